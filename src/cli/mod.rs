@@ -1,0 +1,1 @@
+//! Arguments, logging, dispatch, exit codes.

@@ -1,0 +1,1 @@
+//! Families, samples, escaping and encodings of the Prometheus exposition formats. Knows no domain.

@@ -1,0 +1,1 @@
+//! Snapshot → families, and the exporter's own instruments.

@@ -1,0 +1,1 @@
+//! A pretend tenant that speaks the real API over real HTTP.

@@ -1,0 +1,58 @@
+//! Asking CXone: HTTP client, token, retries, rate gate, and one folder per API.
+//!
+//! Only this module knows reqwest. What it hands on is a [`Harvest`] of [`presence`](crate::presence)
+//! values. It reports what it did to an [`Observer`], so it knows nothing of Prometheus.
+
+mod error;
+mod observer;
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use error::{ErrorKind, UpstreamError};
+pub use observer::{Endpoint, Observer, ResponseCode, SilentObserver};
+
+use crate::clock::Monotonic;
+use crate::presence::{AgentId, AgentPresence, Rejections, Timestamp, WatchedAgent, Window};
+
+/// A future that a [`Source`] hands out.
+pub type Fetch<'a> = Pin<Box<dyn Future<Output = Harvest> + Send + 'a>>;
+
+/// Where presence comes from. A second API is a second implementation; nobody else learns which one is in use.
+pub trait Source: Send + Sync + 'static {
+    /// Asks for the presence of `query.agents` within `query.window`.
+    ///
+    /// It never fails as a whole: agents whose data could not be read in full are in
+    /// [`Harvest::failed`], with the reason beside them. It ends by `query.deadline`.
+    fn fetch(&self, query: Query) -> Fetch<'_>;
+
+    /// Before this point nothing may be sent: the longest `Retry-After` that has been answered so far.
+    fn not_before(&self) -> Option<Monotonic>;
+
+    /// When the token in hand expires, if there is one.
+    fn token_expiry(&self) -> Option<Timestamp>;
+}
+
+/// What a refresh asks of a [`Source`].
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The window the answer speaks of.
+    pub window: Window,
+    /// Whom to ask for.
+    pub agents: Vec<WatchedAgent>,
+    /// When the refresh must have ended (`refresh_timeout`).
+    pub deadline: Monotonic,
+}
+
+/// What came back, all or nothing per batch of agents.
+#[derive(Debug, Default)]
+pub struct Harvest {
+    /// Agents whose data was read in full, with `None` where the tenant reported nothing for them.
+    pub answered: Vec<(AgentId, Option<AgentPresence>)>,
+    /// Agents whose data could not be read in full; what was read of it has been dropped.
+    pub failed: Vec<AgentId>,
+    /// Input that was not counted.
+    pub rejections: Rejections,
+    /// Why agents failed: the first cause that a person has to act on. `None` exactly when none failed.
+    pub error: Option<UpstreamError>,
+}

@@ -1,0 +1,60 @@
+//! Whom `upstream` tells what it did.
+
+use std::time::Duration;
+
+/// The endpoints that are asked, by the value of the label `endpoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// Where tokens are issued.
+    Token,
+    /// The agent-presence report.
+    Presence,
+}
+
+/// How a request ended, by the value of the label `code`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResponseCode {
+    /// An HTTP status was answered and, where it was 2xx, its body could be used.
+    Status(u16),
+    /// Nothing, or not all of it, came in time.
+    Timeout,
+    /// No connection, or it was cut.
+    Connect,
+    /// The answer could not be understood.
+    Decode,
+}
+
+/// Is told of each request as it ends.
+pub trait Observer: Send + Sync + 'static {
+    /// A request ended after `took`, having brought `body_bytes` of answer (after decompression).
+    fn request(&self, endpoint: Endpoint, code: ResponseCode, took: Duration, body_bytes: u64);
+
+    /// A request is about to be sent again.
+    fn retry(&self);
+
+    /// The server asked for more patience than is granted; the wait was cut to `kept`.
+    fn retry_after_capped(&self, asked: Duration, kept: Duration);
+}
+
+/// An [`Observer`] that does not care.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SilentObserver;
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 2] = [Self::Token, Self::Presence];
+
+    /// The value of the label `endpoint`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Presence => "presence",
+        }
+    }
+}
+
+impl Observer for SilentObserver {
+    fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {}
+    fn retry(&self) {}
+    fn retry_after_capped(&self, _: Duration, _: Duration) {}
+}

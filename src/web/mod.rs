@@ -1,0 +1,1 @@
+//! The front: listener, limits, routes, page.
