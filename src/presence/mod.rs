@@ -10,6 +10,7 @@ mod time;
 
 pub use schedule::{Schedule, Shift};
 pub use tally::{
-    AgentId, AgentPresence, Rejection, Rejections, ScheduledTime, StateName, Tally, TallyOutcome, WatchedAgent,
+    AgentId, AgentIndex, AgentPresence, Checkpoint, Rejection, Rejections, ScheduledTime, StateIndex, StateName, Tally,
+    TallyOutcome, WatchedAgent,
 };
 pub use time::{Micros, Timestamp, Window};

@@ -71,16 +71,34 @@ pub struct Rejections([u64; Rejection::ALL.len()]);
 /// Counts the buckets of one batch of agents.
 ///
 /// ```text
-/// let mut tally = Tally::new(window, agents, offline_states);
+/// let mut tally = Tally::new(window, agents, offline_states, &known_states);
 /// let page = tally.checkpoint();
-/// tally.state("Available", 1800.0);        // any number of times, in the order they come
-/// tally.bucket("4711", start, end);        // takes the states since the last bucket
-/// tally.roll_back(page);                   // the page turned out to be cut: as if it never came
+/// let agent = tally.agent("4711");                   // in any order, as the fields of a record come
+/// let state = tally.state_named("Available");
+/// tally.state(state, Ok(Micros::from_seconds(1800))); // any number of times
+/// tally.bucket(agent, start, end);                   // ends the record: takes the states since the last one
+/// tally.roll_back(page);                             // the page turned out to be cut: as if it never came
 /// let outcome = tally.finish();
 /// ```
 #[derive(Debug)]
 pub struct Tally {
     window: Window,
+    agents: Vec<WatchedAgent>,
+    rejections: Rejections,
+}
+
+/// Which of a tally's agents; good for that tally only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentIndex(usize);
+
+/// Which of a tally's state names; good for that tally only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateIndex(usize);
+
+/// A point that a tally can be taken back to.
+#[derive(Debug, Clone, Copy)]
+pub struct Checkpoint {
+    rejections: Rejections,
 }
 
 /// What a tally came to.
@@ -134,5 +152,57 @@ impl Rejections {
     /// Every reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {
         Rejection::ALL.into_iter().zip(self.0)
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// A tally of `agents` within `window`. Time in `offline_states` is what schedules are held against;
+    /// `known_states` are names that are shared with other tallies.
+    pub fn new(
+        window: Window,
+        agents: Vec<WatchedAgent>,
+        _offline_states: Arc<[StateName]>,
+        _known_states: &[StateName],
+    ) -> Self {
+        Self { window, agents, rejections: Rejections::default() }
+    }
+
+    /// The present state, to [roll back](Self::roll_back) to.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { rejections: self.rejections }
+    }
+
+    /// Forgets whatever came since `to`.
+    pub fn roll_back(&mut self, to: Checkpoint) {
+        self.rejections = to.rejections;
+    }
+
+    /// Looks up an agent by its id; `None` where nobody asked for it.
+    pub fn agent(&mut self, id: &str) -> Option<AgentIndex> {
+        self.agents.iter().position(|agent| &*agent.id == id).map(AgentIndex)
+    }
+
+    /// Looks up a state by its name.
+    pub fn state_named(&mut self, _name: &str) -> StateIndex {
+        StateIndex(0)
+    }
+
+    /// Adds time in a state to the bucket that is to come, or says why there is none to add.
+    pub fn state(&mut self, _state: StateIndex, time: Result<Micros, Rejection>) {
+        if let Err(reason) = time {
+            self.rejections.add(reason);
+        }
+    }
+
+    /// Ends a bucket: the states since the last one are its.
+    pub fn bucket(&mut self, _agent: Option<AgentIndex>, _start: Option<Timestamp>, _end: Option<Timestamp>) {
+        let _ = self.window;
+    }
+
+    /// Counts it all.
+    pub fn finish(self) -> TallyOutcome {
+        TallyOutcome { agents: vec![None; self.agents.len()], rejections: self.rejections }
     }
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod observer;
+pub mod presence_api;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,0 +1,3 @@
+//! The agent-presence report (`api: presence`).
+
+pub mod wire;
