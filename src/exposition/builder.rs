@@ -1,0 +1,228 @@
+//! Samples in, a block out: every sample is written once, checked as it comes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
+
+/// Collects families and renders their samples into one buffer.
+///
+/// ```
+/// use cxone_exporter::exposition::{BlockBuilder, Family, Kind, Packing};
+///
+/// const AGE: Family =
+///     Family { name: "tree_age_years", help: "Age.", kind: Kind::Gauge, unit: Some("years"), labels: &["tree"] };
+///
+/// let mut builder = BlockBuilder::new();
+/// let mut ages = builder.family(&AGE);
+/// ages.sample(&["oak"], 120.0);
+/// ages.sample(&["oak"], 121.0);
+/// let block = builder.finish(Packing::Deflated);
+/// assert_eq!(block.samples(), 1, "the second oak was left out");
+/// assert_eq!(block.left_out().iter().count(), 1);
+/// ```
+#[derive(Debug, Default)]
+pub struct BlockBuilder {
+    pub(super) samples: Vec<u8>,
+    pub(super) spans: Vec<Span>,
+    pub(super) left_out: LeftOut,
+    seen: HashMap<u64, Range<usize>, BuildHasherDefault<Hashed>>,
+    hasher: RandomState,
+}
+
+/// The samples of one family, which are written behind those of the families before it.
+#[derive(Debug)]
+pub struct Samples<'a> {
+    builder: &'a mut BlockBuilder,
+    family: &'static Family,
+    refused: Option<ExpositionError>,
+}
+
+/// How a block goes into a gzip member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Compressed: for what is sent many times.
+    Deflated,
+    /// As it is: for the little that is new in every scrape.
+    Stored,
+}
+
+/// Where a family's samples are: from `start` up to the start of the next family.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) family: &'static Family,
+    pub(super) start: usize,
+    pub(super) count: usize,
+}
+
+/// A hasher for keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+// === impl BlockBuilder ===
+
+impl BlockBuilder {
+    /// An empty block.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty block with room for `bytes` of samples.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { samples: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Starts a family, behind those before it. One that ends up without samples is not exposed.
+    ///
+    /// A family that is invalid, or that would write a name of an earlier one, gets nothing into the block; its
+    /// samples are counted as left out.
+    pub fn family(&mut self, family: &'static Family) -> Samples<'_> {
+        let clash = self.spans.iter().map(|span| span.family).find(|other| other.clashes_with(family));
+        let refused = match (family.check(), clash) {
+            (Err(error), _) => Some(error),
+            (Ok(()), Some(other)) => Some(ExpositionError::NameClash { family: family.name, other: other.name }),
+            (Ok(()), None) => {
+                self.spans.push(Span { family, start: self.samples.len(), count: 0 });
+                self.seen.clear();
+                None
+            }
+        };
+        Samples { builder: self, family, refused }
+    }
+
+    /// Renders and packs what was collected.
+    pub fn finish(self, packing: Packing) -> Block {
+        Block::new(self, packing)
+    }
+
+    /// Whether the labels from `start` to the end of the samples are new to the family.
+    fn is_new(&mut self, start: usize) -> bool {
+        let labels = start..self.samples.len();
+        let text = self.samples.get(labels.clone()).unwrap_or_default();
+        match self.seen.entry(self.hasher.hash_one(text)) {
+            Entry::Vacant(slot) => {
+                slot.insert(labels);
+                true
+            }
+            // Two texts with one hash do not happen in practice; the second one would merely be unknown to later checks.
+            Entry::Occupied(slot) => self.samples.get(slot.get().clone()).is_some_and(|known| known != text),
+        }
+    }
+}
+
+// === impl Samples ===
+
+impl Samples<'_> {
+    /// Adds a sample with the values of the family's labels, in their order.
+    ///
+    /// One that would make the document invalid is left out and counted.
+    pub fn sample(&mut self, labels: &[&str], value: f64) {
+        if let Err(error) = self.try_sample(labels, value) {
+            self.builder.left_out.add(error, 1);
+        }
+    }
+
+    /// Adds a histogram: upper bounds with the number of observations up to them, the sum, and the number of all.
+    ///
+    /// The bound `+Inf` need not be given. A histogram that would make the document invalid is left out and counted.
+    pub fn histogram(&mut self, labels: &[&str], buckets: &[(f64, u64)], sum: f64, count: u64) {
+        if let Err(error) = self.try_histogram(labels, buckets, sum, count) {
+            self.builder.left_out.add(error, 1);
+        }
+    }
+
+    fn try_sample(&mut self, labels: &[&str], value: f64) -> Result<(), ExpositionError> {
+        self.admit(labels, self.family.kind != Kind::Histogram)?;
+        let line = self.builder.samples.len();
+        self.open_line("", labels, None);
+        self.refuse_twice(line, line + self.family.name.len())?;
+        write::number(&mut self.builder.samples, value);
+        self.close_line();
+        Ok(())
+    }
+
+    fn try_histogram(
+        &mut self,
+        labels: &[&str],
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) -> Result<(), ExpositionError> {
+        self.admit(labels, self.family.kind == Kind::Histogram)?;
+        let finite = buckets.iter().copied().filter(|(bound, _)| *bound != f64::INFINITY);
+        let all = || finite.clone().chain([(f64::INFINITY, count)]);
+        if !all().zip(all().skip(1)).all(|((low, few), (high, many))| low < high && few <= many) {
+            return Err(ExpositionError::BucketOrder { family: self.family.name });
+        }
+        // The count comes first only to be checked: its labels are those of the histogram.
+        let line = self.builder.samples.len();
+        self.open_line("_count", labels, None);
+        self.refuse_twice(line, line + self.family.name.len())?;
+        self.builder.samples.truncate(line);
+        for (bound, up_to) in all() {
+            self.open_line("_bucket", labels, Some(bound));
+            write::integer(&mut self.builder.samples, up_to);
+            self.close_line();
+        }
+        self.open_line("_sum", labels, None);
+        write::number(&mut self.builder.samples, sum);
+        self.close_line();
+        self.open_line("_count", labels, None);
+        write::integer(&mut self.builder.samples, count);
+        self.close_line();
+        Ok(())
+    }
+
+    fn admit(&self, labels: &[&str], right_kind: bool) -> Result<(), ExpositionError> {
+        let family = self.family.name;
+        let (expected, got) = (self.family.labels.len(), labels.len());
+        match self.refused {
+            Some(error) => Err(error),
+            None if !right_kind => Err(ExpositionError::WrongKind { family }),
+            None if expected != got => Err(ExpositionError::LabelCount { family, expected, got }),
+            None => Ok(()),
+        }
+    }
+
+    fn open_line(&mut self, suffix: &str, labels: &[&str], bound: Option<f64>) {
+        let out = &mut self.builder.samples;
+        out.extend_from_slice(self.family.name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
+        write::labels(out, self.family.labels, labels, bound);
+        out.push(b' ');
+    }
+
+    fn close_line(&mut self) {
+        self.builder.samples.push(b'\n');
+        if let Some(span) = self.builder.spans.last_mut() {
+            span.count += 1;
+        }
+    }
+
+    /// Takes back the line if the family has one with these labels already.
+    fn refuse_twice(&mut self, line: usize, labels: usize) -> Result<(), ExpositionError> {
+        if self.builder.is_new(labels) {
+            return Ok(());
+        }
+        self.builder.samples.truncate(line);
+        Err(ExpositionError::SampleTwice { family: self.family.name })
+    }
+}
+
+// === impl Hashed ===
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
