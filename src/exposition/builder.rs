@@ -135,11 +135,12 @@ impl Samples<'_> {
 
     fn try_sample(&mut self, labels: &[&str], value: f64) -> Result<(), ExpositionError> {
         self.admit(labels, self.family.kind != Kind::Histogram)?;
-        let line = self.builder.samples.len();
-        self.open_line("", labels, None);
-        self.refuse_twice(line, line + self.family.name.len())?;
+        let start = self.builder.samples.len();
+        let keyed = self.open_line("", labels, None);
+        self.refuse_twice(start, keyed)?;
         write::number(&mut self.builder.samples, value);
         self.close_line();
+        self.count(1);
         Ok(())
     }
 
@@ -156,11 +157,7 @@ impl Samples<'_> {
         if !all().zip(all().skip(1)).all(|((low, few), (high, many))| low < high && few <= many) {
             return Err(ExpositionError::BucketOrder { family: self.family.name });
         }
-        // The count comes first only to be checked: its labels are those of the histogram.
-        let line = self.builder.samples.len();
-        self.open_line("_count", labels, None);
-        self.refuse_twice(line, line + self.family.name.len())?;
-        self.builder.samples.truncate(line);
+        let start = self.builder.samples.len();
         for (bound, up_to) in all() {
             self.open_line("_bucket", labels, Some(bound));
             write::integer(&mut self.builder.samples, up_to);
@@ -169,9 +166,12 @@ impl Samples<'_> {
         self.open_line("_sum", labels, None);
         write::number(&mut self.builder.samples, sum);
         self.close_line();
-        self.open_line("_count", labels, None);
+        // Each histogram has one such line, so this is the one that tells whether its labels are new.
+        let keyed = self.open_line("_count", labels, None);
+        self.refuse_twice(start, keyed)?;
         write::integer(&mut self.builder.samples, count);
         self.close_line();
+        self.count(all().count() + 2);
         Ok(())
     }
 
@@ -186,27 +186,33 @@ impl Samples<'_> {
         }
     }
 
-    fn open_line(&mut self, suffix: &str, labels: &[&str], bound: Option<f64>) {
+    /// Writes a line up to its value and returns where its labels start.
+    fn open_line(&mut self, suffix: &str, labels: &[&str], bound: Option<f64>) -> usize {
         let out = &mut self.builder.samples;
         out.extend_from_slice(self.family.name.as_bytes());
         out.extend_from_slice(suffix.as_bytes());
+        let labels_start = out.len();
         write::labels(out, self.family.labels, labels, bound);
         out.push(b' ');
+        labels_start
     }
 
     fn close_line(&mut self) {
         self.builder.samples.push(b'\n');
+    }
+
+    fn count(&mut self, lines: usize) {
         if let Some(span) = self.builder.spans.last_mut() {
-            span.count += 1;
+            span.count += lines;
         }
     }
 
-    /// Takes back the line if the family has one with these labels already.
-    fn refuse_twice(&mut self, line: usize, labels: usize) -> Result<(), ExpositionError> {
-        if self.builder.is_new(labels) {
+    /// Takes back everything from `start` on if the family has a line with the labels of the one that is open.
+    fn refuse_twice(&mut self, start: usize, labels_start: usize) -> Result<(), ExpositionError> {
+        if self.builder.is_new(labels_start) {
             return Ok(());
         }
-        self.builder.samples.truncate(line);
+        self.builder.samples.truncate(start);
         Err(ExpositionError::SampleTwice { family: self.family.name })
     }
 }
@@ -224,5 +230,119 @@ impl Hasher for Hashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::{Format, Negotiated, assemble};
+
+    const GAUGE: Family =
+        Family { name: "x_seconds", help: "Help.", kind: Kind::Gauge, unit: Some("seconds"), labels: &["a", "b"] };
+    const COUNT: Family = Family { name: "y_count", help: "Help.", kind: Kind::Gauge, unit: None, labels: &[] };
+    const HISTOGRAM: Family = Family { name: "y", help: "Help.", kind: Kind::Histogram, unit: None, labels: &["a"] };
+    const INVALID: Family = Family { name: "z:z", ..COUNT };
+
+    fn text(block: Block) -> String {
+        let negotiated = Negotiated { format: Format::Text, ..Negotiated::default() };
+        String::from_utf8(assemble(&[block.into()], negotiated).chunks.concat()).unwrap()
+    }
+
+    #[test]
+    fn samples_are_written_in_the_order_they_come() {
+        let mut builder = BlockBuilder::new();
+        let mut samples = builder.family(&GAUGE);
+        samples.sample(&["2", "\\ \" \n €"], 1.5);
+        samples.sample(&["1", ""], f64::NAN);
+        builder.family(&COUNT).sample(&[], -3.0);
+        let block = builder.finish(Packing::Deflated);
+        assert!(block.left_out().is_empty());
+        assert_eq!(block.samples(), 3);
+        assert_eq!(
+            text(block),
+            "# HELP x_seconds Help.\n# TYPE x_seconds gauge\n\
+             x_seconds{a=\"2\",b=\"\\\\ \\\" \\n €\"} 1.5\nx_seconds{a=\"1\",b=\"\"} NaN\n\
+             # HELP y_count Help.\n# TYPE y_count gauge\ny_count -3\n"
+        );
+    }
+
+    #[test]
+    fn a_histogram_is_written_with_all_its_lines() {
+        let mut builder = BlockBuilder::new();
+        builder.family(&HISTOGRAM).histogram(&["v"], &[(0.5, 1), (1.0, 1), (f64::INFINITY, 3)], 7.25, 3);
+        assert_eq!(
+            text(builder.finish(Packing::Stored)),
+            "# HELP y Help.\n# TYPE y histogram\n\
+             y_bucket{a=\"v\",le=\"0.5\"} 1\ny_bucket{a=\"v\",le=\"1.0\"} 1\ny_bucket{a=\"v\",le=\"+Inf\"} 3\n\
+             y_sum{a=\"v\"} 7.25\ny_count{a=\"v\"} 3\n"
+        );
+    }
+
+    #[test]
+    fn one_bad_sample_leaves_the_others_alone() {
+        let mut builder = BlockBuilder::new();
+        let mut samples = builder.family(&GAUGE);
+        samples.sample(&["1", "1"], 1.0);
+        samples.sample(&["1", "1"], 2.0);
+        samples.sample(&["1", "1"], 3.0);
+        samples.sample(&["1"], 4.0);
+        samples.histogram(&["1", "2"], &[], 0.0, 0);
+        samples.sample(&["1", "2"], 5.0);
+        let mut samples = builder.family(&HISTOGRAM);
+        samples.sample(&["v"], 1.0);
+        samples.histogram(&["v"], &[(2.0, 1), (1.0, 2)], 0.0, 2);
+        samples.histogram(&["v"], &[(1.0, 3)], 0.0, 2);
+        samples.histogram(&["v"], &[(f64::NAN, 1)], 0.0, 2);
+        samples.histogram(&["v"], &[], 0.0, 2);
+        samples.histogram(&["v"], &[], 0.0, 2);
+        builder.family(&COUNT).sample(&[], 6.0);
+        builder.family(&INVALID).sample(&[], 7.0);
+        builder.family(&GAUGE).sample(&["3", "3"], 8.0);
+        let block = builder.finish(Packing::Deflated);
+
+        let (family, other) = ("x_seconds", "y");
+        let expected = [
+            (ExpositionError::SampleTwice { family }, 2),
+            (ExpositionError::LabelCount { family, expected: 2, got: 1 }, 1),
+            (ExpositionError::WrongKind { family }, 1),
+            (ExpositionError::WrongKind { family: other }, 1),
+            (ExpositionError::BucketOrder { family: other }, 3),
+            (ExpositionError::SampleTwice { family: other }, 1),
+            (ExpositionError::NameClash { family: "y_count", other }, 1),
+            (INVALID.check().unwrap_err(), 1),
+            (ExpositionError::NameClash { family, other: family }, 1),
+        ];
+        assert_eq!(block.left_out().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(
+            text(block),
+            "# HELP x_seconds Help.\n# TYPE x_seconds gauge\n\
+             x_seconds{a=\"1\",b=\"1\"} 1\nx_seconds{a=\"1\",b=\"2\"} 5\n\
+             # HELP y Help.\n# TYPE y histogram\ny_bucket{a=\"v\",le=\"+Inf\"} 2\ny_sum{a=\"v\"} 0\ny_count{a=\"v\"} 2\n"
+        );
+    }
+
+    #[test]
+    fn every_error_has_one_of_the_known_reasons() {
+        let family = "x";
+        let errors = [
+            ExpositionError::InvalidFamily { family, fault: "" },
+            ExpositionError::NameClash { family, other: family },
+            ExpositionError::LabelCount { family, expected: 0, got: 1 },
+            ExpositionError::SampleTwice { family },
+            ExpositionError::WrongKind { family },
+            ExpositionError::BucketOrder { family },
+        ];
+        assert_eq!(errors.map(ExpositionError::reason), ExpositionError::REASONS);
+    }
+
+    #[test]
+    fn a_family_without_samples_is_not_exposed() {
+        let mut builder = BlockBuilder::new();
+        builder.family(&GAUGE);
+        builder.family(&COUNT).sample(&[], 1.0);
+        let block = builder.finish(Packing::Deflated);
+        assert_eq!(block.families(), [&COUNT]);
+        assert_eq!(text(block), "# HELP y_count Help.\n# TYPE y_count gauge\ny_count 1\n");
     }
 }

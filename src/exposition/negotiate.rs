@@ -9,6 +9,16 @@ const MAX_ELEMENTS: usize = 32;
 /// A quality of 1, as thousandths.
 const FULL_QUALITY: u16 = 1000;
 
+/// The media ranges that speak of a format. A lone `*` is what some old Java clients send.
+const MEDIA: [(&str, Media); 6] = [
+    ("application/openmetrics-text", Media::Exactly(Format::OpenMetrics)),
+    ("text/plain", Media::Exactly(Format::Text)),
+    ("*/*", Media::Any),
+    ("text/*", Media::AnyText),
+    ("application/*", Media::AnyApplication),
+    ("*", Media::Any),
+];
+
 /// An exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Format {
@@ -111,14 +121,7 @@ impl Range {
     /// Reads one element; `None` where it speaks of no format that there is, or cannot be read.
     fn read(element: &str) -> Option<Self> {
         let (media, parameters) = split_parameters(element);
-        let media = match media.to_ascii_lowercase().as_str() {
-            "*/*" | "*" => Media::Any,
-            "text/*" => Media::AnyText,
-            "application/*" => Media::AnyApplication,
-            "text/plain" => Media::Exactly(Format::Text),
-            "application/openmetrics-text" => Media::Exactly(Format::OpenMetrics),
-            _ => return None,
-        };
+        let (_, media) = MEDIA.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(media))?;
         let mut range = Self { media, versioned: false, quality: FULL_QUALITY };
         for (name, value) in parameters {
             if name.eq_ignore_ascii_case("q") {
@@ -177,11 +180,13 @@ fn choose_encoding(accept: &str) -> Encoding {
                 None => continue,
             },
         };
-        match coding.to_ascii_lowercase().as_str() {
-            "gzip" | "x-gzip" => gzip = gzip.or(Some(quality)),
-            "identity" => identity = identity.or(Some(quality)),
-            "*" => any = any.or(Some(quality)),
-            _ => {}
+        let is = |name: &str| coding.eq_ignore_ascii_case(name);
+        if is("gzip") || is("x-gzip") {
+            gzip = gzip.or(Some(quality));
+        } else if is("identity") {
+            identity = identity.or(Some(quality));
+        } else if is("*") {
+            any = any.or(Some(quality));
         }
     }
     // An identity that is not named is always acceptable, but not what such a client hopes for.
@@ -221,5 +226,128 @@ fn read_quality(value: &str) -> Option<u16> {
         "0" => Some(thousandths),
         "1" if thousandths == 0 => Some(FULL_QUALITY),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_scrapers_send_is_understood() {
+        let prometheus_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                            text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                            application/openmetrics-text;version=0.0.1;q=0.5,\
+                            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let with_histograms = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+                               encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,\
+                               text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let text_only = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4";
+        let prometheus_2_5 = "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+        let java = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2";
+        let table = [
+            (prometheus_2, Format::OpenMetrics),
+            (prometheus_3, Format::OpenMetrics),
+            (with_histograms, Format::OpenMetrics),
+            (text_only, Format::Text),
+            (prometheus_2_5, Format::Text),
+            (browser, Format::Text),
+            (java, Format::Text),
+        ];
+        for (accept, format) in table {
+            assert_eq!(choose_format(accept), format, "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_best_format_is_chosen() {
+        let table = [
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/plain", Format::Text),
+            ("text/*", Format::Text),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            ("Application/OpenMetrics-Text; Version=1.0.0; Charset=UTF-8", Format::OpenMetrics),
+            ("application/openmetrics-text; version=\"1.0.0\"", Format::OpenMetrics),
+            ("application/openmetrics-text;version=2.0.0", Format::Text),
+            ("application/openmetrics-text;version=0.0.1", Format::Text),
+            ("application/*", Format::OpenMetrics),
+            ("text/plain;q=0.5, application/openmetrics-text;q=0.5", Format::Text),
+            ("application/openmetrics-text;q=0.5, text/plain;q=0.5", Format::OpenMetrics),
+            ("text/plain;q=0.4, application/openmetrics-text;q=0.5", Format::OpenMetrics),
+            ("text/plain;q=0.41, application/openmetrics-text;q=0.4", Format::Text),
+            ("text/plain;q=0.9999, application/openmetrics-text;q=0.999", Format::Text),
+            ("text/plain, application/openmetrics-text;version=1.0.0", Format::OpenMetrics),
+            ("*/*, application/openmetrics-text", Format::OpenMetrics),
+            ("*/*, application/openmetrics-text;q=0.1", Format::Text),
+            ("text/plain;q=0, */*;q=0.1", Format::OpenMetrics),
+            ("text/plain;q=0", Format::Text),
+            ("application/openmetrics-text;q=0", Format::Text),
+            ("application/openmetrics-text;q=2", Format::Text),
+            ("application/openmetrics-text;q=-1", Format::Text),
+            ("application/openmetrics-text;q=", Format::Text),
+            ("application/openmetrics-text;q=NaN", Format::Text),
+            ("x=\"a,application/openmetrics-text\"", Format::Text),
+            (",;,=,\"", Format::Text),
+        ];
+        for (accept, format) in table {
+            assert_eq!(choose_format(accept), format, "{accept}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_to_whoever_wants_it() {
+        let table = [
+            ("", Encoding::Identity),
+            ("gzip", Encoding::Gzip),
+            ("GZIP", Encoding::Gzip),
+            ("x-gzip", Encoding::Gzip),
+            ("deflate, gzip;q=1.0, br", Encoding::Gzip),
+            ("gzip;q=0.001", Encoding::Gzip),
+            ("gzip;q=0", Encoding::Identity),
+            ("gzip;q=0.000", Encoding::Identity),
+            ("gzip;q=0, *", Encoding::Identity),
+            ("*", Encoding::Gzip),
+            ("*;q=0", Encoding::Identity),
+            ("gzip, *;q=0", Encoding::Gzip),
+            ("identity", Encoding::Identity),
+            ("identity, gzip;q=0.5", Encoding::Identity),
+            ("identity;q=0.5, gzip;q=0.5", Encoding::Gzip),
+            ("identity;q=0", Encoding::Identity),
+            ("br, zstd", Encoding::Identity),
+            ("gzip;q=much", Encoding::Identity),
+            ("gzipped", Encoding::Identity),
+        ];
+        for (accept, encoding) in table {
+            assert_eq!(choose_encoding(accept), encoding, "{accept}");
+        }
+    }
+
+    #[test]
+    fn elements_past_the_limit_are_not_looked_at() {
+        let padding = "a/b,".repeat(MAX_ELEMENTS);
+        assert_eq!(choose_format(&format!("{padding}application/openmetrics-text")), Format::Text);
+        let padding = "a/b,".repeat(MAX_ELEMENTS - 1);
+        assert_eq!(choose_format(&format!("{padding}application/openmetrics-text")), Format::OpenMetrics);
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_an_answer_to_everything(accept: Option<String>, encoding: Option<String>) {
+            negotiate(accept.as_deref(), encoding.as_deref());
+        }
+
+        #[test]
+        fn there_is_an_answer_to_what_looks_like_a_header(
+            accept in "((\\*|text|application)/(\\*|plain|openmetrics-text)(;(q|version)=[\"0-9.]{0,6}){0,3}[,; ]{0,2}){0,6}"
+        ) {
+            let chosen = choose_format(&accept);
+            // Nothing that is said of text alone makes it OpenMetrics.
+            prop_assert!(chosen == Format::Text || accept.contains("openmetrics") || accept.contains('*'));
+        }
     }
 }

@@ -127,3 +127,92 @@ impl Chunks {
         (self.done, u64::try_from(self.len).unwrap_or(u64::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+    use crate::exposition::{BlockBuilder, Family, Kind, Packing};
+
+    const ONE: Family = Family { name: "one", help: "Help.", kind: Kind::Gauge, unit: None, labels: &["n"] };
+    const TWO: Family = Family { name: "two", ..ONE };
+    const ONE_TOTAL: Family = Family { name: "one_total", kind: Kind::Counter, ..ONE };
+
+    fn block(family: &'static Family, samples: usize, packing: Packing) -> Arc<Block> {
+        let mut builder = BlockBuilder::new();
+        let mut all = builder.family(family);
+        (0..samples).for_each(|n| all.sample(&[&n.to_string()], 1.0));
+        builder.finish(packing).into()
+    }
+
+    fn body(blocks: &[Arc<Block>], format: Format, encoding: Encoding) -> String {
+        let payload = assemble(blocks, Negotiated { format, encoding });
+        let bytes = payload.chunks.concat();
+        assert_eq!(bytes.len() as u64, payload.content_length);
+        assert_eq!(payload.content_type, format.content_type());
+        assert_eq!(payload.content_encoding, encoding.content_encoding());
+        match encoding {
+            Encoding::Identity => String::from_utf8(bytes).unwrap(),
+            Encoding::Gzip => {
+                let mut decoder = GzDecoder::new(&bytes[..]);
+                let mut text = String::new();
+                decoder.read_to_string(&mut text).unwrap();
+                assert!(decoder.into_inner().is_empty(), "one member, and nothing behind it");
+                text
+            }
+        }
+    }
+
+    #[test]
+    fn all_four_ways_say_the_same_for_few_and_for_many_samples() {
+        for samples in [0, 1, 100, 5_000] {
+            let blocks = [block(&ONE, samples, Packing::Deflated), block(&TWO, samples, Packing::Stored)];
+            let text = body(&blocks, Format::Text, Encoding::Identity);
+            assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 2 * samples);
+            let openmetrics = body(&blocks, Format::OpenMetrics, Encoding::Identity);
+            assert_eq!(openmetrics, format!("{text}# EOF\n"));
+            assert_eq!(body(&blocks, Format::Text, Encoding::Gzip), text);
+            assert_eq!(body(&blocks, Format::OpenMetrics, Encoding::Gzip), openmetrics);
+        }
+    }
+
+    #[test]
+    fn many_samples_are_held_once_and_not_copied() {
+        let blocks = [block(&ONE, 5_000, Packing::Deflated)];
+        let largest = |format| {
+            let payload = assemble(&blocks, Negotiated { format, encoding: Encoding::Identity });
+            payload.chunks.into_iter().max_by_key(Bytes::len).unwrap().as_ptr()
+        };
+        assert_eq!(largest(Format::Text), largest(Format::OpenMetrics));
+    }
+
+    #[test]
+    fn small_blocks_make_one_chunk() {
+        let blocks = [block(&ONE, 3, Packing::Deflated), block(&TWO, 3, Packing::Stored)];
+        for encoding in [Encoding::Identity, Encoding::Gzip] {
+            assert_eq!(assemble(&blocks, Negotiated { format: Format::OpenMetrics, encoding }).chunks.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_block_that_clashes_with_an_earlier_one_is_left_out() {
+        let blocks = [&ONE, &TWO, &ONE_TOTAL].map(|family| block(family, 3, Packing::Deflated));
+        let payload = assemble(&blocks, Negotiated::default());
+        let error = ExpositionError::NameClash { family: "one_total", other: "one" };
+        assert_eq!(payload.left_out.iter().collect::<Vec<_>>(), [(error, 3)]);
+        assert_eq!(
+            payload,
+            Payload { left_out: payload.left_out.clone(), ..assemble(&blocks[..2], Negotiated::default()) }
+        );
+    }
+
+    #[test]
+    fn no_blocks_make_an_empty_document() {
+        assert_eq!(body(&[], Format::Text, Encoding::Identity), "");
+        assert_eq!(body(&[], Format::Text, Encoding::Gzip), "");
+        assert_eq!(body(&[], Format::OpenMetrics, Encoding::Gzip), "# EOF\n");
+    }
+}

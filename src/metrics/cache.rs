@@ -44,3 +44,30 @@ impl<K> Cached<K> {
         last.as_deref().filter(|(key, _)| is_current(key)).map(|(_, block)| Arc::clone(block))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::{BlockBuilder, Packing};
+
+    #[test]
+    fn a_block_is_rendered_again_only_when_it_is_not_current() {
+        let cached = Cached::default();
+        let mut renders = 0;
+        let mut get = |key: u32| {
+            cached.get(
+                |known| *known == key,
+                || {
+                    renders += 1;
+                    (key, BlockBuilder::new().finish(Packing::Stored))
+                },
+            )
+        };
+        let first = get(1);
+        assert!(Arc::ptr_eq(&first, &get(1)));
+        let second = get(2);
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(Arc::ptr_eq(&second, &get(2)));
+        assert_eq!(renders, 2);
+    }
+}

@@ -132,7 +132,7 @@ impl ExporterInstruments {
         self.rendered.get(|rendered| *rendered == epoch, || (epoch, self.render()))
     }
 
-    /// The process's figures, at most [`PROCESS_MAX_AGE`] old.
+    /// The process's figures, at most a second old, as reading them costs more than the rest of a cached scrape.
     pub fn process(&self) -> Arc<Block> {
         let now = self.clock.monotonic();
         self.process_rendered.get(
