@@ -74,9 +74,8 @@ impl Roster {
             names::check_agent_id(text, plain).map(|()| AgentId::from(text))
         })?;
         if let Some(place) = self.places.get(&id) {
-            let problem =
-                format!("the agent {} is given twice, first {}", quoted(&id), place.reference(value.place, findings));
-            value.complain(Complaint::new(problem, "keep one of the two"), findings);
+            let complaint = place.repeated(&format!("the agent {} ", quoted(&id)), value.place, findings);
+            value.complain(complaint, findings);
             return None;
         }
         self.places.insert(Arc::clone(&id), value.place);
@@ -93,7 +92,8 @@ fn schedule(fields: &Fields<'_>, references: &References<'_>, findings: &mut Fin
     if references.faulty_schedules.iter().any(|faulty| faulty == name) {
         return None;
     }
-    let remedy = match nearest(name, references.schedules.keys().map(String::as_str)) {
+    let known = references.schedules.keys().chain(references.faulty_schedules).map(String::as_str);
+    let remedy = match nearest(name, known) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "add it to `schedules` at the top of the configuration file".to_owned(),
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::agents::{References, Roster};
-use super::fault::{Complaint, Findings, Place};
+use super::fault::{Complaint, Findings, Place, quoted};
 use super::fields::Value;
 use super::keys::{self, AGENT};
 use super::limits::{MAX_AGENTS, MAX_FILE_BYTES};
@@ -73,7 +73,7 @@ fn add_rows(text: &str, file: Place, references: &References<'_>, roster: &mut R
             return;
         }
         if record.len() != columns.len() {
-            let problem = format!("the row has {} fields, the header {}", record.len(), columns.len());
+            let problem = format!("fields in the row: {}, in the header: {}", record.len(), columns.len());
             let remedy = "write one field for each column; put a field with a comma in quotes";
             findings.fault(place, "", Complaint::new(problem, remedy));
             continue;
@@ -92,13 +92,21 @@ fn add_rows(text: &str, file: Place, references: &References<'_>, roster: &mut R
 
 /// The columns, which are keys of an agent.
 fn read_header(record: &StringRecord, place: Place, findings: &mut Findings) -> Option<Vec<String>> {
-    let known: Vec<_> = keys::of(AGENT).collect();
+    let known = keys::of(AGENT);
     let columns: Vec<String> = record.iter().map(str::to_lowercase).collect();
     if let [column] = columns.as_slice()
         && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| column.contains(*separator))
     {
-        let problem = format!("the columns are separated by {separator:?}");
+        let problem = format!("the columns are separated by {}", quoted(&separator.to_string()));
         findings.fault(place, "", Complaint::new(problem, "save the file with commas"));
+        return None;
+    }
+    if !columns
+        .iter()
+        .any(|column| known.contains(&column.as_str()) || nearest(column, known.iter().copied()).is_some())
+    {
+        let remedy = format!("begin with a line of column names: {}", known.join(", "));
+        findings.fault(place, "", Complaint::new("there is no header", remedy));
         return None;
     }
     let mut complete = true;
@@ -107,7 +115,7 @@ fn read_header(record: &StringRecord, place: Place, findings: &mut Findings) -> 
         let complaint = if !known.contains(&column.as_str()) {
             let remedy = match nearest(column, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known columns: {}; the first line is the header", known.join(", ")),
+                None => format!("known columns: {}", known.join(", ")),
             };
             Complaint::new(format!("column {} of the header is unknown", index + 1), remedy)
         } else if columns.iter().take(index).any(|other| other == column) {

@@ -83,3 +83,87 @@ fn refuse_repeated_names(tenants: &[Value<'_>], findings: &mut Findings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    const COMPLETE: &str = include_str!("../../tests/configs/complete.yml");
+
+    /// Pieces of which faulty YAML is made.
+    const PIECES: [&str; 30] = [
+        "\n",
+        "\n  ",
+        "\n    - ",
+        ": ",
+        "- ",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\"",
+        "'",
+        "|\n",
+        ">-\n",
+        "&a ",
+        "*a",
+        "!t ",
+        "#",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "\t",
+        "\r\n",
+        "<<: ",
+        "~",
+        "é",
+        "\\",
+        "tenants:",
+        "@",
+    ];
+
+    fn outcome(text: &str) -> Result<Config, ConfigError> {
+        let mut findings = Findings::default();
+        let file = findings.add_source("cxone.yml");
+        let source = SourceText { text: text.to_owned(), world_readable: true };
+        read(&source, file, Path::new("no-such-directory"), findings)
+    }
+
+    fn check(text: &str) -> Result<(), TestCaseError> {
+        if let Err(error) = outcome(text) {
+            prop_assert!(!error.faults().is_empty());
+            prop_assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_configuration_or_a_list_of_faults(text in "\\PC{0,200}") {
+            check(&text)?;
+        }
+
+        #[test]
+        fn so_is_any_text_made_of_yaml(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..60)) {
+            check(&pieces.concat())?;
+        }
+
+        #[test]
+        fn so_is_any_damaged_file(damages in prop::collection::vec((any::<Index>(), 0_usize..40, any::<Index>()), 1..6)) {
+            let mut characters: Vec<char> = COMPLETE.chars().collect();
+            for (at, length, piece) in damages {
+                let at = at.index(characters.len());
+                let end = (at + length / 2).min(characters.len());
+                // Short damage puts something in, long damage leaves something out.
+                let piece = if length % 2 == 0 { PIECES[piece.index(PIECES.len())] } else { "" };
+                characters.splice(at..end, piece.chars());
+            }
+            check(&characters.iter().collect::<String>())?;
+        }
+    }
+}

@@ -49,8 +49,8 @@ fn parse(text: &str, file: Place, findings: &mut Findings) -> Variables {
             findings.fault(place, &name, Complaint::new(problem, "write the value in single quotes"));
         }
         if let Some((_, first)) = variables.get(variable.name) {
-            let problem = format!("is given twice, first {}", first.reference(place, findings));
-            findings.fault(place, &name, Complaint::new(problem, "keep one of the two"));
+            let complaint = first.repeated("", place, findings);
+            findings.fault(place, &name, complaint);
             continue;
         }
         variables.insert(variable.name, (value, place));

@@ -18,14 +18,14 @@ pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration
         let min = format(range.min);
         return Err(Complaint::new(
             format!("{} is shorter than {min}", quoted(text)),
-            format!("write a duration from {min} on"),
+            format!("write a duration of {min} or more"),
         ));
     }
     if duration > range.max {
         let max = format(range.max);
         return Err(Complaint::new(
             format!("{} is longer than {max}", quoted(text)),
-            format!("write a duration up to {max}, as {}", range.max_reason),
+            format!("write a duration of up to {max}, as {}", range.max_reason),
         ));
     }
     Ok(duration)
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, Complaint> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(Complaint::new(
             format!("{} has no unit", quoted(text)),
-            format!("write a unit (ms, s, m, h, d) after the number, such as `{text}s` or `{text}m`"),
+            format!("write a unit (ms, s, m, h, d) after the number, such as {}", quoted(&format!("{text}s"))),
         ));
     }
     if let Some(length) = interval::length(text) {
@@ -68,13 +68,14 @@ pub(super) fn parse(text: &str) -> Result<Duration, Complaint> {
     Ok(Duration::from_millis(milliseconds))
 }
 
-/// `duration` as [`parse`] reads it: in the longest unit that expresses it whole, in days only from two days on.
+/// `duration` as [`parse`] reads it: in the longest unit that expresses it whole. As people write them, a minute
+/// is 60s and a day is 24h.
 pub(super) fn format(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     UNITS
         .into_iter()
         .find(|(name, unit)| {
-            let at_least = if *name == "d" { 2 * unit } else { *unit };
+            let at_least = if matches!(*name, "d" | "m") { 2 * unit } else { *unit };
             milliseconds.is_multiple_of(*unit) && milliseconds >= at_least
         })
         .map_or_else(|| format!("{milliseconds}ms"), |(name, unit)| format!("{}{name}", milliseconds / unit))
@@ -173,6 +174,7 @@ mod tests {
         let table = [
             (0, "0ms"),
             (500, "500ms"),
+            (60_000, "60s"),
             (90_000, "90s"),
             (900_000, "15m"),
             (86_400_000, "24h"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::fault::{Complaint, Findings, Place};
 use super::fields::{KeyPath, Value};
+use super::keys::VARIABLES;
 use super::tenant::{self, Surroundings};
 use super::yaml::{Entry, Node, NodeValue};
 use super::{Config, ConfigError, dotenv};
@@ -34,7 +35,9 @@ pub(super) fn read(process: &dyn Fn(&str) -> Option<String>, dir: &Path) -> Resu
         schedules: &BTreeMap::new(),
         faulty_schedules: &[],
     };
-    let value = Value { path: KeyPath::Environment, place, node: &node };
+    let names = VARIABLES.iter().map(|variable| variable.name);
+    let set: Vec<_> = names.filter(|name| environment.get(name).is_some()).collect();
+    let value = Value { path: KeyPath::Environment(&set), place, node: &node };
     let tenant = tenant::read(&value, &surroundings, &mut findings);
     findings.conclude(Config {
         tenants: tenant.map(Arc::new).into_iter().collect(),

@@ -112,7 +112,16 @@ impl Place {
         Self { source: self.source, line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 
-    /// How a message in another place refers to this one.
+    /// That `subject` is `here` a second time, after this place. `subject` ends with a space, or is empty.
+    pub(super) fn repeated(self, subject: &str, here: Self, findings: &Findings) -> Complaint {
+        let first = match self.reference(here, findings) {
+            reference if reference.is_empty() => reference,
+            reference => format!(", first {reference}"),
+        };
+        Complaint::new(format!("{subject}is given twice{first}"), "keep one of the two")
+    }
+
+    /// How a message in another place refers to this one; empty where they cannot be told apart.
     pub(super) fn reference(self, from: Self, findings: &Findings) -> String {
         let line = match self.line {
             0 => String::new(),

@@ -20,8 +20,9 @@ const MAX_SHOWN_KEY_CHARS: usize = 32;
 pub(super) enum KeyPath<'a> {
     /// The top of a file.
     File,
-    /// The one tenant that the environment describes: below it, keys are named by their variables.
-    Environment,
+    /// The one tenant that the environment describes: below it, keys are named by those of the variables that
+    /// are set.
+    Environment(&'a [&'static str]),
     /// A key of a mapping.
     Key(&'a Self, &'a str),
     /// An item of a list, from 0.
@@ -49,7 +50,7 @@ impl KeyPath<'_> {
     fn is_environment(&self) -> bool {
         match self {
             KeyPath::File => false,
-            KeyPath::Environment => true,
+            KeyPath::Environment(_) => true,
             KeyPath::Key(parent, _) | KeyPath::Item(parent, _) => parent.is_environment(),
         }
     }
@@ -58,9 +59,12 @@ impl KeyPath<'_> {
 impl fmt::Display for KeyPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeyPath::File | KeyPath::Environment => Ok(()),
+            KeyPath::File | KeyPath::Environment(_) => Ok(()),
             KeyPath::Key(KeyPath::File, key) => write!(f, "{}", Segment(key)),
-            KeyPath::Key(KeyPath::Environment, key) => f.write_str(&variables(key, None).join(" or ")),
+            KeyPath::Key(KeyPath::Environment(set), key) => {
+                let names: Vec<_> = variables(key, None).into_iter().filter(|name| set.contains(name)).collect();
+                f.write_str(&names.join(" and "))
+            }
             // A variable has no parts that have names.
             KeyPath::Key(parent, _) | KeyPath::Item(parent, _) if parent.is_environment() => parent.fmt(f),
             KeyPath::Key(parent, key) => write!(f, "{parent}.{}", Segment(key)),
@@ -98,7 +102,9 @@ impl<'a> Value<'a> {
     pub(super) fn text(&self, example: &str, findings: &mut Findings) -> Option<&'a str> {
         let problem = match &self.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => {
-                "is a boolean, where text is wanted; as text it needs quotes"
+                let remedy = format!("write {example}; the word itself, as text, needs quotes");
+                self.complain(Complaint::new("is a boolean", remedy), findings);
+                return None;
             }
             _ if self.node.is_null() => "has no value",
             NodeValue::Scalar { text, .. } => return Some(text),
@@ -160,39 +166,38 @@ impl<'a> Value<'a> {
 
     /// The mapping's entries under names that are free to choose.
     pub(super) fn named(&'a self, example: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Self)>> {
-        let entries = self.entries(example, findings)?;
+        let entries = self.entries(|| example.to_owned(), findings)?;
         Some(entries.into_iter().map(|entry| (&*entry.key, entry_value(&self.path, entry))).collect())
     }
 
     /// The mapping, with a fault for each key that `section` does not know.
     pub(super) fn fields(&self, section: &'static str, findings: &mut Findings) -> Option<Fields<'a>> {
-        let known: Vec<_> = keys::of(section).collect();
-        let entries = self.entries(&format!("a mapping with the keys {}", known.join(", ")), findings)?;
+        let known = keys::of(section);
+        let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), findings)?;
         let (entries, unknown): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| known.contains(&&*entry.key));
         for entry in unknown {
-            findings.fault(entry.place, self.path, unknown_key(&entry.key, section, &known));
+            findings.fault(entry.place, self.path, unknown_key(&entry.key, section, known));
         }
         Some(Fields { path: self.path, place: self.place, entries })
     }
 
     /// The mapping's entries, without repeated keys.
-    fn entries(&self, example: &str, findings: &mut Findings) -> Option<Vec<&'a Entry>> {
+    fn entries(&self, example: impl FnOnce() -> String, findings: &mut Findings) -> Option<Vec<&'a Entry>> {
         let NodeValue::Map(entries) = &self.node.value else {
             let problem = match &self.node.value {
                 _ if self.node.is_null() => "has no value",
                 NodeValue::List(_) => "is a list, not a mapping",
                 _ => "is not a mapping",
             };
-            self.complain(Complaint::new(problem, format!("write {example}")), findings);
+            self.complain(Complaint::new(problem, format!("write {}", example())), findings);
             return None;
         };
         let mut first: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
         let mut kept = Vec::with_capacity(entries.len());
         for entry in entries {
             if let Some(place) = first.get(&*entry.key) {
-                let reference = place.reference(entry.place, findings);
-                let problem = format!("{} is given twice, first {reference}", shown_key(&entry.key));
-                findings.fault(entry.place, self.path, Complaint::new(problem, "keep one of the two"));
+                let complaint = place.repeated(&format!("{} ", shown_key(&entry.key)), entry.place, findings);
+                findings.fault(entry.place, self.path, complaint);
             } else {
                 first.insert(&entry.key, entry.place);
                 kept.push(entry);
@@ -243,8 +248,9 @@ impl<'a> Fields<'a> {
 
     /// The duration under `key`, if it is there and in `range`.
     pub(super) fn duration(&self, key: &str, range: &DurationRange, findings: &mut Findings) -> Option<Duration> {
+        let value = self.get(key)?;
         let example = format!("a duration, such as `{}`", duration::format(range.min.max(Duration::from_secs(60))));
-        self.get(key)?.parse(&example, findings, |text| duration::parse_within(text, range))
+        value.parse(&example, findings, |text| duration::parse_within(text, range))
     }
 
     /// The whole number under `key`, if it is there and in `range`.
@@ -293,7 +299,7 @@ fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Complaint {
         format!("did you mean `{meant}`?")
     } else if let Some(home) = elsewhere() {
         let home = if home.is_empty() { "the top of the file".to_owned() } else { format!("`{home}`") };
-        format!("move it to {home}, where it is known")
+        format!("move it to {home}")
     } else {
         format!("known here: {}", known.join(", "))
     };

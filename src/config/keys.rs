@@ -2,6 +2,9 @@
 //!
 //! The reader takes its known keys from here, and the documentation is compared with it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// A key of the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
@@ -98,20 +101,29 @@ pub const VARIABLES: &[Variable] = &[
     variable("CXONE_COOLDOWN", "cooldown", "At most one refresh in this time."),
 ];
 
+/// The keys of each section, put together once: they are looked up for each of many agents.
+static SECTIONS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut sections: HashMap<&str, Vec<&str>> = HashMap::new();
+    for key in ALL {
+        let (section, name) = split(key.path);
+        sections.entry(section).or_default().push(name);
+    }
+    sections
+});
+
 /// The keys known in the mapping `section`.
-pub(super) fn of(section: &str) -> impl Iterator<Item = &'static str> + Clone {
-    ALL.iter().filter_map(move |key| {
-        let (parent, name) = key.path.rsplit_once('.').unwrap_or((ROOT, key.path));
-        (parent == section).then_some(name)
-    })
+pub(super) fn of(section: &str) -> &'static [&'static str] {
+    SECTIONS.get(section).map_or(&[], Vec::as_slice)
 }
 
 /// The mapping of another section that knows `name`.
 pub(super) fn home_of(name: &str) -> Option<&'static str> {
-    ALL.iter().find_map(|key| {
-        let (parent, last) = key.path.rsplit_once('.').unwrap_or((ROOT, key.path));
-        (last == name).then_some(parent)
-    })
+    ALL.iter().map(|key| split(key.path)).find_map(|(section, last)| (last == name).then_some(section))
+}
+
+/// A key's section and its own name.
+fn split(path: &'static str) -> (&'static str, &'static str) {
+    path.rsplit_once('.').unwrap_or((ROOT, path))
 }
 
 const fn key(path: &'static str, default: Default, meaning: &'static str) -> Key {
@@ -129,7 +141,7 @@ mod tests {
     #[test]
     fn each_section_has_keys_and_no_path_is_there_twice() {
         for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE] {
-            assert!(of(section).count() > 0, "{section}");
+            assert!(!of(section).is_empty(), "{section}");
         }
         let mut paths: Vec<_> = ALL.iter().map(|key| key.path).collect();
         paths.sort_unstable();
@@ -140,7 +152,7 @@ mod tests {
     #[test]
     fn every_variable_stands_for_a_key_of_a_tenant() {
         for variable in VARIABLES {
-            assert!(of(TENANT).any(|key| key == variable.key), "{}", variable.name);
+            assert!(of(TENANT).contains(&variable.key), "{}", variable.name);
         }
     }
 }

@@ -27,14 +27,17 @@ pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Complaint> {
         return Err(Complaint::new(format!("is longer than {MAX_AGENT_ID_BYTES} bytes"), "write the agent's id alone"));
     }
     if is_scientific(text) {
-        let problem = "is a number in scientific notation, as spreadsheets write long ids; its digits are lost";
+        let problem = "is a number in scientific notation, as spreadsheets write long ids, and lacks digits";
         return Err(Complaint::new(problem, "write the id in full, from a column formatted as text"));
     }
     if text.contains(',') {
-        return Err(Complaint::new("has a comma, which separates ids upstream", "write one entry for each id"));
+        return Err(Complaint::new("has a comma, which separates ids upstream", "give each id by itself, in a list"));
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Complaint::new("has white space in it", "write the id alone, without the person's name"));
+        return Err(Complaint::new(
+            "has white space or a control character in it",
+            "write the id alone, without a name",
+        ));
     }
     if plain && is_number_in_disguise(text) {
         let problem = "is a number that YAML readers understand differently";

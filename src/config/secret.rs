@@ -51,7 +51,7 @@ fn in_place(value: Value<'_>, world_readable: bool, findings: &mut Findings) -> 
     }
     if world_readable {
         let problem = "every user of this machine can read the secret";
-        let remedy = "let only the exporter's user read this file (chmod 600), or use `client_secret_file`";
+        let remedy = "let only the exporter's user read this file (chmod 600), or keep the secret in one of its own";
         findings.warn(value.place, value.path, Complaint::new(problem, remedy));
     }
     warn_of_edges(text, &value, findings);

@@ -56,7 +56,9 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         .and_then(|value| value.parse("the OAuth client's id", findings, parse_client_id));
     let secret = secret::read(&fields, surroundings.base_dir, surroundings.world_readable, findings);
 
-    let window = fields.duration("window", &WINDOW, findings).unwrap_or(DEFAULT_WINDOW);
+    // An interval is not blamed for a window that could not be read.
+    let window_if_faulty = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
+    let window = fields.duration("window", &WINDOW, findings).unwrap_or(window_if_faulty);
     let interval = read_interval(&fields, window, findings);
     let cooldown = fields.duration("cooldown", &COOLDOWN, findings).unwrap_or(DEFAULT_COOLDOWN);
     let max_staleness = fields.duration("max_staleness", &MAX_STALENESS, findings).unwrap_or(DEFAULT_MAX_STALENESS);
