@@ -88,3 +88,66 @@ impl Grid {
         self.origin.saturating_add(self.step.saturating_mul(i64::try_from(index).unwrap_or(i64::MAX)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::simulator::roster::Roster;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn window(start: i64, end: i64) -> Window {
+        Window { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) }
+    }
+
+    #[test]
+    fn buckets_begin_and_end_where_they_should() {
+        let (start, end) = (10 * HOUR + HOUR / 2, 13 * HOUR + HOUR / 4);
+        let quarter_past_one = Timestamp::from_micros(end);
+        let table = [
+            (Align::Hour, quarter_past_one, vec![(10, 11), (11, 12), (12, 13), (13, 14)]),
+            (Align::Hour, Timestamp::from_micros(12 * HOUR), vec![(10, 11), (11, 12)]),
+            (Align::Hour, Timestamp::from_micros(start), vec![]),
+        ];
+        for (align, known_until, buckets) in table {
+            let grid = Grid::new(window(start, end), HOUR, align, known_until);
+            let found: Vec<_> = (0..grid.count()).map(|index| grid.bucket(index)).collect();
+            let expected: Vec<_> = buckets.iter().map(|(from, to)| window(from * HOUR, to * HOUR)).collect();
+            assert_eq!(found, expected);
+        }
+        let grid = Grid::new(window(start, end), HOUR, Align::Window, quarter_past_one);
+        assert_eq!(grid.count(), 3);
+        assert_eq!(grid.bucket(0), window(start, start + HOUR));
+        assert_eq!(grid.bucket(2), window(start + 2 * HOUR, end));
+    }
+
+    proptest! {
+        #[test]
+        fn each_bucket_has_the_time_that_the_timeline_has(
+            index in 0..48_usize,
+            start in 1_700_000_000_000_000..1_800_000_000_000_000_i64,
+            length in 1..172_800_000_000_i64,
+            step in 60_000_000..7_200_000_000_i64,
+            known in 0..200_000_000_000_i64,
+            aligned: bool,
+        ) {
+            let (roster, timeline) = (Roster::new(5, 48), Timeline::new(1));
+            let agent = &roster.agents()[index];
+            let align = if aligned { Align::Hour } else { Align::Window };
+            let known_until = Timestamp::from_micros(start + known);
+            let grid = Grid::new(window(start, start + length), step, align, known_until);
+            let (from, to) = (grid.count() / 3, grid.count());
+            let mut times = Vec::new();
+            grid.times(&timeline, agent, (from, to), &mut times);
+            prop_assert_eq!(times.len(), to - from);
+            for (offset, times) in times.iter().enumerate() {
+                let bucket = grid.bucket(from + offset);
+                prop_assert!(bucket.start < bucket.end && bucket.start < known_until);
+                let known = Window { start: bucket.start, end: bucket.end.min(known_until) };
+                prop_assert_eq!(times, &timeline.times(agent, known));
+            }
+        }
+    }
+}

@@ -115,7 +115,8 @@ impl Timeline {
     /// What `agent` does in `window`: segments that touch each other, cut to the window, no two in a row of one state.
     pub fn segments<'a>(&'a self, agent: &'a Agent, window: Window) -> Segments<'a> {
         let (start, end) = (window.start.micros(), window.end.micros());
-        let simulated = (self.simulated(start), self.simulated(end).saturating_add(1));
+        // Rounding to milliseconds moves changes forward, by less than one of them.
+        let simulated = (self.simulated(start), self.simulated(end.saturating_add(MILLISECOND)).saturating_add(1));
         // A shift begins at most a day and a half from its local date's midnight in UTC, and takes half a day or,
         // at a duty desk, a day from midnight in UTC.
         let days = (simulated.0.div_euclid(DAY) - 2, simulated.1.div_euclid(DAY) + 1);
