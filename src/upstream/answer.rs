@@ -153,11 +153,8 @@ impl Head {
                 )
                 .concerns(Scope::Tenant)
             }
-            500..=599 => fail(
-                ErrorKind::Server,
-                format!("{peer} failed ({status}). This is for CXone to mend; the next refresh asks again."),
-            )
-            .heals_by(Remedy::AnotherTry),
+            500..=599 => fail(ErrorKind::Server, format!("{peer} failed ({status}), which is for CXone to mend."))
+                .heals_by(Remedy::AnotherTry),
             _ => fail(
                 ErrorKind::UnexpectedStatus,
                 format!("{peer} answered with an unexpected status ({status}).{said}"),

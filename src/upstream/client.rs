@@ -19,7 +19,7 @@ use super::redact::Redactor;
 use super::report::Report;
 use super::retry::{Attempts, MAX_RATE_LIMITED};
 use super::retry_after::{self, MAX_RETRY_AFTER};
-use super::transport::{self, CONNECT_TIMEOUT, Peer};
+use super::transport::{self, Peer};
 use super::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
 use crate::clock::Clock;
 use crate::config::Tenant;
@@ -77,6 +77,11 @@ impl Client {
 
         let local = is_loopback(&tenant.base_url);
         let plain = tenant.base_url.scheme() == "http";
+        let peer = Peer {
+            name: authority(&tenant.base_url),
+            proxied: !local && proxy_is_set(),
+            request_timeout: tenant.request_timeout,
+        };
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("cxone-exporter/", env!("CARGO_PKG_VERSION")))
             // A token or a secret goes to the configured host and to nobody else.
@@ -87,7 +92,7 @@ impl Client {
             .gzip(true)
             // Repetitions are counted and spaced here; nothing below may repeat by itself.
             .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(peer.connect_timeout())
             .timeout(tenant.request_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(tenant.max_concurrent_requests);
@@ -99,11 +104,6 @@ impl Client {
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|error| BuildError::new(&tenant.name, &error))?;
-        let peer = Peer {
-            name: authority(&tenant.base_url),
-            proxied: !local && proxy_is_set(),
-            request_timeout: tenant.request_timeout,
-        };
         let redactor = Redactor::new(&tenant.client_id, &tenant.client_secret);
         let (base_url, tenant) = (tenant.base_url.clone(), tenant.name.clone());
         Ok(Self { http, base_url, peer, tenant, clock, observer, gate, redactor })
@@ -178,6 +178,10 @@ impl Client {
             Remedy::AnotherTry => {
                 let Some(wait) = attempts.failed() else { return Err(failure) };
                 let until = self.clock.monotonic() + wait;
+                if self.gate.opens() >= Some(until) {
+                    // The server has said how long to wait, which is longer; the gate sees to that.
+                    return Ok(failure);
+                }
                 if until >= errand.deadline {
                     return Err(failure);
                 }
@@ -316,9 +320,10 @@ impl Client {
             || format!("{} was not asked, as it limits the rate of requests.", self.peer.name),
             |last| last.error.message,
         );
+        let whole = Duration::from_secs(closed.wait.as_secs() + u64::from(closed.wait.subsec_nanos() > 0));
         let message = format!(
             "{cause} It may not be asked again for {}, which is longer than this refresh may take (`refresh_timeout`).",
-            spoken(closed.wait)
+            spoken(whole)
         );
         Failure::new(endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
             .concerns(Scope::Tenant)

@@ -57,11 +57,14 @@ impl Failure {
     }
 }
 
-/// A span of time as people say it: `45 s`, `2 min 5 s`, `1 h`; anything shorter than a second in `ms`.
+/// A span of time as people say it: `250 ms`, `1.5 s`, `45 s`, `2 min 5 s`, `1 h`.
 pub(super) fn spoken(span: Duration) -> String {
     let seconds = span.as_secs();
     if seconds == 0 {
         return format!("{} ms", span.as_millis());
+    }
+    if seconds < 60 && span.subsec_millis() >= 100 {
+        return format!("{:.1} s", span.as_secs_f64());
     }
     let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
     let spoken: Vec<_> =
@@ -79,7 +82,9 @@ mod tests {
             (0, "0 ms"),
             (250, "250 ms"),
             (1000, "1 s"),
-            (45_900, "45 s"),
+            (45_000, "45 s"),
+            (1500, "1.5 s"),
+            (61_900, "1 min 1 s"),
             (60_000, "1 min"),
             (125_000, "2 min 5 s"),
             (3_600_000, "1 h"),

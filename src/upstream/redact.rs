@@ -171,7 +171,7 @@ mod tests {
             SECRET,
             TOKEN,
             "p%40ss%2Fw%2Brd%3D%221%27%20%3C%26%3E%C3%A9%7E%2A",
-            "p%40ss%2fw%2brd%3d%221%27+%3c%26%3e%c3%a9%7E*",
+            "p%40ss%2fw%2brd%3d%221%27+%3c%26%3e%c3%a9%7e*",
             "p@ss/w+rd=\\\"1' <&>é~*",
             "p@ss\\/w+rd=\\\"1' <&>é~*",
             "p@ss/w+rd=&quot;1&#39; &lt;&amp;&gt;é~*",

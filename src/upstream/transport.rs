@@ -11,9 +11,13 @@ use super::redact::Redactor;
 use super::{Endpoint, ErrorKind, ResponseCode};
 use crate::presence::Timestamp;
 
-/// How long a connection may take to be made, TLS included. A host that is up answers within a few
+/// How long a connection may take to be made, names and TLS included. A host that is up needs a few
 /// round trips, and three of these still fit into the default `request_timeout`.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the time for a connection fits into that for a request at least, so that a host which
+/// cannot be reached is told from one that is slow to answer.
+const CONNECTS_PER_REQUEST: u32 = 2;
 
 /// Whom an exchange was with, as far as messages speak of it.
 #[derive(Debug)]
@@ -24,6 +28,15 @@ pub(super) struct Peer {
     pub(super) proxied: bool,
     /// `request_timeout`.
     pub(super) request_timeout: Duration,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// How long a connection may take to be made.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        CONNECT_TIMEOUT.min(self.request_timeout / CONNECTS_PER_REQUEST)
+    }
 }
 
 /// Reads a broken exchange: what it counts as, and what follows from it.
@@ -46,7 +59,7 @@ pub(super) fn broken(
     }
     if error.is_timeout() {
         let (message, scope) = if error.is_connect() {
-            let limit = spoken(CONNECT_TIMEOUT.min(peer.request_timeout));
+            let limit = spoken(peer.connect_timeout());
             let advice = "Check that a firewall lets this machine reach it.";
             (format!("No connection to {name} within {limit}. {advice}{proxy}"), Scope::Tenant)
         } else {
@@ -127,6 +140,11 @@ fn tls_words(error: &rustls::Error) -> (String, &'static str) {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 ("the certificate is for another name".into(), NAME)
             }
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                ("the signature of the certificate cannot be verified".into(), TRUST)
+            }
             CertificateError::Revoked => ("the certificate has been revoked".into(), RENEW),
             other => (format!("the certificate was refused ({other})"), TRUST),
         },
@@ -186,7 +204,7 @@ mod tests {
             (certificate(CertificateError::Revoked), "the certificate has been revoked", "It has to be renewed"),
             (
                 certificate(CertificateError::BadSignature),
-                "the certificate was refused (bad signature)",
+                "the signature of the certificate cannot be verified",
                 "If a company",
             ),
             (

@@ -1,4 +1,7 @@
 //! The suite.
+//! The suite: whole parts of the exporter against real sockets, files and processes.
 
 mod config;
+mod scripted;
 mod simulator;
+mod upstream;

@@ -91,7 +91,7 @@ async fn decode(mut reading: Reading, answer: Answer) -> Result<(Reading, Result
             Category::Eof => answer.undecodable(&format!("it ends early ({place})")).heals_by(Remedy::AnotherTry),
             Category::Syntax => answer.undecodable(&format!("it is not JSON ({place})")),
             // The error's own text may quote the body, which is data of people.
-            Category::Data | Category::Io => answer.undecodable(&format!("its shape is another ({place})")),
+            Category::Data | Category::Io => answer.undecodable(&format!("it has another shape ({place})")),
         }
     });
     Ok((reading, page))

@@ -31,6 +31,10 @@ impl PresenceSource {
         let errand = Errand::new(query.deadline);
         let batches = self.batches(query.agents);
         let mut progress = Progress::new(&batches);
+        if self.clock.monotonic() >= query.deadline {
+            progress.give_up(&self.out_of_time());
+            return progress.harvest;
+        }
         // A batch has at most one request under way, for a page or for the token, so this bounds them all.
         let mut ends = stream::iter(batches.into_iter().enumerate())
             .map(|(batch, agents)| {
