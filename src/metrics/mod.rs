@@ -24,3 +24,6 @@ mod prometheus;
 
 pub use exporter::{BuildInfo, ExporterInstruments, HttpRejection};
 pub use instruments::TenantInstruments;
+
+#[cfg(test)]
+mod tests;
