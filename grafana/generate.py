@@ -21,7 +21,14 @@ def main():
     directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here / "dashboards"
     directory.mkdir(parents=True, exist_ok=True)
     for name, dashboard in DASHBOARDS.items():
-        text = json.dumps(dashboard().build(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+        built = dashboard().build()
+        # The SDK gives every row the id 0 and panels none; links and comparisons need ids that stay.
+        for number, panel in enumerate(built.panels, start=1):
+            panel.id_val = number
+        # These belong to variables of the type interval, and Grafana's types know them nowhere.
+        for variable in built.templating.list_val:
+            variable.auto = variable.auto_min = variable.auto_count = None
+        text = json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
         (directory / f"{name}.json").write_text(text + "\n")
 
 

@@ -99,7 +99,7 @@ def timeline():
     panel = panels.timeline(
         "State timeline",
         "The current state as it was seen at each scrape. A gap: the newest bucket held several states, or there was no data.",
-        over_time(f"sign({CURRENT} + 1)", "{{state}}"), "No state seen in this time",
+        over_time(f"sgn({CURRENT} + 1)", "{{state}}"), "No state seen in this time",
     )
     return panels.states(panel)
 
