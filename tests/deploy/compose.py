@@ -82,13 +82,13 @@ def wiring_faults(services):
         for discovery in job.get("http_sd_configs", []):
             yield address_fault(who, discovery["url"], services, ports)
     grafana = services["grafana"]
-    datasource = inside(grafana, "/etc/grafana/provisioning/datasources/prometheus.yml")
-    for source in load(datasource)["datasources"]:
-        yield address_fault(f"grafana: {source['name']}", source["url"], services, ports)
+    for file in inside(grafana, "/etc/grafana/provisioning/datasources").glob("*.y*ml"):
+        for source in load(file)["datasources"]:
+            yield address_fault(f"grafana: {source['name']}", source["url"], services, ports)
     for file in inside(grafana, "/etc/grafana/provisioning/dashboards").glob("*.y*ml"):
         for provider in load(file)["providers"]:
-            path = inside(grafana, provider["options"]["path"] + "/x")
-            if path is None or not list(path.parent.rglob("*.json")):
+            path = inside(grafana, provider["options"]["path"])
+            if path is None or not list(path.glob("*.json")):
                 yield f"grafana: no dashboards in {provider['options']['path']}"
 
 
