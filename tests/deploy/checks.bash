@@ -43,7 +43,13 @@ refuses() {
   }
 }
 
-quiet() { "$@" >/dev/null; }
+# Shows a command's output only if it fails.
+quiet() {
+  "$@" >"$work/quiet" 2>&1 || {
+    cat "$work/quiet"
+    return 1
+  }
+}
 
 verdict() {
   ((failures == 0)) && return
