@@ -1,3 +1,7 @@
-//! The exporter's process.
+//! The exporter's process: its arguments in, its exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cxone_exporter::cli::run(std::env::args_os())
+}

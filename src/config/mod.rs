@@ -34,6 +34,7 @@ mod source;
 mod tenant;
 mod yaml;
 
+pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 
 use std::collections::BTreeMap;
@@ -129,6 +130,14 @@ pub struct Interval {
     pub text: String,
     /// How long that is.
     pub length: Duration,
+}
+
+/// The duration that `text` stands for, as durations are written in the file: `90s`, `1.5h`, `500ms`.
+///
+/// # Errors
+/// What is wrong with it, and what to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|complaint| format!("{}; {}", complaint.problem, complaint.remedy))
 }
 
 // === impl Config ===

@@ -12,15 +12,13 @@ const AGENT_BYTES: usize = 640;
 /// Renders everything that a snapshot says of agents.
 ///
 /// - An agent with data has a sample for each declared state, at 0 where it was not in it, and for each state it was
-///   in. Where the tenant answered and reported nothing, that is 0 for all, and `cxone_agent_observed_seconds` is 0.
+///   in. Where the tenant answered and reported nothing, there is only `cxone_agent_observed_seconds`, at 0.
 /// - An agent without data, or whose data is too old, keeps only what comes from the configuration.
 pub fn render(snapshot: &Snapshot) -> Block {
     let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
     state_seconds(&mut builder, snapshot);
 
-    per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| {
-        Some(data.presence.as_ref().map_or(Micros::ZERO, |presence| presence.observed).seconds_f64())
-    });
+    per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| Some(data.observed().seconds_f64()));
     current_state(&mut builder, snapshot);
     per_agent(&mut builder, snapshot, &catalogue::AGENT_LAST_DATA_TIMESTAMP_SECONDS, |data| {
         Some(data.presence.as_ref()?.last_data.seconds_f64())
@@ -53,7 +51,10 @@ fn state_seconds(builder: &mut BlockBuilder, snapshot: &Snapshot) {
     let declared = &snapshot.tenant.declared_states;
     let mut samples = builder.family(&catalogue::AGENT_STATE_SECONDS);
     for (agent, data) in with_data(snapshot) {
-        let seen = data.presence.as_ref().map_or(&[][..], |presence: &AgentPresence| &presence.states);
+        // An agent of whom nothing was reported was not offline for no time; nobody knows.
+        let Some(AgentPresence { states: seen, .. }) = &data.presence else {
+            continue;
+        };
         let time_in =
             |state: &StateName| seen.iter().find(|(name, _)| name == state).map_or(Micros::ZERO, |(_, time)| *time);
         for state in declared {

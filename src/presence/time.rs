@@ -103,6 +103,11 @@ impl Timestamp {
         Micros(if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 })
     }
 
+    /// The whole second that this moment lies in.
+    pub const fn whole_second(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(MICROS_PER_SECOND)))
+    }
+
     /// The moment `span` before this one.
     pub fn saturating_sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))

@@ -1,7 +1,22 @@
 //! Answers scrapes from the last snapshot, and lets exactly one fetch at a time replace it.
+//!
+//! Nothing is fetched without a scrape. A scrape that finds data younger than the cooldown takes no
+//! lock and waits for nothing; any other one asks the gate, which lets one refresh start and lets everybody
+//! wait for that one, each no longer than its own deadline. A refresh builds a whole new [`Snapshot`],
+//! has it rendered, and swaps it in.
 
+mod backoff;
+mod gate;
+mod log;
 mod observer;
+mod published;
+mod refresher;
 mod snapshot;
 
 pub use observer::{Observer, RefreshResult, Served};
-pub use snapshot::{AgentCounts, AgentData, AgentRow, Snapshot, Status};
+pub use published::Published;
+pub use refresher::{Parts, Refresher, Render, Scrape};
+pub use snapshot::{AgentCounts, AgentData, AgentRow, Moment, Snapshot, Status};
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Monotonic;
 use crate::config::Tenant;
-use crate::presence::{AgentPresence, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, Timestamp, Window};
 use crate::upstream::UpstreamError;
 
 /// The last good data of every configured agent. It never changes; a refresh makes a new one.
@@ -32,7 +32,19 @@ pub struct AgentData {
     /// The window it speaks of.
     pub window: Window,
     /// When it was read, for its age.
-    pub read_at: Monotonic,
+    pub read_at: Moment,
+}
+
+/// One moment on both faces of the clock.
+///
+/// An age is the longer of what the two say: the monotonic face stands still while a machine is
+/// suspended, and the time of day may be set back. Either alone could make old data look new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// On the face that never jumps.
+    pub monotonic: Monotonic,
+    /// The time of day.
+    pub utc: Timestamp,
 }
 
 /// How things stand with a tenant: the freshness contract. All of it is exposed.
@@ -67,4 +79,66 @@ pub struct AgentCounts {
     pub stale: usize,
     /// With none.
     pub missing: usize,
+}
+
+// === impl Moment ===
+
+impl Moment {
+    /// How long ago this was at `now`.
+    pub fn age(self, now: Self) -> Duration {
+        let wall = Duration::from_micros(now.utc.saturating_since(self.utc).get());
+        now.monotonic.saturating_since(self.monotonic).max(wall)
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// A snapshot of a tenant that has not been asked yet.
+    pub fn empty(tenant: Arc<Tenant>) -> Self {
+        let rows = vec![AgentRow::default(); tenant.agents.len()];
+        Self { tenant, rows }
+    }
+
+    /// Leaves out what is older than `max_staleness` at `now`.
+    pub fn without_expired(&self, now: Moment) -> Self {
+        let keep = |data: &Arc<AgentData>| data.read_at.age(now) < self.tenant.max_staleness;
+        let rows = self.rows.iter().map(|row| AgentRow { data: row.data.clone().filter(keep) }).collect();
+        Self { tenant: Arc::clone(&self.tenant), rows }
+    }
+
+    /// When the oldest data was read, if there is any.
+    pub fn oldest(&self) -> Option<Moment> {
+        self.data().map(|data| data.read_at).min_by_key(|read_at| read_at.monotonic)
+    }
+
+    /// Whether there is data of any agent.
+    pub fn has_data(&self) -> bool {
+        self.data().next().is_some()
+    }
+
+    /// The agents by the age of their data, where `last` is when the last refresh read its data, if it read any.
+    pub fn counts(&self, last: Option<Moment>) -> AgentCounts {
+        let reported = |data: &&AgentData| data.presence.is_some();
+        let (fresh, stale): (Vec<_>, Vec<_>) =
+            self.data().filter(reported).partition(|data| Some(data.read_at) == last);
+        AgentCounts {
+            fresh: fresh.len(),
+            stale: stale.len(),
+            missing: self.rows.len().saturating_sub(fresh.len() + stale.len()),
+        }
+    }
+
+    fn data(&self) -> impl Iterator<Item = &AgentData> {
+        self.rows.iter().filter_map(|row| row.data.as_deref())
+    }
+}
+
+// === impl AgentData ===
+
+impl AgentData {
+    /// The part of the window that any state accounts for.
+    pub fn observed(&self) -> Micros {
+        self.presence.as_ref().map_or(Micros::ZERO, |presence| presence.observed)
+    }
 }

@@ -52,6 +52,17 @@ pub enum ErrorKind {
     Paging,
 }
 
+impl UpstreamError {
+    /// The requests of a refresh took longer together than they may.
+    pub fn refresh_timeout(limit: Duration) -> Self {
+        let message = format!(
+            "the refresh was given up after {limit:?}: raise refresh_timeout, or lower the number of requests with \
+             a larger agents_per_request or interval"
+        );
+        Self { endpoint: Endpoint::Presence, kind: ErrorKind::Timeout, message }
+    }
+}
+
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

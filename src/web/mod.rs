@@ -1,1 +1,24 @@
-//! The front: listener, limits, routes, page.
+//! The front: listener, limits, routes, page. Only this module (and the simulator) knows hyper.
+//!
+//! | path | answers |
+//! | --- | --- |
+//! | `/` | the status page |
+//! | `/metrics` | the exporter's own series and, where there is exactly one tenant, that tenant's |
+//! | `/probe?target=TENANT` | one tenant's series |
+//! | `/sd` | Prometheus HTTP service discovery: one target a tenant |
+//! | `/-/healthy` | 200 as long as the process answers; never depends on CXone |
+//! | `/-/ready` | 200 once the configuration is loaded and the listener is up |
+//! | `/config` | the effective configuration, secrets as `<secret>` |
+
+mod app;
+mod body;
+mod limits;
+mod page;
+mod router;
+mod scrape;
+mod server;
+
+pub use app::{App, Options, TenantFront};
+pub use body::Chunks;
+pub use limits::DRAIN_TIMEOUT;
+pub use server::{BindError, Bound};

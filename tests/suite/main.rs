@@ -1,4 +1,3 @@
-//! The suite.
 //! The suite: whole parts of the exporter against real sockets, files and processes.
 
 mod config;

@@ -13,7 +13,7 @@ use cxone_exporter::presence::{
     AgentPresence, Micros, Rejection, Rejections, ScheduledTime, StateName, Timestamp, Window,
 };
 use cxone_exporter::refresh::{
-    AgentCounts, AgentData, AgentRow, Observer as _, RefreshResult, Served, Snapshot, Status,
+    AgentCounts, AgentData, AgentRow, Moment, Observer as _, RefreshResult, Served, Snapshot, Status,
 };
 use cxone_exporter::upstream::{Endpoint, Observer as _, ResponseCode};
 use secrecy::SecretString;
@@ -55,8 +55,8 @@ impl Scrape {
             last_data: Timestamp::from_micros(1_699_999_999_500_000),
             scheduled: None,
         };
-        let row =
-            |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at: Monotonic::default() })) };
+        let read_at = Moment { monotonic: Monotonic::default(), utc: NOW };
+        let row = |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
         let agents = vec![
             agent("1234567890123456789", Some("Zoë \"Z\" O'Neil\\"), Some("Billing\nEMEA"), Some(4 * 3_600)),
             agent("42", None, None, None),

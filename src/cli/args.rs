@@ -1,0 +1,209 @@
+//! The command line, in the style of the Prometheus exporters: two dashes and dots. No flag takes a secret.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::version;
+use crate::config;
+use crate::simulator::SimulatorOptions;
+
+/// Prometheus exporter for how long each NICE CXone agent spent in each presence state over the last 24 hours.
+///
+/// Without a command it serves /metrics. It takes its tenants from --config.file or, without one, a single tenant
+/// from CXONE_TENANT_DOMAIN, CXONE_CLIENT_ID, CXONE_CLIENT_SECRET (or CXONE_CLIENT_SECRET_FILE) and CXONE_AGENT_ID
+/// (or CXONE_AGENT_IDS), read from the environment and from .env.
+#[derive(Debug, Parser)]
+#[command(name = "cxone-exporter", version = version::VERSION, long_version = version::long())]
+pub struct Cli {
+    /// The configuration file. Without it the environment is read.
+    #[arg(long = "config.file", value_name = "PATH", global = true)]
+    pub config_file: Option<PathBuf>,
+
+    /// Check the configuration and exit, as the command `check` does.
+    #[arg(long = "config.check")]
+    pub config_check: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documentation here would replace the program's own in --help")]
+    pub web: WebArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "as above")]
+    pub log: LogArgs,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done besides serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve with a built-in simulated tenant: no configuration, lively data at once.
+    Demo(Box<DemoArgs>),
+    /// Ask once and print, per agent, the seconds in each state.
+    Report(ReportArgs),
+    /// Check configuration and files, and print what they will cost: series, requests a refresh, requests a day.
+    Check(CheckArgs),
+    /// Run the simulated tenant alone.
+    Simulate(Box<SimulateArgs>),
+}
+
+/// What `demo` takes.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "as above")]
+    pub web: WebArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "as above")]
+    pub simulator: SimulatorOptions,
+}
+
+/// What `simulate` takes.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Where the simulated tenant listens.
+    #[arg(long = "listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10063")]
+    pub listen_address: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "as above")]
+    pub simulator: SimulatorOptions,
+}
+
+/// What `report` takes.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+    /// Which tenant to ask, where several are configured; all of them without this.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+}
+
+/// How `report` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Aligned columns for people.
+    Table,
+    /// A list of objects.
+    Json,
+    /// One line per agent and state.
+    Csv,
+}
+
+/// What `check` takes.
+#[derive(Debug, Args, Default)]
+pub struct CheckArgs {
+    /// Make the fewest calls that show whether the tenant answers: a token, and one agent.
+    #[arg(long)]
+    pub probe: bool,
+}
+
+/// How the front is served.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Web")]
+pub struct WebArgs {
+    /// Where to listen; may be given several times. `:10062` is every address of the machine.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10062")]
+    pub listen_address: Vec<String>,
+
+    /// Where the metrics are.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    pub telemetry_path: String,
+
+    /// Scrapes answered at once; 0 is no limit. Others get 503.
+    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
+    pub max_requests: usize,
+
+    /// Leave out the metrics about the exporter's own process.
+    #[arg(long = "web.disable-exporter-metrics")]
+    pub disable_exporter_metrics: bool,
+
+    /// The address under which people reach the exporter, such as through a proxy; for links on the page.
+    #[arg(long = "web.external-url", value_name = "URL", value_parser = url::Url::parse)]
+    pub external_url: Option<url::Url>,
+
+    /// What stands before every path; the path of --web.external-url by default.
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    pub route_prefix: Option<String>,
+
+    /// What is taken off a scrape's time-out, for the answer's way back.
+    #[arg(long = "timeout-offset", value_name = "DURATION", default_value = "0.5s", value_parser = duration)]
+    pub timeout_offset: Duration,
+}
+
+/// What is logged, and how. Logs go to stderr.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogArgs {
+    /// The least important lines that are logged.
+    #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
+    pub level: LogLevel,
+
+    /// The shape of a line.
+    #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Logfmt, global = true)]
+    pub format: LogFormat,
+}
+
+/// How important a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it, and documentation would show up in --help")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The shape of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "as above")]
+pub enum LogFormat {
+    Logfmt,
+    Json,
+}
+
+/// Reads a duration as the configuration does, and a bare number as seconds, as other exporters' flags do.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse()
+        && let Ok(duration) = Duration::try_from_secs_f64(seconds)
+    {
+        return Ok(duration);
+    }
+    config::parse_duration(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let cli = Cli::parse_from(["cxone-exporter"]);
+        assert_eq!(cli.web.listen_address, [":10062"]);
+        assert_eq!(cli.web.telemetry_path, "/metrics");
+        assert_eq!(cli.web.max_requests, 40);
+        assert_eq!(cli.web.timeout_offset, Duration::from_millis(500));
+        assert_eq!((cli.log.level, cli.log.format), (LogLevel::Info, LogFormat::Logfmt));
+    }
+
+    #[test]
+    fn the_timeout_offset_may_be_bare_seconds() {
+        for text in ["0.25", "250ms", "0.25s"] {
+            let cli = Cli::parse_from(["cxone-exporter", "--timeout-offset", text]);
+            assert_eq!(cli.web.timeout_offset, Duration::from_millis(250), "{text}");
+        }
+    }
+}

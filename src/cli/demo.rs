@@ -1,0 +1,67 @@
+//! The demonstration: the exporter and a simulated tenant in one process, with real HTTP between the two.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tracing::info;
+
+use super::args::DemoArgs;
+use super::serve::{self, ServeError};
+use crate::clock::Clock;
+use crate::config::{Agent, Api, Config, Interval, Tenant};
+use crate::simulator::{Credentials, Roster, Simulator};
+
+/// Short, so that whoever watches sees things change.
+const COOLDOWN: Duration = Duration::from_secs(15);
+
+/// What agents without a limit of their own have: a shift and some more is what is left of a day.
+const OFFLINE_LIMIT: Duration = Duration::from_secs(18 * 3600);
+
+/// The article's four.
+const STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
+
+/// Serves with a simulated tenant until the process is told to stop.
+pub(super) async fn run(args: &DemoArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(ServeError::Simulator)?;
+    let simulator =
+        Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
+    info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
+    let config = config(&simulator.base_url(), simulator.credentials(), simulator.roster())?;
+    serve::run(&config, &args.web, clock).await?;
+    simulator.shutdown().await;
+    Ok(())
+}
+
+fn config(base_url: &str, credentials: Credentials, roster: &Roster) -> Result<Config, ServeError> {
+    let base_url = base_url.parse().map_err(|error| ServeError::Usage(format!("{base_url}: {error}")))?;
+    let agents = roster.agents().iter().map(|agent| Agent {
+        id: Arc::clone(&agent.id),
+        name: Some(agent.name.clone()),
+        team: Some(agent.team.to_owned()),
+        offline_limit: agent.offline_limit.or(Some(OFFLINE_LIMIT)),
+        schedule: Some(Arc::clone(&agent.schedule)),
+    });
+    let tenant = Tenant {
+        name: "demo".to_owned(),
+        api: Api::Presence,
+        base_url,
+        client_id: credentials.client_id.to_owned(),
+        client_secret: credentials.client_secret.to_owned().into(),
+        client_secret_file: None,
+        window: Duration::from_secs(24 * 3600),
+        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3600) },
+        states: Vec::new(),
+        declared_states: STATES.map(Arc::from).to_vec(),
+        cooldown: COOLDOWN,
+        max_staleness: Duration::from_secs(15 * 60),
+        request_timeout: Duration::from_secs(30),
+        refresh_timeout: Duration::from_secs(120),
+        agents_per_request: 50,
+        max_concurrent_requests: 2,
+        offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
+        agents: agents.collect(),
+    };
+    Ok(Config { tenants: vec![Arc::new(tenant)], schedules: BTreeMap::new(), warnings: Vec::new() })
+}

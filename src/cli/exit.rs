@@ -1,0 +1,147 @@
+//! From arguments to an exit code: 0 ok, 1 failed at run time, 2 bad usage or bad configuration.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use tokio::runtime;
+use tracing::{error, warn};
+
+use super::args::{CheckArgs, Cli, Command};
+use super::{check, demo, logging, report, serve, simulate};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+
+/// Something failed while running.
+const FAILED: u8 = 1;
+
+/// The command line or the configuration is wrong.
+const WRONG_USE: u8 = 2;
+
+/// Why the process ends with something other than 0.
+enum Failure {
+    /// The command line or the configuration is wrong; each line says what.
+    WrongUse(String),
+    /// Something failed while running.
+    Failed(String),
+}
+
+/// Runs the program with these arguments, the first of which is its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match Cli::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(message) => {
+            // Where even stderr is closed there is nobody left to tell.
+            let _ = message.print();
+            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(WRONG_USE));
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(message) => message.exit(),
+    };
+    logging::start(&cli.log);
+    match refuse_misplaced(&matches).and_then(|()| start(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::WrongUse(message)) => {
+            // People read this one at a terminal, and a log line would squeeze its lines into one.
+            let _ = writeln!(io::stderr(), "cxone-exporter: {message}");
+            ExitCode::from(WRONG_USE)
+        }
+        Err(Failure::Failed(message)) => {
+            error!("{message}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Refuses flags for serving that stand before a command, where they would have no effect.
+fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
+    let Some(command) = matches.subcommand_name() else {
+        return Ok(());
+    };
+    let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let misplaced = SERVING_FLAGS.iter().find(|(id, _)| given(id));
+    misplaced.map_or(Ok(()), |(_, flag)| {
+        Err(Failure::WrongUse(format!(
+            "{flag} stands before the command `{command}`, where it has no effect; put it behind, if `{command}` takes it"
+        )))
+    })
+}
+
+/// The flags that only serving understands: their id and their name.
+const SERVING_FLAGS: [(&str, &str); 8] = [
+    ("config_check", "--config.check"),
+    ("listen_address", "--web.listen-address"),
+    ("telemetry_path", "--web.telemetry-path"),
+    ("max_requests", "--web.max-requests"),
+    ("disable_exporter_metrics", "--web.disable-exporter-metrics"),
+    ("external_url", "--web.external-url"),
+    ("route_prefix", "--web.route-prefix"),
+    ("timeout_offset", "--timeout-offset"),
+];
+
+fn start(cli: Cli) -> Result<(), Failure> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("the async runtime cannot start: {error}")))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let done = runtime.block_on(dispatch(cli, clock));
+    // A fetch that is still under way has nobody left to bring its answer to.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    match &cli.command {
+        None if cli.config_check => checked(&cli, &CheckArgs::default(), clock).await,
+        None => {
+            let config = load(&cli)?;
+            serve::run(&config, &cli.web, clock).await.map_err(serving)
+        }
+        Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
+        Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),
+        Some(Command::Check(args)) => checked(&cli, args, clock).await,
+        Some(Command::Report(args)) => {
+            let config = load(&cli)?;
+            let terminal = report::Terminal::detect();
+            report::run(&config, args, clock, &mut io::stdout(), terminal).await.map_err(reporting)
+        }
+    }
+}
+
+async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    let config = load(cli)?;
+    check::run(&config, args, clock, &mut io::stdout()).await.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Reads the configuration from its file or, without one, from the environment.
+fn load(cli: &Cli) -> Result<Config, Failure> {
+    let config = match &cli.config_file {
+        Some(path) => Config::from_file(path),
+        None => Config::from_environment(&|name| std::env::var(name).ok(), std::path::Path::new(".")),
+    };
+    let config = config.map_err(|faults| Failure::WrongUse(faults.to_string()))?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    Ok(config)
+}
+
+fn reporting(error: report::ReportError) -> Failure {
+    match error {
+        report::ReportError::UnknownTenant { .. } => Failure::WrongUse(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    }
+}
+
+fn serving(error: serve::ServeError) -> Failure {
+    match error {
+        serve::ServeError::Usage(message) => Failure::WrongUse(message),
+        error => Failure::Failed(error.to_string()),
+    }
+}

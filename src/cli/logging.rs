@@ -1,0 +1,35 @@
+//! Log lines on stderr, as logfmt or JSON.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_logfmt::{EventsFormatter, FieldsFormatter};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::args::{LogArgs, LogFormat, LogLevel};
+
+/// Starts logging. Called again, as tests in one process do, it changes nothing.
+pub(super) fn start(args: &LogArgs) {
+    let level = match args.level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    // The libraries below log addresses, and at trace whole messages with their tokens: never below a warning.
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("cxone_exporter", level);
+    let lines = match args.format {
+        LogFormat::Logfmt => tracing_subscriber::fmt::layer()
+            .event_format(EventsFormatter::default())
+            .fmt_fields(FieldsFormatter::default())
+            .with_writer(io::stderr)
+            .boxed(),
+        LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),
+    };
+    // It fails only where a subscriber is set already, which then does the job.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}

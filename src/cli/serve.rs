@@ -1,0 +1,146 @@
+//! Serving: from a configuration to a running front.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use super::args::WebArgs;
+use super::connect::connect;
+use super::version;
+use crate::clock::Clock;
+use crate::config::{Config, Tenant};
+use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
+use crate::refresh::{Parts, Refresher};
+use crate::upstream::BuildError;
+use crate::web::{App, BindError, Bound, Options, TenantFront};
+
+const BUILD: BuildInfo =
+    BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
+
+/// Why serving could not start.
+#[derive(Debug, Error)]
+pub(super) enum ServeError {
+    /// The flags make no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A tenant's HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// The simulated tenant cannot start.
+    #[error("the simulated tenant cannot start: {0}")]
+    Simulator(std::io::Error),
+    /// The process cannot be told to stop.
+    #[error("signals cannot be listened to: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Serves until the process is told to stop.
+pub(super) async fn run(config: &Config, web: &WebArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
+    let options = options(web)?;
+    let bound = Bound::bind(&web.listen_address).await?;
+    let stop = stop_signal()?;
+    let app = Arc::new(build(config, options, clock)?);
+    for address in bound.addresses() {
+        let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
+        info!(%address, path, tenants = app.tenants.len(), version = version::VERSION, "listening");
+    }
+    bound.serve(app, stop).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Puts the front together over one refresher a tenant.
+pub(super) fn build(config: &Config, options: Options, clock: Arc<dyn Clock>) -> Result<App, BuildError> {
+    let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
+    exporter.config_loaded(true);
+    let fronts = config.tenants.iter().map(|tenant| front(Arc::clone(tenant), Arc::clone(&clock)));
+    let fronts = fronts.collect::<Result<Vec<_>, _>>()?;
+    Ok(App::new(fronts, exporter, clock, config.to_yaml_redacted(), options))
+}
+
+fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<TenantFront, BuildError> {
+    let instruments = Arc::new(TenantInstruments::new());
+    let source = connect(&tenant, Arc::clone(&clock), instruments.clone())?;
+    let rendering = Arc::clone(&instruments);
+    let refresher = Refresher::new(Parts {
+        tenant,
+        source,
+        clock,
+        observer: instruments.clone(),
+        render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+    });
+    Ok(TenantFront { refresher: Arc::new(refresher), instruments })
+}
+
+/// Turns the flags into options, and refuses those that make no sense.
+fn options(web: &WebArgs) -> Result<Options, ServeError> {
+    if !web.telemetry_path.starts_with('/') {
+        let path = &web.telemetry_path;
+        return Err(ServeError::Usage(format!("--web.telemetry-path {path}: a path starts with /")));
+    }
+    let external_prefix = web.external_url.as_ref().map(|url| trim(url.path())).unwrap_or_default();
+    let route_prefix = web.route_prefix.as_deref().map(trim).unwrap_or_else(|| external_prefix.clone());
+    Ok(Options {
+        telemetry_path: web.telemetry_path.clone(),
+        route_prefix,
+        external_prefix,
+        max_requests: web.max_requests,
+        disable_exporter_metrics: web.disable_exporter_metrics,
+        timeout_offset: web.timeout_offset,
+    })
+}
+
+/// A prefix with a slash at its start and none at its end; empty where it is only a slash.
+fn trim(prefix: &str) -> String {
+    let bare = prefix.trim_matches('/');
+    if bare.is_empty() { String::new() } else { format!("/{bare}") }
+}
+
+/// Ends when the process is asked to stop.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn options_of(arguments: &[&str]) -> Result<Options, ServeError> {
+        options(&Cli::parse_from([&["cxone-exporter"], arguments].concat()).web)
+    }
+
+    #[test]
+    fn the_route_prefix_is_the_path_of_the_external_url_unless_it_is_given() {
+        let table: [(&[&str], &str, &str); 4] = [
+            (&[], "", ""),
+            (&["--web.external-url", "https://example.com/cxone/"], "/cxone", "/cxone"),
+            (&["--web.external-url", "https://example.com/cxone", "--web.route-prefix", "/"], "/cxone", ""),
+            (&["--web.route-prefix", "cxone"], "", "/cxone"),
+        ];
+        for (arguments, external, route) in table {
+            let options = options_of(arguments).unwrap();
+            assert_eq!((&*options.external_prefix, &*options.route_prefix), (external, route), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_telemetry_path_without_a_slash_is_refused() {
+        assert!(matches!(options_of(&["--web.telemetry-path", "metrics"]), Err(ServeError::Usage(_))));
+    }
+}

@@ -1,0 +1,129 @@
+//! When a refresh may start. Pure: it is told the time and what happened.
+
+use std::time::Duration;
+
+use super::backoff;
+use crate::clock::Monotonic;
+
+/// Lets one refresh through at a time, and none before its time.
+#[derive(Debug)]
+pub(super) struct Gate {
+    cooldown: Duration,
+    running: bool,
+    failures: u32,
+    not_before: Option<Monotonic>,
+}
+
+/// What a scrape that wants newer data is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// The caller must start the refresh, and report its end to [`Gate::ended`].
+    Start,
+    /// One is under way; wait for that.
+    Join,
+    /// Nothing may be sent yet.
+    Closed,
+}
+
+impl Gate {
+    pub(super) const fn new(cooldown: Duration) -> Self {
+        Self { cooldown, running: false, failures: 0, not_before: None }
+    }
+
+    /// Asks to start a refresh at `now`; `floor` is the tenant's own `Retry-After`.
+    pub(super) fn admit(&mut self, now: Monotonic, floor: Option<Monotonic>) -> Admission {
+        self.raise(floor);
+        if self.running {
+            return Admission::Join;
+        }
+        if self.not_before.is_some_and(|not_before| now < not_before) {
+            return Admission::Closed;
+        }
+        self.running = true;
+        Admission::Start
+    }
+
+    /// Reports that the refresh under way ended at `now`. The next one waits for the cooldown or, after a
+    /// failure, for the back-off, and in any case for `floor`.
+    pub(super) fn ended(&mut self, now: Monotonic, in_full: bool, floor: Option<Monotonic>, chance: f64) {
+        self.running = false;
+        let delay = if in_full {
+            self.failures = 0;
+            self.cooldown
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            backoff::delay(self.cooldown, self.failures, chance)
+        };
+        self.not_before = Some(now + delay);
+        self.raise(floor);
+    }
+
+    /// Before this point nothing is sent.
+    pub(super) const fn not_before(&self) -> Option<Monotonic> {
+        self.not_before
+    }
+
+    /// How many refreshes have failed in a row.
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    fn raise(&mut self, floor: Option<Monotonic>) {
+        self.not_before = self.not_before.max(floor);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COOLDOWN: Duration = Duration::from_secs(60);
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_start(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn one_refresh_runs_and_everybody_else_joins_it() {
+        let mut gate = Gate::new(COOLDOWN);
+        assert_eq!(gate.admit(at(0), None), Admission::Start);
+        assert_eq!(gate.admit(at(0), None), Admission::Join);
+        assert_eq!(gate.admit(at(500), None), Admission::Join);
+    }
+
+    #[test]
+    fn the_cooldown_counts_from_the_end() {
+        let mut gate = Gate::new(COOLDOWN);
+        gate.admit(at(0), None);
+        gate.ended(at(10), true, None, 0.0);
+        assert_eq!(gate.admit(at(69), None), Admission::Closed);
+        assert_eq!(gate.admit(at(70), None), Admission::Start);
+    }
+
+    #[test]
+    fn failures_back_off_and_a_success_forgets_them() {
+        let mut gate = Gate::new(COOLDOWN);
+        let mut now = 0;
+        for wait in [60, 120, 240, 300, 300] {
+            assert_eq!(gate.admit(at(now), None), Admission::Start);
+            gate.ended(at(now), false, None, 0.0);
+            assert_eq!(gate.admit(at(now + wait - 1), None), Admission::Closed);
+            now += wait;
+        }
+        gate.admit(at(now), None);
+        gate.ended(at(now), true, None, 0.0);
+        assert_eq!(gate.failures(), 0);
+        assert_eq!(gate.not_before(), Some(at(now + 60)));
+    }
+
+    #[test]
+    fn retry_after_is_a_floor_that_nothing_lowers() {
+        let mut gate = Gate::new(COOLDOWN);
+        gate.admit(at(0), None);
+        gate.ended(at(1), false, Some(at(900)), 0.0);
+        assert_eq!(gate.admit(at(899), None), Admission::Closed);
+        assert_eq!(gate.admit(at(899), Some(at(20))), Admission::Closed);
+        assert_eq!(gate.admit(at(900), Some(at(901))), Admission::Closed);
+        assert_eq!(gate.admit(at(901), Some(at(901))), Admission::Start);
+    }
+}

@@ -1,0 +1,347 @@
+//! Serves scrapes of one tenant, and refreshes its data when one of them needs it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tracing::{debug, error};
+
+use super::gate::{Admission, Gate};
+use super::log::FailureLog;
+use super::observer::{Observer, RefreshResult, Served};
+use super::published::Published;
+use super::snapshot::{AgentData, AgentRow, Moment, Snapshot, Status};
+use crate::clock::{Clock, Monotonic};
+use crate::config::{Agent, Tenant};
+use crate::exposition::Block;
+use crate::presence::{AgentId, AgentPresence, WatchedAgent, Window};
+use crate::upstream::{Harvest, Query, Source, UpstreamError};
+
+/// A source ends by its deadline; one that does not is given up this much later, so that a fault in it
+/// cannot hold every later refresh back.
+const OVERTIME: Duration = Duration::from_secs(5);
+
+/// Renders the agents' series of a snapshot.
+pub type Render = dyn Fn(&Snapshot) -> Arc<Block> + Send + Sync;
+
+/// What a [`Refresher`] is put together from.
+pub struct Parts {
+    /// The tenant it serves.
+    pub tenant: Arc<Tenant>,
+    /// Where presence comes from.
+    pub source: Arc<dyn Source>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Whom it tells what it did.
+    pub observer: Arc<dyn Observer>,
+    /// What renders a snapshot.
+    pub render: Arc<Render>,
+}
+
+/// Serves scrapes of one tenant, and refreshes its data when one of them needs it.
+pub struct Refresher {
+    parts: Parts,
+    published: ArcSwap<Published>,
+    // A std mutex: it is held for a few instructions and never across an await. Scrapes that find fresh
+    // data do not come near it.
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    gate: Gate,
+    /// Closes when the refresh under way ends.
+    landing: watch::Receiver<()>,
+    /// The agents that the last refresh failed to read, if it read others and was not itself a second try.
+    again: Option<Vec<AgentId>>,
+    log: FailureLog,
+}
+
+/// What a scrape is given.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    /// The data to send.
+    pub published: Arc<Published>,
+    /// How it came about.
+    pub served: Served,
+}
+
+/// What a refresh brought.
+struct Flown {
+    harvest: Harvest,
+    window: Window,
+    started: Moment,
+    /// Whether only the agents of earlier failed batches were asked for.
+    again: bool,
+}
+
+/// A refresh under way. Dropped without [`Flight::land`] — the task panicked — it counts as failed, so that
+/// the gate cannot stay shut for ever.
+struct Flight {
+    refresher: Arc<Refresher>,
+    landed: bool,
+    // Held for its drop, which wakes every scrape that waits.
+    _takeoff: watch::Sender<()>,
+}
+
+// === impl Refresher ===
+
+impl Refresher {
+    /// A refresher without data; the first scrape starts its first refresh.
+    pub fn new(parts: Parts) -> Self {
+        let snapshot = Snapshot::empty(Arc::clone(&parts.tenant));
+        let status = Status { agents: snapshot.counts(None), ..Status::default() };
+        let published = Published {
+            block: (parts.render)(&snapshot),
+            snapshot: Arc::new(snapshot),
+            status,
+            full_at: None,
+            last_read: None,
+            oldest: None,
+        };
+        let inner = Inner {
+            gate: Gate::new(parts.tenant.cooldown),
+            landing: watch::channel(()).1,
+            again: None,
+            log: FailureLog::default(),
+        };
+        Self { parts, published: ArcSwap::from_pointee(published), inner: Mutex::new(inner) }
+    }
+
+    /// The tenant that is served.
+    pub fn tenant(&self) -> &Arc<Tenant> {
+        &self.parts.tenant
+    }
+
+    /// What is served now, without asking for anything newer.
+    pub fn current(&self) -> Arc<Published> {
+        let now = self.now();
+        let published = self.published.load_full();
+        if published.has_expired(now) { self.expire(now) } else { published }
+    }
+
+    /// Answers a scrape: at once from data younger than the cooldown, else after the refresh that it starts or
+    /// joins, and at `deadline` from what there is, while the refresh carries on.
+    pub async fn scrape(self: &Arc<Self>, deadline: Monotonic) -> Scrape {
+        let now = self.now();
+        let published = self.published.load();
+        if published.is_fresh(now) && !published.has_expired(now) {
+            self.parts.observer.scraped(Served::Cooldown);
+            return Scrape { published: Arc::clone(&published), served: Served::Cooldown };
+        }
+        drop(published);
+
+        let refreshed = match self.board(now) {
+            Some(mut landing) => tokio::select! {
+                // The channel carries nothing; that it closed is the news.
+                _ = landing.changed() => true,
+                () = self.parts.clock.sleep_until(deadline) => false,
+            },
+            None => false,
+        };
+
+        let published = self.current();
+        let served = match (published.has_data(), refreshed && published.status.up) {
+            (false, _) => Served::None,
+            (true, true) => Served::Fresh,
+            (true, false) => Served::Stale,
+        };
+        self.parts.observer.scraped(served);
+        Scrape { published, served }
+    }
+
+    /// Starts a refresh or joins the one under way; `None` when none may start yet.
+    fn board(self: &Arc<Self>, now: Moment) -> Option<watch::Receiver<()>> {
+        let floor = self.parts.source.not_before();
+        let mut inner = self.inner();
+        // The refresh that this scrape would have joined may have ended since it looked.
+        if self.published.load().is_fresh(now) {
+            return Some(inner.landing.clone());
+        }
+        match inner.gate.admit(now.monotonic, floor) {
+            Admission::Closed => None,
+            Admission::Join => Some(inner.landing.clone()),
+            Admission::Start => {
+                let (takeoff, landing) = watch::channel(());
+                inner.landing = landing.clone();
+                let again = inner.again.take();
+                drop(inner);
+                let flight = Flight { refresher: Arc::clone(self), landed: false, _takeoff: takeoff };
+                tokio::spawn(flight.fly(again));
+                Some(landing)
+            }
+        }
+    }
+
+    /// Takes data that is too old out of what is served.
+    fn expire(&self, now: Moment) -> Arc<Published> {
+        let _inner = self.inner();
+        let old = self.published.load_full();
+        // Another scrape may have done it while this one waited for the lock.
+        if !old.has_expired(now) {
+            return old;
+        }
+        let snapshot = old.snapshot.without_expired(now);
+        let published = Arc::new(Published {
+            block: (self.parts.render)(&snapshot),
+            status: Status { agents: snapshot.counts(old.last_read), ..old.status.clone() },
+            full_at: old.full_at,
+            last_read: old.last_read,
+            oldest: snapshot.oldest(),
+            snapshot: Arc::new(snapshot),
+        });
+        self.publish(Arc::clone(&published));
+        published
+    }
+
+    fn publish(&self, published: Arc<Published>) {
+        self.published.store(published);
+        self.parts.observer.status_changed();
+    }
+
+    /// Turns what a refresh brought into what is served from now on.
+    fn land(&self, flown: Flown) {
+        let tenant = &self.parts.tenant;
+        let now = self.now();
+        let in_full = flown.harvest.failed.is_empty();
+        let result = match (in_full, flown.harvest.answered.is_empty()) {
+            (true, _) => RefreshResult::Success,
+            (false, false) => RefreshResult::Partial,
+            (false, true) => RefreshResult::Failure,
+        };
+        let took = now.monotonic.saturating_since(flown.started.monotonic);
+        self.parts.observer.refreshed(result, took, &flown.harvest.rejections);
+
+        let old = self.published.load_full();
+        let last_read = (result != RefreshResult::Failure).then_some(now);
+        let snapshot = merge(&old.snapshot, flown.harvest.answered, flown.window, now).without_expired(now);
+        let block = (self.parts.render)(&snapshot);
+
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.gate.ended(now.monotonic, in_full, self.parts.source.not_before(), fastrand::f64());
+        // One try for the failed batches alone; should that fail too, everybody is asked again, so that one
+        // batch which can never succeed does not let the others grow old.
+        inner.again = (result == RefreshResult::Partial && !flown.again).then_some(flown.harvest.failed);
+        let not_before = inner.gate.not_before().map(|not_before| now.utc + not_before.saturating_since(now.monotonic));
+        inner.log.refreshed(
+            &tenant.name,
+            result,
+            took,
+            flown.harvest.error.as_ref(),
+            not_before,
+            inner.gate.failures(),
+        );
+
+        let of_everybody = in_full && !flown.again;
+        self.publish(Arc::new(Published {
+            status: Status {
+                up: in_full,
+                window: if of_everybody { Some(flown.window) } else { old.status.window },
+                last_success: if of_everybody { Some(now.utc) } else { old.status.last_success },
+                last_attempt: Some(now.utc),
+                not_before,
+                last_duration: Some(took),
+                agents: snapshot.counts(last_read),
+                token_expiry: self.parts.source.token_expiry(),
+                last_error: flown.harvest.error,
+            },
+            full_at: of_everybody.then_some(now),
+            last_read,
+            oldest: snapshot.oldest(),
+            snapshot: Arc::new(snapshot),
+            block,
+        }));
+    }
+
+    /// Accounts for a refresh that ended without landing.
+    fn abandon(&self) {
+        let now = self.now();
+        let mut inner = self.inner();
+        inner.gate.ended(now.monotonic, false, self.parts.source.not_before(), fastrand::f64());
+        let old = self.published.load_full();
+        self.publish(Arc::new(Published {
+            status: Status { up: false, last_attempt: Some(now.utc), ..old.status.clone() },
+            snapshot: Arc::clone(&old.snapshot),
+            block: Arc::clone(&old.block),
+            full_at: None,
+            last_read: None,
+            oldest: old.oldest,
+        }));
+        error!(tenant = self.parts.tenant.name, "the refresh broke off; the last good data stays in place");
+    }
+
+    fn now(&self) -> Moment {
+        Moment { monotonic: self.parts.clock.monotonic(), utc: self.parts.clock.now() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresher").field("tenant", &self.parts.tenant.name).finish_non_exhaustive()
+    }
+}
+
+/// The rows of `old` with what was answered put in their place.
+fn merge(old: &Snapshot, answered: Vec<(AgentId, Option<AgentPresence>)>, window: Window, now: Moment) -> Snapshot {
+    let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
+    let row = |(agent, row): (&Agent, &AgentRow)| match answered.remove(&agent.id) {
+        Some(presence) => AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at: now })) },
+        None => row.clone(),
+    };
+    let rows = old.tenant.agents.iter().zip(&old.rows).map(row).collect();
+    Snapshot { tenant: Arc::clone(&old.tenant), rows }
+}
+
+// === impl Flight ===
+
+impl Flight {
+    async fn fly(mut self, again: Option<Vec<AgentId>>) {
+        let refresher = Arc::clone(&self.refresher);
+        let Parts { tenant, source, clock, .. } = &refresher.parts;
+        let started = refresher.now();
+        let window = Window::ending_at(started.utc.whole_second(), tenant.window);
+        let agents = self.wanted(again.as_deref());
+        let everybody: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
+        let deadline = started.monotonic + tenant.refresh_timeout;
+        debug!(tenant = tenant.name, agents = agents.len(), start = %window.start, end = %window.end, "refresh starts");
+
+        let harvest = tokio::select! {
+            harvest = source.fetch(Query { window, agents, deadline }) => harvest,
+            () = clock.sleep_until(deadline + OVERTIME) => Harvest {
+                failed: everybody,
+                error: Some(UpstreamError::refresh_timeout(tenant.refresh_timeout)),
+                ..Harvest::default()
+            },
+        };
+
+        // Merging and rendering tens of thousands of agents takes milliseconds; scrapes must not wait behind it.
+        let flown = Flown { harvest, window, started, again: again.is_some() };
+        let landing = Arc::clone(&refresher);
+        self.landed = tokio::task::spawn_blocking(move || landing.land(flown)).await.is_ok();
+    }
+
+    /// Whom to ask for: everybody, or those that the last refresh failed to read.
+    fn wanted(&self, again: Option<&[AgentId]>) -> Vec<WatchedAgent> {
+        let again: Option<HashSet<&AgentId>> = again.map(|ids| ids.iter().collect());
+        let agents = self.refresher.tenant().agents.iter();
+        agents
+            .filter(|agent| again.as_ref().is_none_or(|ids| ids.contains(&agent.id)))
+            .map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() })
+            .collect()
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.landed {
+            self.refresher.abandon();
+        }
+    }
+}

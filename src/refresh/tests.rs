@@ -1,0 +1,369 @@
+//! The rules of a scrape, on a driven clock and a source that does as it is told.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::clock::{Clock, DrivenClock, Monotonic};
+use crate::config::{Agent, Api, Interval, Tenant};
+use crate::exposition::{BlockBuilder, Packing};
+use crate::presence::{AgentPresence, Micros, Rejections, Timestamp};
+use crate::upstream::{Endpoint, ErrorKind, Fetch, Harvest, Query, Source, UpstreamError};
+
+const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
+const COOLDOWN: Duration = Duration::from_secs(60);
+const MAX_STALENESS: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// What the source does with one query.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// Every agent was available for the whole window.
+    All,
+    /// These agents fail, the others are answered.
+    Without(&'static [&'static str]),
+    /// Nobody is answered, and nothing may be sent for this long.
+    Nothing(Option<Duration>),
+    /// A fault in the source itself.
+    Panic,
+}
+
+struct ToldSource {
+    clock: DrivenClock,
+    answers: Mutex<VecDeque<Answer>>,
+    /// A fetch ends once it gets a permit.
+    permits: Semaphore,
+    asked: Mutex<Vec<Vec<String>>>,
+    floor: Mutex<Option<Monotonic>>,
+}
+
+#[derive(Default)]
+struct Counter([AtomicUsize; 4]);
+
+struct House {
+    clock: DrivenClock,
+    source: Arc<ToldSource>,
+    served: Arc<Counter>,
+    refresher: Arc<Refresher>,
+}
+
+// === impl ToldSource ===
+
+impl Source for ToldSource {
+    fn fetch(&self, query: Query) -> Fetch<'_> {
+        Box::pin(async move {
+            let ids: Vec<_> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
+            self.asked.lock().unwrap().push(ids.iter().map(ToString::to_string).collect());
+            self.permits.acquire().await.unwrap().forget();
+            let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::All);
+            let fails = |id: &str| match answer {
+                Answer::All => false,
+                Answer::Without(failing) => failing.contains(&id),
+                Answer::Nothing(_) => true,
+                Answer::Panic => panic!("as told"),
+            };
+            let (failed, answered): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| fails(id));
+            if let Answer::Nothing(Some(wait)) = answer {
+                *self.floor.lock().unwrap() = Some(self.clock.monotonic() + wait);
+            }
+            let presence = AgentPresence {
+                states: vec![("Available".into(), query.window.length())],
+                observed: query.window.length(),
+                current: None,
+                last_data: query.window.end,
+                scheduled: None,
+            };
+            Harvest {
+                error: (!failed.is_empty()).then(|| UpstreamError {
+                    endpoint: Endpoint::Presence,
+                    kind: ErrorKind::Server,
+                    message: "the server is unwell".to_owned(),
+                }),
+                answered: answered.into_iter().map(|id| (id, Some(presence.clone()))).collect(),
+                failed,
+                rejections: Rejections::default(),
+            }
+        })
+    }
+
+    fn not_before(&self) -> Option<Monotonic> {
+        *self.floor.lock().unwrap()
+    }
+
+    fn token_expiry(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+impl Observer for Counter {
+    fn refreshed(&self, _: RefreshResult, _: Duration, _: &Rejections) {}
+    fn scraped(&self, served: Served) {
+        self.0[served as usize].fetch_add(1, Ordering::Relaxed);
+    }
+    fn status_changed(&self) {}
+}
+
+// === impl House ===
+
+impl House {
+    fn new(answers: &[Answer]) -> Self {
+        let clock = DrivenClock::new(START);
+        let source = Arc::new(ToldSource {
+            clock: clock.clone(),
+            answers: Mutex::new(answers.iter().copied().collect()),
+            permits: Semaphore::new(1000),
+            asked: Mutex::default(),
+            floor: Mutex::default(),
+        });
+        let served = Arc::new(Counter::default());
+        let refresher = Arc::new(Refresher::new(Parts {
+            tenant: Arc::new(tenant()),
+            source: source.clone(),
+            clock: Arc::new(clock.clone()),
+            observer: served.clone(),
+            render: Arc::new(|_| Arc::new(BlockBuilder::new().finish(Packing::Stored))),
+        }));
+        Self { clock, source, served, refresher }
+    }
+
+    /// A house whose source keeps everybody waiting until it is given permits.
+    fn slow(answers: &[Answer]) -> Self {
+        let house = Self::new(answers);
+        house.source.permits.forget_permits(1000);
+        house
+    }
+
+    fn scraping(&self) -> JoinHandle<Scrape> {
+        let refresher = Arc::clone(&self.refresher);
+        let deadline = self.clock.monotonic() + PATIENCE;
+        tokio::spawn(async move { refresher.scrape(deadline).await })
+    }
+
+    async fn scrape(&self) -> Scrape {
+        self.scraping().await.unwrap()
+    }
+
+    /// Waits until somebody sleeps, which is when every task has got as far as it can.
+    async fn settle(&self, sleepers_until: Duration) {
+        let until = self.clock.monotonic() + sleepers_until;
+        while self.clock.next_sleeper() != Some(until) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn asked(&self) -> Vec<Vec<String>> {
+        self.source.asked.lock().unwrap().clone()
+    }
+}
+
+fn tenant() -> Tenant {
+    let agent = |id: &str| Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None };
+    Tenant {
+        name: "acme".to_owned(),
+        api: Api::Presence,
+        base_url: "https://acme.example.com".parse().unwrap(),
+        client_id: "client".to_owned(),
+        client_secret: SecretString::from("secret"),
+        client_secret_file: None,
+        window: Duration::from_secs(86_400),
+        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3600) },
+        states: Vec::new(),
+        declared_states: Vec::new(),
+        cooldown: COOLDOWN,
+        max_staleness: MAX_STALENESS,
+        request_timeout: Duration::from_secs(30),
+        refresh_timeout: Duration::from_secs(120),
+        agents_per_request: 50,
+        max_concurrent_requests: 2,
+        offline_states: Vec::new(),
+        agents: ["1", "2", "3"].map(agent).to_vec(),
+    }
+}
+
+fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts {
+    AgentCounts { fresh, stale, missing }
+}
+
+#[tokio::test]
+async fn sixty_scrapes_at_once_share_one_refresh() {
+    let house = House::slow(&[]);
+    let scrapes: Vec<_> = (0..60).map(|_| house.scraping()).collect();
+    house.settle(PATIENCE).await;
+    house.source.permits.add_permits(60);
+    for scrape in scrapes {
+        let scrape = scrape.await.unwrap();
+        assert_eq!(scrape.served, Served::Fresh);
+        assert_eq!(scrape.published.status.agents, counts(3, 0, 0));
+    }
+    assert_eq!(house.asked().len(), 1);
+    assert_eq!(house.served.0[Served::Fresh as usize].load(Ordering::Relaxed), 60);
+}
+
+#[tokio::test]
+async fn data_younger_than_the_cooldown_is_served_and_nothing_is_sent() {
+    let house = House::new(&[]);
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+    house.clock.advance(COOLDOWN - Duration::from_nanos(1));
+    assert_eq!(house.scrape().await.served, Served::Cooldown);
+    assert_eq!(house.asked().len(), 1);
+    house.clock.advance(Duration::from_nanos(1));
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+    assert_eq!(house.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_scrape_leaves_at_its_deadline_and_the_refresh_carries_on() {
+    let house = House::slow(&[]);
+    let scrape = house.scraping();
+    house.settle(PATIENCE).await;
+    house.clock.advance(PATIENCE);
+    assert_eq!(scrape.await.unwrap().served, Served::None);
+
+    let late = house.scraping();
+    house.settle(PATIENCE).await;
+    house.source.permits.add_permits(1);
+    assert_eq!(late.await.unwrap().served, Served::Fresh);
+    assert_eq!(house.scrape().await.served, Served::Cooldown);
+    assert_eq!(house.asked().len(), 1);
+    let status = house.refresher.current().status.clone();
+    assert_eq!(status.window.map(|window| window.end), Some(START), "the window ends when the refresh starts");
+}
+
+#[tokio::test]
+async fn a_failure_keeps_the_last_good_data_and_backs_off() {
+    let house = House::new(&[Answer::All, Answer::Nothing(None), Answer::Nothing(None)]);
+    house.scrape().await;
+    house.clock.advance(COOLDOWN);
+    let failed = house.scrape().await;
+    assert_eq!(failed.served, Served::Stale);
+    assert!(!failed.published.status.up);
+    assert_eq!(failed.published.status.agents, counts(0, 3, 0));
+    assert_eq!(failed.published.status.last_success, Some(START));
+    assert_eq!(failed.published.status.last_attempt, Some(START + COOLDOWN));
+
+    // The wait is one cooldown and at most a quarter more; until it is over nothing is sent.
+    house.clock.advance(COOLDOWN - Duration::from_secs(1));
+    assert_eq!(house.scrape().await.served, Served::Stale);
+    assert_eq!(house.asked().len(), 2);
+    house.clock.advance(COOLDOWN / 4 + Duration::from_secs(1));
+    house.scrape().await;
+    assert_eq!(house.asked().len(), 3);
+    // The second wait is two cooldowns.
+    house.clock.advance(COOLDOWN * 2 - Duration::from_secs(1));
+    house.scrape().await;
+    assert_eq!(house.asked().len(), 3);
+    house.clock.advance(COOLDOWN / 2 + Duration::from_secs(1));
+    let recovered = house.scrape().await;
+    assert_eq!(recovered.served, Served::Fresh);
+    assert!(recovered.published.status.up && recovered.published.status.last_error.is_none());
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_retry_after_has_passed() {
+    let hour = Duration::from_secs(3600);
+    let house = House::new(&[Answer::Nothing(Some(hour))]);
+    assert_eq!(house.scrape().await.served, Served::None);
+    assert_eq!(house.refresher.current().status.not_before, Some(START + hour));
+    house.clock.advance(hour - Duration::from_nanos(1));
+    assert_eq!(house.scrape().await.served, Served::None);
+    assert_eq!(house.asked().len(), 1);
+    house.clock.advance(Duration::from_nanos(1));
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+}
+
+#[tokio::test]
+async fn data_past_max_staleness_is_no_longer_exposed() {
+    let house = House::new(&[Answer::All, Answer::Nothing(Some(MAX_STALENESS * 3))]);
+    house.scrape().await;
+    house.clock.advance(COOLDOWN);
+    house.scrape().await;
+    house.clock.advance(MAX_STALENESS - COOLDOWN - Duration::from_nanos(1));
+    assert_eq!(house.scrape().await.published.status.agents, counts(0, 3, 0));
+    house.clock.advance(Duration::from_nanos(1));
+    let expired = house.scrape().await;
+    assert_eq!(expired.served, Served::None);
+    assert_eq!(expired.published.status.agents, counts(0, 0, 3));
+    assert!(expired.published.snapshot.rows.iter().all(|row| row.data.is_none()));
+}
+
+#[tokio::test]
+async fn after_a_partial_failure_the_failed_are_asked_again_alone_and_then_everybody() {
+    let house = House::new(&[Answer::Without(&["2"]), Answer::Without(&["2"]), Answer::All]);
+    let partial = house.scrape().await;
+    assert_eq!(partial.served, Served::Stale);
+    assert_eq!(partial.published.status.agents, counts(2, 0, 1));
+    assert_eq!((partial.published.status.up, partial.published.status.last_success), (false, None));
+    for _ in 0..2 {
+        house.clock.advance(COOLDOWN * 3);
+        house.scrape().await;
+    }
+    assert_eq!(house.asked(), [vec!["1", "2", "3"], vec!["2"], vec!["1", "2", "3"]]);
+}
+
+#[tokio::test]
+async fn catching_up_completes_the_data_but_is_no_full_success() {
+    let house = House::new(&[Answer::Without(&["3"])]);
+    house.scrape().await;
+    house.clock.advance(COOLDOWN * 5 / 4);
+    let caught_up = house.scrape().await;
+    assert_eq!(caught_up.served, Served::Fresh);
+    let status = &caught_up.published.status;
+    assert_eq!((status.up, status.window, status.last_success), (true, None, None));
+    assert_eq!(status.agents, counts(1, 2, 0));
+    // Its data is not of one full refresh, so the cooldown rule does not hold for it, but the gate does.
+    assert_eq!(house.scrape().await.served, Served::Stale);
+    assert_eq!(house.asked().len(), 2);
+    house.clock.advance(COOLDOWN);
+    assert_eq!(house.scrape().await.published.status.agents, counts(3, 0, 0));
+}
+
+#[tokio::test]
+async fn a_fault_in_the_source_costs_one_refresh_and_not_the_gate() {
+    let house = House::new(&[Answer::Panic]);
+    let broken = house.scrape().await;
+    assert_eq!(broken.served, Served::None);
+    assert_eq!(broken.published.status.last_attempt, Some(START));
+    house.clock.advance(COOLDOWN * 5 / 4);
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+}
+
+#[tokio::test]
+async fn a_machine_that_slept_does_not_take_old_data_for_new() {
+    let house = House::new(&[]);
+    house.scrape().await;
+    house.clock.advance(COOLDOWN);
+    house.scrape().await;
+    // Asleep for three hours: the time of day moves on, the monotonic clock does not.
+    house.clock.step_to(START + Duration::from_secs(3 * 3600));
+    let woken = house.scrape().await;
+    assert_eq!(woken.served, Served::None, "too old to be shown, and the cooldown still holds");
+    house.clock.advance(COOLDOWN);
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_make_data_younger() {
+    let house = House::new(&[]);
+    house.scrape().await;
+    house.clock.step_to(Timestamp::from_seconds(0));
+    house.clock.advance(COOLDOWN);
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+    assert_eq!(house.asked().len(), 2);
+}
+
+#[test]
+fn an_agent_that_was_answered_without_data_is_missing() {
+    let tenant = Arc::new(tenant());
+    let mut snapshot = Snapshot::empty(tenant);
+    let now = Moment { monotonic: Monotonic::default(), utc: START };
+    let window = crate::presence::Window::ending_at(START, COOLDOWN);
+    snapshot.rows[0].data = Some(Arc::new(AgentData { presence: None, window, read_at: now }));
+    assert_eq!(snapshot.counts(Some(now)), counts(0, 0, 3));
+    assert_eq!(snapshot.rows[0].data.as_ref().map(|data| data.observed()), Some(Micros::ZERO));
+}

@@ -1,0 +1,102 @@
+//! What every request is answered from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::metrics::{ExporterInstruments, TenantInstruments};
+use crate::refresh::Refresher;
+
+/// What every request is answered from.
+pub struct App {
+    /// The tenants, in the order of the configuration.
+    pub tenants: Vec<TenantFront>,
+    /// The series of the process itself.
+    pub exporter: Arc<ExporterInstruments>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The effective configuration as YAML, without secrets.
+    pub config_yaml: String,
+    /// How the front was started.
+    pub options: Options,
+    pub(super) scrapes: Semaphore,
+}
+
+/// One tenant as the front sees it.
+#[derive(Debug)]
+pub struct TenantFront {
+    /// Serves its scrapes.
+    pub refresher: Arc<Refresher>,
+    /// Counts what is done for it.
+    pub instruments: Arc<TenantInstruments>,
+}
+
+/// The `--web.*` flags and what belongs to them.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the metrics are (`--web.telemetry-path`).
+    pub telemetry_path: String,
+    /// What stands before every path (`--web.route-prefix`): empty, or `/…` without a slash at its end.
+    pub route_prefix: String,
+    /// Where a browser reaches the exporter (`--web.external-url`), for the links of the page; empty is relative.
+    pub external_prefix: String,
+    /// Scrapes answered at once (`--web.max-requests`); 0 is no limit.
+    pub max_requests: usize,
+    /// Leaves out `process_*` and `cxone_exporter_build_info` (`--web.disable-exporter-metrics`).
+    pub disable_exporter_metrics: bool,
+    /// What is taken off a scrape's time-out for the way back (`--timeout-offset`).
+    pub timeout_offset: Duration,
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            route_prefix: String::new(),
+            external_prefix: String::new(),
+            max_requests: 40,
+            disable_exporter_metrics: false,
+            timeout_offset: Duration::from_millis(500),
+        }
+    }
+}
+
+// === impl App ===
+
+impl App {
+    /// Puts the front together.
+    pub fn new(
+        tenants: Vec<TenantFront>,
+        exporter: Arc<ExporterInstruments>,
+        clock: Arc<dyn Clock>,
+        config_yaml: String,
+        options: Options,
+    ) -> Self {
+        let permits = if options.max_requests == 0 { Semaphore::MAX_PERMITS } else { options.max_requests };
+        Self {
+            tenants,
+            exporter,
+            clock,
+            config_yaml,
+            options,
+            scrapes: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+        }
+    }
+
+    /// The tenant that `/metrics` speaks of: the only one there is.
+    pub fn only_tenant(&self) -> Option<&TenantFront> {
+        match self.tenants.as_slice() {
+            [tenant] => Some(tenant),
+            _ => None,
+        }
+    }
+
+    /// The tenant of this name.
+    pub fn tenant(&self, name: &str) -> Option<&TenantFront> {
+        self.tenants.iter().find(|tenant| tenant.refresher.tenant().name == name)
+    }
+}

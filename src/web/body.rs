@@ -1,0 +1,68 @@
+//! Bodies: nothing, a text, or the chunks of an exposition.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+/// A body made of chunks that are there already. Its length is known, so answers need no chunked encoding.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    chunks: std::vec::IntoIter<Bytes>,
+    remaining: u64,
+}
+
+// === impl Chunks ===
+
+impl Chunks {
+    /// A body of these chunks in this order.
+    pub fn new(chunks: Vec<Bytes>) -> Self {
+        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Self { chunks: chunks.into_iter(), remaining }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Chunks {
+    fn from(whole: T) -> Self {
+        Self::new(vec![whole.into()])
+    }
+}
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.chunks.find(|chunk| !chunk.is_empty());
+        if let Some(chunk) = &next {
+            self.remaining -= chunk.len() as u64;
+        }
+        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn chunks_go_out_in_order_and_their_length_is_known() {
+        let parts = ["one ", "", "two"].map(|part| Bytes::from_static(part.as_bytes()));
+        let body = Chunks::new(parts.to_vec());
+        assert_eq!(body.size_hint().exact(), Some(7));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "one two");
+        assert!(Chunks::default().is_end_stream());
+    }
+}

@@ -1,0 +1,89 @@
+//! Which path is answered by what.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::{App, Chunks, page, scrape};
+
+pub(super) type Answer = Response<Chunks>;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What each path leads to.
+enum Route {
+    Page,
+    Metrics,
+    Probe,
+    Discovery,
+    Healthy,
+    Ready,
+    Config,
+}
+
+/// Answers one request; whatever goes wrong is an answer too.
+pub(super) async fn answer<B>(app: Arc<App>, request: Request<B>) -> Result<Answer, Infallible> {
+    let Some(route) = route(&app, request.uri().path()) else {
+        return Ok(outside(&app, request.uri().path()));
+    };
+    // hyper leaves the body of an answer to HEAD out and keeps its length.
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Ok(refusal);
+    }
+    Ok(match route {
+        Route::Page => with_type(HTML, page::render(&app, request.uri().query())),
+        Route::Metrics => scrape::metrics(&app, request.headers()).await,
+        Route::Probe => scrape::probe(&app, request.uri().query(), request.headers()).await,
+        Route::Discovery => with_type(JSON, scrape::discovery(&app, request.headers())),
+        Route::Healthy => text(StatusCode::OK, "healthy\n"),
+        // This is answered only once the configuration is loaded and the listener is up.
+        Route::Ready => text(StatusCode::OK, "ready\n"),
+        Route::Config => text(StatusCode::OK, app.config_yaml.clone()),
+    })
+}
+
+fn route(app: &App, path: &str) -> Option<Route> {
+    let path = path.strip_prefix(app.options.route_prefix.as_str())?;
+    Some(match path {
+        _ if path == app.options.telemetry_path => Route::Metrics,
+        "/" => Route::Page,
+        "/probe" => Route::Probe,
+        "/sd" => Route::Discovery,
+        "/-/healthy" => Route::Healthy,
+        "/-/ready" => Route::Ready,
+        "/config" => Route::Config,
+        _ => return None,
+    })
+}
+
+/// A path that leads nowhere. Under a route prefix the bare root leads to the page, so that people find it.
+fn outside(app: &App, path: &str) -> Answer {
+    let prefix = &app.options.route_prefix;
+    if !prefix.is_empty()
+        && (path == "/" || path == prefix)
+        && let Ok(location) = HeaderValue::try_from(format!("{prefix}/"))
+    {
+        let mut redirect = text(StatusCode::FOUND, "the exporter lives under its route prefix\n");
+        redirect.headers_mut().insert(LOCATION, location);
+        return redirect;
+    }
+    text(StatusCode::NOT_FOUND, "there is nothing here; see / for what there is\n")
+}
+
+pub(super) fn text(status: StatusCode, body: impl Into<bytes::Bytes>) -> Answer {
+    let mut answer = with_type(TEXT, body);
+    *answer.status_mut() = status;
+    answer
+}
+
+fn with_type(content_type: HeaderValue, body: impl Into<bytes::Bytes>) -> Answer {
+    let mut answer = Response::new(Chunks::from(body));
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer
+}

@@ -1,0 +1,158 @@
+//! `/metrics`, `/probe` and `/sd`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, VARY,
+};
+use hyper::{Response, StatusCode};
+
+use super::Chunks;
+use super::app::{App, TenantFront};
+use super::limits::{DEFAULT_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT};
+use super::router::{Answer, text};
+use tracing::error;
+
+use crate::clock::Monotonic;
+use crate::exposition::{self, Block};
+use crate::metrics::HttpRejection;
+
+/// How long Prometheus waits for the answer.
+const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+
+/// `/metrics`: the exporter's own series and, where there is exactly one tenant, that tenant's.
+pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> Answer {
+    let Ok(_permit) = app.scrapes.try_acquire() else {
+        return too_many(app);
+    };
+    let mut blocks = Vec::with_capacity(5);
+    if !app.options.disable_exporter_metrics {
+        blocks.extend([app.exporter.block(), app.exporter.process()]);
+    }
+    if let Some(tenant) = app.only_tenant() {
+        blocks.extend(tenant_blocks(tenant, deadline(app, headers)).await);
+    }
+    exposition_answer(&blocks, headers)
+}
+
+/// `/probe?target=TENANT`: one tenant's series.
+pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    let Some(target) = parameter(query, "target") else {
+        return text(StatusCode::BAD_REQUEST, "name a tenant: /probe?target=TENANT\n");
+    };
+    let Some(tenant) = app.tenant(&target) else {
+        return text(StatusCode::NOT_FOUND, "no tenant of that name is configured; see /sd for those that are\n");
+    };
+    let Ok(_permit) = app.scrapes.try_acquire() else {
+        return too_many(app);
+    };
+    let blocks = tenant_blocks(tenant, deadline(app, headers)).await;
+    exposition_answer(&blocks, headers)
+}
+
+/// `/sd`: the target groups of Prometheus HTTP service discovery, one a tenant. The `tenant` label and the
+/// probe's parameter come with each, so that the scrape config needs no relabelling.
+///
+/// Source: <https://prometheus.io/docs/prometheus/latest/http_sd/>.
+pub(super) fn discovery(app: &App, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:10062");
+    let groups = app.tenants.iter().map(|tenant| {
+        let name = &tenant.refresher.tenant().name;
+        serde_json::json!({
+            "targets": [host],
+            "labels": {
+                "__metrics_path__": format!("{}/probe", app.options.route_prefix),
+                "__param_target": name,
+                "tenant": name,
+            },
+        })
+    });
+    serde_json::Value::from_iter(groups).to_string()
+}
+
+async fn tenant_blocks(tenant: &TenantFront, deadline: Monotonic) -> [Arc<Block>; 3] {
+    let scrape = tenant.refresher.scrape(deadline).await;
+    let published = scrape.published;
+    [tenant.instruments.block(&published.status), tenant.instruments.scrapes(), Arc::clone(&published.block)]
+}
+
+/// When a scrape that comes now must be answered.
+fn deadline(app: &App, headers: &HeaderMap) -> Monotonic {
+    let asked = headers.get(SCRAPE_TIMEOUT).and_then(|seconds| seconds.to_str().ok());
+    app.clock.monotonic() + patience(asked, app.options.timeout_offset)
+}
+
+/// How long a scrape may be kept waiting that says its time-out is `asked` seconds.
+fn patience(asked: Option<&str>, offset: Duration) -> Duration {
+    asked
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .unwrap_or(DEFAULT_SCRAPE_TIMEOUT)
+        .min(MAX_SCRAPE_TIMEOUT)
+        .saturating_sub(offset)
+}
+
+fn exposition_answer(blocks: &[Arc<Block>], headers: &HeaderMap) -> Answer {
+    let field = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let negotiated = exposition::negotiate(field(ACCEPT), field(ACCEPT_ENCODING));
+    let payload = exposition::assemble(blocks, negotiated);
+    for (error, samples) in payload.left_out.iter() {
+        error!(reason = error.reason(), samples, "{error}");
+    }
+    let mut answer = Response::new(Chunks::new(payload.chunks));
+    let head = answer.headers_mut();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static(payload.content_type));
+    if let Some(encoding) = payload.content_encoding {
+        head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    head.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer
+}
+
+fn too_many(app: &App) -> Answer {
+    app.exporter.http_rejected(HttpRejection::MaxRequests);
+    let limit = app.options.max_requests;
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("{limit} scrapes are being answered already; raise --web.max-requests if that is too few\n"),
+    )
+}
+
+/// The first value of `name` in a query string.
+pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_waits_for_its_timeout_less_the_offset() {
+        let offset = Duration::from_millis(500);
+        let table = [
+            (None, 9.5),
+            (Some("2"), 1.5),
+            (Some(" 2.25 "), 1.75),
+            (Some("0.2"), 0.0),
+            (Some("0"), 0.0),
+            (Some("-3"), 9.5),
+            (Some("NaN"), 9.5),
+            (Some("inf"), 9.5),
+            (Some("soon"), 9.5),
+            (Some("1e9"), 899.5),
+        ];
+        for (asked, seconds) in table {
+            assert_eq!(patience(asked, offset), Duration::from_secs_f64(seconds), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_decoded() {
+        assert_eq!(parameter(Some("a=1&target=acme%2Deu&target=b"), "target").as_deref(), Some("acme-eu"));
+        assert_eq!(parameter(Some("targets=acme"), "target"), None);
+        assert_eq!(parameter(None, "target"), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! Listeners and connections: accepting, limits, and a stop that lets answers in flight finish.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES};
+use super::{App, router};
+use crate::clock::Clock;
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {source}; give another --web.listen-address, or stop what uses this one")]
+pub struct BindError {
+    address: String,
+    source: io::Error,
+}
+
+/// Sockets that are bound already, so that a port in use is found out before anything is started.
+#[derive(Debug)]
+pub struct Bound {
+    listeners: Vec<TcpListener>,
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// Binds every one of `addresses`; `:10062` stands for every address of the machine.
+    pub async fn bind(addresses: &[String]) -> Result<Self, BindError> {
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            let listener = bind_one(address).await;
+            listeners.push(listener.map_err(|source| BindError { address: address.clone(), source })?);
+        }
+        Ok(Self { listeners })
+    }
+
+    /// Serves on a socket that somebody else has bound.
+    pub fn from_listener(listener: TcpListener) -> Self {
+        Self { listeners: vec![listener] }
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `shutdown` ends, and then until the answers in flight are out or the drain time is over.
+    pub async fn serve(self, app: Arc<App>, shutdown: impl Future<Output = ()>) {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let graceful = Arc::new(GracefulShutdown::new());
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            accepting.spawn(accept(listener, Arc::clone(&app), Arc::clone(&connections), Arc::clone(&graceful)));
+        }
+        shutdown.await;
+        // Dropping the accept loops closes the listening sockets, so nobody new comes in.
+        accepting.shutdown().await;
+        let Ok(graceful) = Arc::try_unwrap(graceful) else {
+            return;
+        };
+        let open = graceful.count();
+        info!(connections = open, drain_seconds = DRAIN_TIMEOUT.as_secs(), "stopping; answers in flight are finished");
+        if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+            warn!("some connections were still open when the drain time was over; they are cut");
+        }
+    }
+}
+
+async fn bind_one(address: &str) -> io::Result<TcpListener> {
+    let Some(port) = address.strip_prefix(':') else {
+        return TcpListener::bind(address).await;
+    };
+    let port = port.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the port is not a number"))?;
+    // The IPv6 wildcard takes IPv4 as well, unless the machine has no IPv6 at all.
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        bound => bound,
+    }
+}
+
+async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore>, graceful: Arc<GracefulShutdown>) {
+    loop {
+        // Taken before the accept: beyond the limit, newcomers wait in the kernel's queue.
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                debug!(%error, "accept failed");
+                pause(&*app.clock, ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let connection = graceful.watch(connection(stream, Arc::clone(&app)));
+        tokio::spawn(async move {
+            // Clients go away as they like; that is no event of ours.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    app: Arc<App>,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    // An answer is written in few large pieces; waiting to merge them would only delay the last one.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| router::answer(Arc::clone(&app), request));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+}
+
+async fn pause(clock: &dyn Clock, span: Duration) {
+    clock.sleep_until(clock.monotonic() + span).await;
+}

@@ -1,0 +1,110 @@
+"""Starting and stopping what the end-to-end tests run on: processes on loopback, each ended by its own process id."""
+
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+LOOPBACK = "127.0.0.1"
+# Nothing on loopback takes this long; whatever does has hung.
+PATIENCE_SECONDS = 30
+
+
+def free_port():
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return probe.getsockname()[1]
+
+
+def get(url, headers=None, timeout=PATIENCE_SECONDS):
+    """The answer to a GET: status, headers, body as text."""
+    request = urllib.request.Request(url, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def get_json(url, **parameters):
+    """The JSON that a GET with these parameters answers."""
+    query = urllib.parse.urlencode(parameters)
+    status, _, body = get(f"{url}?{query}" if query else url)
+    assert status == 200, f"{url} answered {status}: {body[:500]}"
+    return json.loads(body)
+
+
+def post(url, body=b""):
+    """POSTs, and fails unless the answer is a success."""
+    request = urllib.request.Request(url, data=body, method="POST")
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        return answer.read().decode()
+
+
+def wait_for(what, test, seconds=PATIENCE_SECONDS):
+    """What `test` returns once that is true; it is asked again and again, and may raise while things start."""
+    deadline = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < deadline:
+        try:
+            result = test()
+            if result:
+                return result
+            last = result
+        except (OSError, AssertionError, ValueError) as error:
+            last = error
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain until {what}; last seen: {last!r}")
+
+
+class House:
+    """A temporary folder and the processes that run in it. Leaving it ends them all."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="cxone-exporter-e2e-")
+        self.path = pathlib.Path(self.folder.name)
+        self.processes = {}
+        return self
+
+    def write(self, name, text, mode=0o600):
+        """A file in the folder."""
+        path = self.path / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def start(self, name, *command, env=None):
+        """Starts a process that logs into the folder."""
+        log = open(self.path / f"{name}.log", "ab")
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.path, env=env)
+        log.close()
+        self.processes[name] = process
+        return process
+
+    def stop(self, name, how=signal.SIGTERM):
+        """Asks a process to stop and returns its exit code."""
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        return process.wait(PATIENCE_SECONDS)
+
+    def log(self, name):
+        """What a process has logged so far."""
+        return (self.path / f"{name}.log").read_text(errors="replace")
+
+    def __exit__(self, kind, error, _trace):
+        if kind is not None:
+            for name in sorted(path.stem for path in self.path.glob("*.log")):
+                print(f"--- the last lines of {name}", file=sys.stderr)
+                print("\n".join(self.log(name).splitlines()[-30:]), file=sys.stderr)
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        self.folder.cleanup()
