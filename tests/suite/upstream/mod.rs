@@ -3,6 +3,7 @@
 mod limits;
 mod messages;
 mod paging;
+mod proxy;
 mod requests;
 mod retry;
 mod token;

@@ -1,0 +1,73 @@
+//! The system's proxy. It is read from the environment, so each case is a process of its own: this
+//! binary again, told to run [`as_a_child`] only.
+
+use std::process::Command;
+
+use super::*;
+
+/// What [`as_a_child`] writes before the message of the error.
+const MARK: &str = "the refresh failed: ";
+
+/// Whom the child is to ask.
+const BASE_URL: &str = "CXONE_TEST_BASE_URL";
+
+#[tokio::test]
+#[ignore = "a part of the tests below, which set its environment"]
+async fn as_a_child() {
+    let Ok(base_url) = std::env::var(BASE_URL) else { return };
+    let clock = clock();
+    let bench = Bench::new(&clock, &base_url, |_| ());
+    println!("{MARK}{}", bench.fetch().await.error.unwrap());
+}
+
+/// The error that a process with `environment` runs into.
+async fn error_of_child(base_url: &str, environment: &[(&str, &str)]) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "upstream::proxy::as_a_child", "--ignored", "--nocapture"]);
+    child.env(BASE_URL, base_url);
+    for name in
+        ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"]
+    {
+        child.env_remove(name);
+    }
+    child.envs(environment.iter().copied());
+    let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    stdout.split_once(MARK).expect(&stdout).1.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_as_a_suspect_and_sees_no_credentials() {
+    for status in [407, 502] {
+        let proxy = Scripted::start_raw(&clock(), move |_| Answer::status(status)).await;
+        let error = error_of_child("https://acme.test", &[("HTTPS_PROXY", &proxy.base_url())]).await;
+        assert!(error.starts_with("No connection to acme.test (") && error.contains("HTTPS_PROXY"), "{error}");
+        let asked = proxy.asked();
+        assert_eq!(asked.len(), 3);
+        assert!(asked.iter().all(|asked| asked.method == "CONNECT" && asked.target == "acme.test:443"));
+        assert!(!format!("{asked:?}").contains("s3cr3t"));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_named_as_a_suspect() {
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = error_of_child("https://acme.test", &[("HTTPS_PROXY", &format!("http://{unused}"))]).await;
+    assert!(error.starts_with("No connection to acme.test (") && error.contains("HTTPS_PROXY"), "{error}");
+}
+
+#[tokio::test]
+async fn loopback_and_what_no_proxy_names_are_asked_directly() {
+    let proxy = Scripted::start_raw(&clock(), |_| panic!("nobody asks the proxy")).await;
+    let upstream = Scripted::start_raw(&clock(), |_| Answer::status(403)).await;
+    let all = proxy.base_url();
+    let error =
+        error_of_child(&upstream.base_url(), &[("HTTPS_PROXY", &all), ("ALL_PROXY", &all), ("HTTP_PROXY", &all)]).await;
+    assert!(error.contains("(403)"), "{error}");
+
+    // The label is too long for any name, so the attempt to resolve it stays on this machine.
+    let host = format!("{}.test", "a".repeat(70));
+    let error = error_of_child(&format!("http://{host}"), &[("HTTP_PROXY", &all), ("NO_PROXY", ".test")]).await;
+    assert!(error.starts_with(&format!("The name {host} could not be resolved")), "{error}");
+    assert!(proxy.asked().is_empty());
+}
