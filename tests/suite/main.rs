@@ -1,4 +1,11 @@
 //! The suite: whole parts of the exporter against real sockets, files and processes.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails is meant to panic"
+)]
 
 mod config;
 mod exposition;
