@@ -77,11 +77,16 @@ impl Timestamp {
         else {
             return None;
         };
-        let year = two_digits(y0, y1)? * 100 + two_digits(y2, y3)?;
-        let days = days_since_epoch(year, two_digits(m0, m1)?, two_digits(d0, d1)?)?;
-        let hour = two_digits(h0, h1).filter(|&hour| hour < 24)?;
-        let minute = two_digits(i0, i1).filter(|&minute| minute < 60)?;
-        let second = two_digits(s0, s1).filter(|&second| second <= 60)?;
+        let digits = [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, i0, i1, s0, s1].map(|digit| digit.wrapping_sub(b'0'));
+        if digits.iter().any(|&digit| digit > 9) {
+            return None;
+        }
+        let [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, i0, i1, s0, s1] = digits.map(i64::from);
+        let days = days_since_epoch(y0 * 1_000 + y1 * 100 + y2 * 10 + y3, m0 * 10 + m1, d0 * 10 + d1)?;
+        let (hour, minute, second) = (h0 * 10 + h1, i0 * 10 + i1, s0 * 10 + s1);
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
         let (fraction, zone) = split_fraction(rest)?;
         let local = days * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
         Some(Self((local - zone_offset(zone)?) * MICROS_PER_SECOND + fraction))

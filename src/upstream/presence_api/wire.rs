@@ -19,12 +19,14 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use self::place::{Field, Met, Place};
 use self::scalar::{Id, Read, Seconds, Text};
-use crate::presence::{Micros, Tally, Timestamp};
+use self::times::Times;
+use crate::presence::{Micros, Tally};
 
 mod place;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod times;
 
 /// What some servers put before their JSON, though it means nothing there.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -49,7 +51,7 @@ pub fn decode_page(body: &[u8], tally: &mut Tally) -> Result<Page, serde_json::E
     // Checked once for the whole body, UTF-8 need not be checked string by string.
     let text = std::str::from_utf8(body).map_err(|invalid| place::not_utf8(body, invalid.valid_up_to()))?;
     let before = tally.checkpoint();
-    let mut reader = Reader { tally, place: Place::default() };
+    let mut reader = Reader { tally, times: Times::default(), place: Place::default() };
     let mut json = serde_json::Deserializer::from_str(text);
     match Read(Answer(&mut reader)).deserialize(&mut json).and_then(|token| json.end().map(|()| token)) {
         Ok(next_page_token) => Ok(Page { next_page_token, buckets: reader.place.records }),
@@ -63,6 +65,7 @@ pub fn decode_page(body: &[u8], tally: &mut Tally) -> Result<Page, serde_json::E
 /// Where what is read goes, and where it is read.
 struct Reader<'t> {
     tally: &'t mut Tally,
+    times: Times,
     place: Place,
 }
 
@@ -180,11 +183,11 @@ impl<'de> Visitor<'de> for Record<'_, '_> {
                 }
                 RecordKey::StartTime => {
                     reader.place.enter(Field::StartTime, &mut met)?;
-                    start = record.next_value_seed(Read(Text(|time: &str| Timestamp::parse(time.as_bytes()))))?;
+                    start = record.next_value_seed(Read(Text(|time: &str| reader.times.start(time))))?;
                 }
                 RecordKey::EndTime => {
                     reader.place.enter(Field::EndTime, &mut met)?;
-                    end = record.next_value_seed(Read(Text(|time: &str| Timestamp::parse(time.as_bytes()))))?;
+                    end = record.next_value_seed(Read(Text(|time: &str| reader.times.end(time))))?;
                 }
                 RecordKey::States => {
                     reader.place.enter(Field::States, &mut met)?;
