@@ -62,6 +62,13 @@ async fn buckets_on_the_hour_are_whole_at_the_front_and_end_with_now() {
         assert_eq!(total(&mine[24]), 1_051_250_001);
         assert_eq!(read(&rows, &id, window), plain(harness.simulator.expected(&id, window, HOUR, Align::Hour)));
     }
+    // A window within one bucket is a part of what has happened of it.
+    let short = last(Duration::from_secs(600));
+    assert_eq!(harness.pages(&harness.query(24, short, "PT1H")).await.concat().len(), 24);
+    for id in harness.ids(24) {
+        let expected: u64 = plain(harness.simulator.expected(&id, short, HOUR, Align::Hour)).values().sum();
+        assert!((599_999_990..=600_000_000).contains(&expected), "{expected}");
+    }
     // On the window there is nothing to share out, and the expectation is the truth.
     for id in harness.ids(24) {
         let expected = harness.simulator.expected(&id, window, HOUR, Align::Window);
