@@ -153,7 +153,9 @@ impl Simulator {
         let mut sum = StateTimes::default();
         for (index, times) in buckets.iter().enumerate() {
             let bucket = grid.bucket(index);
-            let (length, outside) = (bucket.length().get(), window.start.saturating_since(bucket.start).get());
+            // What is past the window's end has not happened yet and is not in the bucket.
+            let length = bucket.end.min(window.end).saturating_since(bucket.start).get();
+            let outside = window.start.saturating_since(bucket.start).get();
             for (state, time) in times.all() {
                 let inside = u128::from(time.get()) * u128::from(length - outside) / u128::from(length.max(1));
                 sum.add(state, Micros::new(u64::try_from(inside).unwrap_or(u64::MAX)));

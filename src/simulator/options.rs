@@ -59,8 +59,8 @@ pub struct SimulatorOptions {
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub gzip: bool,
 
-    /// Something that goes wrong: [ENDPOINT:]KIND[=VALUE][@TIMES][+AFTER], such as `rate-limited=30@2`,
-    /// `token:status=503@1` or `revoked@1+3`. Without @TIMES it stays. May be repeated.
+    /// Something that goes wrong, as `[ENDPOINT:]KIND[=VALUE][@TIMES][+AFTER]`: `rate-limited=30@2`,
+    /// `token:status=503@1`, `revoked@1+3`. Without `@TIMES` it stays. May be repeated.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Rule>,
 }

@@ -24,12 +24,6 @@ impl StateFilter {
         let named: Vec<_> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         Self(State::ALL.map(|state| named.is_empty() || named.contains(&state.name())))
     }
-
-    /// The states with time in them that are wanted.
-    fn pick(self, times: &StateTimes) -> impl Iterator<Item = (State, Micros)> {
-        let wanted = times.all().into_iter().zip(self.0);
-        wanted.filter(|((_, time), wanted)| *wanted && *time > Micros::ZERO).map(|(entry, _)| entry)
-    }
 }
 
 // === impl BucketText ===
@@ -46,7 +40,10 @@ impl BucketText {
         body.extend_from_slice(agent.as_bytes());
         body.extend_from_slice(self.times.as_bytes());
         let mut separator: &[u8] = b"{\"state\":\"";
-        for (state, time) in filter.pick(times) {
+        for ((state, time), wanted) in times.all().into_iter().zip(filter.0) {
+            if !wanted || time == Micros::ZERO {
+                continue;
+            }
             body.extend_from_slice(separator);
             body.extend_from_slice(state.name().as_bytes());
             body.extend_from_slice(b"\",\"duration\":");
