@@ -323,20 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_one_of_the_known_reasons() {
-        let family = "x";
-        let errors = [
-            ExpositionError::InvalidFamily { family, fault: "" },
-            ExpositionError::NameClash { family, other: family },
-            ExpositionError::LabelCount { family, expected: 0, got: 1 },
-            ExpositionError::SampleTwice { family },
-            ExpositionError::WrongKind { family },
-            ExpositionError::BucketOrder { family },
-        ];
-        assert_eq!(errors.map(ExpositionError::reason), ExpositionError::REASONS);
-    }
-
-    #[test]
     fn a_family_without_samples_is_not_exposed() {
         let mut builder = BlockBuilder::new();
         builder.family(&GAUGE);

@@ -60,10 +60,6 @@ pub struct LeftOut(Vec<(ExpositionError, u64)>);
 // === impl ExpositionError ===
 
 impl ExpositionError {
-    /// Every value of [`ExpositionError::reason`].
-    pub const REASONS: [&'static str; 6] =
-        ["invalid_family", "name_clash", "label_count", "sample_twice", "wrong_kind", "bucket_order"];
-
     /// The reason in a word, for a label's value.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! A small tenant with everything in it that is hard to write down.
 
+#![allow(dead_code, reason = "the suite and the bench each use their part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's helper")]
 
 use std::sync::Arc;
@@ -86,15 +87,70 @@ impl Scrape {
         Self { with_process: true, ..self }
     }
 
+    /// A tenant with plausible days, of which no two are alike.
+    pub(crate) fn of_many_agents(agents: usize) -> Self {
+        let small = Self::of_a_small_tenant();
+        let window = Window::ending_at(NOW, DAY);
+        let row = |number| {
+            let states: Vec<_> = ["Available", "Break", "Busy", "Offline", "WrapUp"]
+                .map(|state| (StateName::from(state), seconds(number, state)))
+                .to_vec();
+            let presence = AgentPresence {
+                observed: states.iter().map(|(_, time)| *time).sum(),
+                states,
+                current: None,
+                last_data: NOW,
+                scheduled: None,
+            };
+            AgentRow {
+                data: Some(Arc::new(AgentData { presence: Some(presence), window, read_at: Monotonic::default() })),
+            }
+        };
+        let snapshot = Snapshot {
+            tenant: Arc::new(tenant(
+                (0..agents)
+                    .map(|number| agent(&agent_id(number), Some("Ada Lovelace"), Some("Billing"), None))
+                    .collect(),
+            )),
+            rows: (0..agents).map(row).collect(),
+        };
+        Self { snapshot, with_process: true, ..small }
+    }
+
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     pub(crate) fn blocks(&self) -> Vec<Arc<Block>> {
+        self.blocks_around(self.agents())
+    }
+
+    pub(crate) fn agents(&self) -> Arc<Block> {
         let agents = self.tenant.agents(&self.snapshot);
         assert!(agents.left_out().is_empty());
+        agents
+    }
+
+    /// The blocks of a scrape whose agents were rendered before, as they are after a refresh.
+    pub(crate) fn blocks_around(&self, agents: Arc<Block>) -> Vec<Arc<Block>> {
+        self.tenant.scraped(Served::Cooldown);
         let mut blocks = vec![agents, self.tenant.block(&self.status), self.tenant.scrapes(), self.exporter.block()];
         if self.with_process {
             blocks.push(self.exporter.process());
         }
         blocks
     }
+}
+
+/// An id as the tenant spells them.
+pub(crate) fn agent_id(number: usize) -> String {
+    format!("{}", 1_234_567_890_000_000_000 + number)
+}
+
+/// Up to four hours and some milliseconds, different for each agent and state.
+pub(crate) fn seconds(agent: usize, state: &str) -> Micros {
+    let mixed = (agent + 1) * 2_654_435_761 * state.len();
+    Micros::new(u64::try_from(mixed % 14_400_000).unwrap() * 1_000)
 }
 
 fn tenant_instruments() -> TenantInstruments {
@@ -108,7 +164,6 @@ fn tenant_instruments() -> TenantInstruments {
     instruments.refreshed(RefreshResult::Success, Duration::from_secs(3), &rejections);
     instruments.refreshed(RefreshResult::Partial, Duration::from_millis(750), &Rejections::default());
     instruments.scraped(Served::Fresh);
-    instruments.scraped(Served::Stale);
     instruments
 }
 
