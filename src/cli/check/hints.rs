@@ -1,0 +1,129 @@
+//! What is allowed and yet unwise.
+
+use super::figures::{counted, grouped};
+use crate::cli::estimate::{ASSUMED_PAGE, Estimate};
+use crate::config::{Tenant, format_duration};
+
+/// More buckets of an agent than this are finer than a sum over the window needs: a day in quarters of an hour.
+const FINE_BUCKETS: u64 = 24 * 4 + 1;
+
+/// What to think about, as whole sentences.
+pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
+    [
+        fine_interval(tenant, estimate),
+        single_agents(tenant, estimate),
+        slow_refresh(tenant, estimate),
+        short_staleness(tenant),
+        hasty_refresh(tenant),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
+    (estimate.buckets_per_agent > FINE_BUCKETS).then(|| {
+        format!(
+            "interval {} cuts {} into {} an agent; a longer one, such as PT1H, brings the same sums with fewer pages \
+             (a finer one only sharpens the current state, schedules and the window's edges)",
+            tenant.interval.text,
+            format_duration(tenant.window),
+            counted(estimate.buckets_per_agent, "bucket"),
+        )
+    })
+}
+
+fn single_agents(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
+    (tenant.agents_per_request == 1 && estimate.agents > 1).then(|| {
+        format!(
+            "agents_per_request: 1 takes {} a refresh; one request can ask for many agents, 50 by default",
+            counted(estimate.batches, "request"),
+        )
+    })
+}
+
+fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
+    let likely = estimate.refresh_time;
+    let basis = format!(
+        "a refresh is likely to take {} (a second a request, {} at once, pages of {} buckets)",
+        format_duration(likely),
+        tenant.max_concurrent_requests,
+        grouped(ASSUMED_PAGE),
+    );
+    if likely > tenant.refresh_timeout {
+        let limit = format_duration(tenant.refresh_timeout);
+        return Some(format!(
+            "{basis}, longer than refresh_timeout, {limit}, allows: raise it, or ask for less with a longer interval"
+        ));
+    }
+    (likely > tenant.cooldown).then(|| {
+        let cooldown = format_duration(tenant.cooldown);
+        format!("{basis}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time")
+    })
+}
+
+fn short_staleness(tenant: &Tenant) -> Option<String> {
+    (tenant.max_staleness < tenant.cooldown.saturating_mul(2)).then(|| {
+        format!(
+            "max_staleness, {}, is less than twice the cooldown, {}: one failed refresh takes the agents' series away",
+            format_duration(tenant.max_staleness),
+            format_duration(tenant.cooldown),
+        )
+    })
+}
+
+fn hasty_refresh(tenant: &Tenant) -> Option<String> {
+    (tenant.request_timeout >= tenant.refresh_timeout).then(|| {
+        format!(
+            "request_timeout, {}, is not shorter than refresh_timeout, {}: a request that hangs is never sent again",
+            format_duration(tenant.request_timeout),
+            format_duration(tenant.refresh_timeout),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::fixture;
+    use crate::config::Interval;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn each_unwise_setting_has_one_hint_and_the_defaults_have_none() {
+        type Change = fn(&mut Tenant);
+        let table: [(&str, Change); 10] = [
+            ("", |_| {}),
+            ("", |tenant| tenant.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
+            ("interval PT5M", |tenant| tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }),
+            ("agents_per_request: 1", |tenant| tenant.agents_per_request = 1),
+            ("", |tenant| {
+                tenant.agents_per_request = 1;
+                tenant.agents.truncate(1);
+            }),
+            ("longer than the cooldown of 1s", |tenant| tenant.cooldown = seconds(1)),
+            ("longer than refresh_timeout, 1s", |tenant| {
+                tenant.refresh_timeout = seconds(1);
+                tenant.request_timeout = Duration::from_millis(500);
+            }),
+            ("max_staleness, 119s,", |tenant| tenant.max_staleness = seconds(119)),
+            ("", |tenant| tenant.max_staleness = seconds(120)),
+            ("request_timeout, 2m,", |tenant| tenant.request_timeout = seconds(120)),
+        ];
+        for (hint, change) in table {
+            let mut tenant = fixture::tenant("acme", 80);
+            change(&mut tenant);
+            let hints = hints(&tenant, &Estimate::of(&tenant));
+            match &hints[..] {
+                [] => assert_eq!(hint, ""),
+                [only] => assert!(!hint.is_empty() && only.contains(hint), "{only}"),
+                more => panic!("{more:#?}"),
+            }
+        }
+    }
+}

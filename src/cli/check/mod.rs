@@ -1,0 +1,173 @@
+//! `check`: says that the configuration is right, what it will cost, and, with `--probe`, whether the tenant answers.
+//!
+//! Without `--probe` nothing is sent. A configuration that is wrong never gets here.
+
+mod figures;
+mod hints;
+mod probe;
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use self::figures::{bytes, counted, grouped};
+use super::args::CheckArgs;
+use super::connect::{Connect, connect};
+use super::estimate::{ASSUMED_PAGE, Estimate, OWN_SERIES};
+use crate::clock::Clock;
+use crate::config::{Config, Tenant, format_duration};
+use crate::upstream::presence_api::BuildError;
+
+/// Why a check did not end well.
+#[derive(Debug, Error)]
+pub(super) enum CheckError {
+    /// Some probes failed. Where and why has been printed.
+    #[error("the probe failed: {}", .0.join(", "))]
+    Probe(Vec<String>),
+    /// A tenant's HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// The result could not be written.
+    #[error("the result cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Prints what the configuration comes to, and probes each tenant where that is asked for.
+///
+/// # Errors
+///
+/// See [`CheckError`].
+pub(super) async fn run(
+    config: &Config,
+    args: &CheckArgs,
+    clock: Arc<dyn Clock>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CheckError> {
+    run_over(&connect, config, args, clock, out).await
+}
+
+async fn run_over(
+    connect: &Connect,
+    config: &Config,
+    args: &CheckArgs,
+    clock: Arc<dyn Clock>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CheckError> {
+    out.write_all(summary(config).as_bytes())?;
+    let mut failed = Vec::new();
+    for tenant in &config.tenants {
+        // Each part is out before the next is waited for.
+        out.write_all(account(tenant).as_bytes())?;
+        out.flush()?;
+        if args.probe {
+            let findings = probe::probe(connect, tenant, &clock).await?;
+            out.write_all(findings.to_string().as_bytes())?;
+            failed.extend(findings.failed_at.map(|step| format!("tenant {} at {}", tenant.name, step.label())));
+        }
+    }
+    out.flush()?;
+    if failed.is_empty() { Ok(()) } else { Err(CheckError::Probe(failed)) }
+}
+
+/// That the configuration is right, and what deserves a look.
+fn summary(config: &Config) -> String {
+    let estimates = || config.tenants.iter().map(|tenant| Estimate::of(tenant));
+    let tenants = u64::try_from(config.tenants.len()).unwrap_or(u64::MAX);
+    let (agents, series) = estimates()
+        .fold((0, 0), |(agents, series): (u64, u64), one| (agents + one.agents, series.saturating_add(one.agent_series)));
+    let mut text = format!(
+        "The configuration is right: {}, {}, {} of agents.\n",
+        counted(tenants, "tenant"),
+        counted(agents, "agent"),
+        grouped(series) + " series",
+    );
+    for warning in &config.warnings {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text
+}
+
+/// What one tenant costs.
+fn account(tenant: &Tenant) -> String {
+    let estimate = Estimate::of(tenant);
+    let mut text = format!("\n{}: {}\n", tenant.name, tenant.base_url);
+    let mut line = |label: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {label:<17}{value}");
+    };
+    line("agents", agents(tenant, &estimate));
+    line("series", series(&estimate));
+    line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
+    let more = counted(estimate.agents, "series more").replace("mores", "more");
+    line("", format!("each state beyond these that is seen: up to {more}"));
+    line("buckets", buckets(tenant, &estimate));
+    line("requests", requests(&estimate));
+    line("requests a day", requests_per_day(tenant, &estimate));
+    line("longest refresh", format!("{} (refresh_timeout)", format_duration(tenant.refresh_timeout)));
+    for hint in hints::hints(tenant, &estimate) {
+        let _ = writeln!(text, "  hint: {hint}");
+    }
+    text
+}
+
+fn agents(tenant: &Tenant, estimate: &Estimate) -> String {
+    let size = u64::try_from(tenant.agents_per_request).unwrap_or(u64::MAX);
+    format!(
+        "{}, in {} of up to {}, {} at once",
+        grouped(estimate.agents),
+        counted(estimate.batches, "batch"),
+        grouped(size),
+        tenant.max_concurrent_requests,
+    )
+}
+
+/// The arithmetic of the documentation with this tenant's numbers.
+fn series(estimate: &Estimate) -> String {
+    let Estimate { agents, scheduled_agents: scheduled, states, agent_series, .. } = estimate;
+    let part = |agents: u64, fixed: u64, which: &str| {
+        format!("{} × ({} + {fixed})", counted(agents, &format!("agent{which}")), counted(*states, "state"))
+    };
+    let parts = match (agents - scheduled, *scheduled) {
+        (plain, 0) => part(plain, 5, ""),
+        (0, scheduled) => part(scheduled, 7, ""),
+        (plain, scheduled) => format!("{} and {} with a schedule", part(plain, 5, ""), part(scheduled, 7, "")),
+    };
+    format!("{} = {parts}", grouped(*agent_series))
+}
+
+fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
+    format!(
+        "up to {} an agent ({} over {}), {} and about {} a refresh, before compression",
+        grouped(estimate.buckets_per_agent),
+        tenant.interval.text,
+        format_duration(tenant.window),
+        grouped(estimate.buckets),
+        bytes(estimate.bytes),
+    )
+}
+
+fn requests(estimate: &Estimate) -> String {
+    format!(
+        "at least {} a refresh (one page a batch), {} if a page has {} buckets",
+        grouped(estimate.batches),
+        grouped(estimate.paged_requests),
+        grouped(ASSUMED_PAGE),
+    )
+}
+
+fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {
+    let (least, paged) = estimate.requests_per_day();
+    let requests = if least == paged { grouped(least) } else { format!("{} or {}", grouped(least), grouped(paged)) };
+    format!(
+        "at most {requests}, and {} for tokens: {} at one per cooldown of {}, none without a scrape",
+        grouped(estimate.tokens_per_day),
+        counted(estimate.refreshes_per_day, "refresh").replace("refreshs", "refreshes"),
+        format_duration(tenant.cooldown),
+    )
+}
+
+#[cfg(test)]
+mod tests;

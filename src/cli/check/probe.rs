@@ -1,0 +1,339 @@
+//! `check --probe`: one token and one agent's window, and what can be told from how they went.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::figures::{bytes, counted, grouped};
+use crate::cli::connect::Connect;
+use crate::clock::Clock;
+use crate::config::{Agent, Tenant, format_duration};
+use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window};
+use crate::upstream::presence_api::BuildError;
+use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, UpstreamError};
+
+/// What is to be right, in the order in which it shows. Each takes those before it for granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// The host's name resolves, it takes connections, TLS is agreed on, and it speaks HTTP.
+    Address,
+    /// It issues a token.
+    Token,
+    /// The report endpoint is there and works.
+    Report,
+    /// Requests are not refused for their rate.
+    Limits,
+    /// The client may read reports.
+    Scope,
+    /// The tenant takes the interval for this window.
+    Interval,
+    /// The answer can be read, and there is something in it.
+    Data,
+}
+
+/// What a probe found out.
+#[derive(Debug)]
+pub(super) struct Findings {
+    /// The first thing that is not right.
+    pub(super) failed_at: Option<Step>,
+    lines: Vec<Line>,
+    requests: usize,
+}
+
+#[derive(Debug)]
+struct Line {
+    verdict: Verdict,
+    step: Step,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Right,
+    Note,
+    Failed,
+    NotReached,
+}
+
+/// Keeps what the requests came to.
+#[derive(Debug, Default)]
+struct Witness(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    requests: Vec<Seemed>,
+    /// How many seconds the server's clock is ahead of ours, where that is worth a word.
+    clock_ahead_seconds: i64,
+}
+
+/// How one request seemed to go.
+#[derive(Debug, Clone, Copy)]
+struct Seemed {
+    endpoint: Endpoint,
+    code: ResponseCode,
+    took: Duration,
+    body_bytes: u64,
+}
+
+/// Asks `tenant` for the window of its first agent.
+pub(super) async fn probe(
+    connect: &Connect,
+    tenant: &Arc<Tenant>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Findings, BuildError> {
+    let Some(agent) = tenant.agents.first() else {
+        let text = "no agent is configured, so there is nothing to ask for".to_owned();
+        let lines = vec![Line { verdict: Verdict::Note, step: Step::Data, text }];
+        return Ok(Findings { failed_at: None, lines, requests: 0 });
+    };
+    let witness = Arc::new(Witness::default());
+    let source = connect(tenant, Arc::clone(clock), witness.clone())?;
+    let harvest = source
+        .fetch(Query {
+            window: Window::ending_at(clock.now().whole_second(), tenant.window),
+            agents: vec![WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() }],
+            deadline: clock.monotonic() + tenant.refresh_timeout,
+        })
+        .await;
+    let seen = witness.seen();
+    Ok(Findings::of(tenant, agent, &harvest, &seen, source.token_expiry()))
+}
+
+/// What is not right, going by how the fetch failed.
+fn failed_at(error: &UpstreamError, answered: bool) -> Step {
+    match (error.endpoint, error.kind) {
+        (_, ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout) if !answered => Step::Address,
+        (Endpoint::Token, _) => Step::Token,
+        (Endpoint::Presence, ErrorKind::RateLimited { .. }) => Step::Limits,
+        (Endpoint::Presence, ErrorKind::Unauthorized | ErrorKind::Forbidden) => Step::Scope,
+        (Endpoint::Presence, ErrorKind::BadRequest) => Step::Interval,
+        (Endpoint::Presence, ErrorKind::Decode | ErrorKind::TooMuch | ErrorKind::Paging) => Step::Data,
+        (
+            Endpoint::Presence,
+            ErrorKind::Server
+            | ErrorKind::UnexpectedStatus
+            | ErrorKind::Dns
+            | ErrorKind::Connect
+            | ErrorKind::Tls
+            | ErrorKind::Timeout,
+        ) => Step::Report,
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    /// Every step in its order.
+    const ALL: [Self; 7] =
+        [Self::Address, Self::Token, Self::Report, Self::Limits, Self::Scope, Self::Interval, Self::Data];
+
+    /// What it is called.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Token => "token",
+            Self::Report => "report",
+            Self::Limits => "rate limit",
+            Self::Scope => "scope",
+            Self::Interval => "interval",
+            Self::Data => "data",
+        }
+    }
+}
+
+// === impl Findings ===
+
+impl Findings {
+    fn of(tenant: &Tenant, agent: &Agent, harvest: &Harvest, seen: &Seen, token_expiry: Option<Timestamp>) -> Self {
+        let failed_at = harvest.error.as_ref().map(|error| failed_at(error, seen.answered()));
+        let line = |step| {
+            let (verdict, text) = match (failed_at, &harvest.error) {
+                (Some(failed), Some(error)) if step == failed => (Verdict::Failed, error.to_string()),
+                (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
+                _ => right(step, tenant, agent, harvest, seen, token_expiry),
+            };
+            Line { verdict, step, text }
+        };
+        Self { failed_at, lines: Step::ALL.map(line).into(), requests: seen.requests.len() }
+    }
+}
+
+/// What is said of a step that is passed.
+fn right(
+    step: Step,
+    tenant: &Tenant,
+    agent: &Agent,
+    harvest: &Harvest,
+    seen: &Seen,
+    token_expiry: Option<Timestamp>,
+) -> (Verdict, String) {
+    let host = tenant.base_url.host_str().unwrap_or_default();
+    match step {
+        Step::Address => match seen.clock_ahead_seconds {
+            0 => (Verdict::Right, format!("{host} can be reached and speaks HTTP")),
+            ahead => {
+                let (seconds, side) = (ahead.unsigned_abs(), if ahead > 0 { "behind" } else { "ahead of" });
+                let text = format!(
+                    "{host} can be reached, but this machine's clock is {} {side} its clock: the window is shifted by \
+                     that; synchronise it",
+                    counted(seconds, "second"),
+                );
+                (Verdict::Note, text)
+            }
+        },
+        Step::Token => {
+            let until = token_expiry.map(|expiry| format!(", good until {}", expiry.whole_second()));
+            let took = seen.took(Endpoint::Token);
+            (Verdict::Right, format!("the client's id and secret were accepted{took}{}", until.unwrap_or_default()))
+        }
+        Step::Report => {
+            let bytes = bytes(seen.of(Endpoint::Presence).map(|request| request.body_bytes).sum());
+            (Verdict::Right, format!("the presence report answered{}, {bytes}", seen.took(Endpoint::Presence)))
+        }
+        Step::Limits => match seen.rate_limited() {
+            0 => (Verdict::Right, "no request was refused for its rate (429)".to_owned()),
+            refused => {
+                let refused = counted(refused, "request");
+                let text = format!(
+                    "{refused} had to wait (429): other clients share the limit; a longer cooldown or a smaller \
+                     max_concurrent_requests takes less of it"
+                );
+                (Verdict::Note, text)
+            }
+        },
+        Step::Scope => (Verdict::Right, "the client may read reports".to_owned()),
+        Step::Interval => {
+            let window = format_duration(tenant.window);
+            (Verdict::Right, format!("{} is accepted for a window of {window}", tenant.interval.text))
+        }
+        Step::Data => data(agent, harvest),
+    }
+}
+
+/// What the answer says of the agent.
+fn data(agent: &Agent, harvest: &Harvest) -> (Verdict, String) {
+    let presence: Option<&AgentPresence> = harvest.answered.iter().find_map(|(_, presence)| presence.as_ref());
+    let rejected: Vec<_> = harvest.rejections.iter().filter(|(_, count)| *count > 0).collect();
+    let (verdict, mut text) = match presence {
+        Some(presence) if !presence.states.is_empty() => {
+            let states = u64::try_from(presence.states.len()).unwrap_or(u64::MAX);
+            let seconds = presence.observed.get() / 1_000_000;
+            let text = format!(
+                "agent {}: {} in {}, up to {}",
+                agent.id,
+                counted(seconds, "second"),
+                counted(states, "state"),
+                presence.last_data.whole_second(),
+            );
+            (Verdict::Right, text)
+        }
+        _ => (
+            Verdict::Note,
+            format!(
+                "agent {}: nothing was reported. Either the id is wrong (the admin portal has it under Workforce \
+                 Management > Agents), or the agent neither logged in nor changed state within the window",
+                agent.id
+            ),
+        ),
+    };
+    if !rejected.is_empty() {
+        let reasons: Vec<_> =
+            rejected.iter().map(|(reason, count)| format!("{} {}", grouped(*count), reason.label())).collect();
+        text.push_str(&format!("; not counted: {}", reasons.join(", ")));
+        return (Verdict::Note, text);
+    }
+    (verdict, text)
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Line { verdict, step, text } in &self.lines {
+            let verdict = match verdict {
+                Verdict::Right => "ok",
+                Verdict::Note => "note",
+                Verdict::Failed => "FAILED",
+                Verdict::NotReached => "-",
+            };
+            writeln!(f, "  {verdict:<6} {:<10} {text}", step.label())?;
+        }
+        let requests = u64::try_from(self.requests).unwrap_or(u64::MAX);
+        writeln!(f, "  {} sent by this probe", counted(requests, "request"))
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn of(&self, endpoint: Endpoint) -> impl Iterator<Item = &Seemed> {
+        self.requests.iter().filter(move |request| request.endpoint == endpoint)
+    }
+
+    /// Whether anything at all came back over HTTP.
+    fn answered(&self) -> bool {
+        self.requests.iter().any(|request| matches!(request.code, ResponseCode::Status(_) | ResponseCode::Decode))
+    }
+
+    fn rate_limited(&self) -> u64 {
+        let refused = self.requests.iter().filter(|request| request.code == ResponseCode::Status(429));
+        u64::try_from(refused.count()).unwrap_or(u64::MAX)
+    }
+
+    /// How long the last answer of an endpoint took, for the end of a clause.
+    fn took(&self, endpoint: Endpoint) -> String {
+        self.of(endpoint).last().map_or_else(String::new, |request| format!(" within {} ms", request.took.as_millis()))
+    }
+}
+
+// === impl Witness ===
+
+impl Witness {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Witness {
+    fn request(&self, endpoint: Endpoint, code: ResponseCode, took: Duration, body_bytes: u64) {
+        self.seen().requests.push(Seemed { endpoint, code, took, body_bytes });
+    }
+
+    fn retry(&self) {}
+
+    fn retry_after_capped(&self, _: Duration, _: Duration) {}
+
+    fn clock_skew(&self, ahead_seconds: i64) {
+        self.seen().clock_ahead_seconds = ahead_seconds;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_put_down_to_the_step_that_it_speaks_of() {
+        use Endpoint::{Presence, Token};
+        let limited = ErrorKind::RateLimited { retry_after: None };
+        let table = [
+            (Token, ErrorKind::Dns, false, Step::Address),
+            (Token, ErrorKind::Tls, false, Step::Address),
+            (Token, ErrorKind::Timeout, false, Step::Address),
+            (Token, ErrorKind::Timeout, true, Step::Token),
+            (Token, ErrorKind::Unauthorized, true, Step::Token),
+            (Token, limited, true, Step::Token),
+            (Presence, ErrorKind::Connect, true, Step::Report),
+            (Presence, ErrorKind::Server, true, Step::Report),
+            (Presence, ErrorKind::UnexpectedStatus, true, Step::Report),
+            (Presence, limited, true, Step::Limits),
+            (Presence, ErrorKind::Forbidden, true, Step::Scope),
+            (Presence, ErrorKind::Unauthorized, true, Step::Scope),
+            (Presence, ErrorKind::BadRequest, true, Step::Interval),
+            (Presence, ErrorKind::Decode, true, Step::Data),
+            (Presence, ErrorKind::Paging, true, Step::Data),
+        ];
+        for (endpoint, kind, answered, step) in table {
+            let error = UpstreamError { endpoint, kind, message: String::new() };
+            assert_eq!(failed_at(&error, answered), step, "{endpoint:?} {kind:?}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What is printed, from fixed configurations and answers, and a probe of the simulated tenant.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::cli::fixture::{self, FakeSource, NOW};
+use crate::clock::DrivenClock;
+use crate::config::Interval;
+use crate::presence::{Rejection, Rejections};
+use crate::simulator::{Credentials, Simulator, SimulatorOptions};
+use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source, UpstreamError};
+
+const OK: ResponseCode = ResponseCode::Status(200);
+
+async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Result<(), CheckError>) {
+    let mut out = Vec::new();
+    let clock = Arc::new(DrivenClock::new(NOW));
+    let ended = run_over(connect, config, &CheckArgs { probe }, clock, &mut out).await;
+    (String::from_utf8(out).unwrap(), ended)
+}
+
+/// A source that tells its observer of `requests`, each of which takes 40 ms, and then answers with `respond`.
+fn telling<R>(
+    requests: &'static [(Endpoint, ResponseCode, u64)],
+    respond: R,
+) -> impl Fn(&Arc<Tenant>, Arc<dyn Clock>, Arc<dyn Observer>) -> Result<Arc<dyn Source>, BuildError> + Send + Sync
+where
+    R: Fn(&Query) -> Harvest + Clone + Send + Sync + 'static,
+{
+    move |_, _, observer| {
+        let respond = respond.clone();
+        Ok(FakeSource::new(move |query| {
+            for (endpoint, code, bytes) in requests {
+                observer.request(*endpoint, *code, Duration::from_millis(40), *bytes);
+            }
+            respond(query)
+        }))
+    }
+}
+
+fn unasked(_: &Query) -> Harvest {
+    panic!("nothing may be asked without --probe")
+}
+
+fn answered(query: &Query) -> Harvest {
+    let presence = fixture::presence(&[("Available", 28_800.0), ("Offline", 57_600.0)]);
+    let answered = query.agents.iter().map(|agent| (agent.id.clone(), Some(presence.clone())));
+    Harvest { answered: answered.collect(), ..Harvest::default() }
+}
+
+fn failed(query: &Query, endpoint: Endpoint, kind: ErrorKind, message: &str) -> Harvest {
+    let error = UpstreamError { endpoint, kind, message: message.to_owned() };
+    let failed = query.agents.iter().map(|agent| agent.id.clone()).collect();
+    Harvest { failed, error: Some(error), ..Harvest::default() }
+}
+
+/// Compares with a file under `tests/golden/check`.
+fn golden(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/check"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[tokio::test]
+async fn the_defaults_for_200_agents() {
+    let config = fixture::config([fixture::tenant("acme", 200)]);
+    let (text, ended) = check(&telling(&[], unasked), &config, false).await;
+    ended.unwrap();
+    golden("defaults", &text);
+}
+
+#[tokio::test]
+async fn warnings_schedules_and_unwise_settings() {
+    let mut acme = fixture::tenant("acme", 1);
+    acme.cooldown = Duration::from_secs(7_200);
+    let mut shop = fixture::tenant("shop", 1_200);
+    shop.interval = Interval { text: "PT1M".to_owned(), length: Duration::from_secs(60) };
+    shop.agents_per_request = 1;
+    for agent in shop.agents.iter_mut().take(400) {
+        agent.schedule = Some(fixture::schedule());
+    }
+    let mut config = fixture::config([acme, shop]);
+    config.warnings.push("/etc/cxone/secret can be read by everybody: chmod 0600 it".to_owned());
+    let (text, ended) = check(&telling(&[], unasked), &config, false).await;
+    ended.unwrap();
+    golden("unwise", &text);
+}
+
+#[tokio::test]
+async fn a_probe_explains_what_it_saw() {
+    let config = fixture::config([fixture::tenant("acme", 200)]);
+    let requests = &[(Endpoint::Token, OK, 120), (Endpoint::Presence, OK, 3_210)];
+    let asked_for_one = |query: &Query| {
+        assert_eq!((query.agents.len(), query.window.length().get()), (1, 86_400_000_000));
+        answered(query)
+    };
+    let (text, ended) = check(&telling(requests, asked_for_one), &config, true).await;
+    ended.unwrap();
+    golden("probe", &text);
+}
+
+#[tokio::test]
+async fn a_probe_notes_what_is_odd() {
+    let config = fixture::config([fixture::tenant("acme", 1)]);
+    let requests = &[
+        (Endpoint::Token, OK, 120),
+        (Endpoint::Presence, ResponseCode::Status(429), 20),
+        (Endpoint::Presence, OK, 11),
+    ];
+    let silent = |query: &Query| {
+        let mut rejections = Rejections::default();
+        rejections.add(Rejection::UnknownAgent);
+        let answered = query.agents.iter().map(|agent| (agent.id.clone(), None)).collect();
+        Harvest { answered, rejections, ..Harvest::default() }
+    };
+    let (text, ended) = check(&telling(requests, silent), &config, true).await;
+    ended.unwrap();
+    golden("probe_odd", &text);
+}
+
+#[tokio::test]
+async fn a_probe_stops_at_what_is_wrong() {
+    let config = fixture::config([fixture::tenant("acme", 1), fixture::tenant("shop", 1)]);
+    let requests = &[(Endpoint::Token, OK, 120), (Endpoint::Presence, ResponseCode::Status(403), 40)];
+    let message = "acme.example.com refused the report (403). The OAuth client lacks the scope `reporting:read`.";
+    let refused = move |query: &Query| failed(query, Endpoint::Presence, ErrorKind::Forbidden, message);
+    let (text, ended) = check(&telling(requests, refused), &config, true).await;
+    assert_eq!(ended.unwrap_err().to_string(), "the probe failed: tenant acme at scope, tenant shop at scope");
+    golden("probe_refused", &text);
+}
+
+#[tokio::test]
+async fn a_probe_of_nobody_there_is_one_of_the_address() {
+    let config = fixture::config([fixture::tenant("acme", 1)]);
+    let requests = &[(Endpoint::Token, ResponseCode::Connect, 0)];
+    let nobody = |query: &Query| failed(query, Endpoint::Token, ErrorKind::Dns, "acme.example.com does not resolve.");
+    let (text, ended) = check(&telling(requests, nobody), &config, true).await;
+    assert_eq!(ended.unwrap_err().to_string(), "the probe failed: tenant acme at address");
+    assert!(text.contains("FAILED address    acme.example.com does not resolve."), "{text}");
+    assert!(text.ends_with("1 request sent by this probe\n"), "{text}");
+}
+
+/// A tenant of all of the simulator's agents.
+fn simulated(simulator: &Simulator) -> Tenant {
+    let Credentials { client_id, client_secret } = simulator.credentials();
+    let mut tenant = fixture::tenant("simulated", 0);
+    tenant.base_url = simulator.base_url().parse().unwrap();
+    tenant.client_id = client_id.to_owned();
+    tenant.client_secret = client_secret.to_owned().into();
+    tenant.agents = simulator.roster().agents().iter().map(|agent| fixture::agent(&agent.id)).collect();
+    tenant
+}
+
+async fn simulator(options: SimulatorOptions) -> (Simulator, Arc<DrivenClock>) {
+    let clock = Arc::new(DrivenClock::new(NOW));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (Simulator::start(options, listener, clock.clone()).unwrap(), clock)
+}
+
+#[tokio::test]
+async fn a_probe_makes_two_requests() {
+    let (simulator, clock) = simulator(SimulatorOptions::default()).await;
+    let config = fixture::config([simulated(&simulator)]);
+    let mut out = Vec::new();
+    run(&config, &CheckArgs { probe: true }, clock, &mut out).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let counts = simulator.counts();
+    assert_eq!((counts.token, counts.presence), (1, 1));
+    assert!(text.ends_with("2 requests sent by this probe\n"), "{text}");
+    assert!(text.contains("ok     data       agent "), "{text}");
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_probe_that_fails_is_not_repeated() {
+    let table = [
+        ("token:status=503", 1, 0, "token"),
+        ("presence:status=503", 1, 1, "report"),
+        ("presence:rate-limited=5", 1, 1, "rate limit"),
+        ("presence:cut", 1, 1, "report"),
+        ("presence:garbage", 1, 1, "data"),
+    ];
+    for (fault, tokens, reports, step) in table {
+        let options = SimulatorOptions { faults: vec![fault.parse().unwrap()], ..SimulatorOptions::default() };
+        let (simulator, clock) = simulator(options).await;
+        let config = fixture::config([simulated(&simulator)]);
+        let mut out = Vec::new();
+        let ended = run(&config, &CheckArgs { probe: true }, clock, &mut out).await;
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            ended.unwrap_err().to_string(),
+            format!("the probe failed: tenant simulated at {step}"),
+            "{fault}: {text}"
+        );
+        let counts = simulator.counts();
+        assert_eq!((counts.token, counts.presence), (tokens, reports), "{fault}");
+        simulator.shutdown().await;
+    }
+}

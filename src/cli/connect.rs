@@ -1,0 +1,23 @@
+//! From a tenant's configuration to the source of its presence.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::{Api, Tenant};
+use crate::upstream::presence_api::{BuildError, PresenceSource};
+use crate::upstream::{Observer, Source};
+
+/// Sets up the source of a tenant. The commands take it as an argument, so that a test hands them a source of its own.
+pub(super) type Connect =
+    dyn Fn(&Arc<Tenant>, Arc<dyn Clock>, Arc<dyn Observer>) -> Result<Arc<dyn Source>, BuildError> + Send + Sync;
+
+/// Sets up the source that the tenant's `api` asks for.
+pub(super) fn connect(
+    tenant: &Arc<Tenant>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+) -> Result<Arc<dyn Source>, BuildError> {
+    match tenant.api {
+        Api::Presence => Ok(Arc::new(PresenceSource::new(Arc::clone(tenant), clock, observer)?)),
+    }
+}

@@ -1,0 +1,110 @@
+//! A tenant and a source of its presence, for the tests of commands.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::NaiveTime;
+
+use crate::clock::Monotonic;
+use crate::config::{Agent, Api, Config, Interval, Tenant};
+use crate::presence::{
+    AgentPresence, Micros, Schedule, Shift, StateName, Timestamp, Window,
+};
+use crate::upstream::{Fetch, Harvest, Query, Source};
+
+/// What the tests take for now.
+pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+/// A tenant with the defaults of the documentation and `agents` agents, whose ids count up.
+pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
+    let states = ["Available", "Busy", "WrapUp", "Offline"];
+    Tenant {
+        name: name.to_owned(),
+        api: Api::Presence,
+        base_url: format!("https://{name}.example.com").parse().unwrap(),
+        client_id: "my-client".to_owned(),
+        client_secret: "my-secret".to_owned().into(),
+        client_secret_file: None,
+        window: Duration::from_secs(86_400),
+        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3_600) },
+        states: Vec::new(),
+        declared_states: states.map(StateName::from).to_vec(),
+        cooldown: Duration::from_secs(60),
+        max_staleness: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(30),
+        refresh_timeout: Duration::from_secs(120),
+        agents_per_request: 50,
+        max_concurrent_requests: 2,
+        offline_states: ["Offline", "LoggedOut"].map(StateName::from).to_vec(),
+        agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
+    }
+}
+
+/// An agent of whom only the id is known.
+pub(super) fn agent(id: &str) -> Agent {
+    Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None }
+}
+
+/// Office hours in UTC.
+pub(super) fn schedule() -> Arc<Schedule> {
+    let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+    Arc::new(Schedule {
+        timezone: chrono_tz::UTC,
+        days: [true, true, true, true, true, false, false],
+        hours: vec![Shift { start: time(9), end: time(17) }],
+        holidays: Vec::new(),
+    })
+}
+
+/// A configuration of these tenants.
+pub(super) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
+    Config { tenants: tenants.into_iter().map(Arc::new).collect(), warnings: Vec::new() }
+}
+
+/// What an agent did, in seconds.
+pub(super) fn presence(states: &[(&str, f64)]) -> AgentPresence {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the tests' numbers fit")]
+    let micros = |seconds: f64| Micros::new((seconds * 1e6).round() as u64);
+    let mut states: Vec<_> =
+        states.iter().map(|(state, seconds)| (StateName::from(*state), micros(*seconds))).collect();
+    states.sort();
+    let observed = states.iter().map(|(_, time)| *time).sum();
+    AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None }
+}
+
+/// What a [`FakeSource`] makes of a query.
+type Respond = dyn Fn(&Query) -> Harvest + Send + Sync;
+
+/// Answers as it is told, and keeps what it was asked.
+pub(super) struct FakeSource {
+    respond: Box<Respond>,
+    windows: Mutex<Vec<Window>>,
+}
+
+impl FakeSource {
+    /// A source that answers with what `respond` makes of a query.
+    pub(super) fn new(respond: impl Fn(&Query) -> Harvest + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { respond: Box::new(respond), windows: Mutex::default() })
+    }
+
+    /// The windows it was asked for, one a fetch.
+    pub(super) fn windows(&self) -> Vec<Window> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Source for FakeSource {
+    fn fetch(&self, query: Query) -> Fetch<'_> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(query.window);
+        let harvest = (self.respond)(&query);
+        Box::pin(async move { harvest })
+    }
+
+    fn not_before(&self) -> Option<Monotonic> {
+        None
+    }
+
+    fn token_expiry(&self) -> Option<Timestamp> {
+        Some(NOW + Duration::from_secs(3_590))
+    }
+}

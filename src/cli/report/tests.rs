@@ -1,0 +1,257 @@
+//! The three formats from fixed answers, and a whole report against the simulated tenant.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::cli::fixture::{self, FakeSource, NOW};
+use crate::clock::DrivenClock;
+use crate::config::Agent;
+use crate::presence::{AgentId, AgentPresence, Timestamp};
+use crate::simulator::{Align, Credentials, Simulator, SimulatorOptions};
+use crate::upstream::{Endpoint, ErrorKind as Kind, Source};
+
+const PLAIN: Terminal = Terminal { colour: false, progress: false };
+const COLOUR: Terminal = Terminal { colour: true, progress: false };
+
+fn args(format: ReportFormat, tenant: Option<&str>) -> ReportArgs {
+    ReportArgs { format, tenant: tenant.map(str::to_owned) }
+}
+
+/// Five agents: one as in the article, one with wide names, one with fractions, one that is hostile, one silent.
+fn acme() -> Tenant {
+    let named = |id: &str, name: &str, team: &str| Agent {
+        name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+        team: Some(team.to_owned()).filter(|team| !team.is_empty()),
+        ..fixture::agent(id)
+    };
+    let mut tenant = fixture::tenant("acme", 0);
+    tenant.agents = vec![
+        named("1234567890123456789", "Ada Lovelace", "Billing"),
+        named("2", "花子 山田", "サポート"),
+        named("3", "", "Sales, \"East\""),
+        fixture::agent("4"),
+        named("5", "Grace Hopper", ""),
+    ];
+    tenant
+}
+
+/// What the tenant says of the agents of [`acme`].
+fn said(id: &AgentId) -> Option<AgentPresence> {
+    match &**id {
+        "1234567890123456789" => Some(fixture::presence(&[
+            ("Available", 28_800.0),
+            ("Busy", 3_599.5),
+            ("WrapUp", 900.25),
+            ("Offline", 53_100.25),
+        ])),
+        "2" => Some(fixture::presence(&[("昼休み", 3_600.0), ("Available", 7_200.0), ("Ménage à trois cafés", 60.0)])),
+        "3" => Some(fixture::presence(&[("LoggedOut", 86_399.999_999), ("Busy", 0.0), ("Available", 0.000_001)])),
+        "4" => Some(fixture::presence(&[("\u{1b}[31mRed\nAlert", 10.0)])),
+        _ => None,
+    }
+}
+
+/// Answers in the reverse order, which must not show.
+fn answers(query: &Query) -> Harvest {
+    let answered = query.agents.iter().rev().map(|agent| (agent.id.clone(), said(&agent.id)));
+    Harvest { answered: answered.collect(), ..Harvest::default() }
+}
+
+/// Cannot read the agents after the second.
+fn half_an_answer(query: &Query) -> Harvest {
+    let mut harvest = answers(query);
+    harvest.answered.retain(|(id, _)| id.len() > 1 || &**id == "2");
+    harvest.failed = query.agents.iter().skip(2).map(|agent| agent.id.clone()).collect();
+    let message = "acme.example.com is ill (503).".to_owned();
+    harvest.error = Some(UpstreamError { endpoint: Endpoint::Presence, kind: Kind::Server, message });
+    harvest
+}
+
+async fn report(
+    config: &Config,
+    args: &ReportArgs,
+    source: Arc<FakeSource>,
+    terminal: Terminal,
+) -> (String, Result<(), ReportError>) {
+    let connect = move |_: &Arc<Tenant>, _, _| Ok(Arc::clone(&source) as Arc<dyn Source>);
+    let mut out = Vec::new();
+    let clock = Arc::new(DrivenClock::new(NOW + Duration::from_millis(250)));
+    let ended = run_over(&connect, config, args, clock, &mut out, terminal).await;
+    (String::from_utf8(out).unwrap(), ended)
+}
+
+/// Compares with a file under `tests/golden/report`.
+fn golden(name: &str, text: &str) {
+    let settings = {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/report"));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings
+    };
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[tokio::test]
+async fn the_table_is_the_articles_with_longest_states_first() {
+    let config = fixture::config([acme()]);
+    let (text, ended) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), PLAIN).await;
+    ended.unwrap();
+    golden("table", &text);
+    assert!(!text.contains('\x1b'), "no colour was asked for, and names cannot bring any");
+}
+
+#[tokio::test]
+async fn json_has_exact_numbers_and_nothing_but_the_documented_keys() {
+    let config = fixture::config([acme()]);
+    let (text, ended) = report(&config, &args(ReportFormat::Json, None), FakeSource::new(answers), COLOUR).await;
+    ended.unwrap();
+    golden("json", &text);
+    let list: Vec<Value> = serde_json::from_str(&text).unwrap();
+    for entry in &list {
+        let keys: Vec<_> = entry.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["agent", "name", "states", "team", "total"]);
+        let states = entry["states"].as_object().unwrap().values();
+        let sum: f64 = states.map(|seconds| seconds.as_f64().unwrap()).sum();
+        assert!((sum - entry["total"].as_f64().unwrap()).abs() < 1e-6);
+    }
+    assert_eq!(list.len(), 5);
+}
+
+#[tokio::test]
+async fn csv_is_quoted_where_it_must_be() {
+    let config = fixture::config([acme()]);
+    let (text, ended) = report(&config, &args(ReportFormat::Csv, None), FakeSource::new(answers), COLOUR).await;
+    ended.unwrap();
+    golden("csv", &text);
+}
+
+#[tokio::test]
+async fn colours_are_around_states_alone() {
+    let config = fixture::config([acme()]);
+    let (plain, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), PLAIN).await;
+    let (coloured, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), COLOUR).await;
+    for (state, colour) in [("Available", "32"), ("Busy", "33"), ("WrapUp", "36"), ("Offline", "2"), ("LoggedOut", "2")]
+    {
+        assert!(coloured.contains(&format!("\x1b[{colour}m{state}\x1b[0m ")), "{state}");
+    }
+    let mut stripped = coloured;
+    for code in ["\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[2m", "\x1b[0m"] {
+        stripped = stripped.replace(code, "");
+    }
+    assert_eq!(stripped, plain);
+}
+
+#[tokio::test]
+async fn each_tenant_is_asked_once_for_its_own_window() {
+    let mut shop = fixture::tenant("shop", 1);
+    shop.window = Duration::from_secs(3_600);
+    let config = fixture::config([acme(), shop]);
+    let source = FakeSource::new(answers);
+    let (text, ended) = report(&config, &args(ReportFormat::Table, None), Arc::clone(&source), PLAIN).await;
+    ended.unwrap();
+    let day = Window::ending_at(NOW, Duration::from_secs(86_400));
+    let hour = Window::ending_at(NOW, Duration::from_secs(3_600));
+    assert_eq!(source.windows(), [day, hour]);
+    assert!(text.contains("Tenant:   acme\n") && text.contains("Tenant:   shop\n") && text.contains("(Last 1h)"));
+}
+
+#[tokio::test]
+async fn a_tenant_can_be_named_and_a_wrong_name_is_told() {
+    let config = fixture::config([acme(), fixture::tenant("shop", 1)]);
+    let source = FakeSource::new(answers);
+    let (text, ended) = report(&config, &args(ReportFormat::Json, Some("shop")), Arc::clone(&source), PLAIN).await;
+    ended.unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&text).unwrap().len(), 1);
+
+    let (text, ended) = report(&config, &args(ReportFormat::Json, Some("shoe")), Arc::clone(&source), PLAIN).await;
+    assert_eq!(ended.unwrap_err().to_string(), "no tenant `shoe` is configured; there is `acme`, `shop`");
+    assert_eq!((text.as_str(), source.windows().len()), ("", 1));
+}
+
+#[tokio::test]
+async fn what_was_read_is_printed_and_what_was_not_is_an_error() {
+    let config = fixture::config([acme()]);
+    for format in [ReportFormat::Table, ReportFormat::Json, ReportFormat::Csv] {
+        let (text, ended) = report(&config, &args(format, None), FakeSource::new(half_an_answer), PLAIN).await;
+        assert!(text.contains("1234567890123456789") && text.contains("花子") && !text.contains("Grace"), "{text}");
+        assert_eq!(
+            ended.unwrap_err().to_string(),
+            "the report is not complete: 3 of 5 agents of tenant acme could not be read: \
+             acme.example.com is ill (503)."
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_away_is_no_failure() {
+    struct Closed(ErrorKind);
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let config = fixture::config([acme()]);
+    for (kind, well) in [(ErrorKind::BrokenPipe, true), (ErrorKind::StorageFull, false)] {
+        let connect = |_: &Arc<Tenant>, _, _| Ok(FakeSource::new(answers) as Arc<dyn Source>);
+        let clock = Arc::new(DrivenClock::new(NOW));
+        let args = args(ReportFormat::Csv, None);
+        let ended = run_over(&connect, &config, &args, clock, &mut Closed(kind), PLAIN).await;
+        assert_eq!(ended.is_ok(), well, "{kind:?}");
+    }
+}
+
+/// A tenant of the simulator's first `agents` agents.
+fn simulated(simulator: &Simulator, agents: usize) -> Tenant {
+    let Credentials { client_id, client_secret } = simulator.credentials();
+    let mut tenant = fixture::tenant("simulated", 0);
+    tenant.base_url = simulator.base_url().parse().unwrap();
+    tenant.client_id = client_id.to_owned();
+    tenant.client_secret = client_secret.to_owned().into();
+    tenant.agents =
+        simulator.roster().agents().iter().take(agents).map(|agent| fixture::agent(&agent.id)).collect();
+    tenant
+}
+
+#[tokio::test]
+async fn a_report_over_200_agents_is_the_simulators_truth_at_the_fewest_requests() {
+    // 50 agents of 24 buckets each are 1,200 buckets a batch: two pages.
+    let table = [(1_000, 8), (1_200, 4), (100, 48)];
+    for (page_size, pages) in table {
+        let clock = Arc::new(DrivenClock::new(Timestamp::from_seconds(1_700_000_123)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let page_size = NonZeroU32::new(page_size).unwrap();
+        let options = SimulatorOptions { agents: 200, page_size, ..SimulatorOptions::default() };
+        let simulator = Simulator::start(options, listener, clock.clone()).unwrap();
+        let tenant = simulated(&simulator, 200);
+        let config = fixture::config([tenant]);
+
+        let mut out = Vec::new();
+        let args = args(ReportFormat::Json, None);
+        run(&config, &args, clock.clone(), &mut out, PLAIN).await.unwrap();
+
+        let counts = simulator.counts();
+        assert_eq!((counts.token, counts.presence), (1, pages));
+        let window = Window::ending_at(clock.now(), Duration::from_secs(86_400));
+        let list: Vec<Value> = serde_json::from_slice(&out).unwrap();
+        assert_eq!(list.len(), 200);
+        for entry in &list {
+            let agent = entry["agent"].as_str().unwrap();
+            let truth = simulator.expected(agent, window, Duration::from_secs(3_600), Align::Window);
+            let states = entry["states"].as_object().unwrap();
+            for (state, time) in &truth {
+                let seconds = states.get(&**state).map_or(0.0, |seconds| seconds.as_f64().unwrap());
+                assert!((seconds - time.seconds_f64()).abs() < 1e-6, "{agent} {state}: {seconds}, not {time:?}");
+            }
+            assert!(states.keys().all(|state| truth.contains_key(&**state)), "{agent}");
+        }
+        simulator.shutdown().await;
+    }
+}
