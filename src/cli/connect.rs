@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::{Api, Tenant};
-use crate::upstream::presence_api::{BuildError, PresenceSource};
-use crate::upstream::{Observer, Source};
+use crate::upstream::presence_api::PresenceSource;
+use crate::upstream::{BuildError, Observer, Source};
 
 /// Sets up the source of a tenant. The commands take it as an argument, so that a test hands them a source of its own.
 pub(super) type Connect =

@@ -1,5 +1,6 @@
 //! A tenant and a source of its presence, for the tests of commands.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ pub(super) fn schedule() -> Arc<Schedule> {
 
 /// A configuration of these tenants.
 pub(super) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
-    Config { tenants: tenants.into_iter().map(Arc::new).collect(), warnings: Vec::new() }
+    let tenants = tenants.into_iter().map(Arc::new).collect();
+    Config { tenants, schedules: BTreeMap::new(), warnings: Vec::new() }
 }
 
 /// What an agent did, in seconds.

@@ -16,9 +16,9 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// A number with what is counted, whose plural ends in `s` or, after `ch`, in `es`.
+/// A number with what is counted; sibilants take `es` for their plural.
 pub(super) fn counted(number: u64, what: &str) -> String {
-    let plural = match (number, what.ends_with("ch")) {
+    let plural = match (number, what.ends_with("ch") || what.ends_with("sh")) {
         (1, _) => "",
         (_, true) => "es",
         (_, false) => "s",
@@ -58,6 +58,7 @@ mod tests {
         assert_eq!(counted(1, "agent"), "1 agent");
         assert_eq!(counted(1_200, "agent"), "1,200 agents");
         assert_eq!(counted(0, "batch"), "0 batches");
+        assert_eq!(counted(2, "refresh"), "2 refreshes");
     }
 
     #[test]

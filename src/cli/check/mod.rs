@@ -18,7 +18,7 @@ use super::connect::{Connect, connect};
 use super::estimate::{ASSUMED_PAGE, Estimate, OWN_SERIES};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant, format_duration};
-use crate::upstream::presence_api::BuildError;
+use crate::upstream::BuildError;
 
 /// Why a check did not end well.
 #[derive(Debug, Error)]
@@ -73,16 +73,10 @@ async fn run_over(
 
 /// That the configuration is right, and what deserves a look.
 fn summary(config: &Config) -> String {
-    let estimates = || config.tenants.iter().map(|tenant| Estimate::of(tenant));
     let tenants = u64::try_from(config.tenants.len()).unwrap_or(u64::MAX);
-    let (agents, series) = estimates()
-        .fold((0, 0), |(agents, series): (u64, u64), one| (agents + one.agents, series.saturating_add(one.agent_series)));
-    let mut text = format!(
-        "The configuration is right: {}, {}, {} of agents.\n",
-        counted(tenants, "tenant"),
-        counted(agents, "agent"),
-        grouped(series) + " series",
-    );
+    let agents = config.tenants.iter().map(|tenant| Estimate::of(tenant).agents).sum();
+    let mut text =
+        format!("The configuration is right: {}, {}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
     for warning in &config.warnings {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "warning: {warning}");
@@ -101,8 +95,7 @@ fn account(tenant: &Tenant) -> String {
     line("agents", agents(tenant, &estimate));
     line("series", series(&estimate));
     line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
-    let more = counted(estimate.agents, "series more").replace("mores", "more");
-    line("", format!("each state beyond these that is seen: up to {more}"));
+    line("", format!("up to {} more for each further state that is seen", grouped(estimate.agents)));
     line("buckets", buckets(tenant, &estimate));
     line("requests", requests(&estimate));
     line("requests a day", requests_per_day(tenant, &estimate));
@@ -164,7 +157,7 @@ fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {
     format!(
         "at most {requests}, and {} for tokens: {} at one per cooldown of {}, none without a scrape",
         grouped(estimate.tokens_per_day),
-        counted(estimate.refreshes_per_day, "refresh").replace("refreshs", "refreshes"),
+        counted(estimate.refreshes_per_day, "refresh"),
         format_duration(tenant.cooldown),
     )
 }

@@ -9,7 +9,7 @@ use crate::cli::connect::Connect;
 use crate::clock::Clock;
 use crate::config::{Agent, Tenant, format_duration};
 use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window};
-use crate::upstream::presence_api::BuildError;
+use crate::upstream::BuildError;
 use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, UpstreamError};
 
 /// What is to be right, in the order in which it shows. Each takes those before it for granted.

@@ -22,7 +22,7 @@ use super::connect::{Connect, connect};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::presence::{WatchedAgent, Window};
-use crate::upstream::presence_api::BuildError;
+use crate::upstream::BuildError;
 use crate::upstream::{Harvest, Query, UpstreamError};
 
 /// Why a report is not, or not all of it, there.

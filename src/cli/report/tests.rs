@@ -1,6 +1,5 @@
 //! The three formats from fixed answers, and a whole report against the simulated tenant.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -227,7 +226,7 @@ async fn a_report_over_200_agents_is_the_simulators_truth_at_the_fewest_requests
     for (page_size, pages) in table {
         let clock = Arc::new(DrivenClock::new(Timestamp::from_seconds(1_700_000_123)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let page_size = NonZeroU32::new(page_size).unwrap();
+        
         let options = SimulatorOptions { agents: 200, page_size, ..SimulatorOptions::default() };
         let simulator = Simulator::start(options, listener, clock.clone()).unwrap();
         let tenant = simulated(&simulator, 200);
