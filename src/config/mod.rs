@@ -2,9 +2,43 @@
 //!
 //! Raw text is parsed, every fault in it is collected with its key and line, and only a configuration
 //! without faults becomes a [`Config`]. Nothing in a `Config` changes afterwards: a reload makes a new one.
+//!
+//! | file | step |
+//! | --- | --- |
+//! | `source`, `dotenv`, `agents_file` | files and `.env` → text, variables, rows |
+//! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
+//! | `fields`, `keys` | typed reading of the tree; which keys there are |
+//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret` | text → a value, or what to write instead |
+//! | `document`, `tenant`, `agents` | values → the frozen types |
+//! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
+//! | `redact` | the frozen types → YAML that may be shown |
 
+mod address;
+mod agents;
+mod agents_file;
+mod document;
+mod dotenv;
+mod duration;
+mod environment;
+mod fault;
+mod fields;
+mod interval;
+pub mod keys;
+mod limits;
+mod names;
+mod nearest;
+mod redact;
+mod schedule;
+mod secret;
+mod source;
+mod tenant;
+mod yaml;
+
+pub use fault::{ConfigError, Fault};
+
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +52,9 @@ use crate::presence::{AgentId, Schedule, StateName};
 pub struct Config {
     /// The tenants in the order of the file; at least one, and no two of one name.
     pub tenants: Vec<Arc<Tenant>>,
-    /// What is allowed but deserves a look, as whole sentences.
+    /// The schedules by name; agents share them.
+    pub schedules: BTreeMap<String, Arc<Schedule>>,
+    /// What is allowed but deserves a look: a line each, of the same form as a [`Fault`].
     pub warnings: Vec<String>,
 }
 
@@ -44,7 +80,7 @@ pub struct Tenant {
     /// The filter sent upstream; empty asks for all states.
     pub states: Vec<StateName>,
     /// The states that every agent with data has a series for, at zero when unused: the filter, else the
-    /// article's Available, Busy, WrapUp and Offline.
+    /// article's Available, Busy, `WrapUp` and Offline.
     pub declared_states: Vec<StateName>,
     /// At most one refresh in this time, however many scrapes come.
     pub cooldown: Duration,
@@ -93,6 +129,35 @@ pub struct Interval {
     pub text: String,
     /// How long that is.
     pub length: Duration,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The configuration in the YAML file at `path`. Paths in it are relative to the file's directory.
+    ///
+    /// # Errors
+    /// Every fault of the file, and of the files that it names.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        document::read_file(path)
+    }
+
+    /// The configuration of one tenant, `default`, in the environment `env` and in the file `.env` in `dotenv_dir`,
+    /// which relative paths are relative to. `env` wins over `.env`; a variable that is empty counts as not set.
+    /// [`keys::VARIABLES`] are the variables that are read.
+    ///
+    /// # Errors
+    /// Every fault, with the names of all variables that are missing.
+    pub fn from_environment(env: &dyn Fn(&str) -> Option<String>, dotenv_dir: &Path) -> Result<Self, ConfigError> {
+        environment::read(env, dotenv_dir)
+    }
+
+    /// Everything that holds, defaults included, as YAML that can be read back. In place of each secret there is
+    /// `<secret>`, in place of each person's name `<hidden>`. Limits and schedules are at the agents they hold for,
+    /// and agents from an agents file are in the list.
+    pub fn to_yaml_redacted(&self) -> String {
+        redact::to_yaml(self)
+    }
 }
 
 // === impl Agent ===

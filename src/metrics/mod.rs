@@ -1,1 +1,29 @@
 //! Snapshot → families, and the exporter's own instruments.
+//!
+//! Every family is in the [`catalogue`]. Its values come from one of three places, never from two: from a snapshot
+//! ([`agents`]), from a tenant's status, or counted as things happen ([`TenantInstruments`], [`ExporterInstruments`]).
+//!
+//! A scrape's document is made of blocks, each rendered again only when what it tells has changed:
+//!
+//! | block | rendered |
+//! | --- | --- |
+//! | [`TenantInstruments::agents`] | with each refresh, by whoever keeps the snapshot |
+//! | [`TenantInstruments::block`] | after a request, a refresh or a change of the status |
+//! | [`TenantInstruments::scrapes`] | with each scrape: four samples, not compressed |
+//! | [`ExporterInstruments::block`] | after a reload or a rejected connection |
+//! | [`ExporterInstruments::process`] | at most once a second |
+
+pub mod agents;
+pub mod catalogue;
+
+mod cache;
+mod exporter;
+mod instruments;
+mod own;
+mod prometheus;
+
+pub use exporter::{BuildInfo, ExporterInstruments, HttpRejection};
+pub use instruments::TenantInstruments;
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,23 @@
 //! de-duplicates and caps them and yields one [`AgentPresence`] per agent. All arithmetic is in whole
 //! microseconds, so sums are exact and do not depend on the order in which pages arrive.
 
+mod arena;
+mod count;
+mod current;
+mod limits;
+mod outcome;
+mod rejection;
+mod roster;
 mod schedule;
+mod states;
 mod tally;
 mod time;
 
-pub use schedule::{Schedule, Shift};
-pub use tally::{
-    AgentId, AgentPresence, Rejection, Rejections, ScheduledTime, StateName, Tally, TallyOutcome, WatchedAgent,
-};
+pub use limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
+pub use outcome::{AgentId, AgentPresence, ScheduledTime, StateName, TallyOutcome};
+pub use rejection::{Rejection, Rejections};
+pub use roster::{AgentIndex, WatchedAgent};
+pub use schedule::{OnShift, Schedule, Shift};
+pub use states::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, UNKNOWN_STATE};
+pub use tally::{Checkpoint, Tally};
 pub use time::{Micros, Timestamp, Window};

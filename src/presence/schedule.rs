@@ -1,7 +1,12 @@
 //! When agents are expected to work: days and hours in a time zone, less holidays.
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone};
 use chrono_tz::Tz;
+
+use super::{Micros, Timestamp, Window};
+
+#[cfg(test)]
+mod tests;
 
 /// When agents are expected to work, in local time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,4 +28,85 @@ pub struct Shift {
     pub start: NaiveTime,
     /// The local time at which it is over.
     pub end: NaiveTime,
+}
+
+/// The shifts of a schedule within a window: spans in order that neither overlap nor touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnShift(Vec<Window>);
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// The parts of `window` that lie in a shift.
+    ///
+    /// Local times are read as RFC 5545 (section 3.3.5) reads them: one that a change of the clocks brings twice
+    /// is the first of the two, and one that it skips is taken with the offset before the change.
+    pub fn within(&self, window: Window) -> OnShift {
+        let mut shifts: Vec<_> = self
+            .dates(window)
+            .flat_map(|date| self.hours.iter().filter_map(move |shift| self.shift_on(date, shift)))
+            .filter_map(|shift| shift.intersection(window))
+            .collect();
+        shifts.sort_unstable_by_key(|shift| shift.start);
+        // A change of the clocks can push one shift into the next.
+        shifts.dedup_by(|later, earlier| {
+            let touches = later.start <= earlier.end;
+            if touches {
+                earlier.end = earlier.end.max(later.end);
+            }
+            touches
+        });
+        OnShift(shifts)
+    }
+
+    /// The dates on which a shift begins that may reach into `window`.
+    fn dates(&self, window: Window) -> impl Iterator<Item = NaiveDate> + '_ {
+        let date = |timestamp: Timestamp| Some(DateTime::from_timestamp_micros(timestamp.micros())?.date_naive());
+        // A zone is at most a day away from UTC, and a shift may have begun the day before.
+        let first = date(window.start).and_then(|date| date.checked_sub_days(Days::new(2)));
+        let last = date(window.end).and_then(|date| date.checked_add_days(Days::new(1)));
+        let dates = first.zip(last).map(|(first, last)| first.iter_days().take_while(move |&date| date <= last));
+        dates.into_iter().flatten().filter(|date| {
+            let weekday = usize::try_from(date.weekday().num_days_from_monday()).unwrap_or_default();
+            self.days.get(weekday) == Some(&true) && !self.holidays.contains(date)
+        })
+    }
+
+    fn shift_on(&self, date: NaiveDate, shift: &Shift) -> Option<Window> {
+        let last_date = if shift.end > shift.start { date } else { date.succ_opt()? };
+        Some(Window { start: self.utc(date.and_time(shift.start))?, end: self.utc(last_date.and_time(shift.end))? })
+    }
+
+    fn utc(&self, local: NaiveDateTime) -> Option<Timestamp> {
+        let offset = match self.timezone.offset_from_local_datetime(&local) {
+            MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(offset, _) => offset,
+            // No change of the clocks skips more than a day.
+            MappedLocalTime::None => {
+                self.timezone.offset_from_local_datetime(&local.checked_sub_days(Days::new(1))?).latest()?
+            }
+        };
+        let utc = local.checked_sub_offset(offset.fix())?.and_utc();
+        Some(Timestamp::from_micros(utc.timestamp_micros()))
+    }
+}
+
+// === impl OnShift ===
+
+impl OnShift {
+    /// The shifts, in order.
+    pub fn shifts(&self) -> &[Window] {
+        &self.0
+    }
+
+    /// All the time on shift.
+    pub fn total(&self) -> Micros {
+        self.0.iter().map(|shift| shift.length()).sum()
+    }
+
+    /// The time of `span` that is on shift.
+    pub fn overlap(&self, span: Window) -> Micros {
+        let first = self.0.partition_point(|shift| shift.end <= span.start);
+        let shifts = self.0.get(first..).unwrap_or_default().iter();
+        shifts.map_while(|shift| shift.intersection(span)).map(Window::length).sum()
+    }
 }

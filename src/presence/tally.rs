@@ -2,137 +2,168 @@
 
 use std::sync::Arc;
 
-use super::{Micros, Schedule, Timestamp, Window};
+use super::arena::{Arena, Share, scale};
+use super::count::Counter;
+use super::limits::limit_states;
+use super::roster::{AgentIndex, Roster, WatchedAgent};
+use super::states::{StateIndex, StateNames};
+use super::{Micros, Rejection, Rejections, StateName, TallyOutcome, Timestamp, Window};
 
-/// The id of an agent, as the tenant spells it: a long string of digits that is never a number in code.
-pub type AgentId = Arc<str>;
-
-/// The name of a presence state as the tenant spells it, interned: one allocation however many agents are in it.
-pub type StateName = Arc<str>;
-
-/// What one agent did within the window.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentPresence {
-    /// Time in each state seen, ordered by name; a state that was reported with no time is here at zero.
-    pub states: Vec<(StateName, Micros)>,
-    /// The part of the window that any state accounts for.
-    pub observed: Micros,
-    /// The newest state and the unbroken time in it up to the newest data, where that can be known.
-    pub current: Option<(StateName, Micros)>,
-    /// The end of the newest data, never after the window's end.
-    pub last_data: Timestamp,
-    /// The window's time on the agent's schedule, where it has one.
-    pub scheduled: Option<ScheduledTime>,
-}
-
-/// How an agent's schedule and presence went together within the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ScheduledTime {
-    /// The part of the window in which the agent was expected to work.
-    pub total: Micros,
-    /// The part of that which was spent in an offline state; a bucket's states are taken as spread evenly over it.
-    pub offline: Micros,
-}
-
-/// An agent that a tally counts for.
-#[derive(Debug, Clone)]
-pub struct WatchedAgent {
-    /// Whom buckets name.
-    pub id: AgentId,
-    /// When the agent is expected to work.
-    pub schedule: Option<Arc<Schedule>>,
-}
-
-/// Why a part of the input was not counted. Each is a value of the label `reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rejection {
-    /// A duration below zero.
-    Negative,
-    /// A duration that is not a finite number.
-    NotFinite,
-    /// A bucket of an agent that was not asked for, or of none.
-    UnknownAgent,
-    /// A bucket without a readable start and a later end.
-    BadTime,
-    /// A bucket that does not touch the window.
-    OutsideWindow,
-    /// A bucket that was counted already: same agent, start and end.
-    Duplicate,
-    /// A bucket that shares time with an earlier one; only the rest of it counts.
-    Overlap,
-    /// A bucket with more seconds than its length; they are scaled down to it.
-    OverLength,
-}
-
-/// How many times each [`Rejection`] happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rejections([u64; Rejection::ALL.len()]);
+#[cfg(test)]
+mod tests;
 
 /// Counts the buckets of one batch of agents.
 ///
-/// ```text
-/// let mut tally = Tally::new(window, agents, offline_states);
+/// What it comes to depends on which buckets came, never on their order or repetition or on how pages cut them,
+/// and no agent's states ever add up to more than the window. Only [`TallyOutcome::rejections`] tell repetitions.
+///
+/// A source resolves an agent or a state as soon as it meets its name, so the fields of a record may come in
+/// any order and nothing of it has to be kept:
+///
+/// ```
+/// use cxone_exporter::presence::{Micros, Tally, Timestamp, WatchedAgent, Window};
+///
+/// let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(86_400) };
+/// let agents = vec![WatchedAgent { id: "4711".into(), schedule: None }];
+/// let mut tally = Tally::new(window, agents, ["Offline".into()].into(), &[]);
+///
 /// let page = tally.checkpoint();
-/// tally.state("Available", 1800.0);        // any number of times, in the order they come
-/// tally.bucket("4711", start, end);        // takes the states since the last bucket
-/// tally.roll_back(page);                   // the page turned out to be cut: as if it never came
+/// let state = tally.state_named("Available");
+/// tally.state(Some(state), Ok(Micros::from_seconds(1800)));
+/// let agent = tally.agent("4711");
+/// tally.bucket(agent, Some(Timestamp::from_seconds(0)), Some(Timestamp::from_seconds(3600)));
+/// // Had the page turned out to be cut, it would be as if it never came:
+/// if false {
+///     tally.roll_back(page);
+/// }
+///
 /// let outcome = tally.finish();
+/// let presence = outcome.agents[0].as_ref().unwrap();
+/// assert_eq!(presence.states, [("Available".into(), Micros::from_seconds(1800))]);
 /// ```
 #[derive(Debug)]
 pub struct Tally {
     window: Window,
+    roster: Roster,
+    names: StateNames,
+    known_names: usize,
+    offline_states: Arc<[StateName]>,
+    arena: Arena,
+    rejections: Rejections,
 }
 
-/// What a tally came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TallyOutcome {
-    /// Per agent, in the order the tally was given them; `None` where nothing was reported.
-    pub agents: Vec<Option<AgentPresence>>,
-    /// What was not counted.
-    pub rejections: Rejections,
+/// A point between two buckets of a tally, to go back to.
+#[derive(Debug, Clone, Copy)]
+pub struct Checkpoint {
+    buckets: usize,
+    names: usize,
+    rejections: Rejections,
 }
 
-impl Rejection {
-    /// Every reason, in the order they are exposed.
-    pub const ALL: [Self; 8] = [
-        Self::Negative,
-        Self::NotFinite,
-        Self::UnknownAgent,
-        Self::BadTime,
-        Self::OutsideWindow,
-        Self::Duplicate,
-        Self::Overlap,
-        Self::OverLength,
-    ];
+// === impl Tally ===
 
-    /// The value of the label `reason`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Negative => "negative",
-            Self::NotFinite => "not_finite",
-            Self::UnknownAgent => "unknown_agent",
-            Self::BadTime => "bad_time",
-            Self::OutsideWindow => "outside_window",
-            Self::Duplicate => "duplicate",
-            Self::Overlap => "overlap",
-            Self::OverLength => "over_length",
+impl Tally {
+    /// A tally of `agents` within `window`.
+    ///
+    /// Time in `offline_states` is what schedules are held against. The names in `known_states` are shared with
+    /// whoever else holds them, and are the last to be summed into [`OTHER_STATE`](super::OTHER_STATE).
+    pub fn new(
+        window: Window,
+        agents: Vec<WatchedAgent>,
+        offline_states: Arc<[StateName]>,
+        known_states: &[StateName],
+    ) -> Self {
+        let arena = Arena::new(agents.len());
+        let names = StateNames::new(known_states);
+        let known_names = names.len();
+        let rejections = Rejections::default();
+        Self { window, roster: Roster::new(agents), names, known_names, offline_states, arena, rejections }
+    }
+
+    /// The present point, between two buckets.
+    pub const fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { buckets: self.arena.len(), names: self.names.len(), rejections: self.rejections }
+    }
+
+    /// Forgets whatever came since `to`, half a bucket included.
+    pub fn roll_back(&mut self, to: Checkpoint) {
+        self.arena.truncate(to.buckets);
+        self.names.truncate(to.names);
+        self.rejections = to.rejections;
+    }
+
+    /// Finds an agent by its id; `None` where nobody asked for it.
+    #[inline]
+    pub fn agent(&mut self, id: &str) -> Option<AgentIndex> {
+        self.roster.find(id)
+    }
+
+    /// Finds a state by its name.
+    #[inline]
+    pub fn state_named(&mut self, name: &str) -> StateIndex {
+        self.names.index(name)
+    }
+
+    /// Adds time in a state to the bucket that is to come, or tells why there is none to add. A state without a
+    /// name, or with an empty one, is [`UNKNOWN_STATE`](super::UNKNOWN_STATE).
+    #[inline]
+    pub fn state(&mut self, state: Option<StateIndex>, time: Result<Micros, Rejection>) {
+        match time {
+            Ok(time) => self.arena.push(Share { state: state.unwrap_or(StateNames::UNKNOWN), time }),
+            Err(reason) => self.rejections.add(reason),
         }
     }
-}
 
-impl Rejections {
-    /// Counts `reason` once more.
-    pub fn add(&mut self, reason: Rejection) {
-        self.0[reason as usize] += 1;
-    }
-    /// Adds another count to this one.
-    pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+    /// Ends a bucket: the states since the last one are its.
+    ///
+    /// A bucket without any state says nothing, so it neither counts nor covers time.
+    #[inline]
+    pub fn bucket(&mut self, agent: Option<AgentIndex>, start: Option<Timestamp>, end: Option<Timestamp>) {
+        if let Err(reason) = self.admit(agent, start, end) {
+            self.rejections.add(reason);
+            self.arena.discard_open();
         }
     }
-    /// Every reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {
-        Rejection::ALL.into_iter().zip(self.0)
+
+    /// Counts it all.
+    pub fn finish(mut self) -> TallyOutcome {
+        self.arena.discard_open();
+        let mut counter = Counter::new(self.window, self.arena, &self.names, &self.offline_states, self.rejections);
+        let mut agents: Vec<_> =
+            self.roster.as_slice().iter().enumerate().map(|(index, agent)| counter.count(index, agent)).collect();
+        let rejections = counter.into_rejections();
+        limit_states(&mut agents, &self.names, self.known_names);
+        TallyOutcome { agents, rejections }
+    }
+
+    fn admit(
+        &mut self,
+        agent: Option<AgentIndex>,
+        start: Option<Timestamp>,
+        end: Option<Timestamp>,
+    ) -> Result<(), Rejection> {
+        let agent = agent.ok_or(Rejection::UnknownAgent)?;
+        let span = match (start, end) {
+            (Some(start), Some(end)) if start < end => Window { start, end },
+            _ => return Err(Rejection::BadTime),
+        };
+        let inside = span.intersection(self.window).ok_or(Rejection::OutsideWindow)?;
+        let shares = self.arena.open_shares();
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let reported = shares.iter().map(|share| u128::from(share.time)).sum::<u128>();
+        // What lies past the window's end has not happened yet, so the seconds are those of the part before it.
+        let happened = Window { end: inside.end, ..span };
+        if reported > span.length().into() {
+            self.rejections.add(Rejection::OverLength);
+        }
+        let at_most = happened.length().into();
+        if inside != happened || reported > at_most {
+            // One division for both, capping to what happened and taking the part inside, rounds down only once.
+            scale(shares, inside.length(), reported.max(at_most));
+        }
+        self.arena.close(agent.0, span);
+        Ok(())
     }
 }

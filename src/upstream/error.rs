@@ -59,3 +59,24 @@ impl fmt::Display for UpstreamError {
 }
 
 impl std::error::Error for UpstreamError {}
+
+/// The HTTP client could not be built, so nothing can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "tenant {tenant}: the HTTP client cannot be built ({reason}). Where CA certificates are missing, install the \
+    package ca-certificates, or let SSL_CERT_FILE name a bundle of them"
+)]
+pub struct BuildError {
+    tenant: String,
+    reason: String,
+}
+
+// === impl BuildError ===
+
+impl BuildError {
+    pub(super) fn new(tenant: &str, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let reason = causes.last().map_or_else(String::new, ToString::to_string);
+        Self { tenant: tenant.to_owned(), reason }
+    }
+}

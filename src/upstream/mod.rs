@@ -3,13 +3,27 @@
 //! Only this module knows reqwest. What it hands on is a [`Harvest`] of [`presence`](crate::presence)
 //! values. It reports what it did to an [`Observer`], so it knows nothing of Prometheus.
 
+mod answer;
+mod client;
+mod errand;
 mod error;
+mod failure;
 mod observer;
+pub mod presence_api;
+mod rate_gate;
+mod redact;
+mod report;
+mod retry;
+mod retry_after;
+mod session;
+mod token;
+mod transport;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use error::{ErrorKind, UpstreamError};
+pub use client::CLOCK_SKEW_TOLERANCE;
+pub use error::{BuildError, ErrorKind, UpstreamError};
 pub use observer::{Endpoint, Observer, ResponseCode, SilentObserver};
 
 use crate::clock::Monotonic;

@@ -34,6 +34,12 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The server asked for more patience than is granted; the wait was cut to `kept`.
     fn retry_after_capped(&self, asked: Duration, kept: Duration);
+
+    /// An answer told the server's time of day: how many seconds it is ahead of this machine's (negative:
+    /// behind), and zero while the two are as close as can be told.
+    fn clock_skew(&self, ahead_seconds: i64) {
+        let _ = ahead_seconds;
+    }
 }
 
 /// An [`Observer`] that does not care.

@@ -1,1 +1,8 @@
 //! The suite.
+//! The suite: whole parts of the exporter against real sockets, files and processes.
+
+mod config;
+mod exposition;
+mod scripted;
+mod simulator;
+mod upstream;

@@ -1,0 +1,182 @@
+//! Agents from a CSV file: its header names the keys of an agent, its rows are read as if they stood in the list.
+
+use std::path::Path;
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::agents::{References, Roster};
+use super::fault::{Complaint, Findings, Place, quoted};
+use super::fields::Value;
+use super::keys::{self, AGENT};
+use super::limits::{MAX_AGENTS, MAX_FILE_BYTES};
+use super::nearest::nearest;
+use super::source;
+use super::yaml::{Entry, Node, NodeValue};
+
+/// Adds the agents of the file that `value` names, relative to `base_dir`.
+pub(super) fn add(
+    value: &Value<'_>,
+    base_dir: &Path,
+    references: &References<'_>,
+    roster: &mut Roster,
+    findings: &mut Findings,
+) {
+    let Some(name) = value.text("the path of a CSV file", findings) else { return };
+    let path = base_dir.join(name);
+    match source::read_text(&path, MAX_FILE_BYTES) {
+        Ok(source) => {
+            let place = findings.add_source(path.display().to_string());
+            add_rows(&source.text, place, references, roster, findings);
+        }
+        Err(unreadable) => match unreadable.line {
+            Some(line) => {
+                let place = findings.add_source(path.display().to_string()).at_line(line);
+                findings.fault(place, "", unreadable.complaint);
+            }
+            None => {
+                let Complaint { problem, remedy } = unreadable.complaint;
+                value.complain(Complaint::new(format!("{} {problem}", path.display()), remedy), findings);
+            }
+        },
+    }
+}
+
+fn add_rows(text: &str, file: Place, references: &References<'_>, roster: &mut Roster, findings: &mut Findings) {
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
+    let mut lines = Lines { text, byte: 0, line: 1 };
+    let mut record = StringRecord::new();
+    let mut columns: Option<Vec<String>> = None;
+    let mut rows = 0;
+    loop {
+        // The text is in memory and is UTF-8, and rows may have any length: reading cannot fail.
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(_) => {
+                findings.fault(file, "", Complaint::new("is not CSV", "write one row a line, separated by commas"));
+                return;
+            }
+        }
+        let place = file.at_line(lines.line_of(&record));
+        let Some(columns) = &columns else {
+            match read_header(&record, place, findings) {
+                Some(header) => columns = Some(header),
+                None => return,
+            }
+            continue;
+        };
+        rows += 1;
+        if rows > MAX_AGENTS {
+            let complaint = Complaint::new(format!("has more than {MAX_AGENTS} rows"), "spread them over tenants");
+            findings.fault(place, "", complaint);
+            return;
+        }
+        if record.len() != columns.len() {
+            let problem = format!("fields in the row: {}, in the header: {}", record.len(), columns.len());
+            let remedy = "write one field for each column; put a field with a comma in quotes";
+            findings.fault(place, "", Complaint::new(problem, remedy));
+            continue;
+        }
+        let row = row(&record, columns, place);
+        roster.add(&Value::root(&row), references, findings);
+    }
+    if columns.is_none() {
+        findings.fault(
+            file,
+            "",
+            Complaint::new("is empty", "write a header, such as `id,name,team`, and a row an agent"),
+        );
+    }
+}
+
+/// The columns, which are keys of an agent.
+fn read_header(record: &StringRecord, place: Place, findings: &mut Findings) -> Option<Vec<String>> {
+    let known = keys::of(AGENT);
+    let columns: Vec<String> = record.iter().map(str::to_lowercase).collect();
+    if let [column] = columns.as_slice()
+        && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| column.contains(*separator))
+    {
+        let problem = format!("the columns are separated by {}", quoted(&separator.to_string()));
+        findings.fault(place, "", Complaint::new(problem, "save the file with commas"));
+        return None;
+    }
+    if !columns
+        .iter()
+        .any(|column| known.contains(&column.as_str()) || nearest(column, known.iter().copied()).is_some())
+    {
+        let remedy = format!("begin with a line of column names: {}", known.join(", "));
+        findings.fault(place, "", Complaint::new("there is no header", remedy));
+        return None;
+    }
+    let mut complete = true;
+    for (index, column) in columns.iter().enumerate() {
+        // A file without a header begins with an agent, whose fields stay out of messages.
+        let complaint = if !known.contains(&column.as_str()) {
+            let remedy = match nearest(column, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known columns: {}", known.join(", ")),
+            };
+            Complaint::new(format!("column {} of the header is unknown", index + 1), remedy)
+        } else if columns.iter().take(index).any(|other| other == column) {
+            Complaint::new(format!("the column `{column}` is there twice"), "keep one of the two")
+        } else {
+            continue;
+        };
+        findings.fault(place, "", complaint);
+        complete = false;
+    }
+    if complete && !columns.iter().any(|column| column == "id") {
+        findings.fault(place, "", Complaint::new("there is no column `id`", "add one with the agents' ids"));
+        complete = false;
+    }
+    complete.then_some(columns)
+}
+
+/// A row as the mapping that it stands for; an empty field is a key left out.
+fn row(record: &StringRecord, columns: &[String], place: Place) -> Node {
+    let entries = columns.iter().zip(record.iter()).filter(|(column, field)| !field.is_empty() || *column == "id");
+    let entries =
+        entries.map(|(column, field)| Entry { place, key: column.as_str().into(), node: Node::text(place, field) });
+    Node { place, value: NodeValue::Map(entries.collect()) }
+}
+
+/// Counts lines up to records. The reader's own count is off after line breaks of two characters and blank lines.
+struct Lines<'a> {
+    text: &'a str,
+    byte: usize,
+    line: usize,
+}
+
+// === impl Lines ===
+
+impl Lines<'_> {
+    /// The line that `record` begins in; records come in their order.
+    fn line_of(&mut self, record: &StringRecord) -> usize {
+        let start = record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.byte);
+        let bytes = self.text.as_bytes();
+        // A record's position is where the one before ended, line breaks still to come.
+        let breaks = bytes.iter().skip(start).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let first = start + breaks;
+        let passed = bytes.get(self.byte..first).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.byte = first;
+        self.line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_at_the_line_they_begin_in() {
+        for line_break in ["\n", "\r\n"] {
+            let text = ["id,name", "1,a", "", "2,\"b", "c\"", "3,d", ""].join(line_break);
+            let mut reader = ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+            let mut lines = Lines { text: &text, byte: 0, line: 1 };
+            let found: Vec<_> = reader.records().map(|record| lines.line_of(&record.unwrap())).collect();
+            assert_eq!(found, [1, 2, 4, 6], "{line_break:?}");
+        }
+    }
+}

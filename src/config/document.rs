@@ -1,0 +1,169 @@
+//! A configuration file's text → a [`Config`].
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::fault::{Complaint, Findings, Place, quoted};
+use super::fields::Value;
+use super::keys::ROOT;
+use super::limits::{MAX_FILE_BYTES, MAX_TENANTS};
+use super::schedule::{self, Schedules};
+use super::source::{self, SourceText};
+use super::tenant::{self, Surroundings};
+use super::yaml::NodeValue;
+use super::{Config, ConfigError, Tenant, yaml};
+
+/// The configuration in the file at `path`.
+pub(super) fn read_file(path: &Path) -> Result<Config, ConfigError> {
+    let mut findings = Findings::default();
+    let file = findings.add_source(path.display().to_string());
+    match source::read_text(path, MAX_FILE_BYTES) {
+        Ok(source) => read(&source, file, path.parent().unwrap_or(Path::new("")), findings),
+        Err(unreadable) => {
+            let place = unreadable.line.map_or(file, |line| file.at_line(line));
+            findings.fault(place, "", unreadable.complaint);
+            Err(findings.into_error())
+        }
+    }
+}
+
+/// The configuration in `source`, whose relative paths are relative to `base_dir`.
+pub(super) fn read(
+    source: &SourceText,
+    file: Place,
+    base_dir: &Path,
+    mut findings: Findings,
+) -> Result<Config, ConfigError> {
+    let Some(root) = yaml::parse(&source.text, file, &mut findings) else { return Err(findings.into_error()) };
+    let Some(fields) = Value::root(&root).fields(ROOT, &mut findings) else { return Err(findings.into_error()) };
+    let mut faulty_schedules = Vec::new();
+    let schedules = match fields.get("schedules") {
+        Some(value) => schedule::read_all(&value, &mut faulty_schedules, &mut findings),
+        None => Schedules::new(),
+    };
+    let surroundings = Surroundings {
+        base_dir,
+        world_readable: source.world_readable,
+        schedules: &schedules,
+        faulty_schedules: &faulty_schedules,
+    };
+    let tenants = match fields.required("tenants", "`tenants:` with a list of tenants", &mut findings) {
+        Some(value) => read_tenants(&value, &surroundings, &mut findings),
+        None => Vec::new(),
+    };
+    findings.conclude(Config { tenants, schedules, warnings: Vec::new() })
+}
+
+fn read_tenants(value: &Value<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Vec<Arc<Tenant>> {
+    let example = "a list of tenants, each beginning with `- name:`";
+    let Some(items) = value.items(example, MAX_TENANTS, findings) else { return Vec::new() };
+    let items: Vec<_> = items.collect();
+    if items.is_empty() {
+        value.complain(Complaint::new("has no tenant", format!("write {example}")), findings);
+    }
+    refuse_repeated_names(&items, findings);
+    items.iter().filter_map(|item| tenant::read(item, surroundings, findings)).map(Arc::new).collect()
+}
+
+/// Compares names before tenants are read, as one that has other faults counts too.
+fn refuse_repeated_names(tenants: &[Value<'_>], findings: &mut Findings) {
+    let mut first: HashMap<&str, Place> = HashMap::new();
+    for tenant in tenants {
+        let NodeValue::Map(entries) = &tenant.node.value else { continue };
+        let Some(entry) = entries.iter().find(|entry| &*entry.key == "name") else { continue };
+        let NodeValue::Scalar { text, .. } = &entry.node.value else { continue };
+        if let Some(place) = first.get(&**text) {
+            let reference = place.reference(entry.place, findings);
+            let problem = format!("a tenant {} is there already, {reference}", quoted(text));
+            let key = format!("{}.name", tenant.path);
+            findings.fault(entry.place, key, Complaint::new(problem, "give each tenant a name of its own"));
+        } else if !entry.node.is_null() {
+            first.insert(text, entry.place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    const COMPLETE: &str = include_str!("../../tests/configs/complete.yml");
+
+    /// Pieces of which faulty YAML is made.
+    const PIECES: [&str; 30] = [
+        "\n",
+        "\n  ",
+        "\n    - ",
+        ": ",
+        "- ",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\"",
+        "'",
+        "|\n",
+        ">-\n",
+        "&a ",
+        "*a",
+        "!t ",
+        "#",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "\t",
+        "\r\n",
+        "<<: ",
+        "~",
+        "é",
+        "\\",
+        "tenants:",
+        "@",
+    ];
+
+    fn outcome(text: &str) -> Result<Config, ConfigError> {
+        let mut findings = Findings::default();
+        let file = findings.add_source("cxone.yml");
+        let source = SourceText { text: text.to_owned(), world_readable: true };
+        read(&source, file, Path::new("no-such-directory"), findings)
+    }
+
+    fn check(text: &str) -> Result<(), TestCaseError> {
+        if let Err(error) = outcome(text) {
+            prop_assert!(!error.faults().is_empty());
+            prop_assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_configuration_or_a_list_of_faults(text in "\\PC{0,200}") {
+            check(&text)?;
+        }
+
+        #[test]
+        fn so_is_any_text_made_of_yaml(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..60)) {
+            check(&pieces.concat())?;
+        }
+
+        #[test]
+        fn so_is_any_damaged_file(damages in prop::collection::vec((any::<Index>(), 0_usize..40, any::<Index>()), 1..6)) {
+            let mut characters: Vec<char> = COMPLETE.chars().collect();
+            for (at, length, piece) in damages {
+                let at = at.index(characters.len());
+                let end = (at + length / 2).min(characters.len());
+                // Short damage puts something in, long damage leaves something out.
+                let piece = if length % 2 == 0 { PIECES[piece.index(PIECES.len())] } else { "" };
+                characters.splice(at..end, piece.chars());
+            }
+            check(&characters.iter().collect::<String>())?;
+        }
+    }
+}

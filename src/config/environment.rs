@@ -1,0 +1,110 @@
+//! The environment → a [`Config`] of one tenant, by the same rules as a file's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::fault::{Complaint, Findings, Place};
+use super::fields::{KeyPath, Value};
+use super::keys::VARIABLES;
+use super::tenant::{self, Surroundings};
+use super::yaml::{Entry, Node, NodeValue};
+use super::{Config, ConfigError, dotenv};
+
+/// The name of the one tenant that the environment describes.
+const TENANT_NAME: &str = "default";
+
+/// What the process environment and `.env` say together.
+struct Environment<'a> {
+    process: &'a dyn Fn(&str) -> Option<String>,
+    place: Place,
+    dotenv: dotenv::Variables,
+}
+
+/// The configuration in the environment `process` and in `.env` in `dir`.
+pub(super) fn read(process: &dyn Fn(&str) -> Option<String>, dir: &Path) -> Result<Config, ConfigError> {
+    let mut findings = Findings::default();
+    let place = findings.add_source("environment");
+    let (variables, world_readable) = dotenv::read(dir, &mut findings);
+    let environment = Environment { process, place, dotenv: variables };
+    let secret_in_file = environment.get("CXONE_CLIENT_SECRET").is_some_and(|secret| secret.place != place);
+    let node = environment.tenant(&mut findings);
+    let surroundings = Surroundings {
+        base_dir: dir,
+        world_readable: world_readable && secret_in_file,
+        schedules: &BTreeMap::new(),
+        faulty_schedules: &[],
+    };
+    let names = VARIABLES.iter().map(|variable| variable.name);
+    let set: Vec<_> = names.filter(|name| environment.get(name).is_some()).collect();
+    let value = Value { path: KeyPath::Environment(&set), place, node: &node };
+    let tenant = tenant::read(&value, &surroundings, &mut findings);
+    findings.conclude(Config {
+        tenants: tenant.map(Arc::new).into_iter().collect(),
+        schedules: BTreeMap::new(),
+        warnings: Vec::new(),
+    })
+}
+
+// === impl Environment ===
+
+impl Environment<'_> {
+    /// The variable `name`. One that is empty counts as not set, as it is where a template was not filled in.
+    fn get(&self, name: &str) -> Option<Node> {
+        let process = (self.process)(name).map(|value| (value, self.place));
+        let filled = |(value, _): &(String, Place)| !value.trim().is_empty();
+        let (value, place) = process.filter(filled).or_else(|| self.dotenv.get(name).cloned().filter(filled))?;
+        Some(Node::text(place, value))
+    }
+
+    /// The tenant as the mapping that would describe it in a file.
+    fn tenant(&self, findings: &mut Findings) -> Node {
+        let mut entries = vec![entry("name", Node::text(self.place, TENANT_NAME))];
+        let mut add = |key: &str, node: Option<Node>| entries.extend(node.map(|node| entry(key, node)));
+        let (domain, base_url) = (self.get("CXONE_TENANT_DOMAIN"), self.get("CXONE_BASE_URL"));
+        if let (Some(_), Some(base_url)) = (&domain, &base_url) {
+            let complaint = Complaint::new("is asked instead of CXONE_TENANT_DOMAIN", "set one of the two");
+            findings.warn(base_url.place, "CXONE_BASE_URL", complaint);
+        }
+        add("domain", domain.filter(|_| base_url.is_none()));
+        add("base_url", base_url);
+        add("client_id", self.get("CXONE_CLIENT_ID"));
+        add("client_secret", self.get("CXONE_CLIENT_SECRET"));
+        add("client_secret_file", self.get("CXONE_CLIENT_SECRET_FILE"));
+        add("interval", self.get("CXONE_INTERVAL"));
+        add("cooldown", self.get("CXONE_COOLDOWN"));
+        add("agents", self.agents());
+        Node { place: self.place, value: NodeValue::Map(entries) }
+    }
+
+    /// Both variables' ids. Where the list has the single id too, it is asked for once.
+    fn agents(&self) -> Option<Node> {
+        let (single, list) = (self.get("CXONE_AGENT_ID"), self.get("CXONE_AGENT_IDS"));
+        let place = single.as_ref().or(list.as_ref())?.place;
+        let mut ids: Vec<(String, Place)> = Vec::new();
+        if let Some((id, place)) = single.as_ref().and_then(scalar) {
+            ids.push((id.trim().to_owned(), place));
+        }
+        if let Some((list, place)) = list.as_ref().and_then(scalar) {
+            let single = ids.first().map(|(id, _)| id.clone());
+            // Lists are often generated with a comma after each id, the last one included.
+            let listed = list.trim().trim_end_matches(',').split(',').map(|id| id.trim().to_owned());
+            ids.extend(listed.filter(|id| Some(id) != single.as_ref()).map(|id| (id, place)));
+        }
+        let agents = ids
+            .into_iter()
+            .map(|(id, place)| Node { place, value: NodeValue::Map(vec![entry("id", Node::text(place, id))]) });
+        Some(Node { place, value: NodeValue::List(agents.collect()) })
+    }
+}
+
+fn entry(key: &str, node: Node) -> Entry {
+    Entry { place: node.place, key: key.into(), node }
+}
+
+fn scalar(node: &Node) -> Option<(&str, Place)> {
+    match &node.value {
+        NodeValue::Scalar { text, .. } => Some((text, node.place)),
+        NodeValue::List(_) | NodeValue::Map(_) => None,
+    }
+}

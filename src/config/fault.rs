@@ -1,0 +1,233 @@
+//! What is wrong with a configuration: every fault at once, each with its place and what to write instead.
+//!
+//! A fault names keys, lines and ids. It never holds a secret or a person's name, because it ends up in logs,
+//! terminals and HTTP answers.
+
+use std::fmt;
+
+use super::Config;
+
+/// Beyond this many, faults are only counted on display: the first ones show what is wrong with the others.
+const MAX_SHOWN_FAULTS: usize = 200;
+
+/// The most characters of a value that a message repeats, so that one line stays one line.
+const MAX_QUOTED_CHARS: usize = 60;
+
+/// Why a configuration was refused: all of its faults, ordered by file and line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    faults: Vec<Fault>,
+}
+
+/// One thing that is wrong, or allowed but questionable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file as it was named, or `environment`.
+    pub source: String,
+    /// The line in that file, from 1; `None` where the fault is of the file as a whole.
+    pub line: Option<u32>,
+    /// The key, such as `tenants[0].cooldown`, or the environment variable; empty where there is none.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+/// What is wrong with a value and what to write instead, before it is known where the value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+/// Where something is written. Ordered as faults are shown: by source, then by line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    source: u32,
+    /// From 1; 0 stands for the source as a whole.
+    line: u32,
+}
+
+/// Collects what is found while a configuration is read.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    sources: Vec<String>,
+    faults: Vec<(Place, Fault)>,
+    warnings: Vec<(Place, Fault)>,
+}
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    /// Every fault, ordered by file and line.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.faults.iter().take(MAX_SHOWN_FAULTS).enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{fault}")?;
+        }
+        match self.faults.len().saturating_sub(MAX_SHOWN_FAULTS) {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more faults"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+// === impl Fault ===
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.source)?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, " {}:", self.key)?;
+        }
+        write!(f, " {}; {}", self.problem, self.remedy)
+    }
+}
+
+// === impl Complaint ===
+
+impl Complaint {
+    pub(super) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// The `line` of this place's source; counts from 1.
+    pub(super) fn at_line(self, line: usize) -> Self {
+        Self { source: self.source, line: u32::try_from(line).unwrap_or(u32::MAX) }
+    }
+
+    /// That `subject` is `here` a second time, after this place. `subject` ends with a space, or is empty.
+    pub(super) fn repeated(self, subject: &str, here: Self, findings: &Findings) -> Complaint {
+        let first = match self.reference(here, findings) {
+            reference if reference.is_empty() => reference,
+            reference => format!(", first {reference}"),
+        };
+        Complaint::new(format!("{subject}is given twice{first}"), "keep one of the two")
+    }
+
+    /// How a message in another place refers to this one; empty where they cannot be told apart.
+    pub(super) fn reference(self, from: Self, findings: &Findings) -> String {
+        let line = match self.line {
+            0 => String::new(),
+            line => format!("in line {line}"),
+        };
+        if self.source == from.source {
+            return line;
+        }
+        let source = findings.source_name(self);
+        if line.is_empty() { format!("in {source}") } else { format!("{line} of {source}") }
+    }
+}
+
+// === impl Findings ===
+
+impl Findings {
+    /// Adds a file or the environment; its faults come after those of the sources added before.
+    pub(super) fn add_source(&mut self, name: impl Into<String>) -> Place {
+        self.sources.push(name.into());
+        Place { source: u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX), line: 0 }
+    }
+
+    pub(super) fn fault(&mut self, place: Place, key: impl fmt::Display, complaint: Complaint) {
+        let fault = self.finding(place, key, complaint);
+        self.faults.push((place, fault));
+    }
+
+    pub(super) fn warn(&mut self, place: Place, key: impl fmt::Display, complaint: Complaint) {
+        let warning = self.finding(place, key, complaint);
+        self.warnings.push((place, warning));
+    }
+
+    pub(super) fn fault_count(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// The configuration, if nothing was wrong with it.
+    pub(super) fn conclude(mut self, config: Config) -> Result<Config, ConfigError> {
+        if !self.faults.is_empty() {
+            return Err(self.into_error());
+        }
+        self.warnings.sort_by_key(|(place, _)| *place);
+        Ok(Config { warnings: self.warnings.iter().map(|(_, warning)| warning.to_string()).collect(), ..config })
+    }
+
+    pub(super) fn into_error(mut self) -> ConfigError {
+        self.faults.sort_by_key(|(place, _)| *place);
+        ConfigError { faults: self.faults.into_iter().map(|(_, fault)| fault).collect() }
+    }
+
+    fn finding(&self, place: Place, key: impl fmt::Display, complaint: Complaint) -> Fault {
+        Fault {
+            source: self.source_name(place).to_owned(),
+            line: (place.line > 0).then_some(place.line),
+            key: key.to_string(),
+            problem: complaint.problem,
+            remedy: complaint.remedy,
+        }
+    }
+
+    fn source_name(&self, place: Place) -> &str {
+        usize::try_from(place.source).ok().and_then(|source| self.sources.get(source)).map_or("", String::as_str)
+    }
+}
+
+/// `text` in backticks for a message: control characters escaped, cut where it is long.
+pub(super) fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_QUOTED_CHARS).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_QUOTED_CHARS).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(count: usize) -> ConfigError {
+        let mut findings = Findings::default();
+        let (first, second) = (findings.add_source("a.yml"), findings.add_source("b.csv"));
+        findings.fault(second.at_line(1), "id", Complaint::new("is empty", "write an id"));
+        for line in (1..count).rev() {
+            findings.fault(first.at_line(line), "", Complaint::new("is wrong", "write it right"));
+        }
+        findings.into_error()
+    }
+
+    #[test]
+    fn faults_are_shown_by_source_and_line() {
+        assert_eq!(
+            found(3).to_string(),
+            "a.yml:1: is wrong; write it right\na.yml:2: is wrong; write it right\nb.csv:1: id: is empty; write an id"
+        );
+    }
+
+    #[test]
+    fn too_many_faults_are_counted() {
+        let shown = found(MAX_SHOWN_FAULTS + 5).to_string();
+        assert_eq!(shown.lines().count(), MAX_SHOWN_FAULTS + 1);
+        assert!(shown.ends_with("… and 5 more faults"));
+    }
+
+    #[test]
+    fn quoting_escapes_and_cuts() {
+        assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(quoted(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
+    }
+}

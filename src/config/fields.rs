@@ -1,0 +1,327 @@
+//! Typed reading of the tree: each step reports what is wrong with its key and line, and reading goes on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::duration;
+use super::fault::{Complaint, Findings, Place, quoted};
+use super::keys;
+use super::limits::DurationRange;
+use super::nearest::nearest;
+use super::yaml::{Entry, Node, NodeValue};
+
+/// The longest unknown key that a message repeats. The longest known one has 23 characters.
+const MAX_SHOWN_KEY_CHARS: usize = 32;
+
+/// How a value is reached, as messages name it.
+#[derive(Clone, Copy)]
+pub(super) enum KeyPath<'a> {
+    /// The top of a file.
+    File,
+    /// The one tenant that the environment describes: below it, keys are named by those of the variables that
+    /// are set.
+    Environment(&'a [&'static str]),
+    /// A key of a mapping.
+    Key(&'a Self, &'a str),
+    /// An item of a list, from 0.
+    Item(&'a Self, usize),
+}
+
+/// A value under its path.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a> {
+    pub(super) path: KeyPath<'a>,
+    pub(super) place: Place,
+    pub(super) node: &'a Node,
+}
+
+/// A mapping whose keys are known, under its path.
+pub(super) struct Fields<'a> {
+    pub(super) path: KeyPath<'a>,
+    pub(super) place: Place,
+    entries: Vec<&'a Entry>,
+}
+
+// === impl KeyPath ===
+
+impl KeyPath<'_> {
+    fn is_environment(&self) -> bool {
+        match self {
+            KeyPath::File => false,
+            KeyPath::Environment(_) => true,
+            KeyPath::Key(parent, _) | KeyPath::Item(parent, _) => parent.is_environment(),
+        }
+    }
+}
+
+impl fmt::Display for KeyPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyPath::File | KeyPath::Environment(_) => Ok(()),
+            KeyPath::Key(KeyPath::File, key) => write!(f, "{}", Segment(key)),
+            KeyPath::Key(KeyPath::Environment(set), key) => {
+                let names: Vec<_> = variables(key, None).into_iter().filter(|name| set.contains(name)).collect();
+                f.write_str(&names.join(" and "))
+            }
+            // A variable has no parts that have names.
+            KeyPath::Key(parent, _) | KeyPath::Item(parent, _) if parent.is_environment() => parent.fmt(f),
+            KeyPath::Key(parent, key) => write!(f, "{parent}.{}", Segment(key)),
+            KeyPath::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// One key within a path: as it is where it is a plain word.
+struct Segment<'a>(&'a str);
+
+impl fmt::Display for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) && !self.0.is_empty() {
+            f.write_str(self.0)
+        } else {
+            f.write_str(&quoted(self.0))
+        }
+    }
+}
+
+// === impl Value ===
+
+impl<'a> Value<'a> {
+    /// The root of a file.
+    pub(super) fn root(node: &'a Node) -> Self {
+        Self { path: KeyPath::File, place: node.place, node }
+    }
+
+    pub(super) fn complain(&self, complaint: Complaint, findings: &mut Findings) {
+        findings.fault(self.place, self.path, complaint);
+    }
+
+    /// The scalar's text. `example` shows what to write, as in "write {example}".
+    pub(super) fn text(&self, example: &str, findings: &mut Findings) -> Option<&'a str> {
+        let problem = match &self.node.value {
+            NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => {
+                let remedy = format!("write {example}; the word itself, as text, needs quotes");
+                self.complain(Complaint::new("is a boolean", remedy), findings);
+                return None;
+            }
+            _ if self.node.is_null() => "has no value",
+            NodeValue::Scalar { text, .. } => return Some(text),
+            NodeValue::List(_) => "is a list",
+            NodeValue::Map(_) => "is a mapping",
+        };
+        self.complain(Complaint::new(problem, format!("write {example}")), findings);
+        None
+    }
+
+    /// What `parse` makes of the scalar.
+    pub(super) fn parse<T>(
+        &self,
+        example: &str,
+        findings: &mut Findings,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        parse(self.text(example, findings)?).map_err(|complaint| self.complain(complaint, findings)).ok()
+    }
+
+    /// The list's items, if there are at most `most`.
+    pub(super) fn items(
+        &'a self,
+        example: &str,
+        most: usize,
+        findings: &mut Findings,
+    ) -> Option<impl Iterator<Item = Value<'a>> + use<'a>> {
+        let problem = match &self.node.value {
+            NodeValue::List(items) if items.len() <= most => {
+                return Some(items.iter().enumerate().map(|(index, node)| Value {
+                    path: KeyPath::Item(&self.path, index),
+                    place: node.place,
+                    node,
+                }));
+            }
+            NodeValue::List(items) => {
+                let count = items.len();
+                self.complain(
+                    Complaint::new(format!("has {count} entries, more than {most}"), format!("write at most {most}")),
+                    findings,
+                );
+                return None;
+            }
+            _ if self.node.is_null() => "has no value",
+            NodeValue::Scalar { .. } => "is not a list",
+            NodeValue::Map(_) => "is a mapping, not a list",
+        };
+        self.complain(Complaint::new(problem, format!("write {example}")), findings);
+        None
+    }
+
+    /// The items of a list, or the scalar as the only one.
+    pub(super) fn one_or_more(&'a self, example: &str, most: usize, findings: &mut Findings) -> Option<Vec<Self>> {
+        match self.node.value {
+            NodeValue::Scalar { .. } if !self.node.is_null() => Some(vec![*self]),
+            _ => Some(self.items(example, most, findings)?.collect()),
+        }
+    }
+
+    /// The mapping's entries under names that are free to choose.
+    pub(super) fn named(&'a self, example: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Self)>> {
+        let entries = self.entries(|| example.to_owned(), findings)?;
+        Some(entries.into_iter().map(|entry| (&*entry.key, entry_value(&self.path, entry))).collect())
+    }
+
+    /// The mapping, with a fault for each key that `section` does not know.
+    pub(super) fn fields(&self, section: &'static str, findings: &mut Findings) -> Option<Fields<'a>> {
+        let known = keys::of(section);
+        let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), findings)?;
+        let (entries, unknown): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| known.contains(&&*entry.key));
+        for entry in unknown {
+            findings.fault(entry.place, self.path, unknown_key(&entry.key, section, known));
+        }
+        Some(Fields { path: self.path, place: self.place, entries })
+    }
+
+    /// The mapping's entries, without repeated keys.
+    fn entries(&self, example: impl FnOnce() -> String, findings: &mut Findings) -> Option<Vec<&'a Entry>> {
+        let NodeValue::Map(entries) = &self.node.value else {
+            let problem = match &self.node.value {
+                _ if self.node.is_null() => "has no value",
+                NodeValue::List(_) => "is a list, not a mapping",
+                _ => "is not a mapping",
+            };
+            self.complain(Complaint::new(problem, format!("write {}", example())), findings);
+            return None;
+        };
+        let mut first: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if let Some(place) = first.get(&*entry.key) {
+                let complaint = place.repeated(&format!("{} ", shown_key(&entry.key)), entry.place, findings);
+                findings.fault(entry.place, self.path, complaint);
+            } else {
+                first.insert(&entry.key, entry.place);
+                kept.push(entry);
+            }
+        }
+        Some(kept)
+    }
+}
+
+fn entry_value<'a>(parent: &'a KeyPath<'a>, entry: &'a Entry) -> Value<'a> {
+    // The parser places a value that is not there at whatever comes next.
+    let place = if entry.node.is_null() { entry.place } else { entry.node.place };
+    Value { path: KeyPath::Key(parent, &entry.key), place, node: &entry.node }
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// The value of `key`, if it is there.
+    pub(super) fn get(&'a self, key: &str) -> Option<Value<'a>> {
+        self.entries.iter().find(|entry| &*entry.key == key).map(|entry| entry_value(&self.path, entry))
+    }
+
+    /// The value of `key`; a fault with what to write if it is not there.
+    pub(super) fn required(&'a self, key: &'a str, example: &str, findings: &mut Findings) -> Option<Value<'a>> {
+        let value = self.get(key);
+        if value.is_none() {
+            self.missing(key, None, example, findings);
+        }
+        value
+    }
+
+    /// The fault that `key` is not there, and neither is `other`, which could stand for it.
+    pub(super) fn missing(&self, key: &str, other: Option<&str>, example: &str, findings: &mut Findings) {
+        let path = KeyPath::Key(&self.path, key);
+        if self.path.is_environment() {
+            let names = variables(key, other);
+            let (first, others) = names.split_first().unwrap_or((&"", &[]));
+            let remedy = match others {
+                [] => "set it in the environment or in `.env`".to_owned(),
+                others => format!("set it, or {}, in the environment or in `.env`", others.join(" or ")),
+            };
+            findings.fault(self.place, first, Complaint::new("is missing", remedy));
+        } else {
+            findings.fault(self.place, path, Complaint::new("is missing", format!("write {example}")));
+        }
+    }
+
+    /// The duration under `key`, if it is there and in `range`.
+    pub(super) fn duration(&self, key: &str, range: &DurationRange, findings: &mut Findings) -> Option<Duration> {
+        let value = self.get(key)?;
+        let example = format!("a duration, such as `{}`", duration::format(range.min.max(Duration::from_secs(60))));
+        value.parse(&example, findings, |text| duration::parse_within(text, range))
+    }
+
+    /// The whole number under `key`, if it is there and in `range`.
+    pub(super) fn count(
+        &self,
+        key: &str,
+        range: &RangeInclusive<usize>,
+        reason: &str,
+        findings: &mut Findings,
+    ) -> Option<usize> {
+        let (least, most) = (range.start(), range.end());
+        let remedy = format!("a whole number from {least} to {most}");
+        self.get(key)?.parse(&remedy, findings, |text| {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            match text.parse() {
+                Ok(count) if is_number && range.contains(&count) => Ok(count),
+                _ if is_number => {
+                    let problem = format!("{} is not from {least} to {most}", quoted(text));
+                    Err(Complaint::new(problem, format!("write {remedy}: {reason}")))
+                }
+                _ => Err(Complaint::new(format!("{} is not a whole number", quoted(text)), format!("write {remedy}"))),
+            }
+        })
+    }
+}
+
+/// The variables that stand for `key` or `other`.
+fn variables(key: &str, other: Option<&str>) -> Vec<&'static str> {
+    let matching = |wanted: &str| {
+        let wanted = wanted.to_owned();
+        keys::VARIABLES.iter().filter(move |variable| variable.key == wanted).map(|variable| variable.name)
+    };
+    matching(key).chain(other.into_iter().flat_map(matching)).collect()
+}
+
+fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Complaint {
+    if key == "<<" {
+        return Complaint::new(
+            "YAML merge keys, `<<`, are not read",
+            "write the keys out; a single value can be an alias",
+        );
+    }
+    let problem = format!("unknown key{}", shown_unknown(key));
+    let elsewhere = || keys::home_of(key).filter(|home| *home != section);
+    let remedy = if let Some(meant) = nearest(key, known.iter().copied()) {
+        format!("did you mean `{meant}`?")
+    } else if let Some(home) = elsewhere() {
+        let home = if home.is_empty() { "the top of the file".to_owned() } else { format!("`{home}`") };
+        format!("move it to {home}")
+    } else {
+        format!("known here: {}", known.join(", "))
+    };
+    Complaint::new(problem, remedy)
+}
+
+/// A key for a message, if it looks like one. Where a blank is missing, `client_secret:abc` is all key to YAML,
+/// so what looks like anything but a word stays out.
+fn shown_unknown(key: &str) -> String {
+    let is_word = key.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
+    if is_word && !key.is_empty() && key.len() <= MAX_SHOWN_KEY_CHARS {
+        format!(" {}", quoted(key))
+    } else if key.contains(':') {
+        ", as there is no space after its colon".to_owned()
+    } else {
+        String::new()
+    }
+}
+
+fn shown_key(key: &str) -> String {
+    match shown_unknown(key).trim_start() {
+        shown if shown.starts_with('`') => shown.to_owned(),
+        _ => "a key".to_owned(),
+    }
+}

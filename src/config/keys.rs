@@ -1,0 +1,158 @@
+//! Every key of the file and every variable of the environment, as data.
+//!
+//! The reader takes its known keys from here, and the documentation is compared with it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// A key of the configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands: `[]` after a list, `*` for a name that is free to choose.
+    pub path: &'static str,
+    /// What holds when it is left out.
+    pub default: Default,
+    /// What it is, in a line.
+    pub meaning: &'static str,
+}
+
+/// What holds when a key is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// It must be given.
+    Required,
+    /// One of the keys so marked in the same mapping must be given.
+    Alternative,
+    /// Nothing holds.
+    None,
+    /// This value, as it would be written.
+    Value(&'static str),
+}
+
+/// An environment variable that is read where there is no configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The key under `tenants[]` that it stands for.
+    pub key: &'static str,
+    /// What it is, in a line.
+    pub meaning: &'static str,
+}
+
+/// The mapping at the top of the file.
+pub(super) const ROOT: &str = "";
+/// An entry of `tenants`.
+pub(super) const TENANT: &str = "tenants[]";
+/// An entry of a tenant's `teams`.
+pub(super) const TEAM: &str = "tenants[].teams.*";
+/// An entry of a tenant's `agents`, and the columns of its `agents_file`.
+pub(super) const AGENT: &str = "tenants[].agents[]";
+/// An entry of `schedules`.
+pub(super) const SCHEDULE: &str = "schedules.*";
+
+/// Every key, in the order of the documentation.
+pub const ALL: &[Key] = &[
+    key("tenants", Default::Required, "The CXone tenants to ask."),
+    key("tenants[].name", Default::Required, "The tenant's name: letters, digits, `_` and `-`; unique."),
+    key("tenants[].api", Default::Value("presence"), "Which of the tenant's APIs is asked."),
+    key("tenants[].domain", Default::Alternative, "The tenant's host; it is asked by https."),
+    key("tenants[].base_url", Default::Alternative, "In place of `domain`: the address in full, without a path."),
+    key("tenants[].client_id", Default::Required, "The OAuth client's id."),
+    key("tenants[].client_secret", Default::Alternative, "The OAuth client's secret."),
+    key("tenants[].client_secret_file", Default::Alternative, "A file that holds the secret and nothing else."),
+    key("tenants[].window", Default::Value("24h"), "How far back the values reach."),
+    key("tenants[].interval", Default::Value("PT1H"), "The length of the buckets asked for, as ISO 8601."),
+    key("tenants[].states", Default::Value("[]"), "The states to ask for; empty asks for all."),
+    key("tenants[].cooldown", Default::Value("60s"), "At most one refresh in this time, however many scrapes come."),
+    key("tenants[].max_staleness", Default::Value("15m"), "Data older than this is no longer exposed."),
+    key("tenants[].request_timeout", Default::Value("30s"), "The time one request may take."),
+    key("tenants[].refresh_timeout", Default::Value("2m"), "The time all requests of a refresh may take together."),
+    key("tenants[].agents_per_request", Default::Value("50"), "How many agents one request asks for."),
+    key("tenants[].max_concurrent_requests", Default::Value("2"), "How many requests are under way at once."),
+    key("tenants[].offline_states", Default::Value("[Offline, LoggedOut]"), "The states that count as offline."),
+    key("tenants[].offline_limit", Default::None, "How long an agent may be offline within the window."),
+    key("tenants[].teams", Default::None, "Settings per team, by the team's name."),
+    key("tenants[].teams.*.offline_limit", Default::None, "The limit of the team's agents, before the tenant's."),
+    key("tenants[].agents", Default::Alternative, "The agents to ask for."),
+    key("tenants[].agents[].id", Default::Required, "The agent's id, as CXone has it."),
+    key("tenants[].agents[].name", Default::None, "The person's name, shown in `cxone_agent_info`."),
+    key("tenants[].agents[].team", Default::None, "The team, shown in `cxone_agent_info`."),
+    key("tenants[].agents[].offline_limit", Default::None, "The agent's limit, before the team's."),
+    key("tenants[].agents[].schedule", Default::None, "When the agent is expected to work: a name under `schedules`."),
+    key("tenants[].agents_file", Default::Alternative, "A CSV file with the same keys as columns; extends `agents`."),
+    key("schedules", Default::None, "Schedules, by names that agents refer to."),
+    key("schedules.*.timezone", Default::Required, "The IANA time zone that days and hours are meant in."),
+    key("schedules.*.days", Default::Required, "The days on which a shift begins, such as `[mon-fri]`."),
+    key("schedules.*.hours", Default::Required, "A shift, such as `\"09:00-17:00\"`, or a list of shifts."),
+    key("schedules.*.holidays", Default::Value("[]"), "Dates on which no shift begins."),
+];
+
+/// Every environment variable, in the order in which missing ones are named.
+pub const VARIABLES: &[Variable] = &[
+    variable("CXONE_TENANT_DOMAIN", "domain", "The tenant's host; it is asked by https."),
+    variable("CXONE_BASE_URL", "base_url", "In place of the domain, which it overrides: the address in full."),
+    variable("CXONE_CLIENT_ID", "client_id", "The OAuth client's id."),
+    variable("CXONE_CLIENT_SECRET", "client_secret", "The OAuth client's secret."),
+    variable("CXONE_CLIENT_SECRET_FILE", "client_secret_file", "In place of the secret: a file that holds it."),
+    variable("CXONE_AGENT_ID", "agents", "The id of the agent to ask for."),
+    variable("CXONE_AGENT_IDS", "agents", "Ids of agents to ask for, separated by commas."),
+    variable("CXONE_INTERVAL", "interval", "The length of the buckets asked for, as ISO 8601."),
+    variable("CXONE_COOLDOWN", "cooldown", "At most one refresh in this time."),
+];
+
+/// The keys of each section, put together once: they are looked up for each of many agents.
+static SECTIONS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut sections: HashMap<&str, Vec<&str>> = HashMap::new();
+    for key in ALL {
+        let (section, name) = split(key.path);
+        sections.entry(section).or_default().push(name);
+    }
+    sections
+});
+
+/// The keys known in the mapping `section`.
+pub(super) fn of(section: &str) -> &'static [&'static str] {
+    SECTIONS.get(section).map_or(&[], Vec::as_slice)
+}
+
+/// The mapping of another section that knows `name`.
+pub(super) fn home_of(name: &str) -> Option<&'static str> {
+    ALL.iter().map(|key| split(key.path)).find_map(|(section, last)| (last == name).then_some(section))
+}
+
+/// A key's section and its own name.
+fn split(path: &'static str) -> (&'static str, &'static str) {
+    path.rsplit_once('.').unwrap_or((ROOT, path))
+}
+
+const fn key(path: &'static str, default: Default, meaning: &'static str) -> Key {
+    Key { path, default, meaning }
+}
+
+const fn variable(name: &'static str, key: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, key, meaning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_section_has_keys_and_no_path_is_there_twice() {
+        for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE] {
+            assert!(!of(section).is_empty(), "{section}");
+        }
+        let mut paths: Vec<_> = ALL.iter().map(|key| key.path).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), ALL.len());
+    }
+
+    #[test]
+    fn every_variable_stands_for_a_key_of_a_tenant() {
+        for variable in VARIABLES {
+            assert!(of(TENANT).contains(&variable.key), "{}", variable.name);
+        }
+    }
+}

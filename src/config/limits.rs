@@ -1,0 +1,97 @@
+//! The limits of what can be configured, each with its reason.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The most bytes a configuration or agents file may have. 100,000 agents with every key take about 20 MB.
+pub(super) const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// The most bytes a `.env` file may have: it holds a few settings and a list of ids.
+pub(super) const MAX_DOTENV_BYTES: u64 = 4 << 20;
+
+/// The most bytes a secret file may have. CXone's secrets have under 100; a larger file is another file.
+pub(super) const MAX_SECRET_BYTES: u64 = 4 << 10;
+
+/// How deep YAML may nest. The deepest known key is at 6; more is a mistake, or meant to exhaust the stack.
+pub(super) const MAX_DEPTH: usize = 16;
+
+/// The most YAML values in a file, those that aliases repeat included: 100,000 agents with every key take 1.1 million.
+pub(super) const MAX_NODES: usize = 2_000_000;
+
+/// The most tenants: each has a client, a snapshot and a scrape job of its own.
+pub(super) const MAX_TENANTS: usize = 1_000;
+
+/// The most agents of a tenant: they are about a million series, more than Prometheus likes to take in one scrape.
+pub(super) const MAX_AGENTS: usize = 100_000;
+
+/// The most states in a list. An agent has series for at most 64 states, so a longer list is of no use.
+pub(super) const MAX_STATES: usize = 64;
+
+/// The most bytes in the name of a state, a team or a person: each becomes a label value in every scrape.
+pub(super) const MAX_LABEL_BYTES: usize = 256;
+
+/// The most bytes in an agent's id: room for six UUIDs, while a batch of ids still fits an address line.
+pub(super) const MAX_AGENT_ID_BYTES: usize = 128;
+
+/// The most bytes in a tenant's or a schedule's name: it is typed into URLs and shown in tables.
+pub(super) const MAX_NAME_BYTES: usize = 64;
+
+/// The most bytes in a client id; CXone's have under 100.
+pub(super) const MAX_CLIENT_ID_BYTES: usize = 1_024;
+
+/// The most shifts in a day: with more than one an hour, it is no longer a list of shifts.
+pub(super) const MAX_SHIFTS: usize = 24;
+
+/// The most holidays of a schedule: a hundred a year for ten years.
+pub(super) const MAX_HOLIDAYS: usize = 1_000;
+
+/// The most buckets of an agent in a window: those of 31 days in minutes, the finest interval documented.
+pub(super) const MAX_BUCKETS: u128 = 31 * 24 * 60;
+
+/// How many agents one request may ask for. 500 ids of 8 digits, each with an encoded comma, take 5.5 kB of address.
+pub(super) const AGENTS_PER_REQUEST: RangeInclusive<usize> = 1..=500;
+
+/// The address bytes that common servers and proxies take: 8 kB for the request line, less path and times.
+pub(super) const MAX_ADDRESS_BYTES: usize = 7_900;
+
+/// How many requests may be under way at once. More is what rate limits are there to stop.
+pub(super) const CONCURRENT_REQUESTS: RangeInclusive<usize> = 1..=16;
+
+/// The durations that a key takes.
+pub(super) struct DurationRange {
+    pub(super) min: Duration,
+    pub(super) max: Duration,
+    /// Why no longer, as the end of a sentence.
+    pub(super) max_reason: &'static str,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How far back values may reach; the lower bound is the interval.
+pub(super) const WINDOW: DurationRange =
+    DurationRange { min: SECOND, max: Duration::from_secs(31 * 86_400), max_reason: "a refresh reads all of it" };
+
+/// How long data may be served from memory. Under a second the cooldown would protect nothing.
+pub(super) const COOLDOWN: DurationRange =
+    DurationRange { min: SECOND, max: DAY, max_reason: "the values speak of about a day" };
+
+/// How old data may become and still be exposed.
+pub(super) const MAX_STALENESS: DurationRange =
+    DurationRange { min: SECOND, max: WINDOW.max, max_reason: "data older than any window says nothing of it" };
+
+/// How long one request may take. Under 100 ms a TLS handshake across a continent fails.
+pub(super) const REQUEST_TIMEOUT: DurationRange = DurationRange {
+    min: Duration::from_millis(100),
+    max: Duration::from_secs(600),
+    max_reason: "proxies cut a silent connection long before",
+};
+
+/// How long a refresh may take.
+pub(super) const REFRESH_TIMEOUT: DurationRange =
+    DurationRange { min: SECOND, max: HOUR, max_reason: "a refresh that long holds back every one after it" };
+
+/// How long an agent may be offline.
+pub(super) const OFFLINE_LIMIT: DurationRange =
+    DurationRange { min: SECOND, max: WINDOW.max, max_reason: "no window is longer" };

@@ -1,0 +1,126 @@
+//! What names, ids and label values may look like.
+
+use super::fault::{Complaint, quoted};
+use super::limits::{MAX_AGENT_ID_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
+
+/// Checks the name of a tenant or a schedule: it stands in URLs, labels and file names.
+pub(super) fn check_name(text: &str) -> Result<(), Complaint> {
+    let remedy = "write letters, digits, `_` and `-` only, such as `acme-eu`";
+    if text.is_empty() {
+        return Err(Complaint::new("is empty", remedy));
+    }
+    if text.len() > MAX_NAME_BYTES {
+        return Err(Complaint::new(format!("is longer than {MAX_NAME_BYTES} bytes"), "write a shorter name"));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return Err(Complaint::new(format!("{} has other characters than names may have", quoted(text)), remedy));
+    }
+    Ok(())
+}
+
+/// Checks an agent's id. The text is not repeated: where ids are put wrong, it is often a person's name.
+pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Complaint> {
+    if text.is_empty() {
+        return Err(Complaint::new("is empty", "write the agent's id"));
+    }
+    if text.len() > MAX_AGENT_ID_BYTES {
+        return Err(Complaint::new(format!("is longer than {MAX_AGENT_ID_BYTES} bytes"), "write the agent's id alone"));
+    }
+    if is_scientific(text) {
+        let problem = "is a number in scientific notation, as spreadsheets write long ids, and lacks digits";
+        return Err(Complaint::new(problem, "write the id in full, from a column formatted as text"));
+    }
+    if text.contains(',') {
+        return Err(Complaint::new("has a comma, which separates ids upstream", "give each id by itself, in a list"));
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Complaint::new(
+            "has white space or a control character in it",
+            "write the id alone, without a name",
+        ));
+    }
+    if plain && is_number_in_disguise(text) {
+        let problem = "is a number that YAML readers understand differently";
+        return Err(Complaint::new(problem, "write its digits alone, or put the id in quotes"));
+    }
+    Ok(())
+}
+
+/// Checks the name of a state, which is sent upstream in a list separated by commas.
+pub(super) fn check_state(text: &str) -> Result<(), Complaint> {
+    check_label(text)?;
+    if text.contains(',') {
+        return Err(Complaint::new("has a comma, which separates states upstream", "write one entry for each state"));
+    }
+    Ok(())
+}
+
+/// Checks text that becomes a label's value. It is not repeated, as it may be a person's name.
+pub(super) fn check_label(text: &str) -> Result<(), Complaint> {
+    let problem = if text.trim().is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > MAX_LABEL_BYTES {
+        format!("is longer than {MAX_LABEL_BYTES} bytes")
+    } else if text.contains(char::is_control) {
+        "has a control character in it".to_owned()
+    } else if text.trim() != text {
+        "begins or ends with white space".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Complaint::new(problem, "write it as it is to be shown, in one line"))
+}
+
+/// Whether this is `1.23457E+18`.
+fn is_scientific(text: &str) -> bool {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return false };
+    let Some((whole, fraction)) = mantissa.split_once(['.', ',']) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole) && digits(fraction) && exponent.strip_prefix('+').is_some_and(digits)
+}
+
+/// Whether bare text is a number in some YAML other than by its digits: `1_000`, `0x1f`, `0o17`, `12.0`.
+fn is_number_in_disguise(text: &str) -> bool {
+    let is_made_of = |text: &str, others: &[u8]| {
+        text.bytes().all(|byte| byte.is_ascii_digit() || others.contains(&byte)) && !text.is_empty()
+    };
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let starts_as_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let radix = ["0x", "0o", "0b"].iter().any(|prefix| unsigned.starts_with(prefix));
+    radix || (starts_as_number && is_made_of(unsigned, b"_.") && !is_made_of(text, b""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_integer_is_an_id_by_its_digits() {
+        for text in ["1", "0123", "12345678901234567890", "00000000000000000001"] {
+            assert_eq!(check_agent_id(text, true), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_text_without_separators_is_an_id() {
+        for text in ["agent-7", "11ed-2f00-b5", "a.b@example.com", "1e3", "é"] {
+            assert_eq!(check_agent_id(text, true), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bare_number_of_another_shape_needs_quotes() {
+        for text in ["1_000", "0x1f", "0o17", "12.0", "+12", "-12", ".5"] {
+            assert!(check_agent_id(text, true).is_err(), "{text}");
+            assert_eq!(check_agent_id(text, false), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_id_is_refused_quoted_or_not() {
+        let long = "1".repeat(MAX_AGENT_ID_BYTES + 1);
+        for text in ["", " ", "1 2", "1,2", "1\n", "1\t2", "1\u{a0}2", "1.23457E+18", "1,23457E+18", &long] {
+            assert!(check_agent_id(text, false).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A configuration as YAML with everything that holds in it, and no secret and no person's name.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use super::schedule::{show, show_days};
+use super::{Agent, Api, Config, Tenant, duration};
+use crate::presence::Schedule;
+
+/// What stands where a secret is.
+const SECRET: &str = "<secret>";
+
+/// What stands where a person's name is. A name is shown where someone asked for names, and not elsewhere.
+const NAME: &str = "<hidden>";
+
+/// `config` as YAML, as [`Config::to_yaml_redacted`] describes it.
+pub(super) fn to_yaml(config: &Config) -> String {
+    let mut yaml = String::new();
+    // Writing into a string cannot fail.
+    let _ = write(&mut yaml, config);
+    yaml
+}
+
+fn write(yaml: &mut String, config: &Config) -> fmt::Result {
+    yaml.write_str("tenants:\n")?;
+    for tenant in &config.tenants {
+        write_tenant(yaml, tenant, config)?;
+    }
+    if !config.schedules.is_empty() {
+        yaml.write_str("schedules:\n")?;
+    }
+    for (name, schedule) in &config.schedules {
+        write_schedule(yaml, name, schedule)?;
+    }
+    Ok(())
+}
+
+fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Result {
+    let api = match tenant.api {
+        Api::Presence => "presence",
+    };
+    writeln!(yaml, "  - name: {}", Quoted(&tenant.name))?;
+    writeln!(yaml, "    api: {api}")?;
+    writeln!(yaml, "    base_url: {}", Quoted(tenant.base_url.as_str().trim_end_matches('/')))?;
+    writeln!(yaml, "    client_id: {}", Quoted(&tenant.client_id))?;
+    match &tenant.client_secret_file {
+        Some(file) => writeln!(yaml, "    client_secret_file: {}", Quoted(&file.display().to_string()))?,
+        None => writeln!(yaml, "    client_secret: {SECRET}")?,
+    }
+    writeln!(yaml, "    window: {}", duration::format(tenant.window))?;
+    writeln!(yaml, "    interval: {}", tenant.interval.text)?;
+    writeln!(yaml, "    states: {}", List(&tenant.states))?;
+    writeln!(yaml, "    cooldown: {}", duration::format(tenant.cooldown))?;
+    writeln!(yaml, "    max_staleness: {}", duration::format(tenant.max_staleness))?;
+    writeln!(yaml, "    request_timeout: {}", duration::format(tenant.request_timeout))?;
+    writeln!(yaml, "    refresh_timeout: {}", duration::format(tenant.refresh_timeout))?;
+    writeln!(yaml, "    agents_per_request: {}", tenant.agents_per_request)?;
+    writeln!(yaml, "    max_concurrent_requests: {}", tenant.max_concurrent_requests)?;
+    writeln!(yaml, "    offline_states: {}", List(&tenant.offline_states))?;
+    writeln!(yaml, "    agents:")?;
+    tenant.agents.iter().try_for_each(|agent| write_agent(yaml, agent, config))
+}
+
+fn write_agent(yaml: &mut String, agent: &Agent, config: &Config) -> fmt::Result {
+    writeln!(yaml, "      - id: {}", Quoted(&agent.id))?;
+    if agent.name.is_some() {
+        writeln!(yaml, "        name: {NAME}")?;
+    }
+    if let Some(team) = &agent.team {
+        writeln!(yaml, "        team: {}", Quoted(team))?;
+    }
+    if let Some(limit) = agent.offline_limit {
+        writeln!(yaml, "        offline_limit: {}", duration::format(limit))?;
+    }
+    let name = agent.schedule.as_ref().and_then(|schedule| {
+        config.schedules.iter().find(|(_, known)| Arc::ptr_eq(known, schedule)).map(|(name, _)| name)
+    });
+    if let Some(name) = name {
+        writeln!(yaml, "        schedule: {}", Quoted(name))?;
+    }
+    Ok(())
+}
+
+fn write_schedule(yaml: &mut String, name: &str, schedule: &Schedule) -> fmt::Result {
+    let hours: Vec<_> = schedule.hours.iter().map(|shift| show(*shift)).collect();
+    let holidays: Vec<_> = schedule.holidays.iter().map(ToString::to_string).collect();
+    writeln!(yaml, "  {}:", Quoted(name))?;
+    writeln!(yaml, "    timezone: {}", Quoted(schedule.timezone.name()))?;
+    writeln!(yaml, "    days: [{}]", show_days(schedule.days))?;
+    writeln!(yaml, "    hours: {}", List(&hours))?;
+    writeln!(yaml, "    holidays: {}", List(&holidays))
+}
+
+/// Text in double quotes, as YAML and JSON have it.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                // Line separators and format characters would be read as something else, or not be seen.
+                c if c.is_control() || !is_plain(c) => write!(f, "\\U{:08X}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+fn is_plain(c: char) -> bool {
+    !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}'..='\u{ffff}')
+}
+
+/// Texts as a list in one line.
+struct List<'a, T>(&'a [T]);
+
+impl<T: AsRef<str>> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('[')?;
+        for (index, text) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", Quoted(text.as_ref()))?;
+        }
+        f.write_char(']')
+    }
+}

@@ -1,0 +1,117 @@
+//! The client's secret: given in place, or in a file of its own. No message repeats any of it.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::fault::{Complaint, Findings};
+use super::fields::{Fields, Value};
+use super::limits::MAX_SECRET_BYTES;
+use super::source;
+
+/// A secret and the file it was read from, if it was.
+pub(super) struct Secret {
+    pub(super) value: SecretString,
+    pub(super) file: Option<PathBuf>,
+}
+
+/// The secret that `client_secret` or `client_secret_file` gives. `world_readable` says whether everyone may read
+/// the file that the keys are in.
+pub(super) fn read(
+    fields: &Fields<'_>,
+    base_dir: &Path,
+    world_readable: bool,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    match (fields.get("client_secret"), fields.get("client_secret_file")) {
+        (Some(secret), None) => in_place(secret, world_readable, findings),
+        (None, Some(file)) => from_file(file, base_dir, findings),
+        (Some(_), Some(file)) => {
+            file.complain(Complaint::new("is given beside the secret itself", "keep one of the two"), findings);
+            None
+        }
+        (None, None) => {
+            let example = "`client_secret_file:` with the path of a file that holds the secret, or `client_secret:`";
+            fields.missing("client_secret", Some("client_secret_file"), example, findings);
+            None
+        }
+    }
+}
+
+fn in_place(value: Value<'_>, world_readable: bool, findings: &mut Findings) -> Option<Secret> {
+    let text = trimmed(value.text("the secret, in quotes", findings)?);
+    if text.is_empty() {
+        value.complain(Complaint::new("is empty", "write the secret, in quotes"), findings);
+        return None;
+    }
+    if text.len() > usize::try_from(MAX_SECRET_BYTES).unwrap_or(usize::MAX) {
+        let problem = format!("is longer than {MAX_SECRET_BYTES} bytes");
+        value.complain(Complaint::new(problem, "check that it is the secret"), findings);
+        return None;
+    }
+    if world_readable {
+        let problem = "every user of this machine can read the secret";
+        let remedy = "let only the exporter's user read this file (chmod 600), or keep the secret in one of its own";
+        findings.warn(value.place, value.path, Complaint::new(problem, remedy));
+    }
+    warn_of_edges(text, &value, findings);
+    Some(Secret { value: SecretString::from(text), file: None })
+}
+
+fn from_file(value: Value<'_>, base_dir: &Path, findings: &mut Findings) -> Option<Secret> {
+    let text = value.text("the path of a file that holds the secret", findings)?;
+    if text.is_empty() {
+        value.complain(Complaint::new("is empty", "write the path of a file that holds the secret"), findings);
+        return None;
+    }
+    let path = base_dir.join(text);
+    let shown = path.display();
+    let source = match source::read_text(&path, MAX_SECRET_BYTES) {
+        Ok(source) => source,
+        Err(unreadable) => {
+            let Complaint { problem, remedy } = unreadable.complaint;
+            value.complain(Complaint::new(format!("{shown} {problem}"), remedy), findings);
+            return None;
+        }
+    };
+    let secret = trimmed(&source.text);
+    if secret.is_empty() {
+        value.complain(Complaint::new(format!("{shown} is empty"), "write the secret into it"), findings);
+        return None;
+    }
+    if source.world_readable {
+        let problem = format!("every user of this machine can read {shown}");
+        findings.warn(
+            value.place,
+            value.path,
+            Complaint::new(problem, "let only the exporter's user read it (chmod 600)"),
+        );
+    }
+    warn_of_edges(secret, &value, findings);
+    Some(Secret { value: SecretString::from(secret), file: Some(path) })
+}
+
+/// `text` without the one line break that editors and `echo` put at the end.
+fn trimmed(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+fn warn_of_edges(secret: &str, value: &Value<'_>, findings: &mut Findings) {
+    if secret.trim() != secret {
+        let complaint = Complaint::new("the secret begins or ends with white space", "check that this belongs to it");
+        findings.warn(value.place, value.path, complaint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_break_is_not_part_of_the_secret() {
+        for (text, secret) in [("x", "x"), ("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x\n"), ("\n", ""), ("", "")] {
+            assert_eq!(trimmed(text), secret);
+        }
+    }
+}

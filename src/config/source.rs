@@ -1,0 +1,95 @@
+//! Reading files: bounded, as UTF-8, with the operating system's reason when it fails.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::fault::Complaint;
+
+/// A file's text and what is known of the file.
+pub(super) struct SourceText {
+    pub(super) text: String,
+    /// Whether every user of the machine may read the file.
+    pub(super) world_readable: bool,
+}
+
+/// Why a file's text could not be had.
+pub(super) struct Unreadable {
+    pub(super) complaint: Complaint,
+    /// The line it is about, from 1; `None` for the file as a whole.
+    pub(super) line: Option<usize>,
+    /// Whether there is no such file.
+    pub(super) not_found: bool,
+}
+
+/// The text of the file at `path`, without a byte order mark. A file of more than `max_bytes` is refused
+/// before it is read in full.
+pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<SourceText, Unreadable> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| io_failure(&error))?;
+    let world_readable = is_world_readable(&file);
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| io_failure(&error))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
+        return Err(Unreadable::whole(
+            format!("is larger than {max_bytes} bytes"),
+            "check that this is the right file",
+        ));
+    }
+    Ok(SourceText { text: decode(bytes)?, world_readable })
+}
+
+fn decode(bytes: Vec<u8>) -> Result<String, Unreadable> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Unreadable::whole("is UTF-16", "save it as UTF-8"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        Unreadable::at(line, "is not UTF-8", "save the file as UTF-8")
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    // A NUL would end the YAML text early and unseen; the others are never meant.
+    let is_stray = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
+    match text.lines().position(|line| line.contains(is_stray)) {
+        Some(index) => Err(Unreadable::at(index + 1, "has a control character", "remove it")),
+        None => Ok(text),
+    }
+}
+
+fn io_failure(error: &io::Error) -> Unreadable {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "let the exporter's user read it",
+        _ => "check that it is a readable file",
+    };
+    Unreadable {
+        not_found: error.kind() == io::ErrorKind::NotFound,
+        ..Unreadable::whole(format!("cannot be read: {error}"), remedy)
+    }
+}
+
+#[cfg(unix)]
+fn is_world_readable(file: &File) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    // Only a regular file lies where others can open it; a pipe or a descriptor handed over does not.
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_world_readable(_: &File) -> bool {
+    false
+}
+
+// === impl Unreadable ===
+
+impl Unreadable {
+    fn whole(problem: impl Into<String>, remedy: &str) -> Self {
+        Self { complaint: Complaint::new(problem, remedy), line: None, not_found: false }
+    }
+
+    fn at(line: usize, problem: &str, remedy: &str) -> Self {
+        Self { line: Some(line), ..Self::whole(problem, remedy) }
+    }
+}

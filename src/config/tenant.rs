@@ -1,0 +1,275 @@
+//! A tenant's mapping → a [`Tenant`], with what is allowed but questionable as warnings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use url::form_urlencoded;
+
+use super::agents::{self, References, Roster, Teams};
+use super::fault::{Complaint, Findings, quoted};
+use super::fields::{Fields, Value};
+use super::keys::TENANT;
+use super::limits::{
+    AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_ADDRESS_BYTES, MAX_CLIENT_ID_BYTES, MAX_STALENESS,
+    MAX_STATES, OFFLINE_LIMIT, REFRESH_TIMEOUT, REQUEST_TIMEOUT, WINDOW,
+};
+use super::nearest::nearest;
+use super::schedule::Schedules;
+use super::{Api, Interval, Tenant, address, agents_file, duration, interval, names, secret};
+use crate::presence::StateName;
+
+const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+const DEFAULT_INTERVAL: &str = "PT1H";
+const DEFAULT_INTERVAL_LENGTH: Duration = Duration::from_secs(3_600);
+const DEFAULT_COOLDOWN: Duration = Duration::from_secs(60);
+const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(15 * 60);
+const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
+const DEFAULT_AGENTS_PER_REQUEST: usize = 50;
+const DEFAULT_MAX_CONCURRENT_REQUESTS: usize = 2;
+const DEFAULT_OFFLINE_STATES: [&str; 2] = ["Offline", "LoggedOut"];
+
+/// The states declared where no filter says which ones to expect.
+const USUAL_STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
+
+/// What a tenant's keys refer to.
+pub(super) struct Surroundings<'a> {
+    /// What relative paths are relative to.
+    pub(super) base_dir: &'a Path,
+    /// Whether everyone may read the file that the keys are in.
+    pub(super) world_readable: bool,
+    pub(super) schedules: &'a Schedules,
+    pub(super) faulty_schedules: &'a [String],
+}
+
+/// The tenant that `value` describes, as far as its faults allow; `findings` has every one of them.
+pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Option<Tenant> {
+    let fields = value.fields(TENANT, findings)?;
+    let name = fields.required("name", "`name:`, such as `acme`", findings).and_then(|value| {
+        value.parse("a name, such as `acme`", findings, |text| names::check_name(text).map(|()| text.to_owned()))
+    });
+    let api = fields.get("api").map_or(Some(Api::Presence), |value| value.parse("`presence`", findings, parse_api));
+    let base_url = address::read(&fields, findings);
+    let client_id = fields
+        .required("client_id", "`client_id:` with the OAuth client's id", findings)
+        .and_then(|value| value.parse("the OAuth client's id", findings, parse_client_id));
+    let secret = secret::read(&fields, surroundings.base_dir, surroundings.world_readable, findings);
+
+    // An interval is not blamed for a window that could not be read.
+    let window_if_faulty = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
+    let window = fields.duration("window", &WINDOW, findings).unwrap_or(window_if_faulty);
+    let interval = read_interval(&fields, window, findings);
+    let cooldown = fields.duration("cooldown", &COOLDOWN, findings).unwrap_or(DEFAULT_COOLDOWN);
+    let max_staleness = fields.duration("max_staleness", &MAX_STALENESS, findings).unwrap_or(DEFAULT_MAX_STALENESS);
+    let request_timeout =
+        fields.duration("request_timeout", &REQUEST_TIMEOUT, findings).unwrap_or(DEFAULT_REQUEST_TIMEOUT);
+    let refresh_timeout =
+        fields.duration("refresh_timeout", &REFRESH_TIMEOUT, findings).unwrap_or(DEFAULT_REFRESH_TIMEOUT);
+    let agents_per_request = fields
+        .count("agents_per_request", &AGENTS_PER_REQUEST, "their ids share one address line", findings)
+        .unwrap_or(DEFAULT_AGENTS_PER_REQUEST);
+    let max_concurrent_requests = fields
+        .count("max_concurrent_requests", &CONCURRENT_REQUESTS, "CXone limits the rate of requests", findings)
+        .unwrap_or(DEFAULT_MAX_CONCURRENT_REQUESTS);
+
+    let states = read_states(&fields, "states", findings).unwrap_or_default();
+    let declared_states = if states.is_empty() { USUAL_STATES.map(StateName::from).to_vec() } else { states.clone() };
+    let offline_states = read_states(&fields, "offline_states", findings)
+        .unwrap_or_else(|| DEFAULT_OFFLINE_STATES.map(StateName::from).to_vec());
+    let agents = read_agents(&fields, surroundings, findings);
+
+    let secret = secret?;
+    let tenant = Tenant {
+        name: name?,
+        api: api?,
+        base_url: base_url?,
+        client_id: client_id?,
+        client_secret: secret.value,
+        client_secret_file: secret.file,
+        window,
+        interval: interval?,
+        states,
+        declared_states,
+        cooldown,
+        max_staleness,
+        request_timeout,
+        refresh_timeout,
+        agents_per_request,
+        max_concurrent_requests,
+        offline_states,
+        agents,
+    };
+    warn(&tenant, &fields, findings);
+    Some(tenant)
+}
+
+fn parse_api(text: &str) -> Result<Api, Complaint> {
+    match text {
+        "presence" => Ok(Api::Presence),
+        "official" => Err(Complaint::new("`official` is not there yet", "write `presence`, or leave it out")),
+        _ => Err(Complaint::new(format!("unknown API {}", quoted(text)), "write `presence`, or leave it out")),
+    }
+}
+
+fn parse_client_id(text: &str) -> Result<String, Complaint> {
+    let problem = if text.is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > MAX_CLIENT_ID_BYTES {
+        format!("is longer than {MAX_CLIENT_ID_BYTES} bytes")
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        "has white space in it".to_owned()
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(Complaint::new(problem, "write the OAuth client's id alone"))
+}
+
+fn read_interval(fields: &Fields<'_>, window: Duration, findings: &mut Findings) -> Option<Interval> {
+    if let Some(value) = fields.get("interval") {
+        let example = "an ISO 8601 duration, such as `PT1H`";
+        return value.parse(example, findings, |text| interval::parse_within(text, window));
+    }
+    if window < DEFAULT_INTERVAL_LENGTH {
+        let remedy = "write an `interval` that is not longer, such as `PT1M`, or a longer `window`";
+        let problem = format!("{} is shorter than the interval, {DEFAULT_INTERVAL}", duration::format(window));
+        if let Some(window) = fields.get("window") {
+            window.complain(Complaint::new(problem, remedy), findings);
+        }
+        return None;
+    }
+    Some(Interval { text: DEFAULT_INTERVAL.to_owned(), length: DEFAULT_INTERVAL_LENGTH })
+}
+
+fn read_states(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Vec<StateName>> {
+    let value = fields.get(key)?;
+    let mut states: Vec<StateName> = Vec::new();
+    for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, findings)? {
+        let state = item.parse("a state, such as `Offline`", findings, |text| {
+            names::check_state(text)?;
+            if states.iter().any(|state| **state == *text) {
+                return Err(Complaint::new(format!("{} is given twice", quoted(text)), "keep one of the two"));
+            }
+            Ok(StateName::from(text))
+        });
+        states.extend(state);
+    }
+    Some(states)
+}
+
+fn read_agents(fields: &Fields<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Vec<super::Agent> {
+    let faults_before = findings.fault_count();
+    let (list, file, teams) = (fields.get("agents"), fields.get("agents_file"), fields.get("teams"));
+    let references = References {
+        tenant_limit: fields.duration("offline_limit", &OFFLINE_LIMIT, findings),
+        teams: teams.as_ref().map(|teams| agents::read_teams(teams, findings)).unwrap_or_default(),
+        schedules: surroundings.schedules,
+        faulty_schedules: surroundings.faulty_schedules,
+    };
+    let mut roster = Roster::default();
+    if let Some(list) = &list {
+        roster.add_list(list, &references, findings);
+    }
+    if let Some(file) = &file {
+        agents_file::add(file, surroundings.base_dir, &references, &mut roster, findings);
+    }
+    match list.or(file) {
+        None => {
+            let example = "`agents:` with a list of agents, or `agents_file:` with the path of a CSV file";
+            fields.missing("agents", Some("agents_file"), example, findings);
+        }
+        Some(value) if roster.agents.is_empty() && findings.fault_count() == faults_before => {
+            value.complain(Complaint::new("has no agent", "write at least one, with its `id`"), findings);
+        }
+        Some(_) => {}
+    }
+    if findings.fault_count() == faults_before
+        && let Some(teams) = &teams
+    {
+        warn_of_empty_teams(teams, &references.teams, &roster, findings);
+    }
+    roster.agents
+}
+
+fn warn_of_empty_teams(value: &Value<'_>, teams: &Teams<'_>, roster: &Roster, findings: &mut Findings) {
+    let used: BTreeSet<&str> = roster.agents.iter().filter_map(|agent| agent.team.as_deref()).collect();
+    for (team, (_, place)) in teams.iter().filter(|(team, _)| !used.contains(**team)) {
+        let remedy = match nearest(team, used.iter().copied()) {
+            Some(meant) => format!("did you mean {}?", quoted(meant)),
+            None => "remove it, or give agents this `team`".to_owned(),
+        };
+        findings.warn(*place, value.path, Complaint::new(format!("no agent is in the team {}", quoted(team)), remedy));
+    }
+}
+
+/// What works, but hardly as it was meant.
+fn warn(tenant: &Tenant, fields: &Fields<'_>, findings: &mut Findings) {
+    let mut warn = |keys: &[&str], problem: String, remedy: String| {
+        let value = keys.iter().find_map(|key| fields.get(key));
+        let (place, path) = value.map_or((fields.place, fields.path), |value| (value.place, value.path));
+        findings.warn(place, path, Complaint::new(problem, remedy));
+    };
+    let (cooldown, staleness) = (duration::format(tenant.cooldown), duration::format(tenant.max_staleness));
+    if tenant.max_staleness < tenant.cooldown {
+        warn(
+            &["max_staleness", "cooldown"],
+            format!("data is dropped after {staleness}, before the cooldown of {cooldown} allows new data"),
+            format!("write a `max_staleness` longer than {cooldown}"),
+        );
+    }
+    // By default, the refresh's end simply cuts the last request short.
+    if tenant.request_timeout > tenant.refresh_timeout && fields.get("request_timeout").is_some() {
+        let refresh = duration::format(tenant.refresh_timeout);
+        warn(
+            &["request_timeout"],
+            format!("no request can take that long: a refresh ends after {refresh}"),
+            format!("write a `request_timeout` up to {refresh}, or a longer `refresh_timeout`"),
+        );
+    }
+    let longest_limit = tenant.agents.iter().filter_map(|agent| agent.offline_limit).max();
+    if let Some(limit) = longest_limit.filter(|limit| *limit > tenant.window) {
+        let (limit, window) = (duration::format(limit), duration::format(tenant.window));
+        warn(
+            &["offline_limit"],
+            format!("an offline limit of {limit} is never reached in a window of {window}"),
+            format!("write limits up to {window}, or a longer `window`"),
+        );
+    }
+    let never_offline = !tenant.offline_states.iter().any(|state| tenant.declared_states.contains(state));
+    if longest_limit.is_some() && !tenant.states.is_empty() && never_offline {
+        warn(
+            &["states"],
+            "an offline limit is set, but no offline state is asked for".to_owned(),
+            "add a state of `offline_states`, such as `Offline`".to_owned(),
+        );
+    }
+    let address = longest_query(tenant);
+    if address > MAX_ADDRESS_BYTES {
+        let fewer = tenant.agents_per_request * MAX_ADDRESS_BYTES / address;
+        warn(
+            &["agents_per_request"],
+            format!("requests have addresses of up to {address} bytes, more than many servers take"),
+            format!("write an `agents_per_request` up to {fewer}"),
+        );
+    }
+}
+
+/// The bytes of the longest list of ids and states that a request asks for, encoded.
+fn longest_query(tenant: &Tenant) -> usize {
+    // An encoded comma takes three bytes.
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).map(str::len).sum::<usize>() + 3;
+    let states: usize = tenant.states.iter().map(|state| encoded(state)).sum();
+    let batches = tenant.agents.chunks(tenant.agents_per_request);
+    let ids = batches.map(|batch| batch.iter().map(|agent| encoded(&agent.id)).sum::<usize>()).max();
+    states + ids.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_interval_has_its_length() {
+        assert_eq!(interval::parse(DEFAULT_INTERVAL).map(|interval| interval.length), Ok(DEFAULT_INTERVAL_LENGTH));
+    }
+}

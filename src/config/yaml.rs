@@ -1,0 +1,258 @@
+//! YAML text → a small tree that keeps the line of each key and value.
+//!
+//! Values stay text: whether `0123` is a number or an id is for the key it belongs to. An alias is a copy of
+//! what it names, counted against the same budget as what is written out. Nothing here quotes the text.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+
+use super::fault::{Complaint, Findings, Place};
+use super::limits::{MAX_DEPTH, MAX_NODES};
+
+/// A value and where it is written. It has no `Debug`, as it may hold a secret.
+#[derive(Clone)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: NodeValue,
+}
+
+/// What a [`Node`] is.
+#[derive(Clone)]
+pub(super) enum NodeValue {
+    /// Text; `plain` where it stands without quotes.
+    Scalar { text: Box<str>, plain: bool },
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping in the order of the file; a key may be in it more than once.
+    Map(Vec<Entry>),
+}
+
+/// A key and its value.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) place: Place,
+    pub(super) key: Box<str>,
+    pub(super) node: Node,
+}
+
+/// Reads the one document of `text`. Where that fails, `findings` knows why.
+pub(super) fn parse(text: &str, source: Place, findings: &mut Findings) -> Option<Node> {
+    let mut builder = Builder::new();
+    for event in Parser::new_from_str(text) {
+        let step = match event {
+            Ok((event, span)) => builder.take(event, source.at_line(span.start.line()), findings),
+            Err(error) => Err((source.at_line(error.marker().line()), explain(&error))),
+        };
+        if let Err((place, complaint)) = step {
+            findings.fault(place, "", complaint);
+            return None;
+        }
+    }
+    let root = builder.root.filter(|root| !root.is_null());
+    if root.is_none() {
+        findings.fault(source, "", Complaint::new("is empty", "write at least one tenant under `tenants:`"));
+    }
+    root
+}
+
+/// Why reading cannot go on.
+type Stop = (Place, Complaint);
+
+/// A list or mapping that is not complete yet.
+struct Open {
+    place: Place,
+    anchor: usize,
+    value: NodeValue,
+    /// The key whose value comes next.
+    key: Option<(Place, Box<str>)>,
+}
+
+struct Builder {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    documents: usize,
+    root: Option<Node>,
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Text that is taken as it is, as if in quotes.
+    pub(super) fn text(place: Place, text: impl Into<Box<str>>) -> Self {
+        Self { place, value: NodeValue::Scalar { text: text.into(), plain: false } }
+    }
+
+    /// Whether this is nothing, `~` or `null`.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.value, NodeValue::Scalar { text, plain: true } if matches!(&**text, "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// How many values this is, itself included.
+    fn size(&self) -> usize {
+        match &self.value {
+            NodeValue::Scalar { .. } => 1,
+            NodeValue::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            NodeValue::Map(entries) => 1 + entries.iter().map(|entry| 1 + entry.node.size()).sum::<usize>(),
+        }
+    }
+
+    /// How many levels this has, itself included.
+    fn depth(&self) -> usize {
+        let below = match &self.value {
+            NodeValue::Scalar { .. } => None,
+            NodeValue::List(items) => items.iter().map(Self::depth).max(),
+            NodeValue::Map(entries) => entries.iter().map(|entry| entry.node.depth()).max(),
+        };
+        1 + below.unwrap_or(0)
+    }
+}
+
+// === impl Builder ===
+
+impl Builder {
+    fn new() -> Self {
+        Self { open: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: 0, root: None }
+    }
+
+    fn take(&mut self, event: Event<'_>, place: Place, findings: &mut Findings) -> Result<(), Stop> {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err((place, Complaint::new("a second document begins", "keep one document in the file")));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                if tag.is_some() {
+                    refuse_tag(place, findings);
+                }
+                self.count(1, place)?;
+                let plain = style == ScalarStyle::Plain;
+                let node = Node { place, value: NodeValue::Scalar { text: text.into(), plain } };
+                self.complete(node, anchor)?;
+            }
+            Event::SequenceStart(anchor, tag) => {
+                if tag.is_some() {
+                    refuse_tag(place, findings);
+                }
+                self.start(NodeValue::List(Vec::new()), place, anchor)?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                if tag.is_some() {
+                    refuse_tag(place, findings);
+                }
+                self.start(NodeValue::Map(Vec::new()), place, anchor)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(Open { place, anchor, value, .. }) = self.open.pop() {
+                    self.complete(Node { place, value }, anchor)?;
+                }
+            }
+            Event::Alias(anchor) => {
+                let Some(node) = self.anchors.get(&anchor).cloned() else {
+                    let problem = "an alias stands inside the value that it names";
+                    return Err((place, Complaint::new(problem, "write the value out")));
+                };
+                self.count(node.size(), place)?;
+                if self.open.len() + node.depth() > MAX_DEPTH {
+                    return Err(too_deep(place));
+                }
+                self.complete(node, 0)?;
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, value: NodeValue, place: Place, anchor: usize) -> Result<(), Stop> {
+        self.count(1, place)?;
+        if self.open.last().is_some_and(|parent| matches!(parent.value, NodeValue::Map(_)) && parent.key.is_none()) {
+            return Err(complex_key(place));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return Err(too_deep(place));
+        }
+        self.open.push(Open { place, anchor, value, key: None });
+        Ok(())
+    }
+
+    /// Puts a complete value where it belongs: into the list or mapping that is open, as key or value, or at the root.
+    fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
+        if anchor > 0 {
+            self.count(node.size(), node.place)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(parent) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut parent.value {
+            NodeValue::List(items) => items.push(node),
+            NodeValue::Map(entries) => match (parent.key.take(), node.value) {
+                (Some((place, key)), value) => {
+                    entries.push(Entry { place, key, node: Node { place: node.place, value } });
+                }
+                (None, NodeValue::Scalar { text, .. }) => parent.key = Some((node.place, text)),
+                (None, NodeValue::List(_) | NodeValue::Map(_)) => return Err(complex_key(node.place)),
+            },
+            NodeValue::Scalar { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Stop> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MAX_NODES {
+            let problem = format!("there are more than {MAX_NODES} values, repeated ones included");
+            return Err((place, Complaint::new(problem, "move agents to an `agents_file`")));
+        }
+        Ok(())
+    }
+}
+
+fn refuse_tag(place: Place, findings: &mut Findings) {
+    let remedy = "remove the tag; put a value that begins with `!` in quotes";
+    findings.fault(place, "", Complaint::new("YAML tags such as `!!str` are not read", remedy));
+}
+
+fn too_deep(place: Place) -> Stop {
+    (
+        place,
+        Complaint::new(format!("nests deeper than {MAX_DEPTH} levels"), "see the README for the keys that there are"),
+    )
+}
+
+fn complex_key(place: Place) -> Stop {
+    let remedy = "write keys as plain words, and put a value that begins with `{` in quotes";
+    (place, Complaint::new("a key is a list or a mapping", remedy))
+}
+
+/// The parser's words with a remedy for what people run into. Only its fixed texts are repeated: one of them
+/// would show a character of the file.
+fn explain(error: &ScanError) -> Complaint {
+    let info = error.info();
+    if info.starts_with("unexpected character") {
+        return Complaint::new(
+            "not YAML: a value begins with a character that has a meaning of its own",
+            "put the value in quotes",
+        );
+    }
+    let remedies = [
+        ("tab", "indent with spaces"),
+        ("mapping values are not allowed", "check the indentation, and put a value with `: ` in it in quotes"),
+        ("unknown anchor", "put a value that begins with `*` in quotes"),
+        ("escape", "write single quotes around a value with backslashes"),
+        ("quoted scalar", "close the quotes"),
+        ("flow sequence", "close the list with `]`"),
+        ("flow mapping", "close the mapping with `}`"),
+        ("simple key", "write a colon and a space after the key"),
+        ("recursion limit", "nest less deeply"),
+    ];
+    let remedy = remedies
+        .into_iter()
+        .find(|(part, _)| info.contains(part))
+        .map_or("check the indentation and quotes here and in the line above", |(_, remedy)| remedy);
+    Complaint::new(format!("not YAML: {info}"), remedy)
+}

@@ -1,0 +1,348 @@
+//! Samples in, a block out: every sample is written once, checked as it comes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
+
+/// Collects families and renders their samples into one buffer.
+///
+/// ```
+/// use cxone_exporter::exposition::{BlockBuilder, Family, Kind, Packing};
+///
+/// const AGE: Family =
+///     Family { name: "tree_age_years", help: "Age.", kind: Kind::Gauge, unit: Some("years"), labels: &["tree"] };
+///
+/// let mut builder = BlockBuilder::new();
+/// let mut ages = builder.family(&AGE);
+/// ages.sample(&["oak"], 120.0);
+/// ages.sample(&["oak"], 121.0);
+/// let block = builder.finish(Packing::Deflated);
+/// assert_eq!(block.samples(), 1, "the second oak was left out");
+/// assert_eq!(block.left_out().iter().count(), 1);
+/// ```
+#[derive(Debug, Default)]
+pub struct BlockBuilder {
+    pub(super) samples: Vec<u8>,
+    pub(super) spans: Vec<Span>,
+    pub(super) left_out: LeftOut,
+    seen: HashMap<u64, Range<usize>, BuildHasherDefault<Hashed>>,
+    hasher: RandomState,
+}
+
+/// The samples of one family, which are written behind those of the families before it.
+#[derive(Debug)]
+pub struct Samples<'a> {
+    builder: &'a mut BlockBuilder,
+    family: &'static Family,
+    refused: Option<ExpositionError>,
+}
+
+/// How a block goes into a gzip member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Compressed: for what is sent many times.
+    Deflated,
+    /// As it is: for the little that is new in every scrape.
+    Stored,
+}
+
+/// Where a family's samples are: from `start` up to the start of the next family.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) family: &'static Family,
+    pub(super) start: usize,
+    pub(super) count: usize,
+}
+
+/// A hasher for keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+// === impl BlockBuilder ===
+
+impl BlockBuilder {
+    /// An empty block.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty block with room for `bytes` of samples.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { samples: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Starts a family, behind those before it. One that ends up without samples is not exposed.
+    ///
+    /// A family that is invalid, or that would write a name of an earlier one, gets nothing into the block; its
+    /// samples are counted as left out.
+    pub fn family(&mut self, family: &'static Family) -> Samples<'_> {
+        let clash = self.spans.iter().map(|span| span.family).find(|other| other.clashes_with(family));
+        let refused = match (family.check(), clash) {
+            (Err(error), _) => Some(error),
+            (Ok(()), Some(other)) => Some(ExpositionError::NameClash { family: family.name, other: other.name }),
+            (Ok(()), None) => {
+                self.spans.push(Span { family, start: self.samples.len(), count: 0 });
+                self.seen.clear();
+                None
+            }
+        };
+        Samples { builder: self, family, refused }
+    }
+
+    /// Renders and packs what was collected.
+    pub fn finish(self, packing: Packing) -> Block {
+        Block::new(self, packing)
+    }
+
+    /// Whether the labels from `start` to the end of the samples are new to the family.
+    fn is_new(&mut self, start: usize) -> bool {
+        let labels = start..self.samples.len();
+        let text = self.samples.get(labels.clone()).unwrap_or_default();
+        match self.seen.entry(self.hasher.hash_one(text)) {
+            Entry::Vacant(slot) => {
+                slot.insert(labels);
+                true
+            }
+            // Two texts with one hash do not happen in practice; the second one would merely be unknown to later checks.
+            Entry::Occupied(slot) => self.samples.get(slot.get().clone()).is_some_and(|known| known != text),
+        }
+    }
+}
+
+// === impl Samples ===
+
+impl Samples<'_> {
+    /// Adds a sample with the values of the family's labels, in their order.
+    ///
+    /// One that would make the document invalid is left out and counted.
+    pub fn sample(&mut self, labels: &[&str], value: f64) {
+        if let Err(error) = self.try_sample(labels, value) {
+            self.builder.left_out.add(error, 1);
+        }
+    }
+
+    /// Adds a histogram: upper bounds with the number of observations up to them, the sum, and the number of all.
+    ///
+    /// The bound `+Inf` need not be given. A histogram that would make the document invalid is left out and counted.
+    pub fn histogram(&mut self, labels: &[&str], buckets: &[(f64, u64)], sum: f64, count: u64) {
+        if let Err(error) = self.try_histogram(labels, buckets, sum, count) {
+            self.builder.left_out.add(error, 1);
+        }
+    }
+
+    fn try_sample(&mut self, labels: &[&str], value: f64) -> Result<(), ExpositionError> {
+        self.admit(labels, self.family.kind != Kind::Histogram)?;
+        let start = self.builder.samples.len();
+        let keyed = self.open_line("", labels, None);
+        self.refuse_twice(start, keyed)?;
+        write::number(&mut self.builder.samples, value);
+        self.close_line();
+        self.count(1);
+        Ok(())
+    }
+
+    fn try_histogram(
+        &mut self,
+        labels: &[&str],
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) -> Result<(), ExpositionError> {
+        self.admit(labels, self.family.kind == Kind::Histogram)?;
+        let finite = buckets.iter().copied().filter(|(bound, _)| *bound != f64::INFINITY);
+        let all = || finite.clone().chain([(f64::INFINITY, count)]);
+        if !all().zip(all().skip(1)).all(|((low, few), (high, many))| low < high && few <= many) {
+            return Err(ExpositionError::BucketOrder { family: self.family.name });
+        }
+        let start = self.builder.samples.len();
+        for (bound, up_to) in all() {
+            self.open_line("_bucket", labels, Some(bound));
+            write::integer(&mut self.builder.samples, up_to);
+            self.close_line();
+        }
+        self.open_line("_sum", labels, None);
+        write::number(&mut self.builder.samples, sum);
+        self.close_line();
+        // Each histogram has one such line, so this is the one that tells whether its labels are new.
+        let keyed = self.open_line("_count", labels, None);
+        self.refuse_twice(start, keyed)?;
+        write::integer(&mut self.builder.samples, count);
+        self.close_line();
+        self.count(all().count() + 2);
+        Ok(())
+    }
+
+    fn admit(&self, labels: &[&str], right_kind: bool) -> Result<(), ExpositionError> {
+        let family = self.family.name;
+        let (expected, got) = (self.family.labels.len(), labels.len());
+        match self.refused {
+            Some(error) => Err(error),
+            None if !right_kind => Err(ExpositionError::WrongKind { family }),
+            None if expected != got => Err(ExpositionError::LabelCount { family, expected, got }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a line up to its value and returns where its labels start.
+    fn open_line(&mut self, suffix: &str, labels: &[&str], bound: Option<f64>) -> usize {
+        let out = &mut self.builder.samples;
+        out.extend_from_slice(self.family.name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
+        let labels_start = out.len();
+        write::labels(out, self.family.labels, labels, bound);
+        out.push(b' ');
+        labels_start
+    }
+
+    fn close_line(&mut self) {
+        self.builder.samples.push(b'\n');
+    }
+
+    fn count(&mut self, lines: usize) {
+        if let Some(span) = self.builder.spans.last_mut() {
+            span.count += lines;
+        }
+    }
+
+    /// Takes back everything from `start` on if the family has a line with the labels of the one that is open.
+    fn refuse_twice(&mut self, start: usize, labels_start: usize) -> Result<(), ExpositionError> {
+        if self.builder.is_new(labels_start) {
+            return Ok(());
+        }
+        self.builder.samples.truncate(start);
+        Err(ExpositionError::SampleTwice { family: self.family.name })
+    }
+}
+
+// === impl Hashed ===
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::{Format, Negotiated, assemble};
+
+    const GAUGE: Family =
+        Family { name: "x_seconds", help: "Help.", kind: Kind::Gauge, unit: Some("seconds"), labels: &["a", "b"] };
+    const COUNT: Family = Family { name: "y_count", help: "Help.", kind: Kind::Gauge, unit: None, labels: &[] };
+    const HISTOGRAM: Family = Family { name: "y", help: "Help.", kind: Kind::Histogram, unit: None, labels: &["a"] };
+    const INVALID: Family = Family { name: "z:z", ..COUNT };
+
+    fn text(block: Block) -> String {
+        let negotiated = Negotiated { format: Format::Text, ..Negotiated::default() };
+        String::from_utf8(assemble(&[block.into()], negotiated).chunks.concat()).unwrap()
+    }
+
+    #[test]
+    fn samples_are_written_in_the_order_they_come() {
+        let mut builder = BlockBuilder::new();
+        let mut samples = builder.family(&GAUGE);
+        samples.sample(&["2", "\\ \" \n €"], 1.5);
+        samples.sample(&["1", ""], f64::NAN);
+        builder.family(&COUNT).sample(&[], -3.0);
+        let block = builder.finish(Packing::Deflated);
+        assert!(block.left_out().is_empty());
+        assert_eq!(block.samples(), 3);
+        assert_eq!(
+            text(block),
+            "# HELP x_seconds Help.\n# TYPE x_seconds gauge\n\
+             x_seconds{a=\"2\",b=\"\\\\ \\\" \\n €\"} 1.5\nx_seconds{a=\"1\",b=\"\"} NaN\n\
+             # HELP y_count Help.\n# TYPE y_count gauge\ny_count -3\n"
+        );
+    }
+
+    #[test]
+    fn a_histogram_is_written_with_all_its_lines() {
+        let mut builder = BlockBuilder::new();
+        builder.family(&HISTOGRAM).histogram(&["v"], &[(0.5, 1), (1.0, 1), (f64::INFINITY, 3)], 7.25, 3);
+        assert_eq!(
+            text(builder.finish(Packing::Stored)),
+            "# HELP y Help.\n# TYPE y histogram\n\
+             y_bucket{a=\"v\",le=\"0.5\"} 1\ny_bucket{a=\"v\",le=\"1.0\"} 1\ny_bucket{a=\"v\",le=\"+Inf\"} 3\n\
+             y_sum{a=\"v\"} 7.25\ny_count{a=\"v\"} 3\n"
+        );
+    }
+
+    #[test]
+    fn one_bad_sample_leaves_the_others_alone() {
+        let mut builder = BlockBuilder::new();
+        let mut samples = builder.family(&GAUGE);
+        samples.sample(&["1", "1"], 1.0);
+        samples.sample(&["1", "1"], 2.0);
+        samples.sample(&["1", "1"], 3.0);
+        samples.sample(&["1"], 4.0);
+        samples.histogram(&["1", "2"], &[], 0.0, 0);
+        samples.sample(&["1", "2"], 5.0);
+        let mut samples = builder.family(&HISTOGRAM);
+        samples.sample(&["v"], 1.0);
+        samples.histogram(&["v"], &[(2.0, 1), (1.0, 2)], 0.0, 2);
+        samples.histogram(&["v"], &[(1.0, 3)], 0.0, 2);
+        samples.histogram(&["v"], &[(f64::NAN, 1)], 0.0, 2);
+        samples.histogram(&["v"], &[], 0.0, 2);
+        samples.histogram(&["v"], &[], 0.0, 2);
+        builder.family(&COUNT).sample(&[], 6.0);
+        builder.family(&INVALID).sample(&[], 7.0);
+        builder.family(&GAUGE).sample(&["3", "3"], 8.0);
+        let block = builder.finish(Packing::Deflated);
+
+        let (family, other) = ("x_seconds", "y");
+        let expected = [
+            (ExpositionError::SampleTwice { family }, 2),
+            (ExpositionError::LabelCount { family, expected: 2, got: 1 }, 1),
+            (ExpositionError::WrongKind { family }, 1),
+            (ExpositionError::WrongKind { family: other }, 1),
+            (ExpositionError::BucketOrder { family: other }, 3),
+            (ExpositionError::SampleTwice { family: other }, 1),
+            (ExpositionError::NameClash { family: "y_count", other }, 1),
+            (INVALID.check().unwrap_err(), 1),
+            (ExpositionError::NameClash { family, other: family }, 1),
+        ];
+        assert_eq!(block.left_out().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(
+            text(block),
+            "# HELP x_seconds Help.\n# TYPE x_seconds gauge\n\
+             x_seconds{a=\"1\",b=\"1\"} 1\nx_seconds{a=\"1\",b=\"2\"} 5\n\
+             # HELP y Help.\n# TYPE y histogram\ny_bucket{a=\"v\",le=\"+Inf\"} 2\ny_sum{a=\"v\"} 0\ny_count{a=\"v\"} 2\n"
+        );
+    }
+
+    #[test]
+    fn every_error_has_one_of_the_known_reasons() {
+        let family = "x";
+        let errors = [
+            ExpositionError::InvalidFamily { family, fault: "" },
+            ExpositionError::NameClash { family, other: family },
+            ExpositionError::LabelCount { family, expected: 0, got: 1 },
+            ExpositionError::SampleTwice { family },
+            ExpositionError::WrongKind { family },
+            ExpositionError::BucketOrder { family },
+        ];
+        assert_eq!(errors.map(ExpositionError::reason), ExpositionError::REASONS);
+    }
+
+    #[test]
+    fn a_family_without_samples_is_not_exposed() {
+        let mut builder = BlockBuilder::new();
+        builder.family(&GAUGE);
+        builder.family(&COUNT).sample(&[], 1.0);
+        let block = builder.finish(Packing::Deflated);
+        assert_eq!(block.families(), [&COUNT]);
+        assert_eq!(text(block), "# HELP y_count Help.\n# TYPE y_count gauge\ny_count 1\n");
+    }
+}

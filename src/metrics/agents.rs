@@ -1,0 +1,95 @@
+//! A snapshot's samples: the part of a document that grows with the number of agents.
+
+use super::catalogue;
+use crate::config::Agent;
+use crate::exposition::{Block, BlockBuilder, Family, Packing};
+use crate::presence::{AgentPresence, Micros, StateName};
+use crate::refresh::{AgentData, Snapshot};
+
+/// The room for one agent's samples, in bytes: nine lines of some 60 bytes each. A wrong guess costs a copy.
+const AGENT_BYTES: usize = 640;
+
+/// Renders everything that a snapshot says of agents.
+///
+/// - An agent with data has a sample for each declared state, at 0 where it was not in it, and for each state it was
+///   in. Where the tenant answered and reported nothing, that is 0 for all, and `cxone_agent_observed_seconds` is 0.
+/// - An agent without data, or whose data is too old, keeps only what comes from the configuration.
+pub fn render(snapshot: &Snapshot) -> Block {
+    let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
+    state_seconds(&mut builder, snapshot);
+
+    per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| {
+        Some(data.presence.as_ref().map_or(Micros::ZERO, |presence| presence.observed).seconds_f64())
+    });
+    current_state(&mut builder, snapshot);
+    per_agent(&mut builder, snapshot, &catalogue::AGENT_LAST_DATA_TIMESTAMP_SECONDS, |data| {
+        Some(data.presence.as_ref()?.last_data.seconds_f64())
+    });
+    from_config(&mut builder, snapshot);
+    per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_SECONDS, |data| {
+        Some(data.presence.as_ref()?.scheduled?.total.seconds_f64())
+    });
+    per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_OFFLINE_SECONDS, |data| {
+        Some(data.presence.as_ref()?.scheduled?.offline.seconds_f64())
+    });
+    builder.finish(Packing::Deflated)
+}
+
+fn per_agent(
+    builder: &mut BlockBuilder,
+    snapshot: &Snapshot,
+    family: &'static Family,
+    value: fn(&AgentData) -> Option<f64>,
+) {
+    let mut samples = builder.family(family);
+    for (agent, data) in with_data(snapshot) {
+        if let Some(value) = value(data) {
+            samples.sample(&[&agent.id], value);
+        }
+    }
+}
+
+fn state_seconds(builder: &mut BlockBuilder, snapshot: &Snapshot) {
+    let declared = &snapshot.tenant.declared_states;
+    let mut samples = builder.family(&catalogue::AGENT_STATE_SECONDS);
+    for (agent, data) in with_data(snapshot) {
+        let seen = data.presence.as_ref().map_or(&[][..], |presence: &AgentPresence| &presence.states);
+        let time_in =
+            |state: &StateName| seen.iter().find(|(name, _)| name == state).map_or(Micros::ZERO, |(_, time)| *time);
+        for state in declared {
+            samples.sample(&[&agent.id, state], time_in(state).seconds_f64());
+        }
+        for (state, time) in seen.iter().filter(|(state, _)| !declared.contains(state)) {
+            samples.sample(&[&agent.id, state], time.seconds_f64());
+        }
+    }
+}
+
+fn current_state(builder: &mut BlockBuilder, snapshot: &Snapshot) {
+    let mut samples = builder.family(&catalogue::AGENT_CURRENT_STATE_SECONDS);
+    for (agent, data) in with_data(snapshot) {
+        if let Some((state, unbroken)) = data.presence.as_ref().and_then(|presence| presence.current.as_ref()) {
+            samples.sample(&[&agent.id, state], unbroken.seconds_f64());
+        }
+    }
+}
+
+fn from_config(builder: &mut BlockBuilder, snapshot: &Snapshot) {
+    let agents = &snapshot.tenant.agents;
+    let mut info = builder.family(&catalogue::AGENT_INFO);
+    for agent in agents {
+        let [name, team] = [&agent.name, &agent.team].map(|text| text.as_deref().unwrap_or_default());
+        info.sample(&[&agent.id, name, team], 1.0);
+    }
+    let mut limits = builder.family(&catalogue::AGENT_OFFLINE_LIMIT_SECONDS);
+    for agent in agents {
+        if let Some(limit) = agent.offline_limit {
+            limits.sample(&[&agent.id], limit.as_secs_f64());
+        }
+    }
+}
+
+fn with_data(snapshot: &Snapshot) -> impl Iterator<Item = (&Agent, &AgentData)> {
+    let agents = snapshot.tenant.agents.iter().zip(&snapshot.rows);
+    agents.filter_map(|(agent, row)| Some((agent, row.data.as_deref()?)))
+}

@@ -1,0 +1,174 @@
+//! The exporter's own series, whichever tenants it serves: build, configuration, clients turned away, process.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{IntCounterVec, Registry};
+
+use super::cache::Cached;
+use super::catalogue;
+use super::prometheus::{gather, opts, register};
+use crate::clock::{Clock, Monotonic};
+use crate::exposition::{Block, BlockBuilder, Packing};
+use crate::presence::Timestamp;
+
+/// How long the figures of the process are kept. Reading them costs several system calls, more than all the rest of a
+/// cached scrape, and nobody scrapes faster than this on purpose.
+const PROCESS_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// What was built, for the labels of `cxone_exporter_build_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The crate's version.
+    pub version: &'static str,
+    /// The commit, or `unknown`.
+    pub revision: &'static str,
+    /// The compiler's version, or `unknown`.
+    pub rustc: &'static str,
+}
+
+/// Why a connection or a request to the exporter was turned away, by the value of the label `reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HttpRejection {
+    /// As many requests as `--web.max-requests` allows were under way.
+    MaxRequests,
+    /// As many connections as are allowed were open.
+    MaxConnections,
+    /// The request could not be read, or was longer than it may be.
+    BadRequest,
+    /// The request did not come in time.
+    Timeout,
+}
+
+/// The instruments of the exporter itself.
+pub struct ExporterInstruments {
+    clock: Arc<dyn Clock>,
+    build: BuildInfo,
+    registry: Registry,
+    http_rejected: IntCounterVec,
+    config: ArcSwap<ConfigState>,
+    /// Rises after every change of what [`ExporterInstruments::block`] shows.
+    epoch: AtomicU64,
+    rendered: Cached<u64>,
+    process_registry: Registry,
+    process_rendered: Cached<Monotonic>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct ConfigState {
+    last_load_successful: bool,
+    last_success: Option<Timestamp>,
+}
+
+// === impl HttpRejection ===
+
+impl HttpRejection {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::MaxRequests, Self::MaxConnections, Self::BadRequest, Self::Timeout];
+
+    /// The value of the label `reason`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::MaxRequests => "max_requests",
+            Self::MaxConnections => "max_connections",
+            Self::BadRequest => "bad_request",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+// === impl ExporterInstruments ===
+
+impl ExporterInstruments {
+    /// Instruments at zero, and a configuration that was not loaded yet.
+    pub fn new(clock: Arc<dyn Clock>, build: BuildInfo) -> Self {
+        let registry = Registry::new();
+        let rejected = &catalogue::EXPORTER_HTTP_REJECTED_TOTAL;
+        let http_rejected = register(&registry, IntCounterVec::new(opts(rejected), rejected.labels));
+        for reason in HttpRejection::ALL {
+            http_rejected.with_label_values(&[reason.label()]);
+        }
+        let process_registry = Registry::new();
+        if let Err(error) = process_registry.register(Box::new(ProcessCollector::for_self())) {
+            tracing::warn!(%error, "The process's own figures are not exposed.");
+        }
+        Self {
+            clock,
+            build,
+            registry,
+            http_rejected,
+            config: ArcSwap::from_pointee(ConfigState::default()),
+            epoch: AtomicU64::new(0),
+            rendered: Cached::default(),
+            process_registry,
+            process_rendered: Cached::default(),
+        }
+    }
+
+    /// The configuration was loaded, at the start or later, and taken over or refused.
+    pub fn config_loaded(&self, successful: bool) {
+        let now = self.clock.now();
+        self.config.rcu(|before| ConfigState {
+            last_load_successful: successful,
+            last_success: if successful { Some(now) } else { before.last_success },
+        });
+        self.changed();
+    }
+
+    /// A connection or a request was turned away.
+    pub fn http_rejected(&self, reason: HttpRejection) {
+        self.http_rejected.with_label_values(&[reason.label()]).inc();
+        self.changed();
+    }
+
+    /// Build, configuration and clients turned away.
+    pub fn block(&self) -> Arc<Block> {
+        // Read before the counters are: a change in between makes the block look older than it is, never newer.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        self.rendered.get(|rendered| *rendered == epoch, || (epoch, self.render()))
+    }
+
+    /// The process's figures, at most a second old, as reading them costs more than the rest of a cached scrape.
+    pub fn process(&self) -> Arc<Block> {
+        let now = self.clock.monotonic();
+        self.process_rendered.get(
+            |read_at| now.saturating_since(*read_at) < PROCESS_MAX_AGE,
+            || {
+                let mut builder = BlockBuilder::new();
+                gather(&mut builder, catalogue::PROCESS, &self.process_registry);
+                (now, builder.finish(Packing::Stored))
+            },
+        )
+    }
+
+    fn render(&self) -> Block {
+        let mut builder = BlockBuilder::new();
+        let BuildInfo { version, revision, rustc } = self.build;
+        builder.family(&catalogue::EXPORTER_BUILD_INFO).sample(&[version, revision, rustc], 1.0);
+        let ConfigState { last_load_successful, last_success } = **self.config.load();
+        builder
+            .family(&catalogue::EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL)
+            .sample(&[], f64::from(u8::from(last_load_successful)));
+        if let Some(at) = last_success {
+            builder
+                .family(&catalogue::EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS)
+                .sample(&[], at.seconds_f64());
+        }
+        gather(&mut builder, catalogue::EXPORTER, &self.registry);
+        builder.finish(Packing::Deflated)
+    }
+
+    fn changed(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for ExporterInstruments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExporterInstruments").field("build", &self.build).finish_non_exhaustive()
+    }
+}

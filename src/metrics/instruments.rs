@@ -1,0 +1,164 @@
+//! What is counted of one tenant, as it happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Registry};
+
+use super::cache::Cached;
+use super::prometheus::{opts, register};
+use super::{agents, catalogue};
+use crate::exposition::{Block, ExpositionError};
+use crate::presence::{Rejection, Rejections};
+use crate::refresh::{self, RefreshResult, Served, Snapshot, Status};
+use crate::upstream::{self, Endpoint, ResponseCode};
+
+/// Upper bounds for the time of a request, in seconds: from an answer out of a cache nearby to the longest request
+/// time-out that makes sense beside a refresh of minutes. Reports take seconds, so the steps are closest there.
+const REQUEST_BUCKETS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
+
+/// The codes that every endpoint has a series for from the start, so that the first failure is seen as an increase.
+const DECLARED_CODES: [ResponseCode; 4] =
+    [ResponseCode::Status(200), ResponseCode::Timeout, ResponseCode::Connect, ResponseCode::Decode];
+
+/// The counters of one tenant. They outlive reloads, as counters must not fall.
+#[derive(Debug)]
+pub struct TenantInstruments {
+    pub(super) registry: Registry,
+    pub(super) scrapes: IntCounterVec,
+    /// Rises after every change of a counter in `registry`, so that a block rendered before it can be told.
+    pub(super) epoch: AtomicU64,
+    pub(super) rendered: Cached<(u64, Status)>,
+    requests: IntCounterVec,
+    request_duration: HistogramVec,
+    retries: IntCounter,
+    response_bytes: IntCounter,
+    retry_after_capped: IntCounter,
+    records_rejected: IntCounterVec,
+    refreshes: IntCounterVec,
+    samples_left_out: IntCounterVec,
+}
+
+// === impl TenantInstruments ===
+
+impl TenantInstruments {
+    /// Instruments at zero. Series of label values that are known beforehand exist from the start.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |family| register(&registry, IntCounter::with_opts(opts(family)));
+        let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
+        let duration = &catalogue::API_REQUEST_DURATION_SECONDS;
+        let duration_opts = HistogramOpts::from(opts(duration)).buckets(REQUEST_BUCKETS.to_vec());
+        let scrapes = &catalogue::EXPORTER_SCRAPES_TOTAL;
+        let instruments = Self {
+            requests: counters(&catalogue::API_REQUESTS_TOTAL),
+            request_duration: register(&registry, HistogramVec::new(duration_opts, duration.labels)),
+            retries: counter(&catalogue::API_RETRIES_TOTAL),
+            response_bytes: counter(&catalogue::API_RESPONSE_BYTES_TOTAL),
+            retry_after_capped: counter(&catalogue::RETRY_AFTER_CAPPED_TOTAL),
+            records_rejected: counters(&catalogue::RECORDS_REJECTED_TOTAL),
+            refreshes: counters(&catalogue::REFRESHES_TOTAL),
+            samples_left_out: counters(&catalogue::EXPORTER_SAMPLES_LEFT_OUT_TOTAL),
+            // In a registry of its own, which is never gathered: it changes with every scrape, the others do not.
+            scrapes: register(&Registry::new(), IntCounterVec::new(opts(scrapes), scrapes.labels)),
+            registry,
+            epoch: AtomicU64::new(0),
+            rendered: Cached::default(),
+        };
+        instruments.declare();
+        instruments
+    }
+
+    fn declare(&self) {
+        for endpoint in Endpoint::ALL {
+            self.request_duration.with_label_values(&[endpoint.label()]);
+            for code in DECLARED_CODES {
+                self.requests.with_label_values(&[endpoint.label(), &code_label(code)]);
+            }
+        }
+        for reason in Rejection::ALL {
+            self.records_rejected.with_label_values(&[reason.label()]);
+        }
+        for result in RefreshResult::ALL {
+            self.refreshes.with_label_values(&[result.label()]);
+        }
+        for reason in ExpositionError::REASONS {
+            self.samples_left_out.with_label_values(&[reason]);
+        }
+        for served in Served::ALL {
+            self.scrapes.with_label_values(&[served.label()]);
+        }
+    }
+
+    /// Renders what a snapshot says of agents, and counts and logs what had to be left out of it.
+    pub fn agents(&self, snapshot: &Snapshot) -> Arc<Block> {
+        let block = agents::render(snapshot);
+        for (error, samples) in block.left_out().iter() {
+            self.samples_left_out.with_label_values(&[error.reason()]).inc_by(samples);
+            tracing::warn!(tenant = %snapshot.tenant.name, reason = error.reason(), samples, "{error}");
+        }
+        if !block.left_out().is_empty() {
+            self.changed();
+        }
+        Arc::new(block)
+    }
+
+    fn changed(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Default for TenantInstruments {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl upstream::Observer for TenantInstruments {
+    fn request(&self, endpoint: Endpoint, code: ResponseCode, took: Duration, body_bytes: u64) {
+        self.requests.with_label_values(&[endpoint.label(), &code_label(code)]).inc();
+        self.request_duration.with_label_values(&[endpoint.label()]).observe(took.as_secs_f64());
+        self.response_bytes.inc_by(body_bytes);
+        self.changed();
+    }
+
+    fn retry(&self) {
+        self.retries.inc();
+        self.changed();
+    }
+
+    fn retry_after_capped(&self, _asked: Duration, _kept: Duration) {
+        self.retry_after_capped.inc();
+        self.changed();
+    }
+}
+
+impl refresh::Observer for TenantInstruments {
+    fn refreshed(&self, result: RefreshResult, _took: Duration, rejections: &Rejections) {
+        self.refreshes.with_label_values(&[result.label()]).inc();
+        for (reason, count) in rejections.iter() {
+            self.records_rejected.with_label_values(&[reason.label()]).inc_by(count);
+        }
+        self.changed();
+    }
+
+    fn scraped(&self, served: Served) {
+        self.scrapes.with_label_values(&[served.label()]).inc();
+    }
+
+    fn status_changed(&self) {
+        self.changed();
+    }
+}
+
+/// The value of the label `code`. A status that no standard knows becomes `other`, so that the number of series is bounded.
+fn code_label(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::Status(status @ 100..=599) => status.to_string(),
+        ResponseCode::Status(_) => "other".to_owned(),
+        ResponseCode::Timeout => "timeout".to_owned(),
+        ResponseCode::Connect => "connect".to_owned(),
+        ResponseCode::Decode => "decode".to_owned(),
+    }
+}

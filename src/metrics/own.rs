@@ -1,0 +1,64 @@
+//! A tenant's own series: its status and its counters, rendered again only after a change.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{TenantInstruments, catalogue, prometheus};
+use crate::exposition::{Block, BlockBuilder, Packing};
+use crate::presence::Timestamp;
+use crate::refresh::{Served, Status};
+
+impl TenantInstruments {
+    /// The tenant's series that do not speak of agents. What has not happened yet has no timestamp.
+    pub fn block(&self, status: &Status) -> Arc<Block> {
+        // Read before the counters are: a change in between makes the block look older than it is, never newer. The
+        // status is compared as well, as a scrape may hold one that was replaced meanwhile.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        self.rendered
+            .get(|(rendered, of)| *rendered == epoch && of == status, || ((epoch, status.clone()), self.render(status)))
+    }
+
+    /// The scrapes so far, by what they were given. It changes with each of them, so it is a small block of its own.
+    pub fn scrapes(&self) -> Arc<Block> {
+        let mut builder = BlockBuilder::new();
+        let mut samples = builder.family(&catalogue::EXPORTER_SCRAPES_TOTAL);
+        for served in Served::ALL {
+            let count = self.scrapes.with_label_values(&[served.label()]).get();
+            samples.sample(&[served.label()], as_f64(count));
+        }
+        Arc::new(builder.finish(Packing::Stored))
+    }
+
+    fn render(&self, status: &Status) -> Block {
+        let mut builder = BlockBuilder::new();
+        let mut gauge = |family, value: Option<f64>| {
+            if let Some(value) = value {
+                builder.family(family).sample(&[], value);
+            }
+        };
+        gauge(&catalogue::UP, Some(f64::from(u8::from(status.up))));
+        gauge(&catalogue::REFRESH_DURATION_SECONDS, status.last_duration.map(|took| took.as_secs_f64()));
+        for (family, moment) in [
+            (&catalogue::WINDOW_START_TIMESTAMP_SECONDS, status.window.map(|window| window.start)),
+            (&catalogue::WINDOW_END_TIMESTAMP_SECONDS, status.window.map(|window| window.end)),
+            (&catalogue::REFRESH_LAST_SUCCESS_TIMESTAMP_SECONDS, status.last_success),
+            (&catalogue::REFRESH_LAST_ATTEMPT_TIMESTAMP_SECONDS, status.last_attempt),
+            (&catalogue::REFRESH_NOT_BEFORE_TIMESTAMP_SECONDS, status.not_before),
+            (&catalogue::TOKEN_EXPIRY_TIMESTAMP_SECONDS, status.token_expiry),
+        ] {
+            gauge(family, moment.map(Timestamp::seconds_f64));
+        }
+        let mut agents = builder.family(&catalogue::REFRESH_AGENTS);
+        let counts = status.agents;
+        for (result, count) in [("fresh", counts.fresh), ("stale", counts.stale), ("missing", counts.missing)] {
+            agents.sample(&[result], as_f64(u64::try_from(count).unwrap_or(u64::MAX)));
+        }
+        prometheus::gather(&mut builder, catalogue::TENANT, &self.registry);
+        builder.finish(Packing::Deflated)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a sample is an f64, which holds counts exactly up to 2⁵³")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

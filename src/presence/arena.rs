@@ -1,0 +1,126 @@
+//! Buckets as they came, packed: two growing lists for a whole tally, and no allocation per bucket.
+
+use std::ops::Range;
+
+use super::states::StateIndex;
+use super::{Micros, Window};
+
+/// Time in one state of one bucket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) state: StateIndex,
+    pub(super) time: Micros,
+}
+
+/// Every admitted bucket of a tally with its shares, and the shares of the bucket that is to come.
+#[derive(Debug)]
+pub(super) struct Arena {
+    shares: Vec<Share>,
+    buckets: Vec<Bucket>,
+    /// Per agent, one past its latest bucket in `buckets`; 0 if it has none.
+    latest: Vec<usize>,
+    /// Where the shares of the bucket that is to come begin.
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    span: Window,
+    agent: usize,
+    /// One past the agent's bucket before this one; 0 if there is none.
+    previous: usize,
+    /// Its shares end where those of the next bucket begin.
+    first_share: usize,
+}
+
+/// A bucket of one agent, as it lies in the arena.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) span: Window,
+    pub(super) shares: Range<usize>,
+}
+
+// === impl Arena ===
+
+impl Arena {
+    pub(super) fn new(agents: usize) -> Self {
+        Self { shares: Vec::new(), buckets: Vec::new(), latest: vec![0; agents], open: 0 }
+    }
+
+    /// How many buckets there are.
+    pub(super) const fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Adds a share to the bucket that is to come.
+    #[inline]
+    pub(super) fn push(&mut self, share: Share) {
+        self.shares.push(share);
+    }
+
+    /// The shares of the bucket that is to come.
+    #[inline]
+    pub(super) fn open_shares(&mut self) -> &mut [Share] {
+        self.shares.get_mut(self.open..).unwrap_or_default()
+    }
+
+    /// Forgets the shares of the bucket that is to come.
+    #[inline]
+    pub(super) fn discard_open(&mut self) {
+        self.shares.truncate(self.open);
+    }
+
+    /// Makes the open shares a bucket of the agent at `agent`.
+    #[inline]
+    pub(super) fn close(&mut self, agent: usize, span: Window) {
+        let Some(latest) = self.latest.get_mut(agent) else {
+            return self.discard_open();
+        };
+        self.buckets.push(Bucket { span, agent, previous: *latest, first_share: self.open });
+        *latest = self.buckets.len();
+        self.open = self.shares.len();
+    }
+
+    /// Forgets every bucket but the first `len`, and the shares of the one that was to come.
+    pub(super) fn truncate(&mut self, len: usize) {
+        while self.buckets.len() > len
+            && let Some(bucket) = self.buckets.pop()
+        {
+            self.open = bucket.first_share;
+            if let Some(latest) = self.latest.get_mut(bucket.agent) {
+                *latest = bucket.previous;
+            }
+        }
+        self.discard_open();
+    }
+
+    /// The buckets of the agent at `agent`, the latest to come first.
+    pub(super) fn entries_of(&self, agent: usize) -> impl Iterator<Item = Entry> + '_ {
+        let mut next = self.latest.get(agent).copied().unwrap_or_default();
+        std::iter::from_fn(move || {
+            let bucket = self.buckets.get(next.checked_sub(1)?)?;
+            let end = self.buckets.get(next).map_or(self.open, |following| following.first_share);
+            next = bucket.previous;
+            Some(Entry { span: bucket.span, shares: bucket.first_share..end })
+        })
+    }
+
+    /// The shares of a bucket.
+    #[inline]
+    pub(super) fn shares(&self, entry: &Entry) -> &[Share] {
+        self.shares.get(entry.shares.clone()).unwrap_or_default()
+    }
+
+    /// The shares of a bucket, to be scaled.
+    pub(super) fn shares_mut(&mut self, entry: &Entry) -> &mut [Share] {
+        self.shares.get_mut(entry.shares.clone()).unwrap_or_default()
+    }
+}
+
+/// Multiplies every share by `part / whole`, rounded down, so that what added up to at most `whole` adds up to
+/// at most `part`.
+pub(super) fn scale(shares: &mut [Share], part: Micros, whole: u128) {
+    for share in shares {
+        share.time = share.time.prorated(part, whole);
+    }
+}

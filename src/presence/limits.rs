@@ -1,0 +1,73 @@
+//! How many states go out. Each is a time series, so a source that makes up names must not make up series.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::states::StateNames;
+use super::{AgentPresence, Micros, StateName};
+
+/// The most states of one agent; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
+///
+/// A tenant has some twenty. Agents × states is the number of series, which this keeps from running away.
+pub const MAX_STATES_PER_AGENT: usize = 64;
+
+/// The most states of a whole tally; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
+///
+/// It catches what the limit per agent does not: a name per agent, or names that are really numbers. Dashboards
+/// list every value of the label.
+pub const MAX_STATES_PER_TALLY: usize = 1024;
+
+/// Holds `agents` to the limits. The first `known` of `names` outlast all others.
+pub(super) fn limit_states(agents: &mut [Option<AgentPresence>], names: &StateNames, known: usize) {
+    let (known, new) = names.as_slice().split_at_checked(known).unwrap_or((names.as_slice(), &[]));
+    let [other, known @ ..] = known else { return };
+    for presence in agents.iter_mut().flatten() {
+        if presence.states.len() > MAX_STATES_PER_AGENT {
+            let times = presence.states.iter().map(|(name, time)| (name, u128::from(time.get())));
+            let kept = largest(MAX_STATES_PER_AGENT, times, other, known);
+            fold(presence, &kept, other);
+        }
+    }
+    if known.len() + new.len() > MAX_STATES_PER_TALLY {
+        let mut totals = BTreeMap::<&StateName, u128>::new();
+        for (name, time) in agents.iter().flatten().flat_map(|presence| &presence.states) {
+            *totals.entry(name).or_default() += u128::from(time.get());
+        }
+        let kept = largest(MAX_STATES_PER_TALLY, totals.into_iter(), other, known);
+        for presence in agents.iter_mut().flatten() {
+            fold(presence, &kept, other);
+        }
+    }
+}
+
+/// The names that stay: known before new, longer before shorter, then by name, so that it is the same ones
+/// however they came.
+fn largest<'a>(
+    limit: usize,
+    times: impl Iterator<Item = (&'a StateName, u128)>,
+    other: &StateName,
+    known: &[StateName],
+) -> BTreeSet<StateName> {
+    let mut ranked: Vec<_> = times.filter(|(name, _)| *name != other).collect();
+    ranked.sort_unstable_by_key(|&(name, time)| (!known.contains(name), std::cmp::Reverse(time), name));
+    ranked.into_iter().take(limit).map(|(name, _)| Arc::clone(name)).collect()
+}
+
+/// Sums what is not in `kept` into `other`.
+fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateName) {
+    let before = presence.states.len();
+    let mut folded = Micros::ZERO;
+    presence.states.retain(|(name, time)| {
+        let stays = kept.contains(name);
+        if !stays {
+            folded = folded + *time;
+        }
+        stays
+    });
+    if presence.states.len() < before {
+        let at = presence.states.partition_point(|(name, _)| name < other);
+        presence.states.insert(at, (Arc::clone(other), folded));
+    }
+    // A state without a series of its own has no current one either.
+    presence.current.take_if(|(name, _)| !kept.contains(name));
+}

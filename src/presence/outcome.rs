@@ -1,0 +1,50 @@
+//! What a tally comes to: per agent, the time in each state and what follows from it.
+
+use std::sync::Arc;
+
+use super::{Micros, Rejections, Timestamp};
+
+/// The id of an agent, as the tenant spells it: a long string of digits that is never a number in code.
+pub type AgentId = Arc<str>;
+
+/// The name of a presence state as the tenant spells it, interned: one allocation however many agents are in it.
+pub type StateName = Arc<str>;
+
+/// What one agent did within the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentPresence {
+    /// Time in each state seen, ordered by name; a state that was reported with no time is here at zero.
+    /// At most [`MAX_STATES_PER_AGENT`](super::MAX_STATES_PER_AGENT), and [`OTHER_STATE`](super::OTHER_STATE)
+    /// beside them.
+    pub states: Vec<(StateName, Micros)>,
+    /// The part of the window that any state accounts for.
+    pub observed: Micros,
+    /// The newest state and the unbroken time in it up to the newest data, where that can be known.
+    ///
+    /// It is known when the newest bucket has time in one state only. Buckets before it are added while each
+    /// touches the next, holds nothing but that state and is full of it. Where the state began inside an
+    /// earlier bucket cannot be seen, so this is a lower bound at the grain of the buckets.
+    pub current: Option<(StateName, Micros)>,
+    /// The end of the newest data, never after the window's end.
+    pub last_data: Timestamp,
+    /// The window's time on the agent's schedule, where it has one.
+    pub scheduled: Option<ScheduledTime>,
+}
+
+/// How an agent's schedule and presence went together within the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScheduledTime {
+    /// The part of the window in which the agent was expected to work.
+    pub total: Micros,
+    /// The part of that which was spent in an offline state; a bucket's states are taken as spread evenly over it.
+    pub offline: Micros,
+}
+
+/// What a tally came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TallyOutcome {
+    /// Per agent, in the order the tally was given them; `None` where nothing was reported.
+    pub agents: Vec<Option<AgentPresence>>,
+    /// What was not counted.
+    pub rejections: Rejections,
+}

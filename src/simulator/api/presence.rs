@@ -1,0 +1,326 @@
+//! `GET /api/v2/reporting/agent-presence`: buckets of presence, page by page.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use chrono::DateTime;
+use hyper::StatusCode;
+use url::form_urlencoded;
+
+use super::grid::Grid;
+use super::rows::{BucketText, StateFilter};
+use super::{Answer, Refusal};
+use crate::presence::{Timestamp, Window};
+use crate::simulator::faults::Fault;
+use crate::simulator::hash;
+use crate::simulator::options::{Order, SimulatorOptions};
+use crate::simulator::roster::{Agent, Roster};
+use crate::simulator::timeline::{StateTimes, Timeline};
+
+const SECOND: i64 = 1_000_000;
+/// The longest range of one request; reporting databases refuse to read back without end.
+const LONGEST_RANGE: i64 = 31 * 86_400 * SECOND;
+/// The most agents of one request; their ids fill 10 kB of the address, which is as much as servers take.
+const MOST_AGENT_IDS: usize = 500;
+/// Room for a row with four states and its times.
+const ROW_BYTES: usize = 360;
+
+/// A query for presence that makes sense.
+#[derive(Debug)]
+pub(in crate::simulator) struct Query<'a> {
+    agents: Vec<&'a Agent>,
+    grid: Grid,
+    filter: StateFilter,
+    /// What a page token must fit.
+    fingerprint: u64,
+    page: Page,
+}
+
+/// Where a page begins. All pages of a query speak of what was known at the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Page {
+    offset: usize,
+    known_until: Timestamp,
+}
+
+// === impl Query ===
+
+impl<'a> Query<'a> {
+    /// Reads the query part of the address, at the time `now`.
+    pub(in crate::simulator) fn parse(
+        query: &str,
+        options: &SimulatorOptions,
+        roster: &'a Roster,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let fields: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+        let optional = |name: &str| fields.get(name).map(Cow::as_ref).filter(|value| !value.is_empty());
+        let needed = |name: &str| optional(name).ok_or_else(|| bad_request(&format!("{name} is needed")));
+
+        let ids = needed("agentIds")?;
+        let window = Window { start: moment(needed("startTime")?)?, end: moment(needed("endTime")?)? };
+        let length = window.end.micros() - window.start.micros();
+        if !(1..=LONGEST_RANGE).contains(&length) {
+            return Err(bad_request("endTime must be after startTime, by no more than 31 days"));
+        }
+        let interval = needed("interval")?;
+        let step = iso_duration(interval).ok_or_else(|| {
+            bad_request(&format!("invalid interval `{interval}`: it must be an ISO 8601 duration such as PT1H"))
+        })?;
+        if (length - 1) / step >= i64::from(options.max_buckets) {
+            return Err(bad_request(&format!("interval `{interval}` is too small for the requested time range")));
+        }
+
+        let fingerprint = ["agentIds", "startTime", "endTime", "interval", "states"]
+            .iter()
+            .fold(options.seed, |sum, name| hash::fingerprint(sum, optional(name).unwrap_or_default().as_bytes()));
+        let page = match optional("nextPageToken") {
+            None => Page { offset: 0, known_until: now },
+            Some(token) => Page::parse(token, fingerprint)
+                .ok_or_else(|| bad_request("nextPageToken is not one that was given out for this query"))?,
+        };
+        Ok(Self {
+            agents: known_agents(ids, roster)?,
+            grid: Grid::new(window, step, options.align, page.known_until),
+            filter: StateFilter::parse(optional("states").unwrap_or_default()),
+            fingerprint,
+            page,
+        })
+    }
+
+    /// The agents asked for that the tenant has.
+    pub(in crate::simulator) fn agents(&self) -> &[&'a Agent] {
+        &self.agents
+    }
+
+    /// Which page this is, from zero on.
+    pub(in crate::simulator) fn page_number(&self, options: &SimulatorOptions) -> usize {
+        self.page.offset / options.page_size.max(1) as usize
+    }
+
+    /// The page, and what `fault` makes of it.
+    pub(in crate::simulator) fn answer(
+        &self,
+        options: &SimulatorOptions,
+        timeline: &Timeline,
+        fault: Option<&Fault>,
+    ) -> Answer {
+        let total = self.agents.len() * self.grid.count();
+        let page_size = options.page_size.max(1) as usize;
+        let start = self.page.offset.min(total);
+        let end = start.saturating_add(page_size).min(total);
+
+        let mut body = Vec::with_capacity((end - start + 1) * ROW_BYTES);
+        let mut rows = 0;
+        body.extend_from_slice(b"{\"data\":");
+        if fault == Some(&Fault::NullData) {
+            body.extend_from_slice(b"null");
+        } else {
+            body.push(b'[');
+            if fault != Some(&Fault::Empty) {
+                if fault == Some(&Fault::RepeatedPage) {
+                    let before = start.saturating_sub(page_size);
+                    rows +=
+                        self.push_rows(options.order, timeline, (before, (before + page_size).min(total)), &mut body);
+                }
+                rows += self.push_rows(options.order, timeline, (start, end), &mut body);
+            }
+            if fault == Some(&Fault::OddRows) {
+                rows += self.push_odd_rows(&mut body);
+            }
+            // Each row ends with a comma; the last one must not.
+            body.pop_if(|byte| *byte == b',');
+            body.push(b']');
+        }
+        let next = match fault {
+            Some(Fault::RepeatedToken) => Some(self.page.offset),
+            Some(Fault::EndlessPages) => Some(self.page.offset.saturating_add(page_size)),
+            Some(Fault::Empty | Fault::NullData) => None,
+            _ => (end < total).then_some(end),
+        };
+        if let Some(offset) = next {
+            let page = Page { offset, known_until: self.page.known_until };
+            body.extend_from_slice(b",\"nextPageToken\":\"");
+            body.extend_from_slice(page.token(self.fingerprint).as_bytes());
+            body.push(b'"');
+        }
+        body.push(b'}');
+        Answer { rows, ..Answer::json(body) }
+    }
+
+    /// Appends the rows `from..to` of all there are, and says how many that was.
+    fn push_rows(&self, order: Order, timeline: &Timeline, (from, to): (usize, usize), body: &mut Vec<u8>) -> usize {
+        if from >= to {
+            return 0;
+        }
+        match order {
+            Order::Agent => self.push_by_agent(timeline, (from, to), body),
+            Order::Time => self.push_by_time(timeline, (from, to), body),
+        }
+        to - from
+    }
+
+    fn push_by_agent(&self, timeline: &Timeline, (from, to): (usize, usize), body: &mut Vec<u8>) {
+        let count = self.grid.count();
+        let texts: Vec<_> = (0..count).map(|index| BucketText::new(self.grid.bucket(index))).collect();
+        let mut times = Vec::with_capacity(count);
+        for (index, agent) in self.agents.iter().enumerate().take(to.div_ceil(count)).skip(from / count) {
+            let first = from.saturating_sub(index * count);
+            let last = (to - index * count).min(count);
+            self.grid.times(timeline, agent, (first, last), &mut times);
+            for (text, times) in texts.iter().skip(first).zip(&times) {
+                text.push_row(&agent.id, times, self.filter, body);
+                body.push(b',');
+            }
+        }
+    }
+
+    fn push_by_time(&self, timeline: &Timeline, (from, to): (usize, usize), body: &mut Vec<u8>) {
+        let (first, last) = (from / self.agents.len(), to.div_ceil(self.agents.len()));
+        let by_agent: Vec<Vec<StateTimes>> = self
+            .agents
+            .iter()
+            .map(|agent| {
+                let mut times = Vec::new();
+                self.grid.times(timeline, agent, (first, last), &mut times);
+                times
+            })
+            .collect();
+        for bucket in first..last {
+            let text = BucketText::new(self.grid.bucket(bucket));
+            let rows = bucket * self.agents.len()..;
+            for ((agent, times), _) in
+                self.agents.iter().zip(&by_agent).zip(rows).filter(|(_, row)| (from..to).contains(row))
+            {
+                if let Some(times) = times.get(bucket - first) {
+                    text.push_row(&agent.id, times, self.filter, body);
+                    body.push(b',');
+                }
+            }
+        }
+    }
+
+    /// Appends rows that nobody should count.
+    fn push_odd_rows(&self, body: &mut Vec<u8>) -> usize {
+        let agent = self.agents.first().map_or("1000000000000000001", |agent| &agent.id);
+        let bucket = self.grid.bucket(0);
+        let before = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(3_600) };
+        let odd = [
+            ("9999999999999999999", bucket.start.to_string(), bucket.end.to_string()),
+            (agent, before.start.to_string(), before.end.to_string()),
+            (agent, "yesterday".to_owned(), String::new()),
+        ];
+        for (agent, start, end) in &odd {
+            body.extend_from_slice(format!(
+                r#"{{"agentId":"{agent}","startTime":"{start}","endTime":"{end}","states":[{{"state":"Busy","duration":60}}]}},"#
+            ).as_bytes());
+        }
+        odd.len()
+    }
+}
+
+// === impl Page ===
+
+impl Page {
+    /// The text that leads back here, for the query of `fingerprint` only.
+    fn token(self, fingerprint: u64) -> String {
+        let Self { offset, known_until } = self;
+        format!("{offset:x}.{:x}.{:016x}", known_until.micros(), self.check(fingerprint))
+    }
+
+    fn parse(token: &str, fingerprint: u64) -> Option<Self> {
+        let mut parts = token.split('.');
+        let offset = usize::from_str_radix(parts.next()?, 16).ok()?;
+        let known_until = Timestamp::from_micros(i64::from_str_radix(parts.next()?, 16).ok()?);
+        let page = Self { offset, known_until };
+        // Only the very text that was given out is taken.
+        (page.token(fingerprint) == token).then_some(page)
+    }
+
+    fn check(self, fingerprint: u64) -> u64 {
+        hash::key(hash::key(fingerprint, self.offset as u64), self.known_until.micros().cast_unsigned())
+    }
+}
+
+/// The agents that `ids` names and the tenant has, each once.
+fn known_agents<'a>(ids: &str, roster: &'a Roster) -> Result<Vec<&'a Agent>, Refusal> {
+    if ids.split(',').count() > MOST_AGENT_IDS {
+        return Err(bad_request(&format!("agentIds names more than {MOST_AGENT_IDS} agents")));
+    }
+    let mut seen = HashSet::new();
+    Ok(ids.split(',').filter(|id| seen.insert(*id)).filter_map(|id| roster.find(id)).collect())
+}
+
+/// A moment in ISO 8601 in UTC. An offset is refused, as the real API does not honour it.
+pub(in crate::simulator) fn moment(text: &str) -> Result<Timestamp, Refusal> {
+    let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.ends_with('Z'));
+    parsed.map(|moment| Timestamp::from_micros(moment.timestamp_micros())).ok_or_else(|| {
+        bad_request(&format!("invalid time `{text}`: it must be ISO 8601 in UTC, such as 2023-10-27T10:00:00Z"))
+    })
+}
+
+/// A span in ISO 8601 with weeks, days, hours, minutes and seconds, in microseconds; more than none.
+fn iso_duration(text: &str) -> Option<i64> {
+    let mut rest = text.strip_prefix('P')?;
+    let mut units: &[(char, i64)] = &[('W', 604_800), ('D', 86_400)];
+    let mut seconds = 0_i64;
+    while !rest.is_empty() {
+        if let Some(time) = rest.strip_prefix('T') {
+            // A `T` must be followed by something, and there is only one.
+            if time.is_empty() || units.iter().any(|(unit, _)| *unit == 'S') {
+                return None;
+            }
+            (rest, units) = (time, &[('H', 3_600), ('M', 60), ('S', 1)]);
+        }
+        let (number, after) = rest.split_at_checked(rest.find(|c: char| !c.is_ascii_digit())?)?;
+        let unit = after.chars().next()?;
+        let place = units.iter().position(|(known, _)| *known == unit)?;
+        let (_, length) = units.get(place)?;
+        seconds = number.parse::<i64>().ok()?.checked_mul(*length)?.checked_add(seconds)?;
+        rest = after.get(1..)?;
+        units = units.get(place + 1..)?;
+    }
+    seconds.checked_mul(SECOND).filter(|micros| *micros > 0)
+}
+
+fn bad_request(message: &str) -> Refusal {
+    Box::new(Answer::refusal(StatusCode::BAD_REQUEST, "invalid_request", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_iso_8601() {
+        let table = [
+            ("PT1H", Some(3_600)),
+            ("PT1M", Some(60)),
+            ("PT5M", Some(300)),
+            ("P1D", Some(86_400)),
+            ("P1DT12H30M1S", Some(131_401)),
+            ("P1W", Some(604_800)),
+            ("PT90S", Some(90)),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(iso_duration(text), seconds.map(|seconds: i64| seconds * SECOND), "{text}");
+        }
+        let refused = [
+            "", "P", "PT", "1h", "PT0S", "PT1", "P1M", "P1Y", "PT1H1H", "PT1M1H", "P1DT", "PTT1H", "PT-1H", "PT1.5H",
+            "pt1h", "PT1é",
+        ];
+        for text in refused {
+            assert_eq!(iso_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_token_fits_its_query_alone() {
+        let page = Page { offset: 1_000, known_until: Timestamp::from_micros(1_700_000_000_000_001) };
+        let token = page.token(42);
+        assert_eq!(Page::parse(&token, 42), Some(page));
+        assert_eq!(Page::parse(&token, 43), None);
+        assert_eq!(Page::parse(&token.replacen('3', "4", 1), 42), None);
+        assert_eq!(Page::parse("", 42), None);
+    }
+}

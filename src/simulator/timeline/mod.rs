@@ -1,0 +1,272 @@
+//! What every agent does at every moment: a pure function of (seed, agent, time).
+//!
+//! Nothing is stored and nothing is walked from the beginning: a moment is found by planning the agent's
+//! working day around it. Every moment has exactly one state, spans are half-open and touch each other, and
+//! states change at whole seconds (whole milliseconds where the timeline is sped up).
+
+mod day;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::day::{DAY, WorkDay};
+use super::roster::Agent;
+use crate::presence::{Micros, StateName, Timestamp, Window};
+
+const SECOND: i64 = 1_000_000;
+const MILLISECOND: i64 = 1_000;
+/// Where a timeline that is sped up still shows the real time: 2026-01-01T00:00:00Z. It is fixed, so that the
+/// past stays what it was when a simulator is started again.
+const ANCHOR: i64 = 1_767_225_600;
+/// No agent stays in one state for longer than this, in days; a search for the state's ends gives up here.
+const LONGEST_STATE: i64 = 512;
+
+/// The presence of all agents for all time.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    scale: i64,
+}
+
+/// A presence state, one of the article's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Waiting for a contact.
+    Available,
+    /// With a contact.
+    Busy,
+    /// At work after a contact.
+    WrapUp,
+    /// Not there: out of shift, on a break, or away.
+    Offline,
+}
+
+/// A span of time in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// The state.
+    pub state: State,
+    /// The first moment in it.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+}
+
+/// Time in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StateTimes {
+    available: u64,
+    busy: u64,
+    wrap_up: u64,
+    offline: u64,
+}
+
+/// The segments of one agent in one window, in order of time. See [`Timeline::segments`].
+#[derive(Debug)]
+pub struct Segments<'a> {
+    timeline: &'a Timeline,
+    agent: &'a Agent,
+    /// The window in simulated seconds, rounded outwards.
+    simulated: (i64, i64),
+    /// The next local day to plan, and the last one that may matter.
+    days: (i64, i64),
+    today: Option<WorkDay>,
+    /// A piece of a working day that has not been passed yet, in microseconds.
+    piece: Option<(State, i64, i64)>,
+    /// Up to where segments have been handed out, and where they end, in microseconds.
+    span: (i64, i64),
+    /// The segment that the next one may still lengthen.
+    held: Option<Segment>,
+}
+
+// === impl Timeline ===
+
+impl Timeline {
+    /// A timeline that runs `scale` times as fast as the clock; 1 is the real pace, and so is 0.
+    pub fn new(scale: u32) -> Self {
+        Self { scale: i64::from(scale.max(1)) }
+    }
+
+    /// The state `agent` is in at `moment`.
+    pub fn state_at(&self, agent: &Agent, moment: Timestamp) -> State {
+        let window = Window { start: moment, end: Timestamp::from_micros(moment.micros().saturating_add(1)) };
+        self.segments(agent, window).next().map_or(State::Offline, |segment| segment.state)
+    }
+
+    /// The whole span of the state `agent` is in at `moment`, wherever it began and will end.
+    pub fn segment_at(&self, agent: &Agent, moment: Timestamp) -> Segment {
+        let mut reach = DAY * SECOND / self.scale;
+        loop {
+            let around = |offset: i64| Timestamp::from_micros(moment.micros().saturating_add(offset));
+            let window = Window { start: around(-reach), end: around(reach) };
+            let found = self.segments(agent, window).find(|segment| segment.end > moment);
+            let last_try = reach > LONGEST_STATE * DAY * SECOND;
+            match found {
+                Some(segment) if last_try || (segment.start > window.start && segment.end < window.end) => {
+                    return segment;
+                }
+                None if last_try => return Segment { state: State::Offline, start: window.start, end: window.end },
+                _ => reach = reach.saturating_mul(2),
+            }
+        }
+    }
+
+    /// What `agent` does in `window`: segments that touch each other, cut to the window, no two in a row of one state.
+    pub fn segments<'a>(&'a self, agent: &'a Agent, window: Window) -> Segments<'a> {
+        let (start, end) = (window.start.micros(), window.end.micros());
+        // Rounding to milliseconds moves changes forward, by less than one of them.
+        let simulated = (self.simulated(start), self.simulated(end.saturating_add(MILLISECOND)).saturating_add(1));
+        // A shift begins at most a day and a half from its local date's midnight in UTC, and takes half a day or,
+        // at a duty desk, a day from midnight in UTC.
+        let days = (simulated.0.div_euclid(DAY) - 2, simulated.1.div_euclid(DAY) + 1);
+        Segments { timeline: self, agent, simulated, days, today: None, piece: None, span: (start, end), held: None }
+    }
+
+    /// How long `agent` is in each state within `window`, exactly; states without any time are left out.
+    pub fn seconds(&self, agent: &Agent, window: Window) -> BTreeMap<StateName, Micros> {
+        self.times(agent, window).named()
+    }
+
+    /// As [`Timeline::seconds`], without a map.
+    pub fn times(&self, agent: &Agent, window: Window) -> StateTimes {
+        let mut times = StateTimes::default();
+        for segment in self.segments(agent, window) {
+            times.add(segment.state, segment.length());
+        }
+        times
+    }
+
+    /// The simulated second that the moment `micros` falls into.
+    fn simulated(&self, micros: i64) -> i64 {
+        ANCHOR + (micros.saturating_sub(ANCHOR * SECOND)).saturating_mul(self.scale).div_euclid(SECOND)
+    }
+
+    /// The moment at which the simulated second begins, in microseconds.
+    fn real(&self, simulated: i64) -> i64 {
+        if self.scale == 1 {
+            return simulated.saturating_mul(SECOND);
+        }
+        ANCHOR * SECOND + ((simulated - ANCHOR).saturating_mul(1_000)).div_euclid(self.scale) * MILLISECOND
+    }
+}
+
+// === impl Segments ===
+
+impl Segments<'_> {
+    /// The next piece of a working day that ends after what has been handed out already.
+    fn next_piece(&mut self) -> Option<(State, i64, i64)> {
+        loop {
+            if let Some((state, start, end)) = self.piece.take() {
+                // Rounding to milliseconds can leave nothing of a short piece.
+                if end > self.span.0 && end > start {
+                    return Some((state, start, end));
+                }
+            }
+            if let Some((state, start, end)) = self.today.as_mut().and_then(Iterator::next) {
+                self.piece = Some((state, self.timeline.real(start), self.timeline.real(end)));
+                continue;
+            }
+            if self.days.0 > self.days.1 {
+                return None;
+            }
+            let (from, to) = self.simulated;
+            self.today = WorkDay::plan(&self.agent.profile, self.days.0).filter(|day| day.touches(from, to));
+            self.days.0 += 1;
+        }
+    }
+
+    fn next_unmerged(&mut self) -> Option<Segment> {
+        let (start, limit) = self.span;
+        if start >= limit {
+            return None;
+        }
+        let (state, end) = match self.next_piece() {
+            Some(piece @ (_, piece_start, _)) if piece_start > start => {
+                self.piece = Some(piece);
+                (State::Offline, piece_start)
+            }
+            Some((state, _, piece_end)) => (state, piece_end),
+            None => (State::Offline, limit),
+        };
+        let end = end.min(limit);
+        self.span.0 = end;
+        Some(Segment { state, start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) })
+    }
+}
+
+impl Iterator for Segments<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        let mut segment = match self.held.take() {
+            Some(held) => held,
+            None => self.next_unmerged()?,
+        };
+        while let Some(next) = self.next_unmerged() {
+            if next.state != segment.state {
+                self.held = Some(next);
+                break;
+            }
+            segment.end = next.end;
+        }
+        Some(segment)
+    }
+}
+
+// === impl Segment ===
+
+impl Segment {
+    /// How long it lasts.
+    pub const fn length(&self) -> Micros {
+        self.end.saturating_since(self.start)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Available, Self::Busy, Self::WrapUp, Self::Offline];
+
+    /// The name the API gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Available => "Available",
+            Self::Busy => "Busy",
+            Self::WrapUp => "WrapUp",
+            Self::Offline => "Offline",
+        }
+    }
+}
+
+// === impl StateTimes ===
+
+impl StateTimes {
+    /// Adds `time` in `state`.
+    pub fn add(&mut self, state: State, time: Micros) {
+        let slot = match state {
+            State::Available => &mut self.available,
+            State::Busy => &mut self.busy,
+            State::WrapUp => &mut self.wrap_up,
+            State::Offline => &mut self.offline,
+        };
+        *slot += time.get();
+    }
+
+    /// Every state with its time, zero or not.
+    pub const fn all(&self) -> [(State, Micros); 4] {
+        [
+            (State::Available, Micros::new(self.available)),
+            (State::Busy, Micros::new(self.busy)),
+            (State::WrapUp, Micros::new(self.wrap_up)),
+            (State::Offline, Micros::new(self.offline)),
+        ]
+    }
+
+    /// The states that have any time, by name.
+    pub fn named(&self) -> BTreeMap<StateName, Micros> {
+        let some = self.all().into_iter().filter(|(_, time)| *time > Micros::ZERO);
+        some.map(|(state, time)| (Arc::from(state.name()), time)).collect()
+    }
+}

@@ -1,0 +1,364 @@
+//! The HTTP client of one tenant: one exchange with all its limits, repeated where that may help.
+//!
+//! Every request to a tenant, whatever its API, goes through [`Client::ask`], so the rate gate, the
+//! limits, the observer and the redaction hold for all of them. It knows no path and no token.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, DATE, HeaderValue, RETRY_AFTER};
+use reqwest::redirect;
+use url::{Host, Url};
+
+use super::answer::{Advice, Answer, Head};
+use super::errand::Errand;
+use super::failure::{Failure, Remedy, Scope, spoken};
+use super::rate_gate::{RateGate, StaysClosed};
+use super::redact::Redactor;
+use super::report::Report;
+use super::retry::{Attempts, MAX_RATE_LIMITED};
+use super::retry_after::{self, MAX_RETRY_AFTER};
+use super::transport::{self, Peer};
+use super::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
+use crate::clock::Clock;
+use crate::config::Tenant;
+use crate::presence::Timestamp;
+
+/// The most that is read of an answer that is no success. Only a sentence of it is ever shown.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The memory that is set aside for an answer on its own word, before any of it has come.
+const MAX_TRUSTED_LENGTH: usize = 1024 * 1024;
+
+/// How long an idle connection is kept. The requests of one refresh share connections; until the next
+/// refresh, usually a minute later, many servers would have closed them, and a request that meets
+/// such a connection is lost.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How far the server's clock may be from ours before it is said to be: `Date` has whole seconds, an
+/// answer may be a while under way, and windows of hours are not hurt by less than this.
+pub const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Sends requests to one tenant.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base_url: Url,
+    peer: Peer,
+    tenant: String,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    gate: Arc<RateGate>,
+    redactor: Redactor,
+}
+
+/// A request that can be sent any number of times.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) endpoint: Endpoint,
+    pub(super) http: reqwest::Request,
+    /// The most that a successful answer may have after decompression, in bytes.
+    pub(super) body_limit: usize,
+    pub(super) advice: &'static Advice,
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(super) fn new(
+        tenant: &Tenant,
+        gate: Arc<RateGate>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, BuildError> {
+        // reqwest takes the process-wide provider. If there is one already, any other part of the process
+        // has installed it, and that is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+
+        let local = is_loopback(&tenant.base_url);
+        let plain = tenant.base_url.scheme() == "http";
+        let peer = Peer {
+            name: authority(&tenant.base_url),
+            proxied: !local && proxy_is_set(),
+            request_timeout: tenant.request_timeout,
+        };
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("cxone-exporter/", env!("CARGO_PKG_VERSION")))
+            // A token or a secret goes to the configured host and to nobody else.
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .https_only(!plain)
+            .http1_only()
+            .gzip(true)
+            // Repetitions are counted and spaced here; nothing below may repeat by itself.
+            .retry(reqwest::retry::never())
+            .connect_timeout(peer.connect_timeout())
+            .timeout(tenant.request_timeout)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .pool_max_idle_per_host(tenant.max_concurrent_requests);
+        if local {
+            http = http.no_proxy();
+        }
+        if plain {
+            // Without TLS no roots are needed, and reading the system's takes longer than all else here.
+            http = http.tls_certs_only([]);
+        }
+        let http = http.build().map_err(|error| BuildError::new(&tenant.name, &error))?;
+        let redactor = Redactor::new(&tenant.client_id, &tenant.client_secret);
+        let (base_url, tenant) = (tenant.base_url.clone(), tenant.name.clone());
+        Ok(Self { http, base_url, peer, tenant, clock, observer, gate, redactor })
+    }
+
+    /// The address of `path`, which begins with a slash, at the tenant.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base_url.clone();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&(prefix + path));
+        url
+    }
+
+    pub(super) fn get(&self, url: Url) -> reqwest::RequestBuilder {
+        self.http.get(url).header(ACCEPT, HeaderValue::from_static("application/json"))
+    }
+
+    pub(super) fn post(&self, url: Url) -> reqwest::RequestBuilder {
+        self.http.post(url).header(ACCEPT, HeaderValue::from_static("application/json"))
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) fn gate(&self) -> &Arc<RateGate> {
+        &self.gate
+    }
+
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Sends `request` until it succeeds, cannot succeed, or `errand` has no more time for it. The
+    /// answer's body is in `body`, which is emptied first.
+    ///
+    /// `attempts` go on counting where the caller has reasons of its own to ask once more.
+    pub(super) async fn ask(
+        &self,
+        request: &Request,
+        body: &mut Vec<u8>,
+        attempts: &mut Attempts,
+        errand: &Errand,
+    ) -> Result<Answer, Failure> {
+        let mut last: Option<Failure> = None;
+        loop {
+            errand.go_on()?;
+            if let Err(closed) = self.gate.pass(errand.deadline).await {
+                return Err(self.no_time_left(request.endpoint, closed, last));
+            }
+            // While this one waited, another may have found that there is no point.
+            errand.go_on()?;
+            if attempts.send() {
+                self.observer.retry();
+            }
+            match self.exchange(request, body).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => last = Some(self.wait_after(failure, attempts, errand).await?),
+            }
+        }
+    }
+
+    /// Waits as long as is right after `failure`, or hands it back where nothing is to be gained by waiting.
+    pub(super) async fn wait_after(
+        &self,
+        failure: Failure,
+        attempts: &mut Attempts,
+        errand: &Errand,
+    ) -> Result<Failure, Failure> {
+        match failure.remedy {
+            Remedy::Nothing | Remedy::NewToken => return Err(failure),
+            Remedy::AnotherTry => {
+                let Some(wait) = attempts.failed() else { return Err(failure) };
+                let until = self.clock.monotonic() + wait;
+                if self.gate.opens() >= Some(until) {
+                    // The server has said how long to wait, which is longer; the gate sees to that.
+                    return Ok(failure);
+                }
+                if until >= errand.deadline {
+                    return Err(failure);
+                }
+                tracing::debug!(
+                    tenant = self.tenant,
+                    endpoint = failure.error.endpoint.label(),
+                    wait_seconds = wait.as_secs_f64(),
+                    reason = %failure.error,
+                    "a request is to be repeated"
+                );
+                self.clock.sleep_until(until).await;
+            }
+            Remedy::Patience => {
+                let Some(wait) = attempts.rate_limited() else {
+                    let retry_after = self.gate.opens().map(|opens| opens.saturating_since(self.clock.monotonic()));
+                    let mut failure = failure;
+                    failure.error.kind = ErrorKind::RateLimited { retry_after };
+                    failure.error.message += &format!(
+                        " It did so {MAX_RATE_LIMITED} times in a row for one request. Raise `cooldown`, or lower \
+                        `max_concurrent_requests`."
+                    );
+                    return Err(failure);
+                };
+                // A server that says how long has closed the gate by now. One that does not is still
+                // better left alone by everybody, not just by this request.
+                if self.gate.opens().is_none() {
+                    self.gate.close_for(wait);
+                }
+            }
+        }
+        Ok(failure)
+    }
+
+    /// One request, one answer.
+    async fn exchange(&self, request: &Request, body: &mut Vec<u8>) -> Result<Answer, Failure> {
+        body.clear();
+        let Some(http) = request.http.try_clone() else {
+            // Only bodies that are streams cannot be copied, and none of ours is.
+            return Err(Failure::new(request.endpoint, ErrorKind::Connect, "The request cannot be sent."));
+        };
+        let mut report = Report::new(request.endpoint, &self.clock, &self.observer);
+        let mut response = match self.http.execute(http).await {
+            Ok(response) => response,
+            Err(error) => return Err(self.broken(error, request.endpoint, report)),
+        };
+        let status = response.status().as_u16();
+        let head = Head::new(
+            request.endpoint,
+            &self.peer.name,
+            request.http.url(),
+            status,
+            response.headers(),
+            &self.redactor,
+        );
+        self.heed_headers(&response);
+
+        if !head.is_success() {
+            report.counts_as(ResponseCode::Status(status));
+            let shown = self.read_refusal(&mut response, &mut report, body).await;
+            report.end();
+            return Err(head.refusal(request.advice, shown.as_deref()));
+        }
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let mut too_large = announced > request.body_limit;
+        body.reserve(announced.min(MAX_TRUSTED_LENGTH));
+        while !too_large {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    report.read(chunk.len());
+                    too_large = body.len() + chunk.len() > request.body_limit;
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(None) => {
+                    report.counts_as(ResponseCode::Status(status));
+                    report.end();
+                    return Ok(Answer::new(head, report));
+                }
+                Err(error) => return Err(self.broken(error, request.endpoint, report)),
+            }
+        }
+        report.counts_as(ResponseCode::Decode);
+        Err(head.too_large(request.body_limit))
+    }
+
+    /// What is to be shown of an answer that is no success. That it is one is known already, so nothing
+    /// that goes wrong from here on matters.
+    async fn read_refusal(
+        &self,
+        response: &mut reqwest::Response,
+        report: &mut Report,
+        body: &mut Vec<u8>,
+    ) -> Option<String> {
+        while let Some(chunk) = response.chunk().await.ok()? {
+            report.read(chunk.len());
+            if body.len() + chunk.len() > MAX_ERROR_BYTES {
+                // A secret could lie across the cut, so none of it is shown.
+                return None;
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Some(self.redactor.clean(&String::from_utf8_lossy(body)))
+    }
+
+    /// Closes the gate for `Retry-After`, whatever the status, and looks at the server's clock.
+    fn heed_headers(&self, response: &reqwest::Response) {
+        let now = self.clock.now();
+        let server_now = response.headers().get(DATE).and_then(|date| retry_after::http_date(date.as_bytes()));
+        if let Some(server_now) = server_now {
+            self.observer.clock_skew(noticeable_skew(now, server_now));
+        }
+        let values = response.headers().get_all(RETRY_AFTER).into_iter().map(HeaderValue::as_bytes);
+        let Some(asked) = retry_after::longest(values, server_now.unwrap_or(now)) else { return };
+        let kept = asked.min(MAX_RETRY_AFTER);
+        if kept < asked {
+            self.observer.retry_after_capped(asked, kept);
+            tracing::warn!(
+                tenant = self.tenant,
+                asked_seconds = asked.as_secs(),
+                kept_seconds = kept.as_secs(),
+                "Retry-After asks for more patience than is granted"
+            );
+        }
+        self.gate.close_for(kept);
+    }
+
+    fn broken(&self, error: reqwest::Error, endpoint: Endpoint, mut report: Report) -> Failure {
+        // The address holds agents and page tokens, and is of no help to anybody.
+        let (code, failure) = transport::broken(&error.without_url(), endpoint, &self.peer, &self.redactor);
+        report.counts_as(code);
+        failure
+    }
+
+    /// The tenant wants to be left alone for longer than the errand may take.
+    fn no_time_left(&self, endpoint: Endpoint, closed: StaysClosed, last: Option<Failure>) -> Failure {
+        let cause = last.map_or_else(
+            || format!("{} was not asked, as it limits the rate of requests.", self.peer.name),
+            |last| last.error.message,
+        );
+        let whole = Duration::from_secs(closed.wait.as_secs() + u64::from(closed.wait.subsec_nanos() > 0));
+        let message = format!(
+            "{cause} It may not be asked again for {}, which is longer than this refresh may take (`refresh_timeout`).",
+            spoken(whole)
+        );
+        Failure::new(endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
+            .concerns(Scope::Tenant)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("peer", &self.peer).field("gate", &self.gate).finish_non_exhaustive()
+    }
+}
+
+/// How far the server's clock is ahead of ours in whole seconds, zero where that is within [`CLOCK_SKEW_TOLERANCE`].
+fn noticeable_skew(now: Timestamp, server_now: Timestamp) -> i64 {
+    let ahead = server_now.micros().saturating_sub(now.micros());
+    if u128::from(ahead.unsigned_abs()) <= CLOCK_SKEW_TOLERANCE.as_micros() { 0 } else { ahead / 1_000_000 }
+}
+
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether the environment names a proxy that requests by https may go through.
+fn proxy_is_set() -> bool {
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}

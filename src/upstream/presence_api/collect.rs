@@ -1,0 +1,162 @@
+//! One refresh: batches side by side, and the rules for not sending the rest of them.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::PresenceSource;
+use crate::presence::{AgentId, TallyOutcome, WatchedAgent};
+use crate::upstream::errand::Errand;
+use crate::upstream::failure::{Failure, Scope, spoken};
+use crate::upstream::{Endpoint, ErrorKind, Harvest, Query, UpstreamError};
+
+/// After how many failed batches in a row a refresh is given up. Each has been tried several times by
+/// then, so the server is ill, and hundreds of further batches would not make it better.
+const MAX_FAILED_IN_A_ROW: u32 = 3;
+
+/// A refresh as it goes along.
+#[derive(Debug)]
+struct Progress {
+    harvest: Harvest,
+    /// The agents of each batch that has not ended yet.
+    open: Vec<Vec<AgentId>>,
+    failed_in_a_row: u32,
+    /// Whether the error in the harvest concerns the whole tenant.
+    grave: bool,
+}
+
+impl PresenceSource {
+    pub(super) async fn collect(&self, query: Query) -> Harvest {
+        let errand = Errand::new(query.deadline);
+        let batches = self.batches(query.agents);
+        let mut progress = Progress::new(&batches);
+        if self.clock.monotonic() >= query.deadline {
+            progress.give_up(&self.out_of_time());
+            return progress.harvest;
+        }
+        // A batch has at most one request under way, for a page or for the token, so this bounds them all.
+        let mut ends = stream::iter(batches.into_iter().enumerate())
+            .map(|(batch, agents)| {
+                let reading = self.read(agents, query.window, &errand);
+                async move { (batch, reading.await) }
+            })
+            .buffer_unordered(self.tenant.max_concurrent_requests.max(1));
+        let mut deadline = self.clock.sleep_until(query.deadline);
+        loop {
+            let end = tokio::select! {
+                biased;
+                end = ends.next() => end,
+                () = &mut deadline => {
+                    let failure = self.out_of_time();
+                    errand.call_off(&failure);
+                    progress.give_up(&failure);
+                    break;
+                }
+            };
+            match end {
+                Some((batch, outcome)) => self.note(&mut progress, batch, outcome, &errand),
+                None => break,
+            }
+        }
+        progress.harvest
+    }
+
+    /// The agents in batches, those of batches that were refused before at the end.
+    fn batches(&self, mut agents: Vec<WatchedAgent>) -> Vec<Vec<WatchedAgent>> {
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if !suspects.is_empty() {
+            agents.sort_by_key(|agent| suspects.contains(&agent.id));
+        }
+        agents.chunks(self.tenant.agents_per_request.max(1)).map(<[WatchedAgent]>::to_vec).collect()
+    }
+
+    fn note(&self, progress: &mut Progress, batch: usize, outcome: Result<TallyOutcome, Failure>, errand: &Errand) {
+        match outcome {
+            Ok(outcome) => {
+                self.suspect(progress.open.get(batch), false);
+                progress.succeeded(batch, outcome);
+            }
+            // It met the end of the errand, which has been accounted for.
+            Err(failure) if errand.go_on().is_err() => progress.failed(batch, &failure, false),
+            Err(failure) => {
+                if failure.error.kind == ErrorKind::BadRequest && failure.scope == Scope::AllAlike {
+                    self.suspect(progress.open.get(batch), true);
+                }
+                let hopeless = match failure.scope {
+                    Scope::Tenant => true,
+                    Scope::AllAlike => !self.proven.load(Ordering::Relaxed),
+                    Scope::Request => false,
+                };
+                progress.failed(batch, &failure, hopeless);
+                if hopeless || progress.failed_in_a_row >= MAX_FAILED_IN_A_ROW {
+                    errand.call_off(&failure);
+                }
+            }
+        }
+    }
+
+    fn suspect(&self, agents: Option<&Vec<AgentId>>, refused: bool) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        for agent in agents.into_iter().flatten() {
+            if refused {
+                suspects.insert(agent.clone());
+            } else {
+                suspects.remove(agent);
+            }
+        }
+    }
+
+    fn out_of_time(&self) -> Failure {
+        let message = format!(
+            "The refresh was not done within {}. Raise `refresh_timeout` or `max_concurrent_requests`, or ask less: a \
+            longer `interval`, fewer agents.",
+            spoken(self.tenant.refresh_timeout)
+        );
+        Failure::new(Endpoint::Presence, ErrorKind::Timeout, message).concerns(Scope::Tenant)
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    fn new(batches: &[Vec<WatchedAgent>]) -> Self {
+        let ids = |batch: &Vec<WatchedAgent>| batch.iter().map(|agent| agent.id.clone()).collect();
+        Self { harvest: Harvest::default(), open: batches.iter().map(ids).collect(), failed_in_a_row: 0, grave: false }
+    }
+
+    fn succeeded(&mut self, batch: usize, outcome: TallyOutcome) {
+        self.failed_in_a_row = 0;
+        self.harvest.rejections.merge(&outcome.rejections);
+        let agents = self.end(batch);
+        self.harvest.answered.extend(agents.into_iter().zip(outcome.agents));
+    }
+
+    fn failed(&mut self, batch: usize, failure: &Failure, grave: bool) {
+        self.failed_in_a_row += 1;
+        let agents = self.end(batch);
+        self.harvest.failed.extend(agents);
+        self.blame(&failure.error, grave);
+    }
+
+    /// Ends every batch that is still open.
+    fn give_up(&mut self, failure: &Failure) {
+        let agents: Vec<_> = self.open.drain(..).flatten().collect();
+        if !agents.is_empty() {
+            self.harvest.failed.extend(agents);
+            self.blame(&failure.error, false);
+        }
+    }
+
+    fn end(&mut self, batch: usize) -> Vec<AgentId> {
+        self.open.get_mut(batch).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The first cause stays, but what concerns the whole tenant goes before what one batch met with.
+    fn blame(&mut self, error: &UpstreamError, grave: bool) {
+        if self.harvest.error.is_none() || (grave && !self.grave) {
+            self.harvest.error = Some(error.clone());
+            self.grave = grave;
+        }
+    }
+}

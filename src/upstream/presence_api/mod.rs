@@ -1,0 +1,137 @@
+//! The agent-presence report (`api: presence`): `GET /api/v2/reporting/agent-presence`, with a token
+//! from `POST /oauth/token`.
+
+mod batch;
+mod collect;
+mod paging;
+mod request;
+pub mod wire;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use super::answer::Advice;
+use super::client::Client;
+use super::rate_gate::RateGate;
+use super::session::{Resource, Session};
+use super::token::TokenKeeper;
+use super::{BuildError, Endpoint, Fetch, Observer, Query, Source};
+use crate::clock::{Clock, Monotonic};
+use crate::config::Tenant;
+use crate::presence::{AgentId, StateName, Timestamp};
+
+/// The most that a page may have after decompression. A page of 1,000 buckets has a third of a
+/// mebibyte; a hundred times that is room for any honest page, and bounds what a bomb can take.
+const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
+
+const REPORT: Resource = Resource {
+    endpoint: Endpoint::Presence,
+    body_limit: MAX_PAGE_BYTES,
+    advice: &Advice {
+        bad_request: "Most often `interval` is not an ISO 8601 duration such as PT1H, or too small for `window`.",
+        unauthorized: "A newly issued token was refused as well: check that the OAuth client belongs to this tenant \
+            (CXone, Security > API Clients).",
+        forbidden: "The OAuth client lacks the scope `reporting:read` (or `reporting:agent:read`): grant it in CXone under \
+            Security > API Clients.",
+    },
+};
+
+/// A tenant's presence, asked for in batches of agents.
+pub struct PresenceSource {
+    tenant: Arc<Tenant>,
+    session: Session,
+    clock: Arc<dyn Clock>,
+    offline_states: Arc<[StateName]>,
+    /// Names that are shared by all tallies, so that each is allocated once.
+    known_states: Vec<StateName>,
+    /// Whether a page has ever been answered, which shows that what all requests have in common is right.
+    proven: AtomicBool,
+    /// The agents of batches that were refused as wrong. They are asked for last, so that one bad agent
+    /// cannot keep the others from being asked for at all.
+    suspects: Mutex<HashSet<AgentId>>,
+}
+
+// === impl PresenceSource ===
+
+impl PresenceSource {
+    /// A source that has asked for nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be built, for want of CA certificates above all.
+    pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
+        let gate = Arc::new(RateGate::new(Arc::clone(&clock)));
+        let tokens = Arc::new(TokenKeeper::new(&tenant));
+        Self::with(tenant, clock, observer, gate, tokens)
+    }
+
+    /// A source for `tenant` that takes this one's place after a reload: the gate lives on where the
+    /// address is the same, and the token where the client is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PresenceSource::new`].
+    pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
+        let clock = Arc::clone(&self.clock);
+        let same_address = self.tenant.base_url == tenant.base_url;
+        let gate = if same_address {
+            Arc::clone(self.session.client.gate())
+        } else {
+            Arc::new(RateGate::new(Arc::clone(&clock)))
+        };
+        let tokens = TokenKeeper::new(&tenant);
+        if same_address && self.tenant.client_id == tenant.client_id {
+            tokens.inherit(&self.session.tokens);
+        }
+        Self::with(tenant, clock, observer, gate, Arc::new(tokens))
+    }
+
+    /// Sends nothing before `point`, as after a restart within a `Retry-After`.
+    pub fn hold_until(&self, point: Monotonic) {
+        self.session.client.gate().close_until(point);
+    }
+
+    fn with(
+        tenant: Arc<Tenant>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        gate: Arc<RateGate>,
+        tokens: Arc<TokenKeeper>,
+    ) -> Result<Self, BuildError> {
+        let client = Client::new(&tenant, gate, Arc::clone(&clock), observer)?;
+        Ok(Self {
+            session: Session { client, tokens },
+            clock,
+            offline_states: tenant.offline_states.clone().into(),
+            known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
+            proven: AtomicBool::new(false),
+            suspects: Mutex::default(),
+            tenant,
+        })
+    }
+}
+
+impl Source for PresenceSource {
+    fn fetch(&self, query: Query) -> Fetch<'_> {
+        Box::pin(self.collect(query))
+    }
+
+    fn not_before(&self) -> Option<Monotonic> {
+        self.session.client.gate().opens()
+    }
+
+    fn token_expiry(&self) -> Option<Timestamp> {
+        self.session.tokens.expiry()
+    }
+}
+
+impl fmt::Debug for PresenceSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresenceSource")
+            .field("tenant", &self.tenant.name)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! Turning pages, with an end to it: a server that repeats itself or never ends is found out.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use crate::presence::Window;
+use crate::upstream::failure::Failure;
+use crate::upstream::{Endpoint, ErrorKind};
+
+/// How many pages a batch may have, whatever the window. At a tenth of a second a page these take a
+/// quarter of an hour, which is beyond any sensible `refresh_timeout`.
+const MAX_PAGES: u64 = 10_000;
+
+/// How long the token of a page may be. It goes into an address, and servers commonly refuse
+/// addresses of more than 8 KiB; half of that is left to the other parameters.
+const MAX_PAGE_TOKEN_BYTES: usize = 4 * 1024;
+
+/// The pages of one batch.
+#[derive(Debug)]
+pub(super) struct Pages {
+    turned: u64,
+    limit: u64,
+    /// Hashes of the tokens so far. The hasher is seeded at random, so nobody can make two tokens meet,
+    /// and ten thousand of them do so by chance once in a hundred billion batches.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+}
+
+// === impl Pages ===
+
+impl Pages {
+    /// For a batch of `agents`. A page holds at least one bucket of one agent, and a window that is not
+    /// aligned to `interval` touches one bucket more at each end.
+    pub(super) fn new(agents: usize, window: Window, interval: Duration) -> Self {
+        let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX).max(1);
+        let buckets = window.length().get().div_ceil(interval).saturating_add(2);
+        let agents = u64::try_from(agents).unwrap_or(u64::MAX);
+        Self {
+            turned: 1,
+            limit: agents.saturating_mul(buckets).clamp(1, MAX_PAGES),
+            seen: HashSet::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Turns to the page that `token` stands for; `None` after the last one.
+    pub(super) fn turn(&mut self, token: Option<String>) -> Result<Option<String>, Failure> {
+        let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
+        let fail = |kind, message: String| Err(Failure::new(Endpoint::Presence, kind, message));
+        if token.len() > MAX_PAGE_TOKEN_BYTES {
+            return fail(
+                ErrorKind::TooMuch,
+                format!("A page token has {} bytes, too many to be sent back.", token.len()),
+            );
+        }
+        if !self.seen.insert(self.hasher.hash_one(&token)) {
+            let message =
+                format!("The pages repeat themselves: after {} of them a page token came again.", self.turned);
+            return fail(ErrorKind::Paging, message);
+        }
+        if self.turned >= self.limit {
+            let message = format!("The pages do not end: {} came, which is all that the window can fill.", self.turned);
+            return fail(ErrorKind::TooMuch, message);
+        }
+        self.turned += 1;
+        Ok(Some(token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::Timestamp;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn pages(agents: usize, hours: u32) -> Pages {
+        Pages::new(agents, Window::ending_at(Timestamp::from_seconds(1_700_000_000), HOUR * hours), HOUR)
+    }
+
+    fn turn(pages: &mut Pages, token: &str) -> Result<bool, ErrorKind> {
+        pages.turn(Some(token.to_owned())).map(|token| token.is_some()).map_err(|failure| failure.error.kind)
+    }
+
+    #[test]
+    fn the_last_page_has_no_token_or_an_empty_one() {
+        assert_eq!(pages(1, 24).turn(None).unwrap(), None);
+        assert_eq!(turn(&mut pages(1, 24), ""), Ok(false));
+    }
+
+    #[test]
+    fn any_token_that_was_seen_before_is_an_error() {
+        let mut pages = pages(10, 24);
+        for token in ["a", "b", "c"] {
+            assert_eq!(turn(&mut pages, token), Ok(true));
+        }
+        assert_eq!(turn(&mut pages, "a"), Err(ErrorKind::Paging));
+    }
+
+    #[test]
+    fn there_are_no_more_pages_than_buckets() {
+        let table = [(1, 24, 26), (2, 24, 52), (50, 24, 1300), (0, 24, 1), (50, 24 * 365, MAX_PAGES)];
+        for (agents, hours, limit) in table {
+            let mut pages = pages(agents, hours);
+            let turned = (2..).find(|page| turn(&mut pages, &page.to_string()).is_err()).unwrap();
+            assert_eq!(turned - 1, limit, "{agents} agents, {hours} hours");
+        }
+        let degenerate = Pages::new(1, Window::ending_at(Timestamp::from_seconds(0), HOUR), Duration::ZERO);
+        assert_eq!(degenerate.limit, MAX_PAGES);
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_to_be_sent_is_refused() {
+        assert_eq!(turn(&mut pages(1, 24), &"x".repeat(MAX_PAGE_TOKEN_BYTES)), Ok(true));
+        assert_eq!(turn(&mut pages(1, 24), &"x".repeat(MAX_PAGE_TOKEN_BYTES + 1)), Err(ErrorKind::TooMuch));
+    }
+}

@@ -1,0 +1,149 @@
+//! The gate that every request to a tenant passes: closed while the server wants to be left alone.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Monotonic};
+
+/// How much longer than asked a wait may be, as a part of it. It spreads exporters that share a
+/// tenant, so that they do not all come back in the same instant.
+const JITTER: f64 = 0.1;
+
+/// The most that jitter adds: enough to spread requests, too little for anybody to notice.
+const MAX_JITTER: Duration = Duration::from_secs(2);
+
+/// Lets requests through, except before the longest `Retry-After` that has been answered so far.
+///
+/// There is one per tenant, shared by tokens and reports and by every batch that is under way, and it
+/// outlives refreshes. It only ever closes for longer; nothing opens it but time.
+pub(super) struct RateGate {
+    clock: Arc<dyn Clock>,
+    opens: Mutex<Option<Monotonic>>,
+}
+
+/// The gate does not open before the deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StaysClosed {
+    /// How long it will still be closed.
+    pub(super) wait: Duration,
+}
+
+// === impl RateGate ===
+
+impl RateGate {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, opens: Mutex::new(None) }
+    }
+
+    /// Keeps the gate closed for at least `wait` from now.
+    pub(super) fn close_for(&self, wait: Duration) {
+        self.close_until(self.clock.monotonic() + wait);
+    }
+
+    /// Keeps the gate closed at least until `point`.
+    pub(super) fn close_until(&self, point: Monotonic) {
+        let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        *opens = (*opens).max(Some(point));
+    }
+
+    /// When the gate opens; `None` while it is open.
+    pub(super) fn opens(&self) -> Option<Monotonic> {
+        let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        opens.filter(|opens| *opens > self.clock.monotonic())
+    }
+
+    /// Ends once the gate is open, and at once with an error where that is not before `deadline`.
+    pub(super) async fn pass(&self, deadline: Monotonic) -> Result<(), StaysClosed> {
+        // Another answer may have closed the gate for longer in the meantime, hence the loop.
+        while let Some(opens) = self.opens() {
+            let wait = opens.saturating_since(self.clock.monotonic());
+            if opens >= deadline {
+                return Err(StaysClosed { wait });
+            }
+            let jitter = wait.mul_f64(JITTER * fastrand::f64()).min(MAX_JITTER);
+            let left = deadline.saturating_since(opens);
+            self.clock.sleep_until(opens + jitter.min(left / 2)).await;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RateGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateGate").field("opens", &self.opens()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::clock::DrivenClock;
+    use crate::presence::Timestamp;
+
+    fn gate() -> (DrivenClock, Arc<RateGate>) {
+        let clock = DrivenClock::new(Timestamp::from_seconds(1_700_000_000));
+        let gate = RateGate::new(Arc::new(clock.clone()));
+        (clock, Arc::new(gate))
+    }
+
+    const fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_start(Duration::from_secs(seconds))
+    }
+
+    #[tokio::test]
+    async fn an_open_gate_lets_everybody_through_at_once() {
+        let (_, gate) = gate();
+        assert_eq!(gate.pass(at(0)).await, Ok(()));
+        assert_eq!(gate.opens(), None);
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_early_and_a_longer_wait_wins() {
+        let (clock, gate) = gate();
+        gate.close_for(Duration::from_secs(10));
+        let passing = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            async move { gate.pass(at(1000)).await }
+        });
+        tokio::task::yield_now().await;
+
+        gate.close_for(Duration::from_secs(30));
+        gate.close_for(Duration::from_secs(5));
+        assert_eq!(gate.opens(), Some(at(30)));
+        for _ in 0..29 {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+            assert!(!passing.is_finished(), "passed at {:?}", clock.monotonic());
+        }
+        // The jitter of this wait is at most two seconds.
+        for _ in 0..3 {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(passing.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_does_not_fit_fails_at_once_and_leaves_the_gate_closed() {
+        let (clock, gate) = gate();
+        gate.close_for(Duration::from_secs(60));
+        assert_eq!(gate.pass(at(60)).await, Err(StaysClosed { wait: Duration::from_secs(60) }));
+        assert_eq!(clock.next_sleeper(), None);
+        assert_eq!(gate.opens(), Some(at(60)));
+    }
+
+    #[tokio::test]
+    async fn jitter_never_reaches_the_deadline() {
+        for _ in 0..200 {
+            let (clock, gate) = gate();
+            gate.close_for(Duration::from_secs(59));
+            let mut passing = Box::pin(gate.pass(at(60)));
+            assert!(passing.as_mut().now_or_never().is_none());
+            let wakes = clock.next_sleeper().unwrap();
+            assert!(wakes >= at(59) && wakes < at(60), "{wakes:?}");
+        }
+    }
+}

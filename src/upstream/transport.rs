@@ -1,0 +1,234 @@
+//! What it means when an exchange broke: DNS, connection, TLS, time, or the encoding of the body.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use rustls::{CertificateError, PeerIncompatible};
+
+use super::failure::{Failure, Remedy, Scope, spoken};
+use super::redact::Redactor;
+use super::{Endpoint, ErrorKind, ResponseCode};
+use crate::presence::Timestamp;
+
+/// How long a connection may take to be made, names and TLS included. A host that is up needs a few
+/// round trips, and three of these still fit into the default `request_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the time for a connection fits into that for a request at least, so that a host which
+/// cannot be reached is told from one that is slow to answer.
+const CONNECTS_PER_REQUEST: u32 = 2;
+
+/// Whom an exchange was with, as far as messages speak of it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// Host, and port where it is not the usual one.
+    pub(super) name: String,
+    /// Whether the environment names a proxy, which may be what failed.
+    pub(super) proxied: bool,
+    /// `request_timeout`.
+    pub(super) request_timeout: Duration,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// How long a connection may take to be made.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        CONNECT_TIMEOUT.min(self.request_timeout / CONNECTS_PER_REQUEST)
+    }
+}
+
+/// Reads a broken exchange: what it counts as, and what follows from it.
+pub(super) fn broken(
+    error: &reqwest::Error,
+    endpoint: Endpoint,
+    peer: &Peer,
+    redactor: &Redactor,
+) -> (ResponseCode, Failure) {
+    let name = &peer.name;
+    // Where a proxy is in use, the proxy is what gets connected to.
+    let proxy = if peer.proxied { " A proxy is set in the environment (HTTPS_PROXY); check that as well." } else { "" };
+    let fail = |kind, message: String| Failure::new(endpoint, kind, message);
+
+    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        let (what, advice) = tls_words(tls);
+        let what = redactor.clean(&what);
+        let message = format!("TLS with {name} failed: {what}. {advice}");
+        return (ResponseCode::Connect, fail(ErrorKind::Tls, message).concerns(Scope::Tenant));
+    }
+    if error.is_timeout() {
+        let (message, scope) = if error.is_connect() {
+            let limit = spoken(peer.connect_timeout());
+            let advice = "Check that a firewall lets this machine reach it.";
+            (format!("No connection to {name} within {limit}. {advice}{proxy}"), Scope::Tenant)
+        } else {
+            let limit = spoken(peer.request_timeout);
+            let advice = "If it is only slow, raise `request_timeout` or lower `agents_per_request`.";
+            (format!("{name} did not answer in full within {limit}. {advice}"), Scope::Request)
+        };
+        let failure = fail(ErrorKind::Timeout, message).heals_by(Remedy::AnotherTry).concerns(scope);
+        return (ResponseCode::Timeout, failure);
+    }
+    let root = causes(error).last().map_or_else(String::new, |cause| redactor.clean(&cause.to_string()));
+    if error.is_dns() {
+        let message =
+            format!("The name {name} could not be resolved ({root}). Check `domain` or `base_url`, and DNS.{proxy}");
+        let failure = fail(ErrorKind::Dns, message).heals_by(Remedy::AnotherTry).concerns(Scope::Tenant);
+        return (ResponseCode::Connect, failure);
+    }
+    if error.is_connect() {
+        let advice = "Check `domain` or `base_url`, and that a firewall lets this machine reach it.";
+        let message = format!("No connection to {name} ({root}). {advice}{proxy}");
+        let failure = fail(ErrorKind::Connect, message).heals_by(Remedy::AnotherTry).concerns(Scope::Tenant);
+        return (ResponseCode::Connect, failure);
+    }
+    if is_bad_encoding(error) {
+        let message = format!("The answer of {name} is not the compressed data that it says it is ({root}).");
+        return (ResponseCode::Decode, fail(ErrorKind::Decode, message));
+    }
+    let message = format!("The connection to {name} was cut before its answer was complete ({root}).");
+    (ResponseCode::Connect, fail(ErrorKind::Connect, message).heals_by(Remedy::AnotherTry))
+}
+
+/// The errors that `error` wraps, outermost first. The one inside an [`io::Error`] is not its `source`,
+/// so the standard way down would step over it.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inside) => Some(inside as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// Whether the decompressor is the one that complains. A connection that broke under it is an
+/// [`io::Error`] of another kind, or none at all.
+fn is_bad_encoding(error: &reqwest::Error) -> bool {
+    error.is_decode()
+        && causes(error)
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
+}
+
+/// What is wrong with TLS, without a full stop, and what to do about it.
+fn tls_words(error: &rustls::Error) -> (String, &'static str) {
+    const TRUST: &str = "If a company or private CA issued it, add that CA to the system's store \
+        (such as /usr/local/share/ca-certificates and update-ca-certificates), or let SSL_CERT_FILE name a bundle \
+        that holds it.";
+    const RENEW: &str = "It has to be renewed there, unless this machine's clock is wrong.";
+    const NAME: &str = "Check `domain` or `base_url`.";
+    const VERSION: &str = "TLS 1.2 or 1.3 is needed.";
+    const PORT: &str = "Check the port in `base_url`: something else than TLS may be listening there.";
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => {
+                ("the certificate is self-signed or issued by a CA that this machine does not trust".into(), TRUST)
+            }
+            CertificateError::ExpiredContext { not_after, .. } => {
+                (format!("the certificate expired on {}", day(not_after.as_secs())), RENEW)
+            }
+            CertificateError::Expired => ("the certificate has expired".into(), RENEW),
+            CertificateError::NotValidYetContext { not_before, .. } => {
+                (format!("the certificate is valid only from {}", day(not_before.as_secs())), RENEW)
+            }
+            CertificateError::NotValidYet => ("the certificate is not valid yet".into(), RENEW),
+            CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
+                (format!("the certificate is for another name ({})", presented.join(", ")), NAME)
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                ("the certificate is for another name".into(), NAME)
+            }
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                ("the signature of the certificate cannot be verified".into(), TRUST)
+            }
+            CertificateError::Revoked => ("the certificate has been revoked".into(), RENEW),
+            other => (format!("the certificate was refused ({other})"), TRUST),
+        },
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig | PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        )
+        | rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
+            ("the server speaks only a version of TLS that is no longer safe".into(), VERSION)
+        }
+        rustls::Error::InvalidMessage(_) => ("what came back is not TLS".into(), PORT),
+        other => (other.to_string(), VERSION),
+    }
+}
+
+fn day(unix_seconds: u64) -> String {
+    let moment = Timestamp::from_seconds(i64::try_from(unix_seconds).unwrap_or(i64::MAX)).to_string();
+    moment.split('T').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::{ServerName, UnixTime};
+
+    use super::*;
+
+    #[test]
+    fn tls_failures_say_which_and_what_to_do() {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(1_700_000_000));
+        let past = UnixTime::since_unix_epoch(Duration::from_secs(1_600_000_000));
+        let certificate = rustls::Error::InvalidCertificate;
+        let table = [
+            (
+                certificate(CertificateError::UnknownIssuer),
+                "the certificate is self-signed or issued by a CA that this machine does not trust",
+                "If a company",
+            ),
+            (
+                certificate(CertificateError::ExpiredContext { time, not_after: past }),
+                "the certificate expired on 2020-09-13",
+                "It has to be renewed",
+            ),
+            (certificate(CertificateError::Expired), "the certificate has expired", "It has to be renewed"),
+            (
+                certificate(CertificateError::NotValidYetContext { time: past, not_before: time }),
+                "the certificate is valid only from 2023-11-14",
+                "It has to be renewed",
+            ),
+            (
+                certificate(CertificateError::NotValidForNameContext {
+                    expected: ServerName::try_from("acme.example.com").unwrap(),
+                    presented: vec!["DnsName(\"other.example.com\")".into()],
+                }),
+                "the certificate is for another name (DnsName(\"other.example.com\"))",
+                "Check `domain`",
+            ),
+            (certificate(CertificateError::NotValidForName), "the certificate is for another name", "Check `domain`"),
+            (certificate(CertificateError::Revoked), "the certificate has been revoked", "It has to be renewed"),
+            (
+                certificate(CertificateError::BadSignature),
+                "the signature of the certificate cannot be verified",
+                "If a company",
+            ),
+            (
+                rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion),
+                "the server speaks only a version of TLS that is no longer safe",
+                "TLS 1.2 or 1.3",
+            ),
+            (
+                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+                "what came back is not TLS",
+                "Check the port",
+            ),
+        ];
+        for (error, what, advice) in table {
+            let (said, advised) = tls_words(&error);
+            assert_eq!(said, what);
+            assert!(advised.starts_with(advice), "{said}: {advised}");
+        }
+    }
+
+    #[test]
+    fn the_error_inside_an_io_error_is_found() {
+        let inside = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        let wrapped = io::Error::new(io::ErrorKind::InvalidData, io::Error::other(inside));
+        assert!(causes(&wrapped).any(<dyn Error>::is::<rustls::Error>));
+    }
+}

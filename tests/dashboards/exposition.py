@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Serves a made-up, healthy exposition that moves: exposition.py PORT [TENANT...].
+
+Without tenants everything is at /metrics. With tenants /metrics has the exporter's own series, /sd lists the tenants and
+/probe?target=TENANT has theirs. It stands in for the exporter where only names, labels and types matter.
+"""
+
+import http.server
+import json
+import sys
+import time
+import urllib.parse
+
+WINDOW = 86400
+SHARES = {"Available": 0.35, "Busy": 0.2, "WrapUp": 0.05, "Offline": 0.3, "LoggedOut": 0.05}
+# More teams and agents than a panel may show, so that a list without a limit is found out. The last team has no name.
+TEAMS = (*(f"Team {number}" for number in range(60)), "")
+AGENTS = 122
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+STARTED = time.time()
+
+
+class Exposition:
+    """Families in the order in which they are first named."""
+
+    def __init__(self):
+        self.families = {}
+
+    def add(self, name, value, kind="gauge", suffix="", /, **labels):
+        text = ",".join(f'{label}="{content}"' for label, content in labels.items())
+        self.families.setdefault((name, kind), []).append(f"{name}{suffix}{{{text}}} {value}")
+
+    def render(self):
+        lines = []
+        for (name, kind), samples in self.families.items():
+            lines += [f"# HELP {name} {name}.", f"# TYPE {name} {kind}", *samples]
+        return "\n".join(lines) + "\n"
+
+
+def agents(out, now):
+    for index in range(AGENTS):
+        agent, team = str(1000 + index), TEAMS[index % len(TEAMS)]
+        out.add("cxone_agent_info", 1, agent=agent, name=f"Agent {index}", team=team)
+        out.add("cxone_agent_offline_limit_seconds", 30000, agent=agent)
+        # The last one is configured and nothing is known of him.
+        if index == AGENTS - 1:
+            out.add("cxone_agent_observed_seconds", 0, agent=agent)
+            continue
+        total = 0
+        for offset, (state, share) in enumerate(SHARES.items()):
+            seconds = round(share * WINDOW * (0.6 + 0.4 * ((index + offset) % 5) / 5))
+            total += seconds
+            out.add("cxone_agent_state_seconds", seconds, agent=agent, state=state)
+        out.add("cxone_agent_observed_seconds", total, agent=agent)
+        out.add("cxone_agent_current_state_seconds", 60 * index + 30, agent=agent, state=list(SHARES)[index % len(SHARES)])
+        out.add("cxone_agent_last_data_timestamp_seconds", now - 30, agent=agent)
+        out.add("cxone_agent_scheduled_seconds", 28800, agent=agent)
+        out.add("cxone_agent_scheduled_offline_seconds", 900 * index, agent=agent)
+
+
+def tenant_series(out):
+    now = time.time()
+    ticks = int(now - STARTED) + 1
+    agents(out, now)
+    out.add("cxone_up", 1)
+    out.add("cxone_window_start_timestamp_seconds", now - WINDOW)
+    out.add("cxone_window_end_timestamp_seconds", now)
+    for event, age in (("last_success", 5), ("last_attempt", 5), ("not_before", -55)):
+        out.add(f"cxone_refresh_{event}_timestamp_seconds", now - age)
+    out.add("cxone_refresh_duration_seconds", 1.2)
+    for result, count in (("success", ticks), ("partial", 0), ("failure", 0)):
+        out.add("cxone_refreshes_total", count, "counter", result=result)
+    for result, count in (("fresh", AGENTS), ("stale", 0), ("missing", 0)):
+        out.add("cxone_refresh_agents", count, result=result)
+    for endpoint in ("token", "presence"):
+        out.add("cxone_api_requests_total", ticks, "counter", endpoint=endpoint, code="200")
+        for bound in BUCKETS:
+            out.add("cxone_api_request_duration_seconds", ticks if bound >= 0.5 else ticks // 2, "histogram", "_bucket", endpoint=endpoint, le=bound)
+        out.add("cxone_api_request_duration_seconds", ticks, "histogram", "_bucket", endpoint=endpoint, le="+Inf")
+        out.add("cxone_api_request_duration_seconds", ticks * 0.3, "histogram", "_sum", endpoint=endpoint)
+        out.add("cxone_api_request_duration_seconds", ticks, "histogram", "_count", endpoint=endpoint)
+    out.add("cxone_api_retries_total", ticks // 5, "counter")
+    out.add("cxone_api_response_bytes_total", ticks * 20000, "counter")
+    out.add("cxone_token_expiry_timestamp_seconds", now + 3000)
+    out.add("cxone_records_rejected_total", ticks // 10, "counter", reason="duplicate")
+
+
+def own_series(out):
+    ticks = int(time.time() - STARTED) + 1
+    for served in ("fresh", "cooldown", "stale", "none"):
+        out.add("cxone_exporter_scrapes_total", ticks if served in ("fresh", "cooldown") else 0, "counter", served=served)
+    out.add("cxone_exporter_build_info", 1, version="0.1.0", revision="unknown")
+    out.add("cxone_exporter_config_last_reload_successful", 1)
+    out.add("cxone_exporter_config_last_reload_success_timestamp_seconds", STARTED)
+    out.add("process_cpu_seconds_total", ticks * 0.01, "counter")
+    out.add("process_resident_memory_bytes", 12e6)
+    out.add("process_open_fds", 14)
+    out.add("process_max_fds", 1024)
+    out.add("process_start_time_seconds", STARTED)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    tenants = ()
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        out, kind = Exposition(), "text/plain; version=0.0.4"
+        if url.path == "/metrics":
+            own_series(out)
+            if not self.tenants:
+                tenant_series(out)
+            body = out.render()
+        elif url.path == "/probe" and urllib.parse.parse_qs(url.query).get("target", [""])[0] in self.tenants:
+            tenant_series(out)
+            body = out.render()
+        elif url.path == "/sd":
+            kind = "application/json"
+            body = json.dumps([{"targets": [self.headers["Host"]], "labels": {"tenant": tenant}} for tenant in self.tenants])
+        else:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def main():
+    Handler.tenants = tuple(sys.argv[2:])
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# Sourced by run and deb: the tools, a work directory that goes away, and the lines of the report.
+
+readonly tools=$PWD/target/tools
+PATH=$tools/python/bin:$tools/bin:$PATH
+work=$(mktemp -d)
+readonly work
+failures=0
+
+# Runs a command in a shell of its own and prints `ok` or `FAIL` and the check's name: after a success the first line of
+# its output, below a failure all of it. Not as a condition: bash would let errors inside of the command pass.
+check() {
+  local name=$1 note status
+  shift
+  set +e
+  (
+    set -e
+    "$@"
+  ) >"$work/output" 2>&1
+  status=$?
+  set -e
+  if ((status == 0)); then
+    note=$(grep -m 1 . "$work/output" || true)
+    printf 'ok    %s%s\n' "$name" "${note:+ ($note)}"
+  else
+    printf 'FAIL  %s\n' "$name"
+    sed 's/^/      /' "$work/output"
+    failures=$((failures + 1))
+  fi
+}
+
+# Succeeds if the command fails and says what is expected: a check that cannot fail checks nothing.
+refuses() {
+  local message=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    echo "was accepted: $*"
+    return 1
+  fi
+  grep -qF -- "$message" <<<"$output" || {
+    printf 'refused for another reason: %s\n' "$output"
+    return 1
+  }
+}
+
+# Shows a command's output only if it fails.
+quiet() {
+  "$@" >"$work/quiet" 2>&1 || {
+    cat "$work/quiet"
+    return 1
+  }
+}
+
+verdict() {
+  ((failures == 0)) && return
+  echo "$failures checks of $1 failed" >&2
+  return 1
+}

@@ -1,0 +1,163 @@
+"""Validates rendered manifests on standard input, as an API server and a careful reviewer would.
+
+Each one goes through the schemas of its kind, for the oldest and the newest Kubernetes that the chart supports; then
+together: what is selected, mounted or named must exist, and pods meet the restricted Pod Security Standard.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+VERSIONS = ("1.25", "1.37")
+OPERATOR = "monitoring.coreos.com/v1"
+# Made by people before the manifests are applied.
+OUTSIDE = {"Secret"}
+HERE = Path(__file__).resolve().parent
+
+
+class Loader(yaml.SafeLoader):
+    """Refuses duplicate keys, which YAML parsers quietly resolve in different ways."""
+
+
+def unique_mapping(loader, node, deep=False):
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, unique_mapping)
+
+
+def label(resource):
+    return f"{resource['kind']}/{resource['metadata']['name']}"
+
+
+def schema_faults(resource):
+    for version in VERSIONS:
+        try:
+            kubernetes_validate.validate(resource, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            yield f"{label(resource)}: Kubernetes {version}: {'.'.join(map(str, error.path))}: {error.message}"
+
+
+def subset(wanted, labels):
+    return bool(wanted) and wanted.items() <= labels.items()
+
+
+def reference_faults(resources):
+    """Selectors that select nothing, and names of volumes, claims and ports that do not exist."""
+    by_kind = {}
+    for resource in resources:
+        by_kind.setdefault(resource["kind"], []).append(resource)
+    names = {(r["kind"], r["metadata"]["name"]) for r in resources}
+    if len(names) != len(resources):
+        yield "two resources have one kind and name"
+
+    def exists(kind, name, by):
+        if kind not in OUTSIDE and (kind, name) not in names:
+            yield f"{by}: {kind} {name} does not exist"
+
+    pods = []
+    for deployment in by_kind.get("Deployment", []):
+        template, who = deployment["spec"]["template"], label(deployment)
+        pods.append(template)
+        if not subset(deployment["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]):
+            yield f"{who}: its selector does not select its pods"
+        volumes = {v["name"]: v for v in template["spec"].get("volumes", [])}
+        mounted = set()
+        for container in template["spec"]["containers"]:
+            mounts = container.get("volumeMounts", [])
+            mounted |= {m["name"] for m in mounts}
+            ports = {p["name"] for p in container["ports"]}
+            for probe in ("livenessProbe", "readinessProbe"):
+                if container[probe]["httpGet"]["port"] not in ports:
+                    yield f"{who}: {probe} asks a port that does not exist"
+            if len({m["mountPath"] for m in mounts}) != len(mounts):
+                yield f"{who}: two mounts have one path"
+        if mounted != volumes.keys():
+            yield f"{who}: mounts {sorted(mounted)} are not volumes {sorted(volumes)}"
+        for volume in volumes.values():
+            if "configMap" in volume:
+                yield from exists("ConfigMap", volume["configMap"]["name"], who)
+            if "persistentVolumeClaim" in volume:
+                yield from exists("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"], who)
+
+    for service in by_kind.get("Service", []):
+        if not any(subset(service["spec"]["selector"], pod["metadata"]["labels"]) for pod in pods):
+            yield f"{label(service)}: selects no pod"
+    for policy in by_kind.get("NetworkPolicy", []):
+        if not any(subset(policy["spec"]["podSelector"].get("matchLabels"), p["metadata"]["labels"]) for p in pods):
+            yield f"{label(policy)}: selects no pod by label"
+    for monitor in by_kind.get("ServiceMonitor", []):
+        wanted = monitor["spec"]["selector"]["matchLabels"]
+        services = [s for s in by_kind["Service"] if subset(wanted, s["metadata"]["labels"])]
+        if not services:
+            yield f"{label(monitor)}: selects no service"
+        ports = {port["name"] for service in services for port in service["spec"]["ports"]}
+        for endpoint in monitor["spec"]["endpoints"]:
+            if endpoint["port"] not in ports:
+                yield f"{label(monitor)}: no service has a port {endpoint['port']}"
+
+
+def security_faults(deployment):
+    """Where a pod misses the restricted Pod Security Standard, or this project's own stricter rules."""
+    who, spec = label(deployment), deployment["spec"]["template"]["spec"]
+    pod = spec.get("securityContext", {})
+    yield from (f"{who}: {key}" for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key))
+    if pod.get("runAsNonRoot") is not True or not pod.get("runAsUser"):
+        yield f"{who}: may run as root"
+    if pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield f"{who}: has no seccomp profile"
+    if spec.get("automountServiceAccountToken") is not False:
+        yield f"{who}: mounts an API token that it does not need"
+    for container in spec["containers"]:
+        context = container.get("securityContext", {})
+        if context.get("allowPrivilegeEscalation") is not False or context.get("privileged"):
+            yield f"{who}: may gain privileges"
+        if context.get("capabilities", {}).get("drop") != ["ALL"] or context["capabilities"].get("add"):
+            yield f"{who}: keeps capabilities"
+        if context.get("readOnlyRootFilesystem") is not True:
+            yield f"{who}: can write to its root"
+        if "memory" not in container.get("resources", {}).get("limits", {}):
+            yield f"{who}: has no memory limit"
+    for volume in spec.get("volumes", []):
+        if not volume.keys() & {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}:
+            yield f"{who}: volume {volume['name']} is of a kind that is not allowed"
+
+
+def rule_faults(resources):
+    """Rules in resources that differ from the rule files of Prometheus."""
+    source = HERE.parents[1] / "deploy/prometheus"
+    groups = [g for f in ("cxone.rules.yml", "cxone.alerts.yml") for g in yaml.load((source / f).read_text(), Loader)["groups"]]
+    found = [g for r in resources if r["kind"] == "PrometheusRule" for g in r["spec"]["groups"]]
+    if found and sorted(found, key=lambda g: g["name"]) != sorted(groups, key=lambda g: g["name"]):
+        yield "the PrometheusRules are not the rules of deploy/prometheus"
+
+
+def main():
+    tools, *expected = sys.argv[1:]
+    resources = [r for r in yaml.load_all(sys.stdin, Loader) if r]
+    faults = []
+    operator = [r for r in resources if r["apiVersion"] == OPERATOR]
+    for resource in resources:
+        if resource not in operator:
+            faults += schema_faults(resource)
+        if resource["kind"] == "Deployment":
+            faults += security_faults(resource)
+    faults += reference_faults(resources)
+    faults += rule_faults(resources)
+    kinds = {r["kind"] for r in resources}
+    faults += [f"{kind} is missing" for kind in expected if kind not in kinds]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    checked = subprocess.run(["node", HERE / "operator.mjs", tools], input=json.dumps(operator), text=True)
+    sys.exit(bool(faults) or checked.returncode)
+
+
+main()

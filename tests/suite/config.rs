@@ -1,0 +1,370 @@
+//! Configuration as users meet it: files and messages; the environment is in a module of its own.
+//!
+//! Each file in `tests/configs/bad` has one kind of fault, and its message is a file in `tests/golden/config`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by panicking"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cxone_exporter::config::{Agent, Config, ConfigError, Tenant, keys};
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+
+mod environment;
+
+/// The secret that is planted in every file; no message may have any of it.
+const PLANTED: &str = "planted-hunter2";
+
+/// People who are named in the files; no message may name them.
+const PEOPLE: [&str; 4] = ["Lovelace", "Hopper", "Turing", "Ada"];
+
+const MINIMAL: &str = "
+tenants:
+  - name: acme
+    domain: acme.example.com
+    client_id: my-client
+    client_secret: planted-hunter2
+    agents: [{ id: 4711 }]
+";
+
+/// Compares `text` with the golden file `name`.
+fn assert_golden(name: &str, text: &str) {
+    insta::with_settings!({ snapshot_path => "../golden/config", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+fn assert_discreet(text: &str) {
+    assert!(!text.contains("hunter2"), "it has the secret: {text}");
+    for name in PEOPLE {
+        assert!(!text.contains(name), "it names a person: {text}");
+    }
+}
+
+/// A directory with the example files, which only its owner may read.
+fn examples() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for name in ["complete.yml", "agents.csv", "client-secret"] {
+        write(&dir.path().join(name), &fs::read(Path::new("tests/configs").join(name)).unwrap(), 0o600);
+    }
+    dir
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) {
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What becomes of a file of `bytes`.
+fn load(bytes: impl AsRef<[u8]>) -> Result<Config, ConfigError> {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cxone.yml");
+    write(&path, bytes.as_ref(), 0o600);
+    Config::from_file(&path)
+}
+
+/// The one tenant of a file in which `line` stands beside what is needed.
+fn tenant_with(line: &str) -> Tenant {
+    let config = load(MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"))).unwrap();
+    Tenant::clone(&config.tenants[0])
+}
+
+fn ids(tenant: &Tenant) -> Vec<&str> {
+    tenant.agents.iter().map(|agent| &*agent.id).collect()
+}
+
+fn agent<'a>(tenant: &'a Tenant, id: &str) -> &'a Agent {
+    tenant.agents.iter().find(|agent| *agent.id == *id).unwrap()
+}
+
+/// The YAML files in a folder of `tests/configs`, by name.
+fn files(folder: &str) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(Path::new("tests/configs").join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let mut files: Vec<_> = paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn each_bad_file_has_its_message() {
+    for (name, path) in files("bad") {
+        let error = Config::from_file(&path).expect_err(&name);
+        assert_discreet(&error.to_string());
+        assert_discreet(&format!("{error:?}"));
+        assert_golden(&name, &error.to_string());
+    }
+}
+
+#[test]
+fn each_file_has_the_secret_planted() {
+    for (name, path) in files("bad").into_iter().chain(files("good")) {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.contains(PLANTED) || text.contains("agents_file"), "{name}");
+    }
+}
+
+#[test]
+fn each_good_file_is_taken_and_reads_back_as_shown() {
+    for (name, path) in files("good") {
+        let config = Config::from_file(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_golden(&format!("good_{name}"), &config.to_yaml_redacted());
+        assert_reads_back(&config);
+    }
+}
+
+/// What is shown says all that holds: read again, it is shown the same.
+fn assert_reads_back(config: &Config) {
+    let shown = config.to_yaml_redacted();
+    assert_discreet(&shown);
+    assert_discreet(&format!("{config:?}"));
+    let again = load(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+    assert_eq!(again.to_yaml_redacted(), shown);
+}
+
+#[test]
+fn the_complete_example_has_every_key_and_no_warning() {
+    let text = fs::read_to_string("tests/configs/complete.yml").unwrap();
+    for key in keys::ALL {
+        let name = key.path.rsplit('.').next().unwrap();
+        assert!(name == "*" || text.contains(&format!("{name}:")), "{}", key.path);
+    }
+    let dir = examples();
+    let config = Config::from_file(&dir.path().join("complete.yml")).unwrap();
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let shown = config.to_yaml_redacted().replace(dir.path().to_str().unwrap(), "DIR");
+    assert_golden("good_complete", &shown);
+    assert_reads_back(&config);
+}
+
+#[test]
+fn values_are_what_the_file_says() {
+    let dir = examples();
+    let config = Config::from_file(&dir.path().join("complete.yml")).unwrap();
+    let (acme, eu) = (&config.tenants[0], &config.tenants[1]);
+    assert_eq!((acme.name.as_str(), acme.base_url.as_str()), ("acme", "https://acme.example.com/"));
+    assert_eq!((eu.name.as_str(), eu.base_url.as_str()), ("acme-eu", "http://127.0.0.1:9443/"));
+    assert_eq!(acme.client_secret.expose_secret(), PLANTED);
+    assert_eq!(acme.client_secret_file, Some(dir.path().join("client-secret")));
+    assert_eq!((eu.client_secret.expose_secret(), &eu.client_secret_file), (PLANTED, &None));
+    assert_eq!(ids(acme), ["1234567890123456789", "00042", "5001", "5002", "5003"]);
+
+    let limits = [("1234567890123456789", 120), ("00042", 240), ("5001", 90), ("5002", 90), ("5003", 960)];
+    for (id, minutes) in limits {
+        assert_eq!(agent(acme, id).offline_limit, Some(Duration::from_secs(minutes * 60)), "{id}");
+    }
+    assert_eq!(agent(eu, "agent-7").offline_limit, None);
+    assert_eq!(agent(acme, "1234567890123456789").name.as_deref(), Some("Ada Lovelace"));
+    assert_eq!(agent(acme, "5001").name.as_deref(), Some("Hopper, Grace"));
+    assert_eq!(agent(acme, "5001").team.as_deref(), Some("Claims"));
+    assert_eq!(agent(acme, "5002").name, None);
+
+    let office = agent(acme, "5001").schedule.as_ref().unwrap();
+    assert_eq!(office.timezone.name(), "Europe/Berlin");
+    assert_eq!(office.days, [true, true, true, true, true, false, false]);
+    assert_eq!((office.hours.len(), office.holidays.len()), (2, 2));
+    let nights = agent(eu, "agent-7").schedule.as_ref().unwrap();
+    assert_eq!(nights.days, [true, false, false, false, true, true, true]);
+}
+
+#[test]
+fn defaults_are_those_of_the_table() {
+    let config = load(MINIMAL).unwrap();
+    let shown = config.to_yaml_redacted().replace('"', "");
+    for key in keys::ALL {
+        if let (keys::Default::Value(default), Some(name)) = (key.default, key.path.strip_prefix("tenants[].")) {
+            assert!(shown.contains(&format!("    {name}: {default}\n")), "{name}: {default} is not in\n{shown}");
+        }
+    }
+    let states: Vec<&str> = config.tenants[0].declared_states.iter().map(|state| &**state).collect();
+    assert_eq!(states, ["Available", "Busy", "WrapUp", "Offline"]);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn a_filter_declares_its_states() {
+    let tenant = tenant_with("states: [Busy, No, \"1\"]");
+    let states: Vec<&str> = tenant.declared_states.iter().map(|state| &**state).collect();
+    assert_eq!(states, ["Busy", "No", "1"]);
+    assert_eq!(tenant.states, tenant.declared_states);
+}
+
+#[test]
+fn a_bare_id_is_its_digits() {
+    for id in ["1", "0123", "12345678901234567890", "\"1_000\"", "agent-7", "'5'"] {
+        let config = load(MINIMAL.replace("4711", id)).unwrap();
+        assert_eq!(ids(&config.tenants[0]), [id.trim_matches(['"', '\''])]);
+    }
+}
+
+#[test]
+fn a_secret_is_taken_as_it_stands() {
+    for (written, secret) in [("0123", "0123"), ("'a: b #c'", "a: b #c"), ("|\n      x\n", "x"), ("1e3", "1e3")] {
+        let config = load(MINIMAL.replace("planted-hunter2", written)).unwrap();
+        assert_eq!(config.tenants[0].client_secret.expose_secret(), secret);
+    }
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_do_not_matter() {
+    for text in [MINIMAL.replace('\n', "\r\n"), format!("\u{feff}{MINIMAL}"), format!("---{MINIMAL}...\n")] {
+        assert_eq!(ids(&load(text).unwrap().tenants[0]), ["4711"]);
+    }
+}
+
+#[test]
+fn files_that_are_no_text_have_their_message() {
+    let too_large = vec![b'#'; (32 << 20) + 1];
+    let utf_16: Vec<u8> = [0xff, 0xfe].into_iter().chain(MINIMAL.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let latin_1 = [MINIMAL.as_bytes(), b"# caf\xe9\n"].concat();
+    let nul = MINIMAL.replace("my-client", "my\0client");
+    let table: [(&str, &[u8]); 4] = [
+        ("file_too_large", &too_large),
+        ("file_utf_16", &utf_16),
+        ("file_latin_1", &latin_1),
+        ("file_with_nul", nul.as_bytes()),
+    ];
+    let dir = TempDir::new().unwrap();
+    let message = |path: &Path| {
+        let message = Config::from_file(path).unwrap_err().to_string();
+        message.replace(dir.path().to_str().unwrap(), "DIR")
+    };
+    for (name, bytes) in table {
+        let path = dir.path().join("cxone.yml");
+        write(&path, bytes, 0o600);
+        assert_golden(name, &message(&path));
+    }
+    assert_golden("file_absent", &message(&dir.path().join("absent.yml")));
+    assert_golden("file_directory", &message(dir.path()));
+}
+
+#[test]
+fn secret_files_have_their_messages() {
+    let table: [(&str, &[u8]); 4] = [
+        ("secret_file_empty", b"\n"),
+        ("secret_file_not_utf_8", b"planted-hunter2\xff\n"),
+        ("secret_file_control_character", b"planted-hunter2\0"),
+        ("secret_file_too_large", &b"planted-hunter2".repeat(300)),
+    ];
+    for (name, bytes) in table {
+        let (shown, _) = with_secret_file(bytes, 0o600);
+        assert_discreet(&shown);
+        assert_golden(name, &shown);
+    }
+}
+
+/// The faults, else the warnings, of a file whose secret is in a file of `bytes`; and the secret.
+fn with_secret_file(bytes: &[u8], mode: u32) -> (String, Option<String>) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cxone.yml");
+    write(&dir.path().join("secret"), bytes, mode);
+    write(&path, MINIMAL.replace("client_secret: planted-hunter2", "client_secret_file: secret").as_bytes(), 0o644);
+    let (text, secret) = match Config::from_file(&path) {
+        Ok(config) => (config.warnings.join("\n"), Some(config.tenants[0].client_secret.expose_secret().to_owned())),
+        Err(error) => (error.to_string(), None),
+    };
+    (text.replace(dir.path().to_str().unwrap(), "DIR"), secret)
+}
+
+#[test]
+fn one_line_break_at_the_end_of_a_secret_file_is_dropped() {
+    for (bytes, secret) in [("s", "s"), ("s\n", "s"), ("s\r\n", "s"), ("\u{feff}s\n", "s"), ("s\n\n", "s\n")] {
+        let (warnings, found) = with_secret_file(bytes.as_bytes(), 0o600);
+        assert_eq!(found.as_deref(), Some(secret));
+        assert_eq!(warnings.contains("white space"), secret.trim() != secret);
+    }
+}
+
+#[test]
+fn what_is_questionable_is_a_warning() {
+    let (world_readable, secret) = with_secret_file(b"planted-hunter2\n", 0o644);
+    assert_eq!(secret.as_deref(), Some(PLANTED));
+    assert_golden("warning_secret_file_world_readable", &world_readable);
+
+    let table = [
+        ("max_staleness_below_cooldown", "max_staleness: 30s"),
+        ("cooldown_above_max_staleness", "cooldown: 30m"),
+        ("request_timeout_above_refresh_timeout", "request_timeout: 3m"),
+        ("offline_limit_above_window", "offline_limit: 25h"),
+        ("offline_not_asked_for", "states: [Busy]\n    offline_limit: 4h"),
+        ("team_without_agents", "teams: { Billing: { offline_limit: 4h } }"),
+        ("secret_white_space", "window: 24h"),
+        ("long_address", "agents_per_request: 500"),
+    ];
+    for (name, line) in table {
+        let dir = TempDir::new().unwrap();
+        let mut text = MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"));
+        if name == "secret_white_space" {
+            text = text.replace(PLANTED, "\"planted-hunter2 \"");
+        }
+        if name == "long_address" {
+            let agents: Vec<_> = (0..500).map(|agent| format!("{{ id: {} }}", 10_u64.pow(18) + agent)).collect();
+            text = text.replace("{ id: 4711 }", &agents.join(", "));
+        }
+        let path = dir.path().join("cxone.yml");
+        write(&path, text.as_bytes(), 0o600);
+        let warnings = Config::from_file(&path).unwrap().warnings.join("\n");
+        assert_discreet(&warnings);
+        assert_golden(&format!("warning_{name}"), &warnings.replace(dir.path().to_str().unwrap(), "DIR"));
+    }
+
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cxone.yml");
+    write(&path, MINIMAL.as_bytes(), 0o644);
+    let warnings = Config::from_file(&path).unwrap().warnings.join("\n");
+    assert_golden("warning_secret_world_readable", &warnings.replace(dir.path().to_str().unwrap(), "DIR"));
+}
+
+#[test]
+fn a_refresh_timeout_below_the_default_request_timeout_is_no_matter() {
+    let config = load(MINIMAL.replace("    client_id", "    refresh_timeout: 5s\n    client_id")).unwrap();
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_hundred_thousand_agents_are_taken_and_no_more() {
+    let rows = |count: u32| {
+        let rows: String = (0..count).map(|row| format!("{row},Agent {row},Team {}\n", row % 50)).collect();
+        format!("id,name,team\n{rows}")
+    };
+    for (count, expected) in [(100_000, Ok(100_000)), (100_001, Err("has more than 100000 rows"))] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("cxone.yml");
+        write(&dir.path().join("agents.csv"), rows(count).as_bytes(), 0o600);
+        write(&path, MINIMAL.replace("agents: [{ id: 4711 }]", "agents_file: agents.csv").as_bytes(), 0o600);
+        let found = Config::from_file(&path).map(|config| config.tenants[0].agents.len());
+        assert_eq!(
+            found.as_ref().map_err(|error| error.faults()[0].problem.as_str()),
+            expected.as_ref().map_err(|it| *it)
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_labels_read_back_as_shown(team in "\\PC{1,30}", state in "\\PC{1,30}") {
+        let (team, state) = (team.trim().to_owned(), state.trim().replace(',', "."));
+        prop_assume!(!team.is_empty() && !state.is_empty());
+        let quoted = |text: &str| serde_json::to_string(text).unwrap();
+        let agents = format!("agents: [{{ id: 1, name: Ada, team: {} }}]", quoted(&team));
+        let states = format!("    states: [{}]\n    client_id", quoted(&state));
+        let text = MINIMAL.replace("agents: [{ id: 4711 }]", &agents).replace("    client_id", &states);
+        let config = load(text).unwrap();
+        prop_assert_eq!(config.tenants[0].agents[0].team.as_deref(), Some(team.as_str()));
+        let again = load(config.to_yaml_redacted()).unwrap();
+        prop_assert_eq!(&again.tenants[0].agents[0].team, &config.tenants[0].agents[0].team);
+        prop_assert_eq!(&again.tenants[0].states, &config.tenants[0].states);
+    }
+}

@@ -1,0 +1,227 @@
+//! Whole documents: golden files, what independent readers make of them, and that nothing is lost on the way.
+
+mod fixture;
+mod parser;
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use cxone_exporter::exposition::{
+    Block, BlockBuilder, Encoding, Family, Format, Kind, Negotiated, Packing, assemble, negotiate,
+};
+use cxone_exporter::metrics::catalogue;
+use flate2::read::GzDecoder;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use fixture::Scrape;
+use parser::Document;
+
+const WAYS: [Negotiated; 4] = [
+    Negotiated { format: Format::Text, encoding: Encoding::Identity },
+    Negotiated { format: Format::Text, encoding: Encoding::Gzip },
+    Negotiated { format: Format::OpenMetrics, encoding: Encoding::Identity },
+    Negotiated { format: Format::OpenMetrics, encoding: Encoding::Gzip },
+];
+
+/// The body as a client reads it.
+fn body(blocks: &[Arc<Block>], way: Negotiated) -> String {
+    let payload = assemble(blocks, way);
+    assert!(payload.left_out.is_empty(), "{:?}", payload.left_out);
+    let bytes = payload.chunks.concat();
+    assert_eq!(u64::try_from(bytes.len()).ok(), Some(payload.content_length));
+    let mut text = String::new();
+    match payload.content_encoding {
+        None => text = String::from_utf8(bytes).expect("valid UTF-8"),
+        Some(_) => {
+            GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).expect("one gzip member of valid UTF-8");
+        }
+    }
+    text
+}
+
+#[test]
+fn a_whole_scrape_looks_like_this() {
+    let blocks = Scrape::of_a_small_tenant().blocks();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../golden/exposition");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        insta::assert_snapshot!("scrape.text", body(&blocks, WAYS[0]));
+        insta::assert_snapshot!("scrape.openmetrics", body(&blocks, WAYS[2]));
+    });
+}
+
+#[test]
+fn every_way_says_the_same() {
+    let blocks = Scrape::of_a_small_tenant().with_process().blocks();
+    let documents = WAYS.map(|way| Document::parse(&body(&blocks, way), way.format).unwrap());
+    let [text, text_gzip, openmetrics, openmetrics_gzip] = &documents;
+    assert_eq!(text, text_gzip);
+    assert_eq!(openmetrics, openmetrics_gzip);
+    assert_eq!(text.samples(), openmetrics.samples());
+}
+
+/// The one document that has everything has each family of the catalogue, described as the catalogue does.
+#[test]
+fn every_family_of_the_catalogue_is_exposed() {
+    let blocks = Scrape::of_a_small_tenant().with_process().blocks();
+    for (way, openmetrics) in [(WAYS[0], false), (WAYS[2], true)] {
+        let document = Document::parse(&body(&blocks, way), way.format).unwrap();
+        for family in catalogue::all() {
+            let name = if openmetrics { family.stem() } else { family.name };
+            let found = document.family(name).unwrap_or_else(|| panic!("{name} is not exposed"));
+            assert_eq!(found.help, family.help);
+            assert_eq!(found.unit.as_deref(), family.unit.filter(|_| openmetrics));
+            assert_eq!(
+                found.kind,
+                match family.kind {
+                    Kind::Counter => "counter",
+                    Kind::Info if openmetrics => "info",
+                    Kind::Gauge | Kind::Info => "gauge",
+                    Kind::Histogram => "histogram",
+                }
+            );
+            for sample in &found.samples {
+                let labels: Vec<&str> = sample.labels.iter().map(|(name, _)| name.as_str()).collect();
+                let bound = labels.strip_suffix(&["le"]).filter(|_| sample.name.ends_with("_bucket"));
+                assert_eq!(bound.unwrap_or(&labels), family.labels, "{name}");
+            }
+        }
+        assert_eq!(document.families.len(), catalogue::all().count(), "and nothing else is");
+    }
+}
+
+#[test]
+fn an_agents_states_are_told_in_full() {
+    let document = Document::parse(&body(&Scrape::of_a_small_tenant().blocks(), WAYS[0]), Format::Text).unwrap();
+    let states = |agent: &str| -> Vec<(String, f64)> {
+        let family = document.family("cxone_agent_state_seconds").unwrap();
+        let of_agent = family.samples.iter().filter(|sample| sample.label("agent") == Some(agent));
+        of_agent.map(|sample| (sample.label("state").unwrap().to_owned(), sample.value)).collect()
+    };
+    let has = |name: &str, agent: &str| {
+        document.family(name).unwrap().samples.iter().any(|sample| sample.label("agent") == Some(agent))
+    };
+    let named =
+        |states: &[(&str, f64)]| states.iter().map(|(name, time)| ((*name).to_owned(), *time)).collect::<Vec<_>>();
+
+    // Declared states come first, unused ones at 0; then what was seen beyond them, as it came in.
+    assert_eq!(
+        states("1234567890123456789"),
+        named(&[
+            ("Available", 30_000.5),
+            ("Busy", 3_599.999_999),
+            ("WrapUp", 0.0),
+            ("Offline", 12_000.0),
+            ("", 1.0),
+            ("Lunch \"late\" \\ C:\\n\nnew line", 1_800.0),
+            ("休憩 ☕", 60.0),
+        ])
+    );
+    // The tenant answered and reported nothing: zeros, and nothing observed.
+    assert_eq!(states("quiet"), named(&[("Available", 0.0), ("Busy", 0.0), ("WrapUp", 0.0), ("Offline", 0.0)]));
+    assert!(has("cxone_agent_observed_seconds", "quiet"));
+    assert!(!has("cxone_agent_last_data_timestamp_seconds", "quiet"));
+    // No data, or too old: only what is configured.
+    assert_eq!(states("gone"), []);
+    assert!(!has("cxone_agent_observed_seconds", "gone"));
+    assert!(has("cxone_agent_info", "gone") && has("cxone_agent_offline_limit_seconds", "gone"));
+}
+
+/// `promtool check metrics` parses as Prometheus does, and has opinions on names.
+#[test]
+fn promtool_finds_nothing_to_say() {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool runs; on Debian it comes with `apt-get install prometheus`");
+    let text = body(&Scrape::of_a_small_tenant().with_process().blocks(), WAYS[0]);
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(String::from_utf8_lossy(&said), "");
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_scraper_gets_what_it_asks_for() {
+    let blocks = Scrape::of_a_small_tenant().blocks();
+    let prometheus = negotiate(
+        Some("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+        Some("gzip"),
+    );
+    let payload = assemble(&blocks, prometheus);
+    assert_eq!(payload.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(payload.content_encoding, Some("gzip"));
+    let curl = assemble(&blocks, negotiate(Some("*/*"), None));
+    assert_eq!(curl.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(curl.content_encoding, None);
+}
+
+const WORDS: Family =
+    Family { name: "words", help: "\"Quoted\" \\ and\nbroken.", kind: Kind::Gauge, unit: None, labels: &["a", "b"] };
+const TIMES: Family =
+    Family { name: "times_seconds", help: "Time.", kind: Kind::Histogram, unit: Some("seconds"), labels: &["a"] };
+
+proptest! {
+    #[test]
+    fn every_label_and_value_comes_back(
+        samples in vec(((".{0,12}|[\\\\\"\n\r{},= €]{0,6}", ".{0,12}"), any::<f64>()), 1..40),
+        packing in prop_oneof![Just(Packing::Deflated), Just(Packing::Stored)],
+    ) {
+        let mut builder = BlockBuilder::new();
+        let mut words = builder.family(&WORDS);
+        let mut expected: Vec<((String, String), f64)> = Vec::new();
+        for ((a, b), value) in samples {
+            words.sample(&[&a, &b], value);
+            if expected.iter().all(|(labels, _)| *labels != (a.clone(), b.clone())) {
+                expected.push(((a, b), value));
+            }
+        }
+        let block = Arc::new(builder.finish(packing));
+        for way in WAYS {
+            let document = Document::parse(&body(&[Arc::clone(&block)], way), way.format).unwrap();
+            let family = document.family("words").unwrap();
+            prop_assert_eq!(&family.help, WORDS.help);
+            prop_assert_eq!(family.samples.len(), expected.len());
+            for (sample, ((a, b), value)) in family.samples.iter().zip(&expected) {
+                prop_assert_eq!(sample.label("a"), Some(a.as_str()));
+                prop_assert_eq!(sample.label("b"), Some(b.as_str()));
+                prop_assert!(sample.value.to_bits() == value.to_bits() || (sample.value.is_nan() && value.is_nan()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_histogram_comes_back(label in ".{0,8}", steps in vec((0.001_f64..100.0, 0_u64..1_000), 0..8), sum: f64) {
+        let buckets: Vec<(f64, u64)> = steps
+            .iter()
+            .scan((0.0, 0), |at, (wider, more)| {
+                *at = (at.0 + wider, at.1 + more);
+                Some(*at)
+            })
+            .collect();
+        let count = buckets.last().map_or(3, |(_, up_to)| up_to + 3);
+        let mut builder = BlockBuilder::new();
+        builder.family(&TIMES).histogram(&[&label], &buckets, sum, count);
+        let block = Arc::new(builder.finish(Packing::Deflated));
+        prop_assert!(block.left_out().is_empty());
+        for way in WAYS {
+            let document = Document::parse(&body(&[Arc::clone(&block)], way), way.format).unwrap();
+            let read = document.family("times_seconds").unwrap().buckets();
+            let expected: Vec<(f64, f64)> = buckets
+                .iter()
+                .copied()
+                .chain([(f64::INFINITY, count)])
+                .map(|(bound, up_to)| (bound, f64::from(u32::try_from(up_to).unwrap())))
+                .collect();
+            prop_assert_eq!(read, expected);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A small tenant with everything in it that is hard to write down.
+
+#![allow(clippy::unwrap_used, reason = "a test's helper")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cxone_exporter::clock::{DrivenClock, Monotonic};
+use cxone_exporter::config::{Agent, Api, Interval, Tenant};
+use cxone_exporter::exposition::Block;
+use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
+use cxone_exporter::presence::{
+    AgentPresence, Micros, Rejection, Rejections, ScheduledTime, StateName, Timestamp, Window,
+};
+use cxone_exporter::refresh::{
+    AgentCounts, AgentData, AgentRow, Observer as _, RefreshResult, Served, Snapshot, Status,
+};
+use cxone_exporter::upstream::{Endpoint, Observer as _, ResponseCode};
+use secrecy::SecretString;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// All that goes into one scrape.
+pub(crate) struct Scrape {
+    snapshot: Snapshot,
+    status: Status,
+    tenant: TenantInstruments,
+    exporter: ExporterInstruments,
+    with_process: bool,
+}
+
+impl Scrape {
+    /// Four agents: one with nasty states, one plain, one that nothing was reported of, one without valid data.
+    pub(crate) fn of_a_small_tenant() -> Self {
+        let window = Window::ending_at(NOW, DAY);
+        let busy = AgentPresence {
+            states: states(&[
+                ("", 1_000_000),
+                ("Available", 30_000_500_000),
+                ("Busy", 3_599_999_999),
+                ("Lunch \"late\" \\ C:\\n\nnew line", 1_800_000_000),
+                ("Offline", 12_000_000_000),
+                ("休憩 ☕", 60_000_000),
+            ]),
+            observed: Micros::new(47_461_499_999),
+            current: Some((StateName::from("休憩 ☕"), Micros::from_seconds(60))),
+            last_data: NOW,
+            scheduled: Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(1_234_500_000) }),
+        };
+        let plain = AgentPresence {
+            states: states(&[("Offline", 86_400_000_000)]),
+            observed: Micros::from_seconds(86_400),
+            current: None,
+            last_data: Timestamp::from_micros(1_699_999_999_500_000),
+            scheduled: None,
+        };
+        let row =
+            |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at: Monotonic::default() })) };
+        let agents = vec![
+            agent("1234567890123456789", Some("Zoë \"Z\" O'Neil\\"), Some("Billing\nEMEA"), Some(4 * 3_600)),
+            agent("42", None, None, None),
+            agent("quiet", Some("Q"), None, None),
+            agent("gone", None, Some("Night"), Some(5_400)),
+        ];
+        let snapshot = Snapshot {
+            tenant: Arc::new(tenant(agents)),
+            rows: vec![row(Some(busy)), row(Some(plain)), row(None), AgentRow::default()],
+        };
+        let status = Status {
+            up: false,
+            window: Some(window),
+            last_success: Some(NOW + Duration::from_millis(1_250)),
+            last_attempt: Some(NOW + Duration::from_secs(65)),
+            not_before: Some(NOW + Duration::from_secs(185)),
+            last_duration: Some(Duration::from_millis(750)),
+            agents: AgentCounts { fresh: 1, stale: 2, missing: 1 },
+            token_expiry: Some(NOW + Duration::from_secs(3_540)),
+            last_error: None,
+        };
+        Self { snapshot, status, tenant: tenant_instruments(), exporter: exporter_instruments(), with_process: false }
+    }
+
+    /// Adds the figures of the running process, which are never the same.
+    pub(crate) fn with_process(self) -> Self {
+        Self { with_process: true, ..self }
+    }
+
+    pub(crate) fn blocks(&self) -> Vec<Arc<Block>> {
+        let agents = self.tenant.agents(&self.snapshot);
+        assert!(agents.left_out().is_empty());
+        let mut blocks = vec![agents, self.tenant.block(&self.status), self.tenant.scrapes(), self.exporter.block()];
+        if self.with_process {
+            blocks.push(self.exporter.process());
+        }
+        blocks
+    }
+}
+
+fn tenant_instruments() -> TenantInstruments {
+    let instruments = TenantInstruments::new();
+    let mut rejections = Rejections::default();
+    rejections.add(Rejection::Overlap);
+    instruments.request(Endpoint::Token, ResponseCode::Status(200), Duration::from_millis(125), 400);
+    instruments.request(Endpoint::Presence, ResponseCode::Status(503), Duration::from_millis(40), 12);
+    instruments.retry();
+    instruments.request(Endpoint::Presence, ResponseCode::Status(200), Duration::from_millis(2_500), 65_536);
+    instruments.refreshed(RefreshResult::Success, Duration::from_secs(3), &rejections);
+    instruments.refreshed(RefreshResult::Partial, Duration::from_millis(750), &Rejections::default());
+    instruments.scraped(Served::Fresh);
+    instruments.scraped(Served::Stale);
+    instruments
+}
+
+fn exporter_instruments() -> ExporterInstruments {
+    let build = BuildInfo { version: "0.1.0", revision: "0123456", rustc: "1.95.0" };
+    let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build);
+    instruments.config_loaded(true);
+    instruments
+}
+
+fn states(states: &[(&str, u64)]) -> Vec<(StateName, Micros)> {
+    states.iter().map(|(name, micros)| (StateName::from(*name), Micros::new(*micros))).collect()
+}
+
+fn agent(id: &str, name: Option<&str>, team: Option<&str>, limit_seconds: Option<u64>) -> Agent {
+    Agent {
+        id: id.into(),
+        name: name.map(str::to_owned),
+        team: team.map(str::to_owned),
+        offline_limit: limit_seconds.map(Duration::from_secs),
+        schedule: None,
+    }
+}
+
+fn tenant(agents: Vec<Agent>) -> Tenant {
+    Tenant {
+        name: "acme".to_owned(),
+        api: Api::Presence,
+        base_url: "https://acme.example.com".parse().unwrap(),
+        client_id: "client".to_owned(),
+        client_secret: SecretString::from("secret"),
+        client_secret_file: None,
+        window: DAY,
+        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3_600) },
+        states: Vec::new(),
+        declared_states: ["Available", "Busy", "WrapUp", "Offline"].map(StateName::from).to_vec(),
+        cooldown: Duration::from_secs(60),
+        max_staleness: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(30),
+        refresh_timeout: Duration::from_secs(120),
+        agents_per_request: 50,
+        max_concurrent_requests: 2,
+        offline_states: [StateName::from("Offline")].to_vec(),
+        agents,
+    }
+}

@@ -1,0 +1,194 @@
+//! The presence source against an upstream that misbehaves on real sockets.
+
+mod limits;
+mod messages;
+mod paging;
+mod requests;
+mod retry;
+mod token;
+mod transport;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
+use cxone_exporter::config::{Agent, Api, Interval, Tenant};
+use cxone_exporter::presence::{Timestamp, WatchedAgent, Window};
+use cxone_exporter::upstream::presence_api::PresenceSource;
+use cxone_exporter::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source as _};
+
+use crate::scripted::{Answer, Asked, Scripted, drive};
+
+/// The full hour at which every test begins: 2023-11-14T22:00:00Z.
+const NOW: Timestamp = Timestamp::from_seconds(1_699_999_200);
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
+
+const SECRET: &str = "s3cr3t/with+signs=";
+
+/// A source, the clock it goes by and what its observer was told.
+struct Bench {
+    clock: DrivenClock,
+    source: PresenceSource,
+    tenant: Arc<Tenant>,
+    seen: Arc<Seen>,
+}
+
+/// What an observer was told.
+#[derive(Debug, Default)]
+struct Seen {
+    requests: Mutex<Vec<(Endpoint, ResponseCode, u64)>>,
+    retries: Mutex<u64>,
+    capped: Mutex<Vec<(Duration, Duration)>>,
+    skews: Mutex<Vec<i64>>,
+}
+
+impl Observer for Seen {
+    fn request(&self, endpoint: Endpoint, code: ResponseCode, _: Duration, body_bytes: u64) {
+        self.requests.lock().unwrap().push((endpoint, code, body_bytes));
+    }
+
+    fn retry(&self) {
+        *self.retries.lock().unwrap() += 1;
+    }
+
+    fn retry_after_capped(&self, asked: Duration, kept: Duration) {
+        self.capped.lock().unwrap().push((asked, kept));
+    }
+
+    fn clock_skew(&self, ahead_seconds: i64) {
+        self.skews.lock().unwrap().push(ahead_seconds);
+    }
+}
+
+impl Seen {
+    /// The codes of the requests for pages, in the order they ended.
+    fn page_codes(&self) -> Vec<ResponseCode> {
+        self.codes(Endpoint::Presence)
+    }
+
+    fn codes(&self, endpoint: Endpoint) -> Vec<ResponseCode> {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().filter(|(of, ..)| *of == endpoint).map(|(_, code, _)| *code).collect()
+    }
+
+    fn retries(&self) -> u64 {
+        *self.retries.lock().unwrap()
+    }
+}
+
+impl Bench {
+    fn new(clock: &DrivenClock, base_url: &str, change: impl FnOnce(&mut Tenant)) -> Self {
+        let mut tenant = tenant(base_url);
+        change(&mut tenant);
+        let (tenant, seen) = (Arc::new(tenant), Arc::new(Seen::default()));
+        let observer: Arc<Seen> = Arc::clone(&seen);
+        let source = PresenceSource::new(Arc::clone(&tenant), Arc::new(clock.clone()), observer).unwrap();
+        Self { clock: clock.clone(), source, tenant, seen }
+    }
+
+    fn deadline(&self) -> Monotonic {
+        self.clock.monotonic() + self.tenant.refresh_timeout
+    }
+
+    /// One refresh, with the clock moving on to whatever is waited for.
+    async fn fetch(&self) -> Harvest {
+        let deadline = self.deadline();
+        drive(&self.clock, deadline, self.source.fetch(self.query(deadline))).await
+    }
+
+    fn query(&self, deadline: Monotonic) -> Query {
+        let agents = self.tenant.agents.iter().map(|agent| WatchedAgent { id: agent.id.clone(), schedule: None });
+        Query { window: Window::ending_at(NOW, self.tenant.window), agents: agents.collect(), deadline }
+    }
+}
+
+fn clock() -> DrivenClock {
+    DrivenClock::new(NOW)
+}
+
+/// A tenant of three agents, each of which is a batch, asked one after the other.
+fn tenant(base_url: &str) -> Tenant {
+    Tenant {
+        name: "acme".into(),
+        api: Api::Presence,
+        base_url: base_url.parse().unwrap(),
+        client_id: "my-client".into(),
+        client_secret: SECRET.into(),
+        client_secret_file: None,
+        window: DAY,
+        interval: Interval { text: "PT1H".into(), length: Duration::from_secs(3600) },
+        states: Vec::new(),
+        declared_states: vec!["Available".into(), "Offline".into()],
+        cooldown: Duration::from_secs(60),
+        max_staleness: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(20),
+        refresh_timeout: REFRESH_TIMEOUT,
+        agents_per_request: 1,
+        max_concurrent_requests: 1,
+        offline_states: vec!["Offline".into()],
+        agents: agents(3),
+    }
+}
+
+fn agents(count: usize) -> Vec<Agent> {
+    let agent = |nth: usize| Agent {
+        id: format!("{}", 1_000_000_000_000_000_000 + nth).into(),
+        name: Some("Ada Lovelace".into()),
+        team: None,
+        offline_limit: None,
+        schedule: None,
+    };
+    (0..count).map(agent).collect()
+}
+
+/// The page that truth has for `asked`: for each agent, in the hour that `hour` counts back from
+/// [`NOW`], 1,800 s Available and the rest Offline; `next` is the token of the page after it.
+fn page(asked: &Asked, hour: i64, next: Option<&str>) -> String {
+    let start = Timestamp::from_seconds(NOW.micros() / 1_000_000 - 3600 * (hour + 1));
+    let end = start + Duration::from_secs(3600);
+    let agents = asked.query("agentIds").unwrap();
+    let buckets = agents.split(',').map(|agent| {
+        let states = r#"[{"state":"Available","duration":1800,"percentage":50},{"state":"Offline","duration":1800.0}]"#;
+        format!(r#"{{"agentId":"{agent}","startTime":"{start}","endTime":"{end}","states":{states}}}"#)
+    });
+    let data = buckets.collect::<Vec<_>>().join(",");
+    let next = next.map_or_else(String::new, |next| format!(r#","nextPageToken":"{next}""#));
+    format!(r#"{{"data":[{data}]{next}}}"#)
+}
+
+/// An upstream without faults: a page per hour for two hours, then the end.
+fn honest(asked: &Asked) -> Answer {
+    match asked.query("nextPageToken").as_deref() {
+        None => Answer::json(page(asked, 0, Some("page-2"))),
+        Some("page-2") => Answer::json(page(asked, 1, None)),
+        Some(other) => panic!("nobody gave out {other}"),
+    }
+}
+
+/// What [`honest`] comes to for each agent: an hour in either state.
+fn assert_exact(harvest: &Harvest, agents: usize) {
+    assert_eq!(harvest.error, None);
+    assert!(harvest.failed.is_empty());
+    assert_eq!(
+        seconds(harvest),
+        vec![BTreeMap::from([("Available".into(), 3600.0), ("Offline".into(), 3600.0)]); agents]
+    );
+}
+
+/// Seconds by state of each agent that was answered and had any.
+fn seconds(harvest: &Harvest) -> Vec<BTreeMap<String, f64>> {
+    let presences = harvest.answered.iter().filter_map(|(_, presence)| presence.as_ref());
+    let states = presences
+        .map(|presence| presence.states.iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect());
+    states.collect()
+}
+
+/// How the refresh failed, and how many agents of it.
+fn failure(harvest: &Harvest) -> (Endpoint, ErrorKind, usize) {
+    let error = harvest.error.as_ref().expect("nothing failed");
+    (error.endpoint, error.kind, harvest.failed.len())
+}
