@@ -8,9 +8,7 @@ use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
 use crate::config::{Agent, Api, Config, Interval, Tenant};
-use crate::presence::{
-    AgentPresence, Micros, Schedule, Shift, StateName, Timestamp, Window,
-};
+use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Timestamp, Window};
 use crate::upstream::{Fetch, Harvest, Query, Source};
 
 /// What the tests take for now.

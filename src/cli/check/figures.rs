@@ -33,7 +33,11 @@ pub(super) fn bytes(amount: u64) -> String {
     let mut units = BYTE_UNITS.iter().peekable();
     while let Some(unit) = units.next() {
         if scaled < 999.5 || units.peek().is_none() {
-            return if scaled < 9.95 && *unit != "bytes" { format!("{scaled:.1} {unit}") } else { format!("{scaled:.0} {unit}") };
+            return if scaled < 9.95 && *unit != "bytes" {
+                format!("{scaled:.1} {unit}")
+            } else {
+                format!("{scaled:.0} {unit}")
+            };
         }
         scaled /= 1_000.0;
     }

@@ -61,7 +61,7 @@ pub(super) fn csv(answers: &[Answer<'_>]) -> io::Result<Vec<u8>> {
             })?;
         }
     }
-    let mut text = lines.into_inner().map_err(|unflushed| unflushed.into_error())?;
+    let mut text = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
     text.flush()?;
     Ok(text)
 }
@@ -114,8 +114,7 @@ mod tests {
 
     #[test]
     fn seconds_have_the_digits_they_need() {
-        let table =
-            [(0, "0"), (1, "0.000001"), (500_000, "0.5"), (60_000_000, "60"), (86_399_999_990, "86399.99999")];
+        let table = [(0, "0"), (1, "0.000001"), (500_000, "0.5"), (60_000_000, "60"), (86_399_999_990, "86399.99999")];
         for (micros, text) in table {
             let time = Micros::new(micros);
             assert_eq!(decimal(time), text);

@@ -33,7 +33,8 @@ impl Progress {
         let answers = Estimate::of(tenant).batches;
         let bar = ProgressBar::with_draw_target(Some(answers), ProgressDrawTarget::hidden());
         // A template that cannot be read leaves the plain bar.
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos} of at least {len} answers, {elapsed}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos} of at least {len} answers, {elapsed}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(tenant.name.clone());

@@ -57,7 +57,9 @@ pub(super) fn render(answers: &[Answer<'_>], colour: bool) -> io::Result<Vec<u8>
 /// Whose table it is, and of which time.
 fn title(text: &mut String, answer: &Answer<'_>, row: &Row<'_>, name_tenant: bool) {
     let tenant = answer.tenant;
-    let known: Vec<_> = [&row.agent.name, &row.agent.team].into_iter().flatten().map(|known| plain(known)).collect();
+    let name = row.agent.name.as_deref().map(plain);
+    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", plain(team))));
+    let known: Vec<_> = [name, team].into_iter().flatten().collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     let length = config::format_duration(tenant.window);
     // Writing to a string cannot fail.
@@ -110,7 +112,9 @@ fn hours_of(time: Micros) -> String {
 /// The text with what a terminal would act on made visible: names come from the tenant, and must neither move
 /// the cursor nor turn the text around.
 fn plain(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let acts = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if !text.contains(acts) {
         return Cow::Borrowed(text);
     }
@@ -147,10 +151,7 @@ impl Widths {
         let padding = " ".repeat(self.state.saturating_sub(state.width()));
         let (seconds_width, hours_width) = (self.seconds, self.hours);
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{tint}{state}{reset}{padding}{GAP}{seconds:>seconds_width$}{GAP}{hours:>hours_width$}"
-        );
+        let _ = writeln!(text, "{tint}{state}{reset}{padding}{GAP}{seconds:>seconds_width$}{GAP}{hours:>hours_width$}");
     }
 }
 

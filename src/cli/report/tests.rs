@@ -214,8 +214,7 @@ fn simulated(simulator: &Simulator, agents: usize) -> Tenant {
     tenant.base_url = simulator.base_url().parse().unwrap();
     tenant.client_id = client_id.to_owned();
     tenant.client_secret = client_secret.to_owned().into();
-    tenant.agents =
-        simulator.roster().agents().iter().take(agents).map(|agent| fixture::agent(&agent.id)).collect();
+    tenant.agents = simulator.roster().agents().iter().take(agents).map(|agent| fixture::agent(&agent.id)).collect();
     tenant
 }
 
@@ -226,7 +225,7 @@ async fn a_report_over_200_agents_is_the_simulators_truth_at_the_fewest_requests
     for (page_size, pages) in table {
         let clock = Arc::new(DrivenClock::new(Timestamp::from_seconds(1_700_000_123)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        
+
         let options = SimulatorOptions { agents: 200, page_size, ..SimulatorOptions::default() };
         let simulator = Simulator::start(options, listener, clock.clone()).unwrap();
         let tenant = simulated(&simulator, 200);
