@@ -21,3 +21,14 @@ pub(super) fn connect(
         Api::Presence => Ok(Arc::new(PresenceSource::new(Arc::clone(tenant), clock, observer)?)),
     }
 }
+
+/// As [`connect`], but the source sends nothing again that failed: what is seen is how things stand.
+pub(super) fn connect_for_probe(
+    tenant: &Arc<Tenant>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+) -> Result<Arc<dyn Source>, BuildError> {
+    match tenant.api {
+        Api::Presence => Ok(Arc::new(PresenceSource::new(Arc::clone(tenant), clock, observer)?.without_repeats())),
+    }
+}

@@ -50,6 +50,8 @@ pub(super) struct Client {
     observer: Arc<dyn Observer>,
     gate: Arc<RateGate>,
     redactor: Redactor,
+    /// Whether a request that failed is sent again.
+    pub(super) repeats: bool,
 }
 
 /// A request that can be sent any number of times.
@@ -106,7 +108,7 @@ impl Client {
         let http = http.build().map_err(|error| BuildError::new(&tenant.name, &error))?;
         let redactor = Redactor::new(&tenant.client_id, &tenant.client_secret);
         let (base_url, tenant) = (tenant.base_url.clone(), tenant.name.clone());
-        Ok(Self { http, base_url, peer, tenant, clock, observer, gate, redactor })
+        Ok(Self { http, base_url, peer, tenant, clock, observer, gate, redactor, repeats: true })
     }
 
     /// The address of `path`, which begins with a slash, at the tenant.
@@ -174,6 +176,7 @@ impl Client {
         errand: &Errand,
     ) -> Result<Failure, Failure> {
         match failure.remedy {
+            _ if !self.repeats => return Err(failure),
             Remedy::Nothing | Remedy::NewToken => return Err(failure),
             Remedy::AnotherTry => {
                 let Some(wait) = attempts.failed() else { return Err(failure) };

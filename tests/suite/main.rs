@@ -7,6 +7,7 @@
     reason = "a test that fails is meant to panic"
 )]
 
+mod commands;
 mod config;
 mod exposition;
 mod scripted;

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use self::figures::{bytes, counted, grouped};
 use super::args::CheckArgs;
-use super::connect::{Connect, connect};
+use super::connect::{Connect, connect_for_probe};
 use super::estimate::{ASSUMED_PAGE, Estimate, OWN_SERIES};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant, format_duration};
@@ -45,7 +45,7 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CheckError> {
-    run_over(&connect, config, args, clock, out).await
+    run_over(&connect_for_probe, config, args, clock, out).await
 }
 
 async fn run_over(
@@ -87,7 +87,7 @@ fn summary(config: &Config) -> String {
 /// What one tenant costs.
 fn account(tenant: &Tenant) -> String {
     let estimate = Estimate::of(tenant);
-    let mut text = format!("\n{}: {}\n", tenant.name, tenant.base_url);
+    let mut text = format!("\n{}: {}\n", tenant.name, tenant.base_url.as_str().trim_end_matches('/'));
     let mut line = |label: &str, value: String| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {label:<17}{value}");
@@ -153,9 +153,10 @@ fn requests(estimate: &Estimate) -> String {
 
 fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {
     let (least, paged) = estimate.requests_per_day();
-    let requests = if least == paged { grouped(least) } else { format!("{} or {}", grouped(least), grouped(paged)) };
+    let paged = if paged == least { String::new() } else { format!(" ({} with such pages)", grouped(paged)) };
     format!(
-        "at most {requests}, and {} for tokens: {} at one per cooldown of {}, none without a scrape",
+        "at most {}{paged} and {} for tokens: {} at one per cooldown of {}, none without a scrape",
+        grouped(least),
         grouped(estimate.tokens_per_day),
         counted(estimate.refreshes_per_day, "refresh"),
         format_duration(tenant.cooldown),

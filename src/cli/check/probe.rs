@@ -190,17 +190,8 @@ fn right(
             let bytes = bytes(seen.of(Endpoint::Presence).map(|request| request.body_bytes).sum());
             (Verdict::Right, format!("the presence report answered{}, {bytes}", seen.took(Endpoint::Presence)))
         }
-        Step::Limits => match seen.rate_limited() {
-            0 => (Verdict::Right, "no request was refused for its rate (429)".to_owned()),
-            refused => {
-                let refused = counted(refused, "request");
-                let text = format!(
-                    "{refused} had to wait (429): other clients share the limit; a longer cooldown or a smaller \
-                     max_concurrent_requests takes less of it"
-                );
-                (Verdict::Note, text)
-            }
-        },
+        // One that is refused is not repeated here, so it would have been the end of the probe.
+        Step::Limits => (Verdict::Right, "no request was refused for its rate (429)".to_owned()),
         Step::Scope => (Verdict::Right, "the client may read reports".to_owned()),
         Step::Interval => {
             let window = format_duration(tenant.window);
@@ -271,11 +262,6 @@ impl Seen {
     /// Whether anything at all came back over HTTP.
     fn answered(&self) -> bool {
         self.requests.iter().any(|request| matches!(request.code, ResponseCode::Status(_) | ResponseCode::Decode))
-    }
-
-    fn rate_limited(&self) -> u64 {
-        let refused = self.requests.iter().filter(|request| request.code == ResponseCode::Status(429));
-        u64::try_from(refused.count()).unwrap_or(u64::MAX)
     }
 
     /// How long the last answer of an endpoint took, for the end of a clause.

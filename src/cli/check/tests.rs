@@ -22,14 +22,11 @@ async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Resu
 }
 
 /// A source that tells its observer of `requests`, each of which takes 40 ms, and then answers with `respond`.
-fn telling<R>(
+fn telling(
     requests: &'static [(Endpoint, ResponseCode, u64)],
-    respond: R,
-) -> impl Fn(&Arc<Tenant>, Arc<dyn Clock>, Arc<dyn Observer>) -> Result<Arc<dyn Source>, BuildError> + Send + Sync
-where
-    R: Fn(&Query) -> Harvest + Clone + Send + Sync + 'static,
-{
-    move |_, _, observer| {
+    respond: impl Fn(&Query) -> Harvest + Clone + Send + Sync + 'static,
+) -> Box<Connect> {
+    Box::new(move |_, _, observer| {
         let respond = respond.clone();
         Ok(FakeSource::new(move |query| {
             for (endpoint, code, bytes) in requests {
@@ -37,7 +34,7 @@ where
             }
             respond(query)
         }))
-    }
+    })
 }
 
 fn unasked(_: &Query) -> Harvest {
@@ -68,7 +65,7 @@ fn golden(name: &str, text: &str) {
 #[tokio::test]
 async fn the_defaults_for_200_agents() {
     let config = fixture::config([fixture::tenant("acme", 200)]);
-    let (text, ended) = check(&telling(&[], unasked), &config, false).await;
+    let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
     golden("defaults", &text);
 }
@@ -85,7 +82,7 @@ async fn warnings_schedules_and_unwise_settings() {
     }
     let mut config = fixture::config([acme, shop]);
     config.warnings.push("/etc/cxone/secret can be read by everybody: chmod 0600 it".to_owned());
-    let (text, ended) = check(&telling(&[], unasked), &config, false).await;
+    let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
     golden("unwise", &text);
 }
@@ -98,7 +95,7 @@ async fn a_probe_explains_what_it_saw() {
         assert_eq!((query.agents.len(), query.window.length().get()), (1, 86_400_000_000));
         answered(query)
     };
-    let (text, ended) = check(&telling(requests, asked_for_one), &config, true).await;
+    let (text, ended) = check(&*telling(requests, asked_for_one), &config, true).await;
     ended.unwrap();
     golden("probe", &text);
 }
@@ -106,18 +103,18 @@ async fn a_probe_explains_what_it_saw() {
 #[tokio::test]
 async fn a_probe_notes_what_is_odd() {
     let config = fixture::config([fixture::tenant("acme", 1)]);
-    let requests = &[
-        (Endpoint::Token, OK, 120),
-        (Endpoint::Presence, ResponseCode::Status(429), 20),
-        (Endpoint::Presence, OK, 11),
-    ];
-    let silent = |query: &Query| {
-        let mut rejections = Rejections::default();
-        rejections.add(Rejection::UnknownAgent);
-        let answered = query.agents.iter().map(|agent| (agent.id.clone(), None)).collect();
-        Harvest { answered, rejections, ..Harvest::default() }
+    let connect = |_: &Arc<Tenant>, _: Arc<dyn Clock>, observer: Arc<dyn Observer>| {
+        Ok(FakeSource::new(move |query| {
+            observer.clock_skew(-95);
+            observer.request(Endpoint::Token, OK, Duration::from_millis(40), 120);
+            observer.request(Endpoint::Presence, OK, Duration::from_millis(40), 11);
+            let mut rejections = Rejections::default();
+            rejections.add(Rejection::UnknownAgent);
+            let answered = query.agents.iter().map(|agent| (agent.id.clone(), None)).collect();
+            Harvest { answered, rejections, ..Harvest::default() }
+        }) as Arc<dyn Source>)
     };
-    let (text, ended) = check(&telling(requests, silent), &config, true).await;
+    let (text, ended) = check(&connect, &config, true).await;
     ended.unwrap();
     golden("probe_odd", &text);
 }
@@ -128,7 +125,7 @@ async fn a_probe_stops_at_what_is_wrong() {
     let requests = &[(Endpoint::Token, OK, 120), (Endpoint::Presence, ResponseCode::Status(403), 40)];
     let message = "acme.example.com refused the report (403). The OAuth client lacks the scope `reporting:read`.";
     let refused = move |query: &Query| failed(query, Endpoint::Presence, ErrorKind::Forbidden, message);
-    let (text, ended) = check(&telling(requests, refused), &config, true).await;
+    let (text, ended) = check(&*telling(requests, refused), &config, true).await;
     assert_eq!(ended.unwrap_err().to_string(), "the probe failed: tenant acme at scope, tenant shop at scope");
     golden("probe_refused", &text);
 }
@@ -138,7 +135,7 @@ async fn a_probe_of_nobody_there_is_one_of_the_address() {
     let config = fixture::config([fixture::tenant("acme", 1)]);
     let requests = &[(Endpoint::Token, ResponseCode::Connect, 0)];
     let nobody = |query: &Query| failed(query, Endpoint::Token, ErrorKind::Dns, "acme.example.com does not resolve.");
-    let (text, ended) = check(&telling(requests, nobody), &config, true).await;
+    let (text, ended) = check(&*telling(requests, nobody), &config, true).await;
     assert_eq!(ended.unwrap_err().to_string(), "the probe failed: tenant acme at address");
     assert!(text.contains("FAILED address    acme.example.com does not resolve."), "{text}");
     assert!(text.ends_with("1 request sent by this probe\n"), "{text}");
@@ -181,6 +178,8 @@ async fn a_probe_that_fails_is_not_repeated() {
         ("token:status=503", 1, 0, "token"),
         ("presence:status=503", 1, 1, "report"),
         ("presence:rate-limited=5", 1, 1, "rate limit"),
+        ("token:rate-limited", 1, 0, "token"),
+        ("presence:revoked", 2, 2, "scope"),
         ("presence:cut", 1, 1, "report"),
         ("presence:garbage", 1, 1, "data"),
     ];

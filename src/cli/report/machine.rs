@@ -61,7 +61,7 @@ pub(super) fn csv(answers: &[Answer<'_>]) -> io::Result<Vec<u8>> {
             })?;
         }
     }
-    let mut text = lines.into_inner().map_err(|unflushed| unflushed.into_error())?;
+    let mut text = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
     text.flush()?;
     Ok(text)
 }

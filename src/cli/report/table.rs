@@ -57,7 +57,9 @@ pub(super) fn render(answers: &[Answer<'_>], colour: bool) -> io::Result<Vec<u8>
 /// Whose table it is, and of which time.
 fn title(text: &mut String, answer: &Answer<'_>, row: &Row<'_>, name_tenant: bool) {
     let tenant = answer.tenant;
-    let known: Vec<_> = [&row.agent.name, &row.agent.team].into_iter().flatten().map(|known| plain(known)).collect();
+    let name = row.agent.name.as_deref().map(plain);
+    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", plain(team))));
+    let known: Vec<_> = [name, team].into_iter().flatten().collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     let length = config::format_duration(tenant.window);
     // Writing to a string cannot fail.

@@ -67,6 +67,14 @@ impl PresenceSource {
         Self::with(tenant, clock, observer, gate, tokens)
     }
 
+    /// This source, but nothing that fails is sent again: for a probe, which is to show how things stand and to ask
+    /// for as little as can be. A token that is refused is still replaced once.
+    #[must_use]
+    pub fn without_repeats(mut self) -> Self {
+        self.session.client.repeats = false;
+        self
+    }
+
     /// A source for `tenant` that takes this one's place after a reload: the gate lives on where the
     /// address is the same, and the token where the client is.
     ///

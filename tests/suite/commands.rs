@@ -1,0 +1,164 @@
+//! `report` and `check` as processes, against the simulated tenant.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cxone_exporter::clock::{Clock, SystemClock};
+use cxone_exporter::presence::{Timestamp, Window};
+use cxone_exporter::simulator::{Align, Simulator, SimulatorOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+const AGENTS: usize = 200;
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A simulated tenant and a configuration file for it.
+struct Stage {
+    simulator: Simulator,
+    clock: Arc<SystemClock>,
+    config: PathBuf,
+    _folder: TempDir,
+}
+
+impl Stage {
+    async fn set(faults: &[&str]) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        let options = SimulatorOptions {
+            agents: u32::try_from(AGENTS).unwrap(),
+            faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
+            ..SimulatorOptions::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let simulator = Simulator::start(options, listener, clock.clone()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("cxone.yml");
+        std::fs::write(&config, simulator.example_config(AGENTS)).unwrap();
+        Self { simulator, clock, config, _folder: folder }
+    }
+
+    /// Runs the program with this configuration, away from the environment and from any terminal.
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
+        command.env_clear().args(arguments).args([OsStr::new("--config.file"), self.config.as_os_str()]);
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+    }
+
+    /// The requests for tokens and for presence so far.
+    fn requests(&self) -> (u64, u64) {
+        let counts = self.simulator.counts();
+        (counts.token, counts.presence)
+    }
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_the_simulators_truth_at_the_fewest_requests() {
+    let stage = Stage::set(&[]).await;
+    let before = stage.clock.now().whole_second();
+    let output = stage.run(&["report", "--format", "json"]).await;
+    let after = stage.clock.now();
+    assert!(output.status.success(), "{}", stderr(&output));
+    // Four batches of 50 agents, whose 1,200 buckets take two pages each.
+    assert_eq!(stage.requests(), (1, 8));
+
+    let report: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.len(), AGENTS);
+    let ends = std::iter::successors(Some(before), |end| Some(*end + Duration::from_secs(1)));
+    let mut ends = ends.take_while(|end| *end <= after);
+    assert!(ends.any(|end| is_truth(&stage.simulator, &report, end)), "it is of no second between the two");
+    stage.simulator.shutdown().await;
+}
+
+/// Whether each agent's seconds are those of the day that ends at `end`.
+fn is_truth(simulator: &Simulator, report: &[Value], end: Timestamp) -> bool {
+    report.iter().all(|entry| {
+        let truth =
+            simulator.expected(entry["agent"].as_str().unwrap(), Window::ending_at(end, DAY), HOUR, Align::Window);
+        let states = entry["states"].as_object().unwrap();
+        let seconds = |state: &str| states.get(state).map_or(0.0, |seconds| seconds.as_f64().unwrap());
+        states.keys().all(|state| truth.contains_key(&**state))
+            && truth.iter().all(|(state, time)| (seconds(state) - time.seconds_f64()).abs() < 1e-6)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_plain_where_there_is_no_terminal() {
+    let stage = Stage::set(&[]).await;
+    let output = stage.run(&["report"]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
+    let text = stdout(&output);
+    assert_eq!(text.matches("--- Agent Presence Summary (Last 24h) ---\n").count(), AGENTS);
+    let columns = |line: &str| line.match_indices(" | ").map(|(place, _)| place).collect::<Vec<_>>();
+    let mut lines = text.lines().filter(|line| line.contains(" | ")).map(columns);
+    let first = lines.next().unwrap();
+    assert!(first.len() == 2 && lines.all(|line| line == first));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_with_a_hole_is_printed_and_fails() {
+    let stage = Stage::set(&["presence:garbage@1"]).await;
+    let output = stage.run(&["report", "--format", "csv"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let mut lines = csv::Reader::from_reader(&*output.stdout);
+    let mut agents: Vec<_> = lines.records().map(|line| line.unwrap()[0].to_owned()).collect();
+    agents.dedup();
+    assert_eq!(agents.len(), 150);
+    assert!(stderr(&output).contains("50 of 200 agents"), "{}", stderr(&output));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_not_there_is_wrong_use() {
+    let stage = Stage::set(&[]).await;
+    let output = stage.run(&["report", "--tenant", "nobody"]).await;
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
+    assert!(stderr(&output).contains("no tenant `nobody` is configured; there is `simulated`"), "{}", stderr(&output));
+    assert_eq!(stage.requests(), (0, 0));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_sends_nothing_and_a_probe_two_requests() {
+    let stage = Stage::set(&[]).await;
+    let output = stage.run(&["check"]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("1,800 = 200 agents × (4 states + 5)"), "{}", stdout(&output));
+    let flag = stage.run(&["--config.check"]).await;
+    assert_eq!((flag.status, flag.stdout), (output.status, output.stdout));
+    assert_eq!(stage.requests(), (0, 0));
+
+    let output = stage.run(&["check", "--probe"]).await;
+    assert!(output.status.success(), "{}", stdout(&output));
+    assert!(stdout(&output).ends_with("2 requests sent by this probe\n"), "{}", stdout(&output));
+    assert_eq!(stage.requests(), (1, 1));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_says_what_is_wrong_and_fails() {
+    let stage = Stage::set(&["presence:status=403"]).await;
+    let output = stage.run(&["check", "--probe"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).contains("FAILED scope") && stdout(&output).contains("reporting:read"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(stderr(&output).contains("the probe failed: tenant simulated at scope"), "{}", stderr(&output));
+    assert_eq!(stage.requests(), (1, 1));
+    stage.simulator.shutdown().await;
+}
