@@ -106,7 +106,9 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, deadline: Monotonic) -> Sleep {
-        Box::pin(tokio::time::sleep(deadline.saturating_since(self.monotonic())))
+        let wait = deadline.saturating_since(self.monotonic());
+        // The runtime's timer has a grain of a millisecond, which even a wait for no time would cost.
+        if wait.is_zero() { Box::pin(std::future::ready(())) } else { Box::pin(tokio::time::sleep(wait)) }
     }
 }
 

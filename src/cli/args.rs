@@ -12,8 +12,8 @@ use crate::simulator::SimulatorOptions;
 /// Prometheus exporter for how long each NICE CXone agent spent in each presence state over the last 24 hours.
 ///
 /// Without a command it serves /metrics. It takes its tenants from --config.file or, without one, a single tenant
-/// from CXONE_TENANT_DOMAIN, CXONE_CLIENT_ID, CXONE_CLIENT_SECRET (or CXONE_CLIENT_SECRET_FILE) and CXONE_AGENT_ID
-/// (or CXONE_AGENT_IDS), read from the environment and from .env.
+/// from `CXONE_TENANT_DOMAIN`, `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` (or `CXONE_CLIENT_SECRET_FILE`) and
+/// `CXONE_AGENT_ID` (or `CXONE_AGENT_IDS`), read from the environment and from .env.
 #[derive(Debug, Parser)]
 #[command(name = "cxone-exporter", version = version::VERSION, long_version = version::long())]
 pub struct Cli {
@@ -141,11 +141,11 @@ pub struct WebArgs {
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// The least important lines that are logged.
-    #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
+    #[arg(id = "log.level", long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
     pub level: LogLevel,
 
     /// The shape of a line.
-    #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Logfmt, global = true)]
+    #[arg(id = "log.format", long = "log.format", value_enum, default_value_t = LogFormat::Logfmt, global = true)]
     pub format: LogFormat,
 }
 

@@ -103,7 +103,11 @@ impl Scrape {
                 scheduled: None,
             };
             AgentRow {
-                data: Some(Arc::new(AgentData { presence: Some(presence), window, read_at: Monotonic::default() })),
+                data: Some(Arc::new(AgentData {
+                    presence: Some(presence),
+                    window,
+                    read_at: Moment { monotonic: Monotonic::default(), utc: NOW },
+                })),
             }
         };
         let snapshot = Snapshot {
