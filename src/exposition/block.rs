@@ -11,7 +11,7 @@ use super::{BlockBuilder, Family, Format, LeftOut, Packing};
 /// format's text, as a copy costs less than one more chunk in every response.
 const SHARED_FROM: usize = 16 * 1024;
 
-/// How hard blocks are compressed. Level 6 takes twice as long to make 3 % less.
+/// How hard blocks are compressed. Level 6 takes twice as long to make a few per cent less.
 const LEVEL: Compression = Compression::new(3);
 
 /// The room for one family's metadata, in bytes. A wrong guess costs a copy.
