@@ -44,9 +44,11 @@ fn bucket(agent: u64, hour: i64) -> String {
     // Any mixture will do as long as it is the same each time: a step of a linear congruential generator.
     let mut noise = (agent * 31 + hour.unsigned_abs()).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
     let mut left = 3_600;
-    let states = 3 + noise as usize % 3;
-    for (at, state) in STATES.iter().cycle().skip(noise as usize % 5).take(states).enumerate() {
+    let (states, first) = (3 + noise % 3, noise % 5);
+    for at in 0..states {
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let state =
+            STATES.iter().cycle().zip(0..).find(|(_, index)| *index == first + at).map_or("", |(state, _)| state);
         let spent = if at + 1 == states { left } else { (noise >> 33) % (left + 1) };
         left -= spent;
         let (comma, percentage) = (if at == 0 { "" } else { "," }, spent as f64 / 36.0);

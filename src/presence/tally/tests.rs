@@ -437,7 +437,7 @@ fn painted(records: &[Drawn]) -> [([f64; 4], f64); 3] {
             let happened = (bucket.start + bucket.length).min(DRAWN_WINDOW.1) - bucket.start;
             let reported: u64 = bucket.states.iter().map(|(_, micros)| micros).sum();
             for &(state, micros) in &bucket.states {
-                states[state] += micros as f64 / reported.max(happened as u64 * 1_000_000) as f64 * 1e6;
+                states[state] += micros as f64 / reported.max(happened.unsigned_abs() * 1_000_000) as f64 * 1e6;
                 *shares += 1.0;
             }
         }
