@@ -248,6 +248,15 @@ fn known_names_are_shared() {
 }
 
 #[test]
+fn names_of_a_page_that_is_taken_back_are_forgotten() {
+    let mut tally = tally_of(WINDOW, &["a"]);
+    let (page, names) = (tally.checkpoint(), tally.names.len());
+    push(&mut tally, &("a", 1000, 1100, &[("Busy", 1.0)]));
+    tally.roll_back(page);
+    assert_eq!(tally.names.len(), names);
+}
+
+#[test]
 fn the_current_state_is_a_lower_bound() {
     type Case<'a> = (&'a str, &'a [Record<'a>], Option<(&'a str, f64)>);
     let table: &[Case<'_>] = &[
