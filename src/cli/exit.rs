@@ -73,7 +73,7 @@ fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// The flags that only serving understands: their id and their name.
-const SERVING_FLAGS: [(&str, &str); 8] = [
+const SERVING_FLAGS: [(&str, &str); 9] = [
     ("config_check", "--config.check"),
     ("listen_address", "--web.listen-address"),
     ("telemetry_path", "--web.telemetry-path"),
@@ -82,6 +82,7 @@ const SERVING_FLAGS: [(&str, &str); 8] = [
     ("external_url", "--web.external-url"),
     ("route_prefix", "--web.route-prefix"),
     ("timeout_offset", "--timeout-offset"),
+    ("storage_path", "--storage.path"),
 ];
 
 fn start(cli: Cli) -> Result<(), Failure> {
@@ -101,7 +102,7 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         None if cli.config_check => checked(&cli, &CheckArgs::default(), clock).await,
         None => {
             let config = load(&cli)?;
-            serve::run(&config, &cli.web, clock).await.map_err(serving)
+            serve::run(&config, &cli.web, cli.storage_path.as_deref(), clock).await.map_err(serving)
         }
         Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),

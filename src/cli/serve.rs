@@ -1,6 +1,7 @@
 //! Serving: from a configuration to a running front.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -13,7 +14,7 @@ use super::version;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
-use crate::refresh::{Parts, Refresher};
+use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::BuildError;
 use crate::web::{App, BindError, Bound, Options, TenantFront};
 
@@ -32,6 +33,9 @@ pub(super) enum ServeError {
     /// A tenant's HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
+    /// What is to be kept is another process's to keep.
+    #[error(transparent)]
+    Storage(#[from] StorageInUse),
     /// The simulated tenant cannot start.
     #[error("the simulated tenant cannot start: {0}")]
     Simulator(std::io::Error),
@@ -40,32 +44,47 @@ pub(super) enum ServeError {
     Signals(std::io::Error),
 }
 
-/// Serves until the process is told to stop.
-pub(super) async fn run(config: &Config, web: &WebArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
+/// Serves until the process is told to stop, and keeps what is to survive it below `storage_path`.
+pub(super) async fn run(
+    config: &Config,
+    web: &WebArgs,
+    storage_path: Option<&Path>,
+    clock: Arc<dyn Clock>,
+) -> Result<(), ServeError> {
     let options = options(web)?;
     let bound = Bound::bind(&web.listen_address).await?;
     let stop = stop_signal()?;
-    let app = Arc::new(build(config, options, clock)?);
+    let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?;
+    let app = Arc::new(build(config, options, storage.as_ref(), clock)?);
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tenants = app.tenants.len(), version = version::VERSION, "listening");
     }
     bound.serve(app, stop).await;
+    if let Some(storage) = &storage {
+        storage.finish().await;
+    }
     info!("stopped");
     Ok(())
 }
 
 /// Puts the front together over one refresher a tenant.
-pub(super) fn build(config: &Config, options: Options, clock: Arc<dyn Clock>) -> Result<App, BuildError> {
+pub(super) fn build(
+    config: &Config,
+    options: Options,
+    storage: Option<&Storage>,
+    clock: Arc<dyn Clock>,
+) -> Result<App, BuildError> {
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
     exporter.config_loaded(true);
-    let fronts = config.tenants.iter().map(|tenant| front(Arc::clone(tenant), Arc::clone(&clock)));
+    let fronts = config.tenants.iter().map(|tenant| front(Arc::clone(tenant), storage, Arc::clone(&clock)));
     let fronts = fronts.collect::<Result<Vec<_>, _>>()?;
     Ok(App::new(fronts, exporter, clock, config.to_yaml_redacted(), options))
 }
 
-fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<TenantFront, BuildError> {
+fn front(tenant: Arc<Tenant>, storage: Option<&Storage>, clock: Arc<dyn Clock>) -> Result<TenantFront, BuildError> {
     let instruments = Arc::new(TenantInstruments::new());
+    let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let source = connect(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
@@ -75,6 +94,10 @@ fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<TenantFront, Buil
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
     });
+    let refresher = match store {
+        Some(store) => refresher.kept_in(store),
+        None => refresher,
+    };
     Ok(TenantFront { refresher: Arc::new(refresher), instruments })
 }
 

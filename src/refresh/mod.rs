@@ -3,7 +3,7 @@
 //! Nothing is fetched without a scrape. A scrape that finds data younger than the cooldown takes no
 //! lock and waits for nothing; any other one asks the gate, which lets one refresh start and lets everybody
 //! wait for that one, each no longer than its own deadline. A refresh builds a whole new [`Snapshot`],
-//! has it rendered, and swaps it in.
+//! has it rendered, and swaps it in. With a [`Storage`], the next process takes up where this one ends.
 
 mod backoff;
 mod gate;
@@ -12,11 +12,13 @@ mod observer;
 mod published;
 mod refresher;
 mod snapshot;
+mod storage;
 
-pub use observer::{Observer, RefreshResult, Served};
+pub use observer::{Observer, RefreshResult, Served, StorageOperation};
 pub use published::Published;
 pub use refresher::{Parts, Refresher, Render, Scrape};
 pub use snapshot::{AgentCounts, AgentData, AgentRow, Moment, Snapshot, Status};
+pub use storage::{Storage, StorageInUse, TenantStore};
 
 #[cfg(test)]
 mod tests;

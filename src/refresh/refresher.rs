@@ -14,6 +14,7 @@ use super::log::FailureLog;
 use super::observer::{Observer, RefreshResult, Served};
 use super::published::Published;
 use super::snapshot::{AgentData, AgentRow, Moment, Snapshot, Status};
+use super::storage::{Memory, TenantStore};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{Agent, Tenant};
 use crate::exposition::Block;
@@ -48,6 +49,7 @@ pub struct Refresher {
     // A std mutex: it is held for a few instructions and never across an await. Scrapes that find fresh
     // data do not come near it.
     inner: Mutex<Inner>,
+    store: Option<TenantStore>,
 }
 
 struct Inner {
@@ -107,7 +109,35 @@ impl Refresher {
             again: None,
             log: FailureLog::default(),
         };
-        Self { parts, published: ArcSwap::from_pointee(published), inner: Mutex::new(inner) }
+        Self { parts, published: ArcSwap::from_pointee(published), inner: Mutex::new(inner), store: None }
+    }
+
+    /// Takes up what an earlier process left in `store`, and keeps everything there from now on.
+    #[must_use]
+    pub fn kept_in(mut self, store: TenantStore) -> Self {
+        let now = self.now();
+        if let Some(memory) = store.recall(&self.parts.tenant, now) {
+            self.take_up(memory, now);
+        }
+        self.store = Some(store);
+        self
+    }
+
+    fn take_up(&self, memory: Memory, now: Moment) {
+        self.inner().gate.resume(memory.failures, memory.not_before);
+        let snapshot = memory.snapshot.without_expired(now);
+        self.publish(Arc::new(Published {
+            block: (self.parts.render)(&snapshot),
+            status: Status {
+                not_before: memory.not_before.map(|not_before| now.utc + not_before.saturating_since(now.monotonic)),
+                agents: snapshot.counts(memory.last_read),
+                ..memory.status
+            },
+            full_at: memory.full_at,
+            last_read: memory.last_read,
+            oldest: snapshot.oldest(),
+            snapshot: Arc::new(snapshot),
+        }));
     }
 
     /// The tenant that is served.
@@ -261,9 +291,10 @@ impl Refresher {
         let now = self.now();
         let mut inner = self.inner();
         inner.gate.ended(now.monotonic, false, self.parts.source.not_before(), fastrand::f64());
+        let not_before = inner.gate.not_before().map(|not_before| now.utc + not_before.saturating_since(now.monotonic));
         let old = self.published.load_full();
         self.publish(Arc::new(Published {
-            status: Status { up: false, last_attempt: Some(now.utc), ..old.status.clone() },
+            status: Status { up: false, last_attempt: Some(now.utc), not_before, ..old.status.clone() },
             snapshot: Arc::clone(&old.snapshot),
             block: Arc::clone(&old.block),
             full_at: None,
@@ -271,6 +302,22 @@ impl Refresher {
             oldest: old.oldest,
         }));
         error!(tenant = self.parts.tenant.name, "the refresh broke off; the last good data stays in place");
+    }
+
+    /// Leaves word of a refresh that starts, for a process that starts after a crash.
+    async fn note_attempt(&self) {
+        if let Some(store) = &self.store {
+            let failures = self.inner().gate.failures();
+            store.attempt_starts(self.parts.clock.now(), self.published.load_full(), failures).await;
+        }
+    }
+
+    /// Keeps what is published for the next process.
+    async fn keep(&self) {
+        if let Some(store) = &self.store {
+            let failures = self.inner().gate.failures();
+            store.keep(self.published.load_full(), failures).await;
+        }
     }
 
     fn now(&self) -> Moment {
@@ -305,6 +352,8 @@ impl Flight {
     async fn fly(mut self, again: Option<Vec<AgentId>>) {
         let refresher = Arc::clone(&self.refresher);
         let Parts { tenant, source, clock, .. } = &refresher.parts;
+        // Before the refresh starts its own clock: a slow disk must take none of its time.
+        refresher.note_attempt().await;
         let started = refresher.now();
         let window = Window::ending_at(started.utc.whole_second(), tenant.window);
         let agents = self.wanted(again.as_deref());
@@ -325,6 +374,9 @@ impl Flight {
         let flown = Flown { harvest, window, started, again: again.is_some() };
         let landing = Arc::clone(&refresher);
         self.landed = tokio::task::spawn_blocking(move || landing.land(flown)).await.is_ok();
+        // Wakes the scrapes that wait; writing is for the next process, not for them.
+        drop(self);
+        refresher.keep().await;
     }
 
     /// Whom to ask for: everybody, or those that the last refresh failed to read.

@@ -89,6 +89,12 @@ impl Moment {
         let wall = Duration::from_micros(now.utc.saturating_since(self.utc).get());
         now.monotonic.saturating_since(self.monotonic).max(wall)
     }
+
+    /// The moment of `utc`, which an earlier process noted, as seen at `now`. One that has not happened yet is now.
+    pub(super) fn remembered(utc: Timestamp, now: Self) -> Self {
+        let age = Duration::from_micros(now.utc.saturating_since(utc).get());
+        Self { monotonic: now.monotonic.saturating_sub(age), utc: utc.min(now.utc) }
+    }
 }
 
 // === impl Snapshot ===
@@ -109,7 +115,7 @@ impl Snapshot {
 
     /// When the oldest data was read, if there is any.
     pub fn oldest(&self) -> Option<Moment> {
-        self.data().map(|data| data.read_at).min_by_key(|read_at| read_at.monotonic)
+        self.data().map(|data| data.read_at).min_by_key(|read_at| (read_at.monotonic, read_at.utc))
     }
 
     /// Whether there is data of any agent.
