@@ -1,6 +1,6 @@
 //! What a service manager hands over and wants to be told: sockets, readiness, reloads, the stop, signs of life.
 //!
-//! Sources: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3). Where nobody manages the service, nothing is sent.
+//! Sources: `sd_listen_fds(3)`, `sd_notify(3)`, `sd_watchdog_enabled(3)`. Where nobody manages the service, nothing is sent.
 
 use std::io;
 use std::net::TcpListener;
