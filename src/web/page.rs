@@ -61,7 +61,8 @@ pub(super) fn render(app: &App, query: Option<&str>) -> String {
 
 fn tenant_section(app: &App, front: &TenantFront, from: usize) -> Markup {
     let published = front.refresher.current();
-    let tenant = front.refresher.tenant();
+    // The rows are in the order of this tenant's agents, whatever a reload does meanwhile.
+    let tenant = &published.snapshot.tenant;
     let rows: Vec<_> = tenant.agents.iter().zip(&published.snapshot.rows).skip(from).take(PAGE_ROWS).collect();
     let after = from.saturating_add(rows.len());
     html! {
