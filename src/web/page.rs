@@ -25,6 +25,7 @@ th, td { padding: .3rem .8rem; text-align: left; white-space: nowrap; border-bot
 /// Renders the page. `query` may name the first agent to show with `from`, counted from 0.
 pub(super) fn render(app: &App, query: Option<&str>) -> String {
     let prefix = &app.options.external_prefix;
+    let loaded = app.loaded();
     let from = parameter(query, "from").and_then(|from| from.parse().ok()).unwrap_or(0);
     let version = env!("CARGO_PKG_VERSION");
     let page = html! {
@@ -42,8 +43,8 @@ pub(super) fn render(app: &App, query: Option<&str>) -> String {
                 nav {
                     ul {
                         li { a href={ (prefix) (app.options.telemetry_path) } { "Metrics" } }
-                        @if app.tenants.len() > 1 {
-                            @for tenant in &app.tenants {
+                        @if loaded.tenants.len() > 1 {
+                            @for tenant in &loaded.tenants {
                                 @let name = &tenant.refresher.tenant().name;
                                 li { a href={ (prefix) "/probe?target=" (name) } { "Metrics of " (name) } }
                             }
@@ -52,7 +53,7 @@ pub(super) fn render(app: &App, query: Option<&str>) -> String {
                         li { a href={ (prefix) "/-/healthy" } { "Health" } }
                     }
                 }
-                @for tenant in &app.tenants { (tenant_section(app, tenant, from)) }
+                @for tenant in &loaded.tenants { (tenant_section(app, tenant, from)) }
             }
         }
     };
