@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::refresh::Refresher;
 use crate::upstream::{BuildError, Source};
-use crate::web::{App, Loaded, ReloadRequests};
+use crate::web::{App, Loaded, ReloadRequests, TenantFront};
 
 /// Why a reload is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +49,16 @@ struct Memory {
 struct Prepared {
     loaded: Loaded,
     connections: HashMap<String, Connection>,
-    changed: Vec<(Arc<Refresher>, Arc<Tenant>, Arc<dyn Source>)>,
+    changed: Vec<Change>,
     added: usize,
     removed: usize,
+}
+
+/// A tenant whose settings are not what they were.
+struct Change {
+    refresher: Arc<Refresher>,
+    tenant: Arc<Tenant>,
+    source: Arc<dyn Source>,
 }
 
 // === impl Trigger ===
@@ -140,7 +147,7 @@ impl Reloader {
     /// Whether `config` is what is served already.
     fn serves(&self, config: &Config) -> bool {
         let loaded = self.app.loaded();
-        let same = |(front, tenant): (&crate::web::TenantFront, &Arc<Tenant>)| *front.refresher.tenant() == **tenant;
+        let same = |(front, tenant): (&TenantFront, &Arc<Tenant>)| *front.refresher.tenant() == **tenant;
         loaded.tenants.len() == config.tenants.len()
             && loaded.tenants.iter().zip(&config.tenants).all(same)
             && loaded.config_yaml == config.to_yaml_redacted()
@@ -161,7 +168,8 @@ impl Reloader {
                 }
                 Some((front, connection)) => {
                     let connection = connection.reconfigured(tenant, front.instruments.clone())?;
-                    changed.push((Arc::clone(&front.refresher), Arc::clone(tenant), connection.source()));
+                    let (refresher, tenant) = (Arc::clone(&front.refresher), Arc::clone(tenant));
+                    changed.push(Change { refresher, tenant, source: connection.source() });
                     (front.clone(), connection)
                 }
                 None => {
@@ -180,7 +188,7 @@ impl Reloader {
     fn take_over(&self, config: &Config, prepared: Prepared, trigger: Trigger, memory: &mut Memory) {
         let Prepared { loaded, connections, changed, added, removed } = prepared;
         let (tenants, changed_count) = (loaded.tenants.len(), changed.len());
-        for (refresher, tenant, source) in changed {
+        for Change { refresher, tenant, source } in changed {
             refresher.reconfigure(tenant, source);
         }
         self.app.load(loaded);
