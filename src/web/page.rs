@@ -15,6 +15,8 @@ use crate::refresh::{AgentRow, Published};
 const STYLE: &str = "
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; }
 body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+dl { display: grid; grid-template-columns: max-content auto; gap: .3rem 1.5rem; }
+dd { margin: 0; }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .3rem .8rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #8884; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -39,7 +41,7 @@ pub(super) fn render(app: &App, query: Option<&str>) -> String {
             }
             body {
                 h1 { "CXone exporter" }
-                p { "Version " (version) ". Time in each presence state, per agent, over the last hours." }
+                p { "Version " (version) ". Time in each presence state, per agent, within the window below." }
                 nav {
                     ul {
                         li { a href={ (prefix) (app.options.telemetry_path) } { "Metrics" } }
