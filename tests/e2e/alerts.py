@@ -53,7 +53,7 @@ def choose(tenant):
     assert margin(best) >= 2 * MARGIN_SECONDS, "nobody of the roster goes offline at this time"
     people = {agent["id"]: agent for agent in tenant.agents()}
     limits = {best: math.ceil(max(series[best][:2]) + MARGIN_SECONDS)}
-    for agent in people.keys() - {best}:
+    for agent in sorted(people.keys() - {best}):
         if len(limits) == CONFIGURED:
             break
         limits[agent] = min(math.ceil(max(series[agent]) + MARGIN_SECONDS), WINDOW_SECONDS)
