@@ -4,10 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use super::version;
 use crate::config;
 use crate::simulator::SimulatorOptions;
+
+/// Reading a configuration of tens of thousands of agents takes a tenth of a second; looking more often than this would
+/// cost more than it can be worth.
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prometheus exporter for how long each NICE CXone agent spent in each presence state over the last 24 hours.
 ///
@@ -24,6 +29,20 @@ pub struct Cli {
     /// Check the configuration and exit, as the command `check` does.
     #[arg(long = "config.check")]
     pub config_check: bool,
+
+    /// Look regularly whether the configuration, or a file that it names, has changed, and reload it if so.
+    #[arg(long = "config.enable-auto-reload")]
+    pub config_enable_auto_reload: bool,
+
+    /// How often --config.enable-auto-reload looks.
+    #[arg(
+        long = "config.auto-reload-interval",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = reload_interval,
+        requires = "config_enable_auto_reload"
+    )]
+    pub config_auto_reload_interval: Duration,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "documentation here would replace the program's own in --help")]
@@ -54,6 +73,15 @@ pub enum Command {
     Check(CheckArgs),
     /// Run the simulated tenant alone.
     Simulate(Box<SimulateArgs>),
+    /// Ask a running exporter whether it is healthy: exit status 0 if it is, else 1.
+    #[command(hide = true)]
+    Healthcheck(HealthcheckArgs),
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+    /// Print the completions for a shell.
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
 }
 
 /// What `demo` takes.
@@ -108,6 +136,22 @@ pub struct CheckArgs {
     pub probe: bool,
 }
 
+/// What `healthcheck` takes.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Where to ask; http only.
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:10062/-/healthy", value_parser = url::Url::parse)]
+    pub url: url::Url,
+}
+
+/// What `completions` takes.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
 /// How the front is served.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Web")]
@@ -116,9 +160,17 @@ pub struct WebArgs {
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10062")]
     pub listen_address: Vec<String>,
 
+    /// Serve on the sockets that systemd hands over, and bind none.
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
+    pub systemd_socket: bool,
+
     /// Where the metrics are.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
+
+    /// Let POST and PUT requests to /-/reload reload the configuration, as SIGHUP always does.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
 
     /// Scrapes answered at once; 0 is no limit. Others get 503.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
@@ -181,6 +233,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Ok(duration);
     }
     config::parse_duration(text)
+}
+
+/// Reads the interval of looks at the configuration, each of which reads it in full.
+fn reload_interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        interval if interval < MIN_RELOAD_INTERVAL => Err("is less than 1s".to_owned()),
+        interval => Ok(interval),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From arguments to an exit code: 0 ok, 1 failed at run time, 2 bad usage or bad configuration.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::runtime;
 use tracing::{error, warn};
 
 use super::args::{CheckArgs, Cli, Command};
-use super::{check, demo, logging, report, serve, simulate};
+use super::origin::Origin;
+use super::{check, completions, demo, healthcheck, logging, man, report, serve, simulate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 
@@ -73,10 +75,14 @@ fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// The flags that only serving understands: their id and their name.
-const SERVING_FLAGS: [(&str, &str); 9] = [
+const SERVING_FLAGS: [(&str, &str); 13] = [
     ("config_check", "--config.check"),
+    ("config_enable_auto_reload", "--config.enable-auto-reload"),
+    ("config_auto_reload_interval", "--config.auto-reload-interval"),
     ("listen_address", "--web.listen-address"),
+    ("systemd_socket", "--web.systemd-socket"),
     ("telemetry_path", "--web.telemetry-path"),
+    ("enable_lifecycle", "--web.enable-lifecycle"),
     ("max_requests", "--web.max-requests"),
     ("disable_exporter_metrics", "--web.disable-exporter-metrics"),
     ("external_url", "--web.external-url"),
@@ -102,10 +108,16 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         None if cli.config_check => checked(&cli, &CheckArgs::default(), clock).await,
         None => {
             let config = load(&cli)?;
-            serve::run(&config, &cli.web, cli.storage_path.as_deref(), clock).await.map_err(serving)
+            let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
+            serve::run(&config, Origin::of(&cli), &cli.web, watch, cli.storage_path.as_deref(), clock)
+                .await
+                .map_err(serving)
         }
         Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),
+        Some(Command::Healthcheck(args)) => healthcheck::run(args, &*clock).await.map_err(failed),
+        Some(Command::Man) => man::run(&mut io::stdout()).map_err(failed),
+        Some(Command::Completions(args)) => completions::run(args, &mut io::stdout()).map_err(failed),
         Some(Command::Check(args)) => checked(&cli, args, clock).await,
         Some(Command::Report(args)) => {
             let config = load(&cli)?;
@@ -117,32 +129,33 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
 
 async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     let config = load(cli)?;
-    check::run(&config, args, clock, &mut io::stdout()).await.map_err(|error| Failure::Failed(error.to_string()))
+    check::run(&config, args, clock, &mut io::stdout()).await.map_err(failed)
 }
 
 /// Reads the configuration from its file or, without one, from the environment.
 fn load(cli: &Cli) -> Result<Config, Failure> {
-    let config = match &cli.config_file {
-        Some(path) => Config::from_file(path),
-        None => Config::from_environment(&|name| std::env::var(name).ok(), std::path::Path::new(".")),
-    };
-    let config = config.map_err(|faults| Failure::WrongUse(faults.to_string()))?;
+    let config = Origin::of(cli).load().map_err(|faults| Failure::WrongUse(faults.to_string()))?;
     for warning in &config.warnings {
         warn!("{warning}");
     }
     Ok(config)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn failed(error: impl Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
 fn reporting(error: report::ReportError) -> Failure {
     match error {
         report::ReportError::UnknownTenant { .. } => Failure::WrongUse(error.to_string()),
-        error => Failure::Failed(error.to_string()),
+        error => failed(error),
     }
 }
 
 fn serving(error: serve::ServeError) -> Failure {
     match error {
         serve::ServeError::Usage(message) => Failure::WrongUse(message),
-        error => Failure::Failed(error.to_string()),
+        error => failed(error),
     }
 }

@@ -1,22 +1,26 @@
 //! Serving: from a configuration to a running front.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::args::WebArgs;
-use super::connect::connect;
-use super::version;
+use super::connect::Connection;
+use super::origin::Origin;
+use super::reload::Reloader;
+use super::{systemd, version};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::BuildError;
-use crate::web::{App, BindError, Bound, Options, TenantFront};
+use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
 
 const BUILD: BuildInfo =
     BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
@@ -30,6 +34,9 @@ pub(super) enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket that was handed over cannot be served on.
+    #[error("a socket that systemd handed over cannot be served on: {0}; each must be a listening TCP socket")]
+    Handover(std::io::Error),
     /// A tenant's HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
@@ -44,23 +51,39 @@ pub(super) enum ServeError {
     Signals(std::io::Error),
 }
 
-/// Serves until the process is told to stop, and keeps what is to survive it below `storage_path`.
+/// Serves until the process is told to stop. Reloads read `origin` again, by themselves once in `watch`.
+/// What is to survive the process is kept below `storage_path`.
 pub(super) async fn run(
     config: &Config,
+    origin: Origin,
     web: &WebArgs,
+    watch: Option<Duration>,
     storage_path: Option<&Path>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), ServeError> {
     let options = options(web)?;
-    let bound = Bound::bind(&web.listen_address).await?;
+    let bound = if web.systemd_socket { handed_over()? } else { Bound::bind(&web.listen_address).await? };
     let stop = stop_signal()?;
-    let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?;
-    let app = Arc::new(build(config, options, storage.as_ref(), clock)?);
+    let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
+    let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
+    let (lifecycle, requests) = reload_channel();
+    let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
-        info!(%address, path, tenants = app.tenants.len(), version = version::VERSION, "listening");
+        info!(%address, path, tenants = config.tenants.len(), version = version::VERSION, "listening");
     }
+    let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
+    let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
+    let watchdog = tokio::spawn(systemd::watchdog(clock));
+    systemd::ready();
+    let stop = async {
+        stop.await;
+        systemd::stopping();
+    };
     bound.serve(app, stop).await;
+    watchdog.abort();
+    reloading.abort();
     if let Some(storage) = &storage {
         storage.finish().await;
     }
@@ -68,28 +91,48 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// The sockets that systemd hands over.
+fn handed_over() -> Result<Bound, ServeError> {
+    let listeners = systemd::sockets().map_err(ServeError::Handover)?;
+    if listeners.is_empty() {
+        let message = "--web.systemd-socket: no socket was handed over; start the socket unit, or leave the flag out";
+        return Err(ServeError::Usage(message.to_owned()));
+    }
+    Bound::from_listeners(listeners).map_err(ServeError::Handover)
+}
+
 /// Puts the front together over one refresher a tenant.
-pub(super) fn build(
+fn build(
     config: &Config,
     options: Options,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
-) -> Result<App, BuildError> {
+) -> Result<(App, HashMap<String, Connection>), BuildError> {
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
     exporter.config_loaded(true);
-    let fronts = config.tenants.iter().map(|tenant| front(Arc::clone(tenant), storage, Arc::clone(&clock)));
-    let fronts = fronts.collect::<Result<Vec<_>, _>>()?;
-    Ok(App::new(fronts, exporter, clock, config.to_yaml_redacted(), options))
+    let mut tenants = Vec::with_capacity(config.tenants.len());
+    let mut connections = HashMap::with_capacity(config.tenants.len());
+    for tenant in &config.tenants {
+        let (front, connection) = front(Arc::clone(tenant), storage, Arc::clone(&clock))?;
+        tenants.push(front);
+        connections.insert(tenant.name.clone(), connection);
+    }
+    Ok((App::new(tenants, exporter, clock, config.to_yaml_redacted(), options), connections))
 }
 
-fn front(tenant: Arc<Tenant>, storage: Option<&Storage>, clock: Arc<dyn Clock>) -> Result<TenantFront, BuildError> {
+/// The front of one tenant that this process has not asked yet, and the way to it.
+pub(super) fn front(
+    tenant: Arc<Tenant>,
+    storage: Option<&Storage>,
+    clock: Arc<dyn Clock>,
+) -> Result<(TenantFront, Connection), BuildError> {
     let instruments = Arc::new(TenantInstruments::new());
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
-    let source = connect(&tenant, Arc::clone(&clock), instruments.clone())?;
+    let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
         tenant,
-        source,
+        source: connection.source(),
         clock,
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
@@ -98,7 +141,7 @@ fn front(tenant: Arc<Tenant>, storage: Option<&Storage>, clock: Arc<dyn Clock>) 
         Some(store) => refresher.kept_in(store),
         None => refresher,
     };
-    Ok(TenantFront { refresher: Arc::new(refresher), instruments })
+    Ok((TenantFront { refresher: Arc::new(refresher), instruments }, connection))
 }
 
 /// Turns the flags into options, and refuses those that make no sense.

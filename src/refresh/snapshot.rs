@@ -90,6 +90,11 @@ impl Moment {
         now.monotonic.saturating_since(self.monotonic).max(wall)
     }
 
+    /// The time of day at `later`, or this moment's own where that has passed.
+    pub(super) fn utc_at(self, later: Monotonic) -> Timestamp {
+        self.utc + later.saturating_since(self.monotonic)
+    }
+
     /// The moment of `utc`, which an earlier process noted, as seen at `now`. One that has not happened yet is now.
     pub(super) fn remembered(utc: Timestamp, now: Self) -> Self {
         let age = Duration::from_micros(now.utc.saturating_since(utc).get());

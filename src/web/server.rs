@@ -53,6 +53,19 @@ impl Bound {
         Self { listeners: vec![listener] }
     }
 
+    /// Serves on sockets that whoever started the process has bound and listens on.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be waited on.
+    pub fn from_listeners(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        let take = |listener: std::net::TcpListener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        };
+        Ok(Self { listeners: listeners.into_iter().map(take).collect::<io::Result<_>>()? })
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()

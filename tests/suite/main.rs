@@ -12,6 +12,7 @@ mod config;
 mod docs;
 mod exposition;
 mod help;
+mod lifecycle;
 mod scripted;
 mod simulator;
 mod upstream;

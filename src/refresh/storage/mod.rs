@@ -29,7 +29,7 @@ use crate::clock::Clock;
 
 /// How long the end of the process waits for files that are being written. It takes well under a second, and what is
 /// cut off then is only the newest file, not the one before it.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The directory of `--storage.path`, locked for this process.
 pub struct Storage {
@@ -80,7 +80,7 @@ impl Storage {
         TenantStore { file: Arc::clone(file), clock: Arc::clone(&self.clock), observer }
     }
 
-    /// Ends once nothing is being written any more, and within five seconds.
+    /// Ends once nothing is being written any more, and within two seconds.
     pub async fn finish(&self) {
         let files: Vec<_> =
             self.files.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();

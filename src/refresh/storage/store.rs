@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{info, warn};
+use url::Url;
 
 use super::body::Body;
 use super::disk::{self, Folder, MAX_FILE_BYTES};
@@ -38,8 +39,8 @@ pub(super) struct TenantFile {
     folder: Arc<Folder>,
     name: String,
     path: PathBuf,
-    /// Whether the file is whole and about this tenant's address, so that attempts may be noted behind what it says.
-    whole: AtomicBool,
+    /// Whose address the file is about, as long as it is whole: attempts to ask there may be noted behind what it says.
+    whole: Mutex<Option<Url>>,
     /// Who may write. It is held while writing, so that no more than one thread waits for a disk that hangs.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether the last one to have the turn was given up, and may have it still.
@@ -73,7 +74,7 @@ impl TenantStore {
         };
         match recollect(&bytes, tenant, now) {
             Ok((memory, left_out)) => {
-                self.file.whole.store(left_out != Some(LeftOut::OtherAddress), Ordering::Release);
+                self.file.is_whole(Some(&tenant.base_url).filter(|_| left_out != Some(LeftOut::OtherAddress)));
                 self.tell(&memory, left_out);
                 Some(memory)
             }
@@ -214,11 +215,15 @@ impl TenantFile {
             folder,
             name: name.to_owned(),
             path,
-            whole: AtomicBool::new(false),
+            whole: Mutex::default(),
             turn: Arc::default(),
             hangs: AtomicBool::new(false),
             complaints: Mutex::default(),
         }
+    }
+
+    fn is_whole(&self, about: Option<&Url>) {
+        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = about.cloned();
     }
 
     /// Ends once nobody writes any more.
@@ -235,7 +240,9 @@ impl TenantFile {
     fn note_attempt(&self, started: Timestamp, published: &Published, failures: u32) -> io::Result<()> {
         self.folder.claim()?;
         let line = frame::attempt(started);
-        if self.whole.load(Ordering::Acquire) && disk::append(&self.path, line.as_bytes()).is_ok() {
+        let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let base_url = &published.snapshot.tenant.base_url;
+        if whole.as_ref() == Some(base_url) && disk::append(&self.path, line.as_bytes()).is_ok() {
             return Ok(());
         }
         // Without a file to note it behind, or with one that a failed note may have spoilt, a new one is written.
@@ -251,9 +258,9 @@ impl TenantFile {
             let message = format!("it would be larger than {MAX_FILE_BYTES} bytes, the most that is read");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
-        self.whole.store(false, Ordering::Release);
+        self.is_whole(None);
         disk::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
-        self.whole.store(true, Ordering::Release);
+        self.is_whole(Some(&published.snapshot.tenant.base_url));
         Ok(())
     }
 }

@@ -263,3 +263,18 @@ async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
         assert_eq!(found, expected);
     }
 }
+
+#[tokio::test]
+async fn after_a_reload_to_another_address_an_attempt_is_not_noted_behind_the_old_one() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START, &[]).await;
+    process.scrape().await;
+    let moved = || Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant() };
+    process.refresher.reconfigure(Arc::new(moved()), process.source.clone());
+    process.clock.advance(COOLDOWN);
+    process.source.permits.forget_permits(1000);
+    let _waiting = process.scrape_until_asked().await;
+    let crashed = disk.as_a_crash_leaves_it();
+    let process = Process::start_as(moved(), &crashed.path(), START + COOLDOWN, &[]).await;
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+}
