@@ -11,7 +11,7 @@
 //! | [`clock`] | the only place that reads the time of day | anything else |
 //! | [`config`] | files and environment → one frozen [`config::Config`] | HTTP |
 //! | [`upstream`] | HTTP client, token, retry, rate gate; one folder per API | scrapes, Prometheus |
-//! | [`refresh`] | cooldown gate, single flight, back-off, snapshot | reqwest, hyper |
+//! | [`refresh`] | cooldown gate, single flight, back-off, snapshot, storage | reqwest, hyper |
 //! | [`exposition`] | families, samples, escaping, encodings | agents, CXone, I/O |
 //! | [`metrics`] | snapshot → families; the exporter's own instruments | HTTP |
 //! | [`web`] | listener, limits, routes, page | reqwest, CXone's API |

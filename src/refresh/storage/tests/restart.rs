@@ -10,6 +10,9 @@ use crate::refresh::tests::{COOLDOWN, MAX_STALENESS, counts};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// What somebody does to a tenant's configuration.
+type Change = fn(&mut Tenant);
+
 #[tokio::test]
 async fn within_the_cooldown_the_data_is_served_and_nothing_is_sent() {
     let disk = Disk::new();
@@ -184,7 +187,7 @@ async fn agents_come_and_go() {
 async fn another_question_has_no_answer_yet_but_the_same_waits() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
-    let changes: [(&str, fn(&mut Tenant)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("window", |tenant| tenant.window /= 2),
         ("interval", |tenant| tenant.interval.length /= 2),
         ("client_id", |tenant| tenant.client_id.push('2')),
