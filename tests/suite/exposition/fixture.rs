@@ -172,6 +172,8 @@ fn tenant_instruments() -> TenantInstruments {
     instruments.refreshed(RefreshResult::Success, Duration::from_secs(3), &rejections);
     instruments.refreshed(RefreshResult::Partial, Duration::from_millis(750), &Rejections::default());
     instruments.scraped(Served::Fresh);
+    instruments.storage_used();
+    instruments.stored(NOW);
     instruments
 }
 
