@@ -10,6 +10,8 @@
 mod commands;
 mod config;
 mod exposition;
+mod faults;
+mod house;
 mod scripted;
 mod simulator;
 mod upstream;

@@ -1,0 +1,1 @@
+//! Connections that are never made: nobody there, no such name, TLS, proxies.
