@@ -9,9 +9,11 @@
 
 mod commands;
 mod config;
+mod docs;
 mod exposition;
 mod faults;
 mod house;
+mod help;
 mod scripted;
 mod simulator;
 mod upstream;
