@@ -10,10 +10,12 @@
 mod commands;
 mod config;
 mod docs;
+mod exactness;
 mod exposition;
 mod faults;
-mod house;
+mod freshness;
 mod help;
+mod house;
 mod scripted;
 mod simulator;
 mod upstream;
