@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,9 +45,11 @@ fn bucket(agent: u64, hour: i64) -> String {
     // Any mixture will do as long as it is the same each time: a step of a linear congruential generator.
     let mut noise = (agent * 31 + hour.unsigned_abs()).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
     let mut left = 3_600;
-    let states = 3 + noise as usize % 3;
-    for (at, state) in STATES.iter().cycle().skip(noise as usize % 5).take(states).enumerate() {
+    let (states, first) = (3 + noise % 3, noise % 5);
+    for at in 0..states {
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let state =
+            STATES.iter().cycle().zip(0..).find(|(_, index)| *index == first + at).map_or("", |(state, _)| state);
         let spent = if at + 1 == states { left } else { (noise >> 33) % (left + 1) };
         left -= spent;
         let (comma, percentage) = (if at == 0 { "" } else { "," }, spent as f64 / 36.0);
@@ -58,10 +61,25 @@ fn bucket(agent: u64, hour: i64) -> String {
     record + "]}"
 }
 
-fn pages(order: Order) -> Vec<String> {
+/// Agents that are asked for together, and the pages that come.
+struct Batch {
+    agents: Range<u64>,
+    pages: Vec<String>,
+}
+
+/// Every agent, in batches of so many.
+fn batches(size: usize, order: Order) -> Vec<Batch> {
+    (0..AGENTS)
+        .step_by(size)
+        .map(|first| first..AGENTS.min(first + size as u64))
+        .map(|agents| Batch { pages: pages(agents.clone(), order), agents })
+        .collect()
+}
+
+fn pages(agents: Range<u64>, order: Order) -> Vec<String> {
     let buckets: Vec<String> = match order {
-        Order::ByAgent => (0..AGENTS).flat_map(|agent| (0..HOURS).map(move |hour| bucket(agent, hour))).collect(),
-        Order::ByTime => (0..HOURS).flat_map(|hour| (0..AGENTS).map(move |agent| bucket(agent, hour))).collect(),
+        Order::ByAgent => agents.flat_map(|agent| (0..HOURS).map(move |hour| bucket(agent, hour))).collect(),
+        Order::ByTime => (0..HOURS).flat_map(|hour| agents.clone().map(move |agent| bucket(agent, hour))).collect(),
     };
     let page = |(at, buckets): (usize, &[String])| {
         format!(r#"{{"data":[{}],"nextPageToken":"page-{}"}}"#, buckets.join(","), at + 1)
@@ -69,16 +87,21 @@ fn pages(order: Order) -> Vec<String> {
     buckets.chunks(BUCKETS_PER_PAGE).enumerate().map(page).collect()
 }
 
-fn counted(pages: &[String]) -> usize {
+fn counted(batches: &[Batch]) -> usize {
     let start = Timestamp::from_seconds(WINDOW_START);
     let window = Window { start, end: start + Duration::from_secs(HOURS.unsigned_abs() * 3_600) };
-    let agents = (0..AGENTS).map(|agent| WatchedAgent { id: agent_id(agent).into(), schedule: None }).collect();
     let known: Vec<StateName> = STATES.into_iter().take(4).map(Arc::from).collect();
-    let mut tally = Tally::new(window, agents, Arc::from([Arc::from("Offline")]), &known);
-    for page in pages {
-        decode_page(page.as_bytes(), &mut tally).unwrap();
-    }
-    tally.finish().agents.iter().flatten().map(|presence| presence.states.len()).sum()
+    let offline: Arc<[StateName]> = Arc::from([Arc::from("Offline")]);
+    let count = |batch: &Batch| {
+        let watched = |agent| WatchedAgent { id: agent_id(agent).into(), schedule: None };
+        let agents = batch.agents.clone().map(watched).collect();
+        let mut tally = Tally::new(window, agents, Arc::clone(&offline), &known);
+        for page in &batch.pages {
+            decode_page(page.as_bytes(), &mut tally).unwrap();
+        }
+        tally.finish().agents.iter().flatten().map(|presence| presence.states.len()).sum::<usize>()
+    };
+    batches.iter().map(count).sum()
 }
 
 #[derive(Deserialize)]
@@ -103,9 +126,9 @@ struct StateTime {
     duration: f64,
 }
 
-fn owned_structs(pages: &[String]) -> usize {
+fn owned_structs(batches: &[Batch]) -> usize {
     let mut seconds = HashMap::<(String, String), f64>::new();
-    for page in pages {
+    for page in batches.iter().flat_map(|batch| &batch.pages) {
         let answer: Answer = serde_json::from_slice(page.as_bytes()).unwrap();
         for record in answer.data {
             for spent in record.states {
@@ -116,22 +139,31 @@ fn owned_structs(pages: &[String]) -> usize {
     seconds.len()
 }
 
-fn skipped(pages: &[String]) -> usize {
-    pages.iter().map(|page| serde_json::from_slice::<IgnoredAny>(page.as_bytes()).map(|_| 1).unwrap()).sum()
+fn skipped(batches: &[Batch]) {
+    for page in batches.iter().flat_map(|batch| &batch.pages) {
+        black_box(serde_json::from_slice::<IgnoredAny>(page.as_bytes()).unwrap());
+    }
 }
 
-fn compare(group: &mut BenchmarkGroup<'_, WallTime>, pages: &[String]) {
-    group.throughput(Throughput::Bytes(pages.iter().map(|page| page.len() as u64).sum()));
-    assert_eq!(counted(pages), owned_structs(pages));
-    group.bench_function("cxone-exporter", |bench| bench.iter(|| counted(black_box(pages))));
-    group.bench_function("serde_json, owned structs", |bench| bench.iter(|| owned_structs(black_box(pages))));
-    group.bench_function("serde_json, skipping only", |bench| bench.iter(|| skipped(black_box(pages))));
+fn compare(group: &mut BenchmarkGroup<'_, WallTime>, batches: &[Batch]) {
+    let pages = batches.iter().flat_map(|batch| &batch.pages);
+    group.throughput(Throughput::BytesDecimal(pages.map(|page| page.len() as u64).sum()));
+    assert_eq!(counted(batches), owned_structs(batches));
+    group.bench_function("cxone-exporter", |bench| bench.iter(|| counted(black_box(batches))));
+    group.bench_function("serde_json, owned structs", |bench| bench.iter(|| owned_structs(black_box(batches))));
+    group.bench_function("serde_json, skipping only", |bench| bench.iter(|| skipped(black_box(batches))));
 }
 
 fn decode(criterion: &mut Criterion) {
-    for (name, order) in [("by agent", Order::ByAgent), ("by time", Order::ByTime)] {
+    let all = usize::try_from(AGENTS).unwrap();
+    let groups = [
+        ("one batch, by agent", all, Order::ByAgent),
+        ("one batch, by time", all, Order::ByTime),
+        ("batches of 50, by time", 50, Order::ByTime),
+    ];
+    for (name, size, order) in groups {
         let mut group = criterion.benchmark_group(name);
-        compare(&mut group, &pages(order));
+        compare(&mut group, &batches(size, order));
         group.finish();
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use super::version;
 use crate::config;
@@ -49,6 +50,15 @@ pub enum Command {
     Check(CheckArgs),
     /// Run the simulated tenant alone.
     Simulate(Box<SimulateArgs>),
+    /// Ask a running exporter whether it is healthy: exit status 0 if it is, else 1.
+    #[command(hide = true)]
+    Healthcheck(HealthcheckArgs),
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+    /// Print the completions for a shell.
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
 }
 
 /// What `demo` takes.
@@ -103,6 +113,22 @@ pub struct CheckArgs {
     pub probe: bool,
 }
 
+/// What `healthcheck` takes.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Where to ask; http only.
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:10062/-/healthy", value_parser = url::Url::parse)]
+    pub url: url::Url,
+}
+
+/// What `completions` takes.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
 /// How the front is served.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Web")]
@@ -110,6 +136,10 @@ pub struct WebArgs {
     /// Where to listen; may be given several times. `:10062` is every address of the machine.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10062")]
     pub listen_address: Vec<String>,
+
+    /// Serve on the sockets that systemd hands over, and bind none.
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
+    pub systemd_socket: bool,
 
     /// Where the metrics are.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]

@@ -1,6 +1,7 @@
 //! From arguments to an exit code: 0 ok, 1 failed at run time, 2 bad usage or bad configuration.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use tokio::runtime;
 use tracing::{error, warn};
 
 use super::args::{CheckArgs, Cli, Command};
-use super::{check, demo, logging, report, serve, simulate};
+use super::{check, completions, demo, healthcheck, logging, man, report, serve, simulate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 
@@ -73,9 +74,10 @@ fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// The flags that only serving understands: their id and their name.
-const SERVING_FLAGS: [(&str, &str); 8] = [
+const SERVING_FLAGS: [(&str, &str); 9] = [
     ("config_check", "--config.check"),
     ("listen_address", "--web.listen-address"),
+    ("systemd_socket", "--web.systemd-socket"),
     ("telemetry_path", "--web.telemetry-path"),
     ("max_requests", "--web.max-requests"),
     ("disable_exporter_metrics", "--web.disable-exporter-metrics"),
@@ -105,6 +107,9 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         }
         Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),
+        Some(Command::Healthcheck(args)) => healthcheck::run(args, &*clock).await.map_err(failed),
+        Some(Command::Man) => man::run(&mut io::stdout()).map_err(failed),
+        Some(Command::Completions(args)) => completions::run(args, &mut io::stdout()).map_err(failed),
         Some(Command::Check(args)) => checked(&cli, args, clock).await,
         Some(Command::Report(args)) => {
             let config = load(&cli)?;
@@ -116,7 +121,7 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
 
 async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     let config = load(cli)?;
-    check::run(&config, args, clock, &mut io::stdout()).await.map_err(|error| Failure::Failed(error.to_string()))
+    check::run(&config, args, clock, &mut io::stdout()).await.map_err(failed)
 }
 
 /// Reads the configuration from its file or, without one, from the environment.
@@ -132,16 +137,21 @@ fn load(cli: &Cli) -> Result<Config, Failure> {
     Ok(config)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn failed(error: impl Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
 fn reporting(error: report::ReportError) -> Failure {
     match error {
         report::ReportError::UnknownTenant { .. } => Failure::WrongUse(error.to_string()),
-        error => Failure::Failed(error.to_string()),
+        error => failed(error),
     }
 }
 
 fn serving(error: serve::ServeError) -> Failure {
     match error {
         serve::ServeError::Usage(message) => Failure::WrongUse(message),
-        error => Failure::Failed(error.to_string()),
+        error => failed(error),
     }
 }

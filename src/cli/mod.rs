@@ -2,16 +2,20 @@
 
 mod args;
 mod check;
+mod completions;
 mod connect;
 mod demo;
 mod estimate;
 mod exit;
 #[cfg(test)]
 mod fixture;
+mod healthcheck;
 mod logging;
+mod man;
 mod report;
 mod serve;
 mod simulate;
+mod systemd;
 mod version;
 
 pub use args::{Cli, Command, LogArgs, LogFormat, LogLevel, WebArgs};

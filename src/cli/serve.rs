@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::args::WebArgs;
 use super::connect::connect;
-use super::version;
+use super::{systemd, version};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
@@ -29,6 +29,9 @@ pub(super) enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket that was handed over cannot be served on.
+    #[error("a socket that systemd handed over cannot be served on: {0}; each must be a listening TCP socket")]
+    Handover(std::io::Error),
     /// A tenant's HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
@@ -43,16 +46,33 @@ pub(super) enum ServeError {
 /// Serves until the process is told to stop.
 pub(super) async fn run(config: &Config, web: &WebArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
     let options = options(web)?;
-    let bound = Bound::bind(&web.listen_address).await?;
+    let bound = if web.systemd_socket { handed_over()? } else { Bound::bind(&web.listen_address).await? };
     let stop = stop_signal()?;
     let app = Arc::new(build(config, options, clock)?);
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tenants = app.tenants.len(), version = version::VERSION, "listening");
     }
+    let watchdog = tokio::spawn(systemd::watchdog(Arc::clone(&app.clock)));
+    systemd::ready();
+    let stop = async {
+        stop.await;
+        systemd::stopping();
+    };
     bound.serve(app, stop).await;
+    watchdog.abort();
     info!("stopped");
     Ok(())
+}
+
+/// The sockets that systemd hands over.
+fn handed_over() -> Result<Bound, ServeError> {
+    let listeners = systemd::sockets().map_err(ServeError::Handover)?;
+    if listeners.is_empty() {
+        let message = "--web.systemd-socket: no socket was handed over; start the socket unit, or leave the flag out";
+        return Err(ServeError::Usage(message.to_owned()));
+    }
+    Bound::from_listeners(listeners).map_err(ServeError::Handover)
 }
 
 /// Puts the front together over one refresher a tenant.

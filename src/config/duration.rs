@@ -68,7 +68,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, Complaint> {
     Ok(Duration::from_millis(milliseconds))
 }
 
-/// `duration` as [`parse`] reads it: in the longest unit that expresses it whole. As people write them, a minute
+/// `duration` as the configuration reads it: in the longest unit that expresses it whole. As people write them, a minute
 /// is 60s and a day is 24h.
 pub fn format(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -59,7 +59,7 @@ pub(super) struct Span {
 
 /// A hasher for keys that are hashes already.
 #[derive(Debug, Default)]
-struct Hashed(u64);
+pub(super) struct Hashed(u64);
 
 // === impl BlockBuilder ===
 

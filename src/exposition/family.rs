@@ -112,6 +112,16 @@ impl Family {
         short.endings().iter().filter_map(|ending| ending.strip_prefix(rest)).any(|end| long.endings().contains(&end))
     }
 
+    /// A hash of each name that is reserved for this family. Families without a common hash do not clash.
+    pub(super) fn claims(&self) -> impl Iterator<Item = u64> {
+        /// The parameters of FNV-1a, which needs no state and is quick on text as short as this.
+        const START: u64 = 0xcbf2_9ce4_8422_2325;
+        const FACTOR: u64 = 0x0000_0100_0000_01b3;
+        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(FACTOR);
+        let stem = self.stem().bytes().fold(START, add);
+        self.endings().iter().map(move |ending| ending.bytes().fold(stem, add))
+    }
+
     /// Every name that OpenMetrics reserves for this family, as endings of [`Family::stem`].
     const fn endings(&self) -> &'static [&'static str] {
         match self.kind {
@@ -277,6 +287,8 @@ mod tests {
         for (one, other, clash) in table {
             assert_eq!(one.clashes_with(&other), clash, "{one:?} {other:?}");
             assert_eq!(other.clashes_with(&one), clash, "{other:?} {one:?}");
+            let common = one.claims().any(|hash| other.claims().any(|other| other == hash));
+            assert_eq!(common, clash, "{one:?} {other:?}");
         }
     }
 

@@ -38,11 +38,26 @@ pub(super) struct Checksum {
 impl Checksum {
     /// The checksum of `bytes`.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { crc: crc32fast::hash(bytes), len: bytes.len() as u64 }
+        Self::default().with(bytes)
+    }
+
+    /// How many bytes these are.
+    pub(super) const fn len(self) -> u64 {
+        self.len
     }
 
     /// The checksum of these bytes with `next` behind them.
+    pub(super) fn with(self, next: &[u8]) -> Self {
+        let mut hasher = Hasher::new_with_initial_len(self.crc, self.len);
+        hasher.update(next);
+        Self { crc: hasher.finalize(), len: self.len + next.len() as u64 }
+    }
+
+    /// The checksum of these bytes with those that `next` is of behind them. Its cost hardly depends on their number.
     pub(super) fn join(self, next: Self) -> Self {
+        if self.len == 0 {
+            return next;
+        }
         let mut hasher = Hasher::new_with_initial_len(self.crc, self.len);
         hasher.combine(&Hasher::new_with_initial_len(next.crc, next.len));
         Self { crc: hasher.finalize(), len: self.len + next.len }
@@ -107,7 +122,8 @@ mod tests {
                 true => store(&mut out, bytes),
                 false => deflate(&mut out, bytes, Compression::fast()),
             }
-            all = all.join(Checksum::of(bytes));
+            assert_eq!(all.with(bytes), all.join(Checksum::of(bytes)));
+            all = all.with(bytes);
         }
         out.extend_from_slice(&tail(all));
         out

@@ -208,10 +208,17 @@ fn split_parameters(element: &str) -> (&str, impl Iterator<Item = (&str, &str)>)
 }
 
 fn split_unquoted(text: &str, separator: u8) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    text.split(move |character: char| {
-        quoted ^= character == '"';
-        !quoted && character == char::from(separator)
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let mut quoted = false;
+        let end = text.bytes().position(|byte| {
+            quoted ^= byte == b'"';
+            !quoted && byte == separator
+        });
+        let Some((part, others)) = end.and_then(|end| text.split_at_checked(end)) else { return Some(text) };
+        rest = others.get(1..);
+        Some(part)
     })
 }
 

@@ -1,9 +1,12 @@
 //! A response's body out of blocks: nothing is encoded here, and only what is small is copied.
 
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::builder::Hashed;
 use super::gzip::{self, Checksum};
 use super::{Block, Encoding, ExpositionError, Format, LeftOut, Negotiated};
 
@@ -12,6 +15,12 @@ const EOF: &[u8] = b"# EOF\n";
 
 /// Neighbours shorter than this are copied into one chunk: the copy takes less time than the sending of a chunk.
 const SMALL: usize = 8 * 1024;
+
+/// From this many bytes on, joining two checksums takes less time than going over the bytes.
+const JOIN_FROM: u64 = 4 * 1024;
+
+/// The room for what stands around the blocks: head and tail of a gzip member, `# EOF`.
+const ENDS: usize = 64;
 
 /// A response's body and what is to be said of it in headers.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,57 +41,79 @@ pub struct Payload {
 #[derive(Debug, Default)]
 struct Chunks {
     done: Vec<Bytes>,
+    /// The small ones since the last large one.
     small: Vec<u8>,
-    len: usize,
 }
 
 /// Puts `blocks` one behind the other into one valid document of the negotiated format and encoding.
 ///
 /// Its cost depends on the number of blocks and families, not on the number of samples.
 pub fn assemble(blocks: &[Arc<Block>], negotiated: Negotiated) -> Payload {
-    let Negotiated { format, encoding } = negotiated;
-    let mut left_out = LeftOut::default();
+    let (blocks, left_out) = without_clashes(blocks);
     let mut chunks = Chunks::default();
-    let mut checksum = Checksum::default();
-    if encoding == Encoding::Gzip {
-        chunks.copy(gzip::HEAD);
-    }
-    for (position, block) in blocks.iter().enumerate() {
-        let earlier = blocks.get(..position).unwrap_or_default();
-        if let Some(error) = clash(earlier, block) {
-            left_out.add(error, u64::try_from(block.samples()).unwrap_or(u64::MAX));
-            continue;
-        }
-        let rendered = block.rendered(format);
-        match encoding {
-            Encoding::Identity => rendered.plain.iter().for_each(|chunk| chunks.push(chunk)),
-            Encoding::Gzip => {
-                chunks.push(&rendered.packed);
-                checksum = checksum.join(rendered.checksum);
-            }
-        }
-    }
-    match (encoding, format) {
-        (Encoding::Identity, Format::Text) => {}
-        (Encoding::Identity, Format::OpenMetrics) => chunks.copy(EOF),
-        (Encoding::Gzip, Format::Text) => chunks.copy(&gzip::tail(checksum)),
-        (Encoding::Gzip, Format::OpenMetrics) => {
-            chunks.copy_with(|out| gzip::store(out, EOF));
-            chunks.copy(&gzip::tail(checksum.join(Checksum::of(EOF))));
-        }
+    match negotiated.encoding {
+        Encoding::Identity => list_plain(&mut chunks, &blocks, negotiated.format),
+        Encoding::Gzip => list_gzip(&mut chunks, &blocks, negotiated.format),
     }
     let (chunks, content_length) = chunks.finish();
     Payload {
         chunks,
         content_length,
-        content_type: format.content_type(),
-        content_encoding: encoding.content_encoding(),
+        content_type: negotiated.format.content_type(),
+        content_encoding: negotiated.encoding.content_encoding(),
         left_out,
     }
 }
 
+fn list_plain(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
+    let plain = || blocks.iter().flat_map(|block| &block.rendered(format).plain);
+    chunks.expect(plain().map(Bytes::len));
+    plain().for_each(|chunk| chunks.push(chunk));
+    if format == Format::OpenMetrics {
+        chunks.copy(EOF);
+    }
+}
+
+fn list_gzip(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
+    let rendered = || blocks.iter().map(|block| block.rendered(format));
+    chunks.expect(rendered().map(|rendered| rendered.packed.len()));
+    chunks.copy(gzip::HEAD);
+    rendered().for_each(|rendered| chunks.push(&rendered.packed));
+    let mut checksum = rendered().fold(Checksum::default(), |all, rendered| {
+        if rendered.checksum.len() < JOIN_FROM {
+            rendered.plain.iter().fold(all, |all, chunk| all.with(chunk))
+        } else {
+            all.join(rendered.checksum)
+        }
+    });
+    if format == Format::OpenMetrics {
+        gzip::store(&mut chunks.small, EOF);
+        checksum = checksum.with(EOF);
+    }
+    chunks.copy(&gzip::tail(checksum));
+}
+
+/// The blocks less those that would write a name which an earlier one writes.
+fn without_clashes(blocks: &[Arc<Block>]) -> (Vec<&Block>, LeftOut) {
+    let mut claimed: HashSet<u64, BuildHasherDefault<Hashed>> = HashSet::default();
+    claimed.reserve(blocks.iter().map(|block| block.claims().len()).sum());
+    let mut kept: Vec<&Block> = Vec::with_capacity(blocks.len());
+    let mut left_out = LeftOut::default();
+    for block in blocks {
+        if block.claims().iter().any(|claim| claimed.contains(claim))
+            && let Some(error) = clash(&kept, block)
+        {
+            left_out.add(error, u64::try_from(block.samples()).unwrap_or(u64::MAX));
+        } else {
+            claimed.extend(block.claims());
+            kept.push(block);
+        }
+    }
+    (kept, left_out)
+}
+
 /// The first clash of a family in `block` with one in a block that comes before it.
-fn clash(earlier: &[Arc<Block>], block: &Block) -> Option<ExpositionError> {
+fn clash(earlier: &[&Block], block: &Block) -> Option<ExpositionError> {
     let others = || earlier.iter().flat_map(|other| other.families());
     block.families().iter().find_map(|family| {
         let other = others().find(|other| other.clashes_with(family))?;
@@ -93,27 +124,22 @@ fn clash(earlier: &[Arc<Block>], block: &Block) -> Option<ExpositionError> {
 // === impl Chunks ===
 
 impl Chunks {
+    /// Makes room for those of the chunks to come that will be copied.
+    fn expect(&mut self, lengths: impl Iterator<Item = usize>) {
+        self.small.reserve(lengths.filter(|length| *length < SMALL).sum::<usize>() + ENDS);
+    }
+
     fn push(&mut self, chunk: &Bytes) {
         if chunk.len() < SMALL {
             self.copy(chunk);
         } else {
             self.close_small();
-            self.len += chunk.len();
             self.done.push(chunk.clone());
         }
     }
 
     fn copy(&mut self, bytes: &[u8]) {
-        self.copy_with(|out| out.extend_from_slice(bytes));
-    }
-
-    fn copy_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.small.capacity() == 0 {
-            self.small.reserve(SMALL);
-        }
-        let before = self.small.len();
-        write(&mut self.small);
-        self.len += self.small.len() - before;
+        self.small.extend_from_slice(bytes);
     }
 
     fn close_small(&mut self) {
@@ -124,7 +150,8 @@ impl Chunks {
 
     fn finish(mut self) -> (Vec<Bytes>, u64) {
         self.close_small();
-        (self.done, u64::try_from(self.len).unwrap_or(u64::MAX))
+        let length: usize = self.done.iter().map(Bytes::len).sum();
+        (self.done, u64::try_from(length).unwrap_or(u64::MAX))
     }
 }
 

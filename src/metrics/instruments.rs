@@ -26,7 +26,8 @@ const DECLARED_CODES: [ResponseCode; 4] =
 #[derive(Debug)]
 pub struct TenantInstruments {
     pub(super) registry: Registry,
-    pub(super) scrapes: IntCounterVec,
+    /// Beside the registry, as they change with every scrape and the others do not. In the order of [`Served::ALL`].
+    pub(super) scrapes: [AtomicU64; Served::ALL.len()],
     /// Rises after every change of a counter in `registry`, so that a block rendered before it can be told.
     pub(super) epoch: AtomicU64,
     pub(super) rendered: Cached<(u64, Status)>,
@@ -50,7 +51,6 @@ impl TenantInstruments {
         let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
         let duration = &catalogue::API_REQUEST_DURATION_SECONDS;
         let duration_opts = HistogramOpts::from(opts(duration)).buckets(REQUEST_BUCKETS.to_vec());
-        let scrapes = &catalogue::EXPORTER_SCRAPES_TOTAL;
         let instruments = Self {
             requests: counters(&catalogue::API_REQUESTS_TOTAL),
             request_duration: register(&registry, HistogramVec::new(duration_opts, duration.labels)),
@@ -60,8 +60,7 @@ impl TenantInstruments {
             records_rejected: counters(&catalogue::RECORDS_REJECTED_TOTAL),
             refreshes: counters(&catalogue::REFRESHES_TOTAL),
             samples_left_out: counters(&catalogue::EXPORTER_SAMPLES_LEFT_OUT_TOTAL),
-            // In a registry of its own, which is never gathered: it changes with every scrape, the others do not.
-            scrapes: register(&Registry::new(), IntCounterVec::new(opts(scrapes), scrapes.labels)),
+            scrapes: Default::default(),
             registry,
             epoch: AtomicU64::new(0),
             rendered: Cached::default(),
@@ -86,9 +85,6 @@ impl TenantInstruments {
         // The others are faults of families, and those of the catalogue have none.
         let twice = ExpositionError::SampleTwice { family: catalogue::AGENT_STATE_SECONDS.name };
         self.samples_left_out.with_label_values(&[twice.reason()]);
-        for served in Served::ALL {
-            self.scrapes.with_label_values(&[served.label()]);
-        }
     }
 
     /// Renders what a snapshot says of agents, and counts and logs what had to be left out of it.
@@ -144,7 +140,9 @@ impl refresh::Observer for TenantInstruments {
     }
 
     fn scraped(&self, served: Served) {
-        self.scrapes.with_label_values(&[served.label()]).inc();
+        if let Some((_, count)) = Served::ALL.iter().zip(&self.scrapes).find(|(known, _)| **known == served) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn status_changed(&self) {

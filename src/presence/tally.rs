@@ -10,6 +10,8 @@ use super::states::{StateIndex, StateNames};
 use super::{Micros, Rejection, Rejections, StateName, TallyOutcome, Timestamp, Window};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 /// Counts the buckets of one batch of agents.

@@ -77,8 +77,8 @@ struct Flown {
     again: bool,
 }
 
-/// A refresh under way. Dropped without [`Flight::land`] — the task panicked — it counts as failed, so that
-/// the gate cannot stay shut for ever.
+/// A refresh under way. Dropped before it has landed, because the task panicked or the runtime ends, it counts as
+/// failed, so that the gate cannot stay shut for ever.
 struct Flight {
     refresher: Arc<Refresher>,
     landed: bool,

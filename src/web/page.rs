@@ -15,9 +15,11 @@ use crate::refresh::{AgentRow, Published};
 const STYLE: &str = "
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; }
 body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+dl { display: grid; grid-template-columns: max-content auto; gap: .3rem 1.5rem; }
+dd { margin: 0; }
 table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #8884; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .8rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #8884; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 .bad { color: #c22; font-weight: 600; }
 .scroll { overflow-x: auto; }
 ";
@@ -38,7 +40,7 @@ pub(super) fn render(app: &App, query: Option<&str>) -> String {
             }
             body {
                 h1 { "CXone exporter" }
-                p { "Version " (version) ". Time in each presence state, per agent, over the last hours." }
+                p { "Version " (version) ". Time in each presence state, per agent, within the window below." }
                 nav {
                     ul {
                         li { a href={ (prefix) (app.options.telemetry_path) } { "Metrics" } }
@@ -103,11 +105,11 @@ fn freshness(now: Timestamp, published: &Published) -> Markup {
             }
             @if let Some(at) = status.last_success {
                 dt { "Last full success" }
-                dd { (at) }
+                dd { (at.whole_second()) }
             }
             @if let Some(at) = status.not_before {
                 dt { "Next refresh not before" }
-                dd { (at) }
+                dd { (at.whole_second()) }
             }
             dt { "Agents" }
             dd { (counts.fresh) " fresh, " (counts.stale) " stale, " (counts.missing) " without data" }
@@ -121,8 +123,8 @@ fn agent_table(states: &[crate::presence::StateName], rows: &[(&Agent, &AgentRow
             thead {
                 tr {
                     th { "Agent" } th { "Name" } th { "Team" }
-                    @for state in states { th { (state) } }
-                    th { "Other" } th { "Observed" }
+                    @for state in states { th.number { (state) } }
+                    th.number { "Other" } th.number { "Observed" }
                 }
             }
             tbody {

@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES};
 use super::{App, router};
 use crate::clock::Clock;
+use crate::metrics::HttpRejection;
 
 /// An address that cannot be listened on.
 #[derive(Debug, Error)]
@@ -51,6 +52,19 @@ impl Bound {
     /// Serves on a socket that somebody else has bound.
     pub fn from_listener(listener: TcpListener) -> Self {
         Self { listeners: vec![listener] }
+    }
+
+    /// Serves on sockets that whoever started the process has bound and listens on.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be waited on.
+    pub fn from_listeners(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        let take = |listener: std::net::TcpListener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        };
+        Ok(Self { listeners: listeners.into_iter().map(take).collect::<io::Result<_>>()? })
     }
 
     /// Where it listens.
@@ -96,10 +110,6 @@ async fn bind_one(address: &str) -> io::Result<TcpListener> {
 
 async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore>, graceful: Arc<GracefulShutdown>) {
     loop {
-        // Taken before the accept: beyond the limit, newcomers wait in the kernel's queue.
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-            return;
-        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -110,10 +120,17 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore
         };
         // An answer is written in few large pieces; waiting to merge them would only delay the last one.
         let _ = stream.set_nodelay(true);
+        // Beyond the limit newcomers are turned away rather than left waiting, so that a health check sees it.
+        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            app.exporter.http_rejected(HttpRejection::MaxConnections);
+            continue;
+        };
         let connection = graceful.watch(connection(stream, Arc::clone(&app)));
+        let app = Arc::clone(&app);
         tokio::spawn(async move {
-            // Clients go away as they like; that is no event of ours.
-            let _ = connection.await;
+            if let Err(error) = connection.await {
+                note(&app, &error);
+            }
             drop(permit);
         });
     }
@@ -130,6 +147,16 @@ pub(super) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
+}
+
+/// Counts a connection that was ended for what the client sent, or did not send. Clients that merely go away are no
+/// event of ours.
+fn note(app: &App, error: &hyper::Error) {
+    if error.is_timeout() {
+        app.exporter.http_rejected(HttpRejection::Timeout);
+    } else if error.is_parse() || error.is_parse_too_large() {
+        app.exporter.http_rejected(HttpRejection::BadRequest);
+    }
 }
 
 async fn pause(clock: &dyn Clock, span: Duration) {

@@ -138,6 +138,15 @@ fn an_agents_states_are_told_in_full() {
     assert!(has("cxone_agent_info", "gone") && has("cxone_agent_offline_limit_seconds", "gone"));
 }
 
+#[test]
+fn what_cannot_be_exposed_is_counted_and_the_rest_is_exposed() {
+    let good = body(&Scrape::of_a_small_tenant().blocks(), WAYS[0]);
+    let rest = body(&Scrape::of_a_small_tenant().with_a_state_declared_twice().blocks(), WAYS[0]);
+    let counter = "cxone_exporter_samples_left_out_total{reason=\"sample_twice\"}";
+    // One for each agent of whom something was reported.
+    assert_eq!(rest, good.replace(&format!("{counter} 0\n"), &format!("{counter} 2\n")));
+}
+
 /// `promtool check metrics` parses as Prometheus does, and has opinions on names.
 #[test]
 fn promtool_finds_nothing_to_say() {

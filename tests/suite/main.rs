@@ -9,7 +9,9 @@
 
 mod commands;
 mod config;
+mod docs;
 mod exposition;
+mod help;
 mod scripted;
 mod simulator;
 mod upstream;

@@ -30,7 +30,9 @@ fn within(schedule: &Schedule, start: &str, end: &str) -> Vec<String> {
 
 #[test]
 fn shifts_follow_the_clocks_on_the_wall() {
-    let table: &[(&str, Tz, &[&str], &str, &str, &[&str])] = &[
+    /// The rule, zone and hours, the window's start and end, and the shifts.
+    type Case<'a> = (&'a str, Tz, &'a [&'a str], &'a str, &'a str, &'a [&'a str]);
+    let table: &[Case<'_>] = &[
         (
             "winter in Berlin",
             Europe::Berlin,

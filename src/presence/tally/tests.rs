@@ -1,11 +1,8 @@
-//! The rules of counting, each by an example, and all of them together against a model that paints seconds.
-
-use proptest::prelude::*;
+//! The rules of counting, each by an example.
 
 use super::*;
 use crate::presence::{
-    AgentPresence, MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY, OTHER_STATE, Schedule, ScheduledTime, Shift,
-    UNKNOWN_STATE,
+    AgentPresence, MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY, OTHER_STATE, Schedule, Shift, UNKNOWN_STATE,
 };
 
 /// The window of the examples, in seconds.
@@ -14,7 +11,7 @@ const WINDOW: (i64, i64) = (1_000, 2_000);
 /// A bucket as a source would push it: agent, start, end in seconds, and seconds per state.
 type Record<'a> = (&'a str, i64, i64, &'a [(&'a str, f64)]);
 
-fn tally_of(window: (i64, i64), ids: &[&str]) -> Tally {
+pub(super) fn tally_of(window: (i64, i64), ids: &[&str]) -> Tally {
     let window = Window { start: Timestamp::from_seconds(window.0), end: Timestamp::from_seconds(window.1) };
     let agents = ids.iter().map(|&id| WatchedAgent { id: Arc::from(id), schedule: None }).collect();
     Tally::new(window, agents, Arc::from([Arc::from("Offline")]), &[])
@@ -251,6 +248,15 @@ fn known_names_are_shared() {
 }
 
 #[test]
+fn names_of_a_page_that_is_taken_back_are_forgotten() {
+    let mut tally = tally_of(WINDOW, &["a"]);
+    let (page, names) = (tally.checkpoint(), tally.names.len());
+    push(&mut tally, &("a", 1000, 1100, &[("Busy", 1.0)]));
+    tally.roll_back(page);
+    assert_eq!(tally.names.len(), names);
+}
+
+#[test]
 fn the_current_state_is_a_lower_bound() {
     type Case<'a> = (&'a str, &'a [Record<'a>], Option<(&'a str, f64)>);
     let table: &[Case<'_>] = &[
@@ -350,7 +356,7 @@ fn names_that_are_made_up_do_not_make_series() {
 }
 
 /// Every day, all day, from midnight for a given number of seconds.
-fn every_day_until(seconds: u32) -> Arc<Schedule> {
+pub(super) fn every_day_until(seconds: u32) -> Arc<Schedule> {
     let time = |seconds| chrono::NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0).unwrap();
     Arc::new(Schedule {
         timezone: chrono_tz::UTC,
@@ -371,159 +377,4 @@ fn offline_time_is_held_against_the_schedule() {
     push(&mut tally, &("a", 1_600, 1_800, &[("Offline", 200.0)]));
     let scheduled = tally.finish().agents[0].as_ref().unwrap().scheduled.unwrap();
     assert_eq!((scheduled.total, scheduled.offline), (Micros::from_seconds(500), Micros::from_seconds(80 + 50)));
-}
-
-// === Properties ===
-
-/// A bucket by numbers; agent 3 is nobody's, and state 9 has no name.
-#[derive(Debug, Clone)]
-struct Drawn {
-    agent: usize,
-    start: i64,
-    length: i64,
-    states: Vec<(usize, u64)>,
-}
-
-const DRAWN_WINDOW: (i64, i64) = (0, 40);
-const DRAWN_AGENTS: [&str; 3] = ["a", "b", "c"];
-
-/// Half of the buckets lie on a coarse grid, so that many are of the same span.
-fn drawn() -> impl Strategy<Value = Drawn> {
-    let span = prop_oneof![
-        (-30..60_i64, 0..30_i64),
-        (-3..6_i64, 0..3_i64).prop_map(|(start, length)| (start * 10, length * 10))
-    ];
-    let states = prop::collection::vec((0..4_usize, 0..30_000_000_u64), 0..4);
-    (0..4_usize, span, states).prop_map(|(agent, (start, length), states)| Drawn { agent, start, length, states })
-}
-
-impl Drawn {
-    fn push(&self, tally: &mut Tally) {
-        let agent = tally.agent(DRAWN_AGENTS.get(self.agent).unwrap_or(&"x"));
-        for &(state, micros) in &self.states {
-            let state = tally.state_named(["Available", "Busy", "Offline", ""][state]);
-            tally.state(Some(state), Ok(Micros::new(micros)));
-        }
-        let end = Timestamp::from_seconds(self.start + self.length);
-        tally.bucket(agent, Some(Timestamp::from_seconds(self.start)), Some(end));
-    }
-}
-
-fn drawn_tally() -> Tally {
-    let mut tally = tally_of(DRAWN_WINDOW, &[]);
-    let schedule = every_day_until(17);
-    let agents = DRAWN_AGENTS
-        .iter()
-        .map(|&id| WatchedAgent { id: Arc::from(id), schedule: Some(Arc::clone(&schedule)) })
-        .collect();
-    tally.arena = Arena::new(DRAWN_AGENTS.len());
-    tally.roster = Roster::new(agents);
-    tally
-}
-
-/// Paints each second of the window with the first bucket, by start and end, that covers it; a state then has its
-/// share of every second that its bucket painted. Returns microseconds by agent and state, and the number of shares.
-fn painted(records: &[Drawn]) -> [([f64; 4], f64); 3] {
-    let mut agents = [([0.0; 4], 0.0); 3];
-    for (agent, (states, shares)) in agents.iter_mut().enumerate() {
-        let mut buckets: Vec<_> = records
-            .iter()
-            .filter(|record| record.agent == agent && record.length > 0 && !record.states.is_empty())
-            .collect();
-        buckets.sort_by_key(|record| (record.start, record.length));
-        for second in DRAWN_WINDOW.0..DRAWN_WINDOW.1 {
-            let covers = |record: &&&Drawn| (record.start..record.start + record.length).contains(&second);
-            let Some(bucket) = buckets.iter().find(covers) else { continue };
-            let happened = (bucket.start + bucket.length).min(DRAWN_WINDOW.1) - bucket.start;
-            let reported: u64 = bucket.states.iter().map(|(_, micros)| micros).sum();
-            for &(state, micros) in &bucket.states {
-                states[state] += micros as f64 / reported.max(happened as u64 * 1_000_000) as f64 * 1e6;
-                *shares += 1.0;
-            }
-        }
-    }
-    agents
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn counting_agrees_with_painting(mut records in prop::collection::vec(drawn(), 0..12)) {
-        // Repetitions that disagree are another property's.
-        let mut spans = std::collections::HashSet::new();
-        records.retain(|record| spans.insert((record.agent, record.start, record.length)));
-        let mut tally = drawn_tally();
-        records.iter().for_each(|record| record.push(&mut tally));
-        let outcome = tally.finish();
-        for ((states, shares), presence) in painted(&records).iter().zip(&outcome.agents) {
-            for (state, micros) in ["Available", "Busy", "Offline", UNKNOWN_STATE].into_iter().zip(states) {
-                let found = presence.iter().flat_map(|presence| &presence.states).find(|(name, _)| **name == *state);
-                let counted = found.map_or(0.0, |(_, time)| time.get() as f64);
-                // Each share is rounded down, at most twice; the rest is the model's own floating point.
-                prop_assert!(counted <= micros + 0.01 && counted >= micros - 2.0 * shares - 0.01, "{state}: {counted}, {micros}");
-            }
-        }
-    }
-
-    #[test]
-    fn no_agent_exceeds_the_window(records in prop::collection::vec(drawn(), 0..40)) {
-        let mut tally = drawn_tally();
-        records.iter().for_each(|record| record.push(&mut tally));
-        let window = tally.window;
-        for presence in tally.finish().agents.iter().flatten() {
-            prop_assert!(presence.observed <= window.length());
-            prop_assert_eq!(presence.states.iter().map(|(_, time)| *time).sum::<Micros>(), presence.observed);
-            prop_assert!(window.start < presence.last_data && presence.last_data <= window.end);
-            prop_assert!(presence.current.as_ref().is_none_or(|(name, time)|
-                presence.states.iter().any(|(state, total)| state == name && time <= total)));
-            let ScheduledTime { total, offline } = presence.scheduled.unwrap();
-            prop_assert!(offline <= total && total == Micros::from_seconds(17));
-        }
-    }
-
-    #[test]
-    fn order_repetition_and_pages_do_not_matter(
-        records in prop::collection::vec(drawn(), 0..15),
-        repeated in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..15),
-        order in any::<u64>(),
-    ) {
-        let mut straight = drawn_tally();
-        records.iter().for_each(|record| record.push(&mut straight));
-
-        let mut shuffled: Vec<(&Drawn, bool)> = records.iter().map(|record| (record, false)).collect();
-        if !records.is_empty() {
-            // A page that is cut brings its records, half of another, and is taken back.
-            shuffled.extend(repeated.iter().map(|(index, cut)| (index.get(&records), *cut)));
-        }
-        fastrand::Rng::with_seed(order).shuffle(&mut shuffled);
-        let mut tally = drawn_tally();
-        for (record, cut) in shuffled {
-            let page = tally.checkpoint();
-            record.push(&mut tally);
-            if cut {
-                let state = tally.state_named("Never seen");
-                tally.state(Some(state), Ok(Micros::from_seconds(1)));
-                tally.roll_back(page);
-            }
-        }
-        prop_assert_eq!(tally.finish().agents, straight.finish().agents);
-    }
-
-    #[test]
-    fn a_page_that_is_taken_back_leaves_no_trace(
-        before in prop::collection::vec(drawn(), 0..8),
-        cut in prop::collection::vec(drawn(), 0..8),
-        after in prop::collection::vec(drawn(), 0..8),
-    ) {
-        let mut plain = drawn_tally();
-        before.iter().chain(&after).for_each(|record| record.push(&mut plain));
-        let mut tally = drawn_tally();
-        before.iter().for_each(|record| record.push(&mut tally));
-        let page = tally.checkpoint();
-        cut.iter().for_each(|record| record.push(&mut tally));
-        tally.roll_back(page);
-        after.iter().for_each(|record| record.push(&mut tally));
-        prop_assert_eq!(tally.finish(), plain.finish());
-    }
 }

@@ -1,0 +1,144 @@
+//! The documentation and the code say the same: metrics, flags, keys, variables, commands, alerts, examples.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use clap::{Arg, Command, CommandFactory};
+use cxone_exporter::cli::Cli;
+use cxone_exporter::config::{Config, keys};
+use cxone_exporter::metrics::catalogue;
+
+const README: &str = include_str!("../../README.md");
+
+/// What stands in backticks in the first cells of the table under `heading`.
+fn first_cells(heading: &str) -> BTreeSet<String> {
+    let section = README.split(heading).nth(1).unwrap_or_else(|| panic!("the README has no {heading}"));
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = rows.skip(2).filter_map(|row| row.split('|').nth(1));
+    cells.flat_map(in_backticks).map(ToOwned::to_owned).collect()
+}
+
+fn in_backticks(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn set<T: ToString>(items: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+/// The names of a command's visible flags, those it shares with all commands among them.
+fn flags(command: &Command) -> BTreeSet<String> {
+    let shown = |argument: &&Arg| !argument.is_hide_set() && argument.get_id() != "help";
+    set(command.get_arguments().filter(shown).filter_map(Arg::get_long).map(|long| format!("--{long}")))
+}
+
+#[test]
+fn every_metric_is_documented_and_nothing_else_is() {
+    assert_eq!(first_cells("## Metrics"), set(catalogue::all().map(|family| family.name)));
+}
+
+#[test]
+fn every_label_is_documented_beside_its_metric() {
+    let section = README.split("## Metrics").nth(1).unwrap();
+    for family in catalogue::all().filter(|family| !family.name.starts_with("process_")) {
+        let row = section.lines().find(|line| line.starts_with(&format!("| `{}` |", family.name))).unwrap();
+        let labels: Vec<_> = in_backticks(row.split('|').nth(2).unwrap()).collect();
+        assert_eq!(labels, family.labels, "{}", family.name);
+    }
+}
+
+#[test]
+fn every_key_is_documented_with_its_default_and_nothing_else_is() {
+    let table = README.split("| key | default | meaning |").nth(1).unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), keys::ALL.len());
+    for (row, key) in rows.iter().zip(keys::ALL) {
+        let default = match key.default {
+            keys::Default::Required => "required".to_owned(),
+            keys::Default::Alternative => "one of".to_owned(),
+            keys::Default::None => String::new(),
+            keys::Default::Value(value) => format!("`{value}`"),
+        };
+        assert_eq!(*row, format!("| `{}` | {default} | {} |", key.path, key.meaning));
+    }
+}
+
+#[test]
+fn every_variable_is_documented_and_nothing_else_is() {
+    let table = README.split("| variable | meaning |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let documented: BTreeSet<_> = rows.flat_map(|row| in_backticks(row.split('|').nth(1).unwrap())).collect();
+    assert_eq!(set(documented), set(keys::VARIABLES.iter().map(|variable| variable.name)));
+}
+
+#[test]
+fn every_command_and_flag_is_documented_and_nothing_else_is() {
+    let mut cli = Cli::command();
+    cli.build();
+    let visible = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
+    let commands: Vec<&Command> = cli.get_subcommands().filter(visible).collect();
+
+    let mut documented = first_cells("## Commands");
+    documented.retain(|cell| cell.starts_with("cxone-exporter"));
+    let names = commands.iter().map(|command| format!("cxone-exporter {}", command.get_name()));
+    assert_eq!(documented, set(names.chain(["cxone-exporter".to_owned()])));
+
+    let table = first_cells("## Flags");
+    let mut serving = flags(&cli);
+    serving.insert("--help".to_owned());
+    assert_eq!(table, serving);
+
+    let section = README.split("## Flags").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mentioned: BTreeSet<&str> = in_backticks(section).filter_map(|code| code.split([' ', '=']).next()).collect();
+    let mut all = serving;
+    for command in &commands {
+        for flag in flags(command) {
+            assert!(mentioned.contains(flag.as_str()), "{} of `{}` is not documented", flag, command.get_name());
+            all.insert(flag);
+        }
+    }
+    for flag in mentioned.iter().filter(|code| code.starts_with("--")) {
+        assert!(all.contains(*flag), "{flag} is documented, and there is none");
+    }
+}
+
+#[test]
+fn the_example_configuration_loads_and_has_every_tenant_key() {
+    let example = README.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("agents.csv"), "id,name,team\n42,Grace Hopper,Sales\n").unwrap();
+    fs::write(folder.path().join("secret"), "planted").unwrap();
+    let file = folder.path().join("config.yml");
+    fs::write(&file, example.replace("/run/secrets/cxone", "secret")).unwrap();
+
+    let config = Config::from_file(&file).unwrap();
+    let [tenant] = config.tenants.as_slice() else { panic!("one tenant") };
+    assert_eq!(tenant.agents.len(), 2);
+    assert!(tenant.agents.iter().any(|agent| agent.schedule.is_some()));
+    for key in keys::ALL.iter().filter(|key| !matches!(key.default, keys::Default::Alternative)) {
+        let name = key.path.rsplit('.').next().unwrap();
+        assert!(name == "*" || example.contains(&format!("{}:", name.trim_end_matches("[]"))), "{}", key.path);
+    }
+}
+
+#[test]
+fn every_alert_is_documented_and_has_its_runbook() {
+    let rules = fs::read_to_string("deploy/prometheus/cxone.alerts.yml").unwrap();
+    let alerts = set(rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")));
+    assert!(!alerts.is_empty());
+    assert_eq!(first_cells("## Prometheus, alerts and dashboards"), alerts);
+    let runbook = fs::read_to_string("deploy/prometheus/README.md").unwrap();
+    for alert in alerts {
+        assert!(runbook.contains(&format!("\n## {alert}\n")), "{alert}");
+    }
+}
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+        let file = link.split('#').next().unwrap();
+        assert!(Path::new(file).exists(), "{link}");
+    }
+}
