@@ -19,3 +19,4 @@ mod house;
 mod scripted;
 mod simulator;
 mod upstream;
+mod web;
