@@ -13,7 +13,8 @@ async fn assert_alive(house: &House) {
 #[tokio::test]
 async fn requests_that_are_none() {
     let (house, upstream) = house(|plan| plan).await;
-    let long = "x".repeat(70_000);
+    // The limit is looked at between two reads, so what comes in one piece may be a little more.
+    let long = "x".repeat(300_000);
     let flood: String = (0..300).map(|nth| format!("X-{nth}: x\r\n")).collect();
     // What is sent, and what may come back; nothing, or the connection is closed.
     let cases: [(&str, String, &[u16]); 14] = [
@@ -70,22 +71,23 @@ async fn requests_in_a_row_in_pieces_and_of_old_clients() {
     let mut poster = Client::connect(house.address).await;
     let smuggled = format!("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{HEALTHY}", HEALTHY.len());
     assert_eq!(poster.ask(&smuggled).await.unwrap().status, 405);
-    assert!(poster.is_closed().await || poster.ask(metrics).await.is_some_and(|reply| reply.status == 200));
+    let next = poster.ask(metrics).await;
+    assert!(next.is_none_or(|reply| reply.status == 200 && reply.header("vary").is_some()), "it was smuggled in");
 }
 
 #[tokio::test(start_paused = true)]
 async fn heads_that_never_end_and_connections_that_idle_are_closed() {
     let (house, _upstream) = house(|plan| plan).await;
-    let started = tokio::time::Instant::now();
     let mut slow = Client::connect(house.address).await;
     slow.send(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
     let mut mute = Client::connect(house.address).await;
-    let closing = async {
+    let mut closing = std::pin::pin!(async {
         slow.closes().await;
         mute.closes().await;
-    };
+    });
+    let early = tokio::time::timeout(Duration::from_secs(60), &mut closing).await;
+    assert!(early.is_err(), "an idle Prometheus is not thrown out between scrapes");
     tokio::time::timeout(Duration::from_secs(600), closing).await.expect("they stay open");
-    assert!(started.elapsed() >= Duration::from_secs(60), "an idle Prometheus is not thrown out between scrapes");
 }
 
 #[tokio::test]
