@@ -20,3 +20,4 @@ mod lifecycle;
 mod scripted;
 mod simulator;
 mod upstream;
+mod web;

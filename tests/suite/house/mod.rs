@@ -163,7 +163,7 @@ impl House {
     /// Scrapes and leaves the clock alone; `seconds` is the scrape's own time-out.
     pub(crate) async fn scrape_within(&self, seconds: &str) -> Scraped {
         let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {seconds}\r\n");
-        Scraped::read(self.get("/metrics", &header).await)
+        Scraped::read(&self.get("/metrics", &header).await)
     }
 
     /// One request on a connection of its own.
