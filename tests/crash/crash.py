@@ -151,6 +151,7 @@ def main():
     arguments.add_argument("binary")
     arguments.add_argument("cycles", type=int)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--faults", type=float, default=0.4, help="in which share of lives something goes wrong upstream")
     arguments.add_argument("--storage", action="store_true", help="with --storage.path, whose promises are checked too")
     arguments = arguments.parse_args()
     with House() as house:
@@ -158,7 +159,9 @@ def main():
         crash = Crash(house, arguments.binary, arguments.storage, chance)
         started = time.monotonic()
         for _ in range(arguments.cycles):
-            if chance.random() < 0.6:
+            # What was to go wrong in the last life is over, or faults would pile up while back-offs last.
+            crash.tenant.heal()
+            if chance.random() < arguments.faults:
                 crash.tenant.break_with(chance.choices(FAULTS, k=chance.randrange(1, 3)))
             crash.live_once()
         crash.tenant.heal()

@@ -12,6 +12,7 @@ mod config;
 mod docs;
 mod exposition;
 mod help;
+mod properties;
 mod scripted;
 mod simulator;
 mod upstream;
