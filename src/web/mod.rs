@@ -8,19 +8,22 @@
 //! | `/sd` | Prometheus HTTP service discovery: one target a tenant |
 //! | `/-/healthy` | 200 as long as the process answers; never depends on CXone |
 //! | `/-/ready` | 200 once the configuration is loaded and the listener is up |
+//! | `POST /-/reload` | reads the configuration again, where `--web.enable-lifecycle` allows it |
 //! | `/config` | the effective configuration, secrets as `<secret>` |
 
 mod app;
 mod body;
 mod limits;
 mod page;
+mod reload;
 mod router;
 mod scrape;
 mod server;
 
-pub use app::{App, Options, TenantFront};
+pub use app::{App, Loaded, Options, TenantFront};
 pub use body::Chunks;
 pub use limits::DRAIN_TIMEOUT;
+pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use server::{BindError, Bound};
 
 /// What the fuzz targets reach into.

@@ -2,7 +2,7 @@
 # Sourced by run and deb: the tools, a work directory that goes away, and the lines of the report.
 
 readonly tools=$PWD/target/tools
-PATH=$tools/python/bin:$tools/bin:$PATH
+PATH=$tools/venv/bin:$tools/bin:$PATH
 work=$(mktemp -d)
 readonly work
 failures=0

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -15,13 +16,20 @@ import urllib.request
 LOOPBACK = "127.0.0.1"
 # Nothing on loopback takes this long; whatever does has hung.
 PATIENCE_SECONDS = 30
+# Below the ports that Linux gives to outgoing connections, so that nobody takes a port between its choice and its use.
+PORTS = range(20000, 32000)
 
 
 def free_port():
     """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return probe.getsockname()[1]
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no free port among a hundred of {PORTS}")
 
 
 def get(url, headers=None, timeout=PATIENCE_SECONDS):
@@ -42,26 +50,18 @@ def get_json(url, **parameters):
     return json.loads(body)
 
 
-def post(url, body=b""):
-    """POSTs, and fails unless the answer is a success."""
-    request = urllib.request.Request(url, data=body, method="POST")
-    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-        return answer.read().decode()
-
-
 def wait_for(what, test, seconds=PATIENCE_SECONDS):
     """What `test` returns once that is true; it is asked again and again, and may raise while things start."""
     deadline = time.monotonic() + seconds
     last = None
     while time.monotonic() < deadline:
         try:
-            result = test()
-            if result:
-                return result
-            last = result
+            last = test()
+            if last:
+                return last
         except (OSError, AssertionError, ValueError) as error:
             last = error
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise AssertionError(f"waited {seconds} s in vain until {what}; last seen: {last!r}")
 
 
@@ -72,7 +72,12 @@ class House:
         self.folder = tempfile.TemporaryDirectory(prefix="cxone-exporter-e2e-")
         self.path = pathlib.Path(self.folder.name)
         self.processes = {}
+        self.started = time.monotonic()
         return self
+
+    def say(self, text):
+        """A line of the report, with the seconds since the start."""
+        print(f"{time.monotonic() - self.started:6.1f} s  {text}", flush=True)
 
     def write(self, name, text, mode=0o600):
         """A file in the folder."""
@@ -83,11 +88,19 @@ class House:
 
     def start(self, name, *command, env=None):
         """Starts a process that logs into the folder."""
-        log = open(self.path / f"{name}.log", "ab")
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.path, env=env)
-        log.close()
+        with open(self.path / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(
+                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.path, env=env
+            )
         self.processes[name] = process
         return process
+
+    def alive(self, name):
+        """Fails if the process has ended by itself."""
+        code = self.processes[name].poll()
+        if code is not None:
+            raise SystemExit(f"{name} has ended with {code}:\n{self.log(name)}")
+        return True
 
     def stop(self, name, how=signal.SIGTERM):
         """Asks a process to stop and returns its exit code."""

@@ -1,131 +1,125 @@
 """A real Prometheus scrapes the exporter in both formats, and the sums are those of the simulated tenant."""
 
+import concurrent.futures
 import http.server
 import sys
 import threading
 import urllib.request
 
-from house import LOOPBACK, House, free_port, get, get_json, wait_for
+from house import LOOPBACK, House, get, wait_for
+from monitoring import Prometheus
+from tenant import Exporter, Tenant, compare
 
 AGENTS = 60
+BATCH = 7
+# Small, so that most batches take two pages.
+PAGE = 100
+BUCKETS = 24
+# Scrapes before anything is known.
+AT_ONCE = 60
 TEXT = "text/plain; version=0.0.4"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-# The window is a day; the tenant's buckets and the truth are both exact, so this only covers rounding.
-TOLERANCE_SECONDS = 1.0
+PASSED_ON = ("Accept", "Accept-Encoding", "User-Agent", "X-Prometheus-Scrape-Timeout-Seconds")
+# The values are exact to the microsecond; this is what a float with ten digits before the point has left.
+TOLERANCE_SECONDS = 1e-5
 
 
-def text_only_proxy(target):
-    """A proxy on loopback that asks `target` for the text format, whatever Prometheus prefers."""
+class Proxy:
+    """A proxy on loopback that notes what is answered, and asks for `accept` where that is given."""
 
-    class Proxy(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            request = urllib.request.Request(target + self.path, headers={"Accept": TEXT})
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                body = answer.read()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.headers["Content-Type"])
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def __init__(self, target, accept=None):
+        self.types = types = set()
 
-        def log_message(self, *_):
-            pass
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
+                if accept:
+                    headers["Accept"] = accept
+                with urllib.request.urlopen(urllib.request.Request(target + self.path, headers=headers), timeout=20) as answer:
+                    body = answer.read()
+                    types.add(answer.headers["Content-Type"])
+                    self.send_response(answer.status)
+                    for name in ("Content-Type", "Content-Encoding"):
+                        if name in answer.headers:
+                            self.send_header(name, answer.headers[name])
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
-    server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Proxy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+            def log_message(self, *_):
+                pass
 
-
-def prometheus_config(openmetrics_port, text_port):
-    """A configuration that scrapes the exporter itself, and once more through the proxy."""
-    return f"""
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: openmetrics
-    static_configs: [{{targets: ['{LOOPBACK}:{openmetrics_port}']}}]
-  - job_name: text
-    static_configs: [{{targets: ['{LOOPBACK}:{text_port}']}}]
-"""
+        server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.address = f"{LOOPBACK}:{server.server_port}"
 
 
-def main(binary):
+def config(addresses):
+    """A configuration of Prometheus with a job for each address."""
+    jobs = "".join(
+        f"  - job_name: {job}\n    static_configs: [{{targets: ['{address}']}}]\n" for job, address in addresses.items()
+    )
+    return f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"
+
+
+def scrape_cold(exporter):
+    """Many scrapes at once of an exporter that has no data yet, half of them in each format."""
+
+    def one(number):
+        accept = (TEXT, OPENMETRICS)[number % 2]
+        status, headers, body = get(f"{exporter.base_url}/metrics", {"Accept": accept})
+        assert status == 200 and headers["Content-Type"].startswith(accept), (status, headers["Content-Type"])
+        assert body.endswith("# EOF\n") == (accept == OPENMETRICS)
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, range(AT_ONCE)))
+
+
+def main(binary, api="presence"):
     with House() as house:
-        simulator, exporter, prometheus = free_port(), free_port(), free_port()
-        tenant = f"http://{LOOPBACK}:{simulator}"
-        house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
-        wait_for("the simulator answers", lambda: get(f"{tenant}/-/control/requests")[0] == 200)
-        access = get_json(f"{tenant}/-/control/access")
-        agents = access["agents"]
+        tenant = Tenant(house, binary, f"--agents={AGENTS}", f"--page-size={PAGE}").start()
+        agents = tenant.agents()
         assert len(agents) == AGENTS, agents
+        path = house.write("config.yml", tenant.config(house, agents, api=api, agents_per_request=BATCH))
+        # Without a limit on scrapes at once, as all of the cold ones have to be answered.
+        flags = (f"--config.file={path}", "--web.max-requests=0", "--log.level=debug")
+        exporter = Exporter(house, binary, *flags).start()
+        requests = tenant.requests()
+        assert (requests["token"], requests["presence"]) == (0, 0), f"asked before the first scrape: {requests}"
 
-        secret = house.write("secret", access["client_secret"])
-        listing = "".join(f"      - {{id: '{a['id']}', name: '{a['name']}', team: '{a['team']}'}}\n" for a in agents)
-        config = house.write(
-            "config.yml",
-            f"tenants:\n  - name: simulated\n    base_url: {tenant}\n    client_id: {access['client_id']}\n"
-            f"    client_secret_file: {secret}\n    agents_per_request: 7\n    agents:\n{listing}",
-        )
-        house.start(
-            "exporter", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{exporter}"
-        )
-        address = f"http://{LOOPBACK}:{exporter}"
-        wait_for("the exporter is ready", lambda: get(f"{address}/-/ready")[0] == 200)
-        assert get_json(f"{tenant}/-/control/requests")["total"] == 0, "nothing is asked before the first scrape"
+        scrape_cold(exporter)
+        house.say(f"{AT_ONCE} scrapes at once on a cold start are answered")
 
-        for accept in (TEXT, OPENMETRICS):
-            status, headers, body = get(f"{address}/metrics", {"Accept": accept})
-            assert status == 200 and headers["Content-Type"].startswith(accept), (status, headers["Content-Type"])
-            assert body.endswith("# EOF\n") == (accept == OPENMETRICS)
-
-        proxy = text_only_proxy(address)
-        house.write("prometheus.yml", prometheus_config(exporter, proxy.server_port))
-        house.start(
-            "prometheus", "prometheus", "--config.file=prometheus.yml", f"--storage.tsdb.path={house.path}/tsdb",
-            f"--web.listen-address={LOOPBACK}:{prometheus}", "--log.level=warn",
-        )
-        api = f"http://{LOOPBACK}:{prometheus}/api/v1"
-
-        def query(expression):
-            return get_json(f"{api}/query", query=expression)["data"]["result"]
-
-        wait_for("both jobs are up", lambda: len(query("up == 1")) == 2)
+        proxies = {"openmetrics": Proxy(exporter.base_url), "text": Proxy(exporter.base_url, TEXT)}
+        prometheus = Prometheus(house, config({job: proxy.address for job, proxy in proxies.items()}))
+        wait_for("both jobs are up", lambda: len(prometheus.query("up == 1")) == 2)
         wait_for("both jobs see every agent", lambda: [
-            float(row["value"][1]) for row in query("count by (job) (cxone_agent_observed_seconds)")
+            float(row["value"][1]) for row in prometheus.query("count by (job) (cxone_agent_observed_seconds)")
         ] == [AGENTS, AGENTS])
+        for job, kind in (("openmetrics", OPENMETRICS), ("text", TEXT)):
+            (seen,) = proxies[job].types
+            assert seen.startswith(kind), f"Prometheus as {job} was answered with {seen}"
+        house.say("Prometheus is up in both formats")
 
-        def value(expression):
-            (row,) = query(expression)
-            return float(row["value"][1])
-
-        window = {
-            edge: int(value(f"cxone_window_{edge}_timestamp_seconds{{job='openmetrics'}}")) for edge in ("start", "end")
-        }
-        truth = get_json(f"{tenant}/-/control/truth", **window)
+        start, end = (
+            prometheus.value(f"cxone_window_{edge}_timestamp_seconds{{job='text'}}") for edge in ("start", "end")
+        )
         seen = {"openmetrics": {}, "text": {}}
-        for row in query("cxone_agent_state_seconds"):
+        for row in prometheus.query("cxone_agent_state_seconds"):
             labels = row["metric"]
             seen[labels["job"]][labels["agent"], labels["state"]] = float(row["value"][1])
         assert seen["openmetrics"] == seen["text"], "both formats say the same"
-        compared = 0
-        for agent, states in truth.items():
-            for state, seconds in states.items():
-                got = seen["text"][agent, state]
-                assert abs(got - seconds) <= TOLERANCE_SECONDS, (agent, state, got, seconds)
-                compared += 1
-            total = sum(seconds for (who, _), seconds in seen["text"].items() if who == agent)
-            assert abs(total - (window["end"] - window["start"])) <= TOLERANCE_SECONDS, (agent, total)
-        assert len(truth) == AGENTS and compared >= 2 * AGENTS, compared
+        compared = compare(tenant.truth(start, end), seen["text"], end - start, TOLERANCE_SECONDS)
+        house.say(f"{compared} sums of {AGENTS} agents equal the truth")
 
-        requests = get_json(f"{tenant}/-/control/requests")
-        batches = -(-AGENTS // 7)
-        assert requests["token"] == 1, requests
-        assert requests["presence"] == batches, (requests, "one page a batch, one refresh for all scrapes")
-
-        code = house.stop("exporter")
-        assert code == 0, f"SIGTERM ends the exporter with {code}"
-        assert access["client_secret"] not in house.log("exporter")
-        print(f"e2e: 2 jobs up, {compared} sums of {AGENTS} agents equal the truth, {requests['total']} requests in all")
+        sizes = [min(BATCH, AGENTS - first) for first in range(0, AGENTS, BATCH)]
+        expected = {"token": 1, "presence": sum(-(-size * BUCKETS // PAGE) for size in sizes)}
+        requests = tenant.requests()
+        assert {name: requests[name] for name in expected} == expected, f"{requests}, expected {expected}"
+        assert requests["rows"] == AGENTS * BUCKETS, requests
+        exporter.stop()
+        house.say(f"{expected['presence']} pages in {len(sizes)} batches and 1 token were asked for, in all")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
