@@ -10,6 +10,10 @@ use super::version;
 use crate::config;
 use crate::simulator::SimulatorOptions;
 
+/// Reading a configuration of tens of thousands of agents takes a tenth of a second; looking more often than this would
+/// cost more than it can be worth.
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Prometheus exporter for how long each NICE CXone agent spent in each presence state over the last 24 hours.
 ///
 /// Without a command it serves /metrics. It takes its tenants from --config.file or, without one, a single tenant
@@ -25,6 +29,20 @@ pub struct Cli {
     /// Check the configuration and exit, as the command `check` does.
     #[arg(long = "config.check")]
     pub config_check: bool,
+
+    /// Look regularly whether the configuration, or a file that it names, has changed, and reload it if so.
+    #[arg(long = "config.enable-auto-reload")]
+    pub config_enable_auto_reload: bool,
+
+    /// How often --config.enable-auto-reload looks.
+    #[arg(
+        long = "config.auto-reload-interval",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = reload_interval,
+        requires = "config_enable_auto_reload"
+    )]
+    pub config_auto_reload_interval: Duration,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "documentation here would replace the program's own in --help")]
@@ -145,6 +163,10 @@ pub struct WebArgs {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
 
+    /// Let POST and PUT requests to /-/reload reload the configuration, as SIGHUP always does.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
+
     /// Scrapes answered at once; 0 is no limit. Others get 503.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
@@ -206,6 +228,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Ok(duration);
     }
     config::parse_duration(text)
+}
+
+/// Reads the interval of looks at the configuration, each of which reads it in full.
+fn reload_interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        interval if interval < MIN_RELOAD_INTERVAL => Err("is less than 1s".to_owned()),
+        interval => Ok(interval),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use super::args::DemoArgs;
+use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
 use crate::config::{Agent, Api, Config, Interval, Tenant};
@@ -29,7 +30,7 @@ pub(super) async fn run(args: &DemoArgs, clock: Arc<dyn Clock>) -> Result<(), Se
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
     info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
     let config = config(&simulator.base_url(), simulator.credentials(), simulator.roster())?;
-    serve::run(&config, &args.web, clock).await?;
+    serve::run(&config, Origin::Fixed(config.clone()), &args.web, None, clock).await?;
     simulator.shutdown().await;
     Ok(())
 }

@@ -12,6 +12,7 @@ use tokio::runtime;
 use tracing::{error, warn};
 
 use super::args::{CheckArgs, Cli, Command};
+use super::origin::Origin;
 use super::{check, completions, demo, healthcheck, logging, man, report, serve, simulate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -74,11 +75,14 @@ fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// The flags that only serving understands: their id and their name.
-const SERVING_FLAGS: [(&str, &str); 9] = [
+const SERVING_FLAGS: [(&str, &str); 12] = [
     ("config_check", "--config.check"),
+    ("config_enable_auto_reload", "--config.enable-auto-reload"),
+    ("config_auto_reload_interval", "--config.auto-reload-interval"),
     ("listen_address", "--web.listen-address"),
     ("systemd_socket", "--web.systemd-socket"),
     ("telemetry_path", "--web.telemetry-path"),
+    ("enable_lifecycle", "--web.enable-lifecycle"),
     ("max_requests", "--web.max-requests"),
     ("disable_exporter_metrics", "--web.disable-exporter-metrics"),
     ("external_url", "--web.external-url"),
@@ -103,7 +107,8 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         None if cli.config_check => checked(&cli, &CheckArgs::default(), clock).await,
         None => {
             let config = load(&cli)?;
-            serve::run(&config, &cli.web, clock).await.map_err(serving)
+            let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
+            serve::run(&config, Origin::of(&cli), &cli.web, watch, clock).await.map_err(serving)
         }
         Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),
@@ -126,11 +131,7 @@ async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(
 
 /// Reads the configuration from its file or, without one, from the environment.
 fn load(cli: &Cli) -> Result<Config, Failure> {
-    let config = match &cli.config_file {
-        Some(path) => Config::from_file(path),
-        None => Config::from_environment(&|name| std::env::var(name).ok(), std::path::Path::new(".")),
-    };
-    let config = config.map_err(|faults| Failure::WrongUse(faults.to_string()))?;
+    let config = Origin::of(cli).load().map_err(|faults| Failure::WrongUse(faults.to_string()))?;
     for warning in &config.warnings {
         warn!("{warning}");
     }

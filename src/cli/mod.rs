@@ -12,6 +12,8 @@ mod fixture;
 mod healthcheck;
 mod logging;
 mod man;
+mod origin;
+mod reload;
 mod report;
 mod serve;
 mod simulate;

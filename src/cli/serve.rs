@@ -1,21 +1,25 @@
 //! Serving: from a configuration to a running front.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::args::WebArgs;
-use super::connect::connect;
+use super::connect::Connection;
+use super::origin::Origin;
+use super::reload::Reloader;
 use super::{systemd, version};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher};
 use crate::upstream::BuildError;
-use crate::web::{App, BindError, Bound, Options, TenantFront};
+use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
 
 const BUILD: BuildInfo =
     BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
@@ -43,17 +47,28 @@ pub(super) enum ServeError {
     Signals(std::io::Error),
 }
 
-/// Serves until the process is told to stop.
-pub(super) async fn run(config: &Config, web: &WebArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
+/// Serves until the process is told to stop. Reloads read `origin` again, by themselves once in `watch`.
+pub(super) async fn run(
+    config: &Config,
+    origin: Origin,
+    web: &WebArgs,
+    watch: Option<Duration>,
+    clock: Arc<dyn Clock>,
+) -> Result<(), ServeError> {
     let options = options(web)?;
     let bound = if web.systemd_socket { handed_over()? } else { Bound::bind(&web.listen_address).await? };
     let stop = stop_signal()?;
-    let app = Arc::new(build(config, options, clock)?);
+    let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let (app, connections) = build(config, options, Arc::clone(&clock))?;
+    let (lifecycle, requests) = reload_channel();
+    let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
-        info!(%address, path, tenants = app.tenants.len(), version = version::VERSION, "listening");
+        info!(%address, path, tenants = config.tenants.len(), version = version::VERSION, "listening");
     }
-    let watchdog = tokio::spawn(systemd::watchdog(Arc::clone(&app.clock)));
+    let reloader = Reloader::new(Arc::clone(&app), origin, connections, Arc::clone(&clock));
+    let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
+    let watchdog = tokio::spawn(systemd::watchdog(clock));
     systemd::ready();
     let stop = async {
         stop.await;
@@ -61,6 +76,7 @@ pub(super) async fn run(config: &Config, web: &WebArgs, clock: Arc<dyn Clock>) -
     };
     bound.serve(app, stop).await;
     watchdog.abort();
+    reloading.abort();
     info!("stopped");
     Ok(())
 }
@@ -76,26 +92,36 @@ fn handed_over() -> Result<Bound, ServeError> {
 }
 
 /// Puts the front together over one refresher a tenant.
-pub(super) fn build(config: &Config, options: Options, clock: Arc<dyn Clock>) -> Result<App, BuildError> {
+fn build(
+    config: &Config,
+    options: Options,
+    clock: Arc<dyn Clock>,
+) -> Result<(App, HashMap<String, Connection>), BuildError> {
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
     exporter.config_loaded(true);
-    let fronts = config.tenants.iter().map(|tenant| front(Arc::clone(tenant), Arc::clone(&clock)));
-    let fronts = fronts.collect::<Result<Vec<_>, _>>()?;
-    Ok(App::new(fronts, exporter, clock, config.to_yaml_redacted(), options))
+    let mut tenants = Vec::with_capacity(config.tenants.len());
+    let mut connections = HashMap::with_capacity(config.tenants.len());
+    for tenant in &config.tenants {
+        let (front, connection) = front(Arc::clone(tenant), Arc::clone(&clock))?;
+        tenants.push(front);
+        connections.insert(tenant.name.clone(), connection);
+    }
+    Ok((App::new(tenants, exporter, clock, config.to_yaml_redacted(), options), connections))
 }
 
-fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<TenantFront, BuildError> {
+/// The front of one tenant that has not been asked yet, and the way to it.
+pub(super) fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<(TenantFront, Connection), BuildError> {
     let instruments = Arc::new(TenantInstruments::new());
-    let source = connect(&tenant, Arc::clone(&clock), instruments.clone())?;
+    let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
         tenant,
-        source,
+        source: connection.source(),
         clock,
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
     });
-    Ok(TenantFront { refresher: Arc::new(refresher), instruments })
+    Ok((TenantFront { refresher: Arc::new(refresher), instruments }, connection))
 }
 
 /// Turns the flags into options, and refuses those that make no sense.

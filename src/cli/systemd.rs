@@ -28,6 +28,14 @@ pub(super) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// Says that the configuration is being read again; [`ready`] says that this is over.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
 /// Says that the service is about to end.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);

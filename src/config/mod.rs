@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::presence::{AgentId, Schedule, StateName};
@@ -166,6 +166,54 @@ impl Config {
     /// and agents from an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
         redact::to_yaml(self)
+    }
+}
+
+// === impl Tenant ===
+
+/// Whether all settings are the same, the secret included, so that a reload can tell what has changed. It is no way
+/// to check a secret that somebody presents, as how long it takes tells how much of it is right.
+impl PartialEq for Tenant {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart in full, so that a new setting cannot be forgotten here.
+        let Self {
+            name,
+            api,
+            base_url,
+            client_id,
+            client_secret,
+            client_secret_file,
+            window,
+            interval,
+            states,
+            declared_states,
+            cooldown,
+            max_staleness,
+            request_timeout,
+            refresh_timeout,
+            agents_per_request,
+            max_concurrent_requests,
+            offline_states,
+            agents,
+        } = self;
+        *name == other.name
+            && *api == other.api
+            && *base_url == other.base_url
+            && *client_id == other.client_id
+            && client_secret.expose_secret() == other.client_secret.expose_secret()
+            && *client_secret_file == other.client_secret_file
+            && *window == other.window
+            && *interval == other.interval
+            && *states == other.states
+            && *declared_states == other.declared_states
+            && *cooldown == other.cooldown
+            && *max_staleness == other.max_staleness
+            && *request_timeout == other.request_timeout
+            && *refresh_timeout == other.refresh_timeout
+            && *agents_per_request == other.agents_per_request
+            && *max_concurrent_requests == other.max_concurrent_requests
+            && *offline_states == other.offline_states
+            && *agents == other.agents
     }
 }
 

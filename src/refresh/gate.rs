@@ -58,6 +58,24 @@ impl Gate {
         self.raise(floor);
     }
 
+    /// Takes on another cooldown. Where the last refresh succeeded in full, at `full_at`, it is what counts from
+    /// then on; a back-off is waited out as it is. A refresh under way stays so.
+    pub(super) fn reconfigure(&mut self, cooldown: Duration, full_at: Option<Monotonic>, floor: Option<Monotonic>) {
+        self.cooldown = cooldown;
+        if let Some(full_at) = full_at
+            && self.failures == 0
+        {
+            self.not_before = Some(full_at + cooldown);
+        }
+        self.raise(floor);
+    }
+
+    /// Forgets what happened, as from now on another server is asked. A refresh under way stays so.
+    pub(super) fn forget(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+    }
+
     /// Before this point nothing is sent.
     pub(super) const fn not_before(&self) -> Option<Monotonic> {
         self.not_before
@@ -114,6 +132,24 @@ mod tests {
         gate.ended(at(now), true, None, 0.0);
         assert_eq!(gate.failures(), 0);
         assert_eq!(gate.not_before(), Some(at(now + 60)));
+    }
+
+    #[test]
+    fn another_cooldown_counts_from_the_last_full_success_and_never_shortens_a_wait_that_was_asked_for() {
+        let mut gate = Gate::new(COOLDOWN);
+        gate.admit(at(0), None);
+        gate.ended(at(0), true, None, 0.0);
+        gate.reconfigure(Duration::from_secs(20), Some(at(0)), None);
+        assert_eq!(gate.not_before(), Some(at(20)));
+        gate.reconfigure(Duration::from_secs(20), Some(at(0)), Some(at(90)));
+        assert_eq!(gate.not_before(), Some(at(90)));
+
+        gate.admit(at(90), None);
+        gate.ended(at(90), false, None, 0.0);
+        gate.reconfigure(Duration::from_secs(1), None, None);
+        assert_eq!((gate.not_before(), gate.failures()), (Some(at(110)), 1));
+        gate.forget();
+        assert_eq!(gate.admit(at(91), None), Admission::Start);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! lock and waits for nothing; any other one asks the gate, which lets one refresh start and lets everybody
 //! wait for that one, each no longer than its own deadline. A refresh builds a whole new [`Snapshot`],
 //! has it rendered, and swaps it in.
+//!
+//! A reload changes a refresher's settings in place ([`Refresher::reconfigure`]): data that is still an answer, the gate,
+//! the status and a refresh under way live on, and scrapes that wait keep waiting for the same thing.
 
 mod backoff;
 mod gate;
@@ -12,6 +15,7 @@ mod observer;
 mod published;
 mod refresher;
 mod snapshot;
+mod succession;
 
 pub use observer::{Observer, RefreshResult, Served};
 pub use published::Published;

@@ -1,6 +1,6 @@
 //! Serves scrapes of one tenant, and refreshes its data when one of them needs it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,11 +13,12 @@ use super::gate::{Admission, Gate};
 use super::log::FailureLog;
 use super::observer::{Observer, RefreshResult, Served};
 use super::published::Published;
-use super::snapshot::{AgentData, AgentRow, Moment, Snapshot, Status};
+use super::snapshot::{Moment, Snapshot, Status};
+use super::succession;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{Agent, Tenant};
+use crate::config::Tenant;
 use crate::exposition::Block;
-use crate::presence::{AgentId, AgentPresence, WatchedAgent, Window};
+use crate::presence::{AgentId, WatchedAgent, Window};
 use crate::upstream::{Harvest, Query, Source, UpstreamError};
 
 /// A source ends by its deadline; one that does not is given up this much later, so that a fault in it
@@ -43,11 +44,24 @@ pub struct Parts {
 
 /// Serves scrapes of one tenant, and refreshes its data when one of them needs it.
 pub struct Refresher {
-    parts: Parts,
+    /// Who is asked and for what; a reload replaces it.
+    subject: ArcSwap<Subject>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    render: Arc<Render>,
     published: ArcSwap<Published>,
+    /// Held while a snapshot is made out of the last one, by a refresh that lands and by a reload, so that neither
+    /// undoes the other. It guards no data, and no scrape takes it.
+    rebuilding: Mutex<()>,
     // A std mutex: it is held for a few instructions and never across an await. Scrapes that find fresh
     // data do not come near it.
     inner: Mutex<Inner>,
+}
+
+/// Who is asked and for what.
+struct Subject {
+    tenant: Arc<Tenant>,
+    source: Arc<dyn Source>,
 }
 
 struct Inner {
@@ -71,6 +85,8 @@ pub struct Scrape {
 /// What a refresh brought.
 struct Flown {
     harvest: Harvest,
+    /// As it was configured when the refresh started.
+    tenant: Arc<Tenant>,
     window: Window,
     started: Moment,
     /// Whether only the agents of earlier failed batches were asked for.
@@ -107,12 +123,62 @@ impl Refresher {
             again: None,
             log: FailureLog::default(),
         };
-        Self { parts, published: ArcSwap::from_pointee(published), inner: Mutex::new(inner) }
+        let Parts { tenant, source, clock, observer, render } = parts;
+        Self {
+            subject: ArcSwap::from_pointee(Subject { tenant, source }),
+            clock,
+            observer,
+            render,
+            published: ArcSwap::from_pointee(published),
+            rebuilding: Mutex::new(()),
+            inner: Mutex::new(inner),
+        }
     }
 
     /// The tenant that is served.
-    pub fn tenant(&self) -> &Arc<Tenant> {
-        &self.parts.tenant
+    pub fn tenant(&self) -> Arc<Tenant> {
+        Arc::clone(&self.subject.load().tenant)
+    }
+
+    /// Serves `tenant` by `source` from now on, as after a reload.
+    ///
+    /// Data that is still an answer stays, and so do the gate and the status. A refresh under way goes on as it
+    /// began; scrapes wait for it, and of what it brings that is taken which is still an answer. It renders, so it may
+    /// take milliseconds.
+    pub fn reconfigure(&self, tenant: Arc<Tenant>, source: Arc<dyn Source>) {
+        let _rebuilding = self.rebuilding();
+        let now = self.now();
+        let old = self.published.load_full();
+        let before = Arc::clone(&old.snapshot.tenant);
+        let stays = succession::asks_the_same(&before, &tenant);
+        let snapshot = succession::inherit(&old.snapshot, &tenant).without_expired(now);
+        let block = (self.render)(&snapshot);
+        let full_at = old.full_at.filter(|_| stays);
+        let last_read = old.last_read.filter(|_| stays);
+
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if !succession::asks_the_same_server(&before, &tenant) {
+            inner.gate.forget();
+        }
+        inner.gate.reconfigure(tenant.cooldown, full_at.map(|full_at| full_at.monotonic), source.not_before());
+        inner.again =
+            inner.again.take().filter(|_| stays).and_then(|again| succession::still_to_ask(&again, &before, &tenant));
+        let status = Status {
+            not_before: inner.gate.not_before().map(|not_before| now.utc_at(not_before)),
+            agents: snapshot.counts(last_read),
+            token_expiry: source.token_expiry(),
+            ..if stays { old.status.clone() } else { Status::default() }
+        };
+        self.subject.store(Arc::new(Subject { tenant, source }));
+        self.publish(Arc::new(Published {
+            status,
+            full_at,
+            last_read,
+            oldest: snapshot.oldest(),
+            snapshot: Arc::new(snapshot),
+            block,
+        }));
     }
 
     /// What is served now, without asking for anything newer.
@@ -128,7 +194,7 @@ impl Refresher {
         let now = self.now();
         let published = self.published.load();
         if published.is_fresh(now) && !published.has_expired(now) {
-            self.parts.observer.scraped(Served::Cooldown);
+            self.observer.scraped(Served::Cooldown);
             return Scrape { published: Arc::clone(&published), served: Served::Cooldown };
         }
         drop(published);
@@ -137,7 +203,7 @@ impl Refresher {
             Some(mut landing) => tokio::select! {
                 // The channel carries nothing; that it closed is the news.
                 _ = landing.changed() => true,
-                () = self.parts.clock.sleep_until(deadline) => false,
+                () = self.clock.sleep_until(deadline) => false,
             },
             None => false,
         };
@@ -148,13 +214,13 @@ impl Refresher {
             (true, true) => Served::Fresh,
             (true, false) => Served::Stale,
         };
-        self.parts.observer.scraped(served);
+        self.observer.scraped(served);
         Scrape { published, served }
     }
 
     /// Starts a refresh or joins the one under way; `None` when none may start yet.
     fn board(self: &Arc<Self>, now: Moment) -> Option<watch::Receiver<()>> {
-        let floor = self.parts.source.not_before();
+        let floor = self.subject.load().source.not_before();
         let mut inner = self.inner();
         // The refresh that this scrape would have joined may have ended since it looked.
         if self.published.load().is_fresh(now) {
@@ -185,7 +251,7 @@ impl Refresher {
         }
         let snapshot = old.snapshot.without_expired(now);
         let published = Arc::new(Published {
-            block: (self.parts.render)(&snapshot),
+            block: (self.render)(&snapshot),
             status: Status { agents: snapshot.counts(old.last_read), ..old.status.clone() },
             full_at: old.full_at,
             last_read: old.last_read,
@@ -198,55 +264,53 @@ impl Refresher {
 
     fn publish(&self, published: Arc<Published>) {
         self.published.store(published);
-        self.parts.observer.status_changed();
+        self.observer.status_changed();
     }
 
     /// Turns what a refresh brought into what is served from now on.
     fn land(&self, flown: Flown) {
-        let tenant = &self.parts.tenant;
+        let _rebuilding = self.rebuilding();
         let now = self.now();
-        let in_full = flown.harvest.failed.is_empty();
-        let result = match (in_full, flown.harvest.answered.is_empty()) {
+        let Flown { harvest, tenant: asked, window, started, again } = flown;
+        let in_full = harvest.failed.is_empty();
+        let result = match (in_full, harvest.answered.is_empty()) {
             (true, _) => RefreshResult::Success,
             (false, false) => RefreshResult::Partial,
             (false, true) => RefreshResult::Failure,
         };
-        let took = now.monotonic.saturating_since(flown.started.monotonic);
-        self.parts.observer.refreshed(result, took, &flown.harvest.rejections);
+        let took = now.monotonic.saturating_since(started.monotonic);
+        self.observer.refreshed(result, took, &harvest.rejections);
 
+        let Subject { tenant, source } = &**self.subject.load();
+        let stays = Arc::ptr_eq(&asked, tenant) || succession::asks_the_same(&asked, tenant);
+        let asked_everybody = !again && stays && succession::covers(&asked, tenant);
         let old = self.published.load_full();
         let last_read = (result != RefreshResult::Failure).then_some(now);
-        let snapshot = merge(&old.snapshot, flown.harvest.answered, flown.window, now).without_expired(now);
-        let block = (self.parts.render)(&snapshot);
+        let brought = succession::inherit(&succession::brought(asked, harvest.answered, window, now), tenant);
+        let snapshot = succession::overlay(&old.snapshot, brought).without_expired(now);
+        let block = (self.render)(&snapshot);
 
         let mut guard = self.inner();
         let inner = &mut *guard;
-        inner.gate.ended(now.monotonic, in_full, self.parts.source.not_before(), fastrand::f64());
+        inner.gate.ended(now.monotonic, in_full, source.not_before(), fastrand::f64());
         // One try for the failed batches alone; should that fail too, everybody is asked again, so that one
         // batch which can never succeed does not let the others grow old.
-        inner.again = (result == RefreshResult::Partial && !flown.again).then_some(flown.harvest.failed);
-        let not_before = inner.gate.not_before().map(|not_before| now.utc + not_before.saturating_since(now.monotonic));
-        inner.log.refreshed(
-            &tenant.name,
-            result,
-            took,
-            flown.harvest.error.as_ref(),
-            not_before,
-            inner.gate.failures(),
-        );
+        inner.again = (result == RefreshResult::Partial && !again && stays).then_some(harvest.failed);
+        let not_before = inner.gate.not_before().map(|not_before| now.utc_at(not_before));
+        inner.log.refreshed(&tenant.name, result, took, harvest.error.as_ref(), not_before, inner.gate.failures());
 
-        let of_everybody = in_full && !flown.again;
+        let of_everybody = in_full && asked_everybody;
         self.publish(Arc::new(Published {
             status: Status {
-                up: in_full,
-                window: if of_everybody { Some(flown.window) } else { old.status.window },
+                up: in_full && stays,
+                window: if of_everybody { Some(window) } else { old.status.window },
                 last_success: if of_everybody { Some(now.utc) } else { old.status.last_success },
                 last_attempt: Some(now.utc),
                 not_before,
                 last_duration: Some(took),
                 agents: snapshot.counts(last_read),
-                token_expiry: self.parts.source.token_expiry(),
-                last_error: flown.harvest.error,
+                token_expiry: source.token_expiry(),
+                last_error: harvest.error,
             },
             full_at: of_everybody.then_some(now),
             last_read,
@@ -260,7 +324,8 @@ impl Refresher {
     fn abandon(&self) {
         let now = self.now();
         let mut inner = self.inner();
-        inner.gate.ended(now.monotonic, false, self.parts.source.not_before(), fastrand::f64());
+        let Subject { tenant, source } = &**self.subject.load();
+        inner.gate.ended(now.monotonic, false, source.not_before(), fastrand::f64());
         let old = self.published.load_full();
         self.publish(Arc::new(Published {
             status: Status { up: false, last_attempt: Some(now.utc), ..old.status.clone() },
@@ -270,11 +335,15 @@ impl Refresher {
             last_read: None,
             oldest: old.oldest,
         }));
-        error!(tenant = self.parts.tenant.name, "the refresh broke off; the last good data stays in place");
+        error!(tenant = tenant.name, "the refresh broke off; the last good data stays in place");
     }
 
     fn now(&self) -> Moment {
-        Moment { monotonic: self.parts.clock.monotonic(), utc: self.parts.clock.now() }
+        Moment { monotonic: self.clock.monotonic(), utc: self.clock.now() }
+    }
+
+    fn rebuilding(&self) -> MutexGuard<'_, ()> {
+        self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -284,19 +353,8 @@ impl Refresher {
 
 impl fmt::Debug for Refresher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refresher").field("tenant", &self.parts.tenant.name).finish_non_exhaustive()
+        f.debug_struct("Refresher").field("tenant", &self.tenant().name).finish_non_exhaustive()
     }
-}
-
-/// The rows of `old` with what was answered put in their place.
-fn merge(old: &Snapshot, answered: Vec<(AgentId, Option<AgentPresence>)>, window: Window, now: Moment) -> Snapshot {
-    let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
-    let row = |(agent, row): (&Agent, &AgentRow)| match answered.remove(&agent.id) {
-        Some(presence) => AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at: now })) },
-        None => row.clone(),
-    };
-    let rows = old.tenant.agents.iter().zip(&old.rows).map(row).collect();
-    Snapshot { tenant: Arc::clone(&old.tenant), rows }
 }
 
 // === impl Flight ===
@@ -304,10 +362,11 @@ fn merge(old: &Snapshot, answered: Vec<(AgentId, Option<AgentPresence>)>, window
 impl Flight {
     async fn fly(mut self, again: Option<Vec<AgentId>>) {
         let refresher = Arc::clone(&self.refresher);
-        let Parts { tenant, source, clock, .. } = &refresher.parts;
+        let subject = refresher.subject.load_full();
+        let (Subject { tenant, source }, clock) = (&*subject, &refresher.clock);
         let started = refresher.now();
         let window = Window::ending_at(started.utc.whole_second(), tenant.window);
-        let agents = self.wanted(again.as_deref());
+        let agents = wanted(tenant, again.as_deref());
         let everybody: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
         let deadline = started.monotonic + tenant.refresh_timeout;
         debug!(tenant = tenant.name, agents = agents.len(), start = %window.start, end = %window.end, "refresh starts");
@@ -322,19 +381,9 @@ impl Flight {
         };
 
         // Merging and rendering tens of thousands of agents takes milliseconds; scrapes must not wait behind it.
-        let flown = Flown { harvest, window, started, again: again.is_some() };
+        let flown = Flown { harvest, tenant: Arc::clone(tenant), window, started, again: again.is_some() };
         let landing = Arc::clone(&refresher);
         self.landed = tokio::task::spawn_blocking(move || landing.land(flown)).await.is_ok();
-    }
-
-    /// Whom to ask for: everybody, or those that the last refresh failed to read.
-    fn wanted(&self, again: Option<&[AgentId]>) -> Vec<WatchedAgent> {
-        let again: Option<HashSet<&AgentId>> = again.map(|ids| ids.iter().collect());
-        let agents = self.refresher.tenant().agents.iter();
-        agents
-            .filter(|agent| again.as_ref().is_none_or(|ids| ids.contains(&agent.id)))
-            .map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() })
-            .collect()
     }
 }
 
@@ -344,4 +393,14 @@ impl Drop for Flight {
             self.refresher.abandon();
         }
     }
+}
+
+/// Whom to ask for: everybody, or those that the last refresh failed to read.
+fn wanted(tenant: &Tenant, again: Option<&[AgentId]>) -> Vec<WatchedAgent> {
+    let again: Option<HashSet<&AgentId>> = again.map(|ids| ids.iter().collect());
+    let agents = tenant.agents.iter();
+    agents
+        .filter(|agent| again.as_ref().is_none_or(|ids| ids.contains(&agent.id)))
+        .map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() })
+        .collect()
 }

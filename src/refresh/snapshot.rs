@@ -89,6 +89,11 @@ impl Moment {
         let wall = Duration::from_micros(now.utc.saturating_since(self.utc).get());
         now.monotonic.saturating_since(self.monotonic).max(wall)
     }
+
+    /// The time of day at `later`, or this moment's own where that has passed.
+    pub(super) fn utc_at(self, later: Monotonic) -> Timestamp {
+        self.utc + later.saturating_since(self.monotonic)
+    }
 }
 
 // === impl Snapshot ===

@@ -13,8 +13,10 @@ use super::*;
 use crate::clock::{Clock, DrivenClock, Monotonic};
 use crate::config::{Agent, Api, Interval, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
-use crate::presence::{AgentPresence, Micros, Rejections, Timestamp};
+use crate::presence::{AgentPresence, Micros, Rejections, ScheduledTime, Timestamp};
 use crate::upstream::{Endpoint, ErrorKind, Fetch, Harvest, Query, Source, UpstreamError};
+
+mod reload;
 
 const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const COOLDOWN: Duration = Duration::from_secs(60);
@@ -58,6 +60,7 @@ struct House {
 impl Source for ToldSource {
     fn fetch(&self, query: Query) -> Fetch<'_> {
         Box::pin(async move {
+            let on_schedule = query.agents.iter().any(|agent| agent.schedule.is_some());
             let ids: Vec<_> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
             self.asked.lock().unwrap().push(ids.iter().map(ToString::to_string).collect());
             self.permits.acquire().await.unwrap().forget();
@@ -77,7 +80,7 @@ impl Source for ToldSource {
                 observed: query.window.length(),
                 current: None,
                 last_data: query.window.end,
-                scheduled: None,
+                scheduled: on_schedule.then(ScheduledTime::default),
             };
             Harvest {
                 error: (!failed.is_empty()).then(|| UpstreamError {

@@ -3,29 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
+use super::reload::ReloadHandle;
 use crate::clock::Clock;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
 use crate::refresh::Refresher;
 
 /// What every request is answered from.
 pub struct App {
-    /// The tenants, in the order of the configuration.
-    pub tenants: Vec<TenantFront>,
+    /// What the configuration says; a reload replaces it as a whole.
+    loaded: ArcSwap<Loaded>,
     /// The series of the process itself.
     pub exporter: Arc<ExporterInstruments>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
-    /// The effective configuration as YAML, without secrets.
-    pub config_yaml: String,
     /// How the front was started.
     pub options: Options,
     pub(super) scrapes: Semaphore,
+    /// Where a reload is asked for, if that is enabled (`--web.enable-lifecycle`).
+    pub(super) lifecycle: Option<ReloadHandle>,
+}
+
+/// What the front has of a configuration. It never changes; a reload makes a new one.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The tenants, in the order of the configuration.
+    pub tenants: Vec<TenantFront>,
+    /// The effective configuration as YAML, without secrets.
+    pub config_yaml: String,
 }
 
 /// One tenant as the front sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TenantFront {
     /// Serves its scrapes.
     pub refresher: Arc<Refresher>,
@@ -78,15 +89,36 @@ impl App {
     ) -> Self {
         let permits = if options.max_requests == 0 { Semaphore::MAX_PERMITS } else { options.max_requests };
         Self {
-            tenants,
+            loaded: ArcSwap::from_pointee(Loaded { tenants, config_yaml }),
             exporter,
             clock,
-            config_yaml,
             options,
             scrapes: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+            lifecycle: None,
         }
     }
 
+    /// Lets `/-/reload` ask for reloads.
+    #[must_use]
+    pub fn with_lifecycle(mut self, lifecycle: ReloadHandle) -> Self {
+        self.lifecycle = Some(lifecycle);
+        self
+    }
+
+    /// What the configuration says now. A request looks once, and keeps to what it has seen.
+    pub fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.load_full()
+    }
+
+    /// Answers from `loaded` from now on.
+    pub fn load(&self, loaded: Loaded) {
+        self.loaded.store(Arc::new(loaded));
+    }
+}
+
+// === impl Loaded ===
+
+impl Loaded {
     /// The tenant that `/metrics` speaks of: the only one there is.
     pub fn only_tenant(&self) -> Option<&TenantFront> {
         match self.tenants.as_slice() {

@@ -8,17 +8,37 @@
 //! | `/sd` | Prometheus HTTP service discovery: one target a tenant |
 //! | `/-/healthy` | 200 as long as the process answers; never depends on CXone |
 //! | `/-/ready` | 200 once the configuration is loaded and the listener is up |
+//! | `POST /-/reload` | reads the configuration again, where `--web.enable-lifecycle` allows it |
 //! | `/config` | the effective configuration, secrets as `<secret>` |
 
 mod app;
 mod body;
 mod limits;
 mod page;
+mod reload;
 mod router;
 mod scrape;
 mod server;
 
-pub use app::{App, Options, TenantFront};
+pub use app::{App, Loaded, Options, TenantFront};
 pub use body::Chunks;
 pub use limits::DRAIN_TIMEOUT;
+pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use server::{BindError, Bound};
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncRead, AsyncWrite};
+
+    use super::{App, server};
+
+    /// Answers the requests on a connection until it ends.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S, app: Arc<App>) {
+        // Whatever ends a connection, it has ended.
+        let _ = server::connection(stream, app).await;
+    }
+}

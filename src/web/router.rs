@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::{App, Chunks, page, scrape};
+use super::{App, Chunks, page, reload, scrape};
 
 pub(super) type Answer = Response<Chunks>;
 
@@ -23,6 +23,7 @@ enum Route {
     Healthy,
     Ready,
     Config,
+    Reload,
 }
 
 /// Answers one request; whatever goes wrong is an answer too.
@@ -31,9 +32,13 @@ pub(super) async fn answer<B>(app: Arc<App>, request: Request<B>) -> Result<Answ
         return Ok(outside(&app, request.uri().path()));
     };
     // hyper leaves the body of an answer to HEAD out and keeps its length.
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let (methods, allowed) = match route {
+        Route::Reload => ([Method::POST, Method::PUT], "POST, PUT"),
+        _ => ([Method::GET, Method::HEAD], "GET, HEAD"),
+    };
+    if !methods.contains(request.method()) {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} are answered here\n"));
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return Ok(refusal);
     }
     Ok(match route {
@@ -44,7 +49,8 @@ pub(super) async fn answer<B>(app: Arc<App>, request: Request<B>) -> Result<Answ
         Route::Healthy => text(StatusCode::OK, "healthy\n"),
         // This is answered only once the configuration is loaded and the listener is up.
         Route::Ready => text(StatusCode::OK, "ready\n"),
-        Route::Config => text(StatusCode::OK, app.config_yaml.clone()),
+        Route::Config => text(StatusCode::OK, app.loaded().config_yaml.clone()),
+        Route::Reload => reload::answer(&app).await,
     })
 }
 
@@ -57,6 +63,7 @@ fn route(app: &App, path: &str) -> Option<Route> {
         "/sd" => Route::Discovery,
         "/-/healthy" => Route::Healthy,
         "/-/ready" => Route::Ready,
+        "/-/reload" => Route::Reload,
         "/config" => Route::Config,
         _ => return None,
     })

@@ -30,7 +30,7 @@ pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> Answer {
     if !app.options.disable_exporter_metrics {
         blocks.extend([app.exporter.block(), app.exporter.process()]);
     }
-    if let Some(tenant) = app.only_tenant() {
+    if let Some(tenant) = app.loaded().only_tenant() {
         blocks.extend(tenant_blocks(tenant, deadline(app, headers)).await);
     }
     exposition_answer(&blocks, headers)
@@ -41,7 +41,8 @@ pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -
     let Some(target) = parameter(query, "target") else {
         return text(StatusCode::BAD_REQUEST, "name a tenant: /probe?target=TENANT\n");
     };
-    let Some(tenant) = app.tenant(&target) else {
+    let loaded = app.loaded();
+    let Some(tenant) = loaded.tenant(&target) else {
         return text(StatusCode::NOT_FOUND, "no tenant of that name is configured; see /sd for those that are\n");
     };
     let Ok(_permit) = app.scrapes.try_acquire() else {
@@ -57,7 +58,8 @@ pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -
 /// Source: <https://prometheus.io/docs/prometheus/latest/http_sd/>.
 pub(super) fn discovery(app: &App, headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:10062");
-    let groups = app.tenants.iter().map(|tenant| {
+    let loaded = app.loaded();
+    let groups = loaded.tenants.iter().map(|tenant| {
         let name = &tenant.refresher.tenant().name;
         serde_json::json!({
             "targets": [host],

@@ -10,8 +10,13 @@
 mod commands;
 mod config;
 mod docs;
+mod exactness;
 mod exposition;
+mod faults;
+mod freshness;
 mod help;
+mod house;
+mod lifecycle;
 mod scripted;
 mod simulator;
 mod upstream;

@@ -1,0 +1,156 @@
+//! What lives on through a reload.
+
+use super::*;
+use crate::presence::Schedule;
+
+impl House {
+    /// Serves the tenant with these agents from now on, by the same source.
+    fn reconfigure(&self, agents: &[&str], change: impl FnOnce(&mut Tenant)) {
+        let agent = |id: &&str| Agent { id: (*id).into(), name: None, team: None, offline_limit: None, schedule: None };
+        let mut tenant = Tenant { agents: agents.iter().map(agent).collect(), ..tenant() };
+        change(&mut tenant);
+        self.refresher.reconfigure(Arc::new(tenant), self.source.clone());
+    }
+
+    /// A scrape, as who has data and how it was served.
+    async fn known(&self) -> (Vec<String>, Served) {
+        let scrape = self.scrape().await;
+        (with_data(&scrape.published), scrape.served)
+    }
+}
+
+fn with_data(published: &Published) -> Vec<String> {
+    let Snapshot { tenant, rows } = &*published.snapshot;
+    assert_eq!(tenant.agents.len(), rows.len());
+    let agents = tenant.agents.iter().zip(rows).filter(|(_, row)| row.data.is_some());
+    agents.map(|(agent, _)| agent.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn agents_that_stay_keep_their_data_and_nothing_is_asked_before_the_cooldown_ends() {
+    let house = House::new(&[]);
+    house.scrape().await;
+    house.reconfigure(&["3", "4", "1"], |_| ());
+    assert_eq!(house.known().await, (vec!["3".to_owned(), "1".to_owned()], Served::Cooldown));
+    let status = house.refresher.current().status.clone();
+    assert_eq!((status.up, status.last_success, status.agents), (true, Some(START), counts(2, 0, 1)));
+
+    house.clock.advance(COOLDOWN);
+    assert_eq!(house.known().await.0, ["3", "4", "1"]);
+    assert_eq!(house.asked(), [["1", "2", "3"], ["3", "4", "1"]]);
+}
+
+#[tokio::test]
+async fn a_refresh_under_way_is_neither_lost_nor_doubled() {
+    let house = House::slow(&[]);
+    let waiting = house.scraping();
+    house.settle(PATIENCE).await;
+    house.reconfigure(&["2", "3", "4"], |_| ());
+    let joining = house.scraping();
+    house.settle(PATIENCE).await;
+    house.source.permits.add_permits(1);
+    for scrape in [waiting, joining] {
+        let scrape = scrape.await.unwrap();
+        assert_eq!((with_data(&scrape.published), scrape.served), (vec!["2".into(), "3".into()], Served::Fresh));
+        // Agent 4 was never asked for, so this was no full success.
+        assert_eq!((scrape.published.status.up, scrape.published.status.last_success), (true, None));
+    }
+    assert_eq!(house.known().await.1, Served::Stale);
+    assert_eq!(house.asked().len(), 1);
+
+    house.source.permits.add_permits(1);
+    house.clock.advance(COOLDOWN);
+    assert_eq!(house.known().await, (vec!["2".into(), "3".into(), "4".into()], Served::Fresh));
+    assert_eq!(house.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn failures_and_their_waits_live_on() {
+    let house = House::new(&[Answer::Nothing(Some(Duration::from_secs(500)))]);
+    house.scrape().await;
+    let before = house.refresher.current().status.clone();
+    house.reconfigure(&["1", "2"], |tenant| tenant.cooldown = Duration::from_secs(1));
+    let after = house.refresher.current().status.clone();
+    assert_eq!((after.not_before, &after.last_error), (before.not_before, &before.last_error));
+    house.clock.advance(Duration::from_secs(499));
+    assert_eq!(house.known().await, (vec![], Served::None));
+    assert_eq!(house.asked().len(), 1);
+    house.clock.advance(Duration::from_secs(1));
+    assert_eq!(house.known().await.1, Served::Fresh);
+}
+
+#[tokio::test]
+async fn agents_of_failed_batches_and_new_ones_are_asked_again_together() {
+    let house = House::new(&[Answer::Without(&["2", "3"])]);
+    house.scrape().await;
+    house.reconfigure(&["1", "3", "4"], |_| ());
+    house.clock.advance(COOLDOWN * 2);
+    assert_eq!(house.known().await.0, ["1", "3", "4"]);
+    assert_eq!(house.asked(), [vec!["1", "2", "3"], vec!["3", "4"]]);
+}
+
+#[tokio::test]
+async fn data_that_is_no_answer_any_more_goes() {
+    let changes: [fn(&mut Tenant); 3] = [
+        |tenant| tenant.window = Duration::from_secs(3600),
+        |tenant| tenant.states = vec!["Offline".into()],
+        |tenant| tenant.base_url = "https://other.example.com".parse().unwrap(),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let house = House::new(&[]);
+        house.scrape().await;
+        house.reconfigure(&["1", "2", "3"], change);
+        let status = house.refresher.current().status.clone();
+        assert_eq!((status.up, status.window, status.agents), (false, None, counts(0, 0, 3)));
+        // Only another server may be asked at once.
+        let at_once = house.known().await.0.len();
+        assert_eq!(at_once, if index == 2 { 3 } else { 0 }, "change {index}");
+        house.clock.advance(COOLDOWN);
+        assert_eq!(house.known().await.0.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_an_abandoned_question_brings_is_dropped() {
+    let house = House::slow(&[]);
+    let waiting = house.scraping();
+    house.settle(PATIENCE).await;
+    house.reconfigure(&["1", "2", "3"], |tenant| tenant.window = Duration::from_secs(3600));
+    house.source.permits.add_permits(2);
+    let scrape = waiting.await.unwrap();
+    assert_eq!((scrape.served, scrape.published.status.up), (Served::None, false));
+    house.clock.advance(COOLDOWN);
+    let published = house.scrape().await.published;
+    let window = published.status.window.unwrap();
+    assert_eq!(window.length(), Micros::new(3_600_000_000));
+    assert_eq!(published.snapshot.rows.iter().filter(|row| row.data.is_some()).count(), 3);
+}
+
+#[tokio::test]
+async fn another_schedule_leaves_out_only_what_depends_on_it() {
+    let schedule = |day| {
+        let mut days = [false; 7];
+        days[day] = true;
+        let schedule = Schedule { timezone: chrono_tz::UTC, days, hours: Vec::new(), holidays: Vec::new() };
+        Some(Arc::new(schedule))
+    };
+    let scheduled = |published: &Published| {
+        let rows = published.snapshot.rows.iter();
+        let presences = rows.map(|row| row.data.as_ref().unwrap().presence.clone().unwrap());
+        presences.map(|presence| presence.scheduled.is_some()).collect::<Vec<_>>()
+    };
+    let house = House::new(&[]);
+    house.reconfigure(&["1", "2"], |tenant| tenant.agents.iter_mut().for_each(|agent| agent.schedule = schedule(1)));
+    assert_eq!(scheduled(&house.scrape().await.published), [true, true]);
+    house.reconfigure(&["1", "2"], |tenant| {
+        for (agent, day) in tenant.agents.iter_mut().zip([1, 2]) {
+            agent.schedule = schedule(day);
+        }
+    });
+    assert_eq!(scheduled(&house.refresher.current()), [true, false]);
+    house.reconfigure(&["1", "2"], |tenant| {
+        tenant.offline_states = vec!["Break".into()];
+        tenant.agents[0].schedule = schedule(1);
+    });
+    assert_eq!(scheduled(&house.refresher.current()), [false, false]);
+}

@@ -1,0 +1,109 @@
+//! The exporter as a child process, asked over a socket.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use cxone_exporter::clock::{Clock, Monotonic, SystemClock};
+
+/// How long anything may take on a machine that does much else.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running exporter. It is ended with the test.
+pub(super) struct Exporter {
+    child: Child,
+    log: Receiver<String>,
+    pub(super) address: SocketAddr,
+}
+
+/// An answer over HTTP.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Exporter {
+    /// Starts it in `folder`, and waits until it listens.
+    pub(super) fn start(arguments: &[&str], folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
+        command.env_clear().args(arguments).current_dir(folder).envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts a command that becomes the exporter, and waits until it listens.
+    pub(super) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, log) = channel();
+        // Somebody has to read all of it, or the exporter would wait with a full pipe.
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut exporter = Self { child, log, address: ([0, 0, 0, 0], 0).into() };
+        let line = exporter.logged("message=listening");
+        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+        exporter.address = address.parse().unwrap();
+        exporter
+    }
+
+    /// Waits for a log line with this in it.
+    pub(super) fn logged(&self, part: &str) -> String {
+        let clock = SystemClock::new();
+        let mut seen = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(since_start(&clock))) {
+            if line.contains(part) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("{part:?} was never logged, only:\n{}", seen.join("\n"));
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(super) fn ended(&mut self) -> ExitStatus {
+        until("the process ends", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks once, on a connection of its own.
+pub(super) fn http(address: SocketAddr, method: &str, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// The first result of `condition`. Another process brings it about, so it can only be asked again and again.
+pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let clock = SystemClock::new();
+    while since_start(&clock) < PATIENCE {
+        if let Some(result) = condition() {
+            return result;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("it never came to be that {what}");
+}
+
+fn since_start(clock: &SystemClock) -> Duration {
+    clock.monotonic().saturating_since(Monotonic::default())
+}

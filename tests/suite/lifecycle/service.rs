@@ -1,0 +1,180 @@
+//! What a service manager and a container see: sockets, notices, signs of life, health, the stop.
+
+use std::io::Write as _;
+use std::net::TcpListener as StdListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use cxone_exporter::web::DRAIN_TIMEOUT;
+
+use super::process::PATIENCE;
+use super::*;
+
+/// Makes standard input descriptor 3, as systemd hands sockets over, and goes on as the command in its arguments.
+const HAND_OVER: &str = r#"export LISTEN_FDS=1 LISTEN_PID=${PID:-$$}; exec "$@" 3<&0 0</dev/null"#;
+
+/// Where a service says how it is.
+struct Notices(UnixDatagram);
+
+impl Notices {
+    fn bind(stage: &Stage) -> Self {
+        let socket = UnixDatagram::bind(stage.path("notify")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    /// The next notice.
+    fn next(&self) -> String {
+        let mut notice = [0; 4096];
+        let length = self.0.recv(&mut notice).unwrap();
+        String::from_utf8(notice[..length].to_vec()).unwrap()
+    }
+}
+
+/// The command that starts the exporter with `listener` on descriptor 3.
+fn handing_over(stage: &Stage, listener: StdListener) -> Command {
+    let mut command = Command::new("sh");
+    command.env_clear().args(["-c", HAND_OVER, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
+    command.arg("--web.systemd-socket").arg("--config.file").arg(stage.config());
+    command.stdin(Stdio::from(OwnedFd::from(listener)));
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cxone-exporter")).env_clear().args(arguments).output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_is_told_of_start_reload_and_stop() {
+    let stage = Stage::usual().await;
+    let notices = Notices::bind(&stage);
+    let (config, socket) = (stage.config(), stage.path("notify"));
+    let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
+    let mut exporter = Exporter::start(&arguments, stage.folder.path(), &[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
+    assert_eq!(notices.next(), "READY=1\n");
+    assert_eq!(http(exporter.address, "GET", "/-/ready").status, 200);
+
+    for good in [true, false] {
+        if !good {
+            stage.write("cxone.yml", "tenants: []\n");
+        }
+        exporter.signal("HUP");
+        let notice = notices.next();
+        let micros = notice.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim().parse::<u64>();
+        assert!(micros.is_ok(), "{notice}");
+        assert_eq!(notices.next(), "READY=1\n");
+        assert_eq!(reloaded(exporter.address), good);
+    }
+    exporter.signal("TERM");
+    assert_eq!(notices.next(), "STOPPING=1\n");
+    assert_eq!(exporter.ended().code(), Some(0));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signs_of_life_are_sent_as_often_as_they_are_wanted() {
+    let stage = Stage::usual().await;
+    let notices = Notices::bind(&stage);
+    let (config, socket) = (stage.config(), stage.path("notify"));
+    let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
+    let environment = [("NOTIFY_SOCKET", socket.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
+    let _exporter = Exporter::start(&arguments, stage.folder.path(), &environment);
+    let mut said: Vec<_> = (0..4).map(|_| notices.next()).collect();
+    said.sort();
+    assert_eq!(said, ["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"]);
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_is_handed_over_is_served_on_and_a_scrape_before_the_start_waits() {
+    let stage = Stage::usual().await;
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let early = std::thread::spawn(move || scrape(address));
+    let exporter = Exporter::spawn(handing_over(&stage, listener));
+    assert_eq!(exporter.address, address);
+    assert_eq!(value(&early.join().unwrap(), "cxone_up"), Some(1.0));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_is_missing_is_wrong_use() {
+    let stage = Stage::usual().await;
+    let config = stage.config();
+    let alone = run(&["--web.systemd-socket", "--config.file", config.to_str().unwrap()]);
+    // Meant for the process that started this one.
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    let others = handing_over(&stage, listener).env("PID", "1").output().unwrap();
+    for output in [alone, others] {
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("no socket was handed over"), "{message}");
+    }
+    let both = run(&["--web.systemd-socket", "--web.listen-address", "127.0.0.1:0"]);
+    assert_eq!(both.status.code(), Some(2));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_answers_the_scrapes_in_flight_and_takes_no_new_ones() {
+    let latency = Duration::from_millis(700);
+    let stage = Stage::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
+    stage.configure("1h", &[0, 1, 2]);
+    let mut exporter = stage.start(&[]);
+    let address = exporter.address;
+    let scrapes: Vec<_> = (0..5).map(|_| std::thread::spawn(move || scrape(address))).collect();
+    until("the refresh is under way", || (stage.requests().0 > 0).then_some(()));
+    // A scrape that does not wait, to show that those before it have been read.
+    assert_eq!(http(address, "GET", "/-/healthy").status, 200);
+    exporter.signal("TERM");
+    exporter.logged("stopping");
+    assert!(std::net::TcpStream::connect(address).is_err());
+    for scrape in scrapes {
+        assert_eq!(value(&scrape.join().unwrap(), "cxone_up"), Some(1.0));
+    }
+    assert_eq!(exporter.ended().code(), Some(0));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_that_would_take_longer_does_not_hold_the_stop_up() {
+    let latency = Duration::from_secs(60);
+    let stage = Stage::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
+    stage.configure("1h", &[0]);
+    let mut exporter = stage.start(&[]);
+    let mut stream = std::net::TcpStream::connect(exporter.address).unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    until("the refresh is under way", || (stage.requests().0 > 0).then_some(()));
+    exporter.signal("TERM");
+    exporter.logged("stopping");
+    // Within `PATIENCE`, which is longer than the drain time and shorter than what the scrape would take.
+    exporter.logged("they are cut");
+    assert_eq!(exporter.ended().code(), Some(0));
+    assert!(DRAIN_TIMEOUT < PATIENCE && PATIENCE < latency);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_an_exit_code() {
+    let stage = Stage::usual().await;
+    let exporter = stage.start(&[]);
+    let base = format!("http://{}", exporter.address);
+    let closed = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let table = [
+        (format!("{base}/-/healthy"), 0, ""),
+        (format!("{base}/-/nothing"), 1, "answered 404"),
+        (format!("http://{closed}/-/healthy"), 1, "cannot be reached"),
+        (format!("https://{}/-/healthy", exporter.address), 1, "write an http address"),
+        ("healthy".to_owned(), 2, "relative URL without a base"),
+    ];
+    for (url, code, message) in table {
+        let output = run(&["healthcheck", &url]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{url}: {stderr}");
+        assert!(stderr.contains(message), "{url}: {stderr}");
+    }
+    assert_eq!(stage.requests(), (0, 0));
+    stage.simulator.shutdown().await;
+}
