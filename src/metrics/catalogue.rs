@@ -219,6 +219,16 @@ pub const RETRY_AFTER_CAPPED_TOTAL: Family = Family {
     labels: &[],
 };
 
+/// How far the two clocks are apart.
+pub const CLOCK_SKEW_SECONDS: Family = Family {
+    name: "cxone_clock_skew_seconds",
+    help: "How far the clock of CXone was ahead of this machine's (negative: behind) at its last answer with a Date. 0 while \
+           the two are within a minute.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &[],
+};
+
 /// Input that was not counted.
 pub const RECORDS_REJECTED_TOTAL: Family = Family {
     name: "cxone_records_rejected_total",
@@ -370,6 +380,7 @@ pub const TENANT: &[&Family] = &[
     &API_RETRIES_TOTAL,
     &API_RESPONSE_BYTES_TOTAL,
     &RETRY_AFTER_CAPPED_TOTAL,
+    &CLOCK_SKEW_SECONDS,
     &RECORDS_REJECTED_TOTAL,
     &EXPORTER_SAMPLES_LEFT_OUT_TOTAL,
     &EXPORTER_STORAGE_ERRORS_TOTAL,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Registry};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::cache::Cached;
 use super::prometheus::{opts, register};
@@ -36,6 +36,7 @@ pub struct TenantInstruments {
     retries: IntCounter,
     response_bytes: IntCounter,
     retry_after_capped: IntCounter,
+    clock_skew: IntGauge,
     records_rejected: IntCounterVec,
     refreshes: IntCounterVec,
     samples_left_out: IntCounterVec,
@@ -62,6 +63,7 @@ impl TenantInstruments {
             retries: counter(&catalogue::API_RETRIES_TOTAL),
             response_bytes: counter(&catalogue::API_RESPONSE_BYTES_TOTAL),
             retry_after_capped: counter(&catalogue::RETRY_AFTER_CAPPED_TOTAL),
+            clock_skew: register(&registry, IntGauge::with_opts(opts(&catalogue::CLOCK_SKEW_SECONDS))),
             records_rejected: counters(&catalogue::RECORDS_REJECTED_TOTAL),
             refreshes: counters(&catalogue::REFRESHES_TOTAL),
             samples_left_out: counters(&catalogue::EXPORTER_SAMPLES_LEFT_OUT_TOTAL),
@@ -133,6 +135,11 @@ impl upstream::Observer for TenantInstruments {
 
     fn retry_after_capped(&self, _asked: Duration, _kept: Duration) {
         self.retry_after_capped.inc();
+        self.changed();
+    }
+
+    fn clock_skew(&self, ahead_seconds: i64) {
+        self.clock_skew.set(ahead_seconds);
         self.changed();
     }
 }

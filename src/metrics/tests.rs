@@ -48,6 +48,7 @@ fn what_is_counted_is_what_is_exposed() {
     instruments.request(Endpoint::Presence, ResponseCode::Decode, Duration::ZERO, 0);
     instruments.retry();
     instruments.retry_after_capped(Duration::from_secs(9_000), Duration::from_secs(3_600));
+    instruments.clock_skew(-3_600);
     instruments.refreshed(RefreshResult::Partial, Duration::from_secs(3), &rejections);
 
     let text = text(&instruments.block(&status));
@@ -67,6 +68,7 @@ fn what_is_counted_is_what_is_exposed() {
         ("cxone_api_retries_total", 1.0),
         ("cxone_api_response_bytes_total", 1_024.0),
         ("cxone_retry_after_capped_total", 1.0),
+        ("cxone_clock_skew_seconds", -3_600.0),
         ("cxone_records_rejected_total{reason=\"overlap\"}", 2.0),
         ("cxone_records_rejected_total{reason=\"negative\"}", 0.0),
         ("cxone_refreshes_total{result=\"partial\"}", 1.0),

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION,
     RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
@@ -124,6 +124,8 @@ impl Tenant {
             record.rows = answer.rows;
         });
         self.log.answered(answer.rows, answer.body.len());
+        // The server would put the machine's time there, which is not what this tenant lives by.
+        let answer = answer.with(DATE, text(&self.http_date(0)));
         Ok(respond(answer, |bytes| match fault {
             Some(Fault::CutHeaders) => {
                 leash.shorten(HALF_A_HEAD);

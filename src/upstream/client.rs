@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, DATE, HeaderValue, RETRY_AFTER};
@@ -40,6 +41,10 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// answer may be a while under way, and windows of hours are not hurt by less than this.
 pub const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 
+/// Once the clocks are said to differ, they do so until they are this close: a difference about as large as the
+/// tolerance must not be told with every other answer.
+const CLOCK_SKEW_GONE: Duration = Duration::from_secs(30);
+
 /// Sends requests to one tenant.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -50,6 +55,8 @@ pub(super) struct Client {
     observer: Arc<dyn Observer>,
     gate: Arc<RateGate>,
     redactor: Redactor,
+    /// Whether the server's clock was noticeably off at its last answer.
+    skewed: AtomicBool,
     /// Whether a request that failed is sent again.
     pub(super) repeats: bool,
 }
@@ -108,7 +115,18 @@ impl Client {
         let http = http.build().map_err(|error| BuildError::new(&tenant.name, &error))?;
         let redactor = Redactor::new(&tenant.client_id, &tenant.client_secret);
         let (base_url, tenant) = (tenant.base_url.clone(), tenant.name.clone());
-        Ok(Self { http, base_url, peer, tenant, clock, observer, gate, redactor, repeats: true })
+        Ok(Self {
+            http,
+            base_url,
+            peer,
+            tenant,
+            clock,
+            observer,
+            gate,
+            redactor,
+            skewed: AtomicBool::new(false),
+            repeats: true,
+        })
     }
 
     /// The address of `path`, which begins with a slash, at the tenant.
@@ -293,7 +311,7 @@ impl Client {
         let now = self.clock.now();
         let server_now = response.headers().get(DATE).and_then(|date| retry_after::http_date(date.as_bytes()));
         if let Some(server_now) = server_now {
-            self.observer.clock_skew(noticeable_skew(now, server_now));
+            self.heed_clock(now, server_now);
         }
         let values = response.headers().get_all(RETRY_AFTER).into_iter().map(HeaderValue::as_bytes);
         let Some(asked) = retry_after::longest(values, server_now.unwrap_or(now)) else { return };
@@ -308,6 +326,27 @@ impl Client {
             );
         }
         self.gate.close_for(kept);
+    }
+
+    /// Tells when the server's clock begins to be noticeably off, and when it is right again.
+    fn heed_clock(&self, now: Timestamp, server_now: Timestamp) {
+        let was_skewed = self.skewed.load(Ordering::Relaxed);
+        let ahead_seconds = noticeable_skew(now, server_now, was_skewed);
+        self.observer.clock_skew(ahead_seconds);
+        let is_skewed = ahead_seconds != 0;
+        // Of several answers at once, one finds it changed.
+        if self.skewed.swap(is_skewed, Ordering::Relaxed) == is_skewed {
+            return;
+        }
+        if is_skewed {
+            tracing::warn!(
+                tenant = self.tenant,
+                ahead_seconds,
+                "the clock of CXone and this machine's differ, so windows are not where they should be: check this machine's NTP"
+            );
+        } else {
+            tracing::info!(tenant = self.tenant, "the clock of CXone and this machine's agree again");
+        }
     }
 
     fn broken(&self, error: reqwest::Error, endpoint: Endpoint, mut report: Report) -> Failure {
@@ -339,10 +378,11 @@ impl fmt::Debug for Client {
     }
 }
 
-/// How far the server's clock is ahead of ours in whole seconds, zero where that is within [`CLOCK_SKEW_TOLERANCE`].
-fn noticeable_skew(now: Timestamp, server_now: Timestamp) -> i64 {
+/// How far the server's clock is ahead of ours in whole seconds, zero where that is not worth a word.
+fn noticeable_skew(now: Timestamp, server_now: Timestamp, was_skewed: bool) -> i64 {
     let ahead = server_now.micros().saturating_sub(now.micros());
-    if u128::from(ahead.unsigned_abs()) <= CLOCK_SKEW_TOLERANCE.as_micros() { 0 } else { ahead / 1_000_000 }
+    let tolerance = if was_skewed { CLOCK_SKEW_GONE } else { CLOCK_SKEW_TOLERANCE };
+    if u128::from(ahead.unsigned_abs()) <= tolerance.as_micros() { 0 } else { ahead / 1_000_000 }
 }
 
 fn authority(url: &Url) -> String {

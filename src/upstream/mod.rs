@@ -70,3 +70,18 @@ pub struct Harvest {
     /// Why agents failed: the first cause that a person has to act on. `None` exactly when none failed.
     pub error: Option<UpstreamError>,
 }
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use std::time::Duration;
+
+    use super::retry_after;
+    use crate::presence::Timestamp;
+
+    /// The longest wait that one of these `Retry-After` headers asks for.
+    pub fn retry_after(values: &[&[u8]], server_now: Timestamp) -> Option<Duration> {
+        retry_after::longest(values.iter().copied(), server_now)
+    }
+}

@@ -25,3 +25,20 @@ pub use body::Chunks;
 pub use limits::DRAIN_TIMEOUT;
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use server::{BindError, Bound};
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncRead, AsyncWrite};
+
+    use super::{App, server};
+
+    /// Answers the requests on a connection until it ends.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S, app: Arc<App>) {
+        // Whatever ends a connection, it has ended.
+        let _ = server::connection(stream, app).await;
+    }
+}

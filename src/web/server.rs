@@ -9,9 +9,10 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
@@ -117,6 +118,8 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore
                 continue;
             }
         };
+        // An answer is written in few large pieces; waiting to merge them would only delay the last one.
+        let _ = stream.set_nodelay(true);
         // Beyond the limit newcomers are turned away rather than left waiting, so that a health check sees it.
         let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
@@ -133,12 +136,11 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore
     }
 }
 
-fn connection(
-    stream: TcpStream,
+/// Answers the requests on a connection, whatever carries it.
+pub(super) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
     app: Arc<App>,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
-    // An answer is written in few large pieces; waiting to merge them would only delay the last one.
-    let _ = stream.set_nodelay(true);
+) -> impl GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |request| router::answer(Arc::clone(&app), request));
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may stop")]
 
 mod fixture;
-mod parser;
+pub(crate) mod parser;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};

@@ -10,9 +10,15 @@
 mod commands;
 mod config;
 mod docs;
+mod exactness;
 mod exposition;
+mod faults;
+mod freshness;
 mod help;
+mod house;
 mod lifecycle;
+mod properties;
 mod scripted;
 mod simulator;
 mod upstream;
+mod web;

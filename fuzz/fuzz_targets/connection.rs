@@ -1,0 +1,104 @@
+//! Bytes on a connection to the front: the real one, on a stream in memory.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
+use cxone_exporter::config::Config;
+use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
+use cxone_exporter::presence::{AgentPresence, Micros, Timestamp};
+use cxone_exporter::refresh::{Parts, Refresher};
+use cxone_exporter::upstream::{Fetch, Harvest, Query, Source};
+use cxone_exporter::web::{App, Options, TenantFront, fuzzing};
+use cxone_exporter_fuzz::in_folder;
+use libfuzzer_sys::fuzz_target;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::runtime::Runtime;
+
+const CONFIG: &[u8] = b"
+tenants:
+  - name: acme
+    domain: acme.example.com
+    client_id: my-client
+    client_secret: hunter2
+    agents: [{ id: \"1\", name: Ada, team: Billing }, { id: \"2\" }]
+";
+
+/// More than hyper answers on its own, and than the front has.
+const STATUSES: [&[u8]; 8] = [b"200", b"302", b"400", b"404", b"405", b"414", b"431", b"503"];
+
+struct Canned;
+
+impl Source for Canned {
+    fn fetch(&self, query: Query) -> Fetch<'_> {
+        let presence = AgentPresence {
+            states: vec![("Available".into(), Micros::from_seconds(60))],
+            observed: Micros::from_seconds(60),
+            current: None,
+            last_data: query.window.end,
+            scheduled: None,
+        };
+        let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
+        Box::pin(async { Harvest { answered, ..Harvest::default() } })
+    }
+
+    fn not_before(&self) -> Option<Monotonic> {
+        None
+    }
+
+    fn token_expiry(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+struct Front {
+    runtime: Runtime,
+    app: Arc<App>,
+}
+
+static FRONT: LazyLock<Front> = LazyLock::new(|| {
+    let clock: Arc<dyn Clock> = Arc::new(DrivenClock::new(Timestamp::from_seconds(1_700_000_000)));
+    let config = in_folder(|folder| Config::from_file(&folder.write("config.yml", CONFIG))).unwrap();
+    let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
+    let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), build));
+    let fronts = config.tenants.iter().map(|tenant| {
+        let instruments = Arc::new(TenantInstruments::new());
+        let rendering = Arc::clone(&instruments);
+        let refresher = Refresher::new(Parts {
+            tenant: Arc::clone(tenant),
+            source: Arc::new(Canned),
+            clock: Arc::clone(&clock),
+            observer: instruments.clone(),
+            render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+        });
+        TenantFront { refresher: Arc::new(refresher), instruments }
+    });
+    let app = App::new(fronts.collect(), exporter, clock, config.to_yaml_redacted(), Options::default());
+    Front { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(), app: Arc::new(app) }
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let (mut answers, mut requests) = tokio::io::split(client);
+    let mut received = Vec::new();
+    FRONT.runtime.block_on(async {
+        tokio::join!(
+            fuzzing::serve(server, Arc::clone(&FRONT.app)),
+            async {
+                // A connection that was closed takes nothing more, which is its right.
+                let _ = requests.write_all(bytes).await;
+                let _ = requests.shutdown().await;
+            },
+            async {
+                let _ = answers.read_to_end(&mut received).await;
+            },
+        )
+    });
+    if received.is_empty() {
+        return;
+    }
+    let status = received.strip_prefix(b"HTTP/1.1 ").or_else(|| received.strip_prefix(b"HTTP/1.0 "));
+    let status = status.and_then(|rest| rest.get(..3)).unwrap();
+    assert!(STATUSES.contains(&status), "{}", String::from_utf8_lossy(&received));
+    assert!(!received.windows(7).any(|window| window == b"hunter2"));
+});

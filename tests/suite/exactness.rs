@@ -1,0 +1,225 @@
+//! The numbers are the tenant's truth, whatever its pages are like and whatever goes wrong on the way, and
+//! they cost no request more than they must.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cxone_exporter::clock::{Clock as _, DrivenClock};
+use cxone_exporter::config::Agent;
+use cxone_exporter::presence::{Timestamp, Window};
+use cxone_exporter::simulator::{Align, Endpoint, Fault, Order, RequestRecord, Rule, Simulator, SimulatorOptions};
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+
+use crate::house::scraped::Scraped;
+use crate::house::{COOLDOWN, HOUR, House, NOW, Plan, REFRESH_TIMEOUT, last_day};
+use crate::scripted::drive;
+
+/// In the middle of an hour and of a second.
+const ODD: Timestamp = Timestamp::from_micros(1_773_242_251_250_001);
+
+const NEXT_HOUR: Timestamp = Timestamp::from_seconds(1_773_244_800);
+
+/// A house over a simulated tenant, of whose agents it watches `watched`.
+struct Bench {
+    simulator: Simulator,
+    house: House,
+    options: SimulatorOptions,
+    watched: usize,
+    batch: usize,
+}
+
+impl Bench {
+    async fn new(now: Timestamp, options: SimulatorOptions, batch: usize, concurrent: usize) -> Self {
+        let clock = DrivenClock::new(now);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let simulator = Simulator::start(options.clone(), listener, Arc::new(clock.clone())).unwrap();
+        let credentials = simulator.credentials();
+        let agents = simulator.roster().agents();
+        let watched = agents.len();
+        let agent = |agent: &cxone_exporter::simulator::Agent| Agent {
+            id: Arc::clone(&agent.id),
+            name: None,
+            team: None,
+            offline_limit: None,
+            schedule: None,
+        };
+        let mut plan = Plan::at(&simulator.base_url()).with(|tenant| {
+            tenant.client_id = credentials.client_id.into();
+            tenant.client_secret = credentials.client_secret.into();
+            tenant.agents = agents.iter().map(agent).collect();
+            tenant.agents_per_request = batch;
+            tenant.max_concurrent_requests = concurrent;
+        });
+        plan.options.max_requests = 100;
+        let house = House::open(&clock, plan).await;
+        Self { simulator, house, options, watched, batch }
+    }
+
+    /// What Prometheus must see of a refresh that started at the end of `window`.
+    fn expected(&self, window: Window) -> BTreeMap<String, BTreeMap<String, f64>> {
+        let states = |agent: &str| {
+            let mut states: BTreeMap<_, _> =
+                ["Available", "Busy", "WrapUp", "Offline"].map(|state| (state.to_owned(), 0.0)).into();
+            let times = self.simulator.expected(agent, window, HOUR, self.options.align);
+            states.extend(times.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())));
+            states
+        };
+        let agents = self.simulator.roster().agents().iter();
+        agents.map(|agent| (agent.id.to_string(), states(&agent.id))).collect()
+    }
+
+    fn assert_exact(&self, scrape: &Scraped, window: Window) {
+        assert_eq!(scrape.value("cxone_up"), Some(1.0), "{:?}", self.house.refresher().current().status);
+        assert_eq!(scrape.value("cxone_window_end_timestamp_seconds"), Some(window.end.seconds_f64()));
+        let (seen, expected) = (scrape.seconds(), self.expected(window));
+        assert_eq!(seen.len(), expected.len());
+        for (agent, states) in &expected {
+            assert_eq!(seen.get(agent), Some(states), "{agent}");
+            let sum: f64 = states.values().sum();
+            assert!(sum <= window.length().seconds_f64() + 1e-6, "{agent} has {sum} s");
+        }
+    }
+
+    /// The requests that a refresh needs at the least: Σ over batches of the pages they have.
+    fn pages(&self, buckets_per_agent: usize) -> usize {
+        let page_size = usize::try_from(self.options.page_size).unwrap();
+        let batch = |first: usize| (self.watched - first).min(self.batch);
+        (0..self.watched).step_by(self.batch).map(|first| (batch(first) * buckets_per_agent).div_ceil(page_size)).sum()
+    }
+
+    fn requests(&self, endpoint: Endpoint) -> Vec<RequestRecord> {
+        self.simulator.requests().into_iter().filter(|request| request.endpoint == endpoint).collect()
+    }
+}
+
+fn options() -> SimulatorOptions {
+    SimulatorOptions { agents: 12, ..SimulatorOptions::default() }
+}
+
+#[tokio::test]
+async fn whatever_the_pages_are_like() {
+    let mut tried = 0;
+    for align in [Align::Window, Align::Hour] {
+        for order in [Order::Agent, Order::Time] {
+            for (page_size, batch, concurrent) in [(1000, 50, 2), (7, 5, 1), (24, 1, 4), (1, 4, 3)] {
+                let options =
+                    SimulatorOptions { align, order, page_size, gzip: tried % 2 == 0, seed: 7 + tried, ..options() };
+                // A bucket of the running hour holds what happened after the window's end, a part of a second ago.
+                let now = if align == Align::Hour { ODD.whole_second() } else { ODD };
+                let bench = Bench::new(now, options, batch, concurrent).await;
+                for buckets in [25, 24] {
+                    let window = last_day(&bench.house.clock);
+                    let scrape = bench.house.scrape().await;
+                    bench.assert_exact(&scrape, window);
+                    let on_the_hour = window.end.micros() % 3_600_000_000 == 0;
+                    let buckets = if align == Align::Window || on_the_hour { 24 } else { buckets };
+                    assert_eq!(bench.requests(Endpoint::Presence).len(), bench.pages(buckets));
+                    bench.simulator.forget_requests();
+                    // On to the full hour, where both grids are the same.
+                    let left = NEXT_HOUR.saturating_since(bench.house.clock.now());
+                    bench.house.clock.advance(Duration::from_micros(left.get()));
+                }
+                tried += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
+    let bench = Bench::new(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
+    let window = last_day(&bench.house.clock);
+    let deadline = bench.house.clock.monotonic() + REFRESH_TIMEOUT;
+    let scrapes = join_all((0..60).map(|_| bench.house.scrape_within("600")));
+    let scrapes = drive(&bench.house.clock, deadline, scrapes).await;
+    scrapes.iter().for_each(|scrape| bench.assert_exact(scrape, window));
+    assert_eq!(bench.requests(Endpoint::Token).len(), 1);
+    assert_eq!(bench.requests(Endpoint::Presence).len(), bench.pages(24));
+    let after = bench.house.scrape().await;
+    assert_eq!(after.get("cxone_refreshes_total", &[("result", "success")]), Some(1.0));
+    let served = |served| after.get("cxone_exporter_scrapes_total", &[("served", served)]).unwrap();
+    // Whoever came before the refresh ended waited for it; nobody was given anything else.
+    assert_eq!((served("fresh") + served("cooldown"), served("stale"), served("none")), (61.0, 0.0, 0.0));
+    assert!(served("fresh") >= 1.0);
+    assert_eq!(bench.requests(Endpoint::Token).len(), 1);
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_on_the_way() {
+    // Each with the requests it costs beside the pages, and those for tokens.
+    let cases: [(&str, Vec<Rule>, usize, usize); 14] = [
+        ("a token revoked between two pages", vec![rule(Fault::Revoked, 1)], 1, 2),
+        ("a token revoked twice", vec![rule(Fault::Revoked, 1), rule(Fault::Revoked, 4)], 2, 3),
+        ("429 with seconds", vec![rule(Fault::RateLimited(Some(30)), 2)], 1, 1),
+        ("429 with a date", vec![rule(Fault::RateLimitedUntil(30), 2)], 1, 1),
+        ("429 without either", vec![rule(Fault::RateLimited(None), 2)], 1, 1),
+        ("429 twice", vec![rule(Fault::RateLimited(Some(5)), 0).times(2)], 2, 1),
+        ("429 for the token", vec![rule(Fault::RateLimited(Some(20)), 0).on(Endpoint::Token)], 0, 2),
+        ("503", vec![rule(Fault::Status(503), 3)], 1, 1),
+        ("cut", vec![rule(Fault::Cut, 3)], 1, 1),
+        ("cut in the headers", vec![rule(Fault::CutHeaders, 3)], 1, 1),
+        ("cut in the body", vec![rule(Fault::CutBody, 3)], 1, 1),
+        ("half a body", vec![rule(Fault::Truncated, 3)], 1, 1),
+        ("a page that comes again", vec![rule(Fault::RepeatedPage, 3)], 0, 1),
+        ("rows that do not belong there", vec![rule(Fault::OddRows, 0).times(6)], 0, 1),
+    ];
+    for (name, rules, beside, tokens) in cases {
+        println!("{name}");
+        let bench = Bench::new(NOW, SimulatorOptions { page_size: 20, gzip: false, ..options() }, 4, 1).await;
+        rules.into_iter().for_each(|rule| bench.simulator.faults().push(rule));
+        let window = last_day(&bench.house.clock);
+        let scrape = bench.house.scrape().await;
+        bench.assert_exact(&scrape, window);
+        assert!(bench.simulator.faults().pending().is_empty(), "the fault did not happen");
+        let requests = bench.requests(Endpoint::Presence);
+        assert_eq!(requests.len(), bench.pages(24) + beside);
+        assert_eq!(bench.requests(Endpoint::Token).len(), tokens);
+        assert_waits(&bench.simulator.requests(), name);
+        assert!(bench.house.warnings().is_empty(), "what healed is no news");
+    }
+}
+
+fn rule(fault: Fault, after: u32) -> Rule {
+    Rule::new(fault).times(1).after(after)
+}
+
+/// After a request that failed none comes before its time.
+fn assert_waits(requests: &[RequestRecord], name: &str) {
+    let least = match name {
+        "429 with seconds" | "429 with a date" => 30_000,
+        "429 for the token" => 20_000,
+        "429 twice" => 5_000,
+        "429 without either" => 2_000,
+        _ => 500,
+    };
+    for (before, after) in requests.iter().zip(&requests[1..]) {
+        let failed = before.fault.is_some() && !matches!(before.status, Some(200 | 401));
+        let wait = after.monotonic.saturating_since(before.monotonic);
+        let truncated = before.fault == Some("truncated");
+        assert!(!(failed || truncated) || wait >= Duration::from_millis(least), "{name}: asked again after {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn through_a_day_of_refreshes_that_partly_fail() {
+    let bench = Bench::new(NOW, SimulatorOptions { page_size: 50, ..options() }, 4, 2).await;
+    for round in 0..24 {
+        // One batch in three meets something that does not heal, in every third round.
+        if round % 3 == 1 {
+            bench.simulator.faults().push(Rule::new(Fault::Garbage).times(1).after(round % 2));
+        }
+        let window = last_day(&bench.house.clock);
+        let scrape = bench.house.scrape().await;
+        match round % 3 {
+            0 => bench.assert_exact(&scrape, window),
+            1 => assert_eq!((scrape.value("cxone_up"), scrape.agents()), (Some(0.0), [8.0, 4.0, 0.0])),
+            _ => assert_eq!((scrape.value("cxone_up"), scrape.agents()), (Some(1.0), [4.0, 8.0, 0.0])),
+        }
+        let sums = scrape.seconds();
+        assert!(sums.values().all(|states| states.values().sum::<f64>() <= 86_400.0 + 1e-6));
+        bench.house.clock.advance(COOLDOWN * 5 / 4);
+    }
+    assert_eq!(bench.requests(Endpoint::Token).len(), 1);
+}

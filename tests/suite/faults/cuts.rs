@@ -1,0 +1,98 @@
+//! Connections that are cut or stall, at each phase of an answer.
+
+use super::*;
+
+const BODY: &str = r#"{"data":[]}"#;
+
+/// The length of an answer's head with [`BODY`].
+fn head() -> usize {
+    Answer::json(BODY).head_length()
+}
+
+fn cut(bytes: usize) -> Answer {
+    Answer::json(BODY).cut_after(bytes)
+}
+
+fn stall(bytes: usize) -> Answer {
+    Answer::json(BODY).stall_after(bytes)
+}
+
+#[tokio::test]
+async fn of_connections_that_are_cut() {
+    let healed = || healed("200=4 connect=1", 1.0);
+    check(vec![
+        ("before the head", once(cut(0)), healed()),
+        ("in the status line", once(cut(7)), healed()),
+        ("in the headers", once(cut(30)), healed()),
+        ("before the body", once(cut(head())), healed()),
+        ("in the body", once(cut(head() + 5)), healed()),
+        ("before the last byte", once(cut(head() + BODY.len() - 1)), healed()),
+        (
+            "of the token, in the body",
+            token_once(Answer::token("t", "60").cut_after(90)),
+            super::healed("200=4 token:200=1 token:connect=1", 1.0),
+        ),
+        (
+            "always, before the head",
+            every(cut(0)),
+            failed("connect=6", 4.0, &["was cut before its answer was complete"]),
+        ),
+        ("always, in the body", every(cut(head() + 3)), failed("connect=6", 4.0, &["was cut"])),
+        ("one page, always", last(cut(head() + 3)), partial("200=3 connect=3", 2.0, &["was cut"])),
+        ("chunks that end early", once(Answer::json(BODY).endless().cut_after(200)), healed()),
+        ("compression that ends early", once(Answer::json("{}").gzip().body(&b"\x1f\x8b\x08\0\0\0\0\0"[..])), healed()),
+        (
+            "a body that ends early by its own length",
+            once(Answer::json(r#"{"data":["#)),
+            super::healed("200=4 decode=1", 1.0),
+        ),
+        (
+            "a body that ends early by the connection's end",
+            once(Answer::json(r#"{"data":["#).until_close()),
+            super::healed("200=4 decode=1", 1.0),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_connections_that_stall() {
+    let healed = || healed("200=4 timeout=1", 1.0);
+    check(vec![
+        ("before the head", once(stall(0)).impatient(), healed()),
+        ("in the head", once(stall(40)).impatient(), healed()),
+        ("in the body", once(stall(head() + 4)).impatient(), healed()),
+        (
+            "of the token",
+            token_once(Answer::token("t", "60").stall_after(90)).impatient(),
+            super::healed("200=4 token:200=1 token:timeout=1", 1.0),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_connections_that_always_stall() {
+    check(vec![
+        ("one page", last(stall(0)).impatient(), partial("200=3 timeout=3", 2.0, &["did not answer in full within"])),
+        (
+            "the token",
+            token(Answer::token("t", "60").stall_after(0)).impatient(),
+            failed("token:timeout=3", 2.0, &["did not answer in full"]),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_answers_that_trickle_in() {
+    let slowly = |asked: &Asked| Answer::json(page(asked, 1)).byte_by_byte();
+    let compressed = |asked: &Asked| Answer::json(page(asked, 1)).gzip().byte_by_byte();
+    let unannounced = |asked: &Asked| Answer::json(page(asked, 1)).until_close();
+    check(vec![
+        ("byte by byte", Fault::new(Hits::EveryPage, slowly), healed("200=4", 0.0)),
+        ("compressed, byte by byte", Fault::new(Hits::EveryPage, compressed), healed("200=4", 0.0)),
+        ("without a length", Fault::new(Hits::EveryPage, unannounced), healed("200=4", 0.0)),
+    ])
+    .await;
+}

@@ -1,0 +1,343 @@
+//! The table of faults: what the tenant does, and what must follow in the whole house.
+//!
+//! Every row goes the same way. A first refresh succeeds. A cooldown later the fault is met by a second one,
+//! whose outcome is looked at from all sides: what is served, `cxone_up`, the counters, the log. Nothing is
+//! sent, and nothing is logged again, until the moment that was announced as `not_before`. Then the tenant is
+//! well, and the house must be as if nothing had happened. In nothing that came out is there a secret.
+
+mod bodies;
+mod connections;
+mod cuts;
+mod limits;
+mod pages;
+mod patience;
+mod statuses;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cxone_exporter::clock::{Clock as _, DrivenClock};
+use cxone_exporter::presence::Timestamp;
+
+use crate::house::scraped::Scraped;
+use crate::house::{COOLDOWN, HOUR, House, NOW, Plan, TOKEN};
+use crate::scripted::{Answer, Asked, Scripted};
+
+/// One line of the table.
+type Row = (&'static str, Fault, Outcome);
+
+/// What the tenant does.
+struct Fault {
+    hits: Hits,
+    answer: Box<dyn Fn(&Asked) -> Answer + Send + Sync>,
+    request_timeout: Duration,
+    /// How long the tokens live that are given out while all is well, as JSON.
+    token_life: &'static str,
+}
+
+/// Which requests of the second refresh it happens to.
+#[derive(Clone, Copy)]
+enum Hits {
+    EveryPage,
+    FirstPage,
+    /// The second page of the second agent, however often it is asked for.
+    LastPage,
+    EveryToken,
+    FirstToken,
+}
+
+/// What must follow.
+struct Outcome {
+    /// By agent.
+    served: [Data; 2],
+    up: bool,
+    /// Requests of the second refresh by code, such as `200=4 503=1 token:200=1`.
+    codes: &'static str,
+    retries: f64,
+    /// Such as `duplicate=1`.
+    rejected: &'static str,
+    /// Parts of the warnings logged, in order; there are no others.
+    warnings: &'static [&'static str],
+    /// The wait from the end of the second refresh to the next request, in seconds.
+    wait: RangeInclusive<f64>,
+}
+
+/// The data of an agent.
+#[derive(Clone, Copy, PartialEq)]
+enum Data {
+    /// Of the first refresh.
+    Old,
+    /// Of the second one.
+    New,
+    /// Answered, and there was none.
+    Nothing,
+    /// Exactly these states beside the declared ones at zero.
+    Only(&'static [(&'static str, f64)]),
+}
+
+const PLAIN_WAIT: RangeInclusive<f64> = 60.0..=60.0;
+/// After the first failure in a row: the cooldown and at most a quarter more.
+const BACK_OFF: RangeInclusive<f64> = 60.0..=75.0;
+
+// === impl Fault ===
+
+impl Fault {
+    fn new(hits: Hits, answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let token_life = if matches!(hits, Hits::EveryToken | Hits::FirstToken) { "60" } else { "3600" };
+        Self { hits, answer: Box::new(answer), request_timeout: Duration::from_secs(20), token_life }
+    }
+
+    /// Time-outs run in real time, so they are short where they are what is tested.
+    fn impatient(self) -> Self {
+        Self { request_timeout: Duration::from_millis(700), ..self }
+    }
+}
+
+fn every(answer: Answer) -> Fault {
+    Fault::new(Hits::EveryPage, move |_| answer.clone())
+}
+
+fn once(answer: Answer) -> Fault {
+    Fault::new(Hits::FirstPage, move |_| answer.clone())
+}
+
+fn last(answer: Answer) -> Fault {
+    Fault::new(Hits::LastPage, move |_| answer.clone())
+}
+
+fn token(answer: Answer) -> Fault {
+    Fault::new(Hits::EveryToken, move |_| answer.clone())
+}
+
+fn token_once(answer: Answer) -> Fault {
+    Fault::new(Hits::FirstToken, move |_| answer.clone())
+}
+
+/// The second agent's last page is the right one, with `change` made to its text.
+fn altered(change: impl Fn(String) -> String + Send + Sync + 'static) -> Fault {
+    Fault::new(Hits::LastPage, move |asked| Answer::json(change(page(asked, 1))))
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn rejecting(self, rejected: &'static str) -> Self {
+        Self { rejected, ..self }
+    }
+
+    fn waiting(self, wait: RangeInclusive<f64>) -> Self {
+        Self { wait, ..self }
+    }
+
+    fn warning(self, warnings: &'static [&'static str]) -> Self {
+        Self { warnings, ..self }
+    }
+
+    fn serving(self, served: [Data; 2]) -> Self {
+        Self { served, ..self }
+    }
+}
+
+/// All is read in the end.
+fn healed(codes: &'static str, retries: f64) -> Outcome {
+    let served = [Data::New, Data::New];
+    Outcome { served, up: true, codes, retries, rejected: "", warnings: &[], wait: PLAIN_WAIT }
+}
+
+/// Nothing is read.
+fn failed(codes: &'static str, retries: f64, warnings: &'static [&'static str]) -> Outcome {
+    let served = [Data::Old, Data::Old];
+    Outcome { served, up: false, codes, retries, rejected: "", warnings, wait: BACK_OFF }
+}
+
+/// The first agent's batch is read, the second one's is not.
+fn partial(codes: &'static str, retries: f64, warnings: &'static [&'static str]) -> Outcome {
+    Outcome { served: [Data::New, Data::Old], ..failed(codes, retries, warnings) }
+}
+
+// === the tenant ===
+
+/// Seconds Available in each of the two hours that the tenant reports, by refresh. The rest is Offline.
+const AVAILABLE: [u32; 3] = [1800, 1200, 600];
+
+fn available(phase: usize) -> f64 {
+    2.0 * f64::from(AVAILABLE[phase])
+}
+
+/// The right answer in `phase`: an hour a page, the last hour before [`NOW`] and the one before that.
+fn page(asked: &Asked, phase: usize) -> String {
+    match asked.query("nextPageToken").as_deref() {
+        None => format!(r#"{{"data":[{}],"nextPageToken":"page-2"}}"#, record(asked, 0, phase)),
+        Some("page-2") => format!(r#"{{"data":[{}]}}"#, record(asked, 1, phase)),
+        Some(other) => panic!("nobody gave out {other}"),
+    }
+}
+
+/// The bucket of the hour that `hour` counts back from [`NOW`].
+fn record(asked: &Asked, hour: i64, phase: usize) -> String {
+    let start = Timestamp::from_seconds(NOW.micros() / 1_000_000 - 3600 * (hour + 1));
+    let (agent, end) = (asked.query("agentIds").unwrap(), start + HOUR);
+    let (available, offline) = (AVAILABLE[phase], 3600 - AVAILABLE[phase]);
+    let states = format!(
+        r#"[{{"state":"Available","duration":{available},"percentage":50}},{{"state":"Offline","duration":{offline}.0}}]"#
+    );
+    format!(r#"{{"agentId":"{agent}","startTime":"{start}","endTime":"{end}","states":{states}}}"#)
+}
+
+async fn upstream(clock: &DrivenClock, fault: Fault, phase: &Arc<AtomicU8>) -> Scripted {
+    let (phase, hit) = (Arc::clone(phase), AtomicUsize::new(0));
+    let first = move |yes: bool| yes && hit.fetch_add(1, Ordering::Relaxed) == 0;
+    Scripted::start_raw(clock, move |asked| {
+        let phase = usize::from(phase.load(Ordering::Relaxed));
+        let is_token = asked.path() == "/oauth/token";
+        let due = phase == 1
+            && match fault.hits {
+                Hits::EveryPage => !is_token,
+                Hits::FirstPage => first(!is_token),
+                Hits::LastPage => {
+                    !is_token
+                        && asked.query("agentIds").unwrap().ends_with('1')
+                        && asked.query("nextPageToken").is_some()
+                }
+                Hits::EveryToken => is_token,
+                Hits::FirstToken => first(is_token),
+            };
+        match (due, is_token) {
+            (true, _) => (fault.answer)(asked),
+            (false, true) => Answer::token(&format!("{TOKEN}-{}", asked.nth), fault.token_life),
+            (false, false) => Answer::json(page(asked, phase)),
+        }
+    })
+    .await
+}
+
+// === the procedure ===
+
+async fn check(rows: Vec<Row>) {
+    for (name, fault, outcome) in rows {
+        println!("{name}");
+        go_through(fault, &outcome).await;
+    }
+}
+
+async fn go_through(fault: Fault, outcome: &Outcome) {
+    let (clock, phase) = (DrivenClock::new(NOW), Arc::new(AtomicU8::new(0)));
+    let request_timeout = fault.request_timeout;
+    let upstream = upstream(&clock, fault, &phase).await;
+    let plan = Plan::at(&upstream.base_url()).with(|tenant| tenant.request_timeout = request_timeout);
+    let house = House::open(&clock, plan).await;
+
+    let before = house.scrape().await;
+    assert_data(&before, [Data::Old; 2]);
+    assert_eq!(before.value("cxone_up"), Some(1.0));
+    clock.advance(COOLDOWN);
+    phase.store(1, Ordering::Relaxed);
+
+    let met = house.scrape().await;
+    assert_data(&met, outcome.served);
+    assert_eq!(met.value("cxone_up"), Some(f64::from(u8::from(outcome.up))));
+    assert_eq!(met.served_since(&before), [if outcome.up { "fresh" } else { "stale" }]);
+    assert_eq!(risen(&before, &met, "cxone_api_requests_total", &["endpoint", "code"]), outcome.codes);
+    assert_eq!(risen(&before, &met, "cxone_records_rejected_total", &["reason"]), outcome.rejected);
+    let retries = |scrape: &Scraped| scrape.value("cxone_api_retries_total").unwrap();
+    assert_eq!(retries(&met) - retries(&before), outcome.retries);
+    let result = match outcome.served {
+        _ if outcome.up => "success=1",
+        [Data::Old, Data::Old] => "failure=1",
+        _ => "partial=1",
+    };
+    assert_eq!(risen(&before, &met, "cxone_refreshes_total", &["result"]), result);
+    let old = outcome.served.iter().filter(|data| **data == Data::Old).count();
+    let nothing = outcome.served.iter().filter(|data| **data == Data::Nothing).count();
+    let counts = [2 - old - nothing, old, nothing].map(|count| f64::from(u8::try_from(count).unwrap()));
+    assert_eq!(met.agents(), counts);
+    assert_warnings(&house, outcome.warnings);
+
+    let wait = assert_closed(&house, &upstream, &met, outcome).await;
+
+    clock.advance(wait - COOLDOWN.min(wait) + Duration::from_millis(1));
+    clock.advance(COOLDOWN.min(wait));
+    phase.store(2, Ordering::Relaxed);
+    let asked = upstream.asked().len();
+    let after = house.scrape().await;
+    assert!(upstream.asked().len() > asked, "nothing was sent though it might be");
+    assert_eq!(after.value("cxone_up"), Some(1.0));
+    let new = [Data::Only(&[("Available", 1200.0), ("Offline", 6000.0)]); 2];
+    // After a partial failure only the agents of the failed batch are asked again.
+    let again = if result == "partial=1" { [Data::New, new[1]] } else { new };
+    assert_data(&after, again);
+    assert_warnings(&house, outcome.warnings);
+    let recoveries = house.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
+    assert_eq!(recoveries, usize::from(!outcome.up));
+    house.assert_discreet().await;
+}
+
+/// Nothing is sent or logged before the announced time, whoever scrapes; how far it is from now.
+async fn assert_closed(house: &House, upstream: &Scripted, met: &Scraped, outcome: &Outcome) -> Duration {
+    let not_before = met.value("cxone_refresh_not_before_timestamp_seconds").unwrap();
+    let wait = not_before - met.value("cxone_refresh_last_attempt_timestamp_seconds").unwrap();
+    let grain = 1e-3;
+    assert!((outcome.wait.start() - grain..=outcome.wait.end() + grain).contains(&wait), "the next in {wait} s");
+    let (asked, lines) = (upstream.asked().len(), house.warnings().len());
+    let closed = house.scrape().await;
+    assert_eq!(closed.served_since(met), [if outcome.up { "cooldown" } else { "stale" }]);
+    assert_data(&closed, outcome.served);
+    let left = Duration::from_secs_f64(not_before - house.clock.now().seconds_f64());
+    // Data that is too old would be left out, which is not what this looks at.
+    if left < Duration::from_secs(600) {
+        house.clock.advance(left.saturating_sub(Duration::from_millis(1)));
+        house.scrape().await;
+    }
+    assert_eq!(upstream.asked().len(), asked, "something was sent before its time");
+    assert_eq!(house.warnings().len(), lines, "a failure was logged twice");
+    Duration::from_secs_f64((not_before - house.clock.now().seconds_f64()).max(0.0))
+}
+
+fn assert_warnings(house: &House, expected: &[&str]) {
+    let warnings: Vec<_> = house.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
+    for (warning, part) in warnings.iter().zip(expected) {
+        assert!(warning.contains(part), "{part} is not in {warning}");
+    }
+}
+
+fn assert_data(scrape: &Scraped, expected: [Data; 2]) {
+    let agents = ["1000000000000000000", "1000000000000000001"];
+    let served = scrape.seconds();
+    let whole = |phase| BTreeMap::from([("Available", available(phase)), ("Offline", 7200.0 - available(phase))]);
+    for (agent, data) in agents.into_iter().zip(expected) {
+        let mut states: BTreeMap<&str, f64> = match data {
+            Data::Old => whole(0),
+            Data::New => whole(1),
+            Data::Only(states) => states.iter().copied().collect(),
+            Data::Nothing => {
+                assert_eq!(served.get(agent), None);
+                assert_eq!(scrape.get("cxone_agent_observed_seconds", &[("agent", agent)]), Some(0.0));
+                continue;
+            }
+        };
+        for state in ["Available", "Busy", "WrapUp", "Offline"] {
+            states.entry(state).or_default();
+        }
+        let states: BTreeMap<_, _> = states.into_iter().map(|(state, time)| (state.to_owned(), time)).collect();
+        assert_eq!(served.get(agent), Some(&states), "{agent}");
+    }
+}
+
+/// What has risen between two scrapes, by the values of `labels`; `presence` is left out of them.
+fn risen(before: &Scraped, after: &Scraped, name: &str, labels: &[&str]) -> String {
+    let mut risen = BTreeMap::new();
+    for sample in after.samples(name) {
+        let values: Vec<_> = labels.iter().map(|label| (*label, sample.label(label).unwrap())).collect();
+        let rise = sample.value - before.get(name, &values).unwrap_or_default();
+        let key: Vec<_> = values.iter().map(|(_, value)| *value).filter(|value| *value != "presence").collect();
+        if rise != 0.0 {
+            risen.insert(key.join(":"), rise);
+        }
+    }
+    risen.iter().map(|(key, rise)| format!("{key}={rise}")).collect::<Vec<_>>().join(" ")
+}

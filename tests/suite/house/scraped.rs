@@ -1,0 +1,67 @@
+//! A scrape as Prometheus sees it.
+
+use std::collections::BTreeMap;
+
+use cxone_exporter::exposition::Format;
+
+use super::http::Reply;
+use crate::exposition::parser::{Document, Sample};
+
+/// What an independent parser makes of a scrape's answer.
+#[derive(Debug)]
+pub(crate) struct Scraped {
+    document: Document,
+}
+
+impl Scraped {
+    pub(crate) fn read(reply: &Reply) -> Self {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let openmetrics = reply.header("content-type").unwrap().starts_with("application/openmetrics-text");
+        let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
+        let document = Document::parse(&reply.text(), format).unwrap();
+        Self { document }
+    }
+
+    /// The samples of `name` as it is written on a line.
+    pub(crate) fn samples(&self, name: &str) -> impl Iterator<Item = &Sample> {
+        let samples = self.document.families.iter().flat_map(|family| &family.samples);
+        samples.filter(move |sample| sample.name == name)
+    }
+
+    /// The sample with exactly these labels.
+    pub(crate) fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let is_it = |sample: &&Sample| {
+            sample.labels.len() == labels.len()
+                && labels.iter().all(|(label, value)| sample.label(label) == Some(*value))
+        };
+        self.samples(name).find(is_it).map(|sample| sample.value)
+    }
+
+    /// The sample of a family without labels.
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
+        self.get(name, &[])
+    }
+
+    /// The seconds that each agent spent in each state.
+    pub(crate) fn seconds(&self) -> BTreeMap<String, BTreeMap<String, f64>> {
+        let mut seconds = BTreeMap::<String, BTreeMap<String, f64>>::new();
+        for sample in self.samples("cxone_agent_state_seconds") {
+            let [agent, state] = ["agent", "state"].map(|label| sample.label(label).unwrap().to_owned());
+            seconds.entry(agent).or_default().insert(state, sample.value);
+        }
+        seconds
+    }
+
+    /// Configured agents by their data: fresh, stale, missing.
+    pub(crate) fn agents(&self) -> [f64; 3] {
+        ["fresh", "stale", "missing"].map(|result| self.get("cxone_refresh_agents", &[("result", result)]).unwrap())
+    }
+
+    /// What this scrape was counted as, given the one before it.
+    pub(crate) fn served_since(&self, before: &Self) -> Vec<String> {
+        let name = "cxone_exporter_scrapes_total";
+        let of = |scrape: &Self, served: &str| scrape.get(name, &[("served", served)]).unwrap();
+        let risen = |served: &&str| of(self, served) > of(before, served);
+        ["fresh", "cooldown", "stale", "none"].into_iter().filter(risen).map(str::to_owned).collect()
+    }
+}
