@@ -14,10 +14,14 @@ from tenant import FAULTS, Tenant, scrape
 
 AGENTS = 20
 COOLDOWN = 1.0
+# Half of the faults are these, as they are what must outlive a process.
+WAITS = ("rate-limited=1@1", "rate-limited=3@1", "rate-limited-until=2@2", "token:rate-limited=2@1")
 SETTINGS = {
     "cooldown": "1s", "max_staleness": "10s", "request_timeout": "2s", "refresh_timeout": "4s", "agents_per_request": 20,
     "max_concurrent_requests": 1,
 }
+# How many lives end while a refresh waits, beyond those that do so by chance.
+WAITING_DEATHS = 3
 # How long an exporter lives before it is killed, in seconds: within its start, its first refresh, or some later one.
 LIVES = ((0.02, 0.2), (0.05, 0.5), (0.5, 2.5))
 # Of a kill within this time after an answer, the exporter may not have learnt the answer.
@@ -45,10 +49,8 @@ class Crash:
 
     def live_once(self):
         """One life: a start, scrapes from several clients, and SIGKILL at a random moment."""
-        port = free_port()
-        command = [self.binary, f"--config.file={self.config}", f"--web.listen-address={LOOPBACK}:{port}", *self.storage]
-        self.births.append(time.time())
-        exporter = self.house.start("exporter", *command)
+        port = self.start()
+        exporter = self.house.processes["exporter"]
         span = self.chance.uniform(*self.chance.choice(LIVES))
         dead = threading.Event()
         clients = [threading.Thread(target=self.client, args=(port, dead)) for _ in range(3)]
@@ -59,13 +61,42 @@ class Crash:
             self.problem(f"it ended by itself with {exporter.returncode}")
         except subprocess.TimeoutExpired:
             pass
-        # Noted before: what happens from here on may be unfinished.
-        self.kills.append(time.time())
         dead.set()
-        if exporter.poll() is None:
-            self.house.stop("exporter", signal.SIGKILL)
+        self.kill()
         for client in clients:
             client.join()
+
+    def die_waiting(self):
+        """One life that ends while its refresh waits for a Retry-After to end, and the next one, which knows nothing else."""
+        self.tenant.heal()
+        self.tenant.break_with(["rate-limited=3@1"])
+        known = len(self.tap.log())
+        answer = lambda: next((request for request in self.tap.log()[known:] if request.wait_ends), None)
+        port = self.start()
+        waiting = wait_for("a scrape leads to a request that is told to wait", lambda: scrape(port, 1) and answer())
+        time.sleep(2 * LEARN_SECONDS)
+        self.kill()
+        port = self.start()
+        while time.time() < waiting.wait_ends + 0.5:
+            try:
+                self.check(scrape(port, 1))
+            except OSError:
+                pass
+            time.sleep(0.05)
+        self.kill()
+
+    def start(self):
+        """Starts a life; its port."""
+        port = free_port()
+        command = [self.binary, f"--config.file={self.config}", f"--web.listen-address={LOOPBACK}:{port}", *self.storage]
+        self.births.append(time.time())
+        self.house.start("exporter", *command)
+        return port
+
+    def kill(self):
+        # Noted before: what happens from here on may be unfinished.
+        self.kills.append(time.time())
+        self.house.stop("exporter", signal.SIGKILL)
 
     def client(self, port, dead):
         """Scrapes until the end, and checks what it is given."""
@@ -151,6 +182,7 @@ def main():
     arguments.add_argument("binary")
     arguments.add_argument("cycles", type=int)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--faults", type=float, default=0.4, help="in which share of lives something goes wrong upstream")
     arguments.add_argument("--storage", action="store_true", help="with --storage.path, whose promises are checked too")
     arguments = arguments.parse_args()
     with House() as house:
@@ -158,9 +190,15 @@ def main():
         crash = Crash(house, arguments.binary, arguments.storage, chance)
         started = time.monotonic()
         for _ in range(arguments.cycles):
-            if chance.random() < 0.6:
-                crash.tenant.break_with(chance.choices(FAULTS, k=chance.randrange(1, 3)))
+            # What was to go wrong in the last life is over, or faults would pile up while back-offs last.
+            crash.tenant.heal()
+            if chance.random() < arguments.faults:
+                kinds = chance.choice((FAULTS, WAITS))
+                crash.tenant.break_with(chance.choices(kinds, k=chance.randrange(1, 3)))
             crash.live_once()
+        if arguments.storage:
+            for _ in range(WAITING_DEATHS):
+                crash.die_waiting()
         crash.tenant.heal()
         took = time.monotonic() - started
         recover(crash)
@@ -175,10 +213,7 @@ def main():
 
 def recover(crash):
     """After all of that a last life serves what is true."""
-    port = free_port()
-    command = [crash.binary, f"--config.file={crash.config}", f"--web.listen-address={LOOPBACK}:{port}", *crash.storage]
-    crash.births.append(time.time())
-    crash.house.start("exporter", *command)
+    port = crash.start()
     born = time.time()
 
     def recovered():

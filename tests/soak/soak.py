@@ -210,6 +210,8 @@ def report(arguments, at_rest, samples, in_the_end, load, faults, log, last, req
     print(f"{arguments.minutes:g} minutes, seed {arguments.seed}: {load.scrapes} scrapes, {faults} faults, {refreshes=}, {served=}, {requests=}")
     print(f"memory, KiB: at rest {at_rest['rss_kib']}, after the warm-up {rss(after_warm_up(samples))}, "
           f"last tenth {rss(samples[-tenth:])}, most {max(s['rss_kib'] for _, s in samples)}, in the end {in_the_end['rss_kib']}")
+    tenths = [rss(samples[at : at + tenth]) for at in range(0, len(samples), tenth)]
+    print(f"memory over time, KiB: {' '.join(map(str, tenths))}")
     print(f"threads: {at_rest['threads']} -> {in_the_end['threads']}; descriptors: {at_rest['descriptors']} -> "
           f"{in_the_end['descriptors']}, most {max(s['descriptors'] for _, s in samples)}; {len(log)} lines logged; "
           f"{len(load.failures)} scrapes failed")

@@ -17,6 +17,8 @@ mod freshness;
 mod help;
 mod house;
 mod lifecycle;
+mod properties;
 mod scripted;
 mod simulator;
 mod upstream;
+mod web;

@@ -1,0 +1,266 @@
+//! What must hold of any answers, through the real reader of pages and the real tally: how the buckets are cut into
+//! pages and batches, in which order and how often they come, how they are spelt, and where the window lies, changes no sum.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset, SecondsFormat};
+use cxone_exporter::presence::{AgentPresence, Micros, Tally, TallyOutcome, Timestamp, WatchedAgent, Window};
+use cxone_exporter::upstream::presence_api::wire::decode_page;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// Ids as tenants have them; the last one is nobody's.
+const AGENTS: [&str; 4] = ["9007199254740993", "2", "agent-3", "stranger"];
+const ASKED: usize = 3;
+const STATES: [&str; 4] = ["Available", "Offline", "Lunch \"late\"", "休憩"];
+
+/// Midnight somewhere, from which the seconds of the properties count.
+const EPOCH: i64 = 1_700_006_400;
+const HOUR: i64 = 3_600;
+
+/// A bucket as it is before it is spelt.
+#[derive(Debug, Clone)]
+struct Bucket {
+    agent: usize,
+    /// Seconds since [`EPOCH`].
+    start: i64,
+    end: i64,
+    /// Microseconds per state.
+    states: Vec<(usize, u64)>,
+}
+
+/// How a bucket is spelt.
+#[derive(Debug, Clone)]
+struct Spelling {
+    fields_backwards: bool,
+    duration_as_string: bool,
+    with_unknown_fields: bool,
+    minutes_east: i32,
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    fn json(&self, spelling: &Spelling) -> String {
+        let moment = |seconds: i64| {
+            let zone = FixedOffset::east_opt(spelling.minutes_east * 60).unwrap();
+            let moment = DateTime::from_timestamp(EPOCH + seconds, 0).unwrap().with_timezone(&zone);
+            moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        };
+        let states = self.states.iter().map(|&(state, micros)| {
+            // Written out by hand, so that no float is in between.
+            let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+            let seconds = if spelling.duration_as_string { format!("\"{seconds}\"") } else { seconds };
+            let name = serde_json::Value::from(STATES[state]);
+            spelling.object(vec![("state", name.to_string()), ("duration", seconds)])
+        });
+        let states: Vec<_> = states.collect();
+        spelling.object(vec![
+            ("agentId", format!("\"{}\"", AGENTS[self.agent])),
+            ("startTime", format!("\"{}\"", moment(self.start))),
+            ("endTime", format!("\"{}\"", moment(self.end))),
+            ("states", format!("[{}]", states.join(","))),
+        ])
+    }
+}
+
+// === impl Spelling ===
+
+impl Spelling {
+    const PLAIN: Self =
+        Self { fields_backwards: false, duration_as_string: false, with_unknown_fields: false, minutes_east: 0 };
+
+    fn object(&self, mut fields: Vec<(&str, String)>) -> String {
+        if self.with_unknown_fields {
+            fields.push(("percentage", "[1, {\"state\": null}]".to_owned()));
+        }
+        if self.fields_backwards {
+            fields.reverse();
+        }
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        format!("{{{}}}", fields.join(", "))
+    }
+}
+
+fn window(from: i64, to: i64) -> Window {
+    Window { start: Timestamp::from_seconds(EPOCH + from), end: Timestamp::from_seconds(EPOCH + to) }
+}
+
+fn page(buckets: &[String]) -> String {
+    format!("{{\"data\": [{}], \"nextPageToken\": null}}", buckets.join(","))
+}
+
+fn tally(window: Window, agents: &[&str]) -> Tally {
+    let agents = agents.iter().map(|id| WatchedAgent { id: (*id).into(), schedule: None }).collect();
+    Tally::new(window, agents, ["Offline".into()].into(), &[])
+}
+
+/// What the agents did within `window` by these pages.
+fn count(window: Window, agents: &[&str], pages: &[String]) -> TallyOutcome {
+    let mut tally = tally(window, agents);
+    for page in pages {
+        decode_page(page.as_bytes(), &mut tally).unwrap();
+    }
+    tally.finish()
+}
+
+fn plain(buckets: &[Bucket]) -> Vec<String> {
+    buckets.iter().map(|bucket| bucket.json(&Spelling::PLAIN)).collect()
+}
+
+/// Time per agent and state, but for states without time.
+fn sums(agents: &[Option<AgentPresence>]) -> Vec<BTreeMap<String, u64>> {
+    let states = |presence: &AgentPresence| {
+        let states = presence.states.iter().filter(|(_, time)| time.get() > 0);
+        states.map(|(name, time)| (name.to_string(), time.get())).collect()
+    };
+    agents.iter().map(|agent| agent.as_ref().map(states).unwrap_or_default()).collect()
+}
+
+/// Buckets of any span: they overlap, repeat, and reach over the window of a day.
+fn any_buckets() -> impl Strategy<Value = Vec<Bucket>> {
+    let coarse = (-3..26_i64, 0..4_i64).prop_map(|(start, hours)| (start * HOUR, (start + hours) * HOUR));
+    let fine = (-2 * HOUR..26 * HOUR, 0..3 * HOUR).prop_map(|(start, length)| (start, start + length));
+    let states = vec((0..STATES.len(), 0..5_000_000_000_u64), 0..4);
+    let bucket = (0..AGENTS.len(), prop_oneof![3 => coarse, 1 => fine], states);
+    vec(bucket.prop_map(|(agent, (start, end), states)| Bucket { agent, start, end, states }), 0..30)
+}
+
+/// Whole hours of two days, one after another, each with no more time than it is long.
+fn hourly_buckets() -> impl Strategy<Value = Vec<Bucket>> {
+    vec(vec((0..STATES.len(), 0..=900_000_000_u64), 1..=4), ASKED * 48).prop_map(|hours| {
+        let bucket = |(at, states): (usize, Vec<(usize, u64)>)| {
+            let start = i64::try_from(at / ASKED).unwrap() * HOUR;
+            Bucket { agent: at % ASKED, start, end: start + HOUR, states }
+        };
+        hours.into_iter().enumerate().map(bucket).collect()
+    })
+}
+
+fn spelling() -> impl Strategy<Value = Spelling> {
+    let zone = select(&[0, 60, -300, 330, 765][..]);
+    (any::<[bool; 3]>(), zone).prop_map(
+        |([fields_backwards, duration_as_string, with_unknown_fields], minutes_east)| Spelling {
+            fields_backwards,
+            duration_as_string,
+            with_unknown_fields,
+            minutes_east,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn pages_order_and_repetition_change_no_sum(
+        buckets in any_buckets(),
+        order in any::<u64>(),
+        cuts in vec(any::<Index>(), 0..6),
+        repeated in vec(any::<Index>(), 0..6),
+    ) {
+        let day = window(0, 24 * HOUR);
+        let whole = count(day, &AGENTS[..ASKED], &[page(&plain(&buckets))]);
+        let mut rows = plain(&buckets);
+        if !rows.is_empty() {
+            rows.extend(repeated.iter().map(|row| row.get(&plain(&buckets)).clone()).collect::<Vec<_>>());
+        }
+        fastrand::Rng::with_seed(order).shuffle(&mut rows);
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(rows.len() + 1)).chain([0, rows.len()]).collect();
+        cuts.sort_unstable();
+        let pages: Vec<_> = cuts.windows(2).map(|cut| page(&rows[cut[0]..cut[1]])).collect();
+        prop_assert_eq!(count(day, &AGENTS[..ASKED], &pages).agents, whole.agents);
+    }
+
+    #[test]
+    fn batches_change_no_sum(buckets in any_buckets()) {
+        let day = window(0, 24 * HOUR);
+        let whole = count(day, &AGENTS[..ASKED], &[page(&plain(&buckets))]);
+        for (at, id) in AGENTS[..ASKED].iter().enumerate() {
+            let own: Vec<_> = buckets.iter().filter(|bucket| bucket.agent == at).cloned().collect();
+            let batch = count(day, &[id], &[page(&plain(&own))]);
+            prop_assert_eq!(&batch.agents[0], &whole.agents[at]);
+        }
+    }
+
+    #[test]
+    fn spelling_changes_nothing(rows in any_buckets(), spellings in vec(spelling(), 30)) {
+        let day = window(0, 24 * HOUR);
+        let spelt: Vec<_> = rows.iter().zip(&spellings).map(|(bucket, spelling)| bucket.json(spelling)).collect();
+        let [plain, spelt] = [plain(&rows), spelt].map(|rows| count(day, &AGENTS[..ASKED], &[page(&rows)]));
+        prop_assert_eq!(plain, spelt);
+    }
+
+    #[test]
+    fn a_page_that_breaks_off_leaves_no_trace(
+        buckets in any_buckets(),
+        broken in any_buckets(),
+        cut in any::<Index>(),
+    ) {
+        let mut tally = tally(window(0, 24 * HOUR), &AGENTS[..ASKED]);
+        let whole = page(&plain(&broken));
+        let cut = cut.index(whole.len());
+        prop_assert!(decode_page(&whole.as_bytes()[..cut], &mut tally).is_err());
+        decode_page(page(&plain(&buckets)).as_bytes(), &mut tally).unwrap();
+        prop_assert!(decode_page(&whole.as_bytes()[..cut], &mut tally).is_err());
+        let clean = count(window(0, 24 * HOUR), &AGENTS[..ASKED], &[page(&plain(&buckets))]);
+        prop_assert_eq!(sums(&tally.finish().agents), sums(&clean.agents));
+    }
+
+    #[test]
+    fn no_agents_sum_exceeds_the_window(
+        buckets in any_buckets(),
+        absurd in vec(select(&["1e300", "1e400", "-5", "\"NaN\"", "\"1e17\"", "18446744073709551616", "null", "86400.0000001"][..]), 30),
+        (from, hours) in (-3..26 * HOUR, 1..24_i64),
+    ) {
+        let within = window(from, from + hours * HOUR);
+        let rows = buckets.iter().zip(absurd).map(|(bucket, absurd)| {
+            bucket.json(&Spelling::PLAIN).replacen("\"duration\": ", &format!("\"duration\": {absurd}, \"was\": "), 1)
+        });
+        let mut tally = tally(within, &AGENTS[..ASKED]);
+        if decode_page(page(&rows.collect::<Vec<_>>()).as_bytes(), &mut tally).is_err() {
+            // A number that is not finite may be refused with its page.
+            return Ok(());
+        }
+        let outcome = tally.finish();
+        for presence in outcome.agents.iter().flatten() {
+            prop_assert!(presence.observed <= within.length());
+            prop_assert_eq!(presence.states.iter().map(|(_, time)| *time).sum::<Micros>(), presence.observed);
+        }
+    }
+
+    #[test]
+    fn a_day_counts_the_same_on_any_day(buckets in any_buckets(), days in -5_000..5_000_i64) {
+        let shift = days * 24 * HOUR;
+        let moved = buckets.iter().cloned().map(|bucket| Bucket { start: bucket.start + shift, end: bucket.end + shift, ..bucket });
+        let there = count(window(shift, shift + 24 * HOUR), &AGENTS[..ASKED], &[page(&plain(&moved.collect::<Vec<_>>()))]);
+        let here = count(window(0, 24 * HOUR), &AGENTS[..ASKED], &[page(&plain(&buckets))]);
+        prop_assert_eq!(sums(&there.agents), sums(&here.agents));
+        prop_assert_eq!(there.rejections, here.rejections);
+    }
+}
+
+proptest! {
+    // A case is two days of three agents.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Wherever a window of whole hours lies, it has the sum of its hours; and windows side by side have that of both.
+    #[test]
+    fn a_window_has_the_sum_of_its_hours(buckets in hourly_buckets(), (from, hours) in (0..24_i64, 1..=24_i64)) {
+        let rows = [page(&plain(&buckets))];
+        let counted = |from: i64, to: i64| sums(&count(window(from * HOUR, to * HOUR), &AGENTS[..ASKED], &rows).agents);
+        let mut painted = vec![BTreeMap::new(); ASKED];
+        for bucket in buckets.iter().filter(|bucket| (from * HOUR..(from + hours) * HOUR).contains(&bucket.start)) {
+            for &(state, micros) in bucket.states.iter().filter(|(_, micros)| *micros > 0) {
+                *painted[bucket.agent].entry(STATES[state].to_owned()).or_insert(0) += micros;
+            }
+        }
+        prop_assert_eq!(&counted(from, from + hours), &painted);
+        let mut halves = counted(from, from + hours / 2);
+        if hours / 2 > 0 {
+            for (sum, more) in halves.iter_mut().zip(counted(from + hours / 2, from + hours)) {
+                more.into_iter().for_each(|(state, micros)| *sum.entry(state).or_insert(0) += micros);
+            }
+            prop_assert_eq!(halves, painted);
+        }
+    }
+}
