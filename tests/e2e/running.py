@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import signal
 
 from house import LOOPBACK, free_port, get, get_json, wait_for
 
@@ -111,6 +112,10 @@ class Exporter:
         status, _, body = get(self.base_url + path, headers)
         assert status == 200, f"{path} answered {status}: {body[:500]}"
         return body
+
+    def reload(self):
+        """Has it read its configuration again."""
+        self.house.processes["exporter"].send_signal(signal.SIGHUP)
 
     def stop(self):
         """Ends it by SIGTERM, and fails unless it ends in good order and has kept its secret."""
