@@ -10,7 +10,7 @@ import time
 
 from house import LOOPBACK, House, free_port, wait_for
 from tap import Tap
-from tenant import FAULTS, Tenant, scrape
+from simulated import FAULTS, Tenant, scrape
 
 AGENTS = 20
 COOLDOWN = 1.0
