@@ -16,6 +16,10 @@ use tokio::sync::oneshot;
 
 use crate::presence::Timestamp;
 
+/// What [`SystemClock`]'s monotonic face shows at its start. Moments before the start of the process have a place on
+/// that face, such as when data that survived a restart was read; this is longer than data of any age is used, 31 days.
+const HEAD_START: Duration = Duration::from_secs(32 * 86_400);
+
 /// A point on a clock that never jumps: the time since an arbitrary start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Monotonic(Duration);
@@ -68,6 +72,12 @@ impl Monotonic {
     pub fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The point `span` before this one, at the clock's start where it would lie before that.
+    #[must_use]
+    pub const fn saturating_sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span))
+    }
 }
 
 impl Add<Duration> for Monotonic {
@@ -81,7 +91,7 @@ impl Add<Duration> for Monotonic {
 // === impl SystemClock ===
 
 impl SystemClock {
-    /// A clock whose monotonic face starts at zero now.
+    /// A clock whose monotonic face starts now, with room before it.
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn new() -> Self {
         Self { started: Instant::now() }
@@ -102,7 +112,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Monotonic {
-        Monotonic(self.started.elapsed())
+        Monotonic(HEAD_START.saturating_add(self.started.elapsed()))
     }
 
     fn sleep_until(&self, deadline: Monotonic) -> Sleep {

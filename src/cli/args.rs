@@ -48,6 +48,11 @@ pub struct Cli {
     #[allow(missing_docs, reason = "documentation here would replace the program's own in --help")]
     pub web: WebArgs,
 
+    /// The directory to keep each tenant's last data and waits in, made where it is missing. A restart then neither
+    /// loses data nor asks CXone again too soon. Without this nothing is kept.
+    #[arg(long = "storage.path", value_name = "PATH", help_heading = "Storage")]
+    pub storage_path: Option<PathBuf>,
+
     #[command(flatten)]
     #[allow(missing_docs, reason = "as above")]
     pub log: LogArgs,

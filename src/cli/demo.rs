@@ -30,7 +30,7 @@ pub(super) async fn run(args: &DemoArgs, clock: Arc<dyn Clock>) -> Result<(), Se
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
     info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
     let config = config(&simulator.base_url(), simulator.credentials(), simulator.roster())?;
-    serve::run(&config, Origin::Fixed(config.clone()), &args.web, None, clock).await?;
+    serve::run(&config, Origin::Fixed(config.clone()), &args.web, None, None, clock).await?;
     simulator.shutdown().await;
     Ok(())
 }

@@ -75,7 +75,7 @@ fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// The flags that only serving understands: their id and their name.
-const SERVING_FLAGS: [(&str, &str); 12] = [
+const SERVING_FLAGS: [(&str, &str); 13] = [
     ("config_check", "--config.check"),
     ("config_enable_auto_reload", "--config.enable-auto-reload"),
     ("config_auto_reload_interval", "--config.auto-reload-interval"),
@@ -88,6 +88,7 @@ const SERVING_FLAGS: [(&str, &str); 12] = [
     ("external_url", "--web.external-url"),
     ("route_prefix", "--web.route-prefix"),
     ("timeout_offset", "--timeout-offset"),
+    ("storage_path", "--storage.path"),
 ];
 
 fn start(cli: Cli) -> Result<(), Failure> {
@@ -108,7 +109,9 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         None => {
             let config = load(&cli)?;
             let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
-            serve::run(&config, Origin::of(&cli), &cli.web, watch, clock).await.map_err(serving)
+            serve::run(&config, Origin::of(&cli), &cli.web, watch, cli.storage_path.as_deref(), clock)
+                .await
+                .map_err(serving)
         }
         Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),

@@ -15,7 +15,7 @@ use super::serve::front;
 use super::systemd;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
-use crate::refresh::Refresher;
+use crate::refresh::{Refresher, Storage};
 use crate::upstream::{BuildError, Source};
 use crate::web::{App, Loaded, ReloadRequests, TenantFront};
 
@@ -34,6 +34,7 @@ pub(super) enum Trigger {
 pub(super) struct Reloader {
     app: Arc<App>,
     origin: Origin,
+    storage: Option<Arc<Storage>>,
     clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
 }
@@ -80,9 +81,10 @@ impl Reloader {
         app: Arc<App>,
         origin: Origin,
         connections: HashMap<String, Connection>,
+        storage: Option<Arc<Storage>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { app, origin, clock, memory: Mutex::new(Memory { connections, refused: None }) }
+        Self { app, origin, storage, clock, memory: Mutex::new(Memory { connections, refused: None }) }
     }
 
     /// Reloads for as long as it is polled: at each request and signal, and at every `watch` if something has changed.
@@ -174,7 +176,7 @@ impl Reloader {
                 }
                 None => {
                     added += 1;
-                    front(Arc::clone(tenant), Arc::clone(&self.clock))?
+                    front(Arc::clone(tenant), self.storage.as_deref(), Arc::clone(&self.clock))?
                 }
             };
             tenants.push(front);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::{systemd, version};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
-use crate::refresh::{Parts, Refresher};
+use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::BuildError;
 use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
 
@@ -39,6 +40,9 @@ pub(super) enum ServeError {
     /// A tenant's HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
+    /// What is to be kept is another process's to keep.
+    #[error(transparent)]
+    Storage(#[from] StorageInUse),
     /// The simulated tenant cannot start.
     #[error("the simulated tenant cannot start: {0}")]
     Simulator(std::io::Error),
@@ -48,25 +52,28 @@ pub(super) enum ServeError {
 }
 
 /// Serves until the process is told to stop. Reloads read `origin` again, by themselves once in `watch`.
+/// What is to survive the process is kept below `storage_path`.
 pub(super) async fn run(
     config: &Config,
     origin: Origin,
     web: &WebArgs,
     watch: Option<Duration>,
+    storage_path: Option<&Path>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), ServeError> {
     let options = options(web)?;
     let bound = if web.systemd_socket { handed_over()? } else { Bound::bind(&web.listen_address).await? };
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let (app, connections) = build(config, options, Arc::clone(&clock))?;
+    let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
+    let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tenants = config.tenants.len(), version = version::VERSION, "listening");
     }
-    let reloader = Reloader::new(Arc::clone(&app), origin, connections, Arc::clone(&clock));
+    let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
     let watchdog = tokio::spawn(systemd::watchdog(clock));
     systemd::ready();
@@ -77,6 +84,9 @@ pub(super) async fn run(
     bound.serve(app, stop).await;
     watchdog.abort();
     reloading.abort();
+    if let Some(storage) = &storage {
+        storage.finish().await;
+    }
     info!("stopped");
     Ok(())
 }
@@ -95,6 +105,7 @@ fn handed_over() -> Result<Bound, ServeError> {
 fn build(
     config: &Config,
     options: Options,
+    storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<(App, HashMap<String, Connection>), BuildError> {
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
@@ -102,16 +113,21 @@ fn build(
     let mut tenants = Vec::with_capacity(config.tenants.len());
     let mut connections = HashMap::with_capacity(config.tenants.len());
     for tenant in &config.tenants {
-        let (front, connection) = front(Arc::clone(tenant), Arc::clone(&clock))?;
+        let (front, connection) = front(Arc::clone(tenant), storage, Arc::clone(&clock))?;
         tenants.push(front);
         connections.insert(tenant.name.clone(), connection);
     }
     Ok((App::new(tenants, exporter, clock, config.to_yaml_redacted(), options), connections))
 }
 
-/// The front of one tenant that has not been asked yet, and the way to it.
-pub(super) fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<(TenantFront, Connection), BuildError> {
+/// The front of one tenant that this process has not asked yet, and the way to it.
+pub(super) fn front(
+    tenant: Arc<Tenant>,
+    storage: Option<&Storage>,
+    clock: Arc<dyn Clock>,
+) -> Result<(TenantFront, Connection), BuildError> {
     let instruments = Arc::new(TenantInstruments::new());
+    let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
@@ -121,6 +137,10 @@ pub(super) fn front(tenant: Arc<Tenant>, clock: Arc<dyn Clock>) -> Result<(Tenan
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
     });
+    let refresher = match store {
+        Some(store) => refresher.kept_in(store),
+        None => refresher,
+    };
     Ok((TenantFront { refresher: Arc::new(refresher), instruments }, connection))
 }
 

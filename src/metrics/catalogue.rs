@@ -257,6 +257,25 @@ pub const EXPORTER_SAMPLES_LEFT_OUT_TOTAL: Family = Family {
     labels: &["reason"],
 };
 
+/// Failures of the tenant's file.
+pub const EXPORTER_STORAGE_ERRORS_TOTAL: Family = Family {
+    name: "cxone_exporter_storage_errors_total",
+    help: "Times that the tenant's file below --storage.path could not be read, could not be told that a refresh starts \
+           (attempt), or could not be written.",
+    kind: Kind::Counter,
+    unit: None,
+    labels: &["operation"],
+};
+
+/// When the tenant's file was written.
+pub const EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS: Family = Family {
+    name: "cxone_exporter_storage_last_write_timestamp_seconds",
+    help: "When the tenant's file below --storage.path was last written.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &[],
+};
+
 // === The exporter as a process ===
 
 /// What is running.
@@ -364,6 +383,8 @@ pub const TENANT: &[&Family] = &[
     &CLOCK_SKEW_SECONDS,
     &RECORDS_REJECTED_TOTAL,
     &EXPORTER_SAMPLES_LEFT_OUT_TOTAL,
+    &EXPORTER_STORAGE_ERRORS_TOTAL,
+    &EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS,
 ];
 
 /// What changes with every scrape.

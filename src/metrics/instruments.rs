@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::cache::Cached;
 use super::prometheus::{opts, register};
 use super::{agents, catalogue};
 use crate::exposition::{Block, ExpositionError};
-use crate::presence::{Rejection, Rejections};
-use crate::refresh::{self, RefreshResult, Served, Snapshot, Status};
+use crate::presence::{Rejection, Rejections, Timestamp};
+use crate::refresh::{self, RefreshResult, Served, Snapshot, Status, StorageOperation};
 use crate::upstream::{self, Endpoint, ResponseCode};
 
 /// Upper bounds for the time of a request, in seconds: from an answer out of a cache nearby to the longest request
@@ -40,6 +40,10 @@ pub struct TenantInstruments {
     records_rejected: IntCounterVec,
     refreshes: IntCounterVec,
     samples_left_out: IntCounterVec,
+    /// Without a series until storage is used.
+    storage_errors: IntCounterVec,
+    /// Without a series until something was written.
+    storage_last_write: GaugeVec,
 }
 
 // === impl TenantInstruments ===
@@ -52,6 +56,7 @@ impl TenantInstruments {
         let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
         let duration = &catalogue::API_REQUEST_DURATION_SECONDS;
         let duration_opts = HistogramOpts::from(opts(duration)).buckets(REQUEST_BUCKETS.to_vec());
+        let last_write = &catalogue::EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS;
         let instruments = Self {
             requests: counters(&catalogue::API_REQUESTS_TOTAL),
             request_duration: register(&registry, HistogramVec::new(duration_opts, duration.labels)),
@@ -62,6 +67,8 @@ impl TenantInstruments {
             records_rejected: counters(&catalogue::RECORDS_REJECTED_TOTAL),
             refreshes: counters(&catalogue::REFRESHES_TOTAL),
             samples_left_out: counters(&catalogue::EXPORTER_SAMPLES_LEFT_OUT_TOTAL),
+            storage_errors: counters(&catalogue::EXPORTER_STORAGE_ERRORS_TOTAL),
+            storage_last_write: register(&registry, GaugeVec::new(opts(last_write), last_write.labels)),
             scrapes: Default::default(),
             registry,
             epoch: AtomicU64::new(0),
@@ -153,6 +160,23 @@ impl refresh::Observer for TenantInstruments {
     }
 
     fn status_changed(&self) {
+        self.changed();
+    }
+
+    fn storage_used(&self) {
+        for operation in StorageOperation::ALL {
+            self.storage_errors.with_label_values(&[operation.label()]);
+        }
+        self.changed();
+    }
+
+    fn stored(&self, at: Timestamp) {
+        self.storage_last_write.with_label_values::<&str>(&[]).set(at.seconds_f64());
+        self.changed();
+    }
+
+    fn storage_failed(&self, operation: StorageOperation) {
+        self.storage_errors.with_label_values(&[operation.label()]).inc();
         self.changed();
     }
 }

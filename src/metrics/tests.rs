@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::DrivenClock;
 use crate::exposition::{Block, Encoding, Format, Negotiated, assemble};
 use crate::presence::{Rejection, Rejections, Timestamp, Window};
-use crate::refresh::{AgentCounts, Observer as _, RefreshResult, Served, Status};
+use crate::refresh::{AgentCounts, Observer as _, RefreshResult, Served, Status, StorageOperation};
 use crate::upstream::{Endpoint, Observer as _, ResponseCode};
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_250_000);
@@ -85,6 +85,20 @@ fn the_status_is_exposed_as_it_is_given() {
     assert_eq!(value(&nothing_yet, "cxone_up"), Some(0.0));
     assert!(!nothing_yet.contains("_timestamp_seconds"), "what has not happened has no time:\n{nothing_yet}");
     assert!(!nothing_yet.contains("cxone_refresh_duration_seconds"));
+    assert!(!nothing_yet.contains("cxone_exporter_storage"), "nothing is kept");
+
+    instruments.storage_used();
+    instruments.stored(NOW);
+    instruments.storage_failed(StorageOperation::Attempt);
+    let kept = text(&instruments.block(&Status::default()));
+    for (series, expected) in [
+        ("cxone_exporter_storage_errors_total{operation=\"read\"}", 0.0),
+        ("cxone_exporter_storage_errors_total{operation=\"attempt\"}", 1.0),
+        ("cxone_exporter_storage_errors_total{operation=\"write\"}", 0.0),
+        ("cxone_exporter_storage_last_write_timestamp_seconds", 1_700_000_000.25),
+    ] {
+        assert_eq!(value(&kept, series), Some(expected), "{series} in\n{kept}");
+    }
 
     let status = Status {
         up: true,

@@ -30,6 +30,12 @@ impl Gate {
         Self { cooldown, running: false, failures: 0, not_before: None }
     }
 
+    /// Stands as the gate of an earlier process did: as many failures, and nothing before `not_before`.
+    pub(super) fn resume(&mut self, failures: u32, not_before: Option<Monotonic>) {
+        self.failures = failures;
+        self.raise(not_before);
+    }
+
     /// Asks to start a refresh at `now`; `floor` is the tenant's own `Retry-After`.
     pub(super) fn admit(&mut self, now: Monotonic, floor: Option<Monotonic>) -> Admission {
         self.raise(floor);

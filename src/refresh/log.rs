@@ -1,17 +1,20 @@
 //! The log lines of refreshes: a failure is told when it starts, when it changes and when it ends, not each time.
 
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use super::observer::RefreshResult;
 use crate::presence::Timestamp;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Endpoint, ErrorKind, UpstreamError};
 
 /// Remembers what was said last.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
-    said: Option<String>,
+    /// What was asked and how it failed. The message is no measure: it may hold a wait, a place in an answer or a
+    /// server's own words, and so differ each time.
+    said: Option<(Endpoint, Discriminant<ErrorKind>)>,
     succeeded_before: bool,
 }
 
@@ -43,11 +46,12 @@ impl FailureLog {
             return;
         };
         let result = result.label();
-        if self.said.as_deref() == Some(error.message.as_str()) {
+        let failure = (error.endpoint, discriminant(&error.kind));
+        if self.said == Some(failure) {
             debug!(tenant, result, took_seconds, failures_in_a_row, not_before, error = %error, "refresh failed again");
         } else {
             warn!(tenant, result, took_seconds, failures_in_a_row, not_before, error = %error, "refresh failed");
-            self.said = Some(error.message.clone());
+            self.said = Some(failure);
         }
     }
 }

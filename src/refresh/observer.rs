@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::presence::Rejections;
+use crate::presence::{Rejections, Timestamp};
 
 /// How a refresh ended, by the value of the label `result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +28,18 @@ pub enum Served {
     None,
 }
 
-/// Is told of refreshes and scrapes.
+/// What is done with a tenant's file, by the value of the label `operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StorageOperation {
+    /// Reading what an earlier process left.
+    Read,
+    /// Noting that a refresh starts.
+    Attempt,
+    /// Writing down what a refresh left.
+    Write,
+}
+
+/// Is told of refreshes and scrapes, and of the files that outlive the process.
 pub trait Observer: Send + Sync + 'static {
     /// A refresh ended.
     fn refreshed(&self, result: RefreshResult, took: Duration, rejections: &Rejections);
@@ -38,6 +49,19 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The status changed, so that what was rendered of it is out of date.
     fn status_changed(&self);
+
+    /// What is observed is kept in a file from now on.
+    fn storage_used(&self) {}
+
+    /// The file is as it is to be.
+    fn stored(&self, at: Timestamp) {
+        let _ = at;
+    }
+
+    /// The file could not be used.
+    fn storage_failed(&self, operation: StorageOperation) {
+        let _ = operation;
+    }
 }
 
 impl RefreshResult {
@@ -65,6 +89,20 @@ impl Served {
             Self::Cooldown => "cooldown",
             Self::Stale => "stale",
             Self::None => "none",
+        }
+    }
+}
+
+impl StorageOperation {
+    /// Every operation.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Attempt, Self::Write];
+
+    /// The value of the label `operation`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Attempt => "attempt",
+            Self::Write => "write",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::log::FailureLog;
 use super::observer::{Observer, RefreshResult, Served};
 use super::published::Published;
 use super::snapshot::{Moment, Snapshot, Status};
+use super::storage::{Memory, TenantStore};
 use super::succession;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
@@ -56,6 +57,7 @@ pub struct Refresher {
     // A std mutex: it is held for a few instructions and never across an await. Scrapes that find fresh
     // data do not come near it.
     inner: Mutex<Inner>,
+    store: Option<TenantStore>,
 }
 
 /// Who is asked and for what.
@@ -132,7 +134,36 @@ impl Refresher {
             published: ArcSwap::from_pointee(published),
             rebuilding: Mutex::new(()),
             inner: Mutex::new(inner),
+            store: None,
         }
+    }
+
+    /// Takes up what an earlier process left in `store`, and keeps everything there from now on.
+    #[must_use]
+    pub fn kept_in(mut self, store: TenantStore) -> Self {
+        let now = self.now();
+        if let Some(memory) = store.recall(&self.tenant(), now) {
+            self.take_up(memory, now);
+        }
+        self.store = Some(store);
+        self
+    }
+
+    fn take_up(&self, memory: Memory, now: Moment) {
+        self.inner().gate.resume(memory.failures, memory.not_before);
+        let snapshot = memory.snapshot.without_expired(now);
+        self.publish(Arc::new(Published {
+            block: (self.render)(&snapshot),
+            status: Status {
+                not_before: memory.not_before.map(|not_before| now.utc_at(not_before)),
+                agents: snapshot.counts(memory.last_read),
+                ..memory.status
+            },
+            full_at: memory.full_at,
+            last_read: memory.last_read,
+            oldest: snapshot.oldest(),
+            snapshot: Arc::new(snapshot),
+        }));
     }
 
     /// The tenant that is served.
@@ -326,9 +357,10 @@ impl Refresher {
         let mut inner = self.inner();
         let Subject { tenant, source } = &**self.subject.load();
         inner.gate.ended(now.monotonic, false, source.not_before(), fastrand::f64());
+        let not_before = inner.gate.not_before().map(|not_before| now.utc_at(not_before));
         let old = self.published.load_full();
         self.publish(Arc::new(Published {
-            status: Status { up: false, last_attempt: Some(now.utc), ..old.status.clone() },
+            status: Status { up: false, last_attempt: Some(now.utc), not_before, ..old.status.clone() },
             snapshot: Arc::clone(&old.snapshot),
             block: Arc::clone(&old.block),
             full_at: None,
@@ -336,6 +368,22 @@ impl Refresher {
             oldest: old.oldest,
         }));
         error!(tenant = tenant.name, "the refresh broke off; the last good data stays in place");
+    }
+
+    /// Leaves word of a refresh that starts, for a process that starts after a crash.
+    async fn note_attempt(&self) {
+        if let Some(store) = &self.store {
+            let failures = self.inner().gate.failures();
+            store.attempt_starts(self.clock.now(), self.published.load_full(), failures).await;
+        }
+    }
+
+    /// Keeps what is published for the next process.
+    async fn keep(&self) {
+        if let Some(store) = &self.store {
+            let failures = self.inner().gate.failures();
+            store.keep(self.published.load_full(), failures).await;
+        }
     }
 
     fn now(&self) -> Moment {
@@ -362,6 +410,8 @@ impl fmt::Debug for Refresher {
 impl Flight {
     async fn fly(mut self, again: Option<Vec<AgentId>>) {
         let refresher = Arc::clone(&self.refresher);
+        // Before the refresh starts its own clock: a slow disk must take none of its time.
+        refresher.note_attempt().await;
         let subject = refresher.subject.load_full();
         let (Subject { tenant, source }, clock) = (&*subject, &refresher.clock);
         let started = refresher.now();
@@ -384,6 +434,9 @@ impl Flight {
         let flown = Flown { harvest, tenant: Arc::clone(tenant), window, started, again: again.is_some() };
         let landing = Arc::clone(&refresher);
         self.landed = tokio::task::spawn_blocking(move || landing.land(flown)).await.is_ok();
+        // Wakes the scrapes that wait; writing is for the next process, not for them.
+        drop(self);
+        refresher.keep().await;
     }
 }
 

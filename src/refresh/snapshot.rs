@@ -94,6 +94,12 @@ impl Moment {
     pub(super) fn utc_at(self, later: Monotonic) -> Timestamp {
         self.utc + later.saturating_since(self.monotonic)
     }
+
+    /// The moment of `utc`, which an earlier process noted, as seen at `now`. One that has not happened yet is now.
+    pub(super) fn remembered(utc: Timestamp, now: Self) -> Self {
+        let age = Duration::from_micros(now.utc.saturating_since(utc).get());
+        Self { monotonic: now.monotonic.saturating_sub(age), utc: utc.min(now.utc) }
+    }
 }
 
 // === impl Snapshot ===
@@ -114,7 +120,7 @@ impl Snapshot {
 
     /// When the oldest data was read, if there is any.
     pub fn oldest(&self) -> Option<Moment> {
-        self.data().map(|data| data.read_at).min_by_key(|read_at| read_at.monotonic)
+        self.data().map(|data| data.read_at).min_by_key(|read_at| (read_at.monotonic, read_at.utc))
     }
 
     /// Whether there is data of any agent.

@@ -18,14 +18,14 @@ use crate::upstream::{Endpoint, ErrorKind, Fetch, Harvest, Query, Source, Upstre
 
 mod reload;
 
-const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
-const COOLDOWN: Duration = Duration::from_secs(60);
-const MAX_STALENESS: Duration = Duration::from_secs(900);
-const PATIENCE: Duration = Duration::from_secs(9);
+pub(super) const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
+pub(super) const COOLDOWN: Duration = Duration::from_secs(60);
+pub(super) const MAX_STALENESS: Duration = Duration::from_secs(900);
+pub(super) const PATIENCE: Duration = Duration::from_secs(9);
 
 /// What the source does with one query.
 #[derive(Clone, Copy)]
-enum Answer {
+pub(super) enum Answer {
     /// Every agent was available for the whole window.
     All,
     /// These agents fail, the others are answered.
@@ -36,12 +36,12 @@ enum Answer {
     Panic,
 }
 
-struct ToldSource {
+pub(super) struct ToldSource {
     clock: DrivenClock,
     answers: Mutex<VecDeque<Answer>>,
     /// A fetch ends once it gets a permit.
-    permits: Semaphore,
-    asked: Mutex<Vec<Vec<String>>>,
+    pub(super) permits: Semaphore,
+    pub(super) asked: Mutex<Vec<Vec<String>>>,
     floor: Mutex<Option<Monotonic>>,
 }
 
@@ -56,6 +56,18 @@ struct House {
 }
 
 // === impl ToldSource ===
+
+impl ToldSource {
+    pub(super) fn new(clock: DrivenClock, answers: &[Answer]) -> Self {
+        Self {
+            clock,
+            answers: Mutex::new(answers.iter().copied().collect()),
+            permits: Semaphore::new(1000),
+            asked: Mutex::default(),
+            floor: Mutex::default(),
+        }
+    }
+}
 
 impl Source for ToldSource {
     fn fetch(&self, query: Query) -> Fetch<'_> {
@@ -117,13 +129,7 @@ impl Observer for Counter {
 impl House {
     fn new(answers: &[Answer]) -> Self {
         let clock = DrivenClock::new(START);
-        let source = Arc::new(ToldSource {
-            clock: clock.clone(),
-            answers: Mutex::new(answers.iter().copied().collect()),
-            permits: Semaphore::new(1000),
-            asked: Mutex::default(),
-            floor: Mutex::default(),
-        });
+        let source = Arc::new(ToldSource::new(clock.clone(), answers));
         let served = Arc::new(Counter::default());
         let refresher = Arc::new(Refresher::new(Parts {
             tenant: Arc::new(tenant()),
@@ -165,7 +171,7 @@ impl House {
     }
 }
 
-fn tenant() -> Tenant {
+pub(super) fn tenant() -> Tenant {
     let agent = |id: &str| Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None };
     Tenant {
         name: "acme".to_owned(),
@@ -189,7 +195,7 @@ fn tenant() -> Tenant {
     }
 }
 
-fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts {
+pub(super) fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts {
     AgentCounts { fresh, stale, missing }
 }
 

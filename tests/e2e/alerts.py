@@ -10,7 +10,7 @@ import time
 
 from house import House, wait_for
 from monitoring import DEPLOY, SPEED, Alertmanager, Prometheus, Webhook, faster_config, faster_rules
-from tenant import Exporter, Tenant
+from running import Exporter, Tenant
 
 RULES = ("cxone.rules.yml", "cxone.alerts.yml")
 OVER_LIMIT = "CxoneAgentOfflineOverLimit"

@@ -8,7 +8,7 @@ import time
 
 from house import LOOPBACK, House, free_port, get, get_json, wait_for
 from monitoring import DEPLOY, Prometheus
-from tenant import compare, moment, samples, sums
+from running import compare, moment, samples, sums
 
 AGENTS = 240
 # From the start of the process to a scrape that has everybody.

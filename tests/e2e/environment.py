@@ -4,7 +4,7 @@ import os
 import sys
 
 from house import House
-from tenant import CLIENT_ID, CLIENT_SECRET, Exporter, Tenant, compare, samples, sums
+from running import CLIENT_ID, CLIENT_SECRET, Exporter, Tenant, compare, samples, sums
 
 # What a float with ten digits before the point has left of a microsecond.
 TOLERANCE_SECONDS = 1e-5

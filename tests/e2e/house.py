@@ -50,6 +50,13 @@ def get_json(url, **parameters):
     return json.loads(body)
 
 
+def post(url, body=b""):
+    """POSTs, and fails unless the answer is a success."""
+    request = urllib.request.Request(url, data=body, method="POST")
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        return answer.read().decode()
+
+
 def wait_for(what, test, seconds=PATIENCE_SECONDS):
     """What `test` returns once that is true; it is asked again and again, and may raise while things start."""
     deadline = time.monotonic() + seconds

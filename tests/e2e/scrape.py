@@ -8,7 +8,7 @@ import urllib.request
 
 from house import LOOPBACK, House, get, wait_for
 from monitoring import Prometheus
-from tenant import Exporter, Tenant, compare
+from running import Exporter, Tenant, compare
 
 AGENTS = 60
 BATCH = 7

@@ -130,7 +130,7 @@ async fn through_a_day_of_failures_and_recoveries() {
 
 #[tokio::test]
 async fn through_jumps_of_the_clock_on_the_wall() {
-    /// What jumps by how many seconds, 30 s after a refresh; then agents fresh, stale, missing at once.
+    // What jumps by how many seconds, 30 s after a refresh; then agents fresh, stale, missing at once.
     let cases: [(&str, i64, [f64; 3]); 6] = [
         ("a step back by a second", -1, [2.0, 0.0, 0.0]),
         ("a step back by an hour", -3600, [2.0, 0.0, 0.0]),

@@ -21,3 +21,4 @@ mod properties;
 mod scripted;
 mod simulator;
 mod upstream;
+mod web;

@@ -52,7 +52,9 @@ async fn as_a_child() {
 async fn seen_by_child(base_url: &str, environment: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "faults::connections::as_a_child", "--ignored", "--nocapture"]);
-    PROXIES.into_iter().for_each(|name| drop(child.env_remove(name)));
+    for name in PROXIES {
+        child.env_remove(name);
+    }
     child.env(BASE_URL, base_url).envs(environment.iter().copied());
     let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
@@ -63,7 +65,7 @@ async fn seen_by_child(base_url: &str, environment: &[(&str, &str)]) -> String {
 fn listen(greet: impl Fn(std::net::TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| greet(stream)));
+    std::thread::spawn(move || listener.incoming().flatten().for_each(greet));
     address
 }
 

@@ -8,6 +8,7 @@
 mod bodies;
 mod connections;
 mod cuts;
+mod limits;
 mod pages;
 mod patience;
 mod statuses;

@@ -52,6 +52,11 @@ impl Client {
         self.reply(true).await.is_none() && self.unread.is_empty()
     }
 
+    /// Ends when the other side closes the connection, whatever it says before.
+    pub(crate) async fn closes(&mut self) {
+        while self.more().await.is_some() {}
+    }
+
     async fn read(&mut self, with_body: bool) -> Option<Reply> {
         let end = loop {
             if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {

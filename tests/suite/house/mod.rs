@@ -146,8 +146,8 @@ impl House {
         drop(self.stop.lock().unwrap().take());
     }
 
-    pub(crate) fn refresher(&self) -> &Arc<Refresher> {
-        &self.app.tenants[0].refresher
+    pub(crate) fn refresher(&self) -> Arc<Refresher> {
+        Arc::clone(&self.app.loaded().tenants[0].refresher)
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -163,7 +163,7 @@ impl House {
     /// Scrapes and leaves the clock alone; `seconds` is the scrape's own time-out.
     pub(crate) async fn scrape_within(&self, seconds: &str) -> Scraped {
         let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {seconds}\r\n");
-        Scraped::read(self.get("/metrics", &header).await)
+        Scraped::read(&self.get("/metrics", &header).await)
     }
 
     /// One request on a connection of its own.
@@ -176,7 +176,8 @@ impl House {
 
     /// What the house has logged about its tenants so far.
     pub(crate) fn lines(&self) -> Vec<Line> {
-        let names: Vec<_> = self.app.tenants.iter().map(|tenant| tenant.refresher.tenant().name.clone()).collect();
+        let loaded = self.app.loaded();
+        let names: Vec<_> = loaded.tenants.iter().map(|tenant| tenant.refresher.tenant().name.clone()).collect();
         let of_house =
             |line: &Line| line.field("tenant").is_some_and(|tenant| names.iter().any(|name| *name == tenant));
         log::since(self.log_from).into_iter().filter(of_house).collect()

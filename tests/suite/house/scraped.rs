@@ -7,20 +7,19 @@ use cxone_exporter::exposition::Format;
 use super::http::Reply;
 use crate::exposition::parser::{Document, Sample};
 
-/// A scrape's answer and what an independent parser makes of it.
+/// What an independent parser makes of a scrape's answer.
 #[derive(Debug)]
 pub(crate) struct Scraped {
-    pub(crate) reply: Reply,
     document: Document,
 }
 
 impl Scraped {
-    pub(crate) fn read(reply: Reply) -> Self {
+    pub(crate) fn read(reply: &Reply) -> Self {
         assert_eq!(reply.status, 200, "{reply:?}");
         let openmetrics = reply.header("content-type").unwrap().starts_with("application/openmetrics-text");
         let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
         let document = Document::parse(&reply.text(), format).unwrap();
-        Self { reply, document }
+        Self { document }
     }
 
     /// The samples of `name` as it is written on a line.

@@ -3,6 +3,7 @@
 mod process;
 mod reload;
 mod service;
+mod storage;
 
 use std::fs;
 use std::net::SocketAddr;

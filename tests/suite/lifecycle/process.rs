@@ -50,9 +50,10 @@ impl Exporter {
 
     /// Waits for a log line with this in it.
     pub(super) fn logged(&self, part: &str) -> String {
-        let clock = SystemClock::new();
+        let (clock, started) = started();
         let mut seen = Vec::new();
-        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(since_start(&clock))) {
+        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(clock.monotonic().saturating_since(started)))
+        {
             if line.contains(part) {
                 return line;
             }
@@ -94,8 +95,8 @@ pub(super) fn http(address: SocketAddr, method: &str, path: &str) -> Answer {
 
 /// The first result of `condition`. Another process brings it about, so it can only be asked again and again.
 pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let clock = SystemClock::new();
-    while since_start(&clock) < PATIENCE {
+    let (clock, started) = started();
+    while clock.monotonic().saturating_since(started) < PATIENCE {
         if let Some(result) = condition() {
             return result;
         }
@@ -104,6 +105,9 @@ pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
     panic!("it never came to be that {what}");
 }
 
-fn since_start(clock: &SystemClock) -> Duration {
-    clock.monotonic().saturating_since(Monotonic::default())
+/// A clock, and what it shows now.
+fn started() -> (SystemClock, Monotonic) {
+    let clock = SystemClock::new();
+    let now = clock.monotonic();
+    (clock, now)
 }

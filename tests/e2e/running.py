@@ -1,4 +1,4 @@
-"""The simulated tenant as a process of its own, and the exporter that asks it."""
+"""The simulated tenant and the exporter that asks it, each running as a process of its own."""
 
 import datetime
 import json

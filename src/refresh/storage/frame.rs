@@ -1,0 +1,218 @@
+//! The outside of a tenant's file: what it is, whether it is whole, and the attempts noted behind it. Pure.
+//!
+//! ```text
+//! cxone-exporter-state 1 <bytes of the body> <CRC-32 of the body>
+//! <the body: JSON without a line break>
+//! attempt <microseconds since 1970> <CRC-32 of the line up to here>
+//! ```
+//!
+//! There is one line more for each refresh that started and has not left a new file in this one's place.
+
+use thiserror::Error;
+
+use crate::presence::Timestamp;
+
+/// What every file begins with.
+const MAGIC: &str = "cxone-exporter-state";
+
+/// The version that is written, and the only one that is read: what is in a file is worth one refresh, which is
+/// less than the code that would read older ones.
+const VERSION: u32 = 1;
+
+/// No first line is longer: the magic, a version, a length of twenty digits and a checksum of eight.
+const MAX_HEADER_BYTES: usize = 80;
+
+const ATTEMPT: &str = "attempt";
+
+/// Why a file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum BadFile {
+    /// It is something else.
+    #[error("it was not written by this exporter")]
+    Foreign,
+    /// It is of another version.
+    #[error("it has version {0}, and this exporter reads version {VERSION}")]
+    Version(String),
+    /// It ends too early.
+    #[error("it is cut off")]
+    CutOff,
+    /// Its bytes are not those that were written.
+    #[error("its checksum is wrong")]
+    Checksum,
+    /// It is whole, but what it says cannot be.
+    #[error("it contradicts itself: {0}")]
+    Contradiction(String),
+}
+
+/// What is in a file that is whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Contents<'a> {
+    pub(super) body: &'a [u8],
+    pub(super) attempts: Attempts,
+}
+
+/// The refreshes that started after the body was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Attempts {
+    /// How many there were, a torn one included.
+    pub(super) count: u32,
+    /// When the last started whose line is whole.
+    pub(super) last: Option<Timestamp>,
+    /// Whether the file ends in something that is not a whole line: an attempt started, and nobody knows when.
+    pub(super) torn: bool,
+}
+
+/// A file of `body` and nothing behind it.
+pub(super) fn frame(body: &[u8]) -> Vec<u8> {
+    let mut file = format!("{MAGIC} {VERSION} {} {:08x}\n", body.len(), crc32fast::hash(body)).into_bytes();
+    file.reserve_exact(body.len() + 1);
+    file.extend_from_slice(body);
+    file.push(b'\n');
+    file
+}
+
+/// The line that notes an attempt.
+pub(super) fn attempt(started: Timestamp) -> String {
+    let line = format!("{ATTEMPT} {}", started.micros());
+    let checksum = crc32fast::hash(line.as_bytes());
+    format!("{line} {checksum:08x}\n")
+}
+
+/// Takes a file apart.
+///
+/// # Errors
+///
+/// When the body is not whole. Damage behind it is no error, but counts as one more attempt.
+pub(super) fn unframe(file: &[u8]) -> Result<Contents<'_>, BadFile> {
+    let Some(end) = file.iter().take(MAX_HEADER_BYTES).position(|byte| *byte == b'\n') else {
+        let begins_alike = file.starts_with(MAGIC.as_bytes()) || MAGIC.as_bytes().starts_with(file);
+        return Err(if begins_alike { BadFile::CutOff } else { BadFile::Foreign });
+    };
+    let (header, rest) = file.split_at_checked(end).unwrap_or_default();
+    let fields: Vec<&str> = std::str::from_utf8(header).map_err(|_| BadFile::Foreign)?.split(' ').collect();
+    let [MAGIC, version, fields @ ..] = fields.as_slice() else {
+        return Err(BadFile::Foreign);
+    };
+    if *version != VERSION.to_string() {
+        return Err(BadFile::Version((*version).to_owned()));
+    }
+    let [length, checksum] = fields else {
+        return Err(BadFile::Foreign);
+    };
+    let length: usize = length.parse().map_err(|_| BadFile::Foreign)?;
+    let (body, rest) = rest.get(1..).and_then(|rest| rest.split_at_checked(length)).ok_or(BadFile::CutOff)?;
+    if *checksum != format!("{:08x}", crc32fast::hash(body)) {
+        return Err(BadFile::Checksum);
+    }
+    let lines = match rest {
+        [] => return Err(BadFile::CutOff),
+        [b'\n', lines @ ..] => lines,
+        _ => return Err(BadFile::Checksum),
+    };
+    Ok(Contents { body, attempts: attempts(lines) })
+}
+
+fn attempts(lines: &[u8]) -> Attempts {
+    let mut attempts = Attempts::default();
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        attempts.count = attempts.count.saturating_add(1);
+        match read_attempt(line) {
+            Some(started) => attempts.last = attempts.last.max(Some(started)),
+            None => attempts.torn = true,
+        }
+    }
+    attempts
+}
+
+fn read_attempt(line: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(line).ok()?;
+    let started = text.strip_prefix(ATTEMPT)?.trim_start().split(' ').next()?;
+    let started = Timestamp::from_micros(started.parse().ok()?);
+    // Written again, it must come out the same, checksum and all.
+    (attempt(started) == text).then_some(started)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    #[test]
+    fn a_file_is_its_body_and_the_attempts_behind_it() {
+        let mut file = frame(b"{}");
+        assert_eq!(String::from_utf8_lossy(&file), "cxone-exporter-state 1 2 a3a6bf43\n{}\n");
+        assert_eq!(unframe(&file), Ok(Contents { body: b"{}", attempts: Attempts::default() }));
+        file.extend(attempt(AT).bytes());
+        file.extend(attempt(AT + std::time::Duration::from_secs(1)).bytes());
+        let last = Some(Timestamp::from_seconds(1_700_000_001));
+        assert_eq!(unframe(&file).unwrap().attempts, Attempts { count: 2, last, torn: false });
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_or_not_ours_is_told_apart() {
+        let table: [(&[u8], BadFile); 13] = [
+            (b"", BadFile::CutOff),
+            (b"cxone-exp", BadFile::CutOff),
+            (b"cxone-exporter-state 1 2 a3cb3e", BadFile::CutOff),
+            (b"cxone-exporter-state 1 2 00000000\n{}\n", BadFile::Checksum),
+            (b"cxone-exporter-state 1 5 00000000\n{}\n", BadFile::CutOff),
+            (b"cxone-exporter-state 0 2 00000000\n{}\n", BadFile::Version("0".to_owned())),
+            (b"cxone-exporter-state 2 more to come\n{}\n", BadFile::Version("2".to_owned())),
+            (b"cxone-exporter-state 1 -2 00000000\n{}\n", BadFile::Foreign),
+            (b"cxone-exporter-state 1 99999999999999999999999 00000000\n{}\n", BadFile::Foreign),
+            (b"cxone-exporter-state 1 18446744073709551615 00000000\n{}\n", BadFile::CutOff),
+            (b"cxone-exporter-state\n", BadFile::Foreign),
+            (b"\xff\xfe\n", BadFile::Foreign),
+            (b"tenants:\n  - name: acme\n", BadFile::Foreign),
+        ];
+        for (file, fault) in table {
+            assert_eq!(unframe(file), Err(fault), "{}", String::from_utf8_lossy(file));
+        }
+    }
+
+    #[test]
+    fn cut_at_any_byte_it_is_refused_or_read_with_an_attempt_more() {
+        let whole = [frame(b"{\"a\":1}"), attempt(AT).into_bytes()].concat();
+        let body_ends = whole.len() - attempt(AT).len();
+        for length in 0..whole.len() {
+            let read = unframe(&whole[..length]);
+            if length < body_ends {
+                assert_eq!(read, Err(BadFile::CutOff), "{length}");
+            } else {
+                let torn = length > body_ends;
+                let attempts = Attempts { count: u32::from(torn), last: None, torn };
+                assert_eq!(read, Ok(Contents { body: b"{\"a\":1}", attempts }), "{length}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_comes_back(body in proptest::collection::vec(any::<u8>(), 0..200), micros in any::<i64>()) {
+            let at = Timestamp::from_micros(micros);
+            let file = [frame(&body), attempt(at).into_bytes()].concat();
+            let attempts = Attempts { count: 1, last: Some(at), torn: false };
+            prop_assert_eq!(unframe(&file), Ok(Contents { body: &body, attempts }));
+        }
+
+        #[test]
+        fn no_flipped_bit_goes_unnoticed(bit in 0..8_usize * 70) {
+            let whole = [frame(b"{\"a\":[1,2,3,4,5,6,7,8,9]}"), attempt(AT).into_bytes()].concat();
+            let mut flipped = whole.clone();
+            if let Some(byte) = flipped.get_mut(bit / 8) {
+                *byte ^= 1 << (bit % 8);
+                let expected = unframe(&whole).unwrap();
+                let noticed = unframe(&flipped).map_or(true, |read| read.attempts.torn && read.body == expected.body);
+                prop_assert!(noticed, "{}", String::from_utf8_lossy(&flipped));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(file in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = unframe(&file);
+        }
+    }
+}

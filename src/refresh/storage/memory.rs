@@ -1,0 +1,196 @@
+//! What a file is worth to a process that finds it: the rules of time and of changed configuration. Pure.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::body::{Body, Question, Read, Schedules, Time};
+use super::frame::{Attempts, BadFile};
+use crate::clock::Monotonic;
+use crate::config::Tenant;
+use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
+use crate::refresh::backoff;
+use crate::refresh::{AgentData, Moment, Snapshot, Status};
+
+/// A clock that is corrected by less than this says nothing about the data. More, and nobody knows how old it is.
+const FUTURE_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// No wait that is kept is longer, but for a longer cooldown: it is the longest `Retry-After` that is granted.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// What a tenant's refresher takes up again.
+#[derive(Debug)]
+pub(in crate::refresh) struct Memory {
+    /// The last good data of the agents that are still configured.
+    pub(in crate::refresh) snapshot: Snapshot,
+    /// How things stood, as far as the file says.
+    pub(in crate::refresh) status: Status,
+    /// When a refresh last succeeded in full, as long as none has ended otherwise since.
+    pub(in crate::refresh) full_at: Option<Moment>,
+    /// When the last refresh read its data.
+    pub(in crate::refresh) last_read: Option<Moment>,
+    /// How many refreshes have failed in a row.
+    pub(in crate::refresh) failures: u32,
+    /// Before this nothing is sent.
+    pub(in crate::refresh) not_before: Option<Monotonic>,
+}
+
+/// Why some of what is in a file is not taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeftOut {
+    /// It is about another address: even its waits are of no meaning here.
+    OtherAddress,
+    /// It answers another question.
+    OtherQuestion,
+    /// It is from a time that has not come yet.
+    Future,
+}
+
+/// Makes of a file's contents what can be used of them at `now`, and says what cannot.
+///
+/// A refresh that started and did not leave a file has failed; its back-off, with `chance` as a random number in
+/// `[0, 1)`, runs from its start.
+///
+/// # Errors
+///
+/// When it says what no exporter would have written.
+pub(super) fn remember(
+    body: &Body<'_>,
+    attempts: Attempts,
+    tenant: &Arc<Tenant>,
+    now: Moment,
+    chance: f64,
+) -> Result<(Memory, Option<LeftOut>), BadFile> {
+    let mut memory = Memory::nothing(tenant);
+    let question = Question::of(tenant);
+    if body.question.base_url != question.base_url {
+        return Ok((memory, Some(LeftOut::OtherAddress)));
+    }
+    memory.take_gate(body, attempts, now, chance);
+    if body.question != question {
+        return Ok((memory, Some(LeftOut::OtherQuestion)));
+    }
+    let future = memory.take_data(body, now)?;
+    memory.take_status(body, attempts, future, now);
+    Ok((memory, future.then_some(LeftOut::Future)))
+}
+
+fn happened(time: Option<Time>, now: Moment) -> Option<Timestamp> {
+    time.map(Timestamp::from).filter(|time| *time <= now.utc + FUTURE_TOLERANCE).map(|time| time.min(now.utc))
+}
+
+fn contradiction(what: impl Into<String>) -> BadFile {
+    BadFile::Contradiction(what.into())
+}
+
+// === impl Memory ===
+
+impl Memory {
+    fn nothing(tenant: &Arc<Tenant>) -> Self {
+        Self {
+            snapshot: Snapshot::empty(Arc::clone(tenant)),
+            status: Status::default(),
+            full_at: None,
+            last_read: None,
+            failures: 0,
+            not_before: None,
+        }
+    }
+
+    fn take_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
+        let cooldown = self.snapshot.tenant.cooldown;
+        let wait_from = |point: Timestamp| Duration::from_micros(point.saturating_since(now.utc).get());
+        let kept = body.not_before.map(|not_before| {
+            let not_before = Timestamp::from(not_before);
+            // Where the clock was set back, what was left of the wait is unknown, but not more than the whole of it.
+            let whole =
+                body.last_attempt.map_or(Micros::new(u64::MAX), |noted| not_before.saturating_since(noted.into()));
+            wait_from(not_before).min(Duration::from_micros(whole.get()))
+        });
+        self.failures = body.failures.saturating_add(attempts.count);
+        let broken_off = (attempts.count > 0).then(|| {
+            let started = attempts.last.filter(|_| !attempts.torn).unwrap_or(now.utc).min(now.utc);
+            wait_from(started + backoff::delay(cooldown, self.failures, chance))
+        });
+        let wait = kept.max(broken_off).filter(|wait| !wait.is_zero());
+        self.not_before = wait.map(|wait| now.monotonic + wait.min(LONGEST_WAIT.max(cooldown)));
+    }
+
+    /// Takes the data that was read before `now`, and tells whether there is other.
+    fn take_data(&mut self, body: &Body<'_>, now: Moment) -> Result<bool, BadFile> {
+        if body.states.iter().any(|name| name.is_empty() || name.len() > MAX_STATE_NAME_BYTES) {
+            return Err(contradiction("a state has no name, or too long a one"));
+        }
+        let names: Vec<StateName> = body.states.iter().map(|name| Arc::from(&**name)).collect();
+        let tenant = Arc::clone(&self.snapshot.tenant);
+        let rows: HashMap<&str, usize> =
+            tenant.agents.iter().enumerate().map(|(row, agent)| (&*agent.id, row)).collect();
+        let mut schedules = Schedules::default();
+        let mut future = happened(body.last_attempt, now).is_none() && body.last_attempt.is_some();
+        for Read { read_at, window, agents } in &body.reads {
+            let window = Window::from(*window);
+            if window.length() > tenant.window.into() {
+                return Err(contradiction("a window is longer than the tenant's"));
+            }
+            let Some(read_at) = happened(Some(*read_at), now) else {
+                future = true;
+                continue;
+            };
+            let read_at = Moment::remembered(read_at, now);
+            for (id, presence) in agents {
+                let restored = presence.as_ref().map(|presence| {
+                    presence.restore(&names, window).ok_or_else(|| contradiction(format!("the times of agent {id:?}")))
+                });
+                let mut restored: Option<AgentPresence> = restored.transpose()?;
+                // Whoever is no longer configured has no row.
+                let Some(&row) = rows.get(&**id) else { continue };
+                let (Some(agent), Some(row)) = (tenant.agents.get(row), self.snapshot.rows.get_mut(row)) else {
+                    continue;
+                };
+                let schedule = agent.schedule.as_ref().map(|schedule| schedules.checksum(schedule));
+                if let (Some(restored), Some(presence)) = (&mut restored, presence) {
+                    // Time on a schedule that has been changed says nothing of the one that there is.
+                    let of_this = presence.scheduled.filter(|scheduled| Some(scheduled.schedule) == schedule);
+                    restored.scheduled = of_this.map(|scheduled| ScheduledTime {
+                        total: scheduled.total.into(),
+                        offline: scheduled.offline.into(),
+                    });
+                }
+                row.data = Some(Arc::new(AgentData { presence: restored, window, read_at }));
+            }
+        }
+        Ok(future)
+    }
+
+    fn take_status(&mut self, body: &Body<'_>, attempts: Attempts, future: bool, now: Moment) {
+        let broke_off = attempts.count > 0;
+        let last_attempt = if broke_off { Some(attempts.last.unwrap_or(now.utc).into()) } else { body.last_attempt };
+        self.status = Status {
+            up: body.up && !broke_off && !future,
+            window: body.window.map(Window::from).filter(|window| window.end <= now.utc + FUTURE_TOLERANCE),
+            last_success: happened(body.last_success, now),
+            last_attempt: happened(last_attempt, now),
+            last_duration: body.last_duration.map(|took| Duration::from_micros(Micros::from(took).get())),
+            ..Status::default()
+        };
+        if !broke_off && !future {
+            let moment = |time| happened(time, now).map(|utc| Moment::remembered(utc, now));
+            (self.full_at, self.last_read) = (moment(body.full_at), moment(body.last_read));
+        }
+    }
+}
+
+// === impl LeftOut ===
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherAddress => "it is about another address, so nothing of it is used",
+            Self::OtherQuestion => "what is asked for has changed, so its data is not used, but its waits are",
+            Self::Future => {
+                "it is from a time that has not come yet (was the clock set back?), so that data is not used"
+            }
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! What a process does that finds the file of an earlier one.
+
+use chrono_tz::Tz;
+
+use super::*;
+use crate::config::Agent;
+use crate::presence::Schedule;
+use crate::refresh::tests::{COOLDOWN, MAX_STALENESS, counts};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn within_the_cooldown_the_data_is_served_and_nothing_is_sent() {
+    let disk = Disk::new();
+    let before = Process::start(&disk, START, &[]).await.scrape().await;
+    assert_eq!(before.served, Served::Fresh);
+
+    let process = Process::start(&disk, START + (COOLDOWN - SECOND), &[]).await;
+    let after = process.scrape().await;
+    assert_eq!((after.served, process.asked()), (Served::Cooldown, 0));
+    assert_eq!(after.published.status, before.published.status);
+    let presence = |scrape: &Scrape| {
+        let rows = scrape.published.snapshot.rows.iter();
+        rows.map(|row| row.data.as_ref().map(|data| (data.presence.clone(), data.window))).collect::<Vec<_>>()
+    };
+    assert_eq!(presence(&after), presence(&before));
+
+    process.clock.advance(SECOND);
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1));
+}
+
+#[tokio::test]
+async fn data_past_max_staleness_is_not_shown() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    for (age, served, shown) in
+        [(MAX_STALENESS - SECOND, Served::Stale, counts(0, 3, 0)), (MAX_STALENESS, Served::None, counts(0, 0, 3))]
+    {
+        let copy = disk.as_a_crash_leaves_it();
+        let process = Process::start(&copy, START + age, &[Answer::Nothing(None)]).await;
+        let scrape = process.scrape().await;
+        assert_eq!((scrape.served, scrape.published.status.agents), (served, shown), "{age:?}");
+        assert_eq!(scrape.published.status.last_success, Some(START), "it is known all the same");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_goes_on_where_it_was() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let failing = Process::start(&disk, START + COOLDOWN, &[Answer::Nothing(None)]).await;
+    assert!(!failing.scrape().await.published.status.up);
+    drop(failing);
+
+    let process = Process::start(&disk, START + (COOLDOWN * 2 - SECOND), &[Answer::Nothing(None)]).await;
+    let held = process.scrape().await;
+    assert_eq!((held.served, process.asked()), (Served::Stale, 0), "back-off is never shorter than a cooldown");
+    assert_eq!((held.published.status.up, held.published.status.agents), (false, counts(0, 3, 0)));
+    // The second failure in a row, so the third try is two cooldowns later at the least.
+    process.clock.advance(COOLDOWN / 4 + SECOND);
+    process.scrape().await;
+    assert_eq!(process.asked(), 1);
+    process.clock.advance(COOLDOWN * 2 - SECOND);
+    process.scrape().await;
+    assert_eq!(process.asked(), 1);
+}
+
+#[tokio::test]
+async fn retry_after_outlives_restarts_and_is_kept_as_an_hour_at_most() {
+    for (asked_for, kept) in [(HOUR / 2, HOUR / 2), (HOUR * 3, HOUR)] {
+        let disk = Disk::new();
+        Process::start(&disk, START, &[Answer::Nothing(Some(asked_for))]).await.scrape().await;
+        let process = Process::start(&disk, START, &[]).await;
+        assert_eq!(process.refresher.current().status.not_before, Some(START + kept));
+        process.clock.advance(kept - SECOND);
+        assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+        process.clock.advance(SECOND);
+        assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_a_crash_cut_off_counts_as_one_that_failed() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START, &[]).await;
+    process.scrape().await;
+    process.clock.advance(COOLDOWN);
+    process.source.permits.forget_permits(1000);
+    let _waiting = process.scrape_until_asked().await;
+    let crashed = disk.as_a_crash_leaves_it();
+
+    let process = Process::start(&crashed, START + COOLDOWN + SECOND, &[]).await;
+    let held = process.scrape().await;
+    assert_eq!((held.served, process.asked()), (Served::Stale, 0));
+    let status = &held.published.status;
+    assert_eq!((status.up, status.last_attempt, status.last_success), (false, Some(START + COOLDOWN), Some(START)));
+    assert_eq!(status.agents, counts(0, 3, 0));
+    process.clock.advance(COOLDOWN - SECOND * 2);
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Stale, 0));
+    process.clock.advance(COOLDOWN / 4 + SECOND);
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1));
+}
+
+#[tokio::test]
+async fn a_crash_in_every_refresh_does_not_multiply_them() {
+    let mut disk = Disk::new();
+    let mut asked = 0;
+    // Started every ten seconds for an hour, scraped, and killed as soon as a request is under way.
+    for step in 0..360 {
+        let process = Process::start_slow(&disk, START + SECOND * 10 * step).await;
+        let _waiting = process.scrape_until_asked().await;
+        asked += process.asked();
+        disk = disk.as_a_crash_leaves_it();
+    }
+    // At 0, 60, 180 and 420 seconds, and from then on every five minutes.
+    assert!((12..=14).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_half_noted_costs_a_wait_and_no_data() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let whole = disk.text("acme.cxone");
+    for torn in ["a", "attempt 17000", "attempt 1700000001000000 00000000\n", "\n", "\0\0\0\0\0\0\0\0"] {
+        let copy = disk.as_a_crash_leaves_it();
+        std::fs::write(copy.file("acme.cxone"), [whole.as_str(), torn].concat()).unwrap();
+        let process = Process::start(&copy, START + HOUR / 6, &[]).await;
+        assert_eq!((process.scrape().await.served, process.asked()), (Served::Stale, 0), "{torn:?}");
+        process.clock.advance(COOLDOWN * 5 / 4);
+        assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1), "{torn:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_costs_the_data_and_one_cooldown() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let process = Process::start(&disk, START.saturating_sub(HOUR * 3), &[]).await;
+    let status = process.refresher.current().status.clone();
+    assert_eq!((status.up, status.window, status.last_success, status.last_attempt), (false, None, None, None));
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+    process.clock.advance(COOLDOWN - SECOND);
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+    process.clock.advance(SECOND);
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1));
+}
+
+#[tokio::test]
+async fn a_correction_of_a_second_costs_nothing() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let process = Process::start(&disk, START.saturating_sub(SECOND), &[]).await;
+    let scrape = process.scrape().await;
+    assert_eq!((scrape.served, process.asked()), (Served::Cooldown, 0));
+    assert_eq!(scrape.published.status.agents, counts(3, 0, 0));
+    assert_eq!(scrape.published.status.last_success, Some(START.saturating_sub(SECOND)), "never in the future");
+}
+
+#[tokio::test]
+async fn after_a_day_off_a_process_starts_afresh() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let process = Process::start(&disk, START + HOUR * 24, &[]).await;
+    assert_eq!(process.refresher.current().status.not_before, None);
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1));
+}
+
+#[tokio::test]
+async fn agents_come_and_go() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let mut changed = tenant();
+    let new = Agent { id: "9".into(), ..changed.agents[0].clone() };
+    changed.agents = vec![new, changed.agents[2].clone()];
+    let process = Process::start_as(changed, &disk.path(), START + SECOND, &[]).await;
+    let published = process.refresher.current();
+    assert_eq!(published.status.agents, counts(1, 0, 1));
+    let rows: Vec<_> = published.snapshot.rows.iter().map(|row| row.data.is_some()).collect();
+    assert_eq!(rows, [false, true]);
+}
+
+#[tokio::test]
+async fn another_question_has_no_answer_yet_but_the_same_waits() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let changes: [(&str, fn(&mut Tenant)); 6] = [
+        ("window", |tenant| tenant.window /= 2),
+        ("interval", |tenant| tenant.interval.length /= 2),
+        ("client_id", |tenant| tenant.client_id.push('2')),
+        ("states", |tenant| tenant.states = vec!["Busy".into()]),
+        ("offline_states", |tenant| tenant.offline_states = vec!["Away".into()]),
+        ("base_url", |tenant| tenant.base_url = "https://other.example.com".parse().unwrap()),
+    ];
+    for (key, change) in changes {
+        let copy = disk.as_a_crash_leaves_it();
+        let mut changed = tenant();
+        change(&mut changed);
+        let process = Process::start_as(changed, &copy.path(), START + SECOND, &[]).await;
+        let published = process.refresher.current();
+        assert_eq!((published.has_data(), published.status.last_success), (false, None), "{key}");
+        let held = (key != "base_url").then_some(START + COOLDOWN);
+        assert_eq!(published.status.not_before, held, "{key}");
+        let asked = usize::from(held.is_none());
+        process.scrape().await;
+        assert_eq!(process.asked(), asked, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_after_a_change_of_address_is_told_of_the_new_address() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let moved = || Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant() };
+    let process = Process::start_as(moved(), &disk.path(), START, &[]).await;
+    process.source.permits.forget_permits(1000);
+    let _waiting = process.scrape_until_asked().await;
+    let crashed = disk.as_a_crash_leaves_it();
+    let process = Process::start_as(moved(), &crashed.path(), START + SECOND, &[]).await;
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+}
+
+#[tokio::test]
+async fn each_tenant_has_a_file_of_its_own_whatever_it_was_called_before() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    let renamed = Tenant { name: "emca".to_owned(), ..tenant() };
+    let process = Process::start_as(renamed, &disk.path(), START, &[]).await;
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1));
+    drop(process);
+    assert!(disk.file("emca.cxone").exists());
+    let process = Process::start(&disk, START, &[]).await;
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::Cooldown, 0));
+}
+
+#[tokio::test]
+async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
+    use crate::presence::{AgentPresence, Micros, ScheduledTime, Window};
+    use crate::refresh::{AgentData, AgentRow, Moment, Snapshot, Status};
+    let schedule = |timezone| Some(Arc::new(Schedule { timezone, days: [true; 7], hours: vec![], holidays: vec![] }));
+    let with = |schedule: &Option<Arc<Schedule>>| {
+        let mut tenant = tenant();
+        tenant.agents.iter_mut().for_each(|agent| agent.schedule.clone_from(schedule));
+        Arc::new(tenant)
+    };
+    let (berlin, utc) = (schedule(Tz::Europe__Berlin), schedule(Tz::UTC));
+    let scheduled = ScheduledTime { total: Micros::from_seconds(9), offline: Micros::from_seconds(4) };
+    let now = Moment { monotonic: DrivenClock::new(START).monotonic(), utc: START };
+    let presence = AgentPresence {
+        states: vec![],
+        observed: Micros::ZERO,
+        current: None,
+        last_data: START,
+        scheduled: Some(scheduled),
+    };
+    let window = Window::ending_at(START, HOUR);
+    let data = AgentData { presence: Some(presence), window, read_at: now };
+    let rows = vec![AgentRow { data: Some(Arc::new(data)) }; 3];
+    let published = round_trip::published(Snapshot { tenant: with(&berlin), rows }, Status::default(), None);
+    for (configured, expected) in [(&berlin, Some(scheduled)), (&utc, None), (&None, None)] {
+        let memory = round_trip::recalled(&published, &with(configured), now).unwrap();
+        let found = memory.snapshot.rows[1].data.as_ref().and_then(|data| data.presence.as_ref()?.scheduled);
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn after_a_reload_to_another_address_an_attempt_is_not_noted_behind_the_old_one() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START, &[]).await;
+    process.scrape().await;
+    let moved = || Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant() };
+    process.refresher.reconfigure(Arc::new(moved()), process.source.clone());
+    process.clock.advance(COOLDOWN);
+    process.source.permits.forget_permits(1000);
+    let _waiting = process.scrape_until_asked().await;
+    let crashed = disk.as_a_crash_leaves_it();
+    let process = Process::start_as(moved(), &crashed.path(), START + COOLDOWN, &[]).await;
+    assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+}

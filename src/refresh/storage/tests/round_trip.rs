@@ -1,0 +1,157 @@
+//! What is written is what is read.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::presence::{AgentPresence, Micros, StateName, Window};
+use crate::refresh::storage::body::Body;
+use crate::refresh::storage::frame::{self, BadFile};
+use crate::refresh::storage::store::recollect;
+use crate::refresh::{AgentData, AgentRow, Moment, Published, Snapshot, Status};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A snapshot as it is published, all of it read at `read_at`.
+pub(super) fn published(snapshot: Snapshot, status: Status, read_at: Option<Moment>) -> Published {
+    Published {
+        oldest: snapshot.oldest(),
+        snapshot: Arc::new(snapshot),
+        block: Arc::new(BlockBuilder::new().finish(Packing::Stored)),
+        status,
+        full_at: read_at,
+        last_read: read_at,
+    }
+}
+
+pub(super) fn bytes(published: &Published, failures: u32) -> Vec<u8> {
+    frame::frame(&serde_json::to_vec(&Body::of(published, failures)).unwrap())
+}
+
+pub(super) fn recalled(published: &Published, tenant: &Arc<Tenant>, now: Moment) -> Result<Memory, BadFile> {
+    recollect(&bytes(published, 0), tenant, now).map(|(memory, _)| memory)
+}
+
+fn moment(utc: Timestamp) -> Moment {
+    // As the machine's clock does, so that moments before now have a place on it.
+    Moment { monotonic: crate::clock::Monotonic::from_start(DAY * 40), utc }
+}
+
+/// Any presence that a tally comes to within a day, but for the schedule, which needs an agent's.
+fn presence() -> impl Strategy<Value = AgentPresence> {
+    let name =
+        prop_oneof!["[A-Z][a-z]{0,8}", "\\PC{1,40}", Just("\"\\\u{0}\n".to_owned()), Just("__other__".to_owned())];
+    let states = proptest::collection::btree_map(name, 0..1_300_000_000_u64, 0..65);
+    (states, 0..=86_400_000_000_u64, any::<Option<(proptest::sample::Index, u64)>>(), any::<i64>()).prop_map(
+        |(states, observed, current, last_data)| {
+            let states: Vec<(StateName, Micros)> =
+                states.into_iter().map(|(name, time)| (StateName::from(name), Micros::new(time))).collect();
+            let current = current.filter(|_| !states.is_empty());
+            AgentPresence {
+                current: current.map(|(index, time)| (Arc::clone(&index.get(&states).0), Micros::new(time))),
+                states,
+                observed: Micros::new(observed),
+                last_data: Timestamp::from_micros(last_data),
+                scheduled: None,
+            }
+        },
+    )
+}
+
+/// An agent's row: nothing, an answer without data, or data; read up to ten minutes ago, in one of some refreshes.
+fn row() -> impl Strategy<Value = Option<(Option<AgentPresence>, u64)>> {
+    proptest::option::of((proptest::option::of(presence()), 0..600_u64))
+}
+
+fn snapshot(rows: &[Option<(Option<AgentPresence>, u64)>], now: Moment) -> Snapshot {
+    let rows = rows.iter().map(|row| AgentRow {
+        data: row.clone().map(|(presence, age)| {
+            let utc = now.utc.saturating_sub(Duration::from_secs(age));
+            let window = Window::ending_at(utc.whole_second(), DAY);
+            Arc::new(AgentData { presence, window, read_at: Moment::remembered(utc, now) })
+        }),
+    });
+    Snapshot { tenant: Arc::new(tenant()), rows: rows.collect() }
+}
+
+type Row = Option<(Option<AgentPresence>, Window, Moment)>;
+
+fn contents(snapshot: &Snapshot) -> Vec<Row> {
+    let data = |row: &AgentRow| row.data.as_deref().map(|data| (data.presence.clone(), data.window, data.read_at));
+    snapshot.rows.iter().map(data).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_presence_comes_back_as_it_was(rows in proptest::collection::vec(row(), 3..=3), micros in 0..1_000_000_i64) {
+        let now = moment(Timestamp::from_micros(START.micros() + micros));
+        let snapshot = snapshot(&rows, now);
+        let expected = contents(&snapshot);
+        let status = Status {
+            up: true,
+            window: Some(Window::ending_at(START, DAY)),
+            last_success: Some(START),
+            last_attempt: Some(now.utc),
+            last_duration: Some(Duration::from_millis(1_250)),
+            ..Status::default()
+        };
+        let published = published(snapshot, status.clone(), Some(now));
+        let memory = recalled(&published, &published.snapshot.tenant, now).unwrap();
+        prop_assert_eq!(contents(&memory.snapshot), expected);
+        prop_assert_eq!(memory.status, status);
+        prop_assert_eq!((memory.full_at, memory.last_read), (Some(now), Some(now)));
+    }
+
+    #[test]
+    fn any_json_is_read_or_refused(body in "[\\[\\]{}:,\"a-z0-9 -]{0,80}") {
+        let _ = recollect(&frame::frame(body.as_bytes()), &Arc::new(tenant()), moment(START));
+    }
+}
+
+/// The figures of a large tenant; run by hand with `--ignored --nocapture`.
+#[test]
+#[ignore = "it measures, and proves nothing"]
+#[allow(clippy::disallowed_methods, reason = "it measures this machine")]
+fn figures_of_thirty_thousand_agents() {
+    let now = moment(START);
+    let states = ["Available", "Busy", "WrapUp", "Offline", "Lunch", "Training"];
+    let presence = |agent: u64| AgentPresence {
+        states: states
+            .iter()
+            .zip(1..)
+            .map(|(state, nth)| (StateName::from(*state), Micros::new(1_234_567_890 * nth + agent)))
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_iter()
+            .collect(),
+        observed: Micros::new(80_000_000_000),
+        current: Some((StateName::from("Busy"), Micros::new(1_234_567_890))),
+        last_data: START,
+        scheduled: None,
+    };
+    let mut tenant = tenant();
+    let agent = tenant.agents[0].clone();
+    tenant.agents = (0..30_000_u64)
+        .map(|nth| crate::config::Agent { id: format!("{}", 1_234_567_890_123_456_789 + nth).into(), ..agent.clone() })
+        .collect();
+    let window = Window::ending_at(START, DAY);
+    let rows = (0..30_000).map(|nth| AgentRow {
+        data: Some(Arc::new(AgentData { presence: Some(presence(nth)), window, read_at: now })),
+    });
+    let published =
+        published(Snapshot { tenant: Arc::new(tenant), rows: rows.collect() }, Status::default(), Some(now));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acme.cxone");
+    let start = std::time::Instant::now();
+    let bytes = bytes(&published, 0);
+    let encoded = start.elapsed();
+    disk::replace(&path, &[&bytes]).unwrap();
+    let written = start.elapsed();
+    let memory = recollect(&bytes, &published.snapshot.tenant, now).unwrap().0;
+    assert_eq!(contents(&memory.snapshot).len(), 30_000);
+    eprintln!(
+        "{} bytes, encoded {encoded:?}, with write {written:?}, read back {:?}",
+        bytes.len(),
+        start.elapsed() - written
+    );
+}

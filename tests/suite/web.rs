@@ -1,0 +1,206 @@
+//! The front on its socket: every route, every limit, and clients that do not behave.
+
+mod budget;
+mod clients;
+mod stop;
+
+use cxone_exporter::clock::DrivenClock;
+use cxone_exporter::exposition::Format;
+
+use crate::exposition::parser::Document;
+use crate::house::http::Client;
+use crate::house::{House, NOW, Plan, agents, tenant};
+use crate::scripted::{Answer, Asked, Scripted};
+
+const OPENMETRICS: &str =
+    "Accept: application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5\r\n";
+
+/// An hour Available for every agent asked for.
+fn hour(asked: &Asked) -> Answer {
+    let agents = asked.query("agentIds").unwrap();
+    let records = agents.split(',').map(|agent| {
+        let times = r#""startTime":"2026-03-11T13:00:00Z","endTime":"2026-03-11T14:00:00Z""#;
+        format!(r#"{{"agentId":"{agent}",{times},"states":[{{"state":"Available","duration":3600}}]}}"#)
+    });
+    Answer::json(format!(r#"{{"data":[{}]}}"#, records.collect::<Vec<_>>().join(",")))
+}
+
+async fn house(plan: impl FnOnce(Plan) -> Plan) -> (House, Scripted) {
+    let clock = DrivenClock::new(NOW);
+    let upstream = Scripted::start(&clock, hour).await;
+    let plan = plan(Plan::at(&upstream.base_url()));
+    (House::open(&clock, plan).await, upstream)
+}
+
+#[tokio::test]
+async fn every_route_and_what_is_none() {
+    let (house, upstream) = house(|plan| plan).await;
+    let name = house.refresher().tenant().name.clone();
+    let probe = format!("/probe?target={name}");
+    house.scrape().await;
+    let (text, html, exposition) =
+        ("text/plain; charset=utf-8", "text/html; charset=utf-8", "text/plain; version=0.0.4");
+    let routes = [
+        ("/", 200, html),
+        ("/?from=1", 200, html),
+        ("/?from=99999999999999999999", 200, html),
+        ("/metrics", 200, exposition),
+        ("/metrics?name[]=x", 200, exposition),
+        (&*probe, 200, exposition),
+        ("/probe", 400, text),
+        ("/probe?target=", 404, text),
+        ("/probe?target=nobody", 404, text),
+        ("/sd", 200, "application/json"),
+        ("/-/healthy", 200, text),
+        ("/-/ready", 200, text),
+        ("/config", 200, text),
+        ("/metrics/", 404, text),
+        ("/METRICS", 404, text),
+        ("//metrics", 404, text),
+        ("/%6detrics", 404, text),
+        ("/../metrics", 404, text),
+        ("/favicon.ico", 404, text),
+    ];
+    for (target, status, content_type) in routes {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
+            let request = format!("{method} {target} HTTP/1.1\r\nHost: exporter\r\nContent-Length: 0\r\n\r\n");
+            let mut client = Client::connect(house.address).await;
+            let reply = client.ask(&request).await.unwrap();
+            let reads = matches!(method, "GET" | "HEAD");
+            // Whether there is anything is told before what may be done with it.
+            let nowhere = status == 404 && !target.starts_with("/probe");
+            let expected = if reads || nowhere { status } else { 405 };
+            assert_eq!(reply.status, expected, "{method} {target}");
+            assert_eq!(reply.header("allow"), (expected == 405).then_some("GET, HEAD"), "{method} {target}");
+            let length: usize = reply.header("content-length").unwrap().parse().unwrap();
+            assert!(length > 0 && reply.body.len() == if method == "HEAD" { 0 } else { length }, "{method} {target}");
+            let content_type = if expected == 405 { text } else { content_type };
+            assert!(reply.header("content-type").unwrap().starts_with(content_type), "{method} {target} {reply:?}");
+            let negotiated = expected == 200 && content_type == exposition;
+            assert_eq!(reply.header("vary"), negotiated.then_some("Accept, Accept-Encoding"), "{method} {target}");
+            // The connection can be used again.
+            assert_eq!(client.ask("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+        }
+    }
+    assert_eq!(upstream.pages().len(), 2, "only a scrape costs requests");
+    house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn format_and_encoding_are_the_scrapers_choice() {
+    let (house, _upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(30))).await;
+    house.scrape().await;
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
+    let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let gzip = "Accept-Encoding: gzip\r\n";
+    let cases = [
+        ("", plain, None),
+        (OPENMETRICS, open, None),
+        (gzip, plain, Some("gzip")),
+        (&*format!("{OPENMETRICS}{gzip}"), open, Some("gzip")),
+        ("Accept-Encoding: gzip;q=0\r\n", plain, None),
+        ("Accept-Encoding: br, deflate\r\n", plain, None),
+        ("Accept-Encoding: *\r\n", plain, Some("gzip")),
+        ("Accept: image/png\r\n", plain, None),
+        ("Accept: \u{7f}\r\n", plain, None),
+    ];
+    for (headers, content_type, encoding) in cases {
+        let reply = house.get("/metrics", headers).await;
+        assert_eq!(reply.status, if headers.contains('\u{7f}') { 400 } else { 200 }, "{headers}");
+        if reply.status == 400 {
+            continue;
+        }
+        assert_eq!(
+            (reply.header("content-type"), reply.header("content-encoding")),
+            (Some(content_type), encoding),
+            "{headers}"
+        );
+        let format = if content_type == open { Format::OpenMetrics } else { Format::Text };
+        let document = Document::parse(&reply.text(), format).unwrap();
+        assert_eq!(document.family("cxone_agent_observed_seconds").unwrap().samples.len(), 30);
+    }
+    // The families themselves are the same both ways, and HEAD tells the length that GET has.
+    let head = format!("HEAD /metrics HTTP/1.1\r\nHost: x\r\n{gzip}\r\n");
+    let reply = Client::connect(house.address).await.ask(&head).await.unwrap();
+    assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("gzip")));
+}
+
+#[tokio::test]
+async fn several_tenants_are_probed_one_by_one_and_discovered() {
+    let clock = DrivenClock::new(NOW);
+    let upstream = Scripted::start(&clock, hour).await;
+    let mut plan = Plan::at(&upstream.base_url());
+    plan.tenants.push(tenant(&upstream.base_url()));
+    let names: Vec<_> = plan.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let house = House::open(&clock, plan).await;
+    let own = house.scrape().await;
+    assert_eq!((own.value("cxone_up"), upstream.asked().len()), (None, 0), "/metrics speaks of no tenant");
+    assert_eq!(own.samples("cxone_exporter_build_info").count(), 1);
+    let reply = house.get(&format!("/probe?target={}", names[1]), "").await;
+    let document = Document::parse(&reply.text(), Format::Text).unwrap();
+    assert!(document.family("cxone_agent_state_seconds").is_some());
+    assert!(document.family("cxone_exporter_build_info").is_none() && document.family("process_open_fds").is_none());
+    assert_eq!(upstream.tokens(), 1, "the other tenant was not asked");
+
+    let discovered: serde_json::Value = serde_json::from_str(&house.get("/sd", "").await.text()).unwrap();
+    for (group, name) in discovered.as_array().unwrap().iter().zip(&names) {
+        assert_eq!(group["targets"][0], "exporter");
+        assert_eq!(
+            (&group["labels"]["__param_target"], &group["labels"]["tenant"]),
+            (&name[..].into(), &name[..].into())
+        );
+        assert_eq!(group["labels"]["__metrics_path__"], "/probe");
+    }
+    assert_eq!(discovered.as_array().unwrap().len(), 2);
+    house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn the_page_shows_freshness_and_agents_and_the_configuration_no_secret_and_no_name() {
+    let (house, _upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(250))).await;
+    let before = house.get("/", "").await.text();
+    assert!(before.contains("none yet") && before.contains("no data"), "{before}");
+    house.scrape().await;
+    let page = house.get("/", "").await.text();
+    assert!(page.contains("succeeded") && page.contains("250 fresh") && page.contains("1:00:00"), "{page}");
+    assert!(
+        page.contains("Åsa &lt;b&gt;&quot;Pl4nted&quot;&lt;/b&gt; &amp; O'Neil\\") && !page.contains("<b>"),
+        "{page}"
+    );
+    assert!(page.contains("1000000000000000199") && !page.contains("1000000000000000200"), "a page has 200 rows");
+    let rest = house.get("/?from=200", "").await.text();
+    assert!(rest.contains("1000000000000000200") && rest.contains("1000000000000000249"), "{rest}");
+
+    let config = house.get("/config", "").await.text();
+    assert!(config.contains("client_secret: <secret>") && config.contains("client_id: "), "{config}");
+    assert!(!config.contains("Pl4nted") && !config.contains("pl4nted"), "{config}");
+    house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn everything_lives_under_the_route_prefix() {
+    let (house, _upstream) = house(|mut plan| {
+        plan.options.route_prefix = "/cxone".into();
+        plan.options.external_prefix = "/proxied/cxone".into();
+        plan.options.telemetry_path = "/numbers".into();
+        plan
+    })
+    .await;
+    let cases = [
+        ("/cxone/", 200),
+        ("/cxone/numbers", 200),
+        ("/cxone/-/healthy", 200),
+        ("/cxone/metrics", 404),
+        ("/numbers", 404),
+        ("/-/healthy", 404),
+        ("/cxonenumbers", 404),
+        ("/", 302),
+        ("/cxone", 302),
+    ];
+    for (target, status) in cases {
+        let reply = house.get(target, "").await;
+        assert_eq!(reply.status, status, "{target}");
+        assert_eq!(reply.header("location"), (status == 302).then_some("/cxone/"), "{target}");
+    }
+    assert!(house.get("/cxone/", "").await.text().contains(r#"href="/proxied/cxone/numbers""#));
+}

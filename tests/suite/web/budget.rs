@@ -1,0 +1,141 @@
+//! The scrape's own deadline, and how many scrapes there may be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cxone_exporter::clock::Clock as _;
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::house::HOUR;
+
+/// A house over a tenant whose pages do not come before `tap` lets them.
+struct Slow {
+    house: House,
+    upstream: Scripted,
+    tap: Arc<Semaphore>,
+}
+
+impl Slow {
+    async fn new(change: impl FnOnce(Plan) -> Plan) -> Self {
+        let clock = DrivenClock::new(NOW);
+        let upstream = Scripted::start(&clock, hour).await;
+        let tap = Arc::new(Semaphore::new(0));
+        // A proxy that holds every connection back is the same to the house as a tenant that is slow.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let target = upstream.base_url().trim_start_matches("http://").to_owned();
+        tokio::spawn({
+            let tap = Arc::clone(&tap);
+            async move {
+                while let Ok((mut from, _)) = listener.accept().await {
+                    let (tap, target) = (Arc::clone(&tap), target.clone());
+                    tokio::spawn(async move {
+                        let _open = tap.acquire().await;
+                        let mut to = tokio::net::TcpStream::connect(target).await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                    });
+                }
+            }
+        });
+        let house = House::open(&clock, change(Plan::at(&base_url))).await;
+        Self { house, upstream, tap }
+    }
+
+    /// Ends once as many wait for the clock as are expected to.
+    async fn until_somebody_sleeps(&self, until: Duration) {
+        let deadline = cxone_exporter::clock::Monotonic::from_start(until);
+        while self.house.clock.next_sleeper() != Some(deadline) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn until_idle(&self) {
+        while self.house.refresher().current().status.last_attempt.is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
+    // The tenant takes 4 s; what a scrape asks for, and when it is answered.
+    for (budget, answered) in
+        [("2", 1.5), ("3.25", 2.75), ("0.3", 0.0), ("0", 0.0), ("-1", 9.5), ("soon", 9.5), ("", 9.5)]
+    {
+        println!("{budget:?}");
+        let slow = Slow::new(|plan| plan).await;
+        let clock = slow.house.clock.clone();
+        let answered = Duration::from_secs_f64(answered);
+        let driving = async {
+            if !answered.is_zero() {
+                slow.until_somebody_sleeps(answered).await;
+                clock.advance(answered - Duration::from_millis(1));
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                clock.advance(Duration::from_millis(1));
+            }
+        };
+        let (scrape, ()) = tokio::join!(slow.house.scrape_within(budget), driving);
+        assert_eq!(clock.monotonic().saturating_since(Default::default()), answered);
+        assert_eq!((scrape.value("cxone_up"), scrape.seconds().len()), (Some(0.0), 0));
+        assert_eq!(scrape.get("cxone_exporter_scrapes_total", &[("served", "none")]), Some(1.0));
+        assert_eq!(slow.upstream.asked().len(), 0);
+
+        clock.advance(Duration::from_secs(4).saturating_sub(answered));
+        slow.tap.add_permits(1000);
+        slow.until_idle().await;
+        let later = slow.house.scrape().await;
+        assert_eq!((later.value("cxone_up"), later.seconds().len()), (Some(1.0), 2));
+        assert_eq!(later.get("cxone_exporter_scrapes_total", &[("served", "cooldown")]), Some(1.0));
+        assert_eq!(
+            (slow.upstream.pages().len(), slow.upstream.tokens()),
+            (2, 1),
+            "it is the data of that same refresh"
+        );
+    }
+}
+
+#[tokio::test]
+async fn old_data_goes_out_at_the_deadline_as_stale() {
+    let slow = Slow::new(|plan| plan).await;
+    slow.tap.add_permits(1000);
+    let first = slow.house.scrape().await;
+    slow.tap.forget_permits(1000);
+    // The connection that is kept open is given up by then, in real time, so a new tenant of the same kind is used.
+    let clock = slow.house.clock.clone();
+    clock.advance(Duration::from_secs(60));
+    let scrape = slow.house.scrape_within("0.1").await;
+    assert_eq!((scrape.served_since(&first), scrape.agents()), (vec!["stale".to_owned()], [2.0, 0.0, 0.0]));
+    assert_eq!(scrape.seconds(), first.seconds());
+}
+
+#[tokio::test]
+async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
+    let slow = Slow::new(|mut plan| {
+        plan.options.max_requests = 3;
+        plan
+    })
+    .await;
+    let scrapes = join_all((0..8).map(|_| slow.house.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n")));
+    let driving = async {
+        slow.until_somebody_sleeps(Duration::from_millis(99_500)).await;
+        // The page and the health checks have no part in the limit.
+        assert_eq!(slow.house.get("/-/healthy", "").await.status, 200);
+        assert_eq!(slow.house.get("/", "").await.status, 200);
+        for _ in 0..5000 {
+            tokio::task::yield_now().await;
+        }
+        slow.tap.add_permits(1000);
+    };
+    let (replies, ()) = tokio::join!(scrapes, driving);
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.status == 503).collect();
+    assert_eq!((replies.len(), refused.len()), (8, 5));
+    assert!(refused.iter().all(|reply| reply.text().contains("--web.max-requests")));
+    slow.house.clock.advance(HOUR);
+    let after = slow.house.scrape().await;
+    let rejected = after.get("cxone_exporter_http_rejected_total", &[("reason", "max_requests")]);
+    assert_eq!((rejected, slow.upstream.tokens()), (Some(5.0), 2));
+}

@@ -1,0 +1,107 @@
+//! Clients that do not behave: none of them costs more than its own connection.
+
+use std::time::Duration;
+
+use super::*;
+
+const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+
+async fn assert_alive(house: &House) {
+    assert_eq!(Client::connect(house.address).await.ask(HEALTHY).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn requests_that_are_none() {
+    let (house, upstream) = house(|plan| plan).await;
+    // The limit is looked at between two reads, so what comes in one piece may be a little more.
+    let long = "x".repeat(300_000);
+    let flood: String = (0..300).map(|nth| format!("X-{nth}: x\r\n")).collect();
+    // What is sent, and what may come back; nothing, or the connection is closed.
+    let cases: [(&str, String, &[u16]); 14] = [
+        ("garbage", "\0\u{1}\u{2}garbage\r\n\r\n".into(), &[400]),
+        ("words", "hello there general\r\n\r\n".into(), &[400]),
+        ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{3}\u{3}\r\n\r\n".into(), &[400]),
+        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), &[400, 505]),
+        ("HTTP/3.7", "GET / HTTP/3.7\r\n\r\n".into(), &[400, 505]),
+        ("no version", "GET /\r\n\r\n".into(), &[400]),
+        ("a method of nonsense", "G@T / HTTP/1.1\r\nHost: x\r\n\r\n".into(), &[400]),
+        ("a header without a name", "GET / HTTP/1.1\r\n: x\r\n\r\n".into(), &[400]),
+        ("a header with a line break", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n".into(), &[400]),
+        ("two lengths", "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx".into(), &[400]),
+        ("a length of words", "POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n".into(), &[400]),
+        ("a path without end", format!("GET /{long} HTTP/1.1\r\n\r\n"), &[400, 414, 431]),
+        ("a header without end", format!("GET / HTTP/1.1\r\nA: {long}\r\n\r\n"), &[400, 431]),
+        ("a flood of headers", format!("GET / HTTP/1.1\r\n{flood}\r\n"), &[400, 431]),
+    ];
+    for (name, request, statuses) in cases {
+        let mut client = Client::connect(house.address).await;
+        client.send(request.as_bytes()).await;
+        if let Some(reply) = client.reply(true).await {
+            assert!(statuses.contains(&reply.status), "{name}: {reply:?}");
+            assert!(client.is_closed().await, "{name}");
+        }
+        assert_alive(&house).await;
+    }
+    assert!(upstream.asked().is_empty());
+}
+
+#[tokio::test]
+async fn requests_in_a_row_in_pieces_and_of_old_clients() {
+    let (house, _upstream) = house(|plan| plan).await;
+    house.scrape().await;
+    let mut client = Client::connect(house.address).await;
+    let metrics = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    client.send([HEALTHY, metrics, "HEAD /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", HEALTHY].concat().as_bytes()).await;
+    for (status, with_body) in [(200, true), (200, true), (404, false), (200, true)] {
+        assert_eq!(client.reply(with_body).await.unwrap().status, status);
+    }
+    for byte in HEALTHY.bytes() {
+        client.send(&[byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.reply(true).await.unwrap().text(), "healthy\n");
+
+    let mut old = Client::connect(house.address).await;
+    let reply = old.ask("GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    assert_eq!((reply.status, &*reply.version), (200, "HTTP/1.0"));
+    assert!(reply.header("content-length").is_some() && reply.header("transfer-encoding").is_none());
+    assert!(old.is_closed().await);
+
+    // A body that nobody asked for is not read as the next request.
+    let mut poster = Client::connect(house.address).await;
+    let smuggled = format!("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{HEALTHY}", HEALTHY.len());
+    assert_eq!(poster.ask(&smuggled).await.unwrap().status, 405);
+    let next = poster.ask(metrics).await;
+    assert!(next.is_none_or(|reply| reply.status == 200 && reply.header("vary").is_some()), "it was smuggled in");
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_that_never_end_and_connections_that_idle_are_closed() {
+    let (house, _upstream) = house(|plan| plan).await;
+    let mut slow = Client::connect(house.address).await;
+    slow.send(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
+    let mut mute = Client::connect(house.address).await;
+    let mut closing = std::pin::pin!(async {
+        slow.closes().await;
+        mute.closes().await;
+    });
+    let early = tokio::time::timeout(Duration::from_secs(60), &mut closing).await;
+    assert!(early.is_err(), "an idle Prometheus is not thrown out between scrapes");
+    tokio::time::timeout(Duration::from_secs(600), closing).await.expect("they stay open");
+}
+
+#[tokio::test]
+async fn clients_that_go_away_stop_nothing() {
+    let (house, upstream) = house(|plan| plan).await;
+    for _ in 0..20 {
+        let mut client = Client::connect(house.address).await;
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    }
+    let scrape = house.scrape().await;
+    assert_eq!((scrape.value("cxone_up"), scrape.seconds().len()), (Some(1.0), 2));
+    assert_eq!(
+        (upstream.pages().len(), upstream.tokens()),
+        (2, 1),
+        "their refresh was carried on, and was the only one"
+    );
+}

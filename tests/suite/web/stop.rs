@@ -1,0 +1,41 @@
+//! Stopping: answers in flight go out, idle connections are closed, nobody new comes in.
+
+use super::*;
+use crate::house::http::Client;
+
+#[tokio::test]
+async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
+    let clock = DrivenClock::new(NOW);
+    let tap = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let upstream = Scripted::start(&clock, {
+        let tap = tap.clone();
+        move |asked| if tap.load(std::sync::atomic::Ordering::Relaxed) { hour(asked) } else { Answer::status(503) }
+    })
+    .await;
+    let mut house = House::open(&clock, Plan::at(&upstream.base_url())).await;
+    let mut idle = Client::connect(house.address).await;
+    assert_eq!(idle.ask("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+    let mut scraper = Client::connect(house.address).await;
+    scraper.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n").await;
+    // The refresh waits to try again after the 503.
+    while upstream.pages().is_empty()
+        || clock
+            .next_sleeper()
+            .is_none_or(|next| next > cxone_exporter::clock::Monotonic::from_start(std::time::Duration::from_secs(1)))
+    {
+        tokio::task::yield_now().await;
+    }
+    house.stop();
+    assert!(idle.is_closed().await);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(tokio::net::TcpStream::connect(house.address).await.is_err(), "nobody listens any more");
+
+    tap.store(true, std::sync::atomic::Ordering::Relaxed);
+    clock.advance(std::time::Duration::from_secs(1));
+    let reply = scraper.reply(true).await.unwrap();
+    assert!(reply.text().contains("cxone_up 1\n"), "{}", reply.text());
+    assert!(scraper.is_closed().await);
+    house.serving.take().unwrap().await.unwrap();
+}
