@@ -97,6 +97,7 @@ class Crash:
         # Noted before: what happens from here on may be unfinished.
         self.kills.append(time.time())
         self.house.stop("exporter", signal.SIGKILL)
+        self.tap.settle()
 
     def client(self, port, dead):
         """Scrapes until the end, and checks what it is given."""
