@@ -10,7 +10,7 @@ import time
 
 from house import LOOPBACK, House, free_port, wait_for
 from tap import Tap
-from tenant import FAULTS, Tenant, scrape
+from simulated import FAULTS, Tenant, scrape
 
 AGENTS = 20
 COOLDOWN = 1.0
@@ -69,10 +69,12 @@ class Crash:
     def die_waiting(self):
         """One life that ends while its refresh waits for a Retry-After to end, and the next one, which knows nothing else."""
         self.tenant.heal()
-        self.tenant.break_with(["rate-limited=3@1"])
+        port = self.start()
+        # From a success on, so that no back-off is longer than the wait.
+        wait_for("a life has new data", lambda: scrape(port, 1).value("cxone_up") == 1)
         known = len(self.tap.log())
         answer = lambda: next((request for request in self.tap.log()[known:] if request.wait_ends), None)
-        port = self.start()
+        self.tenant.break_with(["rate-limited=3@1"])
         waiting = wait_for("a scrape leads to a request that is told to wait", lambda: scrape(port, 1) and answer())
         time.sleep(2 * LEARN_SECONDS)
         self.kill()
@@ -97,6 +99,7 @@ class Crash:
         # Noted before: what happens from here on may be unfinished.
         self.kills.append(time.time())
         self.house.stop("exporter", signal.SIGKILL)
+        self.tap.settle()
 
     def client(self, port, dead):
         """Scrapes until the end, and checks what it is given."""

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 
-from house import LOOPBACK
+from house import LOOPBACK, wait_for
 
 REQUEST = re.compile(rb"(GET|POST) (/\S*) HTTP/1\.1\r\n")
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
@@ -38,22 +38,40 @@ class Tap:
     def __init__(self, target_port):
         self.target = (LOOPBACK, target_port)
         self.lock, self.requests = threading.Lock(), []
+        self.accepted, self.open = set(), 0
         self.listener = socket.create_server((LOOPBACK, 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
         while True:
-            client, _ = self.listener.accept()
+            client, (_, port) = self.listener.accept()
             try:
                 tenant = socket.create_connection(self.target)
             except OSError:
                 client.close()
                 continue
+            with self.lock:
+                self.accepted.add(port)
+                self.open += 1
             # One request at a time is under way on a connection, so the last one noted is the one that is answered.
-            notes = []
-            for source, sink, note in ((client, tenant, self.asked), (tenant, client, self.answered)):
-                threading.Thread(target=self.pass_on, args=(source, sink, note, notes), daemon=True).start()
+            threading.Thread(target=self.connection, args=(client, tenant, []), daemon=True).start()
+
+    def connection(self, client, tenant, notes):
+        back = threading.Thread(target=self.pass_on, args=(tenant, client, self.answered, notes), daemon=True)
+        back.start()
+        self.pass_on(client, tenant, self.asked, notes)
+        back.join()
+        with self.lock:
+            self.open -= 1
+
+    def settle(self):
+        """Waits until all that was sent by an exporter that is dead has come by, so that nobody takes it for the next one's."""
+        # Connections are accepted in their order, so once this one is, all of those before are.
+        with socket.create_connection((LOOPBACK, self.port)) as last:
+            port = last.getsockname()[1]
+            wait_for("the tap accepts", lambda: port in self.accepted)
+        wait_for("the tap has nothing under way", lambda: self.open == 0)
 
     def pass_on(self, source, sink, note, notes):
         try:

@@ -13,7 +13,7 @@ import threading
 import time
 
 from house import LOOPBACK, House, free_port, wait_for
-from tenant import FAULTS, LIES, Scrape, Tenant, scrape
+from simulated import FAULTS, LIES, Scrape, Tenant, scrape
 
 AGENTS = 120
 SETTINGS = {
