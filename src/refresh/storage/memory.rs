@@ -99,7 +99,7 @@ impl Memory {
     }
 
     fn take_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
-        let cooldown = self.snapshot.tenant.cooldown;
+        let (cooldown, refresh_timeout) = (self.snapshot.tenant.cooldown, self.snapshot.tenant.refresh_timeout);
         let wait_from = |point: Timestamp| Duration::from_micros(point.saturating_since(now.utc).get());
         let kept = body.not_before.map(|not_before| {
             let not_before = Timestamp::from(not_before);
@@ -111,7 +111,9 @@ impl Memory {
         self.failures = body.failures.saturating_add(attempts.count);
         let broken_off = (attempts.count > 0).then(|| {
             let started = attempts.last.filter(|_| !attempts.torn).unwrap_or(now.utc).min(now.utc);
-            wait_from(started + backoff::delay(cooldown, self.failures, chance))
+            // A `Retry-After` that the refresh was waiting out is forgotten. It would have ended within the refresh's
+            // own time: for a longer one the refresh would have ended at once, and its end would be in the file.
+            wait_from(started + backoff::delay(cooldown, self.failures, chance).max(refresh_timeout))
         });
         let wait = kept.max(broken_off).filter(|wait| !wait.is_zero());
         self.not_before = wait.map(|wait| now.monotonic + wait.min(LONGEST_WAIT.max(cooldown)));
