@@ -128,13 +128,21 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
 }
 
 async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
-    let config = load(cli)?;
+    // Not by `load`, which logs the warnings that a check prints.
+    let config = read(cli)?;
     check::run(&config, args, clock, &mut io::stdout()).await.map_err(failed)
 }
 
 /// Reads the configuration from its file or, without one, from the environment.
+fn read(cli: &Cli) -> Result<Config, Failure> {
+    Origin::of(cli).load().map_err(|faults| {
+        let hint = if cli.config_file.is_none() { "\nor give the tenants in a file, with --config.file" } else { "" };
+        Failure::WrongUse(format!("{faults}{hint}"))
+    })
+}
+
 fn load(cli: &Cli) -> Result<Config, Failure> {
-    let config = Origin::of(cli).load().map_err(|faults| Failure::WrongUse(faults.to_string()))?;
+    let config = read(cli)?;
     for warning in &config.warnings {
         warn!("{warning}");
     }
