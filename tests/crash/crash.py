@@ -75,9 +75,14 @@ class Crash:
         known = len(self.tap.log())
         answer = lambda: next((request for request in self.tap.log()[known:] if request.wait_ends), None)
         self.tenant.break_with(["rate-limited=3@1"])
-        waiting = wait_for("a scrape leads to a request that is told to wait", lambda: scrape(port, 1) and answer())
+        dead = threading.Event()
+        client = threading.Thread(target=self.client, args=(port, dead))
+        client.start()
+        waiting = wait_for("a request is told to wait", answer)
         time.sleep(2 * LEARN_SECONDS)
+        dead.set()
         self.kill()
+        client.join()
         port = self.start()
         while time.time() < waiting.wait_ends + 0.5:
             try:
