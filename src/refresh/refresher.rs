@@ -224,7 +224,7 @@ impl Refresher {
     pub async fn scrape(self: &Arc<Self>, deadline: Monotonic) -> Scrape {
         let now = self.now();
         let published = self.published.load();
-        if published.is_fresh(now) && !published.has_expired(now) {
+        if published.is_fresh(now) && published.has_data() && !published.has_expired(now) {
             self.observer.scraped(Served::Cooldown);
             return Scrape { published: Arc::clone(&published), served: Served::Cooldown };
         }
@@ -274,9 +274,7 @@ impl Refresher {
 
     /// Takes data that is too old out of what is served.
     fn expire(&self, now: Moment) -> Arc<Published> {
-        let _inner = self.inner();
         let old = self.published.load_full();
-        // Another scrape may have done it while this one waited for the lock.
         if !old.has_expired(now) {
             return old;
         }
@@ -289,6 +287,13 @@ impl Refresher {
             oldest: snapshot.oldest(),
             snapshot: Arc::new(snapshot),
         });
+        // Rendering takes milliseconds, so it was done before the lock is taken. Where a refresh, a reload or another
+        // scrape has put something else in its place meanwhile, that is newer.
+        let _inner = self.inner();
+        let current = self.published.load_full();
+        if !Arc::ptr_eq(&current, &old) {
+            return current;
+        }
         self.publish(Arc::clone(&published));
         published
     }

@@ -128,11 +128,15 @@ impl Observer for Counter {
 
 impl House {
     fn new(answers: &[Answer]) -> Self {
+        Self::of(tenant(), answers)
+    }
+
+    fn of(tenant: Tenant, answers: &[Answer]) -> Self {
         let clock = DrivenClock::new(START);
         let source = Arc::new(ToldSource::new(clock.clone(), answers));
         let served = Arc::new(Counter::default());
         let refresher = Arc::new(Refresher::new(Parts {
-            tenant: Arc::new(tenant()),
+            tenant: Arc::new(tenant),
             source: source.clone(),
             clock: Arc::new(clock.clone()),
             observer: served.clone(),
@@ -299,6 +303,18 @@ async fn data_past_max_staleness_is_no_longer_exposed() {
     assert_eq!(expired.served, Served::None);
     assert_eq!(expired.published.status.agents, counts(0, 0, 3));
     assert!(expired.published.snapshot.rows.iter().all(|row| row.data.is_none()));
+}
+
+#[tokio::test]
+async fn data_that_expires_within_the_cooldown_is_not_served_as_if_it_were_there() {
+    let patient = Tenant { max_staleness: COOLDOWN / 2, ..tenant() };
+    let house = House::of(patient, &[]);
+    assert_eq!(house.scrape().await.served, Served::Fresh);
+    house.clock.advance(COOLDOWN / 2);
+    for _ in 0..2 {
+        assert_eq!(house.scrape().await.served, Served::None);
+    }
+    assert_eq!(house.asked().len(), 1);
 }
 
 #[tokio::test]
