@@ -125,7 +125,7 @@ impl Tenant {
         });
         self.log.answered(answer.rows, answer.body.len());
         // The server would put the machine's time there, which is not what this tenant lives by.
-        let answer = answer.with(DATE, text(&self.http_date(0)));
+        let answer = answer.with(DATE, text(&self.date()));
         Ok(respond(answer, |bytes| match fault {
             Some(Fault::CutHeaders) => {
                 leash.shorten(HALF_A_HEAD);
@@ -201,7 +201,7 @@ impl Tenant {
             }
             Some(Fault::RateLimitedUntil(seconds)) => {
                 Answer::refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests")
-                    .with(RETRY_AFTER, text(&self.http_date(*seconds)))
+                    .with(RETRY_AFTER, text(&self.date_after(*seconds)))
             }
             Some(Fault::Status(code)) => {
                 let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -224,11 +224,20 @@ impl Tenant {
         (spoilt, fault)
     }
 
+    /// The HTTP date of now, which is the second that has begun, as servers give it.
+    fn date(&self) -> String {
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(self.since_epoch().as_secs()))
+    }
+
     /// The HTTP date that is at least `seconds` from now; it has no fractions, so it is rounded up.
-    fn http_date(&self, seconds: u64) -> String {
-        let now = Duration::from_micros(u64::try_from(self.clock.now().micros()).unwrap_or(0));
+    fn date_after(&self, seconds: u64) -> String {
+        let now = self.since_epoch();
         let whole = now.as_secs() + u64::from(now.subsec_nanos() > 0);
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(whole.saturating_add(seconds)))
+    }
+
+    fn since_epoch(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.clock.now().micros()).unwrap_or(0))
     }
 
     fn sleep(&self, span: Duration) -> Sleep {

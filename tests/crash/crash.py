@@ -142,7 +142,9 @@ class Crash:
             wait.wait_ends - request.at
             for wait in waits
             for request in log
-            if wait.answered_at < request.at < wait.wait_ends - SLACK_SECONDS and self.must_know(wait, request)
+            # A batch beside it may have sent its request while the answer was on its way.
+            if wait.answered_at + LEARN_SECONDS < request.at < wait.wait_ends - SLACK_SECONDS
+            and self.must_know(wait, request)
         ]
         self.problems += [f"a request {ahead:.2f} s before a Retry-After ended" for ahead in early]
         starts = self.refresh_starts(log)
