@@ -19,7 +19,7 @@ use super::succession;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::exposition::Block;
-use crate::presence::{AgentId, WatchedAgent, Window};
+use crate::presence::{AgentId, Timestamp, WatchedAgent, Window};
 use crate::upstream::{Harvest, Query, Source, UpstreamError};
 
 /// A source ends by its deadline; one that does not is given up this much later, so that a fault in it
@@ -196,7 +196,7 @@ impl Refresher {
         inner.again =
             inner.again.take().filter(|_| stays).and_then(|again| succession::still_to_ask(&again, &before, &tenant));
         let status = Status {
-            not_before: inner.gate.not_before().map(|not_before| now.utc_at(not_before)),
+            not_before: inner.not_before(now),
             agents: snapshot.counts(last_read),
             token_expiry: source.token_expiry(),
             ..if stays { old.status.clone() } else { Status::default() }
@@ -332,7 +332,7 @@ impl Refresher {
         // One try for the failed batches alone; should that fail too, everybody is asked again, so that one
         // batch which can never succeed does not let the others grow old.
         inner.again = (result == RefreshResult::Partial && !again && stays).then_some(harvest.failed);
-        let not_before = inner.gate.not_before().map(|not_before| now.utc_at(not_before));
+        let not_before = inner.not_before(now);
         inner.log.refreshed(&tenant.name, result, took, harvest.error.as_ref(), not_before, inner.gate.failures());
 
         let of_everybody = in_full && asked_everybody;
@@ -362,7 +362,7 @@ impl Refresher {
         let mut inner = self.inner();
         let Subject { tenant, source } = &**self.subject.load();
         inner.gate.ended(now.monotonic, false, source.not_before(), fastrand::f64());
-        let not_before = inner.gate.not_before().map(|not_before| now.utc_at(not_before));
+        let not_before = inner.not_before(now);
         let old = self.published.load_full();
         self.publish(Arc::new(Published {
             status: Status { up: false, last_attempt: Some(now.utc), not_before, ..old.status.clone() },
@@ -407,6 +407,15 @@ impl Refresher {
 impl fmt::Debug for Refresher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refresher").field("tenant", &self.tenant().name).finish_non_exhaustive()
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// Before this time of day nothing is sent, as far as can be told at `now`.
+    fn not_before(&self, now: Moment) -> Option<Timestamp> {
+        self.gate.not_before().map(|not_before| now.utc_at(not_before))
     }
 }
 

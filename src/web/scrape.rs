@@ -7,13 +7,12 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 use hyper::{Response, StatusCode};
+use tracing::error;
 
 use super::Chunks;
 use super::app::{App, TenantFront};
 use super::limits::{DEFAULT_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT};
 use super::router::{Answer, text};
-use tracing::error;
-
 use crate::clock::Monotonic;
 use crate::exposition::{self, Block};
 use crate::metrics::HttpRejection;
