@@ -1,14 +1,15 @@
 //! Serves scrapes of one tenant, and refreshes its data when one of them needs it.
 
-use std::collections::HashSet;
+mod flight;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tracing::{debug, error};
+use tracing::error;
 
+use self::flight::Flight;
 use super::gate::{Admission, Gate};
 use super::log::FailureLog;
 use super::observer::{Observer, RefreshResult, Served};
@@ -19,12 +20,8 @@ use super::succession;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::exposition::Block;
-use crate::presence::{AgentId, Timestamp, WatchedAgent, Window};
-use crate::upstream::{Harvest, Query, Source, UpstreamError};
-
-/// A source ends by its deadline; one that does not is given up this much later, so that a fault in it
-/// cannot hold every later refresh back.
-const OVERTIME: Duration = Duration::from_secs(5);
+use crate::presence::{AgentId, Timestamp, Window};
+use crate::upstream::{Harvest, Source};
 
 /// Renders the agents' series of a snapshot.
 pub type Render = dyn Fn(&Snapshot) -> Arc<Block> + Send + Sync;
@@ -93,15 +90,6 @@ struct Flown {
     started: Moment,
     /// Whether only the agents of earlier failed batches were asked for.
     again: bool,
-}
-
-/// A refresh under way. Dropped before it has landed, because the task panicked or the runtime ends, it counts as
-/// failed, so that the gate cannot stay shut for ever.
-struct Flight {
-    refresher: Arc<Refresher>,
-    landed: bool,
-    // Held for its drop, which wakes every scrape that waits.
-    _takeoff: watch::Sender<()>,
 }
 
 // === impl Refresher ===
@@ -265,8 +253,7 @@ impl Refresher {
                 inner.landing = landing.clone();
                 let again = inner.again.take();
                 drop(inner);
-                let flight = Flight { refresher: Arc::clone(self), landed: false, _takeoff: takeoff };
-                tokio::spawn(flight.fly(again));
+                tokio::spawn(Flight::new(Arc::clone(self), takeoff).fly(again));
                 Some(landing)
             }
         }
@@ -417,57 +404,4 @@ impl Inner {
     fn not_before(&self, now: Moment) -> Option<Timestamp> {
         self.gate.not_before().map(|not_before| now.utc_at(not_before))
     }
-}
-
-// === impl Flight ===
-
-impl Flight {
-    async fn fly(mut self, again: Option<Vec<AgentId>>) {
-        let refresher = Arc::clone(&self.refresher);
-        // Before the refresh starts its own clock: a slow disk must take none of its time.
-        refresher.note_attempt().await;
-        let subject = refresher.subject.load_full();
-        let (Subject { tenant, source }, clock) = (&*subject, &refresher.clock);
-        let started = refresher.now();
-        let window = Window::ending_at(started.utc.whole_second(), tenant.window);
-        let agents = wanted(tenant, again.as_deref());
-        let everybody: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
-        let deadline = started.monotonic + tenant.refresh_timeout;
-        debug!(tenant = tenant.name, agents = agents.len(), start = %window.start, end = %window.end, "refresh starts");
-
-        let harvest = tokio::select! {
-            harvest = source.fetch(Query { window, agents, deadline }) => harvest,
-            () = clock.sleep_until(deadline + OVERTIME) => Harvest {
-                failed: everybody,
-                error: Some(UpstreamError::refresh_timeout(tenant.refresh_timeout)),
-                ..Harvest::default()
-            },
-        };
-
-        // Merging and rendering tens of thousands of agents takes milliseconds; scrapes must not wait behind it.
-        let flown = Flown { harvest, tenant: Arc::clone(tenant), window, started, again: again.is_some() };
-        let landing = Arc::clone(&refresher);
-        self.landed = tokio::task::spawn_blocking(move || landing.land(flown)).await.is_ok();
-        // Wakes the scrapes that wait; writing is for the next process, not for them.
-        drop(self);
-        refresher.keep().await;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if !self.landed {
-            self.refresher.abandon();
-        }
-    }
-}
-
-/// Whom to ask for: everybody, or those that the last refresh failed to read.
-fn wanted(tenant: &Tenant, again: Option<&[AgentId]>) -> Vec<WatchedAgent> {
-    let again: Option<HashSet<&AgentId>> = again.map(|ids| ids.iter().collect());
-    let agents = tenant.agents.iter();
-    agents
-        .filter(|agent| again.as_ref().is_none_or(|ids| ids.contains(&agent.id)))
-        .map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() })
-        .collect()
 }
