@@ -62,7 +62,7 @@ static FRONT: LazyLock<Front> = LazyLock::new(|| {
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), build));
     let fronts = config.tenants.iter().map(|tenant| {
-        let instruments = Arc::new(TenantInstruments::new());
+        let instruments = Arc::new(TenantInstruments::default());
         let rendering = Arc::clone(&instruments);
         let refresher = Refresher::new(Parts {
             tenant: Arc::clone(tenant),

@@ -72,7 +72,7 @@ fn framed(input: &[u8]) -> Vec<u8> {
 fuzz_target!(|input: &[u8]| {
     let house = &*HOUSE;
     in_folder(|folder| folder.write("acme.cxone", &framed(input)));
-    let instruments = Arc::new(TenantInstruments::new());
+    let instruments = Arc::new(TenantInstruments::default());
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
         tenant: Arc::clone(&house.tenant),

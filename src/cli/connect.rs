@@ -29,6 +29,7 @@ impl Connection {
     ) -> Result<Self, BuildError> {
         match tenant.api {
             Api::Presence => Ok(Self::Presence(Arc::new(PresenceSource::new(Arc::clone(tenant), clock, observer)?))),
+            Api::Official => Err(BuildError::unknown_api(&tenant.name)),
         }
     }
 
@@ -39,6 +40,7 @@ impl Connection {
             (Self::Presence(source), Api::Presence) => {
                 Ok(Self::Presence(Arc::new(source.reconfigured(Arc::clone(tenant), observer)?)))
             }
+            (Self::Presence(_), Api::Official) => Err(BuildError::unknown_api(&tenant.name)),
         }
     }
 
@@ -67,5 +69,6 @@ pub(super) fn connect_for_probe(
 ) -> Result<Arc<dyn Source>, BuildError> {
     match tenant.api {
         Api::Presence => Ok(Arc::new(PresenceSource::new(Arc::clone(tenant), clock, observer)?.without_repeats())),
+        Api::Official => Err(BuildError::unknown_api(&tenant.name)),
     }
 }

@@ -11,7 +11,7 @@ use super::args::DemoArgs;
 use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
-use crate::config::{Agent, Api, Config, Interval, Tenant};
+use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
 use crate::simulator::{Credentials, Roster, Simulator};
 
 /// Short, so that whoever watches sees things change.
@@ -63,6 +63,10 @@ fn config(base_url: &str, credentials: Credentials, roster: &Roster) -> Result<C
         max_concurrent_requests: 2,
         offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
         agents: agents.collect(),
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     };
     Ok(Config { tenants: vec![Arc::new(tenant)], schedules: BTreeMap::new(), warnings: Vec::new() })
 }

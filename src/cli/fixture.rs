@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
-use crate::config::{Agent, Api, Config, Interval, Tenant};
+use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
 use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Timestamp, Window};
 use crate::upstream::{Fetch, Harvest, Query, Source};
 
@@ -36,6 +36,10 @@ pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
         max_concurrent_requests: 2,
         offline_states: ["Offline", "LoggedOut"].map(StateName::from).to_vec(),
         agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     }
 }
 

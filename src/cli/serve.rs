@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
-use crate::upstream::BuildError;
+use crate::upstream::{BuildError, Endpoint};
 use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
 
 const BUILD: BuildInfo =
@@ -126,7 +126,7 @@ pub(super) fn front(
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<(TenantFront, Connection), BuildError> {
-    let instruments = Arc::new(TenantInstruments::new());
+    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);

@@ -43,6 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -66,11 +67,12 @@ pub struct Tenant {
     pub name: String,
     /// Which of the tenant's APIs is asked.
     pub api: Api,
-    /// Where the API lives, without a path; `https`, or `http` on loopback.
+    /// Where asking begins, without a path; `https`, or `http` on loopback. With [`Api::Presence`] it is the API itself,
+    /// with [`Api::Official`] the issuer or the area's host, which tells where the API is.
     pub base_url: Url,
-    /// The OAuth client's id.
+    /// The OAuth client's id; empty where an access key alone is the way in.
     pub client_id: String,
-    /// The OAuth client's secret.
+    /// The OAuth client's secret; empty where there is no client.
     pub client_secret: SecretString,
     /// Where the secret was read from, if it came from a file.
     pub client_secret_file: Option<PathBuf>,
@@ -99,6 +101,92 @@ pub struct Tenant {
     pub offline_states: Vec<StateName>,
     /// Whom to ask for, in the order of the configuration; no two of one id.
     pub agents: Vec<Agent>,
+    /// Which of the tenant's own agents are asked for besides (`agents: all`); `None`: only those configured.
+    pub everyone: Option<AgentFilter>,
+    /// Offline limits for agents that are found in the tenant's own list.
+    pub offline_limits: OfflineLimits,
+    /// What states are called from here on, by what they are called until then; applied last.
+    pub state_map: StateMap,
+    /// What only [`Api::Official`] has; `Some` exactly there.
+    pub official: Option<Official>,
+}
+
+/// The names under which states go out, by the names they have until then; several may get one name.
+pub type StateMap = BTreeMap<StateName, StateName>;
+
+/// What is configured for `api: official`.
+#[derive(Debug, Clone)]
+pub struct Official {
+    /// How the exporter gets in.
+    pub login: Login,
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The access key's secret.
+    pub access_key_secret: SecretString,
+    /// Where that was read from, if it came from a file.
+    pub access_key_secret_file: Option<PathBuf>,
+    /// The version that stands in the API's paths, such as `v30.0`.
+    pub api_version: String,
+    /// The API's address where it is set by hand, which is trusted and spares the discovery.
+    pub api_endpoint: Option<Url>,
+    /// Hosts that discovered addresses may have, besides the issuer's and NICE's own: a name, or `.suffix`. Lower case.
+    pub allowed_hosts: Vec<String>,
+    /// How far before the window the history is asked for, so that the state at the window's start is known.
+    pub history_lookback: Duration,
+    /// How late rows of the history may still arrive; so much of it is asked for again each time.
+    pub settle: Duration,
+    /// Whether time in `Unavailable` is split by its codes, as in `Unavailable: Lunch`.
+    pub unavailable_codes: bool,
+}
+
+/// How the exporter gets a token of the official API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// By the issuer's password grant, with an OAuth client; `base_url` is the issuer.
+    Issuer {
+        /// How the client's id and secret are sent.
+        client_auth: ClientAuth,
+    },
+    /// By the access key alone; `base_url` is the area's host.
+    AccessKey {
+        /// Where tokens are issued.
+        token_url: Url,
+    },
+}
+
+/// How an OAuth client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// In the header `Authorization` (RFC 6749, section 2.3.1).
+    Basic,
+    /// As fields of the form.
+    Body,
+}
+
+/// Which agents of the tenant's own list are asked for. `exclude` wins, then `include`, then the rest.
+#[derive(Debug, Clone)]
+pub struct AgentFilter {
+    /// Only agents of these teams; empty takes every team.
+    pub teams: Vec<String>,
+    /// Only agents whose name ("First Last") matches; `None` takes every name.
+    pub name_regex: Option<Regex>,
+    /// Only agents that are active.
+    pub active_only: bool,
+    /// Ids that are taken whatever else is said.
+    pub include: Vec<AgentId>,
+    /// Ids that are never taken.
+    pub exclude: Vec<AgentId>,
+    /// The most agents that are asked for.
+    pub max: usize,
+}
+
+/// How long agents may be offline within the window who have no limit of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OfflineLimits {
+    /// By team.
+    pub teams: BTreeMap<String, Duration>,
+    /// Whatever the team.
+    pub tenant: Option<Duration>,
 }
 
 /// One agent to ask for.
@@ -121,6 +209,8 @@ pub struct Agent {
 pub enum Api {
     /// `/api/v2/reporting/agent-presence`.
     Presence,
+    /// NICE's documented API: `/incontactapi/services/…/agents/state-history` and its like.
+    Official,
 }
 
 /// The length of a bucket, as ISO 8601 text and as a span of time.
@@ -195,6 +285,10 @@ impl PartialEq for Tenant {
             max_concurrent_requests,
             offline_states,
             agents,
+            everyone,
+            offline_limits,
+            state_map,
+            official,
         } = self;
         *name == other.name
             && *api == other.api
@@ -214,6 +308,55 @@ impl PartialEq for Tenant {
             && *max_concurrent_requests == other.max_concurrent_requests
             && *offline_states == other.offline_states
             && *agents == other.agents
+            && *everyone == other.everyone
+            && *offline_limits == other.offline_limits
+            && *state_map == other.state_map
+            && *official == other.official
+    }
+}
+
+// === impl Official ===
+
+/// As of a [`Tenant`], the secret included.
+impl PartialEq for Official {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            login,
+            access_key_id,
+            access_key_secret,
+            access_key_secret_file,
+            api_version,
+            api_endpoint,
+            allowed_hosts,
+            history_lookback,
+            settle,
+            unavailable_codes,
+        } = self;
+        *login == other.login
+            && *access_key_id == other.access_key_id
+            && access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
+            && *access_key_secret_file == other.access_key_secret_file
+            && *api_version == other.api_version
+            && *api_endpoint == other.api_endpoint
+            && *allowed_hosts == other.allowed_hosts
+            && *history_lookback == other.history_lookback
+            && *settle == other.settle
+            && *unavailable_codes == other.unavailable_codes
+    }
+}
+
+// === impl AgentFilter ===
+
+impl PartialEq for AgentFilter {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { teams, name_regex, active_only, include, exclude, max } = self;
+        let pattern = |regex: &Option<Regex>| regex.as_ref().map(|regex| regex.as_str().to_owned());
+        *teams == other.teams
+            && pattern(name_regex) == pattern(&other.name_regex)
+            && *active_only == other.active_only
+            && *include == other.include
+            && *exclude == other.exclude
+            && *max == other.max
     }
 }
 

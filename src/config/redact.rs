@@ -38,6 +38,7 @@ fn write(yaml: &mut String, config: &Config) -> fmt::Result {
 fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Result {
     let api = match tenant.api {
         Api::Presence => "presence",
+        Api::Official => "official",
     };
     writeln!(yaml, "  - name: {}", Quoted(&tenant.name))?;
     writeln!(yaml, "    api: {api}")?;

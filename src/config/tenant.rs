@@ -16,7 +16,7 @@ use super::limits::{
 };
 use super::nearest::nearest;
 use super::schedule::Schedules;
-use super::{Api, Interval, Tenant, address, agents_file, duration, interval, names, secret};
+use super::{Api, Interval, OfflineLimits, StateMap, Tenant, address, agents_file, duration, interval, names, secret};
 use crate::presence::StateName;
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
@@ -99,6 +99,10 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         max_concurrent_requests,
         offline_states,
         agents,
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     };
     warn(&tenant, &fields, findings);
     Some(tenant)

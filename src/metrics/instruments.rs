@@ -9,6 +9,7 @@ use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVe
 use super::cache::Cached;
 use super::prometheus::{opts, register};
 use super::{agents, catalogue};
+use crate::config::Api;
 use crate::exposition::{Block, ExpositionError};
 use crate::presence::{Rejection, Rejections, Timestamp};
 use crate::refresh::{self, RefreshResult, Served, Snapshot, Status, StorageOperation};
@@ -49,8 +50,9 @@ pub struct TenantInstruments {
 // === impl TenantInstruments ===
 
 impl TenantInstruments {
-    /// Instruments at zero. Series of label values that are known beforehand exist from the start.
-    pub fn new() -> Self {
+    /// Instruments at zero for a tenant that is asked at `endpoints`. Series of label values that are known beforehand
+    /// exist from the start.
+    pub fn new(endpoints: &[Endpoint]) -> Self {
         let registry = Registry::new();
         let counter = |family| register(&registry, IntCounter::with_opts(opts(family)));
         let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
@@ -74,12 +76,12 @@ impl TenantInstruments {
             epoch: AtomicU64::new(0),
             rendered: Cached::default(),
         };
-        instruments.declare();
+        instruments.declare(endpoints);
         instruments
     }
 
-    fn declare(&self) {
-        for endpoint in Endpoint::ALL {
+    fn declare(&self, endpoints: &[Endpoint]) {
+        for endpoint in endpoints {
             self.request_duration.with_label_values(&[endpoint.label()]);
             for code in DECLARED_CODES {
                 self.requests.with_label_values(&[endpoint.label(), &code_label(code)]);
@@ -114,9 +116,10 @@ impl TenantInstruments {
     }
 }
 
+/// Of a tenant that is asked as most are.
 impl Default for TenantInstruments {
     fn default() -> Self {
-        Self::new()
+        Self::new(Endpoint::of(Api::Presence))
     }
 }
 

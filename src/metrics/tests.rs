@@ -33,7 +33,7 @@ fn names(block: &Block) -> Vec<&str> {
 
 #[test]
 fn what_is_counted_is_what_is_exposed() {
-    let instruments = TenantInstruments::new();
+    let instruments = TenantInstruments::default();
     let status = Status::default();
     let before = instruments.block(&status);
     assert!(Arc::ptr_eq(&before, &instruments.block(&status)), "nothing changed, nothing is rendered");
@@ -80,7 +80,7 @@ fn what_is_counted_is_what_is_exposed() {
 
 #[test]
 fn the_status_is_exposed_as_it_is_given() {
-    let instruments = TenantInstruments::new();
+    let instruments = TenantInstruments::default();
     let nothing_yet = text(&instruments.block(&Status::default()));
     assert_eq!(value(&nothing_yet, "cxone_up"), Some(0.0));
     assert!(!nothing_yet.contains("_timestamp_seconds"), "what has not happened has no time:\n{nothing_yet}");
@@ -138,7 +138,7 @@ fn the_status_is_exposed_as_it_is_given() {
 
 #[test]
 fn scrapes_are_counted_without_rendering_the_rest_again() {
-    let instruments = TenantInstruments::new();
+    let instruments = TenantInstruments::default();
     let status = Status::default();
     let block = instruments.block(&status);
     instruments.scraped(Served::Fresh);

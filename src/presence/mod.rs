@@ -19,7 +19,7 @@ mod time;
 pub use limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
 pub use outcome::{AgentId, AgentPresence, ScheduledTime, StateName, TallyOutcome};
 pub use rejection::{Rejection, Rejections};
-pub use roster::{AgentIndex, WatchedAgent};
+pub use roster::{AgentIndex, Person, WatchedAgent};
 pub use schedule::{OnShift, Schedule, Shift};
 pub use states::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, UNKNOWN_STATE};
 pub use tally::{Checkpoint, Tally};

@@ -1,6 +1,7 @@
 //! The agents a tally counts for, found by id.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::{AgentId, Schedule};
@@ -12,6 +13,19 @@ pub struct WatchedAgent {
     pub id: AgentId,
     /// When the agent is expected to work.
     pub schedule: Option<Arc<Schedule>>,
+}
+
+/// A person as the tenant's own list has them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The agent's id.
+    pub id: AgentId,
+    /// First and last name.
+    pub name: Option<String>,
+    /// The team's name.
+    pub team: Option<String>,
+    /// Whether the person works there still.
+    pub active: bool,
 }
 
 /// Which of a tally's agents; good for that tally only.
@@ -29,6 +43,15 @@ pub(super) struct Roster {
     last: usize,
     /// Per agent, who followed it last: a guess, always checked against the id itself.
     followers: Vec<usize>,
+}
+
+// === impl Person ===
+
+/// Leaves the person's name out, as this may end up in a log.
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
+    }
 }
 
 // === impl Roster ===

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::clock::{Clock, DrivenClock, Monotonic};
-use crate::config::{Agent, Api, Interval, Tenant};
+use crate::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{AgentPresence, Micros, Rejections, ScheduledTime, Timestamp};
 use crate::upstream::{Endpoint, ErrorKind, Fetch, Harvest, Query, Source, UpstreamError};
@@ -196,6 +196,10 @@ pub(super) fn tenant() -> Tenant {
         max_concurrent_requests: 2,
         offline_states: Vec::new(),
         agents: ["1", "2", "3"].map(agent).to_vec(),
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     }
 }
 

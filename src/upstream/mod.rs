@@ -27,10 +27,13 @@ pub use error::{BuildError, ErrorKind, UpstreamError};
 pub use observer::{Endpoint, Observer, ResponseCode, SilentObserver};
 
 use crate::clock::Monotonic;
-use crate::presence::{AgentId, AgentPresence, Rejections, Timestamp, WatchedAgent, Window};
+use crate::presence::{AgentId, AgentPresence, Person, Rejections, Timestamp, WatchedAgent, Window};
 
 /// A future that a [`Source`] hands out.
 pub type Fetch<'a> = Pin<Box<dyn Future<Output = Harvest> + Send + 'a>>;
+
+/// The answer of [`Source::directory`].
+pub type Directory<'a> = Pin<Box<dyn Future<Output = Result<Vec<Person>, UpstreamError>> + Send + 'a>>;
 
 /// Where presence comes from. A second API is a second implementation; nobody else learns which one is in use.
 pub trait Source: Send + Sync + 'static {
@@ -39,6 +42,14 @@ pub trait Source: Send + Sync + 'static {
     /// It never fails as a whole: agents whose data could not be read in full are in
     /// [`Harvest::failed`], with the reason beside them. It ends by `query.deadline`.
     fn fetch(&self, query: Query) -> Fetch<'_>;
+
+    /// Asks for the tenant's own list of people, in the time until `deadline`; `None` where the API has no such list.
+    ///
+    /// All or nothing, as a list with gaps would make names and agents come and go.
+    fn directory(&self, deadline: Monotonic) -> Option<Directory<'_>> {
+        let _ = deadline;
+        None
+    }
 
     /// Before this point nothing may be sent: the longest `Retry-After` that has been answered so far.
     fn not_before(&self) -> Option<Monotonic>;

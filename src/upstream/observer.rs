@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Api;
+
 /// The endpoints that are asked, by the value of the label `endpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -9,6 +11,16 @@ pub enum Endpoint {
     Token,
     /// The agent-presence report.
     Presence,
+    /// Where an issuer or an area tells its addresses.
+    Discovery,
+    /// The list of agents.
+    Agents,
+    /// The states that agents are in.
+    States,
+    /// The states that agents were in.
+    History,
+    /// The codes of `Unavailable`.
+    Codes,
 }
 
 /// How a request ended, by the value of the label `code`.
@@ -47,14 +59,24 @@ pub trait Observer: Send + Sync + 'static {
 pub struct SilentObserver;
 
 impl Endpoint {
-    /// Every endpoint.
-    pub const ALL: [Self; 2] = [Self::Token, Self::Presence];
+    /// The endpoints that are asked by `api`.
+    pub const fn of(api: Api) -> &'static [Self] {
+        match api {
+            Api::Presence => &[Self::Token, Self::Presence],
+            Api::Official => &[Self::Token, Self::Discovery, Self::Agents, Self::States, Self::History, Self::Codes],
+        }
+    }
 
     /// The value of the label `endpoint`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Presence => "presence",
+            Self::Discovery => "discovery",
+            Self::Agents => "agents",
+            Self::States => "states",
+            Self::History => "history",
+            Self::Codes => "codes",
         }
     }
 }

@@ -103,13 +103,13 @@ pub(super) async fn probe(
 fn failed_at(error: &UpstreamError, answered: bool) -> Step {
     match (error.endpoint, error.kind) {
         (_, ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout) if !answered => Step::Address,
-        (Endpoint::Token, _) => Step::Token,
-        (Endpoint::Presence, ErrorKind::RateLimited { .. }) => Step::Limits,
-        (Endpoint::Presence, ErrorKind::Unauthorized | ErrorKind::Forbidden) => Step::Scope,
-        (Endpoint::Presence, ErrorKind::BadRequest) => Step::Interval,
-        (Endpoint::Presence, ErrorKind::Decode | ErrorKind::TooMuch | ErrorKind::Paging) => Step::Data,
+        (Endpoint::Token | Endpoint::Discovery, _) => Step::Token,
+        (_, ErrorKind::RateLimited { .. }) => Step::Limits,
+        (_, ErrorKind::Unauthorized | ErrorKind::Forbidden) => Step::Scope,
+        (_, ErrorKind::BadRequest) => Step::Interval,
+        (_, ErrorKind::Decode | ErrorKind::TooMuch | ErrorKind::Paging) => Step::Data,
         (
-            Endpoint::Presence,
+            _,
             ErrorKind::Server
             | ErrorKind::UnexpectedStatus
             | ErrorKind::Dns

@@ -157,6 +157,7 @@ impl<'a> Question<'a> {
             base_url: Cow::Borrowed(tenant.base_url.as_str()),
             api: Cow::Borrowed(match tenant.api {
                 Api::Presence => "presence",
+                Api::Official => "official",
             }),
             client_id: Cow::Borrowed(&tenant.client_id),
             window: Micros::from(tenant.window).into(),

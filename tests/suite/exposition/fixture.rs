@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Interval, Tenant};
+use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
@@ -162,7 +162,7 @@ pub(crate) fn seconds(agent: usize, state: &str) -> Micros {
 }
 
 fn tenant_instruments() -> TenantInstruments {
-    let instruments = TenantInstruments::new();
+    let instruments = TenantInstruments::default();
     let mut rejections = Rejections::default();
     rejections.add(Rejection::Overlap);
     instruments.request(Endpoint::Token, ResponseCode::Status(200), Duration::from_millis(125), 400);
@@ -218,5 +218,9 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         max_concurrent_requests: 2,
         offline_states: [StateName::from("Offline")].to_vec(),
         agents,
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     }
 }

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Config, Interval, Tenant};
+use cxone_exporter::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
+use cxone_exporter::upstream::Endpoint;
 use cxone_exporter::upstream::presence_api::PresenceSource;
 use cxone_exporter::web::{App, Bound, Options, TenantFront};
 use tokio::sync::oneshot;
@@ -101,6 +102,10 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
         max_concurrent_requests: 1,
         offline_states: vec!["Offline".into()],
         agents: agents(2),
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     }
 }
 
@@ -210,7 +215,7 @@ impl House {
 }
 
 fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Arc<PresenceSource>) {
-    let instruments = Arc::new(TenantInstruments::new());
+    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
     let source = PresenceSource::new(Arc::clone(&tenant), Arc::new(clock.clone()), instruments.clone()).unwrap();
     let source = Arc::new(source);
     let rendering = Arc::clone(&instruments);

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Interval, Tenant};
+use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use cxone_exporter::presence::{Timestamp, WatchedAgent, Window};
 use cxone_exporter::upstream::presence_api::PresenceSource;
 use cxone_exporter::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source as _};
@@ -132,6 +132,10 @@ fn tenant(base_url: &str) -> Tenant {
         max_concurrent_requests: 1,
         offline_states: vec!["Offline".into()],
         agents: agents(3),
+        everyone: None,
+        offline_limits: OfflineLimits::default(),
+        state_map: StateMap::new(),
+        official: None,
     }
 }
 
