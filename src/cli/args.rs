@@ -87,12 +87,24 @@ pub enum Command {
 /// What `demo` takes.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Through which of its APIs the simulated tenant is asked.
+    #[arg(long, value_enum, default_value_t = DemoApi::Presence)]
+    pub api: DemoApi,
     #[command(flatten)]
     #[allow(missing_docs, reason = "as above")]
     pub web: WebArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "as above")]
     pub simulator: SimulatorOptions,
+}
+
+/// The APIs that the demonstration can go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoApi {
+    /// Agent presence in buckets.
+    Presence,
+    /// NICE's documented API.
+    Official,
 }
 
 /// What `simulate` takes.

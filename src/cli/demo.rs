@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tracing::info;
+use url::Url;
 
-use super::args::DemoArgs;
+use super::args::{DemoApi, DemoArgs};
 use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
-use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
-use crate::simulator::{Credentials, Roster, Simulator};
+use crate::config::{Agent, Api, Config, Interval, Login, Official, OfflineLimits, StateMap, Tenant};
+use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Roster, Simulator};
 
 /// Short, so that whoever watches sees things change.
 const COOLDOWN: Duration = Duration::from_secs(15);
@@ -23,20 +24,24 @@ const OFFLINE_LIMIT: Duration = Duration::from_secs(18 * 3600);
 /// The article's four.
 const STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
 
+/// The documented states that the simulated tenant has.
+const OFFICIAL_STATES: [&str; 6] =
+    ["LoggedOut", "Available", "Unavailable", "InboundContact", "OutboundContact", "WrapUp"];
+
 /// Serves with a simulated tenant until the process is told to stop.
 pub(super) async fn run(args: &DemoArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(ServeError::Simulator)?;
     let simulator =
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
     info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
-    let config = config(&simulator.base_url(), simulator.credentials(), simulator.roster())?;
+    let config = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.roster())?;
     serve::run(&config, Origin::Fixed(config.clone()), &args.web, None, None, clock).await?;
     simulator.shutdown().await;
     Ok(())
 }
 
-fn config(base_url: &str, credentials: Credentials, roster: &Roster) -> Result<Config, ServeError> {
-    let base_url = base_url.parse().map_err(|error| ServeError::Usage(format!("{base_url}: {error}")))?;
+fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roster) -> Result<Config, ServeError> {
+    let base_url: Url = base_url.parse().map_err(|error| ServeError::Usage(format!("{base_url}: {error}")))?;
     let agents = roster.agents().iter().map(|agent| Agent {
         id: Arc::clone(&agent.id),
         name: Some(agent.name.clone()),
@@ -68,5 +73,35 @@ fn config(base_url: &str, credentials: Credentials, roster: &Roster) -> Result<C
         state_map: StateMap::new(),
         official: None,
     };
+    let tenant = match api {
+        DemoApi::Presence => tenant,
+        DemoApi::Official => officially(tenant),
+    };
     Ok(Config { tenants: vec![Arc::new(tenant)], schedules: BTreeMap::new(), warnings: Vec::new() })
+}
+
+/// `tenant`, asked by the official API with an access key alone.
+fn officially(tenant: Tenant) -> Tenant {
+    let mut token_url = tenant.base_url.clone();
+    token_url.set_path("/authentication/v1/token/access-key");
+    let official = Official {
+        login: Login::AccessKey { token_url },
+        access_key_id: ACCESS_KEY_ID.to_owned(),
+        access_key_secret: ACCESS_KEY_SECRET.to_owned().into(),
+        access_key_secret_file: None,
+        api_version: "v30.0".to_owned(),
+        api_endpoint: None,
+        allowed_hosts: Vec::new(),
+        history_lookback: Duration::from_secs(12 * 3600),
+        settle: Duration::from_secs(30 * 60),
+        unavailable_codes: false,
+    };
+    Tenant {
+        api: Api::Official,
+        client_id: String::new(),
+        client_secret: String::new().into(),
+        declared_states: OFFICIAL_STATES.map(Arc::from).to_vec(),
+        official: Some(official),
+        ..tenant
+    }
 }

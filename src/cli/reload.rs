@@ -9,14 +9,13 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
-use super::connect::Connection;
 use super::origin::Origin;
 use super::serve::front;
 use super::systemd;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::refresh::{Refresher, Storage};
-use crate::upstream::{BuildError, Source};
+use crate::upstream::{BuildError, Connection, Source};
 use crate::web::{App, Loaded, ReloadRequests, TenantFront};
 
 /// Why a reload is done.
@@ -149,7 +148,7 @@ impl Reloader {
     /// Whether `config` is what is served already.
     fn serves(&self, config: &Config) -> bool {
         let loaded = self.app.loaded();
-        let same = |(front, tenant): (&TenantFront, &Arc<Tenant>)| *front.refresher.tenant() == **tenant;
+        let same = |(front, tenant): (&TenantFront, &Arc<Tenant>)| *front.refresher.configured() == **tenant;
         loaded.tenants.len() == config.tenants.len()
             && loaded.tenants.iter().zip(&config.tenants).all(same)
             && loaded.config_yaml == config.to_yaml_redacted()
@@ -165,11 +164,12 @@ impl Reloader {
             let known = served.tenant(&tenant.name).zip(memory.connections.get(&tenant.name));
             let (front, connection) = match known {
                 // Where nothing has changed, nothing is touched.
-                Some((front, connection)) if *front.refresher.tenant() == **tenant => {
+                Some((front, connection)) if *front.refresher.configured() == **tenant => {
                     (front.clone(), connection.clone())
                 }
                 Some((front, connection)) => {
-                    let connection = connection.reconfigured(tenant, front.instruments.clone())?;
+                    let connection =
+                        connection.reconfigured(tenant, Arc::clone(&self.clock), front.instruments.clone())?;
                     let (refresher, tenant) = (Arc::clone(&front.refresher), Arc::clone(tenant));
                     changed.push(Change { refresher, tenant, source: connection.source() });
                     (front.clone(), connection)

@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::args::WebArgs;
-use super::connect::Connection;
 use super::origin::Origin;
 use super::reload::Reloader;
 use super::{systemd, version};
@@ -19,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
-use crate::upstream::{BuildError, Endpoint};
+use crate::upstream::{BuildError, Connection, Endpoint};
 use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
 
 const BUILD: BuildInfo =

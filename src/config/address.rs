@@ -53,7 +53,7 @@ fn from_domain(text: &str) -> Result<Url, Complaint> {
     Err(Complaint::new(problem, remedy))
 }
 
-fn from_base_url(text: &str) -> Result<Url, Complaint> {
+pub(super) fn from_base_url(text: &str) -> Result<Url, Complaint> {
     let example = format!("write {BASE_URL_EXAMPLE}");
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() && !text.contains(char::is_whitespace) => url,
@@ -84,6 +84,12 @@ fn from_base_url(text: &str) -> Result<Url, Complaint> {
         return Err(Complaint::new("has a path", remedy));
     }
     Ok(url)
+}
+
+/// Whether `url`, made of `text`, is a host without a port or anything else.
+pub(super) fn is_host_alone(url: &Url, text: &str) -> bool {
+    let is_clean = |c: char| !c.is_whitespace() && !matches!(c, '*' | ':' | '@' | '/' | '?' | '#' | '\\');
+    is_bare(url) && url.port().is_none() && !text.is_empty() && text.chars().all(is_clean)
 }
 
 fn is_bare(url: &Url) -> bool {

@@ -101,6 +101,11 @@ fn schedule(fields: &Fields<'_>, references: &References<'_>, findings: &mut Fin
     None
 }
 
+/// Whether `value` is the word that stands for everybody in the tenant's own list.
+pub(super) fn is_all(value: &Value<'_>) -> bool {
+    matches!(&value.node.value, NodeValue::Scalar { text, .. } if &**text == "all")
+}
+
 /// The limits of a tenant's teams.
 pub(super) fn read_teams<'a>(value: &'a Value<'a>, findings: &mut Findings) -> Teams<'a> {
     let example = "teams by name, such as `Billing: { offline_limit: 4h }`";

@@ -253,6 +253,18 @@ impl<'a> Fields<'a> {
         value.parse(&example, findings, |text| duration::parse_within(text, range))
     }
 
+    /// The boolean under `key`, if it is there.
+    pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
+        let value = self.get(key)?;
+        match &value.node.value {
+            NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => Some(&**text == "true"),
+            _ => {
+                value.complain(Complaint::new("is not a boolean", "write `true` or `false`"), findings);
+                None
+            }
+        }
+    }
+
     /// The whole number under `key`, if it is there and in `range`.
     pub(super) fn count(
         &self,

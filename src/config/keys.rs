@@ -48,6 +48,8 @@ pub(super) const TENANT: &str = "tenants[]";
 pub(super) const TEAM: &str = "tenants[].teams.*";
 /// An entry of a tenant's `agents`, and the columns of its `agents_file`.
 pub(super) const AGENT: &str = "tenants[].agents[]";
+/// A tenant's `agent_filter`.
+pub(super) const AGENT_FILTER: &str = "tenants[].agent_filter";
 /// An entry of `schedules`.
 pub(super) const SCHEDULE: &str = "schedules.*";
 
@@ -58,9 +60,22 @@ pub const ALL: &[Key] = &[
     key("tenants[].api", Default::Value("presence"), "Which of the tenant's APIs is asked."),
     key("tenants[].domain", Default::Alternative, "The tenant's host; it is asked by https."),
     key("tenants[].base_url", Default::Alternative, "In place of `domain`: the address in full, without a path."),
-    key("tenants[].client_id", Default::Required, "The OAuth client's id."),
+    key("tenants[].client_id", Default::Alternative, "The OAuth client's id."),
     key("tenants[].client_secret", Default::Alternative, "The OAuth client's secret."),
     key("tenants[].client_secret_file", Default::Alternative, "A file that holds the secret and nothing else."),
+    key("tenants[].issuer", Default::Alternative, "Official API: who issues tokens to `client_id`."),
+    key("tenants[].area", Default::Alternative, "Official API: the area, such as `na1`, for an access key alone."),
+    key("tenants[].auth_url", Default::None, "Official API: the token address in full, instead of the area's."),
+    key("tenants[].access_key_id", Default::None, "Official API, required: the id of a user's access key."),
+    key("tenants[].access_key_secret", Default::Alternative, "Official API: the access key's secret."),
+    key("tenants[].access_key_secret_file", Default::Alternative, "Official API: a file that holds it."),
+    key("tenants[].client_auth", Default::Value("basic"), "Official API: how `client_id` is sent, `basic` or `body`."),
+    key("tenants[].api_version", Default::Value("v30.0"), "Official API: the version in its paths."),
+    key("tenants[].api_endpoint", Default::None, "Official API: its address by hand, which is trusted."),
+    key("tenants[].allowed_hosts", Default::Value("[]"), "Official API: hosts to trust besides NICE's own."),
+    key("tenants[].history_lookback", Default::Value("12h"), "Official API: how far before the window is asked for."),
+    key("tenants[].settle", Default::Value("30m"), "Official API: how late rows may arrive."),
+    key("tenants[].unavailable_codes", Default::Value("false"), "Official API: `Unavailable` by its codes."),
     key("tenants[].window", Default::Value("24h"), "How far back the values reach."),
     key("tenants[].interval", Default::Value("PT1H"), "The length of the buckets asked for, as ISO 8601."),
     key("tenants[].states", Default::Value("[]"), "The states to ask for; empty asks for all."),
@@ -71,16 +86,24 @@ pub const ALL: &[Key] = &[
     key("tenants[].agents_per_request", Default::Value("50"), "How many agents one request asks for."),
     key("tenants[].max_concurrent_requests", Default::Value("2"), "How many requests are under way at once."),
     key("tenants[].offline_states", Default::Value("[Offline, LoggedOut]"), "The states that count as offline."),
+    key("tenants[].state_map", Default::None, "New names for states, by the names shown without it."),
     key("tenants[].offline_limit", Default::None, "How long an agent may be offline within the window."),
     key("tenants[].teams", Default::None, "Settings per team, by the team's name."),
     key("tenants[].teams.*.offline_limit", Default::None, "The limit of the team's agents, before the tenant's."),
-    key("tenants[].agents", Default::Alternative, "The agents to ask for."),
+    key("tenants[].agents", Default::Alternative, "The agents to ask for; `all` with the official API."),
     key("tenants[].agents[].id", Default::Required, "The agent's id, as CXone has it."),
     key("tenants[].agents[].name", Default::None, "The person's name, shown in `cxone_agent_info`."),
     key("tenants[].agents[].team", Default::None, "The team, shown in `cxone_agent_info`."),
     key("tenants[].agents[].offline_limit", Default::None, "The agent's limit, before the team's."),
     key("tenants[].agents[].schedule", Default::None, "When the agent is expected to work: a name under `schedules`."),
     key("tenants[].agents_file", Default::Alternative, "A CSV file with the same keys as columns; extends `agents`."),
+    key("tenants[].agent_filter", Default::None, "Whom `agents: all` means; `exclude` wins, then `include`."),
+    key("tenants[].agent_filter.teams", Default::Value("[]"), "Only agents of these teams; empty takes all."),
+    key("tenants[].agent_filter.name_regex", Default::Value("\"\""), "Only agents whose name matches."),
+    key("tenants[].agent_filter.active_only", Default::Value("true"), "Only agents that are active."),
+    key("tenants[].agent_filter.include", Default::Value("[]"), "Ids that are taken in any case."),
+    key("tenants[].agent_filter.exclude", Default::Value("[]"), "Ids that are never taken."),
+    key("tenants[].agent_filter.max", Default::Value("5000"), "The most agents; see `cxone_agents_dropped`."),
     key("schedules", Default::None, "Schedules, by names that agents refer to."),
     key("schedules.*.timezone", Default::Required, "The IANA time zone that days and hours are meant in."),
     key("schedules.*.days", Default::Required, "The days on which a shift begins, such as `[mon-fri]`."),

@@ -48,6 +48,18 @@ pub(super) const MAX_HOLIDAYS: usize = 1_000;
 /// The most buckets of an agent in a window: those of 31 days in minutes, the finest interval documented.
 pub(super) const MAX_BUCKETS: u128 = 31 * 24 * 60;
 
+/// The most hosts that may be allowed besides NICE's own. A tenant's API has one or two.
+pub(super) const MAX_ALLOWED_HOSTS: usize = 64;
+
+/// The most teams in a filter: more than that is everybody.
+pub(super) const MAX_FILTER_TEAMS: usize = 1_000;
+
+/// How large a regular expression may be when compiled. A name's takes a few kilobytes.
+pub(super) const MAX_REGEX_BYTES: usize = 1 << 20;
+
+/// The most entries of a map of states: those that an agent may have, several times over.
+pub(super) const MAX_STATE_MAP: usize = 256;
+
 /// How many agents one request may ask for. 500 ids of 8 digits, each with an encoded comma, take 5.5 kB of address.
 pub(super) const AGENTS_PER_REQUEST: RangeInclusive<usize> = 1..=500;
 
@@ -95,3 +107,14 @@ pub(super) const REFRESH_TIMEOUT: DurationRange =
 /// How long an agent may be offline.
 pub(super) const OFFLINE_LIMIT: DurationRange =
     DurationRange { min: SECOND, max: WINDOW.max, max_reason: "no window is longer" };
+
+/// How far before the window history is asked for.
+pub(super) const LOOKBACK: DurationRange =
+    DurationRange { min: Duration::ZERO, max: WINDOW.max, max_reason: "a full read asks for all of it" };
+
+/// How late rows of the history may arrive.
+pub(super) const SETTLE: DurationRange = DurationRange {
+    min: Duration::ZERO,
+    max: Duration::from_secs(12 * 3_600),
+    max_reason: "each refresh asks for that much again",
+};

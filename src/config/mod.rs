@@ -9,11 +9,13 @@
 //! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
 //! | `fields`, `keys` | typed reading of the tree; which keys there are |
 //! | `duration`, `interval`, `address`, `names`, `schedule`, `secret` | text → a value, or what to write instead |
-//! | `document`, `tenant`, `agents` | values → the frozen types |
+//! | `document`, `tenant`, `official`, `agents`, `agent_filter` | values → the frozen types |
+//! | `people` | whom to ask for, once the tenant's own list is known |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
 //! | `redact` | the frozen types → YAML that may be shown |
 
 mod address;
+mod agent_filter;
 mod agents;
 mod agents_file;
 mod document;
@@ -27,6 +29,8 @@ pub mod keys;
 mod limits;
 mod names;
 mod nearest;
+mod official;
+mod people;
 mod redact;
 mod schedule;
 mod secret;
@@ -164,7 +168,7 @@ pub enum ClientAuth {
 }
 
 /// Which agents of the tenant's own list are asked for. `exclude` wins, then `include`, then the rest.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AgentFilter {
     /// Only agents of these teams; empty takes every team.
     pub teams: Vec<String>,
@@ -346,6 +350,13 @@ impl PartialEq for Official {
 }
 
 // === impl AgentFilter ===
+
+/// Leaves the expression out, as it may hold names of people.
+impl fmt::Debug for AgentFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentFilter").field("teams", &self.teams).field("max", &self.max).finish_non_exhaustive()
+    }
+}
 
 impl PartialEq for AgentFilter {
     fn eq(&self, other: &Self) -> bool {

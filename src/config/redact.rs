@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::schedule::{show, show_days};
-use super::{Agent, Api, Config, Tenant, duration};
+use super::{Agent, AgentFilter, Api, ClientAuth, Config, Login, Official, Tenant, duration};
 use crate::presence::Schedule;
 
 /// What stands where a secret is.
@@ -42,24 +42,102 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     };
     writeln!(yaml, "  - name: {}", Quoted(&tenant.name))?;
     writeln!(yaml, "    api: {api}")?;
-    writeln!(yaml, "    base_url: {}", Quoted(tenant.base_url.as_str().trim_end_matches('/')))?;
-    writeln!(yaml, "    client_id: {}", Quoted(&tenant.client_id))?;
-    match &tenant.client_secret_file {
-        Some(file) => writeln!(yaml, "    client_secret_file: {}", Quoted(&file.display().to_string()))?,
-        None => writeln!(yaml, "    client_secret: {SECRET}")?,
+    let base_url = tenant.base_url.as_str().trim_end_matches('/');
+    match &tenant.official {
+        None => {
+            writeln!(yaml, "    base_url: {}", Quoted(base_url))?;
+            write_client(yaml, tenant)?;
+        }
+        Some(official) => write_official(yaml, tenant, official, base_url)?,
     }
     writeln!(yaml, "    window: {}", duration::format(tenant.window))?;
-    writeln!(yaml, "    interval: {}", tenant.interval.text)?;
-    writeln!(yaml, "    states: {}", List(&tenant.states))?;
+    if tenant.official.is_none() {
+        writeln!(yaml, "    interval: {}", tenant.interval.text)?;
+        writeln!(yaml, "    states: {}", List(&tenant.states))?;
+    }
     writeln!(yaml, "    cooldown: {}", duration::format(tenant.cooldown))?;
     writeln!(yaml, "    max_staleness: {}", duration::format(tenant.max_staleness))?;
     writeln!(yaml, "    request_timeout: {}", duration::format(tenant.request_timeout))?;
     writeln!(yaml, "    refresh_timeout: {}", duration::format(tenant.refresh_timeout))?;
-    writeln!(yaml, "    agents_per_request: {}", tenant.agents_per_request)?;
+    if tenant.official.is_none() {
+        writeln!(yaml, "    agents_per_request: {}", tenant.agents_per_request)?;
+    }
     writeln!(yaml, "    max_concurrent_requests: {}", tenant.max_concurrent_requests)?;
     writeln!(yaml, "    offline_states: {}", List(&tenant.offline_states))?;
+    if !tenant.state_map.is_empty() {
+        writeln!(yaml, "    state_map:")?;
+        for (from, to) in &tenant.state_map {
+            writeln!(yaml, "      {}: {}", Quoted(from), Quoted(to))?;
+        }
+    }
+    if let Some(filter) = &tenant.everyone {
+        write_limits(yaml, tenant)?;
+        // Whom the filter takes, only the tenant's own list can tell. Those that an agents file names are not shown here.
+        writeln!(yaml, "    agents: all")?;
+        return write_filter(yaml, filter);
+    }
     writeln!(yaml, "    agents:")?;
     tenant.agents.iter().try_for_each(|agent| write_agent(yaml, agent, config))
+}
+
+fn write_client(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
+    writeln!(yaml, "    client_id: {}", Quoted(&tenant.client_id))?;
+    match &tenant.client_secret_file {
+        Some(file) => writeln!(yaml, "    client_secret_file: {}", Quoted(&file.display().to_string())),
+        None => writeln!(yaml, "    client_secret: {SECRET}"),
+    }
+}
+
+fn write_official(yaml: &mut String, tenant: &Tenant, official: &Official, base_url: &str) -> fmt::Result {
+    match &official.login {
+        Login::Issuer { client_auth } => {
+            writeln!(yaml, "    issuer: {}", Quoted(base_url))?;
+            write_client(yaml, tenant)?;
+            let client_auth = if *client_auth == ClientAuth::Basic { "basic" } else { "body" };
+            writeln!(yaml, "    client_auth: {client_auth}")?;
+        }
+        Login::AccessKey { token_url } => writeln!(yaml, "    auth_url: {}", Quoted(token_url.as_str()))?,
+    }
+    writeln!(yaml, "    access_key_id: {}", Quoted(&official.access_key_id))?;
+    match &official.access_key_secret_file {
+        Some(file) => writeln!(yaml, "    access_key_secret_file: {}", Quoted(&file.display().to_string()))?,
+        None => writeln!(yaml, "    access_key_secret: {SECRET}")?,
+    }
+    writeln!(yaml, "    api_version: {}", official.api_version)?;
+    if let Some(endpoint) = &official.api_endpoint {
+        writeln!(yaml, "    api_endpoint: {}", Quoted(endpoint.as_str().trim_end_matches('/')))?;
+    }
+    writeln!(yaml, "    allowed_hosts: {}", List(&official.allowed_hosts))?;
+    writeln!(yaml, "    history_lookback: {}", duration::format(official.history_lookback))?;
+    writeln!(yaml, "    settle: {}", duration::format(official.settle))?;
+    writeln!(yaml, "    unavailable_codes: {}", official.unavailable_codes)
+}
+
+/// Limits of people who are found in the tenant's own list only.
+fn write_limits(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
+    let limits = &tenant.offline_limits;
+    if let Some(limit) = limits.tenant {
+        writeln!(yaml, "    offline_limit: {}", duration::format(limit))?;
+    }
+    if !limits.teams.is_empty() {
+        writeln!(yaml, "    teams:")?;
+    }
+    for (team, limit) in &limits.teams {
+        writeln!(yaml, "      {}: {{ offline_limit: {} }}", Quoted(team), duration::format(*limit))?;
+    }
+    Ok(())
+}
+
+fn write_filter(yaml: &mut String, filter: &AgentFilter) -> fmt::Result {
+    writeln!(yaml, "    agent_filter:")?;
+    writeln!(yaml, "      teams: {}", List(&filter.teams))?;
+    // It may hold names.
+    let name_regex = if filter.name_regex.is_some() { NAME } else { "\"\"" };
+    writeln!(yaml, "      name_regex: {name_regex}")?;
+    writeln!(yaml, "      active_only: {}", filter.active_only)?;
+    writeln!(yaml, "      include: {}", List(&filter.include))?;
+    writeln!(yaml, "      exclude: {}", List(&filter.exclude))?;
+    writeln!(yaml, "      max: {}", filter.max)
 }
 
 fn write_agent(yaml: &mut String, agent: &Agent, config: &Config) -> fmt::Result {

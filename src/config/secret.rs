@@ -1,4 +1,4 @@
-//! The client's secret: given in place, or in a file of its own. No message repeats any of it.
+//! Secrets: given in place, or in a file of its own. No message repeats any of it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,44 @@ use super::fields::{Fields, Value};
 use super::limits::MAX_SECRET_BYTES;
 use super::source;
 
+/// The keys that a secret may be given under.
+pub(super) struct SecretKeys {
+    pub(super) in_place: &'static str,
+    pub(super) file: &'static str,
+    /// What to write where both are missing.
+    example: &'static str,
+}
+
+/// The OAuth client's secret.
+pub(super) const CLIENT_SECRET: SecretKeys = SecretKeys {
+    in_place: "client_secret",
+    file: "client_secret_file",
+    example: "`client_secret_file:` with the path of a file that holds the secret, or `client_secret:`",
+};
+
+/// The access key's secret.
+pub(super) const ACCESS_KEY_SECRET: SecretKeys = SecretKeys {
+    in_place: "access_key_secret",
+    file: "access_key_secret_file",
+    example: "`access_key_secret_file:` with the path of a file that holds the secret, or `access_key_secret:`",
+};
+
 /// A secret and the file it was read from, if it was.
 pub(super) struct Secret {
     pub(super) value: SecretString,
     pub(super) file: Option<PathBuf>,
 }
 
-/// The secret that `client_secret` or `client_secret_file` gives. `world_readable` says whether everyone may read
+/// The secret that one of `keys` gives. `world_readable` says whether everyone may read
 /// the file that the keys are in.
 pub(super) fn read(
     fields: &Fields<'_>,
+    keys: &SecretKeys,
     base_dir: &Path,
     world_readable: bool,
     findings: &mut Findings,
 ) -> Option<Secret> {
-    match (fields.get("client_secret"), fields.get("client_secret_file")) {
+    match (fields.get(keys.in_place), fields.get(keys.file)) {
         (Some(secret), None) => in_place(secret, world_readable, findings),
         (None, Some(file)) => from_file(file, base_dir, findings),
         (Some(_), Some(file)) => {
@@ -31,10 +54,16 @@ pub(super) fn read(
             None
         }
         (None, None) => {
-            let example = "`client_secret_file:` with the path of a file that holds the secret, or `client_secret:`";
-            fields.missing("client_secret", Some("client_secret_file"), example, findings);
+            fields.missing(keys.in_place, Some(keys.file), keys.example, findings);
             None
         }
+    }
+}
+
+impl Secret {
+    /// The secret of nobody.
+    pub(super) fn none() -> Self {
+        Self { value: SecretString::from(""), file: None }
     }
 }
 

@@ -4,19 +4,24 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::agents::{self, References, Roster, Teams};
 use super::fault::{Complaint, Findings, quoted};
 use super::fields::{Fields, Value};
 use super::keys::TENANT;
 use super::limits::{
-    AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_ADDRESS_BYTES, MAX_CLIENT_ID_BYTES, MAX_STALENESS,
-    MAX_STATES, OFFLINE_LIMIT, REFRESH_TIMEOUT, REQUEST_TIMEOUT, WINDOW,
+    AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_ADDRESS_BYTES, MAX_STALENESS, MAX_STATE_MAP, MAX_STATES,
+    OFFLINE_LIMIT, REFRESH_TIMEOUT, REQUEST_TIMEOUT, WINDOW,
 };
 use super::nearest::nearest;
+use super::official::parse_id;
 use super::schedule::Schedules;
-use super::{Api, Interval, OfflineLimits, StateMap, Tenant, address, agents_file, duration, interval, names, secret};
+use super::secret::CLIENT_SECRET;
+use super::{
+    AgentFilter, Api, Interval, Official, OfflineLimits, StateMap, Tenant, address, agent_filter, agents_file,
+    duration, interval, names, official, secret,
+};
 use crate::presence::StateName;
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
@@ -32,6 +37,20 @@ const DEFAULT_OFFLINE_STATES: [&str; 2] = ["Offline", "LoggedOut"];
 
 /// The states declared where no filter says which ones to expect.
 const USUAL_STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
+
+/// The states of the official API: the documented ones, and what after-contact work is shown as.
+const OFFICIAL_STATES: [&str; 10] = [
+    "LoggedOut",
+    "Available",
+    "Unavailable",
+    "InboundContact",
+    "OutboundContact",
+    "InboundConsult",
+    "OutboundConsult",
+    "Dialer",
+    "LoggedIn",
+    "WrapUp",
+];
 
 /// What a tenant's keys refer to.
 pub(super) struct Surroundings<'a> {
@@ -50,16 +69,16 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         value.parse("a name, such as `acme`", findings, |text| names::check_name(text).map(|()| text.to_owned()))
     });
     let api = fields.get("api").map_or(Some(Api::Presence), |value| value.parse("`presence`", findings, parse_api));
-    let base_url = address::read(&fields, findings);
-    let client_id = fields
-        .required("client_id", "`client_id:` with the OAuth client's id", findings)
-        .and_then(|value| value.parse("the OAuth client's id", findings, parse_client_id));
-    let secret = secret::read(&fields, surroundings.base_dir, surroundings.world_readable, findings);
+    let entrance = read_entrance(&fields, api, surroundings, findings);
 
     // An interval is not blamed for a window that could not be read.
     let window_if_faulty = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
     let window = fields.duration("window", &WINDOW, findings).unwrap_or(window_if_faulty);
-    let interval = read_interval(&fields, window, findings);
+    let interval = match api {
+        // There are no buckets, so nothing is asked in this length; the window is as good as any.
+        Some(Api::Official) => Some(Interval { text: DEFAULT_INTERVAL.to_owned(), length: DEFAULT_INTERVAL_LENGTH }),
+        _ => read_interval(&fields, window, findings),
+    };
     let cooldown = fields.duration("cooldown", &COOLDOWN, findings).unwrap_or(DEFAULT_COOLDOWN);
     let max_staleness = fields.duration("max_staleness", &MAX_STALENESS, findings).unwrap_or(DEFAULT_MAX_STALENESS);
     let request_timeout =
@@ -74,19 +93,26 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         .unwrap_or(DEFAULT_MAX_CONCURRENT_REQUESTS);
 
     let states = read_states(&fields, "states", findings).unwrap_or_default();
-    let declared_states = if states.is_empty() { USUAL_STATES.map(StateName::from).to_vec() } else { states.clone() };
+    let state_map = fields.get("state_map").map(|value| read_state_map(&value, findings)).unwrap_or_default();
+    let declared_states = match api {
+        Some(Api::Official) => OFFICIAL_STATES.map(StateName::from).to_vec(),
+        _ if states.is_empty() => USUAL_STATES.map(StateName::from).to_vec(),
+        _ => states.clone(),
+    };
+    let declared_states = renamed(&declared_states, &state_map);
     let offline_states = read_states(&fields, "offline_states", findings)
-        .unwrap_or_else(|| DEFAULT_OFFLINE_STATES.map(StateName::from).to_vec());
-    let agents = read_agents(&fields, surroundings, findings);
+        // What is called otherwise from now on is offline all the same.
+        .unwrap_or_else(|| renamed(&DEFAULT_OFFLINE_STATES.map(StateName::from), &state_map));
+    let Whom { agents, everyone, offline_limits } = read_agents(&fields, api, surroundings, findings);
 
-    let secret = secret?;
+    let Entrance { base_url, client_id, client_secret, official } = entrance?;
     let tenant = Tenant {
         name: name?,
         api: api?,
-        base_url: base_url?,
-        client_id: client_id?,
-        client_secret: secret.value,
-        client_secret_file: secret.file,
+        base_url,
+        client_id,
+        client_secret: client_secret.value,
+        client_secret_file: client_secret.file,
         window,
         interval: interval?,
         states,
@@ -99,10 +125,10 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         max_concurrent_requests,
         offline_states,
         agents,
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        official: None,
+        everyone,
+        offline_limits,
+        state_map,
+        official,
     };
     warn(&tenant, &fields, findings);
     Some(tenant)
@@ -111,22 +137,78 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
 fn parse_api(text: &str) -> Result<Api, Complaint> {
     match text {
         "presence" => Ok(Api::Presence),
-        "official" => Err(Complaint::new("`official` is not there yet", "write `presence`, or leave it out")),
-        _ => Err(Complaint::new(format!("unknown API {}", quoted(text)), "write `presence`, or leave it out")),
+        "official" => Ok(Api::Official),
+        _ => {
+            let remedy = "write `presence` or `official`, or leave it out, which means `presence`";
+            Err(Complaint::new(format!("unknown API {}", quoted(text)), remedy))
+        }
     }
 }
 
-fn parse_client_id(text: &str) -> Result<String, Complaint> {
-    let problem = if text.is_empty() {
-        "is empty".to_owned()
-    } else if text.len() > MAX_CLIENT_ID_BYTES {
-        format!("is longer than {MAX_CLIENT_ID_BYTES} bytes")
-    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "has white space in it".to_owned()
-    } else {
-        return Ok(text.to_owned());
-    };
-    Err(Complaint::new(problem, "write the OAuth client's id alone"))
+/// Where a tenant is asked, and with what.
+struct Entrance {
+    base_url: Url,
+    client_id: String,
+    client_secret: secret::Secret,
+    official: Option<Official>,
+}
+
+fn read_entrance(
+    fields: &Fields<'_>,
+    api: Option<Api>,
+    surroundings: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<Entrance> {
+    let Surroundings { base_dir, world_readable, .. } = *surroundings;
+    match api? {
+        Api::Presence => {
+            official::refuse_own_keys(fields, findings);
+            let base_url = address::read(fields, findings);
+            let client_id =
+                fields.required("client_id", "`client_id:` with the OAuth client's id", findings).and_then(|value| {
+                    value.parse("the OAuth client's id", findings, |text| parse_id(text, "the OAuth client's id"))
+                });
+            let client_secret = secret::read(fields, &CLIENT_SECRET, base_dir, world_readable, findings);
+            Some(Entrance { base_url: base_url?, client_id: client_id?, client_secret: client_secret?, official: None })
+        }
+        Api::Official => {
+            let entrance = official::read(fields, base_dir, world_readable, findings)?;
+            let official::Entrance { base_url, client_id, client_secret, official } = entrance;
+            Some(Entrance { base_url, client_id, client_secret, official: Some(official) })
+        }
+    }
+}
+
+fn read_state_map(value: &Value<'_>, findings: &mut Findings) -> StateMap {
+    let example = "states by the names they have now, such as `LoggedOut: Offline`";
+    let entries = value.named(example, findings).unwrap_or_default();
+    if entries.len() > MAX_STATE_MAP {
+        let problem = format!("has {} entries, more than {MAX_STATE_MAP}", entries.len());
+        value.complain(Complaint::new(problem, format!("write at most {MAX_STATE_MAP}")), findings);
+        return StateMap::new();
+    }
+    let mut map = StateMap::new();
+    for (from, value) in entries {
+        if let Err(complaint) = names::check_label(from) {
+            value.complain(complaint, findings);
+        }
+        let to = value
+            .parse("the state's new name", findings, |text| names::check_label(text).map(|()| StateName::from(text)));
+        map.extend(to.map(|to| (StateName::from(from), to)));
+    }
+    map
+}
+
+/// `states` by the names that `map` gives them, each once.
+fn renamed(states: &[StateName], map: &StateMap) -> Vec<StateName> {
+    let mut renamed: Vec<StateName> = Vec::with_capacity(states.len());
+    for state in states {
+        let shown = map.get(state).unwrap_or(state);
+        if !renamed.contains(shown) {
+            renamed.push(shown.clone());
+        }
+    }
+    renamed
 }
 
 fn read_interval(fields: &Fields<'_>, window: Duration, findings: &mut Findings) -> Option<Interval> {
@@ -161,7 +243,19 @@ fn read_states(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Optio
     Some(states)
 }
 
-fn read_agents(fields: &Fields<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Vec<super::Agent> {
+/// Whom a tenant is asked for.
+struct Whom {
+    agents: Vec<super::Agent>,
+    everyone: Option<AgentFilter>,
+    offline_limits: OfflineLimits,
+}
+
+fn read_agents(
+    fields: &Fields<'_>,
+    api: Option<Api>,
+    surroundings: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Whom {
     let faults_before = findings.fault_count();
     let (list, file, teams) = (fields.get("agents"), fields.get("agents_file"), fields.get("teams"));
     let references = References {
@@ -171,6 +265,14 @@ fn read_agents(fields: &Fields<'_>, surroundings: &Surroundings<'_>, findings: &
         faulty_schedules: surroundings.faulty_schedules,
     };
     let mut roster = Roster::default();
+    let (list, everyone) = match list {
+        Some(all) if agents::is_all(&all) => (None, Some(read_everyone(&all, fields, api, findings))),
+        list => (list, None),
+    };
+    if let (None, Some(filter)) = (&everyone, fields.get("agent_filter")) {
+        let remedy = "write `agents: all`, or leave it out";
+        filter.complain(Complaint::new("is for `agents: all`", remedy), findings);
+    }
     if let Some(list) = &list {
         roster.add_list(list, &references, findings);
     }
@@ -178,6 +280,7 @@ fn read_agents(fields: &Fields<'_>, surroundings: &Surroundings<'_>, findings: &
         agents_file::add(file, surroundings.base_dir, &references, &mut roster, findings);
     }
     match list.or(file) {
+        _ if everyone.is_some() => {}
         None => {
             let example = "`agents:` with a list of agents, or `agents_file:` with the path of a CSV file";
             fields.missing("agents", Some("agents_file"), example, findings);
@@ -188,11 +291,22 @@ fn read_agents(fields: &Fields<'_>, surroundings: &Surroundings<'_>, findings: &
         Some(_) => {}
     }
     if findings.fault_count() == faults_before
+        && everyone.is_none()
         && let Some(teams) = &teams
     {
         warn_of_empty_teams(teams, &references.teams, &roster, findings);
     }
-    roster.agents
+    let named = references.teams.iter().filter_map(|(team, (limit, _))| Some(((*team).to_owned(), (*limit)?)));
+    let offline_limits = OfflineLimits { teams: named.collect(), tenant: references.tenant_limit };
+    Whom { agents: roster.agents, everyone, offline_limits }
+}
+
+fn read_everyone(all: &Value<'_>, fields: &Fields<'_>, api: Option<Api>, findings: &mut Findings) -> AgentFilter {
+    if api == Some(Api::Presence) {
+        let remedy = "write a list of agents, as this API has no list of its own; `api: official` has";
+        all.complain(Complaint::new("`all` is for `api: official`", remedy), findings);
+    }
+    agent_filter::read(fields.get("agent_filter").as_ref(), findings)
 }
 
 fn warn_of_empty_teams(value: &Value<'_>, teams: &Teams<'_>, roster: &Roster, findings: &mut Findings) {
@@ -245,6 +359,14 @@ fn warn(tenant: &Tenant, fields: &Fields<'_>, findings: &mut Findings) {
             &["states"],
             "an offline limit is set, but no offline state is asked for".to_owned(),
             "add a state of `offline_states`, such as `Offline`".to_owned(),
+        );
+    }
+    let gone = tenant.offline_states.iter().find(|state| tenant.state_map.get(*state).is_some_and(|to| to != *state));
+    if let Some(state) = gone.filter(|_| fields.get("offline_states").is_some()) {
+        warn(
+            &["offline_states"],
+            format!("no state is called {} any more, as `state_map` renames it", quoted(state)),
+            "write the name that it gets".to_owned(),
         );
     }
     let address = longest_query(tenant);

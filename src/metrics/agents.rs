@@ -1,9 +1,12 @@
 //! A snapshot's samples: the part of a document that grows with the number of agents.
 
+use std::sync::Arc;
+
 use super::catalogue;
+use super::own::as_count;
 use crate::config::Agent;
 use crate::exposition::{Block, BlockBuilder, Family, Packing};
-use crate::presence::{AgentPresence, Micros, StateName};
+use crate::presence::{AgentPresence, Micros, OTHER_STATE, StateName};
 use crate::refresh::{AgentData, Snapshot};
 
 /// The room for one agent's samples, in bytes: nine lines of some 60 bytes each. A wrong guess costs a copy.
@@ -30,7 +33,31 @@ pub fn render(snapshot: &Snapshot) -> Block {
     per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_OFFLINE_SECONDS, |data| {
         Some(data.presence.as_ref()?.scheduled?.offline.seconds_f64())
     });
+    let unknown = unknown_states(snapshot);
+    builder.family(&catalogue::STATES_UNKNOWN).sample(&[], unknown);
     builder.finish(Packing::Deflated)
+}
+
+/// How many states there are that nobody has announced: neither documented nor configured.
+fn unknown_states(snapshot: &Snapshot) -> f64 {
+    let tenant = &snapshot.tenant;
+    let splits = tenant.official.as_ref().is_some_and(|official| official.unavailable_codes);
+    let is_known = |state: &StateName| {
+        tenant.declared_states.contains(state)
+            || tenant.offline_states.contains(state)
+            || tenant.state_map.values().any(|shown| shown == state)
+            || (splits && state.starts_with("Unavailable: "))
+            || **state == *OTHER_STATE
+    };
+    let presences = with_data(snapshot).filter_map(|(_, data)| data.presence.as_ref());
+    // Agents share the allocations of names, so most are told to be the same without looking at them.
+    let mut seen: Vec<&StateName> = Vec::new();
+    for (state, _) in presences.flat_map(|presence| &presence.states) {
+        if !seen.iter().any(|known| Arc::ptr_eq(known, state) || *known == state) {
+            seen.push(state);
+        }
+    }
+    as_count(seen.into_iter().filter(|state| !is_known(state)).count())
 }
 
 fn per_agent(

@@ -79,7 +79,25 @@ pub const AGENT_SCHEDULED_OFFLINE_SECONDS: Family = Family {
     labels: &["agent"],
 };
 
+/// States that nobody has announced.
+pub const STATES_UNKNOWN: Family = Family {
+    name: "cxone_states_unknown",
+    help: "Different states in the data that are neither documented nor configured. They are exposed as they come.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
 // === A tenant's status: the freshness contract ===
+
+/// Agents that there is no room for.
+pub const AGENTS_DROPPED: Family = Family {
+    name: "cxone_agents_dropped",
+    help: "Agents that agent_filter takes but for its max. Only with agents: all.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
 
 /// Whether the last refresh succeeded.
 pub const UP: Family = Family {
@@ -357,6 +375,7 @@ pub const AGENTS: &[&Family] = &[
     &AGENT_OFFLINE_LIMIT_SECONDS,
     &AGENT_SCHEDULED_SECONDS,
     &AGENT_SCHEDULED_OFFLINE_SECONDS,
+    &STATES_UNKNOWN,
 ];
 
 /// The families of a tenant's status, in the order they are exposed.
@@ -369,6 +388,7 @@ pub const STATUS: &[&Family] = &[
     &REFRESH_LAST_ATTEMPT_TIMESTAMP_SECONDS,
     &REFRESH_NOT_BEFORE_TIMESTAMP_SECONDS,
     &TOKEN_EXPIRY_TIMESTAMP_SECONDS,
+    &AGENTS_DROPPED,
     &REFRESH_AGENTS,
 ];
 

@@ -50,10 +50,11 @@ impl TenantInstruments {
         ] {
             gauge(family, moment.map(Timestamp::seconds_f64));
         }
+        gauge(&catalogue::AGENTS_DROPPED, status.agents_dropped.map(as_count));
         let mut agents = builder.family(&catalogue::REFRESH_AGENTS);
         let counts = status.agents;
         for (result, count) in [("fresh", counts.fresh), ("stale", counts.stale), ("missing", counts.missing)] {
-            agents.sample(&[result], as_f64(u64::try_from(count).unwrap_or(u64::MAX)));
+            agents.sample(&[result], as_count(count));
         }
         prometheus::gather(&mut builder, catalogue::TENANT, &self.registry);
         builder.finish(Packing::Deflated)
@@ -61,6 +62,10 @@ impl TenantInstruments {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a sample is an f64, which holds counts exactly up to 2⁵³")]
-fn as_f64(count: u64) -> f64 {
+pub(super) fn as_f64(count: u64) -> f64 {
     count as f64
+}
+
+pub(super) fn as_count(count: usize) -> f64 {
+    as_f64(u64::try_from(count).unwrap_or(u64::MAX))
 }

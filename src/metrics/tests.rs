@@ -107,6 +107,7 @@ fn the_status_is_exposed_as_it_is_given() {
         last_attempt: Some(NOW + Duration::from_secs(60)),
         not_before: Some(NOW + Duration::from_secs(120)),
         last_duration: Some(Duration::from_millis(1_500)),
+        agents_dropped: Some(3),
         agents: AgentCounts { fresh: 5, stale: 2, missing: 1 },
         token_expiry: Some(NOW + Duration::from_hours(1)),
         last_error: None,

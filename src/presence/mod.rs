@@ -2,9 +2,11 @@
 //!
 //! A source turns wire answers into buckets and pushes them into a [`Tally`], which clips,
 //! de-duplicates and caps them and yields one [`AgentPresence`] per agent. All arithmetic is in whole
-//! microseconds, so sums are exact and do not depend on the order in which pages arrive.
+//! microseconds, so sums are exact and do not depend on the order in which pages arrive. A source that has no buckets but
+//! changes of state keeps a [`Chronicle`], which comes to the same.
 
 mod arena;
+mod chronicle;
 mod count;
 mod current;
 mod limits;
@@ -16,6 +18,7 @@ mod states;
 mod tally;
 mod time;
 
+pub use chronicle::{Chronicle, ChronicleRow, Counted, MAX_ROWS_PER_AGENT, Naming, RawStateIndex, RowKey, Sighting};
 pub use limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
 pub use outcome::{AgentId, AgentPresence, ScheduledTime, StateName, TallyOutcome};
 pub use rejection::{Rejection, Rejections};

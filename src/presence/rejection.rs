@@ -19,6 +19,8 @@ pub enum Rejection {
     Overlap,
     /// A bucket with more seconds than its length; they are scaled down to it.
     OverLength,
+    /// A row of an agent who has more of them than are kept.
+    TooMany,
 }
 
 /// How many times each [`Rejection`] happened.
@@ -29,7 +31,7 @@ pub struct Rejections([u64; Rejection::ALL.len()]);
 
 impl Rejection {
     /// Every reason, in the order they are exposed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Negative,
         Self::NotFinite,
         Self::UnknownAgent,
@@ -38,6 +40,7 @@ impl Rejection {
         Self::Duplicate,
         Self::Overlap,
         Self::OverLength,
+        Self::TooMany,
     ];
 
     /// The value of the label `reason`.
@@ -51,6 +54,7 @@ impl Rejection {
             Self::Duplicate => "duplicate",
             Self::Overlap => "overlap",
             Self::OverLength => "over_length",
+            Self::TooMany => "too_many",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! State names, interned: each is compared once as it comes and is a small number from then on.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::StateName;
@@ -30,6 +30,8 @@ pub struct StateIndex(pub(super) usize);
 pub(super) struct StateNames {
     names: Vec<StateName>,
     by_name: HashMap<StateName, StateIndex>,
+    /// What names are from here on, by what they are as they come.
+    renamed: Arc<BTreeMap<StateName, StateName>>,
     /// Where a name was found last, by [`recent_slot`]: a guess, always checked against the name itself.
     recent: [StateIndex; RECENT],
 }
@@ -46,17 +48,22 @@ fn recent_slot(name: &str) -> usize {
 
 impl StateNames {
     pub(super) const OTHER: StateIndex = StateIndex(0);
-    pub(super) const UNKNOWN: StateIndex = StateIndex(1);
 
     /// Begins with the two names that a tally itself gives, then `known`.
     pub(super) fn new(known: &[StateName]) -> Self {
-        let mut names = Self { names: Vec::new(), by_name: HashMap::new(), recent: [Self::OTHER; RECENT] };
+        let (names, by_name) = (Vec::new(), HashMap::new());
+        let mut names = Self { names, by_name, renamed: Arc::default(), recent: [Self::OTHER; RECENT] };
         names.add(Arc::from(OTHER_STATE));
         names.add(Arc::from(UNKNOWN_STATE));
         for name in known {
             names.add(Arc::clone(name));
         }
         names
+    }
+
+    /// Takes names as `map` has them from now on.
+    pub(super) fn rename(&mut self, map: Arc<BTreeMap<StateName, StateName>>) {
+        self.renamed = map;
     }
 
     /// How many names there are.
@@ -82,6 +89,10 @@ impl StateNames {
     pub(super) fn index(&mut self, name: &str) -> StateIndex {
         let slot = recent_slot(name);
         let guess = self.recent[slot];
+        if !self.renamed.is_empty() {
+            // What is called like this from here on may be another state than what came so.
+            return self.look_up(name);
+        }
         if self.names.get(guess.0).is_some_and(|recent| **recent == *name) {
             return guess;
         }
@@ -92,13 +103,13 @@ impl StateNames {
 
     #[cold]
     fn look_up(&mut self, name: &str) -> StateIndex {
-        if name.is_empty() {
-            // An empty label value would be the same as none at all.
-            return Self::UNKNOWN;
-        }
+        // An empty label value would be the same as none at all.
+        let name = if name.is_empty() { UNKNOWN_STATE } else { name };
         if name.len() > MAX_STATE_NAME_BYTES {
             return Self::OTHER;
         }
+        let renamed = Arc::clone(&self.renamed);
+        let name = renamed.get(name).map_or(name, |shown| &**shown);
         match self.by_name.get(name) {
             Some(&index) => index,
             None => self.add(Arc::from(name)),
@@ -138,8 +149,8 @@ mod tests {
         let mut names = StateNames::new(&[]);
         let before = names.len();
         let table = [
-            ("", StateNames::UNKNOWN),
-            ("Unknown", StateNames::UNKNOWN),
+            ("", StateIndex(1)),
+            ("Unknown", StateIndex(1)),
             ("__other__", StateNames::OTHER),
             (&"x".repeat(MAX_STATE_NAME_BYTES + 1), StateNames::OTHER),
         ];

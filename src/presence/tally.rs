@@ -1,12 +1,13 @@
 //! Counting: buckets in, seconds per agent and state out, never more than the window.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::arena::{Arena, Share, scale};
 use super::count::Counter;
 use super::limits::limit_states;
 use super::roster::{AgentIndex, Roster, WatchedAgent};
-use super::states::{StateIndex, StateNames};
+use super::states::{StateIndex, StateNames, UNKNOWN_STATE};
 use super::{Micros, Rejection, Rejections, StateName, TallyOutcome, Timestamp, Window};
 
 #[cfg(test)]
@@ -82,6 +83,13 @@ impl Tally {
         Self { window, roster: Roster::new(agents), names, known_names, offline_states, arena, rejections }
     }
 
+    /// Counts time in a state under the name that `map` has for it. Several may get one name.
+    #[must_use]
+    pub fn renaming(mut self, map: Arc<BTreeMap<StateName, StateName>>) -> Self {
+        self.names.rename(map);
+        self
+    }
+
     /// The present point, between two buckets.
     pub const fn checkpoint(&self) -> Checkpoint {
         Checkpoint { buckets: self.arena.len(), names: self.names.len(), rejections: self.rejections }
@@ -111,7 +119,10 @@ impl Tally {
     #[inline]
     pub fn state(&mut self, state: Option<StateIndex>, time: Result<Micros, Rejection>) {
         match time {
-            Ok(time) => self.arena.push(Share { state: state.unwrap_or(StateNames::UNKNOWN), time }),
+            Ok(time) => {
+                let state = state.unwrap_or_else(|| self.names.index(UNKNOWN_STATE));
+                self.arena.push(Share { state, time });
+            }
             Err(reason) => self.rejections.add(reason),
         }
     }

@@ -12,6 +12,7 @@ mod backoff;
 mod gate;
 mod log;
 mod observer;
+mod people;
 mod published;
 mod refresher;
 mod snapshot;

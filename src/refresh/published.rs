@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::people::People;
 use super::snapshot::{Moment, Snapshot, Status};
 use crate::exposition::Block;
 
@@ -14,6 +15,8 @@ pub struct Published {
     pub block: Arc<Block>,
     /// How things stand.
     pub status: Status,
+    /// The tenant's own list of people, where it was needed and read.
+    pub(super) people: Option<Arc<People>>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
     pub(super) full_at: Option<Moment>,
     /// When the last refresh read its data, if it read any.

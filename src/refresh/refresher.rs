@@ -13,6 +13,7 @@ use self::flight::Flight;
 use super::gate::{Admission, Gate};
 use super::log::FailureLog;
 use super::observer::{Observer, RefreshResult, Served};
+use super::people::{People, Peopled, Turns};
 use super::published::Published;
 use super::snapshot::{Moment, Snapshot, Status};
 use super::storage::{Memory, TenantStore};
@@ -51,6 +52,8 @@ pub struct Refresher {
     /// Held while a snapshot is made out of the last one, by a refresh that lands and by a reload, so that neither
     /// undoes the other. It guards no data, and no scrape takes it.
     rebuilding: Mutex<()>,
+    /// When the list of people is asked for. A refresh alone uses it.
+    turns: Mutex<Turns>,
     // A std mutex: it is held for a few instructions and never across an await. Scrapes that find fresh
     // data do not come near it.
     inner: Mutex<Inner>,
@@ -59,6 +62,9 @@ pub struct Refresher {
 
 /// Who is asked and for what.
 struct Subject {
+    /// As the configuration says.
+    configured: Arc<Tenant>,
+    /// The same with the agents of the tenant's own list, as far as that is asked for and known.
     tenant: Arc<Tenant>,
     source: Arc<dyn Source>,
 }
@@ -97,12 +103,14 @@ struct Flown {
 impl Refresher {
     /// A refresher without data; the first scrape starts its first refresh.
     pub fn new(parts: Parts) -> Self {
-        let snapshot = Snapshot::empty(Arc::clone(&parts.tenant));
-        let status = Status { agents: snapshot.counts(None), ..Status::default() };
+        let Peopled { tenant, dropped } = Peopled::of(&parts.tenant, None);
+        let snapshot = Snapshot::empty(Arc::clone(&tenant));
+        let status = Status { agents: snapshot.counts(None), agents_dropped: dropped, ..Status::default() };
         let published = Published {
             block: (parts.render)(&snapshot),
             snapshot: Arc::new(snapshot),
             status,
+            people: None,
             full_at: None,
             last_read: None,
             oldest: None,
@@ -113,14 +121,15 @@ impl Refresher {
             again: None,
             log: FailureLog::default(),
         };
-        let Parts { tenant, source, clock, observer, render } = parts;
+        let Parts { tenant: configured, source, clock, observer, render } = parts;
         Self {
-            subject: ArcSwap::from_pointee(Subject { tenant, source }),
+            subject: ArcSwap::from_pointee(Subject { configured, tenant, source }),
             clock,
             observer,
             render,
             published: ArcSwap::from_pointee(published),
             rebuilding: Mutex::new(()),
+            turns: Mutex::default(),
             inner: Mutex::new(inner),
             store: None,
         }
@@ -140,13 +149,21 @@ impl Refresher {
     fn take_up(&self, memory: Memory, now: Moment) {
         self.inner().gate.resume(memory.failures, memory.not_before);
         let snapshot = memory.snapshot.without_expired(now);
+        let Subject { configured, source, .. } = &**self.subject.load();
+        self.subject.store(Arc::new(Subject {
+            configured: Arc::clone(configured),
+            tenant: Arc::clone(&snapshot.tenant),
+            source: Arc::clone(source),
+        }));
         self.publish(Arc::new(Published {
             block: (self.render)(&snapshot),
             status: Status {
                 not_before: memory.not_before.map(|not_before| now.utc_at(not_before)),
                 agents: snapshot.counts(memory.last_read),
+                agents_dropped: memory.agents_dropped,
                 ..memory.status
             },
+            people: memory.people.map(Arc::new),
             full_at: memory.full_at,
             last_read: memory.last_read,
             oldest: snapshot.oldest(),
@@ -154,21 +171,44 @@ impl Refresher {
         }));
     }
 
-    /// The tenant that is served.
+    /// The tenant that is served, its agents those that are asked for.
     pub fn tenant(&self) -> Arc<Tenant> {
         Arc::clone(&self.subject.load().tenant)
     }
 
-    /// Serves `tenant` by `source` from now on, as after a reload.
+    /// The tenant as it is configured, without what its own list of people adds.
+    pub fn configured(&self) -> Arc<Tenant> {
+        Arc::clone(&self.subject.load().configured)
+    }
+
+    /// Serves the tenant that is `configured` by `source` from now on, as after a reload.
     ///
     /// Data that is still an answer stays, and so do the gate and the status. A refresh under way goes on as it
     /// began; scrapes wait for it, and of what it brings that is taken which is still an answer. It renders, so it may
     /// take milliseconds.
-    pub fn reconfigure(&self, tenant: Arc<Tenant>, source: Arc<dyn Source>) {
+    pub fn reconfigure(&self, configured: Arc<Tenant>, source: Arc<dyn Source>) {
         let _rebuilding = self.rebuilding();
+        let old = self.published.load_full();
+        let same_people = succession::asks_the_same_server(&old.snapshot.tenant, &configured);
+        let people = old.people.clone().filter(|_| same_people);
+        self.serve(configured, source, people);
+    }
+
+    /// Serves the agents of a new list of people from now on.
+    fn meet(&self, people: Arc<People>) {
+        let _rebuilding = self.rebuilding();
+        let subject = self.subject.load_full();
+        self.serve(Arc::clone(&subject.configured), Arc::clone(&subject.source), Some(people));
+    }
+
+    /// Takes all this over at once; the caller rebuilds.
+    fn serve(&self, configured: Arc<Tenant>, source: Arc<dyn Source>, people: Option<Arc<People>>) {
         let now = self.now();
         let old = self.published.load_full();
         let before = Arc::clone(&old.snapshot.tenant);
+        let Peopled { tenant, dropped } = Peopled::of(&configured, people.as_deref());
+        // Where everything is as it was, whoever compares tenants by their address is right to find it so.
+        let tenant = if *tenant == *before { Arc::clone(&before) } else { tenant };
         let stays = succession::asks_the_same(&before, &tenant);
         let snapshot = succession::inherit(&old.snapshot, &tenant).without_expired(now);
         let block = (self.render)(&snapshot);
@@ -186,12 +226,14 @@ impl Refresher {
         let status = Status {
             not_before: inner.not_before(now),
             agents: snapshot.counts(last_read),
+            agents_dropped: dropped,
             token_expiry: source.token_expiry(),
             ..if stays { old.status.clone() } else { Status::default() }
         };
-        self.subject.store(Arc::new(Subject { tenant, source }));
+        self.subject.store(Arc::new(Subject { configured, tenant, source }));
         self.publish(Arc::new(Published {
             status,
+            people,
             full_at,
             last_read,
             oldest: snapshot.oldest(),
@@ -269,6 +311,7 @@ impl Refresher {
         let published = Arc::new(Published {
             block: (self.render)(&snapshot),
             status: Status { agents: snapshot.counts(old.last_read), ..old.status.clone() },
+            people: old.people.clone(),
             full_at: old.full_at,
             last_read: old.last_read,
             oldest: snapshot.oldest(),
@@ -295,7 +338,7 @@ impl Refresher {
         let _rebuilding = self.rebuilding();
         let now = self.now();
         let Flown { harvest, tenant: asked, window, started, again } = flown;
-        let in_full = harvest.failed.is_empty();
+        let in_full = harvest.error.is_none();
         let result = match (in_full, harvest.answered.is_empty()) {
             (true, _) => RefreshResult::Success,
             (false, false) => RefreshResult::Partial,
@@ -304,7 +347,7 @@ impl Refresher {
         let took = now.monotonic.saturating_since(started.monotonic);
         self.observer.refreshed(result, took, &harvest.rejections);
 
-        let Subject { tenant, source } = &**self.subject.load();
+        let Subject { tenant, source, .. } = &**self.subject.load();
         let stays = Arc::ptr_eq(&asked, tenant) || succession::asks_the_same(&asked, tenant);
         let asked_everybody = !again && stays && succession::covers(&asked, tenant);
         let old = self.published.load_full();
@@ -332,9 +375,11 @@ impl Refresher {
                 not_before,
                 last_duration: Some(took),
                 agents: snapshot.counts(last_read),
+                agents_dropped: old.status.agents_dropped,
                 token_expiry: source.token_expiry(),
                 last_error: harvest.error,
             },
+            people: old.people.clone(),
             full_at: of_everybody.then_some(now),
             last_read,
             oldest: snapshot.oldest(),
@@ -347,7 +392,7 @@ impl Refresher {
     fn abandon(&self) {
         let now = self.now();
         let mut inner = self.inner();
-        let Subject { tenant, source } = &**self.subject.load();
+        let Subject { tenant, source, .. } = &**self.subject.load();
         inner.gate.ended(now.monotonic, false, source.not_before(), fastrand::f64());
         let not_before = inner.not_before(now);
         let old = self.published.load_full();
@@ -355,6 +400,7 @@ impl Refresher {
             status: Status { up: false, last_attempt: Some(now.utc), not_before, ..old.status.clone() },
             snapshot: Arc::clone(&old.snapshot),
             block: Arc::clone(&old.block),
+            people: old.people.clone(),
             full_at: None,
             last_read: None,
             oldest: old.oldest,
@@ -380,6 +426,10 @@ impl Refresher {
 
     fn now(&self) -> Moment {
         Moment { monotonic: self.clock.monotonic(), utc: self.clock.now() }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rebuilding(&self) -> MutexGuard<'_, ()> {

@@ -64,6 +64,8 @@ pub struct Status {
     pub last_duration: Option<Duration>,
     /// The configured agents by their data.
     pub agents: AgentCounts,
+    /// How many agents `agent_filter` has no room for; `None` where there is no such filter.
+    pub agents_dropped: Option<usize>,
     /// When the token in hand expires.
     pub token_expiry: Option<Timestamp>,
     /// Why the last refresh did not succeed in full.

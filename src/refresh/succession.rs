@@ -10,12 +10,22 @@ use crate::presence::{AgentId, AgentPresence, Window};
 /// Whether what was answered for `old` is also an answer for `new`: the same agents of the same server, over as long a
 /// window, with no state left out that would now be shown as zero.
 pub(super) fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
-    asks_the_same_server(old, new) && old.window == new.window && old.states == new.states
+    asks_the_same_server(old, new)
+        && old.window == new.window
+        && old.states == new.states
+        && old.state_map == new.state_map
+        && splits_codes(old) == splits_codes(new)
+}
+
+/// Whether a state is told apart by its codes.
+fn splits_codes(tenant: &Tenant) -> bool {
+    tenant.official.as_ref().is_some_and(|official| official.unavailable_codes)
 }
 
 /// Whether both ask the same server by the same API.
 pub(super) fn asks_the_same_server(old: &Tenant, new: &Tenant) -> bool {
-    old.api == new.api && old.base_url == new.base_url
+    let by_hand = |tenant: &Tenant| tenant.official.as_ref().and_then(|official| official.api_endpoint.clone());
+    old.api == new.api && old.base_url == new.base_url && by_hand(old) == by_hand(new)
 }
 
 /// What `old` knows, for the agents of `tenant`. An agent whose schedule has changed keeps what does not depend on it.

@@ -10,6 +10,7 @@
 //! | `DELETE /-/control/requests` | sets them to zero |
 //! | `GET /-/control/agents` | the agents, as JSON |
 //! | `GET /-/control/truth?start=…&end=…&agent=…` | exact seconds per agent and state, as JSON; `agent` is optional |
+//! | the same with `&api=official` | the same, by the states of the official API |
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,6 +19,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::api::official::course;
 use super::api::presence::moment;
 use super::api::{Answer, Refusal};
 use super::faults::Rule;
@@ -49,8 +51,10 @@ pub(super) fn answer(tenant: &Tenant, method: &Method, path: &str, query: &str, 
         }
         ("requests", "GET") => {
             let counts = tenant.log.counts();
-            let (token, presence) = (counts.token, counts.presence);
-            serialised(&json!({ "token": token, "presence": presence, "rows": counts.rows, "bytes": counts.bytes }))
+            let (token, presence, official) = (counts.token, counts.presence, counts.official);
+            serialised(
+                &json!({ "token": token, "presence": presence, "official": official, "rows": counts.rows, "bytes": counts.bytes }),
+            )
         }
         ("requests", "DELETE") => {
             tenant.log.forget();
@@ -75,7 +79,10 @@ fn truth(tenant: &Tenant, query: &str) -> Result<Answer, Refusal> {
     let time = |name: &str| moment(fields.get(name).map_or("", AsRef::as_ref));
     let window = Window { start: time("start")?, end: time("end")? };
     let seconds = |agent: &Agent| {
-        let states = tenant.timeline.seconds(agent, window);
+        let states = match fields.get("api").map(AsRef::as_ref) {
+            Some("official") => course::truth(&tenant.timeline, agent, window, false),
+            _ => tenant.timeline.seconds(agent, window),
+        };
         states.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect::<BTreeMap<_, _>>()
     };
     let asked = fields.get("agent");

@@ -15,6 +15,16 @@ pub enum Endpoint {
     Token,
     /// `GET /api/v2/reporting/agent-presence`.
     Presence,
+    /// Where the official API tells its addresses.
+    Discovery,
+    /// The official API's list of agents.
+    Agents,
+    /// Its list of current states.
+    States,
+    /// Its history of states, of all agents or of one.
+    History,
+    /// Its lists of unavailable codes.
+    Codes,
 }
 
 /// Something that goes wrong with one answer.
@@ -59,6 +69,8 @@ pub enum Fault {
     /// `odd-rows`: rows that do not belong there come besides the right ones: of an agent nobody asked for, of a
     /// time outside the window, without times.
     OddRows,
+    /// `foreign-link=URL`: a document or a page of the official API leads to that address.
+    ForeignLink(String),
 }
 
 /// When a fault happens: it applies to `times` requests to `endpoint` after `after` of them went well.
@@ -157,8 +169,7 @@ impl FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (endpoint, rest) = match text.split_once(':') {
-            Some(("token", rest)) => (Endpoint::Token, rest),
-            Some(("presence", rest)) => (Endpoint::Presence, rest),
+            Some((name, rest)) if let Some(endpoint) = Endpoint::named(name) => (endpoint, rest),
             _ => (Endpoint::Presence, text),
         };
         let (rest, after) = count(rest, '+')?;
@@ -195,11 +206,24 @@ fn count(text: &str, mark: char) -> Result<(&str, Option<u32>), String> {
 // === impl Endpoint ===
 
 impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 7] =
+        [Self::Token, Self::Presence, Self::Discovery, Self::Agents, Self::States, Self::History, Self::Codes];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.name() == name)
+    }
+
     /// The name in rules and counts.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Presence => "presence",
+            Self::Discovery => "discovery",
+            Self::Agents => "agents",
+            Self::States => "states",
+            Self::History => "history",
+            Self::Codes => "codes",
         }
     }
 }
@@ -210,7 +234,8 @@ impl Fault {
     /// The kinds, as a message lists them.
     const KINDS: &str = "rate-limited[=SECONDS], rate-limited-until=SECONDS, status=CODE, redirect=URL, slow=DURATION, \
                          slow-body=DURATION, cut, cut-headers, cut-body, garbage, truncated, oversized=MEBIBYTES, \
-                         revoked, empty, null-data, repeated-page, repeated-token, endless-pages, odd-rows";
+                         revoked, empty, null-data, repeated-page, repeated-token, endless-pages, odd-rows, \
+                         foreign-link=URL";
 
     /// The name of the kind.
     pub const fn kind(&self) -> &'static str {
@@ -234,6 +259,7 @@ impl Fault {
             Self::RepeatedToken => "repeated-token",
             Self::EndlessPages => "endless-pages",
             Self::OddRows => "odd-rows",
+            Self::ForeignLink(_) => "foreign-link",
         }
     }
 }
@@ -272,6 +298,7 @@ impl FromStr for Fault {
             ("repeated-token", None) => Self::RepeatedToken,
             ("endless-pages", None) => Self::EndlessPages,
             ("odd-rows", None) => Self::OddRows,
+            ("foreign-link", Some(address)) => Self::ForeignLink(address.to_owned()),
             _ => return Err(format!("`{text}` is not a fault; there are: {}", Self::KINDS)),
         })
     }
@@ -283,9 +310,9 @@ impl fmt::Display for Fault {
         match self {
             Self::RateLimited(Some(seconds)) | Self::RateLimitedUntil(seconds) => write!(f, "={seconds}"),
             Self::Status(code) => write!(f, "={code}"),
-            Self::Redirect(address) => write!(f, "={address}"),
             Self::Slow(span) | Self::SlowBody(span) => write!(f, "={}ms", span.as_millis()),
             Self::Oversized(size) => write!(f, "={size}"),
+            Self::Redirect(address) | Self::ForeignLink(address) => write!(f, "={address}"),
             _ => Ok(()),
         }
     }
@@ -321,7 +348,7 @@ mod tests {
             };
             assert_eq!(text.parse::<Fault>().unwrap().kind(), kind);
         }
-        assert_eq!(Fault::KINDS.split(", ").count(), 19);
+        assert_eq!(Fault::KINDS.split(", ").count(), 20);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A pretend tenant that speaks the real API over real HTTP.
+//! A pretend tenant that speaks both real APIs over real HTTP.
 //!
 //! Its agents' presence is a pure function of (seed, agent, time), so the exact seconds of any window are
 //! known, and what an exporter makes of the answers can be compared with them. It knows nothing of the
@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `roster`, `names` | who works there: teams, zones, hours |
 //! | `timeline` | what each agent does at every moment |
-//! | `api` | the endpoints, without any I/O |
+//! | `api` | the endpoints of both APIs, without any I/O |
+//! | `habits` | what nobody documents of the official API, each way that it may be |
 //! | `faults` | what goes wrong on purpose, and when |
 //! | `tenant` | one request, from the log to the body |
 //! | `server`, `wire` | connections |
@@ -17,6 +18,7 @@
 mod api;
 mod control;
 mod faults;
+mod habits;
 mod hash;
 mod names;
 mod options;
@@ -39,12 +41,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 pub use self::faults::{Endpoint, Fault, Faults, Rule};
+pub use self::habits::Habit;
 pub use self::options::{Align, Order, SimulatorOptions};
 pub use self::requests::{RequestCounts, RequestRecord};
 pub use self::roster::{Agent, Roster};
 pub use self::timeline::{Segment, Segments, State, StateTimes, Timeline};
 
 use self::api::grid::Grid;
+use self::api::official::course;
 use self::server::Server;
 use self::tenant::Tenant;
 use crate::clock::{Clock, SystemClock};
@@ -54,6 +58,11 @@ use crate::presence::{Micros, StateName, Window};
 pub const CLIENT_ID: &str = "simulated-client";
 /// Its secret, which protects nothing: everything here is made up.
 pub const CLIENT_SECRET: &str = "not-a-secret";
+
+/// The id of the one access key that it knows.
+pub const ACCESS_KEY_ID: &str = "simulated/key=";
+/// The access key's secret.
+pub const ACCESS_KEY_SECRET: &str = "not-a-secret/either+=";
 
 /// A running pretend tenant. It stops when it is dropped.
 #[derive(Debug)]
@@ -162,6 +171,20 @@ impl Simulator {
             }
         }
         sum.named()
+    }
+
+    /// How long the agent is in each state within `window`, by the names that states of the official API are shown under;
+    /// with `split`, unavailable codes are states of their own.
+    pub fn official_truth(&self, agent: &str, window: Window, split: bool) -> BTreeMap<StateName, Micros> {
+        let truth = |agent| course::truth(self.timeline(), agent, window, split);
+        self.roster().find(agent).map(truth).unwrap_or_default()
+    }
+
+    /// How much of `window` is in rows of the official API that are over, and not listed yet as they are late.
+    pub fn official_pending(&self, agent: &str, window: Window) -> Micros {
+        let now = self.tenant.clock.now();
+        let pending = |agent| course::pending(self.timeline(), &self.tenant.options, agent, window, now);
+        self.roster().find(agent).map(pending).unwrap_or_default()
     }
 
     /// What goes wrong, to be added to and cleared.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::faults::Rule;
+use super::habits::Habit;
 
 /// More agents than any contact centre has, so that a slip of the hand does not fill the memory.
 const MOST_AGENTS: i64 = 1_000_000;
@@ -59,6 +60,11 @@ pub struct SimulatorOptions {
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub gzip: bool,
 
+    /// Something that the official API does otherwise than by default: `clipped`, `open-unlisted`, `late=10m`, ….
+    /// May be repeated.
+    #[arg(long = "habit", value_name = "HABIT")]
+    pub habits: Vec<Habit>,
+
     /// Something that goes wrong, as `[ENDPOINT:]KIND[=VALUE][@TIMES][+AFTER]`: `rate-limited=30@2`,
     /// `token:status=503@1`, `revoked@1+3`. Without `@TIMES` it stays. May be repeated.
     #[arg(long = "fault", value_name = "FAULT")]
@@ -103,8 +109,16 @@ impl Default for SimulatorOptions {
             scope: DEFAULT_SCOPE.to_owned(),
             latency: Duration::ZERO,
             gzip: true,
+            habits: Vec::new(),
             faults: Vec::new(),
         }
+    }
+}
+
+impl SimulatorOptions {
+    /// Whether the official API has this habit.
+    pub(super) fn has(&self, habit: Habit) -> bool {
+        self.habits.contains(&habit)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::faults::Endpoint;
 use crate::clock::Monotonic;
-use crate::presence::{AgentId, Timestamp};
+use crate::presence::{AgentId, Timestamp, Window};
 
 /// How many requests are remembered one by one; a tenant that runs for days forgets the oldest. Counts go on.
 const REMEMBERED: usize = 10_000;
@@ -23,6 +23,8 @@ pub struct RequestRecord {
     pub agents: Vec<AgentId>,
     /// Which page of its query it asked for, from zero on.
     pub page: usize,
+    /// The range of history that was asked for.
+    pub range: Option<Window>,
     /// How many rows the answer had.
     pub rows: usize,
     /// The answer's status; `None` while there is none, or where the connection was closed without one.
@@ -38,6 +40,8 @@ pub struct RequestCounts {
     pub token: u64,
     /// Requests for presence.
     pub presence: u64,
+    /// Requests for documents and lists of the official API.
+    pub official: u64,
     /// Rows answered.
     pub rows: u64,
     /// Bytes of bodies answered, as they were sent.
@@ -71,6 +75,9 @@ impl RequestLog {
             match record.endpoint {
                 Endpoint::Token => inner.counts.token += 1,
                 Endpoint::Presence => inner.counts.presence += 1,
+                Endpoint::Discovery | Endpoint::Agents | Endpoint::States | Endpoint::History | Endpoint::Codes => {
+                    inner.counts.official += 1;
+                }
             }
             if inner.records.len() == REMEMBERED {
                 inner.records.pop_front();

@@ -10,11 +10,13 @@ use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION,
-    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue,
+    LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::api::official::{self, Call, Lists, Office, login};
 use super::api::presence::Query;
 use super::api::{Answer, token};
 use super::control;
@@ -47,6 +49,7 @@ pub(super) struct Tenant {
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
+    lists: Lists,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -64,6 +67,7 @@ impl Tenant {
             tokens: Tokens::new(options.seed ^ clock.now().micros().cast_unsigned()),
             faults,
             log: RequestLog::default(),
+            lists: Lists::default(),
             clock,
             options,
         }
@@ -75,9 +79,13 @@ impl Tenant {
     /// [`Closed`] where the connection is to be closed instead.
     pub(super) async fn serve(&self, request: Request<Incoming>, leash: Leash) -> Result<Response<Body>, Closed> {
         let (head, body) = request.into_parts();
-        let endpoint = match head.uri.path() {
-            TOKEN_PATH => Endpoint::Token,
+        let path = head.uri.path();
+        let call = Call::at(path);
+        let endpoint = match path {
+            TOKEN_PATH | login::GRANT_PATH | login::KEY_PATH => Endpoint::Token,
             PRESENCE_PATH => Endpoint::Presence,
+            login::OPENID_PATH | login::TENANT_PATH => Endpoint::Discovery,
+            _ if let Some(call) = &call => call.endpoint(),
             path => {
                 let answer = match path.strip_prefix(control::PREFIX) {
                     Some(path) => {
@@ -96,6 +104,7 @@ impl Tenant {
             monotonic: self.clock.monotonic(),
             agents: Vec::new(),
             page: 0,
+            range: None,
             rows: 0,
             status: None,
             fault: None,
@@ -105,9 +114,10 @@ impl Tenant {
         let right = match endpoint {
             _ if fault == Some(Fault::Cut) => None,
             Endpoint::Token if head.method != Method::POST => Some(not_allowed("POST")),
-            Endpoint::Token => Some(self.token(&head.headers, &read(body).await?, fault.as_ref())),
-            Endpoint::Presence if head.method != Method::GET => Some(not_allowed("GET")),
+            Endpoint::Token => Some(self.token(path, &head.headers, &read(body).await?, fault.as_ref())),
+            _ if head.method != Method::GET => Some(not_allowed("GET")),
             Endpoint::Presence => Some(self.presence(&head.headers, head.uri.query(), fault.as_ref(), entry)),
+            _ => Some(self.official(call, &head, fault.as_ref(), entry)),
         };
 
         let slow = if let Some(Fault::Slow(span)) = fault { span } else { Duration::ZERO };
@@ -138,12 +148,47 @@ impl Tenant {
         }))
     }
 
-    fn token(&self, headers: &HeaderMap, form: &[u8], fault: Option<&Fault>) -> Answer {
+    fn token(&self, path: &str, headers: &HeaderMap, body: &[u8], fault: Option<&Fault>) -> Answer {
         if fault == Some(&Fault::Revoked) {
             self.tokens.revoke_all();
         }
-        let lifetime = self.options.token_lifetime;
-        token::answer(headers, form, &self.options.scope, &self.tokens, self.clock.monotonic(), lifetime)
+        let (now, lifetime) = (self.clock.monotonic(), self.options.token_lifetime);
+        match path {
+            login::GRANT_PATH => login::grant(headers, body, &self.tokens, now, lifetime),
+            login::KEY_PATH => login::key_alone(body, &self.tokens, now, lifetime),
+            _ => token::answer(headers, body, &self.options.scope, &self.tokens, now, lifetime),
+        }
+    }
+
+    /// A document or a list of the official API.
+    fn official(&self, call: Option<Call>, head: &Parts, fault: Option<&Fault>, entry: Entry) -> Answer {
+        if fault == Some(&Fault::Revoked) {
+            self.tokens.revoke_all();
+        }
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let base_url = format!("http://{host}");
+        let Some(call) = call else {
+            return match path {
+                login::OPENID_PATH => login::openid(&base_url, fault),
+                _ => login::configuration(&base_url, query, fault),
+            };
+        };
+        if let Some(refusal) = self.refuse_access(&head.headers) {
+            return refusal;
+        }
+        let query = match official::Query::parse(call, path, query, &self.options) {
+            Ok(query) => query,
+            Err(refusal) => return *refusal,
+        };
+        self.log.amend(entry, |record| {
+            record.agents = query.agent(&self.roster).map(|agent| Arc::clone(&agent.id)).into_iter().collect();
+            record.range = query.range;
+            record.page = query.skip / query.top.max(1);
+        });
+        let (options, roster, timeline) = (&self.options, &self.roster, &self.timeline);
+        let (now, lists) = (self.clock.now(), &self.lists);
+        query.answer(&Office { options, roster, timeline, now, base_url: &base_url, lists }, fault)
     }
 
     fn presence(&self, headers: &HeaderMap, query: Option<&str>, fault: Option<&Fault>, entry: Entry) -> Answer {

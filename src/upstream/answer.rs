@@ -1,12 +1,17 @@
 //! An answer's status and headers, and what to tell a person about the ones that are no success.
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
+use serde_json::error::Category;
 use url::Url;
 
 use super::failure::{Failure, Remedy, Scope};
 use super::redact::Redactor;
 use super::report::Report;
+use super::transport::Peer;
 use super::{Endpoint, ErrorKind, ResponseCode};
+
+/// Where the official API says what is wrong, often with no body beside it.
+const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
 
 /// An answer whose body has been read in full.
 #[derive(Debug)]
@@ -20,7 +25,10 @@ pub(super) struct Answer {
 pub(super) struct Head {
     endpoint: Endpoint,
     peer: String,
+    keys: &'static str,
     status: u16,
+    /// What CXone says of an error besides, or instead of, the body.
+    description: Option<String>,
     content_type: Option<String>,
     content_encoding: Option<String>,
     /// The host that a redirect leads to.
@@ -36,6 +44,8 @@ pub(super) struct Advice {
     pub(super) unauthorized: &'static str,
     /// 403.
     pub(super) forbidden: &'static str,
+    /// What a body that is too large calls for.
+    pub(super) too_large: &'static str,
 }
 
 // === impl Answer ===
@@ -50,19 +60,30 @@ impl Answer {
     /// The body itself is not shown: unlike an error's, it is data of people.
     pub(super) fn undecodable(mut self, what: &str) -> Failure {
         self.report.counts_as(ResponseCode::Decode);
-        let Head { endpoint, peer, status, content_type, content_encoding, .. } = self.head;
+        let Head { endpoint, peer, keys, status, content_type, content_encoding, .. } = self.head;
         let is_json = content_type.as_deref().is_none_or(|value| value.to_ascii_lowercase().contains("json"));
         let message = if let Some(encoding) = content_encoding {
             format!("{peer} answered {status} in the encoding {encoding}, which was not asked for.")
         } else if let (false, Some(content_type)) = (is_json, content_type) {
             format!(
                 "{peer} answered {status} with {content_type} instead of JSON. The address may be wrong, or a proxy or \
-                login page may be in between: check `domain` or `base_url`."
+                login page may be in between: check {keys}."
             )
         } else {
             format!("The answer of {peer} ({status}) is not what the API documents: {what}.")
         };
         Failure::new(endpoint, ErrorKind::Decode, message)
+    }
+
+    /// The same for JSON that could not be read. The error's own text is not shown, as it may quote the body.
+    pub(super) fn unreadable(self, error: &serde_json::Error) -> Failure {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        match error.classify() {
+            // A server that ends an answer by closing the connection cuts it like this.
+            Category::Eof => self.undecodable(&format!("it ends early ({place})")).heals_by(Remedy::AnotherTry),
+            Category::Syntax => self.undecodable(&format!("it is not JSON ({place})")),
+            Category::Data | Category::Io => self.undecodable(&format!("it has another shape ({place})")),
+        }
     }
 }
 
@@ -71,7 +92,7 @@ impl Answer {
 impl Head {
     pub(super) fn new(
         endpoint: Endpoint,
-        peer: &str,
+        peer: &Peer,
         url: &Url,
         status: u16,
         headers: &HeaderMap,
@@ -88,8 +109,10 @@ impl Head {
             .and_then(|target| target.host_str().map(|host| redactor.clean(host)));
         Self {
             endpoint,
-            peer: peer.to_owned(),
+            peer: peer.name.clone(),
+            keys: peer.keys,
             status,
+            description: text(STATUS_DESCRIPTION),
             content_type: text(CONTENT_TYPE),
             content_encoding: text(CONTENT_ENCODING),
             redirect_to,
@@ -101,20 +124,19 @@ impl Head {
     }
 
     /// A success whose body is over `limit` bytes.
-    pub(super) fn too_large(&self, limit: usize) -> Failure {
+    pub(super) fn too_large(&self, limit: usize, advice: &Advice) -> Failure {
         let Self { endpoint, peer, .. } = self;
         let mebibytes = limit / (1024 * 1024);
         let limit = if mebibytes > 0 { format!("{mebibytes} MiB") } else { format!("{} KiB", limit / 1024) };
-        let message = format!(
-            "The answer of {peer} is larger than {limit}. Lower `agents_per_request`, or ask for a longer `interval`."
-        );
+        let message = format!("The answer of {peer} is larger than {limit}. {}", advice.too_large);
         Failure::new(*endpoint, ErrorKind::TooMuch, message)
     }
 
     /// What an answer that is no success means. `body` is what is to be shown of it.
     pub(super) fn refusal(&self, advice: &Advice, body: Option<&str>) -> Failure {
-        let Self { endpoint, peer, status, .. } = self;
-        let said = body.filter(|body| !body.is_empty()).map_or_else(String::new, |body| format!(" It said: {body}"));
+        let Self { endpoint, peer, keys, status, .. } = self;
+        let said = body.filter(|body| !body.is_empty()).or(self.description.as_deref());
+        let said = said.map_or_else(String::new, |said| format!(" It said: {said}"));
         let fail = |kind, message: String| Failure::new(*endpoint, kind, message);
         match status {
             400 => fail(
@@ -130,7 +152,7 @@ impl Head {
             404 => fail(
                 ErrorKind::UnexpectedStatus,
                 format!(
-                    "{peer} does not know the {} API (404). Check that `domain` or `base_url` is the tenant's own.",
+                    "{peer} does not know the {} API (404). Check that {keys} is the tenant's own.",
                     endpoint.label()
                 ),
             )
@@ -148,7 +170,7 @@ impl Head {
                     ErrorKind::UnexpectedStatus,
                     format!(
                         "{peer} redirects to {target} ({status}). Redirects are not followed, as that would hand \
-                        credentials to another address: set `domain` or `base_url` to the tenant's own."
+                        credentials to another address: set {keys} to the tenant's own."
                     ),
                 )
                 .concerns(Scope::Tenant)

@@ -45,11 +45,21 @@ pub const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 /// tolerance must not be told with every other answer.
 const CLOCK_SKEW_GONE: Duration = Duration::from_secs(30);
 
+/// The keys that the presence API's address comes from.
+const PRESENCE_KEYS: &str = "`domain` or `base_url`";
+
+/// The keys that the official API's addresses come from.
+const OFFICIAL_KEYS: &str = "`issuer`, `area` or `api_endpoint`";
+
 /// Sends requests to one tenant.
 pub(super) struct Client {
     http: reqwest::Client,
     base_url: Url,
-    peer: Peer,
+    /// Whether the environment names a proxy that requests go through.
+    proxied: bool,
+    /// The keys of the configuration that addresses come from.
+    keys: &'static str,
+    request_timeout: Duration,
     tenant: String,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
@@ -86,11 +96,13 @@ impl Client {
 
         let local = is_loopback(&tenant.base_url);
         let plain = tenant.base_url.scheme() == "http";
-        let peer = Peer {
-            name: authority(&tenant.base_url),
-            proxied: !local && proxy_is_set(),
-            request_timeout: tenant.request_timeout,
-        };
+        // Addresses that are found out later may be by https, even where the first one is not.
+        let stays_plain = plain
+            && tenant.official.as_ref().is_none_or(|official| {
+                official.allowed_hosts.is_empty()
+                    && official.api_endpoint.as_ref().is_none_or(|endpoint| endpoint.scheme() == "http")
+            });
+        let request_timeout = tenant.request_timeout;
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("cxone-exporter/", env!("CARGO_PKG_VERSION")))
             // A token or a secret goes to the configured host and to nobody else.
@@ -101,24 +113,29 @@ impl Client {
             .gzip(true)
             // Repetitions are counted and spaced here; nothing below may repeat by itself.
             .retry(reqwest::retry::never())
-            .connect_timeout(peer.connect_timeout())
-            .timeout(tenant.request_timeout)
+            .connect_timeout(transport::connect_timeout(request_timeout))
+            .timeout(request_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(tenant.max_concurrent_requests);
         if local {
             http = http.no_proxy();
         }
-        if plain {
+        if stays_plain {
             // Without TLS no roots are needed, and reading the system's takes longer than all else here.
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|error| BuildError::new(&tenant.name, &error))?;
-        let redactor = Redactor::new(&tenant.client_id, &tenant.client_secret);
+        let access_key = tenant.official.iter().map(|official| (&*official.access_key_id, &official.access_key_secret));
+        let client = std::iter::once((&*tenant.client_id, &tenant.client_secret));
+        let redactor = Redactor::new(client.chain(access_key));
+        let keys = if tenant.official.is_some() { OFFICIAL_KEYS } else { PRESENCE_KEYS };
         let (base_url, tenant) = (tenant.base_url.clone(), tenant.name.clone());
         Ok(Self {
             http,
             base_url,
-            peer,
+            proxied: !local && proxy_is_set(),
+            keys,
+            request_timeout,
             tenant,
             clock,
             observer,
@@ -172,7 +189,7 @@ impl Client {
         loop {
             errand.go_on()?;
             if let Err(closed) = self.gate.pass(errand.deadline).await {
-                return Err(self.no_time_left(request.endpoint, closed, last));
+                return Err(self.no_time_left(request, closed, last));
             }
             // While this one waited, another may have found that there is no point.
             errand.go_on()?;
@@ -243,20 +260,14 @@ impl Client {
             // Only bodies that are streams cannot be copied, and none of ours is.
             return Err(Failure::new(request.endpoint, ErrorKind::Connect, "The request cannot be sent."));
         };
+        let peer = self.peer(request.http.url());
         let mut report = Report::new(request.endpoint, &self.clock, &self.observer);
         let mut response = match self.http.execute(http).await {
             Ok(response) => response,
-            Err(error) => return Err(self.broken(error, request.endpoint, report)),
+            Err(error) => return Err(self.broken(error, request.endpoint, &peer, report)),
         };
         let status = response.status().as_u16();
-        let head = Head::new(
-            request.endpoint,
-            &self.peer.name,
-            request.http.url(),
-            status,
-            response.headers(),
-            &self.redactor,
-        );
+        let head = Head::new(request.endpoint, &peer, request.http.url(), status, response.headers(), &self.redactor);
         self.heed_headers(&response);
 
         if !head.is_success() {
@@ -280,11 +291,11 @@ impl Client {
                     report.end();
                     return Ok(Answer::new(head, report));
                 }
-                Err(error) => return Err(self.broken(error, request.endpoint, report)),
+                Err(error) => return Err(self.broken(error, request.endpoint, &peer, report)),
             }
         }
         report.counts_as(ResponseCode::Decode);
-        Err(head.too_large(request.body_limit))
+        Err(head.too_large(request.body_limit, request.advice))
     }
 
     /// What is to be shown of an answer that is no success. That it is one is known already, so nothing
@@ -349,17 +360,23 @@ impl Client {
         }
     }
 
-    fn broken(&self, error: reqwest::Error, endpoint: Endpoint, mut report: Report) -> Failure {
+    /// Whom a request to `url` is sent to.
+    fn peer(&self, url: &Url) -> Peer {
+        let Self { proxied, keys, request_timeout, .. } = *self;
+        Peer { name: authority(url), keys, proxied, request_timeout }
+    }
+
+    fn broken(&self, error: reqwest::Error, endpoint: Endpoint, peer: &Peer, mut report: Report) -> Failure {
         // The address holds agents and page tokens, and is of no help to anybody.
-        let (code, failure) = transport::broken(&error.without_url(), endpoint, &self.peer, &self.redactor);
+        let (code, failure) = transport::broken(&error.without_url(), endpoint, peer, &self.redactor);
         report.counts_as(code);
         failure
     }
 
     /// The tenant wants to be left alone for longer than the errand may take.
-    fn no_time_left(&self, endpoint: Endpoint, closed: StaysClosed, last: Option<Failure>) -> Failure {
+    fn no_time_left(&self, request: &Request, closed: StaysClosed, last: Option<Failure>) -> Failure {
         let cause = last.map_or_else(
-            || format!("{} was not asked, as it limits the rate of requests.", self.peer.name),
+            || format!("{} was not asked, as it limits the rate of requests.", authority(request.http.url())),
             |last| last.error.message,
         );
         let whole = Duration::from_secs(closed.wait.as_secs() + u64::from(closed.wait.subsec_nanos() > 0));
@@ -367,14 +384,17 @@ impl Client {
             "{cause} It may not be asked again for {}, which is longer than this refresh may take (`refresh_timeout`).",
             spoken(whole)
         );
-        Failure::new(endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
+        Failure::new(request.endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
             .concerns(Scope::Tenant)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("peer", &self.peer).field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("peer", &authority(&self.base_url))
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,6 +50,8 @@ pub enum ErrorKind {
     TooMuch,
     /// The pages repeat themselves.
     Paging,
+    /// An answer names an address that is not the tenant's; nothing was sent there.
+    ForeignAddress,
 }
 
 impl UpstreamError {
@@ -85,11 +87,6 @@ pub struct BuildError {
 // === impl BuildError ===
 
 impl BuildError {
-    /// The tenant's API is none that can be asked yet.
-    pub(crate) fn unknown_api(tenant: &str) -> Self {
-        Self { tenant: tenant.to_owned(), reason: "its API is not there yet".to_owned() }
-    }
-
     pub(super) fn new(tenant: &str, error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         let reason = causes.last().map_or_else(String::new, ToString::to_string);

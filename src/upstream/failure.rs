@@ -48,6 +48,12 @@ impl Failure {
         Self { error, remedy: Remedy::Nothing, scope: Scope::Request }
     }
 
+    /// The decoding of an answer panicked.
+    pub(super) fn broke_off(endpoint: Endpoint) -> Self {
+        let message = "The answer could not be decoded: this is a fault of the exporter, please report it.";
+        Self::new(endpoint, ErrorKind::Decode, message)
+    }
+
     pub(super) fn heals_by(self, remedy: Remedy) -> Self {
         Self { remedy, ..self }
     }

@@ -5,10 +5,12 @@
 
 mod answer;
 mod client;
+mod connection;
 mod errand;
 mod error;
 mod failure;
 mod observer;
+pub mod official_api;
 pub mod presence_api;
 mod rate_gate;
 mod redact;
@@ -23,6 +25,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use client::CLOCK_SKEW_TOLERANCE;
+pub use connection::Connection;
 pub use error::{BuildError, ErrorKind, UpstreamError};
 pub use observer::{Endpoint, Observer, ResponseCode, SilentObserver};
 
@@ -34,6 +37,33 @@ pub type Fetch<'a> = Pin<Box<dyn Future<Output = Harvest> + Send + 'a>>;
 
 /// The answer of [`Source::directory`].
 pub type Directory<'a> = Pin<Box<dyn Future<Output = Result<Vec<Person>, UpstreamError>> + Send + 'a>>;
+
+/// The answer of [`Source::probe`].
+pub type Probe<'a> = Pin<Box<dyn Future<Output = Vec<ProbeStep>> + Send + 'a>>;
+
+/// One thing that a probe looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeStep {
+    /// What it is called.
+    pub label: &'static str,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// What was seen and what to do, for a person.
+    pub text: String,
+}
+
+/// What came of one step of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is as it should be.
+    Right,
+    /// It works, and deserves a look.
+    Note,
+    /// It is not right.
+    Failed,
+    /// A step before it failed.
+    NotReached,
+}
 
 /// Where presence comes from. A second API is a second implementation; nobody else learns which one is in use.
 pub trait Source: Send + Sync + 'static {
@@ -48,6 +78,13 @@ pub trait Source: Send + Sync + 'static {
     /// All or nothing, as a list with gaps would make names and agents come and go.
     fn directory(&self, deadline: Monotonic) -> Option<Directory<'_>> {
         let _ = deadline;
+        None
+    }
+
+    /// Takes the fewest requests that show how things stand, and tells step by step; `None` where a fetch of one agent is
+    /// as much as that.
+    fn probe(&self, query: Query) -> Option<Probe<'_>> {
+        let _ = query;
         None
     }
 

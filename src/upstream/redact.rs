@@ -14,8 +14,9 @@ const MAX_SHOWN: usize = 300;
 /// What stands where a secret was.
 const PLACEHOLDER: &str = "<secret>";
 
-/// How many tokens are remembered. A server may still speak of the one before the one in use.
-const TOKENS_REMEMBERED: usize = 2;
+/// How many tokens are remembered. A server may still speak of the one before the one in use, and some hand out two at
+/// a time.
+const TOKENS_REMEMBERED: usize = 4;
 
 /// Takes known secrets out of text, however they are spelled in it.
 pub(super) struct Redactor {
@@ -27,11 +28,15 @@ pub(super) struct Redactor {
 // === impl Redactor ===
 
 impl Redactor {
-    pub(super) fn new(client_id: &str, client_secret: &SecretString) -> Self {
-        let secret = client_secret.expose_secret();
-        let mut credentials = spellings(secret);
-        if !secret.is_empty() {
-            credentials.extend(base64_spellings(format!("{client_id}:{secret}").as_bytes()));
+    /// Takes out the secrets of these pairs of an id and its secret, and the pairs as `Authorization: Basic` has them.
+    pub(super) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
+        let mut credentials = Vec::new();
+        for (id, secret) in pairs {
+            let secret = secret.expose_secret();
+            credentials.extend(spellings(secret));
+            if !secret.is_empty() {
+                credentials.extend(base64_spellings(format!("{id}:{secret}").as_bytes()));
+            }
         }
         Self { credentials: longest_first(credentials), tokens: Mutex::new(Vec::new()) }
     }
@@ -160,7 +165,7 @@ mod tests {
     const TOKEN: &str = "eyJhbGciOi.J9.a_b-c/d+e==";
 
     fn redactor() -> Redactor {
-        let redactor = Redactor::new("my-client", &SecretString::from(SECRET));
+        let redactor = Redactor::new([("my-client", &SecretString::from(SECRET))]);
         redactor.learn(TOKEN);
         redactor
     }
@@ -187,12 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_two_tokens_are_known() {
+    fn the_last_tokens_are_known() {
         let redactor = redactor();
-        redactor.learn("second-token");
+        for token in ["second-token", "third-token", "fourth-token"] {
+            redactor.learn(token);
+        }
         assert_eq!(redactor.clean(&format!("{TOKEN} second-token")), "<secret> <secret>");
-        redactor.learn("third-token");
-        assert_eq!(redactor.clean("second-token third-token"), "<secret> <secret>");
+        redactor.learn("fifth-token");
+        assert_eq!(redactor.clean("second-token fifth-token"), "<secret> <secret>");
     }
 
     #[test]
@@ -214,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_empty_secret_takes_nothing_out() {
-        let redactor = Redactor::new("", &SecretString::from(""));
+        let redactor = Redactor::new([("", &SecretString::from(""))]);
         redactor.learn("");
         assert_eq!(redactor.clean("all of it"), "all of it");
     }

@@ -1,25 +1,20 @@
 //! The access token: asked for once however many want it, kept while it is good, renewed when refused.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use super::answer::{Advice, Answer};
-use super::client::{Client, Request};
+use super::answer::Answer;
+use super::client::Client;
 use super::errand::Errand;
-use super::failure::{Failure, Scope};
-use super::retry::Attempts;
-use super::{Endpoint, ErrorKind};
+use super::failure::Failure;
 use crate::clock::Monotonic;
-use crate::config::Tenant;
 use crate::presence::Timestamp;
-
-/// Where tokens are issued.
-const PATH: &str = "/oauth/token";
 
 /// The life of a token whose answer does not tell it: what the API documents as normal.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
@@ -36,18 +31,11 @@ const MARGIN: Duration = Duration::from_secs(60);
 const MARGIN_PART: u32 = 10;
 
 /// The most that an answer with a token may have. Real ones have two kilobytes.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The longest token that is taken. It goes into a header of every request, and servers
 /// commonly refuse more than 8 to 16 KiB of those.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
-const ADVICE: Advice = Advice {
-    bad_request: "The OAuth client may not be one for client credentials: check it in CXone under Security > API Clients.",
-    unauthorized: "The client id or the client secret is wrong: compare `client_id` and the secret with CXone, Security > \
-        API Clients.",
-    forbidden: "The OAuth client is disabled or lacks permission: look at it in CXone under Security > API Clients.",
-};
 
 /// A token in hand.
 #[derive(Clone)]
@@ -58,10 +46,26 @@ pub(super) struct Token {
     pub(super) authorization: HeaderValue,
 }
 
+/// Gets tokens from wherever a tenant's API issues them.
+pub(super) trait Issuer: Send + Sync {
+    /// Asks for a token. Without one nothing else can be asked, so a failure concerns the whole tenant.
+    fn issue<'a>(&'a self, client: &'a Client, errand: &'a Errand) -> Issue<'a>;
+}
+
+/// The answer of an [`Issuer`].
+pub(super) type Issue<'a> = Pin<Box<dyn Future<Output = Result<Issued, Failure>> + Send + 'a>>;
+
+/// A token that has been issued just now. It has no `Debug`, as it holds the token.
+pub(super) struct Issued {
+    /// The value of `Authorization`, marked as sensitive.
+    authorization: HeaderValue,
+    /// How long it is good for.
+    life: Duration,
+}
+
 /// Keeps the token of one tenant.
 pub(super) struct TokenKeeper {
-    client_id: String,
-    client_secret: SecretString,
+    issuer: Box<dyn Issuer>,
     /// Held while a token is asked for, so that one request serves everybody who waits.
     flight: tokio::sync::Mutex<()>,
     held: Mutex<Held>,
@@ -80,24 +84,11 @@ struct Held {
     failure: Option<Failure>,
 }
 
-/// The documented answer. Fields that are not needed are not looked at. It has no `Debug`, as it holds the token.
-#[derive(Deserialize)]
-struct Issued {
-    access_token: String,
-    #[serde(default, deserialize_with = "life")]
-    expires_in: Option<Duration>,
-}
-
 // === impl TokenKeeper ===
 
 impl TokenKeeper {
-    pub(super) fn new(tenant: &Tenant) -> Self {
-        Self {
-            client_id: tenant.client_id.clone(),
-            client_secret: tenant.client_secret.clone(),
-            flight: tokio::sync::Mutex::new(()),
-            held: Mutex::default(),
-        }
+    pub(super) fn new(issuer: impl Issuer + 'static) -> Self {
+        Self { issuer: Box::new(issuer), flight: tokio::sync::Mutex::new(()), held: Mutex::default() }
     }
 
     /// The token in hand, or a new one.
@@ -123,11 +114,11 @@ impl TokenKeeper {
                 }
             }
         }
-        let issued = self.ask(client, errand).await;
+        let issued = self.issuer.issue(client, errand).await;
         let mut held = self.held();
         held.asked += 1;
         match issued {
-            Ok((authorization, life)) => Ok(held.keep(authorization, life, client)),
+            Ok(issued) => Ok(held.keep(issued, client)),
             Err(failure) => {
                 held.failure = Some(failure.clone());
                 Err(failure)
@@ -159,25 +150,6 @@ impl TokenKeeper {
         self.held().expires
     }
 
-    async fn ask(&self, client: &Client, errand: &Errand) -> Result<(HeaderValue, Duration), Failure> {
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.expose_secret()),
-        ];
-        let unsendable =
-            |_| Failure::new(Endpoint::Token, ErrorKind::Connect, "The token request cannot be put together.");
-        let http = client.post(client.url(PATH)).form(&form).build().map_err(unsendable)?;
-        let request = Request { endpoint: Endpoint::Token, http, body_limit: MAX_BODY_BYTES, advice: &ADVICE };
-        let mut body = Vec::new();
-        client
-            .ask(&request, &mut body, &mut Attempts::default(), errand)
-            .await
-            .and_then(|answer| read(&body, answer, client))
-            // Without a token nothing else can be asked either.
-            .map_err(|failure| failure.concerns(Scope::Tenant))
-    }
-
     fn held(&self) -> MutexGuard<'_, Held> {
         // Not a tokio mutex: nothing awaits while it is held.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -197,7 +169,8 @@ impl Held {
         self.token.clone().filter(|_| now < self.good_until)
     }
 
-    fn keep(&mut self, authorization: HeaderValue, life: Duration, client: &Client) -> Token {
+    fn keep(&mut self, issued: Issued, client: &Client) -> Token {
+        let Issued { authorization, life } = issued;
         let margin = MARGIN.min(life / MARGIN_PART);
         self.generation += 1;
         self.failure = None;
@@ -209,38 +182,36 @@ impl Held {
     }
 }
 
-// === reading the answer ===
+// === impl Issued ===
 
-fn read(body: &[u8], answer: Answer, client: &Client) -> Result<(HeaderValue, Duration), Failure> {
-    let issued: Issued = match serde_json::from_slice(body) {
-        Ok(issued) => issued,
-        // The error's own text may quote the body, which is where the token is.
-        Err(error) => {
-            let what =
-                format!("no `access_token` could be read from it (line {}, column {})", error.line(), error.column());
-            return Err(answer.undecodable(&what));
-        }
-    };
-    let token = issued.access_token.as_str();
-    let fault = if token.is_empty() {
-        "its `access_token` is empty"
-    } else if token.len() > MAX_TOKEN_BYTES {
-        "its `access_token` is longer than 16 KiB"
-    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        "its `access_token` holds spaces, line breaks or other characters that no token has"
-    } else {
-        client.redactor().learn(token);
-        let mut authorization =
-            HeaderValue::try_from(format!("Bearer {token}")).unwrap_or(HeaderValue::from_static(""));
-        authorization.set_sensitive(true);
-        return Ok((authorization, issued.expires_in.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE)));
-    };
-    Err(answer.undecodable(fault))
+impl Issued {
+    /// The token that `answer` gave, if it is one; its life is what the answer says, else what is normal.
+    pub(super) fn read(
+        access_token: &str,
+        expires_in: Option<Duration>,
+        answer: Answer,
+        client: &Client,
+    ) -> Result<Self, Failure> {
+        let fault = if access_token.is_empty() {
+            "its `access_token` is empty"
+        } else if access_token.len() > MAX_TOKEN_BYTES {
+            "its `access_token` is longer than 16 KiB"
+        } else if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            "its `access_token` holds spaces, line breaks or other characters that no token has"
+        } else {
+            client.redactor().learn(access_token);
+            let mut authorization =
+                HeaderValue::try_from(format!("Bearer {access_token}")).unwrap_or(HeaderValue::from_static(""));
+            authorization.set_sensitive(true);
+            return Ok(Self { authorization, life: expires_in.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) });
+        };
+        Err(answer.undecodable(fault))
+    }
 }
 
 /// Seconds as a number or as digits in a string; at most [`MAX_LIFE`], and no time at all below zero.
 /// What is neither is as good as absent: a wrong guess costs a 401, which is provided for.
-fn life<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+pub(super) fn life<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
     let seconds = match serde_json::Value::deserialize(input)? {
         serde_json::Value::Number(number) => number.as_f64(),
         serde_json::Value::String(text) => text.trim().parse::<f64>().ok(),
@@ -253,6 +224,12 @@ fn life<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Deserialize)]
+    struct Issued {
+        #[serde(default, deserialize_with = "life")]
+        expires_in: Option<Duration>,
+    }
 
     #[test]
     fn the_life_of_a_token_is_read_from_whatever_form_it_has() {

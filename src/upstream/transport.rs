@@ -24,19 +24,17 @@ const CONNECTS_PER_REQUEST: u32 = 2;
 pub(super) struct Peer {
     /// Host, and port where it is not the usual one.
     pub(super) name: String,
+    /// The keys of the configuration that its address comes from, as a message names them.
+    pub(super) keys: &'static str,
     /// Whether the environment names a proxy, which may be what failed.
     pub(super) proxied: bool,
     /// `request_timeout`.
     pub(super) request_timeout: Duration,
 }
 
-// === impl Peer ===
-
-impl Peer {
-    /// How long a connection may take to be made.
-    pub(super) fn connect_timeout(&self) -> Duration {
-        CONNECT_TIMEOUT.min(self.request_timeout / CONNECTS_PER_REQUEST)
-    }
+/// How long a connection may take to be made, where a request may take `request_timeout`.
+pub(super) fn connect_timeout(request_timeout: Duration) -> Duration {
+    CONNECT_TIMEOUT.min(request_timeout / CONNECTS_PER_REQUEST)
 }
 
 /// Reads a broken exchange: what it counts as, and what follows from it.
@@ -46,20 +44,20 @@ pub(super) fn broken(
     peer: &Peer,
     redactor: &Redactor,
 ) -> (ResponseCode, Failure) {
-    let name = &peer.name;
+    let Peer { name, keys, .. } = peer;
     // Where a proxy is in use, the proxy is what gets connected to.
     let proxy = if peer.proxied { " A proxy is set in the environment (HTTPS_PROXY); check that as well." } else { "" };
     let fail = |kind, message: String| Failure::new(endpoint, kind, message);
 
     if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-        let (what, advice) = tls_words(tls);
+        let (what, advice) = tls_words(tls, keys);
         let what = redactor.clean(&what);
         let message = format!("TLS with {name} failed: {what}. {advice}");
         return (ResponseCode::Connect, fail(ErrorKind::Tls, message).concerns(Scope::Tenant));
     }
     if error.is_timeout() {
         let (message, scope) = if error.is_connect() {
-            let limit = spoken(peer.connect_timeout());
+            let limit = spoken(connect_timeout(peer.request_timeout));
             let advice = "Check that a firewall lets this machine reach it.";
             (format!("No connection to {name} within {limit}. {advice}{proxy}"), Scope::Tenant)
         } else {
@@ -72,14 +70,13 @@ pub(super) fn broken(
     }
     let root = causes(error).last().map_or_else(String::new, |cause| redactor.clean(&cause.to_string()));
     if error.is_dns() {
-        let message =
-            format!("The name {name} could not be resolved ({root}). Check `domain` or `base_url`, and DNS.{proxy}");
+        let message = format!("The name {name} could not be resolved ({root}). Check {keys}, and DNS.{proxy}");
         let failure = fail(ErrorKind::Dns, message).heals_by(Remedy::AnotherTry).concerns(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
     if error.is_connect() {
-        let advice = "Check `domain` or `base_url`, and that a firewall lets this machine reach it.";
-        let message = format!("No connection to {name} ({root}). {advice}{proxy}");
+        let advice = "and that a firewall lets this machine reach it.";
+        let message = format!("No connection to {name} ({root}). Check {keys}, {advice}{proxy}");
         let failure = fail(ErrorKind::Connect, message).heals_by(Remedy::AnotherTry).concerns(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
@@ -113,15 +110,14 @@ fn is_bad_encoding(error: &reqwest::Error) -> bool {
 }
 
 /// What is wrong with TLS, without a full stop, and what to do about it.
-fn tls_words(error: &rustls::Error) -> (String, &'static str) {
+fn tls_words(error: &rustls::Error, keys: &str) -> (String, String) {
     const TRUST: &str = "If a company or private CA issued it, add that CA to the system's store \
         (such as /usr/local/share/ca-certificates and update-ca-certificates), or let SSL_CERT_FILE name a bundle \
         that holds it.";
     const RENEW: &str = "It has to be renewed there, unless this machine's clock is wrong.";
-    const NAME: &str = "Check `domain` or `base_url`.";
     const VERSION: &str = "TLS 1.2 or 1.3 is needed.";
-    const PORT: &str = "Check the port in `base_url`: something else than TLS may be listening there.";
-    match error {
+    let name = format!("Check {keys}.");
+    let (what, advice): (String, &str) = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::UnknownIssuer => {
                 ("the certificate is self-signed or issued by a CA that this machine does not trust".into(), TRUST)
@@ -135,10 +131,10 @@ fn tls_words(error: &rustls::Error) -> (String, &'static str) {
             }
             CertificateError::NotValidYet => ("the certificate is not valid yet".into(), RENEW),
             CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-                (format!("the certificate is for another name ({})", presented.join(", ")), NAME)
+                (format!("the certificate is for another name ({})", presented.join(", ")), &name)
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                ("the certificate is for another name".into(), NAME)
+                ("the certificate is for another name".into(), &name)
             }
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
@@ -154,9 +150,13 @@ fn tls_words(error: &rustls::Error) -> (String, &'static str) {
         | rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
             ("the server speaks only a version of TLS that is no longer safe".into(), VERSION)
         }
-        rustls::Error::InvalidMessage(_) => ("what came back is not TLS".into(), PORT),
+        rustls::Error::InvalidMessage(_) => {
+            let port = format!("Check the port in {keys}: something else than TLS may be listening there.");
+            return ("what came back is not TLS".into(), port);
+        }
         other => (other.to_string(), VERSION),
-    }
+    };
+    (what, advice.to_owned())
 }
 
 fn day(unix_seconds: u64) -> String {
@@ -219,7 +219,7 @@ mod tests {
             ),
         ];
         for (error, what, advice) in table {
-            let (said, advised) = tls_words(&error);
+            let (said, advised) = tls_words(&error, "`domain` or `base_url`");
             assert_eq!(said, what);
             assert!(advised.starts_with(advice), "{said}: {advised}");
         }

@@ -27,23 +27,26 @@ CROSSES_AFTER, CROSSED_BY, STAYS_FOR = 20, 40, 200
 MARGIN_SECONDS = 5
 STEP_SECONDS = 6
 # The exporter's, as if they were 60 s and 15 minutes.
-TIMES = {"window": f"{WINDOW_SECONDS}s", "interval": "PT1M", "cooldown": "1s", "max_staleness": f"{15 * 60 // SPEED}s"}
+TIMES = {"window": f"{WINDOW_SECONDS}s", "cooldown": "1s", "max_staleness": f"{15 * 60 // SPEED}s"}
+OF_API = {"presence": {"interval": "PT1M"}, "official": {"history_lookback": "1h", "settle": "30s"}}
+# What being offline is called.
+OFFLINE = {"presence": "Offline", "official": "LoggedOut"}
 
 
 # === Who crosses a limit, and when ===
 
 
-def offline(tenant, moments):
+def offline(tenant, api, moments):
     """Seconds offline of every agent, by id, in the windows that end at these moments."""
-    truths = [tenant.truth(moment - WINDOW_SECONDS, moment) for moment in moments]
-    return {agent: [truth[agent].get("Offline", 0.0) for truth in truths] for agent in truths[0]}
+    truths = [tenant.truth(moment - WINDOW_SECONDS, moment, api) for moment in moments]
+    return {agent: [truth[agent].get(OFFLINE[api], 0.0) for truth in truths] for agent in truths[0]}
 
 
-def choose(tenant):
+def choose(tenant, api):
     """The configured agents, the first of whom crosses his limit soon and stays over it while nobody else does."""
     now = time.time()
     after = [now + seconds for seconds in range(CROSSED_BY, STAYS_FOR, STEP_SECONDS)]
-    series = offline(tenant, [now, now + CROSSES_AFTER, *after])
+    series = offline(tenant, api, [now, now + CROSSES_AFTER, *after])
 
     def margin(agent):
         start, crossing, *rest = series[agent]
@@ -74,7 +77,7 @@ class Run:
         self.webhook = Webhook()
         self.alertmanager = Alertmanager(house, self.webhook)
         self.tenant = Tenant(house, binary, f"--agents={ROSTER}", f"--time-scale={SPEED}").start()
-        self.agents = choose(self.tenant)
+        self.agents = choose(self.tenant, api)
         self.agent = self.agents[0]
         self.configure()
         self.exporter = Exporter(house, binary, f"--config.file={house.path}/config.yml").start()
@@ -94,7 +97,7 @@ class Run:
 
     def configure(self):
         """Writes the exporter's configuration; it is read at the exporter's next start or reload."""
-        text = self.tenant.config(self.house, self.agents, api=self.api, **TIMES)
+        text = self.tenant.config(self.house, self.agents, api=self.api, **TIMES, **OF_API[self.api])
         self.house.write("config.yml", text)
 
     def told_of(self, name, status, after=0):

@@ -13,8 +13,8 @@ from running import compare, moment, samples, sums
 AGENTS = 240
 # From the start of the process to a scrape that has everybody.
 SOON_SECONDS = 2.0
-# What a float with ten digits before the point has left of a microsecond.
-TOLERANCE_SECONDS = 1e-5
+# What a float with ten digits before the point has left of a microsecond; rows of the official API have milliseconds.
+TOLERANCE_SECONDS = {"presence": 1e-5, "official": 1.0}
 # The second refresh comes 15 s after the first, and rates want both; rules that rest on rules take some evaluations.
 SETTLED_SECONDS = 90
 QUERIES = pathlib.Path(__file__).resolve().parents[1] / "dashboards" / "queries.py"
@@ -36,11 +36,11 @@ def scrape(address):
     return body if status == 200 and len(agents) == AGENTS else None
 
 
-def main(binary):
+def main(binary, api="presence"):
     with House() as house:
         address = f"{LOOPBACK}:{free_port()}"
         began = time.monotonic()
-        house.start("demo", binary, "demo", f"--web.listen-address={address}", f"--agents={AGENTS}")
+        house.start("demo", binary, "demo", f"--api={api}", f"--web.listen-address={address}", f"--agents={AGENTS}")
         body = wait_for("a scrape has every agent", lambda: house.alive("demo") and scrape(address))
         took = time.monotonic() - began
         assert took <= SOON_SECONDS, f"{took:.1f} s until a scrape has every agent"
@@ -49,8 +49,8 @@ def main(binary):
         values = {name: value for name, labels, value in samples(body) if not labels}
         start, end = (values[f"cxone_window_{edge}_timestamp_seconds"] for edge in ("start", "end"))
         tenant = re.search(r"http://127\.0\.0\.1:\d+", house.log("demo"))[0]
-        truth = get_json(f"{tenant}/-/control/truth", start=moment(start), end=moment(end))["agents"]
-        compared = compare(truth, sums(body), end - start, TOLERANCE_SECONDS)
+        truth = get_json(f"{tenant}/-/control/truth", start=moment(start), end=moment(end), api=api)["agents"]
+        compared = compare(truth, sums(body), end - start, TOLERANCE_SECONDS[api])
         house.say(f"{compared} sums equal the truth, and each agent's fill the window")
 
         checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, text=True, check=False)

@@ -9,6 +9,7 @@ from house import LOOPBACK, free_port, get, get_json, wait_for
 
 CLIENT_ID = "simulated-client"
 CLIENT_SECRET = "not-a-secret"
+ACCESS_KEY_ID, ACCESS_KEY_SECRET = "simulated/key=", "not-a-secret/either+="
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$', re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -70,9 +71,9 @@ class Tenant:
         """Everybody, as id, name and team."""
         return get_json(f"{self.control}/agents")
 
-    def truth(self, start, end):
+    def truth(self, start, end, api="presence"):
         """Exact seconds by agent and state within a window, in seconds since the epoch."""
-        return get_json(f"{self.control}/truth", start=moment(start), end=moment(end))["agents"]
+        return get_json(f"{self.control}/truth", start=moment(start), end=moment(end), api=api)["agents"]
 
     def requests(self):
         """How many requests came in."""
@@ -80,14 +81,17 @@ class Tenant:
 
     def config(self, house, agents, **keys):
         """The text of a configuration for this tenant. JSON is YAML too, and knows how to quote names."""
-        secret = house.write("client-secret", CLIENT_SECRET)
-        tenant = {
-            "name": "simulated",
-            "base_url": self.base_url,
-            "client_id": CLIENT_ID,
-            "client_secret_file": str(secret),
-            "agents": agents,
-        }
+        official = keys.get("api") == "official"
+        secret = house.write("secret", ACCESS_KEY_SECRET if official else CLIENT_SECRET)
+        if official:
+            access = {
+                "auth_url": f"{self.base_url}/authentication/v1/token/access-key",
+                "access_key_id": ACCESS_KEY_ID,
+                "access_key_secret_file": str(secret),
+            }
+        else:
+            access = {"base_url": self.base_url, "client_id": CLIENT_ID, "client_secret_file": str(secret)}
+        tenant = {"name": "simulated", "agents": agents} | access
         return json.dumps({"tenants": [tenant | keys]}, ensure_ascii=False, indent=1)
 
 
@@ -126,4 +130,4 @@ class Exporter:
     def keeps_its_secret(self):
         """Fails if the secret, or a token, is in the log."""
         log = self.house.log("exporter")
-        assert CLIENT_SECRET not in log and "Bearer " not in log, "a secret is in the log"
+        assert CLIENT_SECRET not in log and ACCESS_KEY_SECRET not in log and "Bearer " not in log, "a secret is in the log"

@@ -15,7 +15,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cxone_exporter::config::{Agent, Config, ConfigError, Tenant, keys};
+use cxone_exporter::config::{Agent, Api, ClientAuth, Config, ConfigError, Login, Tenant, keys};
+use cxone_exporter::presence::Person;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
@@ -35,6 +36,17 @@ tenants:
     client_id: my-client
     client_secret: planted-hunter2
     agents: [{ id: 4711 }]
+";
+
+const OFFICIAL: &str = "
+tenants:
+  - name: acme
+    api: official
+    client_id: my-client
+    client_secret: planted-hunter2
+    access_key_id: my-key
+    access_key_secret: planted-hunter2
+    agents: all
 ";
 
 /// Compares `text` with the golden file `name`.
@@ -151,7 +163,7 @@ fn the_complete_example_has_every_key_and_no_warning() {
 fn values_are_what_the_file_says() {
     let dir = examples();
     let config = Config::from_file(&dir.path().join("complete.yml")).unwrap();
-    let (acme, eu) = (&config.tenants[0], &config.tenants[1]);
+    let [acme, eu, globex, globex_eu] = config.tenants.as_slice() else { panic!("four tenants") };
     assert_eq!((acme.name.as_str(), acme.base_url.as_str()), ("acme", "https://acme.example.com/"));
     assert_eq!((eu.name.as_str(), eu.base_url.as_str()), ("acme-eu", "http://127.0.0.1:9443/"));
     assert_eq!(acme.client_secret.expose_secret(), PLANTED);
@@ -169,6 +181,33 @@ fn values_are_what_the_file_says() {
     assert_eq!(agent(acme, "5001").team.as_deref(), Some("Claims"));
     assert_eq!(agent(acme, "5002").name, None);
 
+    let official = globex.official.as_ref().unwrap();
+    assert_eq!((globex.api, globex.base_url.as_str()), (Api::Official, "https://cxone.niceincontact.com/"));
+    assert_eq!(official.login, Login::Issuer { client_auth: ClientAuth::Body });
+    assert_eq!((official.access_key_id.as_str(), official.access_key_secret.expose_secret()), ("AK/4711=", PLANTED));
+    assert_eq!((official.api_version.as_str(), official.unavailable_codes), ("v30.0", true));
+    assert_eq!(official.allowed_hosts, ["api.example.com", ".example.org"]);
+    let declared: Vec<&str> = globex.declared_states.iter().map(|state| &**state).collect();
+    assert_eq!(declared[..2], ["Offline", "Available"]);
+    assert_eq!(declared.len(), 10);
+    let area = globex_eu.official.as_ref().unwrap();
+    let token_url = "https://eu1.nice-incontact.com/authentication/v1/token/access-key".parse().unwrap();
+    assert_eq!((globex_eu.base_url.as_str(), globex_eu.client_id.as_str()), ("https://eu1.nice-incontact.com/", ""));
+    assert_eq!(area.login, Login::AccessKey { token_url });
+    let filter = globex_eu.everyone.as_ref().unwrap();
+    assert_eq!((filter.max, filter.active_only, filter.include.len(), filter.exclude.len()), (250, false, 1, 1));
+    assert!(globex_eu.wants_directory() && globex.wants_directory() && !acme.wants_directory());
+    let people = [("4711", "Billing"), ("4712", "Billing"), ("4713", "Claims"), ("5001", "Sales")].map(|(id, team)| {
+        let name = Some(if id == "4713" { "Ada Turing" } else { "Alan Turing" }.to_owned());
+        Person { id: id.into(), name, team: Some(team.to_owned()), active: true }
+    });
+    let (agents, dropped) = globex_eu.with_people(&people);
+    let found: Vec<_> = agents.iter().map(|agent| (&*agent.id, agent.team.as_deref(), agent.offline_limit)).collect();
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    assert_eq!(found[0], ("5001", Some("Claims"), hours(16)), "the agents file goes first");
+    assert_eq!(found[3..], [("4711", Some("Billing"), hours(4)), ("4713", Some("Claims"), hours(16))]);
+    assert_eq!(dropped, 0);
+
     let office = agent(acme, "5001").schedule.as_ref().unwrap();
     assert_eq!(office.timezone.name(), "Europe/Berlin");
     assert_eq!(office.days, [true, true, true, true, true, false, false]);
@@ -179,16 +218,35 @@ fn values_are_what_the_file_says() {
 
 #[test]
 fn defaults_are_those_of_the_table() {
-    let config = load(MINIMAL).unwrap();
-    let shown = config.to_yaml_redacted().replace('"', "");
+    let (config, official) = (load(MINIMAL).unwrap(), load(OFFICIAL).unwrap());
+    let shown = config.to_yaml_redacted().replace('"', "") + &official.to_yaml_redacted().replace('"', "");
     for key in keys::ALL {
         if let (keys::Default::Value(default), Some(name)) = (key.default, key.path.strip_prefix("tenants[].")) {
+            let (name, default) = (name.replace("agent_filter.", "  "), default.replace('"', ""));
             assert!(shown.contains(&format!("    {name}: {default}\n")), "{name}: {default} is not in\n{shown}");
         }
     }
     let states: Vec<&str> = config.tenants[0].declared_states.iter().map(|state| &**state).collect();
     assert_eq!(states, ["Available", "Busy", "WrapUp", "Offline"]);
     assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn the_example_of_the_official_api_loads() {
+    let text = fs::read_to_string("deploy/config/cxone-exporter-official.yml").unwrap();
+    let dir = examples();
+    let secret = "/run/credentials/cxone-exporter.service/access-key-secret";
+    let path = dir.path().join("official.yml");
+    write(&path, text.replace(secret, "client-secret").as_bytes(), 0o600);
+    let config = Config::from_file(&path).unwrap();
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let shown = config.to_yaml_redacted();
+    assert_reads_back(&config);
+    // What the comments say are defaults is what holds.
+    for line in ["client_auth: basic", "api_version: v30.0", "history_lookback: 12h", "settle: 30m"] {
+        assert!(text.contains(&format!("# {line}")), "{line}");
+        assert!(line.starts_with("client_auth") || shown.contains(line), "{line}: {shown}");
+    }
 }
 
 #[test]

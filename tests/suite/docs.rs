@@ -113,7 +113,8 @@ fn the_example_configuration_loads_and_has_every_tenant_key() {
     fs::write(&file, example.replace("/run/secrets/cxone", "secret")).unwrap();
 
     let config = Config::from_file(&file).unwrap();
-    let [tenant] = config.tenants.as_slice() else { panic!("one tenant") };
+    let [tenant, official] = config.tenants.as_slice() else { panic!("two tenants") };
+    assert!(official.everyone.is_some());
     assert_eq!(tenant.agents.len(), 2);
     assert!(tenant.agents.iter().any(|agent| agent.schedule.is_some()));
     for key in keys::ALL.iter().filter(|key| !matches!(key.default, keys::Default::Alternative)) {

@@ -17,6 +17,7 @@ mod freshness;
 mod help;
 mod house;
 mod lifecycle;
+mod official;
 mod properties;
 mod scripted;
 mod simulator;

@@ -64,7 +64,7 @@ async fn run_over(
         if args.probe {
             let findings = probe::probe(connect, tenant, &clock).await?;
             out.write_all(findings.to_string().as_bytes())?;
-            failed.extend(findings.failed_at.map(|step| format!("tenant {} at {}", tenant.name, step.label())));
+            failed.extend(findings.failed_at.map(|step| format!("tenant {} at {step}", tenant.name)));
         }
     }
     out.flush()?;

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Agent, Tenant, format_duration};
 use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window};
 use crate::upstream::BuildError;
-use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, UpstreamError};
+use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict};
 
 /// What is to be right, in the order in which it shows. Each takes those before it for granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,24 +35,9 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Findings {
     /// The first thing that is not right.
-    pub(super) failed_at: Option<Step>,
-    lines: Vec<Line>,
+    pub(super) failed_at: Option<&'static str>,
+    lines: Vec<ProbeStep>,
     requests: usize,
-}
-
-#[derive(Debug)]
-struct Line {
-    verdict: Verdict,
-    step: Step,
-    text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Right,
-    Note,
-    Failed,
-    NotReached,
 }
 
 /// Keeps what the requests came to.
@@ -81,20 +66,22 @@ pub(super) async fn probe(
     tenant: &Arc<Tenant>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Findings, BuildError> {
-    let Some(agent) = tenant.agents.first() else {
-        let text = "no agent is configured, so there is nothing to ask for".to_owned();
-        let lines = vec![Line { verdict: Verdict::Note, step: Step::Data, text }];
-        return Ok(Findings { failed_at: None, lines, requests: 0 });
-    };
     let witness = Arc::new(Witness::default());
     let source = connect(tenant, Arc::clone(clock), witness.clone())?;
-    let harvest = source
-        .fetch(Query {
-            window: Window::ending_at(clock.now().whole_second(), tenant.window),
-            agents: vec![WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() }],
-            deadline: clock.monotonic() + tenant.refresh_timeout,
-        })
-        .await;
+    let window = Window::ending_at(clock.now().whole_second(), tenant.window);
+    let deadline = clock.monotonic() + tenant.refresh_timeout;
+    let watched = |agent: &Agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() };
+    let everybody = Query { window, agents: tenant.agents.iter().map(watched).collect(), deadline };
+    if let Some(probe) = source.probe(everybody) {
+        let lines = probe.await;
+        return Ok(Findings::told(lines, &witness.seen()));
+    }
+    let Some(agent) = tenant.agents.first() else {
+        let text = "no agent is configured, so there is nothing to ask for".to_owned();
+        let lines = vec![ProbeStep { verdict: Verdict::Note, label: Step::Data.label(), text }];
+        return Ok(Findings { failed_at: None, lines, requests: 0 });
+    };
+    let harvest = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
     let seen = witness.seen();
     Ok(Findings::of(tenant, agent, &harvest, &seen, source.token_expiry()))
 }
@@ -115,7 +102,8 @@ fn failed_at(error: &UpstreamError, answered: bool) -> Step {
             | ErrorKind::Dns
             | ErrorKind::Connect
             | ErrorKind::Tls
-            | ErrorKind::Timeout,
+            | ErrorKind::Timeout
+            | ErrorKind::ForeignAddress,
         ) => Step::Report,
     }
 }
@@ -144,6 +132,12 @@ impl Step {
 // === impl Findings ===
 
 impl Findings {
+    /// What a source has found out by itself.
+    fn told(lines: Vec<ProbeStep>, seen: &Seen) -> Self {
+        let failed = lines.iter().find(|line| line.verdict == Verdict::Failed);
+        Self { failed_at: failed.map(|line| line.label), lines, requests: seen.requests.len() }
+    }
+
     fn of(tenant: &Tenant, agent: &Agent, harvest: &Harvest, seen: &Seen, token_expiry: Option<Timestamp>) -> Self {
         let failed_at = harvest.error.as_ref().map(|error| failed_at(error, seen.answered()));
         let line = |step| {
@@ -152,9 +146,10 @@ impl Findings {
                 (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
                 _ => right(step, tenant, agent, harvest, seen, token_expiry),
             };
-            Line { verdict, step, text }
+            ProbeStep { verdict, label: step.label(), text }
         };
-        Self { failed_at, lines: Step::ALL.map(line).into(), requests: seen.requests.len() }
+        let lines = Step::ALL.map(line).into();
+        Self { failed_at: failed_at.map(Step::label), lines, requests: seen.requests.len() }
     }
 }
 
@@ -238,14 +233,14 @@ fn data(agent: &Agent, harvest: &Harvest) -> (Verdict, String) {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Line { verdict, step, text } in &self.lines {
+        for ProbeStep { verdict, label, text } in &self.lines {
             let verdict = match verdict {
                 Verdict::Right => "ok",
                 Verdict::Note => "note",
                 Verdict::Failed => "FAILED",
                 Verdict::NotReached => "-",
             };
-            writeln!(f, "  {verdict:<6} {:<10} {text}", step.label())?;
+            writeln!(f, "  {verdict:<6} {label:<10} {text}")?;
         }
         let requests = u64::try_from(self.requests).unwrap_or(u64::MAX);
         writeln!(f, "  {} sent by this probe", counted(requests, "request"))

@@ -1,5 +1,7 @@
 //! The rules of counting, each by an example.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::presence::{
     AgentPresence, MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY, OTHER_STATE, Schedule, Shift, UNKNOWN_STATE,
@@ -377,4 +379,30 @@ fn offline_time_is_held_against_the_schedule() {
     push(&mut tally, &("a", 1_600, 1_800, &[("Offline", 200.0)]));
     let scheduled = tally.finish().agents[0].as_ref().unwrap().scheduled.unwrap();
     assert_eq!((scheduled.total, scheduled.offline), (Micros::from_seconds(500), Micros::from_seconds(80 + 50)));
+}
+
+#[test]
+fn states_are_renamed_and_merged_and_swapped() {
+    let map = [("Busy", "Talking"), ("Dialing", "Talking"), ("Up", "Down"), ("Down", "Up"), ("Unknown", "Nameless")];
+    let map: BTreeMap<StateName, StateName> = map.map(|(from, to)| (from.into(), to.into())).into();
+    let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(100) };
+    let agents = vec![WatchedAgent { id: "a".into(), schedule: None }];
+    let mut tally = Tally::new(window, agents, [].into(), &["Talking".into()]).renaming(Arc::new(map));
+    let before = tally.checkpoint();
+    for round in 0..2 {
+        for (name, seconds) in [("Busy", 10), ("Dialing", 20), ("Up", 5), ("Down", 7), ("Up", 5), ("", 3), ("Other", 1)]
+        {
+            let state = tally.state_named(name);
+            tally.state(Some(state), Ok(Micros::from_seconds(seconds)));
+        }
+        tally.state(None, Ok(Micros::from_seconds(2)));
+        let agent = tally.agent("a");
+        tally.bucket(agent, Some(window.start), Some(window.end));
+        if round == 0 {
+            tally.roll_back(before);
+        }
+    }
+    let states = tally.finish().agents.remove(0).unwrap().states;
+    let states: Vec<(&str, u64)> = states.iter().map(|(name, time)| (&**name, time.get() / 1_000_000)).collect();
+    assert_eq!(states, [("Down", 10), ("Nameless", 5), ("Other", 1), ("Talking", 30), ("Up", 7)]);
 }

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::{Flown, Refresher, Subject};
+use crate::clock::Monotonic;
 use crate::config::Tenant;
 use crate::presence::{AgentId, WatchedAgent, Window};
+use crate::refresh::people::People;
 use crate::upstream::{Harvest, Query, UpstreamError};
 
 /// A source ends by its deadline; one that does not is given up this much later, so that a fault in it
@@ -38,17 +40,26 @@ impl Flight {
         let refresher = Arc::clone(&self.refresher);
         // Before the refresh starts its own clock: a slow disk must take none of its time.
         refresher.note_attempt().await;
+        let (clock, started) = (&refresher.clock, refresher.now());
+        let patience = refresher.subject.load().tenant.refresh_timeout;
+        let without_people = bring_people(&refresher, started.monotonic + patience).await;
         let subject = refresher.subject.load_full();
-        let (Subject { tenant, source }, clock) = (&*subject, &refresher.clock);
-        let started = refresher.now();
+        let Subject { tenant, source, .. } = &*subject;
         let window = Window::ending_at(started.utc.whole_second(), tenant.window);
         let agents = wanted(tenant, again.as_deref());
         let everybody: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
         let deadline = started.monotonic + tenant.refresh_timeout;
         debug!(tenant = tenant.name, agents = agents.len(), start = %window.start, end = %window.end, "refresh starts");
 
+        let fetch = async {
+            match without_people {
+                // There is nobody to ask for, and why is known.
+                Some(error) if tenant.agents.is_empty() => Harvest { error: Some(error), ..Harvest::default() },
+                _ => source.fetch(Query { window, agents, deadline }).await,
+            }
+        };
         let harvest = tokio::select! {
-            harvest = source.fetch(Query { window, agents, deadline }) => harvest,
+            harvest = fetch => harvest,
             () = clock.sleep_until(deadline + OVERTIME) => Harvest {
                 failed: everybody,
                 error: Some(UpstreamError::refresh_timeout(tenant.refresh_timeout)),
@@ -70,6 +81,33 @@ impl Drop for Flight {
     fn drop(&mut self) {
         if !self.landed {
             self.refresher.abandon();
+        }
+    }
+}
+
+/// Brings the tenant's own list of people up to date, if that is wanted and due, and tells how that failed. The last
+/// good list stays, so this alone fails no refresh that has somebody to ask for.
+async fn bring_people(refresher: &Arc<Refresher>, deadline: Monotonic) -> Option<UpstreamError> {
+    let subject = refresher.subject.load_full();
+    let Subject { configured, tenant, source } = &*subject;
+    let known = refresher.published.load().people.clone();
+    let now = refresher.now();
+    if !configured.wants_directory() || !refresher.turns().is_due(known.as_deref(), tenant.agents.is_empty(), now) {
+        return None;
+    }
+    match source.directory(deadline)?.await {
+        Ok(list) => {
+            refresher.turns().succeeded(&tenant.name, list.len());
+            let read_at = refresher.now();
+            let (people, meeting) = (Arc::new(People { list, read_at }), Arc::clone(refresher));
+            // It renders everybody anew; scrapes must not wait behind it.
+            // Should it panic, everything stays as it was.
+            let _ = tokio::task::spawn_blocking(move || meeting.meet(people)).await;
+            None
+        }
+        Err(error) => {
+            refresher.turns().failed(&tenant.name, &error, now);
+            Some(error)
         }
     }
 }

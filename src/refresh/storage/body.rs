@@ -1,7 +1,7 @@
 //! The inside of a tenant's file: serde types, and how what is published becomes them. The only serde in `refresh`.
 //!
-//! Times are microseconds since 1970 in UTC, spans are microseconds. There is no secret in it and no person's name:
-//! agents are their ids.
+//! Times are microseconds since 1970 in UTC, spans are microseconds. There is no secret in it. Agents are their ids; names of
+//! people are there only where they come from the tenant's own list, which is kept so that labels do not change.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Api, Tenant};
-use crate::presence::{AgentPresence, Micros, Schedule, StateName, Timestamp, Window};
-use crate::refresh::{AgentData, Published};
+use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Timestamp, Window};
+use crate::refresh::people::People;
+use crate::refresh::{AgentData, Moment, Published};
 
 /// All that is kept of a tenant.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub(super) struct Body<'a> {
     pub(super) last_read: Option<Time>,
     pub(super) failures: u32,
     pub(super) not_before: Option<Time>,
+    /// The tenant's own list of people, where one was read.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(super) people: Option<PeopleList<'a>>,
     /// The names that agents' states are indices of.
     #[serde(borrow)]
     pub(super) states: Vec<Cow<'a, str>>,
@@ -50,7 +54,27 @@ pub(super) struct Question<'a> {
     states: Vec<Cow<'a, str>>,
     #[serde(borrow)]
     offline_states: Vec<Cow<'a, str>>,
+    /// How states are named: by which map, and whether apart by codes. Empty as long as neither is so.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    naming: Vec<Cow<'a, str>>,
 }
+
+/// The tenant's own list of people.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PeopleList<'a> {
+    pub(super) read_at: Time,
+    #[serde(borrow)]
+    pub(super) list: Vec<Member<'a>>,
+}
+
+/// A [`Person`]: id, name, team, and whether active.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Member<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    bool,
+);
 
 /// The agents whose data one refresh read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,6 +166,7 @@ impl<'a> Body<'a> {
             last_read: published.last_read.map(|moment| moment.utc.into()),
             failures,
             not_before: status.not_before.map(Time::from),
+            people: published.people.as_deref().map(PeopleList::of),
             states,
             reads,
         }
@@ -164,7 +189,40 @@ impl<'a> Question<'a> {
             interval: Micros::from(tenant.interval.length).into(),
             states: names(&tenant.states),
             offline_states: names(&tenant.offline_states),
+            naming: naming(tenant),
         }
+    }
+}
+
+/// What states are called differently by.
+fn naming(tenant: &Tenant) -> Vec<Cow<'_, str>> {
+    let split = tenant.official.as_ref().is_some_and(|official| official.unavailable_codes);
+    let map = tenant.state_map.iter().flat_map(|(from, to)| [from, to]);
+    let names = map.map(|name| Cow::Borrowed(&**name));
+    split.then_some(Cow::Borrowed("split by codes")).into_iter().chain(names).collect()
+}
+
+// === impl PeopleList ===
+
+impl<'a> PeopleList<'a> {
+    fn of(people: &'a People) -> Self {
+        let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
+        let person = |person: &'a Person| {
+            Member(Cow::Borrowed(&*person.id), text(&person.name), text(&person.team), person.active)
+        };
+        Self { read_at: people.read_at.utc.into(), list: people.list.iter().map(person).collect() }
+    }
+
+    /// The list as it was, seen at `now`.
+    pub(super) fn restore(&self, now: Moment) -> People {
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
+        let list = self.list.iter().map(|Member(id, name, team, active)| Person {
+            id: Arc::from(&**id),
+            name: text(name),
+            team: text(team),
+            active: *active,
+        });
+        People { list: list.collect(), read_at: Moment::remembered(self.read_at.into(), now) }
     }
 }
 

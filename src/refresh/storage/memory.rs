@@ -11,6 +11,7 @@ use crate::clock::Monotonic;
 use crate::config::Tenant;
 use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
+use crate::refresh::people::{People, Peopled};
 use crate::refresh::{AgentData, Moment, Snapshot, Status};
 
 /// A clock that is corrected by less than this says nothing about the data. More, and nobody knows how old it is.
@@ -26,6 +27,10 @@ pub(in crate::refresh) struct Memory {
     pub(in crate::refresh) snapshot: Snapshot,
     /// How things stood, as far as the file says.
     pub(in crate::refresh) status: Status,
+    /// The tenant's own list of people, which `snapshot` has the agents of.
+    pub(in crate::refresh) people: Option<People>,
+    /// How many agents of it there was no room for.
+    pub(in crate::refresh) agents_dropped: Option<usize>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
     pub(in crate::refresh) full_at: Option<Moment>,
     /// When the last refresh read its data.
@@ -62,11 +67,13 @@ pub(super) fn remember(
     now: Moment,
     chance: f64,
 ) -> Result<(Memory, Option<LeftOut>), BadFile> {
+    let people = body.people.as_ref().map(|people| people.restore(now));
     let mut memory = Memory::nothing(tenant);
     let question = Question::of(tenant);
     if body.question.base_url != question.base_url {
         return Ok((memory, Some(LeftOut::OtherAddress)));
     }
+    memory.take_people(tenant, people);
     memory.take_gate(body, attempts, now, chance);
     if body.question != question {
         return Ok((memory, Some(LeftOut::OtherQuestion)));
@@ -88,14 +95,22 @@ fn contradiction(what: impl Into<String>) -> BadFile {
 
 impl Memory {
     fn nothing(tenant: &Arc<Tenant>) -> Self {
+        let Peopled { tenant, dropped } = Peopled::of(tenant, None);
         Self {
-            snapshot: Snapshot::empty(Arc::clone(tenant)),
+            snapshot: Snapshot::empty(tenant),
             status: Status::default(),
+            people: None,
+            agents_dropped: dropped,
             full_at: None,
             last_read: None,
             failures: 0,
             not_before: None,
         }
+    }
+
+    fn take_people(&mut self, configured: &Arc<Tenant>, people: Option<People>) {
+        let Peopled { tenant, dropped } = Peopled::of(configured, people.as_ref());
+        (self.snapshot, self.agents_dropped, self.people) = (Snapshot::empty(tenant), dropped, people);
     }
 
     fn take_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {

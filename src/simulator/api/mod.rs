@@ -1,6 +1,7 @@
 //! The endpoints of the pretend tenant: a request in, an [`Answer`] out. No I/O, no waiting.
 
 pub(super) mod grid;
+pub(super) mod official;
 pub(super) mod presence;
 mod rows;
 pub(super) mod token;

@@ -88,6 +88,11 @@ impl Timeline {
         Self { scale: i64::from(scale.max(1)) }
     }
 
+    /// How many times as fast as the clock it runs.
+    pub fn scale(&self) -> u32 {
+        u32::try_from(self.scale).unwrap_or(1)
+    }
+
     /// The state `agent` is in at `moment`.
     pub fn state_at(&self, agent: &Agent, moment: Timestamp) -> State {
         let window = Window { start: moment, end: Timestamp::from_micros(moment.micros().saturating_add(1)) };

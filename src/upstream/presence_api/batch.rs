@@ -1,19 +1,18 @@
 //! One batch of agents: its pages to the end into one tally, or nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use serde_json::error::Category;
 
 use super::paging::Pages;
 use super::request;
 use super::wire::{self, Page};
 use super::{PresenceSource, REPORT};
 use crate::presence::{Tally, TallyOutcome, WatchedAgent, Window};
+use crate::upstream::Endpoint;
 use crate::upstream::answer::Answer;
 use crate::upstream::errand::Errand;
-use crate::upstream::failure::{Failure, Remedy};
+use crate::upstream::failure::Failure;
 use crate::upstream::retry::Attempts;
-use crate::upstream::{Endpoint, ErrorKind};
 
 /// What a batch's pages are read into. It moves to the threads that decode and back, buffer and all,
 /// so that a batch allocates for its largest page once.
@@ -34,7 +33,8 @@ impl PresenceSource {
         errand.go_on()?;
         let mut pages = Pages::new(agents.len(), window, self.tenant.interval.length);
         let first = request::first_page(self.session.client.url(request::PATH), &self.tenant, window, &agents);
-        let tally = Tally::new(window, agents, self.offline_states.clone(), &self.known_states);
+        let tally = Tally::new(window, agents, self.offline_states.clone(), &self.known_states)
+            .renaming(Arc::clone(&self.state_map));
         let mut reading = Reading { tally, body: Vec::new() };
         let mut url = first.clone();
         loop {
@@ -81,18 +81,8 @@ async fn decode(mut reading: Reading, answer: Answer) -> Result<(Reading, Result
         (reading, page)
     });
     let Ok((reading, page)) = decoded.await else {
-        let message = "The answer could not be decoded: this is a fault of the exporter, please report it.";
-        return Err(Failure::new(Endpoint::Presence, ErrorKind::Decode, message));
+        return Err(Failure::broke_off(Endpoint::Presence));
     };
-    let page = page.map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        match error.classify() {
-            // A server that ends an answer by closing the connection cuts it like this.
-            Category::Eof => answer.undecodable(&format!("it ends early ({place})")).heals_by(Remedy::AnotherTry),
-            Category::Syntax => answer.undecodable(&format!("it is not JSON ({place})")),
-            // The error's own text may quote the body, which is data of people.
-            Category::Data | Category::Io => answer.undecodable(&format!("it has another shape ({place})")),
-        }
-    });
+    let page = page.map_err(|error| answer.unreadable(&error));
     Ok((reading, page))
 }

@@ -3,6 +3,7 @@
 
 mod batch;
 mod collect;
+mod login;
 mod paging;
 mod request;
 pub mod wire;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use self::login::ClientCredentials;
 use super::answer::Advice;
 use super::client::Client;
 use super::rate_gate::RateGate;
@@ -19,7 +21,7 @@ use super::session::{Resource, Session};
 use super::token::TokenKeeper;
 use super::{BuildError, Endpoint, Fetch, Observer, Query, Source};
 use crate::clock::{Clock, Monotonic};
-use crate::config::Tenant;
+use crate::config::{StateMap, Tenant};
 use crate::presence::{AgentId, StateName, Timestamp};
 
 /// The most that a page may have after decompression. A page of 1,000 buckets has a third of a
@@ -35,6 +37,7 @@ const REPORT: Resource = Resource {
             (CXone, Security > API Clients).",
         forbidden: "The OAuth client lacks the scope `reporting:read` (or `reporting:agent:read`): grant it in CXone under \
             Security > API Clients.",
+        too_large: "Lower `agents_per_request`, or ask for a longer `interval`.",
     },
 };
 
@@ -44,6 +47,7 @@ pub struct PresenceSource {
     session: Session,
     clock: Arc<dyn Clock>,
     offline_states: Arc<[StateName]>,
+    state_map: Arc<StateMap>,
     /// Names that are shared by all tallies, so that each is allocated once.
     known_states: Vec<StateName>,
     /// Whether a page has ever been answered, which shows that what all requests have in common is right.
@@ -63,7 +67,7 @@ impl PresenceSource {
     /// When the HTTP client cannot be built, for want of CA certificates above all.
     pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let gate = Arc::new(RateGate::new(Arc::clone(&clock)));
-        let tokens = Arc::new(TokenKeeper::new(&tenant));
+        let tokens = Arc::new(TokenKeeper::new(ClientCredentials::of(&tenant)));
         Self::with(tenant, clock, observer, gate, tokens)
     }
 
@@ -89,7 +93,7 @@ impl PresenceSource {
         } else {
             Arc::new(RateGate::new(Arc::clone(&clock)))
         };
-        let tokens = TokenKeeper::new(&tenant);
+        let tokens = TokenKeeper::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.client_id == tenant.client_id {
             tokens.inherit(&self.session.tokens);
         }
@@ -113,6 +117,7 @@ impl PresenceSource {
             session: Session { client, tokens },
             clock,
             offline_states: tenant.offline_states.clone().into(),
+            state_map: Arc::new(tenant.state_map.clone()),
             known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
             proven: AtomicBool::new(false),
             suspects: Mutex::default(),

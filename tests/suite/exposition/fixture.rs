@@ -75,6 +75,7 @@ impl Scrape {
             last_attempt: Some(NOW + Duration::from_secs(65)),
             not_before: Some(NOW + Duration::from_secs(185)),
             last_duration: Some(Duration::from_millis(750)),
+            agents_dropped: Some(0),
             agents: AgentCounts { fresh: 1, stale: 2, missing: 1 },
             token_expiry: Some(NOW + Duration::from_secs(3_540)),
             last_error: None,

@@ -17,8 +17,7 @@ use cxone_exporter::config::{Agent, Api, Config, Interval, OfflineLimits, StateM
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
-use cxone_exporter::upstream::Endpoint;
-use cxone_exporter::upstream::presence_api::PresenceSource;
+use cxone_exporter::upstream::{Connection, Endpoint};
 use cxone_exporter::web::{App, Bound, Options, TenantFront};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -52,7 +51,7 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) app: Arc<App>,
     /// The first tenant's source.
-    pub(crate) source: Arc<PresenceSource>,
+    pub(crate) source: Connection,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     pub(crate) serving: Option<JoinHandle<()>>,
     log_from: Mark,
@@ -131,7 +130,7 @@ impl House {
         let tenants: Vec<_> = plan.tenants.into_iter().map(Arc::new).collect();
         let config = Config { tenants: tenants.clone(), schedules: Default::default(), warnings: Vec::new() };
         let built: Vec<_> = tenants.into_iter().map(|tenant| front(tenant, clock)).collect();
-        let source = Arc::clone(&built[0].1);
+        let source = built[0].1.clone();
         let fronts = built.into_iter().map(|(front, _)| front).collect();
         let app = App::new(fronts, exporter, Arc::new(clock.clone()), config.to_yaml_redacted(), plan.options);
         let app = Arc::new(app);
@@ -214,14 +213,13 @@ impl House {
     }
 }
 
-fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Arc<PresenceSource>) {
+fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
-    let source = PresenceSource::new(Arc::clone(&tenant), Arc::new(clock.clone()), instruments.clone()).unwrap();
-    let source = Arc::new(source);
+    let source = Connection::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
         tenant,
-        source: source.clone(),
+        source: source.source(),
         clock: Arc::new(clock.clone()),
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),

@@ -52,6 +52,13 @@ impl Scraped {
         seconds
     }
 
+    /// The values of `labels` of each sample of `name`.
+    pub(crate) fn labels<const N: usize>(&self, name: &str, labels: [&str; N]) -> Vec<[String; N]> {
+        // A label that is not there is one that is empty.
+        let values = |sample: &Sample| labels.map(|label| sample.label(label).unwrap_or_default().to_owned());
+        self.samples(name).map(values).collect()
+    }
+
     /// Configured agents by their data: fresh, stale, missing.
     pub(crate) fn agents(&self) -> [f64; 3] {
         ["fresh", "stale", "missing"].map(|result| self.get("cxone_refresh_agents", &[("result", result)]).unwrap())

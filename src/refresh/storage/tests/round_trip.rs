@@ -14,6 +14,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A snapshot as it is published, all of it read at `read_at`.
 pub(super) fn published(snapshot: Snapshot, status: Status, read_at: Option<Moment>) -> Published {
     Published {
+        people: None,
         oldest: snapshot.oldest(),
         snapshot: Arc::new(snapshot),
         block: Arc::new(BlockBuilder::new().finish(Packing::Stored)),

@@ -1,0 +1,70 @@
+//! Whom `agents: all` means: the keys of `agent_filter`.
+
+use regex::RegexBuilder;
+
+use super::AgentFilter;
+use super::fault::{Complaint, Findings};
+use super::fields::{Fields, Value};
+use super::keys::AGENT_FILTER;
+use super::limits::{MAX_AGENTS, MAX_FILTER_TEAMS, MAX_REGEX_BYTES};
+use super::names;
+use super::yaml::NodeValue;
+use crate::presence::AgentId;
+
+const DEFAULT_MAX: usize = 5_000;
+
+/// The filter that `value` describes, or the one that holds without it.
+pub(super) fn read(value: Option<&Value<'_>>, findings: &mut Findings) -> AgentFilter {
+    let mut filter = AgentFilter {
+        teams: Vec::new(),
+        name_regex: None,
+        active_only: true,
+        include: Vec::new(),
+        exclude: Vec::new(),
+        max: DEFAULT_MAX,
+    };
+    let Some(fields) = value.and_then(|value| value.fields(AGENT_FILTER, findings)) else { return filter };
+    if let Some(teams) = fields.get("teams")
+        && let Some(items) = teams.items("a list of teams, such as `[Billing]`", MAX_FILTER_TEAMS, findings)
+    {
+        let team = |item: Value<'_>| {
+            item.parse("a team's name", findings, |text| names::check_label(text).map(|()| text.to_owned()))
+        };
+        filter.teams = items.filter_map(team).collect();
+    }
+    if let Some(value) = fields.get("name_regex") {
+        filter.name_regex = value
+            .parse("a regular expression, such as `\"^(Ada|Grace) \"`", findings, |text| {
+                // What an empty one matches is every name, as none does.
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build().map(Some).map_err(|error| {
+                    // The last line of the error says what is wrong; those before it point at the place.
+                    let reason = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+                    let reason = reason.trim_start_matches("error: ").to_owned();
+                    Complaint::new(
+                        format!("is not a regular expression: {reason}"),
+                        "see https://docs.rs/regex for what is",
+                    )
+                })
+            })
+            .flatten();
+    }
+    filter.active_only = fields.flag("active_only", findings).unwrap_or(true);
+    filter.include = ids(&fields, "include", findings);
+    filter.exclude = ids(&fields, "exclude", findings);
+    let reason = "each is some ten series in every scrape";
+    filter.max = fields.count("max", &(1..=MAX_AGENTS), reason, findings).unwrap_or(DEFAULT_MAX);
+    filter
+}
+
+fn ids(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Vec<AgentId> {
+    let Some(value) = fields.get(key) else { return Vec::new() };
+    let Some(items) = value.items("a list of agents' ids", MAX_AGENTS, findings) else { return Vec::new() };
+    let id = |item: Value<'_>| {
+        let plain = matches!(item.node.value, NodeValue::Scalar { plain: true, .. });
+        item.parse("an agent's id", findings, |text| names::check_agent_id(text, plain).map(|()| AgentId::from(text)))
+    };
+    items.filter_map(id).collect()
+}

@@ -1,0 +1,297 @@
+//! What only `api: official` has: where asking begins, how to get in, and what is asked for.
+
+use std::path::Path;
+use std::time::Duration;
+
+use url::Url;
+
+use super::address::{self, from_base_url};
+use super::fault::{Complaint, Findings, quoted};
+use super::fields::{Fields, Value};
+use super::limits::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
+use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET};
+use super::{ClientAuth, Login, Official};
+
+/// NICE's global issuer.
+pub(super) const DEFAULT_ISSUER: &str = "https://cxone.niceincontact.com";
+pub(super) const DEFAULT_API_VERSION: &str = "v30.0";
+const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
+const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
+
+/// The keys of a tenant that only this API knows.
+pub(super) const OWN_KEYS: [&str; 14] = [
+    "issuer",
+    "area",
+    "auth_url",
+    "access_key_id",
+    "access_key_secret",
+    "access_key_secret_file",
+    "client_auth",
+    "api_version",
+    "api_endpoint",
+    "allowed_hosts",
+    "history_lookback",
+    "settle",
+    "unavailable_codes",
+    "agent_filter",
+];
+
+/// The keys of a tenant that mean nothing to this API, and why.
+pub(super) const FOREIGN_KEYS: [(&str, &str); 5] = [
+    ("domain", "write `issuer:` or `area:`; where the API is, CXone tells"),
+    ("base_url", "write `issuer:` or `area:`; where the API is, CXone tells, unless `api_endpoint:` does"),
+    ("interval", "leave it out: this API has no intervals, and is exact"),
+    ("states", "leave it out: this API has no such filter; `state_map` can merge states"),
+    ("agents_per_request", "leave it out: this API is asked for all agents at once"),
+];
+
+/// Where a tenant is asked first, and with what.
+pub(super) struct Entrance {
+    pub(super) base_url: Url,
+    /// Empty where an access key alone is the way in.
+    pub(super) client_id: String,
+    pub(super) client_secret: secret::Secret,
+    pub(super) official: Official,
+}
+
+/// What `fields` say of the official API; `findings` has every fault.
+pub(super) fn read(
+    fields: &Fields<'_>,
+    base_dir: &Path,
+    world_readable: bool,
+    findings: &mut Findings,
+) -> Option<Entrance> {
+    for (key, remedy) in FOREIGN_KEYS {
+        if let Some(value) = fields.get(key) {
+            value.complain(Complaint::new("is not for `api: official`", remedy), findings);
+        }
+    }
+    let example = "`access_key_id:` with the id of a user's access key (CXone: Employees > the user > Access Keys)";
+    let access_key_id = fields
+        .required("access_key_id", example, findings)
+        .and_then(|value| value.parse("the access key's id", findings, |text| parse_id(text, "the access key's id")));
+    let access_key_secret = secret::read(fields, &ACCESS_KEY_SECRET, base_dir, world_readable, findings);
+    let entrance = entrance(fields, base_dir, world_readable, findings);
+    let api_endpoint = fields
+        .get("api_endpoint")
+        .map(|value| value.parse("an address, such as `https://api-na1.niceincontact.com`", findings, from_base_url));
+    let api_version = match fields.get("api_version") {
+        Some(value) => value.parse("a version, such as `v30.0`", findings, parse_version),
+        None => Some(DEFAULT_API_VERSION.to_owned()),
+    };
+    let allowed_hosts = fields.get("allowed_hosts").map(|value| read_hosts(&value, findings)).unwrap_or_default();
+    let history_lookback = fields.duration("history_lookback", &LOOKBACK, findings).unwrap_or(DEFAULT_LOOKBACK);
+    let settle = fields.duration("settle", &SETTLE, findings).unwrap_or(DEFAULT_SETTLE);
+    let unavailable_codes = fields.flag("unavailable_codes", findings).unwrap_or(false);
+
+    let (base_url, login, client) = entrance?;
+    let (client_id, client_secret) = client.unwrap_or_else(|| (String::new(), secret::Secret::none()));
+    let access_key_secret = access_key_secret?;
+    Some(Entrance {
+        base_url,
+        client_id,
+        client_secret,
+        official: Official {
+            login,
+            access_key_id: access_key_id?,
+            access_key_secret: access_key_secret.value,
+            access_key_secret_file: access_key_secret.file,
+            api_version: api_version?,
+            api_endpoint: match api_endpoint {
+                Some(read) => Some(read?),
+                None => None,
+            },
+            allowed_hosts,
+            history_lookback,
+            settle,
+            unavailable_codes,
+        },
+    })
+}
+
+type Client = (String, secret::Secret);
+
+/// Which way in is meant: the issuer with a client, or the area with the access key alone.
+fn entrance(
+    fields: &Fields<'_>,
+    base_dir: &Path,
+    world_readable: bool,
+    findings: &mut Findings,
+) -> Option<(Url, Login, Option<Client>)> {
+    let (issuer, area, auth_url) = (fields.get("issuer"), fields.get("area"), fields.get("auth_url"));
+    if let (Some(issuer), Some(_)) | (Some(issuer), None) = (&issuer, &area)
+        && (area.is_some() || auth_url.is_some())
+    {
+        let other = if area.is_some() { "area" } else { "auth_url" };
+        let remedy = "keep the issuer with `client_id`, or the area for an access key alone";
+        issuer.complain(Complaint::new(format!("is given beside `{other}`"), remedy), findings);
+        return None;
+    }
+    if area.is_some() || auth_url.is_some() {
+        for key in ["client_id", "client_secret", "client_secret_file", "client_auth"] {
+            if let Some(value) = fields.get(key) {
+                let remedy = "leave it out, or write `issuer:` instead of the area";
+                let problem = "is not for `area`, where an access key alone is the way in";
+                value.complain(Complaint::new(problem, remedy), findings);
+            }
+        }
+        let token_url = auth_url.map(|value| value.parse(AUTH_URL_EXAMPLE, findings, parse_auth_url));
+        let area = area.map(|value| value.parse("an area, such as `na1`", findings, parse_area));
+        let of_area =
+            || area.flatten().and_then(|area| Url::parse(&format!("https://{area}.nice-incontact.com/")).ok());
+        return match token_url {
+            Some(token_url) => {
+                let token_url = token_url?;
+                let mut base_url = token_url.clone();
+                base_url.set_path("/");
+                Some((base_url, Login::AccessKey { token_url }, None))
+            }
+            None => {
+                let base_url = of_area()?;
+                let token_url = base_url.join("authentication/v1/token/access-key").ok()?;
+                Some((base_url, Login::AccessKey { token_url }, None))
+            }
+        };
+    }
+    let example =
+        "`client_id:` of a client that NICE has registered, or `area:`, such as `na1`, for an access key alone";
+    let client_id = fields.required("client_id", example, findings).and_then(|value| {
+        value.parse("the OAuth client's id", findings, |text| parse_id(text, "the OAuth client's id"))
+    });
+    // Of a client that is missing altogether, the secret need not be asked for as well.
+    let secret_given = fields.get("client_secret").is_some() || fields.get("client_secret_file").is_some();
+    let client_secret = (client_id.is_some() || secret_given)
+        .then(|| secret::read(fields, &CLIENT_SECRET, base_dir, world_readable, findings))
+        .flatten();
+    let client_auth = match fields.get("client_auth") {
+        Some(value) => value.parse("`basic` or `body`", findings, parse_client_auth),
+        None => Some(ClientAuth::Basic),
+    };
+    let base_url = match issuer {
+        Some(value) => value.parse(&format!("an issuer, such as `{DEFAULT_ISSUER}`"), findings, from_base_url),
+        None => Url::parse(DEFAULT_ISSUER).ok(),
+    };
+    Some((base_url?, Login::Issuer { client_auth: client_auth? }, Some((client_id?, client_secret?))))
+}
+
+const AUTH_URL_EXAMPLE: &str =
+    "an address, such as `https://na1.nice-incontact.com/authentication/v1/token/access-key`";
+
+fn parse_auth_url(text: &str) -> Result<Url, Complaint> {
+    let Ok(mut url) = Url::parse(text) else {
+        return Err(Complaint::new("is not an address", format!("write {AUTH_URL_EXAMPLE}")));
+    };
+    let path = url.path().to_owned();
+    url.set_path("/");
+    let mut url = from_base_url(url.as_str())?;
+    if path.trim_matches('/').is_empty() {
+        return Err(Complaint::new("has no path", format!("write {AUTH_URL_EXAMPLE}")));
+    }
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn parse_area(text: &str) -> Result<String, Complaint> {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if text.is_empty() || text.len() > 63 || !is_word {
+        return Err(Complaint::new(
+            "is not an area",
+            "write letters, digits and `-` only, such as `na1`, `eu1` or `au1`",
+        ));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// `30`, `v30`, `30.0` and `v30.0` are the same.
+fn parse_version(text: &str) -> Result<String, Complaint> {
+    let number = text.strip_prefix(['v', 'V']).unwrap_or(text);
+    let number = number.strip_suffix(".0").unwrap_or(number);
+    match number.parse::<u16>() {
+        Ok(major) if number.bytes().all(|byte| byte.is_ascii_digit()) => Ok(format!("v{major}.0")),
+        _ => Err(Complaint::new(format!("{} is not a version", quoted(text)), "write one such as `v30.0`")),
+    }
+}
+
+fn parse_client_auth(text: &str) -> Result<ClientAuth, Complaint> {
+    match text {
+        "basic" => Ok(ClientAuth::Basic),
+        "body" => Ok(ClientAuth::Body),
+        _ => Err(Complaint::new(format!("unknown way {}", quoted(text)), "write `basic` or `body`")),
+    }
+}
+
+/// Checks an id, which is not repeated in any message: what stands there may be a secret that was put wrong.
+pub(super) fn parse_id(text: &str, what: &str) -> Result<String, Complaint> {
+    let problem = if text.is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > MAX_CLIENT_ID_BYTES {
+        format!("is longer than {MAX_CLIENT_ID_BYTES} bytes")
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        "has white space in it".to_owned()
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(Complaint::new(problem, format!("write {what} alone")))
+}
+
+fn read_hosts(value: &Value<'_>, findings: &mut Findings) -> Vec<String> {
+    let example = "a list of hosts, such as `[api.example.com, .example.org]`";
+    let Some(items) = value.items(example, MAX_ALLOWED_HOSTS, findings) else { return Vec::new() };
+    items.filter_map(|item| item.parse("a host, such as `api.example.com`", findings, parse_host)).collect()
+}
+
+fn parse_host(text: &str) -> Result<String, Complaint> {
+    let name = text.strip_prefix('.').unwrap_or(text);
+    let host = Url::parse(&format!("https://{name}/")).ok().filter(|url| address::is_host_alone(url, name));
+    match host.as_ref().and_then(Url::host_str) {
+        Some(host) if text.starts_with('.') => Ok(format!(".{host}")),
+        Some(host) => Ok(host.to_owned()),
+        None => {
+            let remedy = "write a name, or `.` and a suffix, without scheme, port, path or `*`";
+            Err(Complaint::new("is not a host", remedy))
+        }
+    }
+}
+
+/// Complains of every key that only this API knows, for a tenant of another one.
+pub(super) fn refuse_own_keys(fields: &Fields<'_>, findings: &mut Findings) {
+    for value in OWN_KEYS.iter().filter_map(|key| fields.get(key)) {
+        value.complain(Complaint::new("is for `api: official`", "leave it out, or write `api: official`"), findings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_written_in_several_ways() {
+        for text in ["30", "v30", "30.0", "v30.0", "V30"] {
+            assert_eq!(parse_version(text).as_deref().ok(), Some("v30.0"), "{text}");
+        }
+        for text in ["", "v", "30.1", "latest", "-1", "+30", "99999", "30.0.0"] {
+            assert!(parse_version(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_or_suffixes() {
+        let table =
+            [("API.example.com", "api.example.com"), (".Example.org", ".example.org"), ("127.0.0.1", "127.0.0.1")];
+        for (text, host) in table {
+            assert_eq!(parse_host(text).as_deref().ok(), Some(host), "{text}");
+        }
+        for text in ["", ".", "*.example.com", "https://example.com", "example.com:443", "example.com/x", "a b", "u@h"]
+        {
+            assert!(parse_host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_area_is_a_word() {
+        assert_eq!(parse_area("NA1").as_deref().ok(), Some("na1"));
+        for text in ["", "na1.evil.example/", "na1@", "na 1", "ñ"] {
+            assert!(parse_area(text).is_err(), "{text}");
+        }
+    }
+}

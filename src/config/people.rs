@@ -1,0 +1,132 @@
+//! Who is asked for, once the tenant's own list of people is known.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::{Agent, AgentFilter, Api, Tenant};
+use crate::presence::{AgentId, Person};
+
+impl Tenant {
+    /// Whether the tenant's own list of people is of use: for `agents: all`, or for names that are not configured.
+    pub fn wants_directory(&self) -> bool {
+        self.api == Api::Official && (self.everyone.is_some() || self.agents.iter().any(|agent| agent.name.is_none()))
+    }
+
+    /// The agents to ask for, given the tenant's own list, and how many more there would be but for `agent_filter.max`.
+    ///
+    /// Those configured come first, in their order; what is configured of them goes before what the list says.
+    pub fn with_people(&self, people: &[Person]) -> (Vec<Agent>, usize) {
+        let listed: HashMap<&str, &Person> = people.iter().map(|person| (&*person.id, person)).collect();
+        let mut agents: Vec<Agent> = self.agents.iter().map(|agent| self.completed(agent, &listed)).collect();
+        let Some(filter) = &self.everyone else { return (agents, 0) };
+        let configured: HashSet<&str> = self.agents.iter().map(|agent| &*agent.id).collect();
+        let others: Vec<&Person> =
+            filter.choose(people).into_iter().filter(|person| !configured.contains(&*person.id)).collect();
+        let room = filter.max.saturating_sub(agents.len());
+        let dropped = others.len().saturating_sub(room);
+        agents.extend(others.into_iter().take(room).map(|person| Agent {
+            id: person.id.clone(),
+            name: person.name.clone(),
+            team: person.team.clone(),
+            offline_limit: self.limit_of(person.team.as_deref()),
+            schedule: None,
+        }));
+        (agents, dropped)
+    }
+
+    fn completed(&self, agent: &Agent, listed: &HashMap<&str, &Person>) -> Agent {
+        let Some(person) = listed.get(&*agent.id) else { return agent.clone() };
+        let team = agent.team.clone().or_else(|| person.team.clone());
+        // A limit of the configured team, or of the agent, is in `agent` already; one of a team that only the list knows
+        // goes before the tenant's.
+        let of_list = agent.team.is_none() && agent.offline_limit == self.offline_limits.tenant;
+        let offline_limit = if of_list { self.limit_of(team.as_deref()) } else { agent.offline_limit };
+        Agent { name: agent.name.clone().or_else(|| person.name.clone()), team, offline_limit, ..agent.clone() }
+    }
+
+    fn limit_of(&self, team: Option<&str>) -> Option<Duration> {
+        let of_team = team.and_then(|team| self.offline_limits.teams.get(team)).copied();
+        of_team.or(self.offline_limits.tenant)
+    }
+}
+
+// === impl AgentFilter ===
+
+impl AgentFilter {
+    /// Whom the filter takes, whatever there is room for: those under `include` first, then the others in their order.
+    fn choose<'p>(&self, people: &'p [Person]) -> Vec<&'p Person> {
+        let by_id = |ids: &[AgentId]| ids.iter().map(ToString::to_string).collect::<HashSet<String>>();
+        let (include, exclude) = (by_id(&self.include), by_id(&self.exclude));
+        let not_excluded = people.iter().filter(|person| !exclude.contains(&*person.id));
+        let (included, rest): (Vec<&Person>, Vec<&Person>) =
+            not_excluded.partition(|person| include.contains(&*person.id));
+        included.into_iter().chain(rest.into_iter().filter(|person| self.matches(person))).collect()
+    }
+
+    fn matches(&self, person: &Person) -> bool {
+        let in_team = |team: &String| self.teams.contains(team);
+        (!self.active_only || person.active)
+            && (self.teams.is_empty() || person.team.as_ref().is_some_and(in_team))
+            && self.name_regex.as_ref().is_none_or(|regex| regex.is_match(person.name.as_deref().unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::*;
+
+    fn people() -> Vec<Person> {
+        let person = |id: &str, name: &str, team: &str, active| Person {
+            id: id.into(),
+            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+            team: Some(team.to_owned()).filter(|team| !team.is_empty()),
+            active,
+        };
+        vec![
+            person("1", "Ada Lovelace", "Billing", true),
+            person("2", "Grace Hopper", "Support", true),
+            person("3", "Alan Turing", "Billing", false),
+            person("4", "", "", true),
+            person("5", "Edsger Dijkstra", "Support", true),
+        ]
+    }
+
+    fn filter(change: impl FnOnce(&mut AgentFilter)) -> AgentFilter {
+        let mut filter = AgentFilter {
+            teams: Vec::new(),
+            name_regex: None,
+            active_only: true,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            max: 5_000,
+        };
+        change(&mut filter);
+        filter
+    }
+
+    fn ids(ids: &[&str]) -> Vec<AgentId> {
+        ids.iter().map(|id| AgentId::from(*id)).collect()
+    }
+
+    #[test]
+    fn exclude_wins_then_include_then_the_rest() {
+        let table: [(AgentFilter, &[&str]); 7] = [
+            (filter(|_| ()), &["1", "2", "4", "5"]),
+            (filter(|filter| filter.active_only = false), &["1", "2", "3", "4", "5"]),
+            (filter(|filter| filter.teams = vec!["Billing".to_owned()]), &["1"]),
+            (filter(|filter| filter.name_regex = Regex::new("^(Grace|Alan)").ok()), &["2"]),
+            (filter(|filter| filter.exclude = ids(&["1", "9"])), &["2", "4", "5"]),
+            (
+                filter(|filter| (filter.include, filter.teams) = (ids(&["3", "5"]), vec!["Nobody".to_owned()])),
+                &["3", "5"],
+            ),
+            (filter(|filter| (filter.include, filter.exclude) = (ids(&["3"]), ids(&["3", "4"]))), &["1", "2", "5"]),
+        ];
+        for (filter, expected) in table {
+            let chosen: Vec<String> = filter.choose(&people()).iter().map(|person| person.id.to_string()).collect();
+            assert_eq!(chosen, expected, "{filter:?}");
+        }
+    }
+}

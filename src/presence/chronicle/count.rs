@@ -1,0 +1,147 @@
+//! From what agents did to their presence within a window.
+
+use std::sync::Arc;
+
+use super::course::Span;
+use super::{Chronicle, TOLERANCE};
+use crate::presence::limits::limit_states;
+use crate::presence::states::{StateIndex, StateNames};
+use crate::presence::{
+    AgentPresence, Micros, OnShift, Rejections, Schedule, ScheduledTime, StateName, Timestamp, WatchedAgent, Window,
+};
+
+/// How states are called, and which of them mean what.
+#[derive(Debug)]
+pub struct Naming<'a> {
+    /// What each state is called, by its [`RawStateIndex`](super::RawStateIndex).
+    pub shown: &'a [StateName],
+    /// Names that outlast others where there are too many.
+    pub known: &'a [StateName],
+    /// Time in these is what schedules are held against.
+    pub offline: &'a [StateName],
+}
+
+/// What a chronicle comes to.
+#[derive(Debug)]
+pub struct Counted {
+    /// The presence of each agent; `None` where nothing is known.
+    pub agents: Vec<Option<AgentPresence>>,
+    /// The earliest moment that no answer accounts for, of gaps that end after what was taken as settled. A row that is
+    /// missing there may still arrive, and began no earlier.
+    pub unsettled: Option<Timestamp>,
+}
+
+/// A span of time under the name that it is shown by.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    state: StateIndex,
+    time: Window,
+}
+
+/// Counts agent after agent.
+struct Counter<'a> {
+    window: Window,
+    /// By raw state.
+    states: Vec<StateIndex>,
+    names: StateNames,
+    offline: &'a [StateName],
+    /// Schedules that were laid over the window already; agents share few.
+    on_shift: Vec<(Arc<Schedule>, OnShift)>,
+}
+
+impl Chronicle {
+    /// The presence of each of `agents` within `window`, which ends now. No row arrives any more of what was over before
+    /// `settled`. Rows must have been [tidied](Self::tidy).
+    pub fn count(
+        &self,
+        window: Window,
+        settled: Timestamp,
+        agents: &[WatchedAgent],
+        naming: &Naming<'_>,
+        rejections: &mut Rejections,
+    ) -> Counted {
+        let mut unsettled: Option<Timestamp> = None;
+        let mut names = StateNames::new(naming.known);
+        let known = names.len();
+        let states = naming.shown.iter().map(|name| names.index(name)).collect();
+        let mut counter = Counter { window, states, names, offline: naming.offline, on_shift: Vec::new() };
+        let mut counted: Vec<_> = agents
+            .iter()
+            .map(|agent| {
+                let course = self.courses.get(&agent.id)?;
+                let spans = course.spans(window.end, self.turn, rejections);
+                unsettled = unsettled.into_iter().chain(unsettled_gap(&spans, settled)).min();
+                counter.count(&spans, agent)
+            })
+            .collect();
+        limit_states(&mut counted, &counter.names, known);
+        Counted { agents: counted, unsettled }
+    }
+}
+
+/// Where the first gap begins that ends after `settled`; what only follows from rows not having arrived is a gap here.
+fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
+    let gaps = spans.iter().zip(spans.iter().skip(1)).map(|(one, next)| (one.sure, next.time.start));
+    gaps.filter(|(start, end)| *start + TOLERANCE < *end && *end > settled).map(|(start, _)| start).next()
+}
+
+// === impl Counter ===
+
+impl Counter<'_> {
+    fn count(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
+        let spans: Vec<Shown> = spans.iter().filter_map(|span| self.shown(span)).collect();
+        let window = self.window;
+        let inside = || spans.iter().filter_map(move |span| Some((span.state, span.time.intersection(window)?)));
+        let (_, last) = inside().next_back()?;
+        let mut times: Vec<(StateName, Micros)> = Vec::new();
+        for (state, time) in inside() {
+            let Some(name) = self.names.as_slice().get(state.0) else { continue };
+            match times.iter_mut().find(|(known, _)| Arc::ptr_eq(known, name)) {
+                Some((_, total)) => *total = *total + time.length(),
+                None => times.push((Arc::clone(name), time.length())),
+            }
+        }
+        times.sort_unstable();
+        let observed = times.iter().map(|(_, time)| *time).sum();
+        let scheduled = agent.schedule.as_ref().map(|schedule| self.held_against(schedule, inside()));
+        Some(AgentPresence { states: times, observed, current: self.current(&spans), last_data: last.end, scheduled })
+    }
+
+    /// A span as far as it has happened, under its name.
+    fn shown(&self, span: &Span) -> Option<Shown> {
+        let end = span.time.end.min(self.window.end);
+        let state = self.states.get(usize::try_from(span.state.0).ok()?)?;
+        (span.time.start < end).then_some(Shown { state: *state, time: Window { end, ..span.time } })
+    }
+
+    /// The newest state, and for how long the agent has been in it: from before the window where it is so.
+    fn current(&self, spans: &[Shown]) -> Option<(StateName, Micros)> {
+        let newest = spans.last()?;
+        let mut begins: Timestamp = newest.time.start;
+        for span in spans.iter().rev().skip(1) {
+            if span.state != newest.state || span.time.end + TOLERANCE < begins {
+                break;
+            }
+            begins = span.time.start;
+        }
+        let name = self.names.as_slice().get(newest.state.0).filter(|_| newest.state != StateNames::OTHER)?;
+        Some((Arc::clone(name), newest.time.end.saturating_since(begins)))
+    }
+
+    fn held_against(
+        &mut self,
+        schedule: &Arc<Schedule>,
+        spans: impl Iterator<Item = (StateIndex, Window)>,
+    ) -> ScheduledTime {
+        let known = self.on_shift.iter().position(|(known, _)| Arc::ptr_eq(known, schedule));
+        let at = known.unwrap_or_else(|| {
+            self.on_shift.push((Arc::clone(schedule), schedule.within(self.window)));
+            self.on_shift.len() - 1
+        });
+        let Some((_, on_shift)) = self.on_shift.get(at) else { return ScheduledTime::default() };
+        let is_offline =
+            |state: StateIndex| self.names.as_slice().get(state.0).is_some_and(|name| self.offline.contains(name));
+        let offline = spans.filter(|(state, _)| is_offline(*state)).map(|(_, time)| on_shift.overlap(time)).sum();
+        ScheduledTime { total: on_shift.total(), offline }
+    }
+}

@@ -1,0 +1,238 @@
+//! Whatever a server's habits, what it tells comes to the truth; and a refresh of the tail to the same as one of all.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::presence::{StateName, WatchedAgent};
+
+const AGENT: &str = "4711";
+const DAY: i64 = 86_400;
+/// Every timeline begins here, well before the window.
+const BEGIN: i64 = -2 * DAY;
+/// No row arrives later after its end.
+const SETTLE: i64 = 1_800;
+
+/// A change of state: which one, and after how many seconds the next one follows.
+type Change = (u32, i64);
+
+/// What a server does that nobody documents.
+#[derive(Debug, Clone, Copy)]
+struct Habits {
+    clips: bool,
+    open: Open,
+    by_overlap: bool,
+    keys: bool,
+    /// How many seconds after its end a row can be read.
+    late: i64,
+    sighting_has_start: bool,
+}
+
+/// How the state that an agent is in is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Not,
+    WithLength,
+    WithoutLength,
+    WithZero,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct True {
+    index: i64,
+    state: u32,
+    start: i64,
+    end: i64,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_700_000_000 + seconds)
+}
+
+/// States that touch, from [`BEGIN`] to after `end`.
+fn truth(changes: &[Change], end: i64) -> Vec<True> {
+    let mut rows: Vec<True> = Vec::new();
+    let (mut start, mut previous) = (BEGIN, u32::MAX);
+    for (index, (state, length)) in changes.iter().cycle().take(100_000).enumerate() {
+        let state = if *state == previous { (state + 1) % 4 } else { *state };
+        previous = state;
+        rows.push(True { index: index as i64, state, start, end: start + length });
+        start += length;
+        if start > end + DAY {
+            break;
+        }
+    }
+    rows
+}
+
+/// What is answered at `now` to whom asks for `[from, to)`.
+fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<ChronicleRow> {
+    let listed = |row: &&True| {
+        let began = row.start < to && row.start <= now;
+        let kept = if habits.by_overlap { row.end > from } else { row.start >= from };
+        let open = row.end > now;
+        let arrived = if open { habits.open != Open::Not } else { row.end + habits.late <= now };
+        began && kept && arrived
+    };
+    let made = |row: &True| {
+        let open = row.end > now;
+        let (mut start, mut end) = (row.start, row.end.min(now));
+        if habits.clips {
+            (start, end) = (start.max(from), end.min(to));
+        }
+        let length = match habits.open {
+            Open::WithoutLength if open => None,
+            Open::WithZero if open => Some(0),
+            _ => Some(end - start),
+        };
+        ChronicleRow {
+            agent: AGENT.into(),
+            key: habits.keys.then_some(RowKey { session: row.index / 7, index: row.index % 7 }),
+            state: RawStateIndex(row.state),
+            start: at(start),
+            length: length.map(|length| Micros::from_seconds(length.cast_unsigned())),
+        }
+    };
+    rows.iter().filter(listed).map(made).collect()
+}
+
+/// A refresh at `now` that asks for the history from `from` on, in parts that overlap.
+fn refresh(chronicle: &mut Chronicle, rows: &[True], habits: Habits, from: i64, now: i64, parts: i64) {
+    chronicle.begin();
+    let part = ((now - from) / parts).max(1);
+    for nth in 0..parts {
+        let (start, end) =
+            ((from + nth * part - part / 2).max(from), if nth + 1 == parts { now } else { from + (nth + 1) * part });
+        chronicle.add(Window { start: at(start), end: at(end) }, answer(rows, habits, start, end, now));
+    }
+    if let Some(row) = rows.iter().find(|row| row.start <= now && now < row.end) {
+        let start = habits.sighting_has_start.then_some(at(row.start));
+        chronicle.sight(at(now), [Sighting { agent: AGENT.into(), state: RawStateIndex(row.state), start }]);
+    }
+    chronicle.tidy(at(now - 2 * DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
+}
+
+fn counted(chronicle: &Chronicle, now: i64) -> BTreeMap<u32, i64> {
+    counted_and_unsettled(chronicle, now).0
+}
+
+/// Seconds per state, and from when on history has to be asked for again.
+fn counted_and_unsettled(chronicle: &Chronicle, now: i64) -> (BTreeMap<u32, i64>, Option<i64>) {
+    let names = ["0", "1", "2", "3"].map(StateName::from);
+    let naming = Naming { shown: &names, known: &names, offline: &[] };
+    let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+    let window = Window { start: at(now - DAY), end: at(now) };
+    let mut counted = chronicle.count(window, at(now - SETTLE), &agents, &naming, &mut Rejections::default());
+    let states = counted.agents.remove(0).map(|presence| presence.states).unwrap_or_default();
+    let seconds = |time: Micros| i64::try_from(time.get() / 1_000_000).unwrap();
+    let sums = states.iter().map(|(name, time)| (name.parse().unwrap(), seconds(*time))).filter(|(_, time)| *time > 0);
+    let unsettled = counted.unsettled.map(|moment| (moment.micros() - at(0).micros()) / 1_000_000);
+    (sums.collect(), unsettled)
+}
+
+fn expected(rows: &[True], now: i64) -> BTreeMap<u32, i64> {
+    let mut sums = BTreeMap::new();
+    for row in rows {
+        let time = row.end.min(now) - row.start.max(now - DAY);
+        if time > 0 {
+            *sums.entry(row.state).or_default() += time;
+        }
+    }
+    sums
+}
+
+fn habits(late: impl Strategy<Value = i64>) -> impl Strategy<Value = Habits> {
+    let open = prop_oneof![Just(Open::Not), Just(Open::WithLength), Just(Open::WithoutLength), Just(Open::WithZero)];
+    (any::<bool>(), open, any::<bool>(), any::<bool>(), late).prop_map(|(clips, open, by_overlap, keys, late)| Habits {
+        clips,
+        open,
+        by_overlap,
+        keys,
+        late,
+        sighting_has_start: true,
+    })
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    // Long enough that a state of the truth is not taken for an instant, short enough to be within the look-back.
+    prop::collection::vec((0_u32..4, 10_i64..20_000), 1..40)
+}
+
+proptest! {
+    #[test]
+    fn any_server_comes_to_the_truth(changes in changes(), habits in habits(Just(0)), parts in 1_i64..5, second in 0_i64..DAY) {
+        let now = second;
+        let rows = truth(&changes, now);
+        let mut chronicle = Chronicle::default();
+        refresh(&mut chronicle, &rows, habits, now - 2 * DAY, now, parts);
+        prop_assert_eq!(counted(&chronicle, now), expected(&rows, now));
+    }
+
+    #[test]
+    fn tails_come_to_the_same_as_everything(
+        changes in changes(),
+        habits in habits(0_i64..SETTLE),
+        steps in prop::collection::vec(1_i64..7_200, 1..12),
+    ) {
+        let end: i64 = steps.iter().sum();
+        let rows = truth(&changes, end + 2 * SETTLE);
+        let mut tails = Chronicle::default();
+        let mut now = 0;
+        refresh(&mut tails, &rows, habits, -2 * DAY, now, 1);
+        // After the last step, all that is late has arrived.
+        for step in steps.into_iter().chain([SETTLE]) {
+            let from = counted_and_unsettled(&tails, now).1.unwrap_or(now).min(now - SETTLE);
+            now += step;
+            refresh(&mut tails, &rows, habits, from, now, 1);
+            let sum: i64 = counted(&tails, now).values().sum();
+            prop_assert!(sum <= DAY, "{sum} s in a day");
+        }
+        let mut all = Chronicle::default();
+        refresh(&mut all, &rows, habits, now - 2 * DAY, now, 1);
+        // Rows that ended within the last half hour may not have been listed to either; what was seen of them in passing
+        // only the tails know of.
+        let late = Habits { late: 0, ..habits };
+        let mut whole = Chronicle::default();
+        refresh(&mut whole, &rows, late, now - 2 * DAY, now, 1);
+        let (tails, all, truth) = (counted(&tails, now), counted(&all, now), expected(&rows, now));
+        prop_assert_eq!(&counted(&whole, now), &truth);
+        if habits.late == 0 {
+            prop_assert_eq!(&all, &truth);
+        }
+        let pending = |row: &&True| row.end <= now && now < row.end + habits.late;
+        let pending: i64 = rows.iter().filter(pending).map(|row| row.end - row.start).sum();
+        // What is a second apart may be taken for one moment.
+        let pending = pending + 1;
+        for state in 0..4 {
+            let [tail, truth] = [&tails, &truth].map(|sums| sums.get(&state).copied().unwrap_or_default());
+            prop_assert!((tail - truth).abs() <= pending, "{state}: {tail} s, not {truth}");
+        }
+    }
+
+    #[test]
+    fn no_nonsense_makes_more_than_the_window(
+        rows in prop::collection::vec((any::<Option<(i8, i8)>>(), 0_u32..4, -DAY..DAY, any::<Option<u32>>()), 0..60),
+        sightings in prop::collection::vec((0_u32..4, any::<Option<i16>>(), 0_i64..DAY), 0..10),
+        ranges in prop::collection::vec((-DAY..DAY, 0..DAY), 1..4),
+    ) {
+        let mut chronicle = Chronicle::default();
+        for (nth, (start, length)) in ranges.iter().enumerate() {
+            chronicle.begin();
+            let rows = rows.iter().skip(nth).step_by(ranges.len()).map(|(key, state, start, length)| ChronicleRow {
+                agent: AGENT.into(),
+                key: key.map(|(session, index)| RowKey { session: session.into(), index: index.into() }),
+                state: RawStateIndex(*state),
+                start: at(*start),
+                length: length.map(|length| Micros::from_seconds(length.into())),
+            });
+            chronicle.add(Window { start: at(*start), end: at(start + length) }, rows);
+            for (state, start, seen) in sightings.iter().skip(nth).step_by(ranges.len()) {
+                let start = start.map(|start| at(i64::from(start) * 3));
+                chronicle.sight(at(*seen), [Sighting { agent: AGENT.into(), state: RawStateIndex(*state), start }]);
+            }
+            chronicle.tidy(at(-DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
+            prop_assert!(counted(&chronicle, DAY).values().sum::<i64>() <= DAY);
+        }
+    }
+}

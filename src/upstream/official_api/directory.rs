@@ -1,0 +1,54 @@
+//! The tenant's own list of people: `/agents`.
+
+use std::sync::Arc;
+
+use super::OfficialSource;
+use super::advice;
+use super::pages::Paging;
+use super::wire::rows::AgentRow;
+use crate::clock::Monotonic;
+use crate::presence::Person;
+use crate::upstream::UpstreamError;
+use crate::upstream::errand::Errand;
+use crate::upstream::failure::Failure;
+
+/// Where the list is.
+pub(super) const PATH: &str = "/agents";
+
+impl OfficialSource {
+    pub(super) async fn read_directory(&self, deadline: Monotonic) -> Result<Vec<Person>, UpstreamError> {
+        let errand = Errand::new(deadline);
+        let read = self.read_people(&errand);
+        tokio::select! {
+            biased;
+            people = read => people.map_err(|failure| failure.error),
+            () = self.clock.sleep_until(deadline) => Err(self.out_of_time().error),
+        }
+    }
+
+    async fn read_people(&self, errand: &Errand) -> Result<Vec<Person>, Failure> {
+        let url = self.url(PATH, errand).await?;
+        let mut people = Vec::new();
+        self.read_list(&advice::AGENTS, &url, Paging::Paged, errand, |rows| {
+            people.extend(rows.into_iter().filter_map(person));
+        })
+        .await?;
+        // Pages may overlap while the list changes.
+        people.sort_by(|one: &Person, next: &Person| one.id.cmp(&next.id));
+        people.dedup_by(|later, earlier| later.id == earlier.id);
+        Ok(people)
+    }
+}
+
+/// Who a row is about; nobody where it has no id.
+fn person(row: AgentRow) -> Option<Person> {
+    let AgentRow { agent_id, first_name, last_name, is_active, team_name } = row;
+    let names: Vec<String> = [first_name.0, last_name.0].into_iter().flatten().collect();
+    Some(Person {
+        id: Arc::from(agent_id.0?),
+        name: Some(names.join(" ")).filter(|name| !name.is_empty()),
+        team: team_name.0,
+        // An answer that does not say is one of a version that lists whoever works there.
+        active: is_active.0.unwrap_or(true),
+    })
+}

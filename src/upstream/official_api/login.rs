@@ -1,0 +1,176 @@
+//! Getting in: a token for an access key, and the address that the token is good for.
+//!
+//! Two ways are documented. By the issuer's password grant, with an OAuth client of NICE's registration; and by the area's
+//! host for the access key alone. Both end with a token and, unless it is set by hand, the API's address.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::RequestBuilder;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::{Url, form_urlencoded};
+
+use super::trust::Trust;
+use super::{advice, discovery};
+use crate::config::{ClientAuth, Login, Official, Tenant};
+use crate::upstream::answer::{Advice, Answer};
+use crate::upstream::client::{Client, Request};
+use crate::upstream::errand::Errand;
+use crate::upstream::failure::{Failure, Scope};
+use crate::upstream::retry::Attempts;
+use crate::upstream::token::{self, Issue, Issued, Issuer};
+use crate::upstream::{Endpoint, ErrorKind};
+
+/// Gets tokens for an access key.
+pub(super) struct AccessKeyLogin {
+    way: Login,
+    client_id: String,
+    client_secret: SecretString,
+    access_key_id: String,
+    access_key_secret: SecretString,
+    trust: Arc<Trust>,
+    /// Where the API is: set by hand, or found at the last login.
+    api: Arc<ApiAddress>,
+}
+
+/// Where the API is, as far as that is known.
+#[derive(Debug)]
+pub(super) struct ApiAddress {
+    by_hand: bool,
+    found: Mutex<Option<Url>>,
+}
+
+/// The documented answer of either way. It has no `Debug`, as it holds tokens.
+#[derive(Deserialize)]
+struct Body {
+    access_token: String,
+    #[serde(default, deserialize_with = "token::life")]
+    expires_in: Option<Duration>,
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+/// One proxy is seen to wrap the answer in a list of one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MaybeWrapped {
+    Plain(Body),
+    Wrapped([Body; 1]),
+}
+
+// === impl ApiAddress ===
+
+impl ApiAddress {
+    pub(super) fn new(by_hand: Option<&Url>) -> Self {
+        Self { by_hand: by_hand.is_some(), found: Mutex::new(by_hand.cloned()) }
+    }
+
+    /// The address; known once there has been a token.
+    pub(super) fn get(&self) -> Option<Url> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what `other` has found, as a token does that is taken over.
+    pub(super) fn inherit(&self, other: &Self) {
+        if !self.by_hand && !other.by_hand {
+            let theirs = other.get();
+            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = theirs;
+        }
+    }
+
+    fn set(&self, url: Url) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(url);
+    }
+}
+
+// === impl AccessKeyLogin ===
+
+impl AccessKeyLogin {
+    pub(super) fn new(tenant: &Tenant, official: &Official, trust: Arc<Trust>, api: Arc<ApiAddress>) -> Self {
+        Self {
+            way: official.login.clone(),
+            client_id: tenant.client_id.clone(),
+            client_secret: tenant.client_secret.clone(),
+            access_key_id: official.access_key_id.clone(),
+            access_key_secret: official.access_key_secret.clone(),
+            trust,
+            api,
+        }
+    }
+
+    async fn log_in(&self, client: &Client, errand: &Errand) -> Result<Issued, Failure> {
+        let (request, advice) = match &self.way {
+            Login::Issuer { client_auth } => {
+                let url = discovery::token_endpoint(client, &self.trust, errand).await?;
+                (self.password_grant(client.post(url), *client_auth), &advice::PASSWORD_GRANT)
+            }
+            Login::AccessKey { token_url } => (self.key_alone(client.post(token_url.clone())), &advice::ACCESS_KEY),
+        };
+        let (body, answer) = ask(client, request, advice, errand).await?;
+        // The error's own text is not shown, as it may quote the body, which is where the token is.
+        let Ok(MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = serde_json::from_slice(&body) else {
+            return Err(answer.undecodable("no `access_token` could be read from it"));
+        };
+        let Body { access_token, expires_in, id_token } = body;
+        if let Some(id_token) = &id_token {
+            client.redactor().learn(id_token);
+        }
+        let issued = Issued::read(&access_token, expires_in, answer, client)?;
+        if !self.api.by_hand {
+            let tenant_id = id_token.as_deref().and_then(discovery::tenant_id);
+            let url = discovery::api_endpoint(client, &self.trust, tenant_id.as_deref(), errand).await?;
+            self.api.set(url);
+        }
+        Ok(issued)
+    }
+
+    /// The resource owner's password grant (RFC 6749, section 4.3), the access key in the owner's place.
+    fn password_grant(&self, request: RequestBuilder, client_auth: ClientAuth) -> RequestBuilder {
+        let secret = self.client_secret.expose_secret();
+        let mut form = vec![
+            ("grant_type", "password"),
+            ("username", &*self.access_key_id),
+            ("password", self.access_key_secret.expose_secret()),
+        ];
+        match client_auth {
+            ClientAuth::Basic => {
+                // Both parts are form-encoded first (RFC 6749, section 2.3.1), as either may hold a colon.
+                let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                request.basic_auth(encoded(&self.client_id), Some(encoded(secret))).form(&form)
+            }
+            ClientAuth::Body => {
+                form.extend([("client_id", &*self.client_id), ("client_secret", secret)]);
+                request.form(&form)
+            }
+        }
+    }
+
+    fn key_alone(&self, request: RequestBuilder) -> RequestBuilder {
+        let body = serde_json::json!({
+            "accessKeyId": self.access_key_id,
+            "accessKeySecret": self.access_key_secret.expose_secret(),
+        });
+        request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string())
+    }
+}
+
+impl Issuer for AccessKeyLogin {
+    fn issue<'a>(&'a self, client: &'a Client, errand: &'a Errand) -> Issue<'a> {
+        Box::pin(async { self.log_in(client, errand).await.map_err(|failure| failure.concerns(Scope::Tenant)) })
+    }
+}
+
+async fn ask(
+    client: &Client,
+    request: RequestBuilder,
+    advice: &'static Advice,
+    errand: &Errand,
+) -> Result<(Vec<u8>, Answer), Failure> {
+    let unsendable = |_| Failure::new(Endpoint::Token, ErrorKind::Connect, "The token request cannot be put together.");
+    let http = request.build().map_err(unsendable)?;
+    let request = Request { endpoint: Endpoint::Token, http, body_limit: token::MAX_BODY_BYTES, advice };
+    let mut body = Vec::new();
+    let answer = client.ask(&request, &mut body, &mut Attempts::default(), errand).await?;
+    Ok((body, answer))
+}

@@ -1,0 +1,213 @@
+//! NICE's documented API (`api: official`): current states and state history, with a token for an access key.
+//!
+//! It has no buckets, but state changes with durations. Much of it is undocumented: whether rows are kept by their start
+//! or by overlap, whether they are clipped at the range that is asked for, whether the state an agent is in is listed.
+//! So a refresh asks for the states that agents are in first, then for the history up to the window's end, and the
+//! [`Chronicle`] makes the same of either answer.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `login`, `discovery`, `trust` | getting a token, finding the API, and which addresses are asked at all |
+//! | `pages`, `wire` | lists, page by page; what is in them |
+//! | `states` | the states of answers, and the names they are shown under |
+//! | `plan`, `history` | which range is asked for, and how: in bulk or by agent, whole or in parts |
+//! | `collect`, `codes`, `directory`, `probe` | a refresh; unavailable codes; the list of people; a look at how things stand |
+//!
+//! Source: the pages of NICE's developer portal, and clients generated from its `OpenAPI` files.
+
+mod advice;
+mod codes;
+mod collect;
+mod directory;
+mod discovery;
+mod history;
+mod login;
+mod pages;
+mod plan;
+mod probe;
+mod states;
+mod trust;
+mod wire;
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use url::Url;
+
+use self::collect::Memory;
+use self::history::Manner;
+use self::login::{AccessKeyLogin, ApiAddress};
+use self::trust::Trust;
+use super::client::Client;
+use super::errand::Errand;
+use super::failure::{Failure, Scope};
+use super::rate_gate::RateGate;
+use super::session::Session;
+use super::token::TokenKeeper;
+use super::{BuildError, Directory, Endpoint, ErrorKind, Fetch, Observer, Probe, Query, Source};
+use crate::clock::{Clock, Monotonic};
+use crate::config::{Official, Tenant};
+use crate::presence::{StateName, Timestamp};
+
+#[cfg(doc)]
+use crate::presence::Chronicle;
+
+/// A tenant's presence, put together from state changes.
+pub struct OfficialSource {
+    tenant: Arc<Tenant>,
+    official: Official,
+    session: Session,
+    clock: Arc<dyn Clock>,
+    trust: Arc<Trust>,
+    api: Arc<ApiAddress>,
+    offline_states: Arc<[StateName]>,
+    /// Names that outlast others where there are too many.
+    known_states: Vec<StateName>,
+    /// What has been learnt of how the history may be asked for.
+    manner: Mutex<Manner>,
+    /// What was read so far.
+    memory: Mutex<Memory>,
+    /// Whether it has been told that a list had fewer rows than it says.
+    gap_told: AtomicBool,
+}
+
+// === impl OfficialSource ===
+
+impl OfficialSource {
+    /// A source that has asked for nothing yet; `official` is what `tenant` has for this API.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be built, for want of CA certificates above all.
+    pub fn new(
+        tenant: Arc<Tenant>,
+        official: Official,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, BuildError> {
+        let gate = Arc::new(RateGate::new(Arc::clone(&clock)));
+        Self::with(tenant, official, clock, observer, gate)
+    }
+
+    /// This source, but nothing that fails is sent again.
+    #[must_use]
+    pub fn without_repeats(mut self) -> Self {
+        self.session.client.repeats = false;
+        self
+    }
+
+    /// A source for `tenant` that takes this one's place after a reload: the gate lives on where asking begins at the same
+    /// address, and the token with the address it is for where the access key is the same.
+    ///
+    /// # Errors
+    ///
+    /// As for [`OfficialSource::new`].
+    pub fn reconfigured(
+        &self,
+        tenant: Arc<Tenant>,
+        official: Official,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, BuildError> {
+        let clock = Arc::clone(&self.clock);
+        let same_address = self.tenant.base_url == tenant.base_url;
+        let gate = if same_address {
+            Arc::clone(self.session.client.gate())
+        } else {
+            Arc::new(RateGate::new(Arc::clone(&clock)))
+        };
+        let same_key = self.official.access_key_id == official.access_key_id
+            && self.tenant.client_id == tenant.client_id
+            && self.official.login == official.login
+            && self.official.api_endpoint == official.api_endpoint;
+        let source = Self::with(tenant, official, clock, observer, gate)?;
+        if same_address && same_key {
+            source.session.tokens.inherit(&self.session.tokens);
+            source.api.inherit(&self.api);
+            *source.manner() = *self.manner();
+        }
+        Ok(source)
+    }
+
+    fn with(
+        tenant: Arc<Tenant>,
+        official: Official,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        gate: Arc<RateGate>,
+    ) -> Result<Self, BuildError> {
+        let by_hand = official.api_endpoint.as_ref();
+        let trust = Arc::new(Trust::new(&tenant.base_url, by_hand, &official.allowed_hosts));
+        let api = Arc::new(ApiAddress::new(by_hand));
+        let login = AccessKeyLogin::new(&tenant, &official, Arc::clone(&trust), Arc::clone(&api));
+        let client = Client::new(&tenant, gate, Arc::clone(&clock), observer)?;
+        Ok(Self {
+            session: Session { client, tokens: Arc::new(TokenKeeper::new(login)) },
+            clock,
+            trust,
+            api,
+            offline_states: tenant.offline_states.clone().into(),
+            known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
+            manner: Mutex::default(),
+            memory: Mutex::default(),
+            gap_told: AtomicBool::new(false),
+            official,
+            tenant,
+        })
+    }
+
+    /// The address of `path` below the API's versioned root, once it is known where that is.
+    async fn url(&self, path: &str, errand: &Errand) -> Result<Url, Failure> {
+        if self.api.get().is_none() {
+            self.session.tokens.get(&self.session.client, errand).await?;
+        }
+        let Some(mut url) = self.api.get() else {
+            let message = "CXone issued a token, but did not tell where the API is: set `api_endpoint`.";
+            return Err(Failure::new(Endpoint::Discovery, ErrorKind::Decode, message).concerns(Scope::Tenant));
+        };
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{prefix}/incontactapi/services/{}{path}", self.official.api_version));
+        url.set_query(None);
+        Ok(url)
+    }
+
+    fn manner(&self) -> MutexGuard<'_, Manner> {
+        self.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Not a tokio mutex: nothing awaits while it is held.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for OfficialSource {
+    fn fetch(&self, query: Query) -> Fetch<'_> {
+        Box::pin(self.collect(query))
+    }
+
+    fn directory(&self, deadline: Monotonic) -> Option<Directory<'_>> {
+        Some(Box::pin(self.read_directory(deadline)))
+    }
+
+    fn probe(&self, query: Query) -> Option<Probe<'_>> {
+        Some(Box::pin(self.look(query)))
+    }
+
+    fn not_before(&self) -> Option<Monotonic> {
+        self.session.client.gate().opens()
+    }
+
+    fn token_expiry(&self) -> Option<Timestamp> {
+        self.session.tokens.expiry()
+    }
+}
+
+impl fmt::Debug for OfficialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OfficialSource")
+            .field("tenant", &self.tenant.name)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! A look at how things stand: getting in, and one page of each list.
+
+use super::OfficialSource;
+use super::advice;
+use super::collect::STATES_PATH;
+use super::directory::PATH as AGENTS_PATH;
+use super::history::PATH as HISTORY_PATH;
+use super::wire::envelope::{Page, Row};
+use super::wire::rows::{AgentRow, HistoryRow, StateRow};
+use crate::config::Login;
+use crate::upstream::errand::Errand;
+use crate::upstream::failure::Failure;
+use crate::upstream::session::Resource;
+use crate::upstream::{ProbeStep, Query, Verdict};
+
+/// How much history is asked for: enough to have rows in, and too little for any tenant to refuse.
+const RANGE: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// What is looked at, in this order. Each takes those before it for granted.
+const STEPS: [&str; 5] = ["login", "address", "agents", "states", "history"];
+
+impl OfficialSource {
+    /// Asks for a token, where the API is, and one page of each list.
+    pub(super) async fn look(&self, query: Query) -> Vec<ProbeStep> {
+        let errand = Errand::new(query.deadline);
+        let mut steps = Vec::with_capacity(STEPS.len());
+        let looked = tokio::select! {
+            biased;
+            looked = self.look_at_all(&query, &errand, &mut steps) => looked,
+            () = self.clock.sleep_until(query.deadline) => Err(self.out_of_time()),
+        };
+        if let Err(failure) = looked {
+            let failed = STEPS.get(steps.len()).copied().unwrap_or("history");
+            steps.push(step(failed, Verdict::Failed, failure.error.message));
+        }
+        let missing = STEPS.iter().skip(steps.len());
+        steps.extend(missing.map(|label| step(label, Verdict::NotReached, "not reached".to_owned())));
+        steps
+    }
+
+    async fn look_at_all(&self, query: &Query, errand: &Errand, steps: &mut Vec<ProbeStep>) -> Result<(), Failure> {
+        self.session.tokens.get(&self.session.client, errand).await?;
+        let until = self.session.tokens.expiry().map(|expiry| format!(", good until {}", expiry.whole_second()));
+        let way = match &self.official.login {
+            Login::Issuer { .. } => "the issuer's password grant took the OAuth client and the access key",
+            Login::AccessKey { .. } => "the area's host took the access key",
+        };
+        steps.push(step("login", Verdict::Right, format!("{way}{}", until.unwrap_or_default())));
+
+        let url = self.url("", errand).await?;
+        let found = if self.official.api_endpoint.is_some() { "set by hand to" } else { "found at" };
+        let host = url.host_str().unwrap_or_default();
+        steps.push(step(
+            "address",
+            Verdict::Right,
+            format!("the API is {found} {host}, {}", self.official.api_version),
+        ));
+
+        let agents: Page<AgentRow> = self.page(&advice::AGENTS, AGENTS_PATH, errand).await?;
+        steps.push(step("agents", Verdict::Right, format!("the list of agents can be read: {}", rows(&agents))));
+
+        let states: Page<StateRow> = self.page(&advice::STATES, STATES_PATH, errand).await?;
+        let present: Vec<&str> = states.rows.iter().flatten().filter_map(|row| row.agent_id.0.as_deref()).collect();
+        let missing = query.agents.iter().filter(|agent| !present.contains(&&*agent.id)).count();
+        let all = rows(&states);
+        let more = states.total.is_some_and(|total| total > present.len() as u64);
+        steps.push(if missing > 0 && !more {
+            let text = format!(
+                "current states can be read: {all}; {missing} of the {} configured agents are not among them: compare \
+                their ids with CXone",
+                query.agents.len()
+            );
+            step("states", Verdict::Note, text)
+        } else {
+            step("states", Verdict::Right, format!("current states can be read: {all}"))
+        });
+
+        let mut url = self.url(HISTORY_PATH, errand).await?;
+        url.query_pairs_mut()
+            .append_pair("startDate", &query.window.end.saturating_sub(RANGE).to_string())
+            .append_pair("endDate", &query.window.end.to_string());
+        let (verdict, text) = match self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, errand).await {
+            Ok(page) => (
+                Verdict::Right,
+                format!("the history of all agents can be read at once: {} in the last hour", rows(&page)),
+            ),
+            Err(failure) if super::history::may_mean_otherwise(&failure) && !query.agents.is_empty() => {
+                let agent = query.agents.first().map(|agent| &agent.id);
+                let url = super::history::of(&url, agent);
+                let page = self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, errand).await?;
+                let text = format!(
+                    "the history can be read agent by agent only ({} in the last hour for one), so each refresh takes a \
+                    request an agent: {}",
+                    rows(&page),
+                    failure.error.message
+                );
+                (Verdict::Note, text)
+            }
+            Err(failure) => return Err(failure),
+        };
+        steps.push(step("history", verdict, text));
+        Ok(())
+    }
+
+    async fn page<T: Row>(&self, resource: &'static Resource, path: &str, errand: &Errand) -> Result<Page<T>, Failure> {
+        let url = self.url(path, errand).await?;
+        self.read_first_page(resource, &url, errand).await
+    }
+}
+
+fn step(label: &'static str, verdict: Verdict, text: String) -> ProbeStep {
+    ProbeStep { label, verdict, text }
+}
+
+/// How many rows a page has, and how many there are.
+fn rows<T>(page: &Page<T>) -> String {
+    let found = page.rows.as_ref().map_or(0, Vec::len) as u64;
+    let plural = if found == 1 { "row" } else { "rows" };
+    match page.total.filter(|total| *total > found) {
+        Some(total) => format!("{found} {plural} of {total}"),
+        None => format!("{found} {plural}"),
+    }
+}

@@ -1,0 +1,82 @@
+//! The token of the presence API: the client-credentials grant (RFC 6749, section 4.4).
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::config::Tenant;
+use crate::upstream::answer::{Advice, Answer};
+use crate::upstream::client::{Client, Request};
+use crate::upstream::errand::Errand;
+use crate::upstream::failure::{Failure, Scope};
+use crate::upstream::retry::Attempts;
+use crate::upstream::token::{self, Issue, Issued, Issuer};
+use crate::upstream::{Endpoint, ErrorKind};
+
+/// Where tokens are issued.
+const PATH: &str = "/oauth/token";
+
+const ADVICE: Advice = Advice {
+    bad_request: "The OAuth client may not be one for client credentials: check it in CXone under Security > API Clients.",
+    unauthorized: "The client id or the client secret is wrong: compare `client_id` and the secret with CXone, Security > \
+        API Clients.",
+    forbidden: "The OAuth client is disabled or lacks permission: look at it in CXone under Security > API Clients.",
+    too_large: "No token is that long: check that `domain` or `base_url` is the tenant's own.",
+};
+
+/// Gets tokens for a client's id and secret.
+pub(super) struct ClientCredentials {
+    client_id: String,
+    client_secret: SecretString,
+}
+
+/// The documented answer. Fields that are not needed are not looked at. It has no `Debug`, as it holds the token.
+#[derive(Deserialize)]
+struct Body {
+    access_token: String,
+    #[serde(default, deserialize_with = "token::life")]
+    expires_in: Option<Duration>,
+}
+
+// === impl ClientCredentials ===
+
+impl ClientCredentials {
+    pub(super) fn of(tenant: &Tenant) -> Self {
+        Self { client_id: tenant.client_id.clone(), client_secret: tenant.client_secret.clone() }
+    }
+
+    async fn ask(&self, client: &Client, errand: &Errand) -> Result<Issued, Failure> {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.client_id),
+            ("client_secret", self.client_secret.expose_secret()),
+        ];
+        let unsendable =
+            |_| Failure::new(Endpoint::Token, ErrorKind::Connect, "The token request cannot be put together.");
+        let http = client.post(client.url(PATH)).form(&form).build().map_err(unsendable)?;
+        let request = Request { endpoint: Endpoint::Token, http, body_limit: token::MAX_BODY_BYTES, advice: &ADVICE };
+        let mut body = Vec::new();
+        let answer = client.ask(&request, &mut body, &mut Attempts::default(), errand).await?;
+        read(&body, answer, client)
+    }
+}
+
+impl Issuer for ClientCredentials {
+    fn issue<'a>(&'a self, client: &'a Client, errand: &'a Errand) -> Issue<'a> {
+        // Without a token nothing else can be asked either.
+        Box::pin(async { self.ask(client, errand).await.map_err(|failure| failure.concerns(Scope::Tenant)) })
+    }
+}
+
+fn read(body: &[u8], answer: Answer, client: &Client) -> Result<Issued, Failure> {
+    match serde_json::from_slice::<Body>(body) {
+        Ok(Body { access_token, expires_in }) => Issued::read(&access_token, expires_in, answer, client),
+        // The error's own text may quote the body, which is where the token is.
+        Err(error) => {
+            let what =
+                format!("no `access_token` could be read from it (line {}, column {})", error.line(), error.column());
+            Err(answer.undecodable(&what))
+        }
+    }
+}

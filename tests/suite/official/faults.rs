@@ -1,0 +1,106 @@
+//! What goes wrong with the official API: nothing is lost, nobody is hammered, and nothing goes to strangers.
+
+use cxone_exporter::simulator::{Fault, Rule};
+
+use super::*;
+
+/// A listener that nobody is to connect to.
+async fn stranger() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, address)
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_an_address_that_is_not_the_tenants() {
+    for endpoint in [Endpoint::Discovery, Endpoint::Agents, Endpoint::States, Endpoint::History] {
+        let (listener, address) = stranger().await;
+        let addresses = [address, "https://api.example.com/x".to_owned(), "https://127.0.0.1@evil.example/".to_owned()];
+        for address in addresses {
+            let bench = Bench::new(options(3, Vec::new()), |tenant| {
+                by_issuer(tenant, ClientAuth::Basic);
+                tenant.agents.iter_mut().for_each(|agent| agent.name = None);
+            })
+            .await;
+            bench.simulator.faults().push(Rule::new(Fault::ForeignLink(address.clone())).on(endpoint));
+            let scrape = bench.house.scrape().await;
+            let error = bench.house.refresher().current().status.last_error.clone();
+            if endpoint == Endpoint::Agents {
+                // The list of people alone fails no refresh.
+                assert_eq!(scrape.value("cxone_up"), Some(1.0), "{error:?}");
+            } else {
+                assert_eq!(scrape.value("cxone_up"), Some(0.0));
+                let message = error.unwrap().to_string();
+                assert!(message.contains("nothing is sent there"), "{message}");
+            }
+            bench.house.assert_discreet().await;
+        }
+        let knock = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(knock.is_err(), "{endpoint:?}: somebody came");
+    }
+}
+
+#[tokio::test]
+async fn what_heals_is_no_news_and_what_does_not_fails_the_refresh() {
+    let heals = ["status=503@1", "cut@1", "cut-body@1", "truncated@1", "rate-limited=5@1", "revoked@1", "odd-rows"];
+    let fails =
+        ["status=503", "status=403", "garbage", "repeated-token", "rate-limited", "redirect=http://127.0.0.1:9/"];
+    for endpoint in ["states", "history"] {
+        for (faults, up) in [(&heals[..], 1.0), (&fails[..], 0.0)] {
+            for fault in faults {
+                let bench = Bench::new(SimulatorOptions { gzip: false, ..options(4, Vec::new()) }, |_| ()).await;
+                let rule: Rule = format!("{endpoint}:{fault}").parse().unwrap();
+                bench.simulator.faults().push(rule);
+                let scrape = bench.house.scrape().await;
+                let status = bench.house.refresher().current().status.clone();
+                assert_eq!(scrape.value("cxone_up"), Some(up), "{endpoint}:{fault}: {status:?}");
+                bench.simulator.faults().clear();
+                bench.house.clock.advance(HOUR);
+                bench.scrape_exactly(&format!("{endpoint}:{fault}, healed")).await;
+                bench.house.assert_discreet().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_said_to_be_that_and_asked_once() {
+    type Change = fn(&mut Tenant);
+    let table: [(Change, &str); 3] = [
+        (|tenant| tenant.official.as_mut().unwrap().access_key_secret = "wrong".into(), "The access key is wrong"),
+        (
+            |tenant| {
+                by_issuer(tenant, ClientAuth::Basic);
+                tenant.official.as_mut().unwrap().access_key_secret = "wrong".into();
+            },
+            "Most often the access key is wrong",
+        ),
+        (
+            |tenant| {
+                by_issuer(tenant, ClientAuth::Body);
+                tenant.client_secret = "wrong".into();
+            },
+            "The access key or the OAuth client is wrong",
+        ),
+    ];
+    for (change, words) in table {
+        let bench = Bench::new(options(3, Vec::new()), change).await;
+        let scrape = bench.house.scrape().await;
+        assert_eq!(scrape.value("cxone_up"), Some(0.0));
+        let message = bench.house.refresher().current().status.last_error.clone().unwrap().to_string();
+        assert!(message.contains(words), "{message}");
+        assert_eq!((bench.counts()[0], bench.counts()[3]), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn codes_that_cannot_be_read_fail_no_refresh_and_are_asked_for_again() {
+    let bench = Bench::new(options(12, habits("acw-by-codes")), |_| ()).await;
+    bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Codes));
+    let scrape = bench.house.scrape().await;
+    assert_eq!(scrape.value("cxone_up"), Some(1.0));
+    assert_eq!(bench.house.warnings().len(), 1);
+    bench.simulator.faults().clear();
+    bench.house.clock.advance(Duration::from_secs(11 * 60));
+    bench.scrape_exactly("codes are known now").await;
+}

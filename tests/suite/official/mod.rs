@@ -1,0 +1,137 @@
+//! The official API: its numbers are the tenant's truth whatever a server's habits are, and no request goes astray.
+
+mod faults;
+mod habits;
+mod people;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cxone_exporter::clock::DrivenClock;
+use cxone_exporter::config::{Agent, Api, ClientAuth, Login, Official, Tenant};
+use cxone_exporter::presence::{Timestamp, Window};
+use cxone_exporter::simulator::{
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Endpoint, Habit, RequestRecord, Simulator,
+    SimulatorOptions,
+};
+use tokio::net::TcpListener;
+
+use crate::house::scraped::Scraped;
+use crate::house::{HOUR, House, Plan, last_day};
+
+/// 2026-03-11T15:04:11.25Z, a Wednesday: whoever comes to work on Mondays was there within the look-back.
+const NOW: Timestamp = Timestamp::from_micros(1_773_241_451_250_001);
+
+/// Far enough that every state at the window's start began within it, but those of people on leave.
+const LOOKBACK: Duration = Duration::from_secs(10 * 86_400);
+
+/// A house over a simulated tenant that is asked by the official API.
+struct Bench {
+    simulator: Simulator,
+    house: House,
+    split: bool,
+}
+
+/// What `text` has of habits, separated by blanks.
+fn habits(text: &str) -> Vec<Habit> {
+    text.split_whitespace().map(|habit| habit.parse().unwrap()).collect()
+}
+
+fn options(agents: u32, habits: Vec<Habit>) -> SimulatorOptions {
+    SimulatorOptions { agents, habits, page_size: 10_000, ..SimulatorOptions::default() }
+}
+
+fn official(base_url: &str) -> Official {
+    Official {
+        login: Login::AccessKey {
+            token_url: format!("{base_url}/authentication/v1/token/access-key").parse().unwrap(),
+        },
+        access_key_id: ACCESS_KEY_ID.into(),
+        access_key_secret: ACCESS_KEY_SECRET.into(),
+        access_key_secret_file: None,
+        api_version: "v30.0".into(),
+        api_endpoint: None,
+        allowed_hosts: Vec::new(),
+        history_lookback: LOOKBACK,
+        settle: HOUR / 2,
+        unavailable_codes: false,
+    }
+}
+
+impl Bench {
+    async fn new(options: SimulatorOptions, change: impl FnOnce(&mut Tenant)) -> Self {
+        let clock = DrivenClock::new(NOW);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let simulator = Simulator::start(options, listener, Arc::new(clock.clone())).unwrap();
+        let agents = simulator.roster().agents();
+        let agent = |agent: &cxone_exporter::simulator::Agent| Agent {
+            id: Arc::clone(&agent.id),
+            name: Some("somebody".to_owned()),
+            team: None,
+            offline_limit: None,
+            schedule: Some(Arc::clone(&agent.schedule)),
+        };
+        let mut split = false;
+        let plan = Plan::at(&simulator.base_url()).with(|tenant| {
+            tenant.api = Api::Official;
+            tenant.agents = agents.iter().map(agent).collect();
+            (tenant.client_id, tenant.client_secret) = (String::new(), "".into());
+            tenant.official = Some(official(&simulator.base_url()));
+            tenant.declared_states = ["Available", "LoggedOut", "WrapUp", "Unavailable"].map(Into::into).to_vec();
+            tenant.offline_states = vec!["LoggedOut".into()];
+            tenant.max_concurrent_requests = 4;
+            change(tenant);
+            split = tenant.official.as_ref().unwrap().unavailable_codes;
+        });
+        let house = House::open(&clock, plan).await;
+        Self { simulator, house, split }
+    }
+
+    /// Scrapes and compares every sum with the truth, to within a second and what has not been listed yet.
+    async fn scrape_exactly(&self, what: &str) -> Scraped {
+        let window = last_day(&self.house.clock);
+        let scrape = self.house.scrape().await;
+        let status = &self.house.refresher().current().status;
+        assert_eq!(scrape.value("cxone_up"), Some(1.0), "{what}: {status:?}");
+        let seen = scrape.seconds();
+        assert_eq!(seen.len(), self.simulator.roster().agents().len(), "{what}");
+        for agent in self.simulator.roster().agents() {
+            let pending = self.simulator.official_pending(&agent.id, window).seconds_f64();
+            let truth = self.truth(&agent.id, window);
+            assert_close(&seen[&*agent.id], &truth, pending, &format!("{what}, {}", agent.id));
+        }
+        scrape
+    }
+
+    fn truth(&self, agent: &str, window: Window) -> BTreeMap<String, f64> {
+        let truth = self.simulator.official_truth(agent, window, self.split);
+        truth.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect()
+    }
+
+    fn requests(&self, endpoint: Endpoint) -> Vec<RequestRecord> {
+        self.simulator.requests().into_iter().filter(|request| request.endpoint == endpoint).collect()
+    }
+
+    fn counts(&self) -> [usize; 6] {
+        use Endpoint::{Agents, Codes, Discovery, History, States, Token};
+        [Token, Discovery, Agents, States, History, Codes].map(|endpoint| self.requests(endpoint).len())
+    }
+}
+
+/// Every sum is as it is in truth to within a second and `pending`, and none adds up to more than the day.
+fn assert_close(seen: &BTreeMap<String, f64>, truth: &BTreeMap<String, f64>, pending: f64, what: &str) {
+    let total: f64 = seen.values().sum();
+    assert!(total <= 86_400.0 + 1e-6, "{what}: {total} s in a day");
+    for state in seen.keys().chain(truth.keys()) {
+        let [is, should] = [seen, truth].map(|sums| sums.get(state).copied().unwrap_or_default());
+        assert!((is - should).abs() <= 1.0 + pending, "{what}: {is} s in {state}, not {should}: {seen:?}, {truth:?}");
+    }
+}
+
+/// The issuer's way in, with the client known by `client_auth`.
+fn by_issuer(tenant: &mut Tenant, client_auth: ClientAuth) {
+    (tenant.client_id, tenant.client_secret) = (CLIENT_ID.into(), CLIENT_SECRET.into());
+    tenant.official.as_mut().unwrap().login = Login::Issuer { client_auth };
+}

@@ -1,0 +1,89 @@
+//! The tenant's own list of people: names, and who is asked for at all.
+
+use cxone_exporter::config::AgentFilter;
+use cxone_exporter::simulator::{Fault, Rule};
+
+use super::*;
+
+fn everybody() -> AgentFilter {
+    AgentFilter {
+        teams: Vec::new(),
+        name_regex: None,
+        active_only: true,
+        include: Vec::new(),
+        exclude: Vec::new(),
+        max: 5_000,
+    }
+}
+
+/// Agent, name and team of each.
+fn known(scrape: &Scraped) -> Vec<[String; 3]> {
+    let mut known: Vec<_> = scrape.labels("cxone_agent_info", ["agent", "name", "team"]);
+    known.sort();
+    known
+}
+
+#[tokio::test]
+async fn agents_all_takes_the_list_through_its_filter() {
+    let bench = Bench::new(options(100, Vec::new()), |tenant| {
+        tenant.agents.clear();
+        tenant.everyone =
+            Some(AgentFilter { teams: vec!["Support".to_owned(), "Billing".to_owned()], max: 10, ..everybody() });
+        tenant.offline_limits.teams = [("Billing".to_owned(), HOUR)].into();
+    })
+    .await;
+    let scrape = bench.house.scrape().await;
+    let roster = bench.simulator.roster().agents();
+    let matching =
+        roster.iter().enumerate().filter(|(nth, agent)| nth % 80 != 79 && ["Support", "Billing"].contains(&agent.team));
+    let found = known(&scrape);
+    assert_eq!(found.len(), 10);
+    assert_eq!(scrape.value("cxone_agents_dropped"), Some(matching.count() as f64 - 10.0));
+    for [id, name, team] in &found {
+        let agent = roster.iter().find(|agent| *agent.id == **id).unwrap();
+        assert_eq!((name.as_str(), team.as_str()), (agent.name.as_str(), agent.team));
+        let limit = scrape.get("cxone_agent_offline_limit_seconds", &[("agent", id)]);
+        assert_eq!(limit, (agent.team == "Billing").then_some(3_600.0));
+        assert!(scrape.get("cxone_agent_observed_seconds", &[("agent", id)]).unwrap() > 0.0);
+    }
+    assert_eq!(bench.counts()[2], 1);
+}
+
+#[tokio::test]
+async fn the_list_is_read_rarely_and_stays_when_it_cannot_be_read() {
+    let bench = Bench::new(options(20, Vec::new()), |tenant| {
+        tenant.agents.iter_mut().for_each(|agent| agent.name = None);
+        tenant.agents[0].name = Some("As configured".to_owned());
+    })
+    .await;
+    let first = known(&bench.scrape_exactly("names").await);
+    assert_eq!(first.iter().filter(|[_, name, _]| name.is_empty()).count(), 0);
+    assert_eq!(first.iter().filter(|[_, name, _]| name == "As configured").count(), 1);
+    bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
+    for hours in 1..=8 {
+        bench.house.clock.advance(HOUR);
+        assert_eq!(known(&bench.scrape_exactly("later").await), first, "{hours} hours later");
+    }
+    // Once at the start; then after six hours, and again at each refresh, an hour apart.
+    assert_eq!(bench.counts()[2], 1 + 3);
+    assert_eq!(bench.house.warnings().len(), 1, "{:?}", bench.house.warnings());
+    bench.house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn without_any_list_there_is_nobody_to_ask_for() {
+    let bench = Bench::new(options(5, Vec::new()), |tenant| {
+        tenant.agents.clear();
+        tenant.everyone = Some(everybody());
+    })
+    .await;
+    bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
+    let scrape = bench.house.scrape().await;
+    assert_eq!((scrape.value("cxone_up"), known(&scrape).len()), (Some(0.0), 0));
+    let error = bench.house.refresher().current().status.last_error.clone().unwrap();
+    assert!(error.to_string().contains("may not list agents"), "{error}");
+    bench.simulator.faults().clear();
+    bench.house.clock.advance(HOUR);
+    let scrape = bench.house.scrape().await;
+    assert_eq!((scrape.value("cxone_up"), known(&scrape).len()), (Some(1.0), 5));
+}

@@ -1,0 +1,101 @@
+//! What is asked, and how often.
+
+use super::*;
+
+#[tokio::test]
+async fn the_first_refresh_asks_for_all_and_later_ones_for_the_tail() {
+    let bench = Bench::new(options(200, Vec::new()), |tenant| {
+        tenant.official.as_mut().unwrap().history_lookback = HOUR * 12;
+    })
+    .await;
+    bench.house.scrape().await;
+    let [token, discovery, agents, states, history, codes] = bench.counts();
+    assert_eq!((token, discovery, agents, states), (1, 1, 0, 1));
+    let first = bench.requests(Endpoint::History);
+    let rows = |requests: &[RequestRecord]| requests.iter().map(|request| request.rows).sum::<usize>();
+    assert_eq!(history, rows(&first).div_ceil(10_000));
+    assert_eq!(codes, 9, "one a team");
+    let range = first[0].range.unwrap();
+    assert_eq!(range, Window { start: last_day(&bench.house.clock).start.saturating_sub(HOUR * 12), ..range });
+
+    bench.simulator.forget_requests();
+    bench.house.clock.advance(Duration::from_secs(60));
+    bench.house.scrape().await;
+    let later = bench.requests(Endpoint::History);
+    assert_eq!(bench.counts(), [0, 0, 0, 1, later.len(), 0]);
+    assert_eq!(later[0].range.unwrap().length(), (HOUR / 2 + Duration::from_secs(60)).into());
+    assert!(rows(&later) * 10 < rows(&first), "{} rows after {}", rows(&later), rows(&first));
+
+    // Four hours after the last one, all is read again.
+    bench.simulator.forget_requests();
+    bench.house.clock.advance(HOUR * 4);
+    bench.house.scrape().await;
+    assert_eq!(bench.requests(Endpoint::History)[0].range.unwrap().length(), (HOUR * 36).into());
+}
+
+#[tokio::test]
+async fn both_ways_in_work_and_tokens_are_renewed() {
+    for (client_auth, discovery) in [(None, 1), (Some(ClientAuth::Basic), 2), (Some(ClientAuth::Body), 2)] {
+        let bench = Bench::new(options(3, Vec::new()), |tenant| {
+            if let Some(client_auth) = client_auth {
+                by_issuer(tenant, client_auth);
+            }
+        })
+        .await;
+        bench.scrape_exactly("login").await;
+        assert_eq!(bench.counts()[..2], [1, discovery], "{client_auth:?}");
+        bench.house.clock.advance(HOUR);
+        bench.scrape_exactly("an hour later").await;
+        assert_eq!(bench.counts()[..2], [2, 2 * discovery], "{client_auth:?}");
+        bench.house.clock.advance(Duration::from_secs(60));
+        bench.simulator.revoke_tokens();
+        bench.scrape_exactly("a token that was revoked").await;
+        assert_eq!(bench.counts()[0], 3, "{client_auth:?}");
+        bench.house.assert_discreet().await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_set_by_hand_spares_the_discovery() {
+    let bench = Bench::new(options(3, Vec::new()), |tenant| {
+        let endpoint = tenant.base_url.clone();
+        tenant.official.as_mut().unwrap().api_endpoint = Some(endpoint);
+    })
+    .await;
+    bench.scrape_exactly("by hand").await;
+    assert_eq!(bench.counts()[..2], [1, 0]);
+}
+
+#[tokio::test]
+async fn a_range_that_is_refused_comes_in_parts_and_that_is_learnt() {
+    let bench = Bench::new(options(5, habits("longest=30h kept-by-start clipped described-errors")), |tenant| {
+        tenant.official.as_mut().unwrap().history_lookback = HOUR * 36;
+    })
+    .await;
+    bench.house.scrape().await;
+    let requests = bench.requests(Endpoint::History);
+    let refused = requests.iter().filter(|request| request.status == Some(400)).count();
+    // All agents and one agent, each of 60 hours; then 30 hours at a time, half of which is overlap.
+    assert_eq!((refused, requests.len() - refused), (2, 3));
+    bench.simulator.forget_requests();
+    bench.house.clock.advance(HOUR * 4);
+    bench.house.scrape().await;
+    assert!(bench.requests(Endpoint::History).iter().all(|request| request.status == Some(200)));
+}
+
+#[tokio::test]
+async fn where_bulk_is_refused_each_agent_is_asked_and_that_is_said_once() {
+    let bench = Bench::new(options(6, habits("bulk-refused")), |_| ()).await;
+    bench.scrape_exactly("agent by agent").await;
+    let asked =
+        |bench: &Bench| bench.requests(Endpoint::History).iter().filter(|request| !request.agents.is_empty()).count();
+    // One of them is asked to find out.
+    assert_eq!(asked(&bench), 7);
+    bench.simulator.forget_requests();
+    bench.house.clock.advance(Duration::from_secs(60));
+    bench.scrape_exactly("agent by agent, later").await;
+    assert_eq!((asked(&bench), bench.requests(Endpoint::History).len()), (6, 6));
+    let warnings = bench.house.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].to_string().contains("agent by agent"), "{warnings:?}");
+}
