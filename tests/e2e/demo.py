@@ -12,7 +12,7 @@ from running import compare, moment, samples, sums
 
 AGENTS = 240
 # From the start of the process to a scrape that has everybody.
-SOON_SECONDS = 2.0
+SOON_SECONDS = {"presence": 2.0, "official": 10.0}
 # What a float with ten digits before the point has left of a microsecond; rows of the official API have milliseconds.
 TOLERANCE_SECONDS = {"presence": 1e-5, "official": 1.0}
 # The second refresh comes 15 s after the first, and rates want both; rules that rest on rules take some evaluations.
@@ -40,10 +40,10 @@ def main(binary, api="presence"):
     with House() as house:
         address = f"{LOOPBACK}:{free_port()}"
         began = time.monotonic()
-        house.start("demo", binary, "demo", f"--api={api}", f"--web.listen-address={address}", f"--agents={AGENTS}")
+        house.start("demo", binary, "demo", f"--api={api}", "--page-size=10000", f"--web.listen-address={address}", f"--agents={AGENTS}")
         body = wait_for("a scrape has every agent", lambda: house.alive("demo") and scrape(address))
         took = time.monotonic() - began
-        assert took <= SOON_SECONDS, f"{took:.1f} s until a scrape has every agent"
+        assert took <= SOON_SECONDS[api], f"{took:.1f} s until a scrape has every agent"
         house.say(f"a scrape has all {AGENTS} agents {took:.2f} s after the start")
 
         values = {name: value for name, labels, value in samples(body) if not labels}

@@ -92,13 +92,17 @@ fn account(tenant: &Tenant) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {label:<17}{value}");
     };
-    line("agents", agents(tenant, &estimate));
+    line("agents", if tenant.official.is_some() { people(tenant) } else { agents(tenant, &estimate) });
     line("series", series(&estimate));
     line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
     line("", format!("up to {} more for each further state that is seen", grouped(estimate.agents)));
-    line("buckets", buckets(tenant, &estimate));
-    line("requests", requests(&estimate));
-    line("requests a day", requests_per_day(tenant, &estimate));
+    if tenant.official.is_some() {
+        line("requests", tail_requests(&estimate));
+    } else {
+        line("buckets", buckets(tenant, &estimate));
+        line("requests", requests(&estimate));
+        line("requests a day", requests_per_day(tenant, &estimate));
+    }
     line("longest refresh", format!("{} (refresh_timeout)", format_duration(tenant.refresh_timeout)));
     for hint in hints::hints(tenant, &estimate) {
         let _ = writeln!(text, "  hint: {hint}");
@@ -114,6 +118,27 @@ fn agents(tenant: &Tenant, estimate: &Estimate) -> String {
         counted(estimate.batches, "batch"),
         grouped(size),
         tenant.max_concurrent_requests,
+    )
+}
+
+/// Whom a tenant is asked for that has a list of its own.
+fn people(tenant: &Tenant) -> String {
+    let configured = grouped(u64::try_from(tenant.agents.len()).unwrap_or(u64::MAX));
+    match &tenant.everyone {
+        Some(filter) => {
+            let most = grouped(u64::try_from(filter.max).unwrap_or(u64::MAX));
+            format!("those of CXone's own list that agent_filter takes, up to {most}; {configured} configured besides")
+        }
+        None => configured,
+    }
+}
+
+/// What a source costs that asks for all agents at once, and after the first time only for what is new.
+fn tail_requests(estimate: &Estimate) -> String {
+    format!(
+        "about 2 a refresh (current states, and what is new in the history), at first the whole history and one a team; a \
+        token an hour; {} a day at one per cooldown, none without a scrape",
+        counted(estimate.refreshes_per_day, "refresh")
     )
 }
 

@@ -3,6 +3,7 @@
 mod faults;
 mod habits;
 mod people;
+mod probe;
 mod requests;
 
 use std::collections::BTreeMap;
