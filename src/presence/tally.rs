@@ -115,7 +115,7 @@ impl Tally {
     }
 
     /// Adds time in a state to the bucket that is to come, or tells why there is none to add. A state without a
-    /// name, or with an empty one, is [`UNKNOWN_STATE`](super::UNKNOWN_STATE).
+    /// name, or with an empty one, is [`UNKNOWN_STATE`].
     #[inline]
     pub fn state(&mut self, state: Option<StateIndex>, time: Result<Micros, Rejection>) {
         match time {
