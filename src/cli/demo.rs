@@ -12,7 +12,7 @@ use super::args::{DemoApi, DemoArgs};
 use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
-use crate::config::{Agent, Api, Config, Interval, Login, Official, OfflineLimits, StateMap, Tenant};
+use crate::config::{Agent, Api, Config, Interval, Official, OfflineLimits, StateMap, Tenant};
 use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Roster, Simulator};
 
 /// Short, so that whoever watches sees things change.
@@ -84,18 +84,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
 fn officially(tenant: Tenant) -> Tenant {
     let mut token_url = tenant.base_url.clone();
     token_url.set_path("/authentication/v1/token/access-key");
-    let official = Official {
-        login: Login::AccessKey { token_url },
-        access_key_id: ACCESS_KEY_ID.to_owned(),
-        access_key_secret: ACCESS_KEY_SECRET.to_owned().into(),
-        access_key_secret_file: None,
-        api_version: "v30.0".to_owned(),
-        api_endpoint: None,
-        allowed_hosts: Vec::new(),
-        history_lookback: Duration::from_secs(12 * 3600),
-        settle: Duration::from_secs(30 * 60),
-        unavailable_codes: false,
-    };
+    let official = Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET);
     Tenant {
         api: Api::Official,
         client_id: String::new(),

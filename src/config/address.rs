@@ -101,7 +101,8 @@ fn is_bare(url: &Url) -> bool {
         && url.password().is_none()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether `url` is on this machine, so that http does for it.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -11,18 +11,12 @@ use super::names;
 use super::yaml::NodeValue;
 use crate::presence::AgentId;
 
-const DEFAULT_MAX: usize = 5_000;
+/// More agents than most centres have, and fewer series than would hurt.
+pub(super) const DEFAULT_MAX: usize = 5_000;
 
 /// The filter that `value` describes, or the one that holds without it.
 pub(super) fn read(value: Option<&Value<'_>>, findings: &mut Findings) -> AgentFilter {
-    let mut filter = AgentFilter {
-        teams: Vec::new(),
-        name_regex: None,
-        active_only: true,
-        include: Vec::new(),
-        exclude: Vec::new(),
-        max: DEFAULT_MAX,
-    };
+    let mut filter = AgentFilter::default();
     let Some(fields) = value.and_then(|value| value.fields(AGENT_FILTER, findings)) else { return filter };
     if let Some(teams) = fields.get("teams")
         && let Some(items) = teams.items("a list of teams, such as `[Billing]`", MAX_FILTER_TEAMS, findings)
@@ -51,11 +45,11 @@ pub(super) fn read(value: Option<&Value<'_>>, findings: &mut Findings) -> AgentF
             })
             .flatten();
     }
-    filter.active_only = fields.flag("active_only", findings).unwrap_or(true);
+    filter.active_only = fields.flag("active_only", findings).unwrap_or(filter.active_only);
     filter.include = ids(&fields, "include", findings);
     filter.exclude = ids(&fields, "exclude", findings);
     let reason = "each is some ten series in every scrape";
-    filter.max = fields.count("max", &(1..=MAX_AGENTS), reason, findings).unwrap_or(DEFAULT_MAX);
+    filter.max = fields.count("max", &(1..=MAX_AGENTS), reason, findings).unwrap_or(filter.max);
     filter
 }
 

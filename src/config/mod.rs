@@ -38,6 +38,7 @@ mod source;
 mod tenant;
 mod yaml;
 
+pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 
@@ -265,6 +266,13 @@ impl Config {
 
 // === impl Tenant ===
 
+impl Tenant {
+    /// Whether a state is told apart by its codes (`unavailable_codes`).
+    pub fn splits_codes(&self) -> bool {
+        self.official.as_ref().is_some_and(|official| official.unavailable_codes)
+    }
+}
+
 /// Whether all settings are the same, the secret included, so that a reload can tell what has changed. It is no way
 /// to check a secret that somebody presents, as how long it takes tells how much of it is right.
 impl PartialEq for Tenant {
@@ -349,7 +357,39 @@ impl PartialEq for Official {
     }
 }
 
+impl Official {
+    /// The defaults of the documentation, for an access key alone and whom `token_url` issues tokens to.
+    pub fn by_access_key(token_url: Url, access_key_id: &str, access_key_secret: &str) -> Self {
+        Self {
+            login: Login::AccessKey { token_url },
+            access_key_id: access_key_id.to_owned(),
+            access_key_secret: access_key_secret.into(),
+            access_key_secret_file: None,
+            api_version: official::DEFAULT_API_VERSION.to_owned(),
+            api_endpoint: None,
+            allowed_hosts: Vec::new(),
+            history_lookback: official::DEFAULT_LOOKBACK,
+            settle: official::DEFAULT_SETTLE,
+            unavailable_codes: false,
+        }
+    }
+}
+
 // === impl AgentFilter ===
+
+/// Everybody who is active, as far as there is room.
+impl Default for AgentFilter {
+    fn default() -> Self {
+        Self {
+            teams: Vec::new(),
+            name_regex: None,
+            active_only: true,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            max: agent_filter::DEFAULT_MAX,
+        }
+    }
+}
 
 /// Leaves the expression out, as it may hold names of people.
 impl fmt::Debug for AgentFilter {

@@ -15,8 +15,8 @@ use super::{ClientAuth, Login, Official};
 /// NICE's global issuer.
 pub(super) const DEFAULT_ISSUER: &str = "https://cxone.niceincontact.com";
 pub(super) const DEFAULT_API_VERSION: &str = "v30.0";
-const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
-const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
+pub(super) const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
+pub(super) const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
 
 /// The keys of a tenant that only this API knows.
 pub(super) const OWN_KEYS: [&str; 14] = [
@@ -119,7 +119,7 @@ fn entrance(
     findings: &mut Findings,
 ) -> Option<(Url, Login, Option<Client>)> {
     let (issuer, area, auth_url) = (fields.get("issuer"), fields.get("area"), fields.get("auth_url"));
-    if let (Some(issuer), Some(_)) | (Some(issuer), None) = (&issuer, &area)
+    if let Some(issuer) = &issuer
         && (area.is_some() || auth_url.is_some())
     {
         let other = if area.is_some() { "area" } else { "auth_url" };

@@ -94,14 +94,7 @@ mod tests {
     }
 
     fn filter(change: impl FnOnce(&mut AgentFilter)) -> AgentFilter {
-        let mut filter = AgentFilter {
-            teams: Vec::new(),
-            name_regex: None,
-            active_only: true,
-            include: Vec::new(),
-            exclude: Vec::new(),
-            max: 5_000,
-        };
+        let mut filter = AgentFilter::default();
         change(&mut filter);
         filter
     }

@@ -41,7 +41,7 @@ pub fn render(snapshot: &Snapshot) -> Block {
 /// How many states there are that nobody has announced: neither documented nor configured.
 fn unknown_states(snapshot: &Snapshot) -> f64 {
     let tenant = &snapshot.tenant;
-    let splits = tenant.official.as_ref().is_some_and(|official| official.unavailable_codes);
+    let splits = tenant.splits_codes();
     let is_known = |state: &StateName| {
         tenant.declared_states.contains(state)
             || tenant.offline_states.contains(state)

@@ -14,12 +14,7 @@ pub(super) fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
         && old.window == new.window
         && old.states == new.states
         && old.state_map == new.state_map
-        && splits_codes(old) == splits_codes(new)
-}
-
-/// Whether a state is told apart by its codes.
-fn splits_codes(tenant: &Tenant) -> bool {
-    tenant.official.as_ref().is_some_and(|official| official.unavailable_codes)
+        && old.splits_codes() == new.splits_codes()
 }
 
 /// Whether both ask the same server by the same API.

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::{Api, Interval, Login, Official};
+use crate::config::{Api, Interval, Official};
 use crate::presence::{Rejection, Rejections};
 use crate::simulator::{Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source, UpstreamError};
@@ -204,18 +204,7 @@ async fn a_probe_that_fails_is_not_repeated() {
 #[test]
 fn a_tenant_that_is_asked_for_its_history_has_no_buckets() {
     let token_url = "https://na1.nice-incontact.com/authentication/v1/token/access-key".parse().unwrap();
-    let official = Official {
-        login: Login::AccessKey { token_url },
-        access_key_id: "key".to_owned(),
-        access_key_secret: "secret".to_owned().into(),
-        access_key_secret_file: None,
-        api_version: "v30.0".to_owned(),
-        api_endpoint: None,
-        allowed_hosts: Vec::new(),
-        history_lookback: Duration::from_secs(43_200),
-        settle: Duration::from_secs(1_800),
-        unavailable_codes: false,
-    };
+    let official = Official::by_access_key(token_url, "key", "secret");
     let tenant = Tenant { api: Api::Official, official: Some(official), ..fixture::tenant("acme", 3) };
     let text = account(&tenant);
     assert!(text.contains("agents           3\n") && text.contains("about 2 a refresh"), "{text}");

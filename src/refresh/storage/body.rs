@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,7 @@ pub(super) struct PeopleList<'a> {
 }
 
 /// A [`Person`]: id, name, team, and whether active.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Member<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Option<Cow<'a, str>>,
@@ -196,13 +197,19 @@ impl<'a> Question<'a> {
 
 /// What states are called differently by.
 fn naming(tenant: &Tenant) -> Vec<Cow<'_, str>> {
-    let split = tenant.official.as_ref().is_some_and(|official| official.unavailable_codes);
     let map = tenant.state_map.iter().flat_map(|(from, to)| [from, to]);
     let names = map.map(|name| Cow::Borrowed(&**name));
-    split.then_some(Cow::Borrowed("split by codes")).into_iter().chain(names).collect()
+    tenant.splits_codes().then_some(Cow::Borrowed("split by codes")).into_iter().chain(names).collect()
 }
 
-// === impl PeopleList ===
+// === impl Member, PeopleList ===
+
+/// Leaves the person's name out, as this may end up in a log.
+impl fmt::Debug for Member<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Member").field(&self.0).finish_non_exhaustive()
+    }
+}
 
 impl<'a> PeopleList<'a> {
     fn of(people: &'a People) -> Self {

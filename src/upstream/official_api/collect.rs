@@ -48,7 +48,7 @@ impl OfficialSource {
     pub(super) async fn collect(&self, query: Query) -> Harvest {
         let errand = Errand::new(query.deadline);
         let agents: Vec<AgentId> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
-        let refresh = self.refresh(query, &errand);
+        let refresh = self.refresh(query, &agents, &errand);
         let refreshed = tokio::select! {
             biased;
             refreshed = refresh => refreshed,
@@ -57,20 +57,19 @@ impl OfficialSource {
         refreshed.unwrap_or_else(|failure| Harvest { failed: agents, error: Some(failure.error), ..Harvest::default() })
     }
 
-    async fn refresh(&self, query: Query, errand: &Errand) -> Result<Harvest, Failure> {
+    async fn refresh(&self, query: Query, ids: &[AgentId], errand: &Errand) -> Result<Harvest, Failure> {
         if self.clock.monotonic() >= query.deadline {
             return Err(self.out_of_time());
         }
         let Query { window, agents, .. } = query;
-        let wanted: HashSet<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
+        let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =
             Reading { memory: self.memory().clone(), rejections: Rejections::default(), failed: Vec::new() };
         let plan = reading.memory.synced.plan(window, self.official.history_lookback, self.official.settle, &wanted);
 
         let seen = self.clock.now();
         let states = self.read_states(errand).await?;
-        let ids: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
-        let history = self.read_history(plan.range, self.official.history_lookback, &ids, errand).await?;
+        let history = self.read_history(plan.range, self.official.history_lookback, ids, errand).await?;
         let teams = teams_of(&states, &wanted);
         reading.take(&wanted, seen, states, history);
         self.read_codes(&mut reading.memory, &teams, errand).await;

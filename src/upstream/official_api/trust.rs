@@ -4,6 +4,7 @@
 
 use url::{Host, Url};
 
+use crate::config::is_loopback;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::{Endpoint, ErrorKind};
 
@@ -83,15 +84,6 @@ impl Trust {
 /// The host, in a form fit for a message.
 fn shown(url: &Url) -> String {
     url.host_str().unwrap_or_default().chars().take(100).collect()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -45,20 +45,8 @@ fn options(agents: u32, habits: Vec<Habit>) -> SimulatorOptions {
 }
 
 fn official(base_url: &str) -> Official {
-    Official {
-        login: Login::AccessKey {
-            token_url: format!("{base_url}/authentication/v1/token/access-key").parse().unwrap(),
-        },
-        access_key_id: ACCESS_KEY_ID.into(),
-        access_key_secret: ACCESS_KEY_SECRET.into(),
-        access_key_secret_file: None,
-        api_version: "v30.0".into(),
-        api_endpoint: None,
-        allowed_hosts: Vec::new(),
-        history_lookback: LOOKBACK,
-        settle: HOUR / 2,
-        unavailable_codes: false,
-    }
+    let token_url = format!("{base_url}/authentication/v1/token/access-key").parse().unwrap();
+    Official { history_lookback: LOOKBACK, ..Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET) }
 }
 
 impl Bench {

@@ -5,17 +5,6 @@ use cxone_exporter::simulator::{Fault, Rule};
 
 use super::*;
 
-fn everybody() -> AgentFilter {
-    AgentFilter {
-        teams: Vec::new(),
-        name_regex: None,
-        active_only: true,
-        include: Vec::new(),
-        exclude: Vec::new(),
-        max: 5_000,
-    }
-}
-
 /// Agent, name and team of each.
 fn known(scrape: &Scraped) -> Vec<[String; 3]> {
     let mut known: Vec<_> = scrape.labels("cxone_agent_info", ["agent", "name", "team"]);
@@ -27,8 +16,11 @@ fn known(scrape: &Scraped) -> Vec<[String; 3]> {
 async fn agents_all_takes_the_list_through_its_filter() {
     let bench = Bench::new(options(100, Vec::new()), |tenant| {
         tenant.agents.clear();
-        tenant.everyone =
-            Some(AgentFilter { teams: vec!["Support".to_owned(), "Billing".to_owned()], max: 10, ..everybody() });
+        tenant.everyone = Some(AgentFilter {
+            teams: vec!["Support".to_owned(), "Billing".to_owned()],
+            max: 10,
+            ..AgentFilter::default()
+        });
         tenant.offline_limits.teams = [("Billing".to_owned(), HOUR)].into();
     })
     .await;
@@ -74,7 +66,7 @@ async fn the_list_is_read_rarely_and_stays_when_it_cannot_be_read() {
 async fn without_any_list_there_is_nobody_to_ask_for() {
     let bench = Bench::new(options(5, Vec::new()), |tenant| {
         tenant.agents.clear();
-        tenant.everyone = Some(everybody());
+        tenant.everyone = Some(AgentFilter::default());
     })
     .await;
     bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
