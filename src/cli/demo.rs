@@ -67,6 +67,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         agents_per_request: 50,
         max_concurrent_requests: 2,
         offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
+        privacy: crate::config::Privacy::default(),
         agents: agents.collect(),
         everyone: None,
         offline_limits: OfflineLimits::default(),

@@ -8,7 +8,7 @@
 //! | `source`, `dotenv`, `agents_file` | files and `.env` → text, variables, rows |
 //! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
 //! | `fields`, `keys` | typed reading of the tree; which keys there are |
-//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret` | text → a value, or what to write instead |
+//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
 //! | `document`, `tenant`, `official`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
@@ -31,6 +31,7 @@ mod names;
 mod nearest;
 mod official;
 mod people;
+mod privacy;
 mod redact;
 mod schedule;
 mod secret;
@@ -41,6 +42,7 @@ mod yaml;
 pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
+pub use privacy::{AgentLabel, Privacy, Pseudonyms};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -104,6 +106,8 @@ pub struct Tenant {
     pub max_concurrent_requests: usize,
     /// The states that count as offline.
     pub offline_states: Vec<StateName>,
+    /// How much of a person goes out.
+    pub privacy: Privacy,
     /// Whom to ask for, in the order of the configuration; no two of one id.
     pub agents: Vec<Agent>,
     /// Which of the tenant's own agents are asked for besides (`agents: all`); `None`: only those configured.
@@ -257,7 +261,7 @@ impl Config {
     }
 
     /// Everything that holds, defaults included, as YAML that can be read back. In place of each secret there is
-    /// `<secret>`, in place of each person's name `<hidden>`. Limits and schedules are at the agents they hold for,
+    /// `<secret>`, in place of each person's name `<hidden>`, and in place of ids their pseudonyms, if there are any. Limits and schedules are at the agents they hold for,
     /// and agents from an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
         redact::to_yaml(self)
@@ -296,6 +300,7 @@ impl PartialEq for Tenant {
             agents_per_request,
             max_concurrent_requests,
             offline_states,
+            privacy,
             agents,
             everyone,
             offline_limits,
@@ -319,6 +324,7 @@ impl PartialEq for Tenant {
             && *agents_per_request == other.agents_per_request
             && *max_concurrent_requests == other.max_concurrent_requests
             && *offline_states == other.offline_states
+            && *privacy == other.privacy
             && *agents == other.agents
             && *everyone == other.everyone
             && *offline_limits == other.offline_limits
@@ -408,6 +414,13 @@ impl PartialEq for AgentFilter {
             && *include == other.include
             && *exclude == other.exclude
             && *max == other.max
+    }
+}
+
+impl Tenant {
+    /// What stands for an agent on page and metrics.
+    pub fn label(&self, agent: &Agent) -> AgentId {
+        self.privacy.label(&agent.id)
     }
 }
 

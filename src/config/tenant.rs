@@ -20,7 +20,7 @@ use super::schedule::Schedules;
 use super::secret::CLIENT_SECRET;
 use super::{
     AgentFilter, Api, Interval, Official, OfflineLimits, StateMap, Tenant, address, agent_filter, agents_file,
-    duration, interval, names, official, secret,
+    duration, interval, names, official, privacy, secret,
 };
 use crate::presence::StateName;
 
@@ -103,7 +103,11 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
     let offline_states = read_states(&fields, "offline_states", findings)
         // What is called otherwise from now on is offline all the same.
         .unwrap_or_else(|| renamed(&DEFAULT_OFFLINE_STATES.map(StateName::from), &state_map));
-    let Whom { agents, everyone, offline_limits } = read_agents(&fields, api, surroundings, findings);
+    let privacy = privacy::read(&fields, surroundings.base_dir, surroundings.world_readable, findings);
+    let Whom { mut agents, everyone, offline_limits } = read_agents(&fields, api, surroundings, findings);
+    if privacy.as_ref().is_some_and(|privacy| !privacy.show_names) {
+        agents.iter_mut().for_each(|agent| agent.name = None);
+    }
 
     let Entrance { base_url, client_id, client_secret, official } = entrance?;
     let tenant = Tenant {
@@ -124,6 +128,7 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         agents_per_request,
         max_concurrent_requests,
         offline_states,
+        privacy: privacy?,
         agents,
         everyone,
         offline_limits,

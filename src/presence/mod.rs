@@ -15,6 +15,7 @@ mod rejection;
 mod roster;
 mod schedule;
 mod states;
+mod strip;
 mod tally;
 mod time;
 
@@ -25,5 +26,6 @@ pub use rejection::{Rejection, Rejections};
 pub use roster::{AgentIndex, Person, WatchedAgent};
 pub use schedule::{OnShift, Schedule, Shift};
 pub use states::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, UNKNOWN_STATE};
+pub use strip::{Cell, Strip, StripBuilder};
 pub use tally::{Checkpoint, Tally};
 pub use time::{Micros, Timestamp, Window};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Micros, Rejections, Timestamp};
+use super::{Micros, Rejections, Strip, Timestamp};
 
 /// The id of an agent, as the tenant spells it: a long string of digits that is never a number in code.
 pub type AgentId = Arc<str>;
@@ -29,6 +29,9 @@ pub struct AgentPresence {
     pub last_data: Timestamp,
     /// The window's time on the agent's schedule, where it has one.
     pub scheduled: Option<ScheduledTime>,
+    /// The same time hour by hour, for people to look at. Its places are those in `states`. It is not stored, so after
+    /// a restart it is empty until the next refresh.
+    pub strip: Strip,
 }
 
 /// How an agent's schedule and presence went together within the window.

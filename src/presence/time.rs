@@ -267,6 +267,12 @@ impl From<Duration> for Micros {
     }
 }
 
+impl From<Micros> for Duration {
+    fn from(span: Micros) -> Self {
+        Self::from_micros(span.0)
+    }
+}
+
 impl std::iter::Sum for Micros {
     fn sum<I: Iterator<Item = Self>>(spans: I) -> Self {
         spans.fold(Self::ZERO, Add::add)

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::app::{App, TenantFront};
 use super::limits::PAGE_ROWS;
 use super::scrape::parameter;
-use crate::config::Agent;
+use crate::config::{Agent, Tenant};
 use crate::presence::Timestamp;
 use crate::refresh::{AgentRow, Published};
 
@@ -79,7 +79,7 @@ fn tenant_section(app: &App, front: &TenantFront, from: usize) -> Markup {
                     @if after < tenant.agents.len() { a href={ "?from=" (after) } { "Later" } }
                 }
             }
-            div.scroll { (agent_table(tenant.declared_states.as_slice(), &rows)) }
+            div.scroll { (agent_table(tenant, &rows)) }
         }
     }
 }
@@ -119,7 +119,8 @@ fn freshness(now: Timestamp, published: &Published) -> Markup {
     }
 }
 
-fn agent_table(states: &[crate::presence::StateName], rows: &[(&Agent, &AgentRow)]) -> Markup {
+fn agent_table(tenant: &Tenant, rows: &[(&Agent, &AgentRow)]) -> Markup {
+    let states = tenant.declared_states.as_slice();
     html! {
         table {
             thead {
@@ -133,7 +134,7 @@ fn agent_table(states: &[crate::presence::StateName], rows: &[(&Agent, &AgentRow
                 @for (agent, row) in rows {
                     @let presence = row.data.as_ref().and_then(|data| data.presence.as_ref());
                     tr {
-                        td { (agent.id) }
+                        td { (tenant.label(agent)) }
                         td { (agent.name.as_deref().unwrap_or_default()) }
                         td { (agent.team.as_deref().unwrap_or_default()) }
                         @if let Some(presence) = presence {

@@ -22,6 +22,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 mod environment;
+mod privacy;
 
 /// The secret that is planted in every file; no message may have any of it.
 const PLANTED: &str = "planted-hunter2";

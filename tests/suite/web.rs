@@ -5,6 +5,7 @@ mod clients;
 mod stop;
 
 use cxone_exporter::clock::DrivenClock;
+use cxone_exporter::config::{AgentLabel, Privacy, Pseudonyms};
 use cxone_exporter::exposition::Format;
 
 use crate::exposition::parser::Document;
@@ -174,6 +175,30 @@ async fn the_page_shows_freshness_and_agents_and_the_configuration_no_secret_and
     let config = house.get("/config", "").await.text();
     assert!(config.contains("client_secret: <secret>") && config.contains("client_id: "), "{config}");
     assert!(!config.contains("Pl4nted") && !config.contains("pl4nted"), "{config}");
+    house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn where_pseudonyms_stand_for_agents_nothing_shows_an_id() {
+    let pseudonyms = Pseudonyms::new("a key that is long enough".into(), None);
+    let privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
+    let (house, upstream) = house(|plan| {
+        plan.with(|tenant| {
+            tenant.privacy = privacy;
+            tenant.agents.iter_mut().for_each(|agent| agent.name = None);
+        })
+    })
+    .await;
+    let scraped = house.scrape().await;
+    let tenant = house.refresher().tenant();
+    let label = tenant.label(&tenant.agents[0]);
+    assert_eq!(scraped.samples("cxone_agent_info").count(), 2);
+    for path in ["/metrics", "/", "/config"] {
+        let text = house.get(path, "").await.text();
+        assert!(text.contains(&*label), "{path}: {text}");
+        assert!(!text.contains(&*tenant.agents[0].id) && !text.contains("Pl4nted"), "{path}: {text}");
+    }
+    assert!(upstream.pages().len() == 2, "the tenant knows its agents by their ids");
     house.assert_discreet().await;
 }
 

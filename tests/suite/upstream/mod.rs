@@ -131,6 +131,7 @@ fn tenant(base_url: &str) -> Tenant {
         agents_per_request: 1,
         max_concurrent_requests: 1,
         offline_states: vec!["Offline".into()],
+        privacy: cxone_exporter::config::Privacy::default(),
         agents: agents(3),
         everyone: None,
         offline_limits: OfflineLimits::default(),
