@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::args::WebArgs;
 use super::origin::Origin;
@@ -19,7 +19,7 @@ use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::{BuildError, Connection, Endpoint};
-use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
+use crate::web::{Access, App, BindError, Bound, Options, TenantFront, WebConfigError, reload_channel};
 
 const BUILD: BuildInfo =
     BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
@@ -30,6 +30,9 @@ pub(super) enum ServeError {
     /// The flags make no sense.
     #[error("{0}")]
     Usage(String),
+    /// The web configuration cannot be used.
+    #[error(transparent)]
+    WebConfig(#[from] WebConfigError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -66,11 +69,22 @@ pub(super) async fn run(
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
     let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
+    let app = match &web.config_file {
+        Some(path) => {
+            let access = Access::open(path, Arc::clone(&clock), Arc::clone(&app.exporter))?;
+            for warning in access.warnings() {
+                warn!("{warning}");
+            }
+            app.with_access(access)
+        }
+        None => app,
+    };
+    let tls = app.has_tls();
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
-        info!(%address, path, tenants = config.tenants.len(), version = version::VERSION, "listening");
+        info!(%address, path, tls, tenants = config.tenants.len(), version = version::VERSION, "listening");
     }
     let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));

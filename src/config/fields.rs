@@ -306,7 +306,7 @@ fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Complaint {
         );
     }
     let problem = format!("unknown key{}", shown_unknown(key));
-    let elsewhere = || keys::home_of(key).filter(|home| *home != section);
+    let elsewhere = || keys::home_of(key, section);
     let remedy = if let Some(meant) = nearest(key, known.iter().copied()) {
         format!("did you mean `{meant}`?")
     } else if let Some(home) = elsewhere() {

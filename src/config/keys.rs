@@ -53,6 +53,15 @@ pub(super) const AGENT_FILTER: &str = "tenants[].agent_filter";
 /// An entry of `schedules`.
 pub(super) const SCHEDULE: &str = "schedules.*";
 
+/// The mapping at the top of the web configuration file, which is a file of its own.
+pub(super) const WEB: &str = "web";
+/// Its `tls_server_config`.
+pub(super) const WEB_TLS: &str = "web.tls_server_config";
+/// Its `http_server_config`.
+pub(super) const WEB_HTTP: &str = "web.http_server_config";
+/// Its `rate_limit`.
+pub(super) const WEB_RATE_LIMIT: &str = "web.rate_limit";
+
 /// Every key, in the order of the documentation.
 pub const ALL: &[Key] = &[
     key("tenants", Default::Required, "The CXone tenants to ask."),
@@ -115,6 +124,51 @@ pub const ALL: &[Key] = &[
     key("schedules.*.holidays", Default::Value("[]"), "Dates on which no shift begins."),
 ];
 
+/// Every key of the web configuration file below `web`, in the order of the documentation.
+pub const WEB_ALL: &[Key] = &[
+    key("web.tls_server_config", Default::None, "TLS; without it, plain HTTP is served."),
+    key("web.tls_server_config.cert", Default::Alternative, "The certificate and those it was signed by, in PEM."),
+    key("web.tls_server_config.cert_file", Default::Alternative, "In place of `cert`: a file that holds it."),
+    key("web.tls_server_config.key", Default::Alternative, "The private key, in PEM."),
+    key("web.tls_server_config.key_file", Default::Alternative, "In place of `key`: a file that holds it."),
+    key("web.tls_server_config.client_ca", Default::None, "Who signs clients' certificates, in PEM."),
+    key("web.tls_server_config.client_ca_file", Default::None, "In place of `client_ca`: a file that holds it."),
+    key(
+        "web.tls_server_config.client_auth_type",
+        Default::Value("NoClientCert"),
+        "Whether clients need a certificate.",
+    ),
+    key(
+        "web.tls_server_config.client_allowed_sans",
+        Default::Value("[]"),
+        "Names, one of which a client's certificate must have.",
+    ),
+    key("web.tls_server_config.min_version", Default::Value("TLS12"), "The least version: `TLS12` or `TLS13`."),
+    key("web.tls_server_config.max_version", Default::Value("TLS13"), "The greatest version."),
+    key(
+        "web.tls_server_config.cipher_suites",
+        Default::None,
+        "Suites of TLS 1.2, by Go's names; all that are offered.",
+    ),
+    key(
+        "web.tls_server_config.prefer_server_cipher_suites",
+        Default::Value("true"),
+        "Whether the server's order counts.",
+    ),
+    key("web.tls_server_config.curve_preferences", Default::None, "`X25519`, `CurveP256`, `CurveP384`, in your order."),
+    key("web.http_server_config", Default::None, "What concerns HTTP."),
+    key("web.http_server_config.http2", Default::Value("true"), "Whether HTTP/2 is offered; it takes TLS."),
+    key("web.http_server_config.headers", Default::None, "Headers of every answer."),
+    key("web.basic_auth_users", Default::None, "bcrypt hashes of passwords, by user."),
+    key("web.rate_limit", Default::None, "How often requests may come; others get 429."),
+    key(
+        "web.rate_limit.interval",
+        Default::Value("0"),
+        "The time in which one more request is allowed; 0 is no limit.",
+    ),
+    key("web.rate_limit.burst", Default::Value("0"), "How many may come at once."),
+];
+
 /// Every environment variable, in the order in which missing ones are named.
 pub const VARIABLES: &[Variable] = &[
     variable("CXONE_TENANT_DOMAIN", "domain", "The tenant's host; it is asked by https."),
@@ -131,7 +185,7 @@ pub const VARIABLES: &[Variable] = &[
 /// The keys of each section, put together once: they are looked up for each of many agents.
 static SECTIONS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
     let mut sections: HashMap<&str, Vec<&str>> = HashMap::new();
-    for key in ALL {
+    for key in ALL.iter().chain(WEB_ALL.iter()) {
         let (section, name) = split(key.path);
         sections.entry(section).or_default().push(name);
     }
@@ -143,9 +197,13 @@ pub(super) fn of(section: &str) -> &'static [&'static str] {
     SECTIONS.get(section).map_or(&[], Vec::as_slice)
 }
 
-/// The mapping of another section that knows `name`.
-pub(super) fn home_of(name: &str) -> Option<&'static str> {
-    ALL.iter().map(|key| split(key.path)).find_map(|(section, last)| (last == name).then_some(section))
+/// The mapping of another section of the same file as `section` that knows `name`, as messages name it.
+pub(super) fn home_of(name: &str, section: &str) -> Option<&'static str> {
+    let is_web = section.starts_with(WEB);
+    let keys = if is_web { WEB_ALL } else { ALL };
+    let home = keys.iter().map(|key| split(key.path)).find_map(|(home, last)| (last == name).then_some(home))?;
+    let shown = if is_web { home.strip_prefix(WEB).unwrap_or(home).trim_start_matches('.') } else { home };
+    (home != section).then_some(shown)
 }
 
 /// A key's section and its own name.
@@ -167,7 +225,7 @@ mod tests {
 
     #[test]
     fn each_section_has_keys_and_no_path_is_there_twice() {
-        for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE] {
+        for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE, WEB, WEB_TLS, WEB_HTTP, WEB_RATE_LIMIT] {
             assert!(!of(section).is_empty(), "{section}");
         }
         let mut paths: Vec<_> = ALL.iter().map(|key| key.path).collect();

@@ -12,6 +12,15 @@ pub(super) const MAX_DOTENV_BYTES: u64 = 4 << 20;
 /// The most bytes a secret file may have. CXone's secrets have under 100; a larger file is another file.
 pub(super) const MAX_SECRET_BYTES: u64 = 4 << 10;
 
+/// The most bytes a web configuration file may have: a few certificates in place, and hundreds of users.
+pub(super) const MAX_WEB_FILE_BYTES: u64 = 4 << 20;
+
+/// The most bytes a PEM file may have. A system's whole list of CAs takes about 250 kB.
+pub(super) const MAX_PEM_BYTES: u64 = 4 << 20;
+
+/// The most bytes in a configured header's value: it goes out with every answer, and clients take 8 kB of head.
+pub(super) const MAX_WEB_HEADER_BYTES: usize = 4 << 10;
+
 /// How deep YAML may nest. The deepest known key is at 6; more is a mistake, or meant to exhaust the stack.
 pub(super) const MAX_DEPTH: usize = 16;
 

@@ -11,6 +11,7 @@
 //! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
 //! | `document`, `tenant`, `official`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
+//! | `web` | the web configuration, a file of its own |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
 //! | `redact` | the frozen types → YAML that may be shown |
 
@@ -37,12 +38,14 @@ mod schedule;
 mod secret;
 mod source;
 mod tenant;
+pub mod web;
 mod yaml;
 
 pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 pub use privacy::{AgentLabel, Privacy, Pseudonyms};
+pub use web::WebConfig;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,12 +1,13 @@
 //! Which path is answered by what.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::body::Body;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::{App, Chunks, page, reload, scrape};
+use crate::metrics::HttpRejection;
 
 pub(super) type Answer = Response<Chunks>;
 
@@ -27,9 +28,9 @@ enum Route {
 }
 
 /// Answers one request; whatever goes wrong is an answer too.
-pub(super) async fn answer<B>(app: Arc<App>, request: Request<B>) -> Result<Answer, Infallible> {
+pub(super) async fn answer<B: Body>(app: Arc<App>, request: Request<B>) -> Answer {
     let Some(route) = route(&app, request.uri().path()) else {
-        return Ok(outside(&app, request.uri().path()));
+        return outside(&app, request.uri().path());
     };
     // hyper leaves the body of an answer to HEAD out and keeps its length.
     let (methods, allowed) = match route {
@@ -39,9 +40,13 @@ pub(super) async fn answer<B>(app: Arc<App>, request: Request<B>) -> Result<Answ
     if !methods.contains(request.method()) {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} are answered here\n"));
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-        return Ok(refusal);
+        return refusal;
     }
-    Ok(match route {
+    if !request.body().is_end_stream() {
+        app.exporter.http_rejected(HttpRejection::Body);
+        return with_body(request.version());
+    }
+    match route {
         Route::Page => with_type(HTML, page::render(&app, request.uri().query())),
         Route::Metrics => scrape::metrics(&app, request.headers()).await,
         Route::Probe => scrape::probe(&app, request.uri().query(), request.headers()).await,
@@ -51,7 +56,17 @@ pub(super) async fn answer<B>(app: Arc<App>, request: Request<B>) -> Result<Answ
         Route::Ready => text(StatusCode::OK, "ready\n"),
         Route::Config => text(StatusCode::OK, app.loaded().config_yaml.clone()),
         Route::Reload => reload::answer(&app).await,
-    })
+    }
+}
+
+/// Nothing here takes a body, and reading one to its end could take for ever.
+fn with_body(version: Version) -> Answer {
+    let mut refusal = text(StatusCode::PAYLOAD_TOO_LARGE, "requests here have no body\n");
+    // HTTP/2 has no such header, and ends the request's stream instead of the connection.
+    if version < Version::HTTP_2 {
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    refusal
 }
 
 fn route(app: &App, path: &str) -> Option<Route> {

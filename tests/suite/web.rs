@@ -2,6 +2,7 @@
 
 mod budget;
 mod clients;
+mod config;
 mod stop;
 
 use cxone_exporter::clock::DrivenClock;

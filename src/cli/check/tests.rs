@@ -17,7 +17,7 @@ const OK: ResponseCode = ResponseCode::Status(200);
 async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Result<(), CheckError>) {
     let mut out = Vec::new();
     let clock = Arc::new(DrivenClock::new(NOW));
-    let ended = run_over(connect, config, &CheckArgs { probe }, clock, &mut out).await;
+    let ended = run_over(connect, config, &CheckArgs { probe, ..CheckArgs::default() }, clock, &mut out).await;
     (String::from_utf8(out).unwrap(), ended)
 }
 
@@ -163,7 +163,7 @@ async fn a_probe_makes_two_requests() {
     let (simulator, clock) = simulator(SimulatorOptions::default()).await;
     let config = fixture::config([simulated(&simulator)]);
     let mut out = Vec::new();
-    run(&config, &CheckArgs { probe: true }, clock, &mut out).await.unwrap();
+    run(&config, &CheckArgs { probe: true, ..CheckArgs::default() }, clock, &mut out).await.unwrap();
     let text = String::from_utf8(out).unwrap();
     let counts = simulator.counts();
     assert_eq!((counts.token, counts.presence), (1, 1));
@@ -188,7 +188,7 @@ async fn a_probe_that_fails_is_not_repeated() {
         let (simulator, clock) = simulator(options).await;
         let config = fixture::config([simulated(&simulator)]);
         let mut out = Vec::new();
-        let ended = run(&config, &CheckArgs { probe: true }, clock, &mut out).await;
+        let ended = run(&config, &CheckArgs { probe: true, ..CheckArgs::default() }, clock, &mut out).await;
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             ended.unwrap_err().to_string(),

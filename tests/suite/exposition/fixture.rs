@@ -185,6 +185,7 @@ fn exporter_instruments() -> ExporterInstruments {
     let build = BuildInfo { version: "0.1.0", revision: "0123456", rustc: "1.95.0" };
     let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build);
     instruments.config_loaded(true);
+    instruments.web_config_loaded(true);
     instruments
 }
 

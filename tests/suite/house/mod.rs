@@ -18,7 +18,7 @@ use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments}
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{Connection, Endpoint};
-use cxone_exporter::web::{App, Bound, Options, TenantFront};
+use cxone_exporter::web::{Access, App, Bound, Options, TenantFront};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -62,6 +62,7 @@ pub(crate) struct House {
 pub(crate) struct Plan {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) options: Options,
+    pub(crate) web_config: Option<std::path::PathBuf>,
 }
 
 // === impl Plan ===
@@ -69,7 +70,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// A tenant of two agents, each of which is a batch, asked one after the other.
     pub(crate) fn at(base_url: &str) -> Self {
-        Self { tenants: vec![tenant(base_url)], options: Options::default() }
+        Self { tenants: vec![tenant(base_url)], options: Options::default(), web_config: None }
     }
 
     /// Changes the only tenant.
@@ -134,6 +135,13 @@ impl House {
         let source = built[0].1.clone();
         let fronts = built.into_iter().map(|(front, _)| front).collect();
         let app = App::new(fronts, exporter, Arc::new(clock.clone()), config.to_yaml_redacted(), plan.options);
+        let app = match plan.web_config {
+            Some(path) => {
+                let exporter = Arc::clone(&app.exporter);
+                app.with_access(Access::open(&path, Arc::new(clock.clone()), exporter).unwrap())
+            }
+            None => app,
+        };
         let app = Arc::new(app);
         let bound = Bound::bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
         let address = bound.addresses()[0];
