@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::chart::Column;
 use super::palette::Palette;
-use crate::config::Tenant;
+use crate::config::{Agent, Tenant};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, Strip, Timestamp, Window};
 use crate::refresh::Snapshot;
 
@@ -25,6 +25,8 @@ pub(super) struct Summary {
     pub(super) palette: Palette,
     /// What stands for each agent.
     pub(super) labels: Vec<AgentId>,
+    /// What can be searched for of each agent, in lower case: its label, name and team, a line each.
+    pub(super) texts: Vec<String>,
     /// How long each agent was offline; `None` where nothing was reported.
     pub(super) offline: Vec<Option<Micros>>,
     /// The teams, in the order of their names.
@@ -96,8 +98,10 @@ impl Summary {
         let window =
             snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
         let teams: BTreeSet<&String> = tenant.agents.iter().filter_map(|agent| agent.team.as_ref()).collect();
+        let labels: Vec<AgentId> = tenant.agents.iter().map(|agent| tenant.label(agent)).collect();
         let mut summary = Self {
-            labels: tenant.agents.iter().map(|agent| tenant.label(agent)).collect(),
+            texts: tenant.agents.iter().zip(&labels).map(|(agent, label)| text_of(agent, label)).collect(),
+            labels,
             offline: snapshot
                 .rows
                 .iter()
@@ -167,6 +171,11 @@ impl Summary {
         });
         merged.collect()
     }
+}
+
+fn text_of(agent: &Agent, label: &str) -> String {
+    let (name, team) = (agent.name.as_deref().unwrap_or_default(), agent.team.as_deref().unwrap_or_default());
+    format!("{label}\n{name}\n{team}").to_lowercase()
 }
 
 /// Time in the states that count as offline.

@@ -6,8 +6,6 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use regex::{Regex, RegexBuilder};
-
 use super::summary::Summary;
 use super::view::{Column, View};
 use crate::config::Agent;
@@ -34,6 +32,8 @@ pub(super) struct Page<'a> {
 pub(super) struct Line<'a> {
     pub(super) agent: &'a Agent,
     pub(super) label: &'a str,
+    /// What can be searched for.
+    text: &'a str,
     pub(super) data: Option<&'a AgentData>,
     /// Time in offline states.
     pub(super) offline: Option<Micros>,
@@ -107,23 +107,22 @@ fn last_if_none<T: Ord>(a: Option<T>, b: Option<T>, turned: impl FnOnce(Ordering
 /// Whom a view takes.
 struct Filter<'a> {
     view: &'a View,
-    /// What is searched for, whatever its case; a search that comes to no expression takes nobody.
-    search: Option<Result<Regex, regex::Error>>,
+    /// What is searched for, in lower case.
+    search: String,
 }
 
 // === impl Filter ===
 
 impl<'a> Filter<'a> {
     fn new(view: &'a View) -> Self {
-        let expression = |text: &String| RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
-        Self { view, search: Some(&view.search).filter(|text| !text.is_empty()).map(expression) }
+        Self { view, search: view.search.to_lowercase() }
     }
 
     fn takes(&self, line: &Line<'_>) -> bool {
         let View { team, state, .. } = self.view;
         team.as_deref().is_none_or(|team| line.agent.team.as_deref() == Some(team))
             && state.as_deref().is_none_or(|state| line.state() == Some(state))
-            && self.search.as_ref().is_none_or(|search| search.as_ref().is_ok_and(|search| line.mentions(search)))
+            && line.text.contains(&self.search)
     }
 }
 
@@ -134,6 +133,7 @@ impl<'a> Line<'a> {
         Some(Self {
             agent: snapshot.tenant.agents.get(index)?,
             label: summary.labels.get(index)?,
+            text: summary.texts.get(index)?,
             data: snapshot.rows.get(index)?.data.as_deref(),
             offline: summary.offline.get(index).copied().flatten(),
         })
@@ -168,12 +168,6 @@ impl<'a> Line<'a> {
         let limit = u64::try_from(self.agent.offline_limit?.as_micros()).ok()?;
         let scaled = u128::from(self.offline?.get()) * 1_000 / u128::from(limit.max(1));
         u64::try_from(scaled).ok()
-    }
-
-    fn mentions(&self, search: &Regex) -> bool {
-        let Agent { name, team, .. } = self.agent;
-        let matches = |text: &Option<String>| text.as_deref().is_some_and(|text| search.is_match(text));
-        search.is_match(self.label) || matches(name) || matches(team)
     }
 }
 
