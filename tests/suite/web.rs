@@ -4,6 +4,7 @@ mod budget;
 mod clients;
 mod config;
 mod stop;
+mod tls;
 
 use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::exposition::Format;
