@@ -57,7 +57,7 @@ impl Places {
             }
             // It keeps its descriptor for the moment that it takes to end, for which there is room.
             if let Some(activity) = taken.open.remove(&number) {
-                activity.shed.notify_one();
+                activity.give_up();
             }
         }
         let activity = Arc::new(Activity::default());

@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod stop;
 mod tls;
+mod toolkit;
 
 use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::exposition::Format;

@@ -44,6 +44,15 @@ async fn each_policy_lets_in_whom_it_should() {
     }
 }
 
+#[tokio::test]
+async fn without_a_client_ca_those_whom_the_system_trusts_count() {
+    let site = Site::new("  client_auth_type: VerifyClientCertIfGiven\n");
+    let (house, _upstream) = site.open().await;
+    assert!(site.caller().is_let_in(&house).await);
+    let stranger = site.authority.localhost();
+    assert!(!site.caller().showing(&stranger).is_let_in(&house).await, "no system trusts this authority");
+}
+
 /// How many handshakes were refused, as somebody who is let in can read it.
 async fn rejected(caller: &parties::Caller, house: &House) -> usize {
     let mut client = Client::over(caller.connect(house).await.unwrap());
@@ -90,6 +99,15 @@ async fn only_who_has_an_allowed_name_is_let_in() {
         let stranger = Authority::new("Another authority").sign(names);
         assert!(!site.caller().showing(&stranger).is_let_in(&house).await, "{shown}, of another CA");
     }
+    // A list without a name lets nobody in.
+    let site = Site::new(&format!("{verified}  client_allowed_sans: []\n"));
+    let (house, _upstream) = site.open().await;
+    let known = site.authority.localhost();
+    assert!(!site.caller().showing(&known).is_let_in(&house).await);
+    // Where nobody is asked for a certificate, names keep nobody out, as in the toolkit; `check` warns of it.
+    let site = Site::new(allowed);
+    let (house, _upstream) = site.open().await;
+    assert!(site.caller().is_let_in(&house).await);
     // Who must have a name must have a certificate, whatever the policy says.
     let site = Site::new(&format!("  client_auth_type: RequestClientCert\n{allowed}"));
     let (house, _upstream) = site.open().await;
