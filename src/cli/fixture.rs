@@ -39,6 +39,7 @@ pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     }
 }

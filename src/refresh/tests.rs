@@ -199,6 +199,7 @@ pub(super) fn tenant() -> Tenant {
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     }
 }
