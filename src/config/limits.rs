@@ -48,8 +48,8 @@ pub(super) const MAX_HOLIDAYS: usize = 1_000;
 /// The most buckets of an agent in a window: those of 31 days in minutes, the finest interval documented.
 pub(super) const MAX_BUCKETS: u128 = 31 * 24 * 60;
 
-/// The most buckets that a tenant's incremental refreshes keep: those of 30,000 agents in five minutes of a day. At the
-/// ten or so bytes that a bucket takes they are 100 MB, which is what an exporter may have for itself.
+/// The most buckets that a tenant's incremental refreshes keep: those of 30,000 agents in five minutes of a day. At
+/// seven bytes a bucket they are 70 MB, and at the most that is kept of one, 640 MB.
 pub(super) const MAX_KEPT_BUCKETS: u64 = 10_000_000;
 
 /// The most hosts that may be allowed besides NICE's own. A tenant's API has one or two.

@@ -24,9 +24,8 @@ const MICROS: u64 = 1_000_000;
 
 /// What was reported of one agent in buckets that are over and settled, as it was reported.
 ///
-/// Buckets are in order, do not overlap and are cells of one grid. A bucket in four states takes some fifteen bytes:
-/// one that says how many states there are and whether the bucket follows the one before, and per state its name's index
-/// and its time, in whole seconds where it is.
+/// Buckets are in order, do not overlap and are cells of one grid. A bucket takes a byte that says how many states it has and
+/// whether it follows the one before, and per state the index of its name and its time, in whole seconds where it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Past {
     /// Where the first bucket begins.
@@ -135,7 +134,7 @@ impl Packer {
             self.first = Some(start);
         }
         let count = u64::try_from(shares.len()).unwrap_or(u64::MAX >> 1);
-        varint::push(&mut self.bytes, count << 1 | u64::from(skipped > 0));
+        varint::push(&mut self.bytes, (count << 1) | u64::from(skipped > 0));
         if skipped > 0 {
             varint::push(&mut self.bytes, skipped);
         }
@@ -152,7 +151,7 @@ impl Packer {
             self.bytes.push(name);
             // More than that no bucket can have, whatever it says.
             self.failed |= micros > u64::MAX >> 1;
-            let time = if micros % MICROS == 0 { micros / MICROS << 1 } else { micros << 1 | 1 };
+            let time = if micros % MICROS == 0 { (micros / MICROS) << 1 } else { (micros << 1) | 1 };
             varint::push(&mut self.bytes, time);
         }
         self.buckets += 1;

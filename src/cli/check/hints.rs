@@ -58,8 +58,10 @@ fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     if likely > tenant.refresh_timeout {
         let basis = basis(likely);
         let limit = format_duration(tenant.refresh_timeout);
+        // What was read stays, so that the next refresh has less to do.
+        let goes_on = if estimate.tails.is_some() { ", so it goes on in the next ones" } else { "" };
         return Some(format!(
-            "{basis}, longer than refresh_timeout, {limit}, allows: raise it, or ask for less with a longer interval"
+            "{basis}, longer than refresh_timeout, {limit}, allows{goes_on}: raise it, or ask for less with a longer interval"
         ));
     }
     (usual > tenant.cooldown).then(|| {

@@ -174,7 +174,7 @@ fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
 /// What refreshes read that are incremental.
 fn tail_buckets(tails: &Tails, incremental: Incremental) -> String {
     format!(
-        "incremental: up to {} an agent, {} and about {} a refresh; all of the above every {}",
+        "incremental: up to {} an agent, {} and about {} a refresh; all of the above every {}, a batch at a time",
         grouped(tails.buckets_per_agent),
         grouped(tails.buckets),
         bytes(tails.bytes),
@@ -183,19 +183,15 @@ fn tail_buckets(tails: &Tails, incremental: Incremental) -> String {
 }
 
 fn requests(estimate: &Estimate) -> String {
-    let paged = match &estimate.tails {
+    let (least, page) = (grouped(estimate.batches), grouped(ASSUMED_PAGE));
+    let paged = grouped(estimate.paged_requests);
+    match &estimate.tails {
         Some(tails) => format!(
-            "{}, or {} when all is read,",
-            grouped(tails.paged_requests.max(estimate.batches)),
-            grouped(estimate.paged_requests)
+            "at least {least} a refresh (one page a batch); if a page has {page} buckets {}, and {paged} where all is read",
+            grouped(tails.paged_requests),
         ),
-        None => grouped(estimate.paged_requests),
-    };
-    format!(
-        "at least {} a refresh (one page a batch), {paged} if a page has {} buckets",
-        grouped(estimate.batches),
-        grouped(ASSUMED_PAGE),
-    )
+        None => format!("at least {least} a refresh (one page a batch), {paged} if a page has {page} buckets"),
+    }
 }
 
 fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {

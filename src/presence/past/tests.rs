@@ -1,9 +1,11 @@
 //! Packing and reading again, and what it takes.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
-use std::time::Duration;
+use crate::simulator::{Roster, Timeline};
 
 const STEP: i64 = 300;
 
@@ -60,6 +62,41 @@ fn a_day_of_five_minutes_takes_a_few_bytes_a_bucket() {
         let past = pack(&buckets, 288).unwrap();
         assert!(past.packed.len() <= most * 288, "{} bytes", past.packed.len());
         assert!(past.bytes() <= most * 288 + 64 + 4 * 16 + size_of::<Past>());
+    }
+}
+
+/// What the README and `check` say of memory.
+#[test]
+fn what_people_do_takes_seven_bytes_a_bucket() {
+    let (roster, timeline) = (Roster::new(7, 100), Timeline::new(1));
+    for minutes in [5, 60] {
+        let step = Duration::from_secs(minutes * 60);
+        let grid = Grid::new(step);
+        let (mut bytes, mut buckets) = (0, 0);
+        for agent in roster.agents() {
+            let (mut packer, mut names, mut start) =
+                (Packer::new(grid), Vec::new(), Timestamp::from_seconds(1_772_582_400));
+            let until = start + Duration::from_secs(86_400);
+            while start < until {
+                let times = timeline.seconds(agent, Window { start, end: grid.next(start) });
+                let shares = times.into_iter().map(|(name, time)| {
+                    let known = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                        names.push(name);
+                        names.len() - 1
+                    });
+                    Share { state: StateIndex(known), time }
+                });
+                packer.push(start, &shares.collect::<Vec<_>>());
+                start = grid.next(start);
+            }
+            let past = packer.finish(until, &names).unwrap();
+            bytes += past.packed.len();
+            buckets += past.buckets();
+        }
+        #[allow(clippy::cast_precision_loss, reason = "both are small")]
+        let each = bytes as f64 / buckets as f64;
+        println!("{minutes} minutes: {each:.2} bytes a bucket, {} an agent besides", size_of::<Past>());
+        assert!(each <= 7.0, "{each}");
     }
 }
 

@@ -4,8 +4,9 @@
 //! comes after it and, now and then and after any doubt, for everything:
 //!
 //! - An agent who was not answered keeps the past of before, so the next request reaches back as far as it must.
-//! - An agent without a past, with one that has left the window, or whose past is older than `full_refresh_interval`, is
-//!   asked for in full, and so is everybody where the clock was set back.
+//! - An agent without a past, with one that has left the window, or who is due again after `full_refresh_interval`, is
+//!   asked for in full, and so is everybody where the clock was set back. Agents are due in groups of about a batch, spread
+//!   over the interval, so that no refresh has to read everything but the first.
 //! - Where buckets do not lie on a grid, or repeat with other contents, the agent has no past.
 //! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
 //!   are all for `full_refresh_interval`, as a server that does so may do so each time.
@@ -31,6 +32,10 @@ pub(super) struct Memory {
     settings: Incremental,
     grid: Grid,
     known: HashMap<AgentId, Known>,
+    /// When something was first kept; agents are due again as many intervals later.
+    since: Option<Timestamp>,
+    /// How many groups the agents are due in.
+    groups: u32,
     /// Until then the server is not trusted to answer tails, and asked for all.
     distrusted_until: Option<Timestamp>,
     /// Whether the server cuts buckets at the end of what is asked for, once that has been seen.
@@ -68,11 +73,6 @@ impl Batch {
     pub(super) fn plain(agents: &[WatchedAgent]) -> Self {
         Self { agents: agents.to_vec(), pasts: Vec::new(), asked: None }
     }
-
-    /// The range that is asked for.
-    pub(super) fn range(&self, window: Window) -> Window {
-        self.asked.map_or(window, |asked| asked.range)
-    }
 }
 
 // === impl Memory ===
@@ -83,6 +83,8 @@ impl Memory {
             settings,
             grid: Grid::new(interval),
             known: HashMap::new(),
+            since: None,
+            groups: 1,
             distrusted_until: None,
             cuts: false,
             heads_fit: true,
@@ -90,8 +92,14 @@ impl Memory {
         }
     }
 
+    /// Lets `agents` be due in groups of about `size`.
+    pub(super) fn spread(&mut self, agents: usize, size: usize) {
+        self.groups = u32::try_from(agents.div_ceil(size.max(1))).unwrap_or(u32::MAX).max(1);
+    }
+
     /// The agents in batches of up to `size`, each with what to ask for so that all is known of `window`. Those for which
-    /// `is_last` holds come last; within them, those that are asked for in full are apart from the others.
+    /// `is_last` holds come last; within them, those that are asked for in full come after the others, so that a first read
+    /// that takes longer than a refresh may goes on in the next one, and nobody's data grows old meanwhile.
     pub(super) fn plan(
         &self,
         window: Window,
@@ -109,7 +117,7 @@ impl Memory {
             })
             .collect();
         // Stable, so that agents stay in the order that the report's reader expects.
-        planned.sort_by_key(|(last, from, ..)| (*last, *from));
+        planned.sort_by_key(|(last, from, ..)| (*last, *from == all, *from));
         let alike = planned.chunk_by(|(last, from, ..), (next_last, next_from, ..)| {
             last == next_last && (*from == all) == (*next_from == all)
         });
@@ -137,10 +145,20 @@ impl Memory {
         let Known { past, full_at, read_at } = self.known.get(agent)?;
         let is_right = *read_at <= window.end
             && *full_at <= window.end
-            && window.end < *full_at + self.settings.full_refresh_interval
+            && *full_at >= self.due(agent, window.end)
             && self.grid.has(past.until())
             && past.until() > self.grid.floor(window.start);
         is_right.then(|| Arc::clone(past))
+    }
+
+    /// When an agent was last due to be read in full, at `now`.
+    fn due(&self, agent: &AgentId, now: Timestamp) -> Timestamp {
+        let interval = self.settings.full_refresh_interval;
+        // FNV-1a: whose turn it is must not change from run to run, or from agent to agent as others come and go.
+        let hash = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        let group = agent.as_bytes().iter().fold(0x811c_9dc5, hash) % self.groups;
+        let since = self.since.unwrap_or(now) + interval * group / self.groups;
+        Grid::new(interval).through(since).floor(now)
     }
 
     /// Up to which moment buckets are over and settled for somebody who asks at the end of `window` a server whose clock is
@@ -160,6 +178,7 @@ impl Memory {
     /// Keeps what was read of a batch at the end of `window`.
     pub(super) fn keep(&mut self, batch: &Batch, window: Window, outcome: &mut KeptOutcome) {
         let Some(asked) = batch.asked else { return };
+        self.since.get_or_insert(window.end);
         let in_full = asked.range.start <= asked.grid.floor(window.start);
         for (agent, past) in batch.agents.iter().zip(outcome.pasts.drain(..)) {
             let before = self.known.remove(&agent.id);

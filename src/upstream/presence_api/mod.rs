@@ -107,7 +107,10 @@ impl PresenceSource {
         let mut source = Self::with(tenant, clock, observer, gate, Arc::new(tokens))?;
         if let Some(memory) = self.memory.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
-            lock(memory).retain(|agent| wanted.contains(agent));
+            let mut kept = lock(memory);
+            kept.retain(|agent| wanted.contains(agent));
+            kept.spread(source.tenant.agents.len(), source.tenant.agents_per_request);
+            drop(kept);
             source.memory = Some(Arc::clone(memory));
         }
         Ok(source)
@@ -134,9 +137,11 @@ impl PresenceSource {
             known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
             proven: AtomicBool::new(false),
             suspects: Mutex::default(),
-            memory: tenant
-                .incremental
-                .map(|settings| Arc::new(Mutex::new(Memory::new(settings, tenant.interval.length)))),
+            memory: tenant.incremental.map(|settings| {
+                let mut memory = Memory::new(settings, tenant.interval.length);
+                memory.spread(tenant.agents.len(), tenant.agents_per_request);
+                Arc::new(Mutex::new(memory))
+            }),
             tenant,
         })
     }

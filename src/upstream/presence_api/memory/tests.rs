@@ -1,5 +1,6 @@
 //! What is asked for, by examples.
 
+use super::properties::read;
 use super::*;
 use crate::presence::{Micros, Tally};
 
@@ -23,9 +24,9 @@ fn window(minutes: i64) -> Window {
 fn plan(memory: &Memory, minutes: i64, ids: &[&str]) -> Vec<(i64, String)> {
     let batches = memory.plan(window(minutes), agents(ids), 2, |agent| *agent.id == *"suspect");
     let shown = |batch: &Batch| {
-        assert_eq!(batch.range(window(minutes)).end, window(minutes).end);
+        assert_eq!(batch.asked.unwrap().range.end, window(minutes).end);
         let ids: Vec<_> = batch.agents.iter().map(|agent| &*agent.id).collect();
-        let start = batch.range(window(minutes)).start.micros();
+        let start = batch.asked.unwrap().range.start.micros();
         ((NOON.micros() - start) / 3_600_000_000, ids.join(" "))
     };
     batches.iter().map(shown).collect()
@@ -70,7 +71,7 @@ fn after_a_full_read_only_what_may_still_change_is_asked_for() {
     // At noon the hour before eleven has settled, the one before noon has not.
     assert_eq!(plan(&memory, 1, &["1", "2", "3"]), [(1, "1 2".into()), (1, "3".into())]);
     // Whoever is new is asked for in full, in a batch apart.
-    assert_eq!(plan(&memory, 1, &["1", "2", "new"]), [(24, "new".into()), (1, "1 2".into())]);
+    assert_eq!(plan(&memory, 1, &["1", "2", "new"]), [(1, "1 2".into()), (24, "new".into())]);
     assert_eq!(plan(&memory, 1, &["suspect", "1"]), [(1, "1".into()), (24, "suspect".into())]);
     // A batch that fails is asked from where it was.
     refresh(&mut memory, 31, &["1", "2", "3"], &["3"]);
@@ -84,13 +85,37 @@ fn after_a_full_read_only_what_may_still_change_is_asked_for() {
 }
 
 #[test]
+fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
+    let mut memory = Memory::new(SETTINGS, HOUR);
+    let ids: Vec<String> = (0..40).map(|id| id.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    memory.spread(ids.len(), 10);
+    refresh(&mut memory, 0, &ids, &[]);
+    let mut turns = HashMap::<String, Vec<i64>>::new();
+    for minutes in (10..12 * 60).step_by(10) {
+        for batch in memory.plan(window(minutes), agents(&ids), 2, |_| false) {
+            if batch.asked.unwrap().range.start <= window(minutes).start {
+                batch.agents.iter().for_each(|agent| turns.entry(agent.id.to_string()).or_default().push(minutes));
+            }
+        }
+        refresh(&mut memory, minutes, &ids, &[]);
+    }
+    assert_eq!(turns.len(), ids.len());
+    for (agent, turns) in &turns {
+        assert!(turns[0] <= 360 && turns.windows(2).all(|turns| turns[1] - turns[0] == 360), "{agent}: {turns:?}");
+    }
+    let firsts: std::collections::BTreeSet<_> = turns.values().map(|turns| turns[0]).collect();
+    assert_eq!(firsts.into_iter().collect::<Vec<_>>(), [90, 180, 270, 360]);
+}
+
+#[test]
 fn what_has_left_the_window_is_forgotten_and_so_are_agents_that_nobody_wants() {
     let settings = Incremental { full_refresh_interval: 100 * HOUR, ..SETTINGS };
     let mut memory = Memory::new(settings, HOUR);
     refresh(&mut memory, 0, &["1", "2", "3"], &[]);
     memory.retain(|agent| **agent != *"3");
     refresh(&mut memory, 60, &["1"], &[]);
-    let mut known: Vec<_> = memory.known.keys().map(|id| id.to_string()).collect();
+    let mut known: Vec<_> = memory.known.keys().map(ToString::to_string).collect();
     known.sort();
     assert_eq!(known, ["1", "2"]);
     refresh(&mut memory, 24 * 60, &["1"], &[]);
@@ -115,6 +140,32 @@ fn a_server_that_is_not_trusted_is_asked_for_all_until_a_resync_would_be_due() {
     refresh(&mut memory, 361, &["1"], &[]);
     assert_eq!(plan(&memory, 361, &["1"])[0].0, 18);
     assert_eq!(plan(&memory, 362, &["1"])[0].0, -5);
+}
+
+/// A server that answers more than it was asked for may have changed what is kept. It is asked for all at once, and each
+/// time from then on.
+#[test]
+fn a_bucket_from_before_what_was_asked_for_puts_all_in_doubt() {
+    let mut memory = Memory::new(SETTINGS, HOUR);
+    let mut ranges = Vec::new();
+    for (minutes, seconds) in [(0, 1800), (1, 1800), (2, 600), (3, 700)] {
+        let window = window(minutes);
+        let mut answer = |tally: &mut Tally, range: Window| {
+            ranges.push((minutes, range.length().seconds_f64() / 3600.0 >= 24.0));
+            // The hour from nine to ten, which has settled long ago, and the running one.
+            let of_nine = (2..4).contains(&minutes) || range.start < NOON.saturating_sub(3 * HOUR);
+            for start in [NOON.saturating_sub(3 * HOUR), NOON].into_iter().skip(usize::from(!of_nine)) {
+                let (agent, state) = (tally.agent("1"), tally.state_named("Busy"));
+                tally.state(Some(state), Ok(Micros::from_seconds(if start == NOON { 0 } else { seconds })));
+                tally.bucket(agent, Some(start), Some(start + HOUR));
+            }
+        };
+        for batch in memory.plan(window, agents(&["1"]), 2, |_| false) {
+            let counted = read(&mut memory, batch, window, Duration::ZERO, &mut answer);
+            assert_eq!(counted.agents[0].as_ref().unwrap().observed, Micros::from_seconds(seconds), "{minutes}");
+        }
+    }
+    assert_eq!(ranges, [(0, true), (1, false), (2, false), (2, true), (3, true)]);
 }
 
 #[test]
