@@ -19,7 +19,7 @@ mod schedule;
 mod states;
 mod tally;
 mod time;
-mod varint;
+pub(crate) mod varint;
 
 pub use chronicle::{Chronicle, ChronicleRow, Counted, MAX_ROWS_PER_AGENT, Naming, RawStateIndex, RowKey, Sighting};
 pub use grid::Grid;

@@ -77,6 +77,44 @@ impl Past {
         std::iter::from_fn(|| buckets.next(&mut shares)).count()
     }
 
+    /// Appends the past, in the form that [`Past::read_from`] reads; `name` finds the number of a name.
+    pub(crate) fn write_to(&self, bytes: &mut Vec<u8>, mut name: impl FnMut(&StateName) -> u64) {
+        let mut push = |number| varint::push(bytes, number);
+        push(self.first.micros().cast_unsigned());
+        push(self.until.micros().cast_unsigned());
+        push(u64::try_from(self.names.len()).unwrap_or(u64::MAX));
+        self.names.iter().for_each(|state| push(name(state)));
+        push(u64::try_from(self.packed.len()).unwrap_or(u64::MAX));
+        bytes.extend_from_slice(&self.packed);
+    }
+
+    /// The past of buckets of `grid` that `bytes` begin with, its names by their numbers among `names`; `None` where that is
+    /// not a past that was packed here.
+    pub(crate) fn read_from(bytes: &mut Bytes<'_>, grid: Grid, names: &[StateName]) -> Option<Self> {
+        let first = Timestamp::from_micros(bytes.varint()?.cast_signed());
+        let until = Timestamp::from_micros(bytes.varint()?.cast_signed());
+        let count = usize::try_from(bytes.varint()?).ok().filter(|count| *count <= MAX_NAMES)?;
+        let mut name = || Some(Arc::clone(names.get(usize::try_from(bytes.varint()?).ok()?)?));
+        let names: Box<[StateName]> = (0..count).map(|_| name()).collect::<Option<_>>()?;
+        let length = usize::try_from(bytes.varint()?).ok()?;
+        let past = Self { first, until, grid, names, packed: bytes.take(length)?.into() };
+        (grid.has(first) && grid.has(until) && past.is_sound()).then_some(past)
+    }
+
+    /// Whether it holds what a packer would have packed.
+    fn is_sound(&self) -> bool {
+        let (mut buckets, mut shares, mut count) = (self.read(), Vec::new(), 0);
+        while !buckets.bytes.0.is_empty() {
+            let Some(span) = buckets.next(&mut shares) else { return false };
+            let known = shares.iter().all(|(name, _)| *name < self.names.len());
+            if !known || shares.is_empty() || span.end > self.until {
+                return false;
+            }
+            count += 1;
+        }
+        self.packed.len() <= MAX_BYTES_PER_BUCKET * count
+    }
+
     /// The names that the indices of shares stand for.
     pub(super) fn names(&self) -> &[StateName] {
         &self.names

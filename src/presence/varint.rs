@@ -5,10 +5,10 @@ const MAX_BYTES: u32 = 10;
 
 /// Bytes that are read from the front.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 /// Appends `number`.
-pub(super) fn push(bytes: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn push(bytes: &mut Vec<u8>, mut number: u64) {
     while number > 0x7f {
         bytes.push(u8::try_from(number & 0x7f).unwrap_or_default() | 0x80);
         number >>= 7;
@@ -18,16 +18,23 @@ pub(super) fn push(bytes: &mut Vec<u8>, mut number: u64) {
 
 // === impl Bytes ===
 
-impl Bytes<'_> {
+impl<'a> Bytes<'a> {
     /// The next byte.
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(byte)
     }
 
+    /// The next `count` bytes.
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
     /// The next number; `None` where there is none, or one that 64 bits cannot hold.
-    pub(super) fn varint(&mut self) -> Option<u64> {
+    pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0;
         for place in 0..MAX_BYTES {
             let byte = self.byte()?;

@@ -1,12 +1,16 @@
 //! Incremental refreshes of a simulated tenant, on a driven clock: each comes to the truth, and costs a tenth.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock};
 use cxone_exporter::config::{Agent, Incremental, Interval, Tenant};
+use cxone_exporter::metrics::TenantInstruments;
 use cxone_exporter::presence::{AgentId, AgentPresence, Rejection, Timestamp, WatchedAgent, Window};
+use cxone_exporter::refresh::{AgentRow, Parts, Refresher, Snapshot, Storage};
 use cxone_exporter::simulator::{Align, Fault, Order, RequestCounts, Rule, Simulator, SimulatorOptions};
 use cxone_exporter::upstream::{Connection, Harvest, Query, SilentObserver};
 use tokio::net::TcpListener;
@@ -267,4 +271,83 @@ async fn what_is_rejected_is_counted_as_it_comes() {
     assert_eq!(rejected(&bench.refresh().await.0), odd);
     bench.clock.advance(MINUTE);
     assert_eq!(rejected(&bench.refresh().await.0), [], "what is kept was counted when it came");
+}
+
+/// One run of the exporter that keeps what it knows in `folder`, as far as refreshes go.
+fn run(bench: &Bench, folder: &Path) -> (Arc<Refresher>, Storage) {
+    let clock = Arc::new(bench.clock.clone());
+    let storage = Storage::open(folder, clock.clone()).unwrap();
+    let observer = Arc::new(TenantInstruments::default());
+    let source = Connection::new(&bench.tenant, clock.clone(), observer.clone()).unwrap().source();
+    let rendering = Arc::clone(&observer);
+    let render = Arc::new(move |snapshot: &Snapshot| rendering.agents(snapshot));
+    let tenant = Arc::clone(&bench.tenant);
+    let parts = Parts { tenant, source, clock, observer: observer.clone(), render };
+    let store = storage.tenant(&bench.tenant.name, observer);
+    (Arc::new(Refresher::new(parts).kept_in(store)), storage)
+}
+
+/// A run with one refresh, and how many rows of each agent that read.
+async fn one_refresh(bench: &Bench, folder: &Path) -> u64 {
+    bench.clock.advance(MINUTE * 5);
+    let (refresher, storage) = run(bench, folder);
+    let window = bench.window();
+    bench.simulator.forget_requests();
+    let deadline = bench.clock.monotonic() + REFRESH_TIMEOUT;
+    // Nothing has to be waited for, so the clock stands still.
+    let scrape = refresher.scrape(deadline).await;
+    while Arc::strong_count(&refresher) > 1 {
+        tokio::task::yield_now().await;
+    }
+    storage.finish().await;
+    let snapshot = &scrape.published.snapshot;
+    let rows = snapshot.tenant.agents.iter().zip(&snapshot.rows);
+    let presence = |row: &AgentRow| row.data.as_ref().unwrap().presence.clone();
+    bench.assert_true(&rows.map(|(agent, row)| (agent.id.clone(), presence(row))).collect(), window);
+    let agents = u64::try_from(bench.tenant.agents.len()).unwrap();
+    assert_eq!(bench.simulator.counts().rows % agents, 0);
+    bench.simulator.counts().rows / agents
+}
+
+#[tokio::test]
+async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
+    let options = SimulatorOptions { agents: 6, align: Align::Hour, ..SimulatorOptions::default() };
+    let mut bench = Bench::new(options, 60, 50).await;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let kept = folder.join(format!("{}.kept", bench.tenant.name));
+    assert_eq!(one_refresh(&bench, folder).await, 25);
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(one_refresh(&bench, folder).await, 2, "a restart");
+    bench.clock.advance(MINUTE * 180);
+    assert_eq!(one_refresh(&bench, folder).await, 5, "one of an hour");
+
+    let whole = std::fs::read(&kept).unwrap();
+    assert!(!String::from_utf8_lossy(&whole).contains("not-a-secret"));
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    let aside = folder.join(format!("{}.kept.bad", bench.tenant.name));
+    let table = [
+        ("flipped", flipped, true),
+        ("cut off", whole[..middle].to_vec(), true),
+        ("nothing", Vec::new(), true),
+        // What is noted behind other files says nothing here.
+        ("longer", [&whole[..], b"x"].concat(), false),
+    ];
+    for (what, bytes, is_bad) in table {
+        std::fs::write(&kept, bytes).unwrap();
+        let rows = one_refresh(&bench, folder).await;
+        assert!(if is_bad { rows == 25 } else { rows <= 3 }, "{what}: {rows}");
+        assert_eq!(aside.exists(), is_bad, "{what}");
+        let _ = std::fs::remove_file(&aside);
+        assert!(one_refresh(&bench, folder).await <= 2, "{what}, and after it");
+    }
+
+    bench.reconfigure(|tenant| tenant.interval = interval(30));
+    assert_eq!(one_refresh(&bench, folder).await, 49, "another question");
+    assert!(one_refresh(&bench, folder).await <= 3);
+    bench.reconfigure(|tenant| tenant.incremental = None);
+    assert_eq!(one_refresh(&bench, folder).await, 49);
+    assert!(!kept.exists(), "nobody needs it any more");
 }

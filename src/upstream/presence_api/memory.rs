@@ -11,6 +11,8 @@
 //! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
 //!   are all for `full_refresh_interval`, as a server that does so may do so each time.
 
+pub(super) use self::excerpt::Excerpt;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use crate::config::Incremental;
 use crate::presence::{AgentId, Asked, Grid, KeptOutcome, Past, Timestamp, WatchedAgent, Window};
 
+mod excerpt;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -47,8 +50,8 @@ pub(super) struct Memory {
 }
 
 /// What is known of one agent.
-#[derive(Debug)]
-struct Known {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
     past: Arc<Past>,
     /// The end of the window that was last read in full.
     full_at: Timestamp,
@@ -215,6 +218,20 @@ impl Memory {
                 self.in_vain == TELL_AFTER
             }
         }
+    }
+
+    /// What a later process can take up.
+    pub(super) fn excerpt(&self) -> Excerpt {
+        let Self { grid, ref known, since, cuts, heads_fit, .. } = *self;
+        let known = known.iter().map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
+        Excerpt { grid, since, cuts, heads_fit, known }
+    }
+
+    /// Takes up what an earlier process knew.
+    pub(super) fn take_up(&mut self, excerpt: Excerpt) {
+        let Excerpt { grid, since, cuts, heads_fit, known } = excerpt;
+        (self.grid, self.since, self.cuts, self.heads_fit) = (grid, since, cuts, heads_fit);
+        self.known = known.into_iter().collect();
     }
 
     /// Forgets agents that are not `wanted` any more.

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::login::ClientCredentials;
-use self::memory::Memory;
+use self::memory::{Excerpt, Memory};
 use super::answer::Advice;
 use super::client::Client;
 use super::rate_gate::RateGate;
@@ -170,6 +170,19 @@ fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
 impl Source for PresenceSource {
     fn fetch(&self, query: Query) -> Fetch<'_> {
         Box::pin(self.collect(query))
+    }
+
+    fn kept(&self) -> Option<Vec<u8>> {
+        // Writing takes a while; whoever refreshes need not wait for it.
+        let excerpt = self.memory()?.excerpt();
+        Some(excerpt.write(&self.tenant))
+    }
+
+    fn take_up(&self, kept: &[u8]) -> Option<usize> {
+        let excerpt = Excerpt::read(kept, &self.tenant)?;
+        let agents = excerpt.known.len();
+        self.memory()?.take_up(excerpt);
+        Some(agents)
     }
 
     fn not_before(&self) -> Option<Monotonic> {
