@@ -72,6 +72,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     };
     let tenant = match api {

@@ -40,6 +40,7 @@ pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     }
 }

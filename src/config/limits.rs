@@ -57,6 +57,10 @@ pub(super) const MAX_HOLIDAYS: usize = 1_000;
 /// The most buckets of an agent in a window: those of 31 days in minutes, the finest interval documented.
 pub(super) const MAX_BUCKETS: u128 = 31 * 24 * 60;
 
+/// The most buckets that a tenant's incremental refreshes keep: those of 30,000 agents in five minutes of a day. At
+/// seven bytes a bucket they are 70 MB, and at the most that is kept of one, 640 MB.
+pub(super) const MAX_KEPT_BUCKETS: u64 = 10_000_000;
+
 /// The most hosts that may be allowed besides NICE's own. A tenant's API has one or two.
 pub(super) const MAX_ALLOWED_HOSTS: usize = 64;
 
@@ -121,7 +125,14 @@ pub(super) const OFFLINE_LIMIT: DurationRange =
 pub(super) const LOOKBACK: DurationRange =
     DurationRange { min: Duration::ZERO, max: WINDOW.max, max_reason: "a full read asks for all of it" };
 
-/// How late rows of the history may arrive.
+/// How often incremental refreshes read everything. Much more often, they would hardly be incremental.
+pub(super) const FULL_REFRESH_INTERVAL: DurationRange = DurationRange {
+    min: Duration::from_secs(600),
+    max: DAY,
+    max_reason: "what CXone corrects later than `settle` is found only then",
+};
+
+/// How late rows of the history may arrive, and how long after their end buckets may change.
 pub(super) const SETTLE: DurationRange = DurationRange {
     min: Duration::ZERO,
     max: Duration::from_secs(12 * 3_600),

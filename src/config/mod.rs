@@ -9,7 +9,7 @@
 //! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
 //! | `fields`, `keys` | typed reading of the tree; which keys there are |
 //! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
-//! | `document`, `tenant`, `official`, `agents`, `agent_filter` | values → the frozen types |
+//! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
 //! | `web` | the web configuration, a file of its own |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
@@ -25,6 +25,7 @@ mod duration;
 mod environment;
 mod fault;
 mod fields;
+mod incremental;
 mod interval;
 pub mod keys;
 mod limits;
@@ -120,8 +121,19 @@ pub struct Tenant {
     pub offline_limits: OfflineLimits,
     /// What states are called from here on, by what they are called until then; applied last.
     pub state_map: StateMap,
+    /// How [`Api::Presence`] is asked for the tail only; `None`: each refresh reads the whole window.
+    pub incremental: Option<Incremental>,
     /// What only [`Api::Official`] has; `Some` exactly there.
     pub official: Option<Official>,
+}
+
+/// How refreshes by the presence API ask for what is new, and keep the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incremental {
+    /// How long after its end a bucket may still change; so much of them is asked for again each time.
+    pub settle: Duration,
+    /// How often everything is read again, whether or not there is a doubt.
+    pub full_refresh_interval: Duration,
 }
 
 /// The names under which states go out, by the names they have until then; several may get one name.
@@ -275,6 +287,14 @@ impl Config {
 // === impl Tenant ===
 
 impl Tenant {
+    /// The most buckets that are kept of all agents together, where refreshes are incremental: an agent's are one more than
+    /// fit into the window, as they need not be aligned to it.
+    pub fn kept_buckets(&self) -> u64 {
+        let of_an_agent = self.window.as_nanos().div_ceil(self.interval.length.as_nanos().max(1)).saturating_add(1);
+        let of_all = of_an_agent.saturating_mul(u128::try_from(self.agents.len()).unwrap_or(u128::MAX));
+        u64::try_from(of_all).unwrap_or(u64::MAX)
+    }
+
     /// Whether a state is told apart by its codes (`unavailable_codes`).
     pub fn splits_codes(&self) -> bool {
         self.official.as_ref().is_some_and(|official| official.unavailable_codes)
@@ -309,6 +329,7 @@ impl PartialEq for Tenant {
             everyone,
             offline_limits,
             state_map,
+            incremental,
             official,
         } = self;
         *name == other.name
@@ -333,6 +354,7 @@ impl PartialEq for Tenant {
             && *everyone == other.everyone
             && *offline_limits == other.offline_limits
             && *state_map == other.state_map
+            && *incremental == other.incremental
             && *official == other.official
     }
 }

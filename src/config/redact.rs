@@ -53,6 +53,7 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     writeln!(yaml, "    window: {}", duration::format(tenant.window))?;
     if tenant.official.is_none() {
         writeln!(yaml, "    interval: {}", tenant.interval.text)?;
+        write_incremental(yaml, tenant)?;
         writeln!(yaml, "    states: {}", List(&tenant.states))?;
     }
     writeln!(yaml, "    cooldown: {}", duration::format(tenant.cooldown))?;
@@ -89,6 +90,13 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     }
     writeln!(yaml, "    agents:")?;
     tenant.agents.iter().try_for_each(|agent| write_agent(yaml, tenant, agent, config))
+}
+
+fn write_incremental(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
+    writeln!(yaml, "    incremental: {}", tenant.incremental.is_some())?;
+    let Some(incremental) = tenant.incremental else { return Ok(()) };
+    writeln!(yaml, "    settle: {}", duration::format(incremental.settle))?;
+    writeln!(yaml, "    full_refresh_interval: {}", duration::format(incremental.full_refresh_interval))
 }
 
 fn write_client(yaml: &mut String, tenant: &Tenant) -> fmt::Result {

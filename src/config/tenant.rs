@@ -20,7 +20,7 @@ use super::schedule::Schedules;
 use super::secret::CLIENT_SECRET;
 use super::{
     AgentFilter, Api, Interval, Official, OfflineLimits, StateMap, Tenant, address, agent_filter, agents_file,
-    duration, interval, names, official, privacy, secret,
+    duration, incremental, interval, names, official, privacy, secret,
 };
 use crate::presence::StateName;
 
@@ -79,6 +79,11 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         Some(Api::Official) => Some(Interval { text: DEFAULT_INTERVAL.to_owned(), length: DEFAULT_INTERVAL_LENGTH }),
         _ => read_interval(&fields, window, findings),
     };
+    let incremental = match api {
+        // It asks for the tail in any case.
+        Some(Api::Official) => None,
+        _ => incremental::read(&fields, findings),
+    };
     let cooldown = fields.duration("cooldown", &COOLDOWN, findings).unwrap_or(DEFAULT_COOLDOWN);
     let max_staleness = fields.duration("max_staleness", &MAX_STALENESS, findings).unwrap_or(DEFAULT_MAX_STALENESS);
     let request_timeout =
@@ -133,8 +138,10 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         everyone,
         offline_limits,
         state_map,
+        incremental,
         official,
     };
+    incremental::check(&tenant, &fields, findings);
     warn(&tenant, &fields, findings);
     Some(tenant)
 }

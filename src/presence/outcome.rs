@@ -44,7 +44,7 @@ pub struct ScheduledTime {
 }
 
 /// What a tally came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TallyOutcome {
     /// Per agent, in the order the tally was given them; `None` where nothing was reported.
     pub agents: Vec<Option<AgentPresence>>,

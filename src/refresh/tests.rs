@@ -201,6 +201,7 @@ pub(super) fn tenant() -> Tenant {
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::{Api, Interval, Official};
+use crate::config::{Api, Incremental, Interval, Official};
 use crate::presence::{Rejection, Rejections};
 use crate::simulator::{Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source, UpstreamError};
@@ -68,6 +68,18 @@ async fn the_defaults_for_200_agents() {
     let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
     golden("defaults", &text);
+}
+
+#[tokio::test]
+async fn five_minutes_of_30_000_agents_incrementally() {
+    let mut tenant = fixture::tenant("acme", 30_000);
+    tenant.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
+    tenant.incremental =
+        Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
+    tenant.cooldown = Duration::from_secs(300);
+    let (text, ended) = check(&*telling(&[], unasked), &fixture::config([tenant]), false).await;
+    ended.unwrap();
+    golden("incremental", &text);
 }
 
 #[tokio::test]

@@ -227,6 +227,7 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     }
 }

@@ -136,6 +136,7 @@ fn tenant(base_url: &str) -> Tenant {
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
     }
 }
