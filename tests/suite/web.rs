@@ -3,6 +3,7 @@
 mod budget;
 mod clients;
 mod config;
+mod limits;
 mod stop;
 mod tls;
 mod toolkit;
