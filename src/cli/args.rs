@@ -155,7 +155,7 @@ pub struct CheckArgs {
 /// What `healthcheck` takes.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// Where to ask; http only.
+    /// Where to ask. Whether TLS is spoken there is found out, and no password or certificate is needed.
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:10062/-/healthy", value_parser = url::Url::parse)]
     pub url: url::Url,
 }

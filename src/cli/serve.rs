@@ -163,8 +163,11 @@ fn options(web: &WebArgs) -> Result<Options, ServeError> {
         let path = &web.telemetry_path;
         return Err(ServeError::Usage(format!("--web.telemetry-path {path}: a path starts with /")));
     }
-    let external_prefix = web.external_url.as_ref().map(|url| trim(url.path())).unwrap_or_default();
-    let route_prefix = web.route_prefix.as_deref().map(trim).unwrap_or_else(|| external_prefix.clone());
+    let external = web.external_url.as_ref().map(|url| trim(url.path()));
+    let route = web.route_prefix.as_deref().map(trim);
+    // Each is the other where only one is given: without an address from outside, a browser comes straight here.
+    let external_prefix = external.clone().or_else(|| route.clone()).unwrap_or_default();
+    let route_prefix = route.or(external).unwrap_or_default();
     Ok(Options {
         telemetry_path: web.telemetry_path.clone(),
         route_prefix,
@@ -210,7 +213,7 @@ mod tests {
             (&[], "", ""),
             (&["--web.external-url", "https://example.com/cxone/"], "/cxone", "/cxone"),
             (&["--web.external-url", "https://example.com/cxone", "--web.route-prefix", "/"], "/cxone", ""),
-            (&["--web.route-prefix", "cxone"], "", "/cxone"),
+            (&["--web.route-prefix", "cxone"], "/cxone", "/cxone"),
         ];
         for (arguments, external, route) in table {
             let options = options_of(arguments).unwrap();

@@ -190,7 +190,8 @@ impl Served {
         Ok(Self { config, tls, headers })
     }
 
-    /// Sets the headers of every answer.
+    /// Sets the headers of every answer. One that is configured takes the place of what a route sets by itself, so that
+    /// an operator has the last word, and none is there twice.
     pub(super) fn dress(&self, answer: &mut Answer) {
         for (name, value) in &self.headers {
             answer.headers_mut().insert(name.clone(), value.clone());
@@ -204,4 +205,42 @@ fn stamps(path: &Path, files: &[PathBuf]) -> Vec<Stamp> {
         Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()))
     };
     std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configured_header_takes_the_place_of_a_routes_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yml");
+        let headers =
+            "{ Content-Security-Policy: \"default-src 'none'\", X-Frame-Options: deny, X-XSS-Protection: \" \" }";
+        fs::write(&file, format!("http_server_config: {{ headers: {headers} }}")).unwrap();
+        let served = Served::read(&file, None).unwrap();
+        let mut answer = text(StatusCode::OK, "page");
+        let own = [
+            ("content-security-policy", "default-src 'self'"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-xss-protection", "0"),
+        ];
+        for (name, value) in own {
+            answer.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        served.dress(&mut answer);
+        let expected = [
+            ("content-security-policy", "default-src 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "deny"),
+            // A blank one sets nothing, and takes nothing away.
+            ("x-xss-protection", "0"),
+        ];
+        for (name, value) in expected {
+            let values: Vec<_> = answer.headers().get_all(name).iter().collect();
+            assert_eq!(values, [value], "{name}");
+        }
+    }
 }

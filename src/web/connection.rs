@@ -322,3 +322,6 @@ impl Awaited {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_least_worth_goes_first_and_who_is_answered_stays() {
         let places = Arc::new(Places::new(3));
-        let [busy, idle, mute] = [0; 3].map(|_| places.take().unwrap().0);
+        let [mute, idle, busy] = [0; 3].map(|_| places.take().unwrap().0);
         let _under_way = busy.activity.begin();
         drop(idle.activity.begin());
         let is_open = |place: &Place| places.taken.lock().unwrap().open.contains_key(&place.number);

@@ -3,6 +3,7 @@
 mod budget;
 mod clients;
 mod config;
+mod limits;
 mod page;
 mod stop;
 mod tls;

@@ -50,7 +50,8 @@ pub(super) fn read(value: &Value<'_>, config: &mut WebConfig, findings: &mut Fin
             value.complain(Complaint::new(problem, "write it in one line of plain characters"), findings);
         } else if !allowed.is_empty() && !allowed.contains(&text) {
             value.complain(none_of(&quoted(text), allowed), findings);
-        } else {
+        } else if !text.trim().is_empty() {
+            // A blank one is as none.
             config.headers.push((name, text.to_owned()));
         }
     }

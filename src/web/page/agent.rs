@@ -163,7 +163,7 @@ fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
     html! {
         section aria-labelledby="hours-title" {
             h2 #hours-title { "Seconds in each state, hour by hour" }
-            div.scroll tabindex="0" role="region" aria-labelledby="hours-title" {
+            div.scroll tabindex="0" role="group" aria-label="Table of hours" {
                 table #hours {
                     thead {
                         tr {

@@ -13,8 +13,8 @@ use super::view::{Column, View};
 use crate::config::{Api, Tenant};
 use crate::presence::Micros;
 
-/// The width of a strip in pixels: 10 an hour of a day.
-const STRIP_WIDTH: u32 = 240;
+/// The width of a strip in pixels: 8 an hour of a day.
+const STRIP_WIDTH: u32 = 192;
 
 const STRIP_HEIGHT: u32 = 28;
 
@@ -37,7 +37,7 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary, view: &View, page: &Pa
                     }
                 }
             } @else {
-                div.scroll tabindex="0" role="region" aria-labelledby="agents-title" { (table(tenant, summary, view, page)) }
+                div.scroll tabindex="0" role="group" aria-label="Table of agents" { (table(tenant, summary, view, page)) }
                 (pager(view, page, "Pages, below the table"))
                 @if tenant.api == Api::Presence {
                     p.note {

@@ -86,9 +86,10 @@ fn by(column: Column, descending: bool, a: &Line<'_>, b: &Line<'_>) -> Ordering 
     match column {
         // Ids are numbers of different lengths, or anything else.
         Column::Agent => turned((a.label.len(), a.label).cmp(&(b.label.len(), b.label))),
-        Column::Name => last_if_none(a.agent.name.as_deref(), b.agent.name.as_deref(), turned),
-        Column::Team => last_if_none(a.agent.team.as_deref(), b.agent.team.as_deref(), turned),
-        Column::State => last_if_none(a.state(), b.state(), turned),
+        // People take upper and lower case for one.
+        Column::Name => last_if_none(a.name_in_lower_case(), b.name_in_lower_case(), turned),
+        Column::Team => last_if_none(a.team_in_lower_case(), b.team_in_lower_case(), turned),
+        Column::State => last_if_none(a.state().map(str::to_lowercase), b.state().map(str::to_lowercase), turned),
         Column::Since => last_if_none(a.since(), b.since(), turned),
         Column::Observed => last_if_none(a.observed(), b.observed(), turned),
         Column::Offline => last_if_none(a.offline, b.offline, turned),
@@ -137,6 +138,14 @@ impl<'a> Line<'a> {
             data: snapshot.rows.get(index)?.data.as_deref(),
             offline: summary.offline.get(index).copied().flatten(),
         })
+    }
+
+    fn name_in_lower_case(&self) -> Option<&'a str> {
+        self.agent.name.as_ref().and(self.text.split('\n').nth(1))
+    }
+
+    fn team_in_lower_case(&self) -> Option<&'a str> {
+        self.agent.team.as_ref().and(self.text.rsplit('\n').next())
     }
 
     pub(super) fn presence(&self) -> Option<&'a AgentPresence> {

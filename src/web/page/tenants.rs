@@ -152,7 +152,7 @@ pub(super) fn table(app: &App, fronts: &[TenantFront], chosen: &str) -> Markup {
     html! {
         section aria-labelledby="tenants-title" {
             h2 #tenants-title { "Tenants" }
-            div.scroll tabindex="0" role="region" aria-labelledby="tenants-title" {
+            div.scroll tabindex="0" role="group" aria-label="Table of tenants" {
                 table #tenants {
                     thead {
                         tr {

@@ -159,3 +159,18 @@ fn a_month_is_drawn_coarsely_and_told_exactly() {
     assert_eq!(cells(&overview(&snapshot, "")), 47);
     assert_eq!(page_of(&snapshot, 0).split("id=\"hours\"").nth(1).unwrap().matches("<tr>").count(), 31 * 24 + 1);
 }
+
+#[test]
+fn names_are_sorted_whatever_their_case() {
+    let names = ["Zoë", "anna", "Émile", "Bob"];
+    let snapshot = with_tenant(&snapshot(&[None, None, None, None]), |tenant| {
+        for (agent, name) in tenant.agents.iter_mut().zip(names) {
+            agent.name = Some(name.to_owned());
+        }
+        tenant.agents[3].name = None;
+    });
+    let summary = Summary::new(&snapshot);
+    let page = table::select(&snapshot, &summary, &View::parse(Some("sort=name")));
+    let shown: Vec<_> = page.lines.iter().map(|line| line.agent.name.as_deref()).collect();
+    assert_eq!(shown, [Some("anna"), Some("Zoë"), Some("Émile"), None]);
+}

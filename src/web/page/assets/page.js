@@ -13,7 +13,9 @@
     set(zone) { try { localStorage.setItem('zone', zone); } catch { /* see above */ } },
   };
 
-  let utc = remembered.get() === 'utc';
+  // Where local time is UTC there is nothing to choose.
+  const isUtc = new Date().getTimezoneOffset() === 0 && /^(Etc\/)?(UTC|UCT|GMT|Zulu)$/.test(localZone);
+  let utc = isUtc || remembered.get() === 'utc';
 
   const parts = (date) => utc
     ? [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()]
@@ -32,7 +34,7 @@
       mark.textContent = clock(new Date(mark.dataset.at * 1000)).slice(0, 5);
     }
     const place = document.getElementById('zone-of-times');
-    place.replaceChildren(`Times are in ${utc ? 'UTC' : localZone}. `, zone);
+    place.replaceChildren(`Times are in ${utc ? 'UTC' : localZone}. `, ...isUtc ? [] : [zone]);
     zone.textContent = utc ? 'Show local time' : 'Show UTC';
   };
 
@@ -67,6 +69,8 @@
     leave();
     cell.classList.add('here');
     tip.textContent = words(cell);
+    // Not over the chart that it speaks of.
+    tip.classList.toggle('up', cell.getBoundingClientRect().top > innerHeight / 2);
     tip.hidden = false;
   };
 
@@ -75,9 +79,17 @@
   for (const chart of document.querySelectorAll('svg.strip, svg.chart')) {
     const cells = [...chart.querySelectorAll('.cell')];
     if (cells.length === 0) continue;
-    chart.addEventListener('pointerover', (event) => { if (event.target.matches('.cell')) point(event.target); });
-    chart.addEventListener('pointerleave', leave);
-    chart.addEventListener('focus', () => point(cells[cells.length - 1]));
+    // A press focuses the chart as well; what is shown then is what was pressed.
+    let pressed = null;
+    const cellOf = (event) => (event.target.matches('.cell') ? event.target : null);
+    chart.addEventListener('pointerover', (event) => { if (cellOf(event)) point(cellOf(event)); });
+    chart.addEventListener('pointerdown', (event) => { pressed = cellOf(event); });
+    chart.addEventListener('click', (event) => {
+      if (cellOf(event)) point(cellOf(event));
+      pressed = null;
+    });
+    chart.addEventListener('pointerleave', (event) => { if (event.pointerType === 'mouse') leave(); });
+    chart.addEventListener('focus', () => point(pressed ?? cells[cells.length - 1]));
     chart.addEventListener('blur', leave);
     chart.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') leave();

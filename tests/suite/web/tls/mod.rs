@@ -9,7 +9,8 @@ use rustls::crypto::ring::{cipher_suite as suites, kx_group};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, NamedGroup, SupportedProtocolVersion};
 
-use self::parties::{Authority, BOTH, Identity, Site};
+pub(super) use self::parties::Site;
+use self::parties::{Authority, BOTH, Identity};
 use super::*;
 
 const ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];

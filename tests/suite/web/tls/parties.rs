@@ -20,16 +20,16 @@ use super::*;
 pub(super) const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
 
 /// Who signs certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub(super) certificate: rcgen::Certificate,
     pub(super) key: KeyPair,
 }
 
 /// A client: what it trusts, shows and speaks.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     roots: RootCertStore,
     identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     pub(super) versions: &'static [&'static SupportedProtocolVersion],
@@ -38,7 +38,7 @@ pub(super) struct Caller {
 }
 
 /// A folder with a server's files and a web configuration, and who signed them.
-pub(super) struct Site {
+pub(crate) struct Site {
     pub(super) folder: TempDir,
     pub(super) authority: Authority,
 }
@@ -46,7 +46,7 @@ pub(super) struct Site {
 // === impl Authority ===
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -55,7 +55,7 @@ impl Authority {
     }
 
     /// A certificate of this authority for `names`.
-    pub(super) fn sign(&self, names: Vec<SanType>) -> Identity {
+    pub(crate) fn sign(&self, names: Vec<SanType>) -> Identity {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "somebody");
         params.subject_alt_names = names;
@@ -64,7 +64,7 @@ impl Authority {
         Identity { certificate, key }
     }
 
-    pub(super) fn localhost(&self) -> Identity {
+    pub(crate) fn localhost(&self) -> Identity {
         self.sign(vec![SanType::DnsName("localhost".try_into().unwrap())])
     }
 }
@@ -73,7 +73,7 @@ impl Authority {
 
 impl Site {
     /// Serves by `settings`, which are further lines of `tls_server_config`, and what follows it.
-    pub(super) fn new(settings: &str) -> Self {
+    pub(crate) fn new(settings: &str) -> Self {
         let site = Self { folder: TempDir::new().unwrap(), authority: Authority::new("The authority") };
         site.install(&site.authority.localhost());
         fs::write(site.folder.path().join("ca.pem"), site.authority.0.pem()).unwrap();
@@ -81,22 +81,22 @@ impl Site {
         site
     }
 
-    pub(super) fn install(&self, server: &Identity) {
+    pub(crate) fn install(&self, server: &Identity) {
         fs::write(self.folder.path().join("server.pem"), server.certificate.pem()).unwrap();
         fs::write(self.folder.path().join("server.key"), server.key.serialize_pem()).unwrap();
     }
 
-    pub(super) fn configure(&self, settings: &str) {
+    pub(crate) fn configure(&self, settings: &str) {
         let text = format!("tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n{settings}");
         fs::write(self.file(), text).unwrap();
         Access::check(&self.file()).unwrap();
     }
 
-    pub(super) fn file(&self) -> std::path::PathBuf {
+    pub(crate) fn file(&self) -> std::path::PathBuf {
         Path::join(self.folder.path(), "web.yml")
     }
 
-    pub(super) async fn open(&self) -> (House, Scripted) {
+    pub(crate) async fn open(&self) -> (House, Scripted) {
         let path = self.file();
         house(move |mut plan| {
             plan.web_config = Some(path);
@@ -106,7 +106,7 @@ impl Site {
     }
 
     /// A client that trusts the site and shows nothing.
-    pub(super) fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.0.der().clone()).unwrap();
         Caller { roots, identity: None, versions: BOTH, protocols: Vec::new(), provider: ring::default_provider() }
@@ -116,19 +116,19 @@ impl Site {
 // === impl Caller ===
 
 impl Caller {
-    pub(super) fn showing(mut self, identity: &Identity) -> Self {
+    pub(crate) fn showing(mut self, identity: &Identity) -> Self {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
         self.identity = Some((identity.certificate.der().clone(), key));
         self
     }
 
-    pub(super) fn speaking(mut self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
+    pub(crate) fn speaking(mut self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
         self.versions = versions;
         self
     }
 
     /// Shakes hands as far as the client sees it: with TLS 1.3 the server may still turn away its certificate.
-    pub(super) async fn connect(&self, house: &House) -> Option<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, house: &House) -> Option<TlsStream<TcpStream>> {
         let builder = ClientConfig::builder_with_provider(Arc::new(self.provider.clone()));
         let builder = builder.with_protocol_versions(self.versions).unwrap().with_root_certificates(self.roots.clone());
         let mut config = match &self.identity {
@@ -144,7 +144,7 @@ impl Caller {
     }
 
     /// Whether the server lets it in: one request is answered.
-    pub(super) async fn is_let_in(&self, house: &House) -> bool {
+    pub(crate) async fn is_let_in(&self, house: &House) -> bool {
         let Some(stream) = self.connect(house).await else { return false };
         match Client::over(stream).ask("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await {
             Some(reply) => {
@@ -156,7 +156,7 @@ impl Caller {
     }
 
     /// The certificate that the server shows.
-    pub(super) async fn sees(&self, house: &House) -> CertificateDer<'static> {
+    pub(crate) async fn sees(&self, house: &House) -> CertificateDer<'static> {
         let stream = self.connect(house).await.expect("a handshake");
         stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
