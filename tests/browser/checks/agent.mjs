@@ -1,0 +1,108 @@
+// An agent's own page.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { visit } from "../browser.mjs";
+import { scrape } from "../exposition.mjs";
+import { waitFor } from "../house.mjs";
+import { agentPage, near, number, overview, table } from "../overview.mjs";
+
+const STATE = "State", DURATION = "Duration (sec)", HOURS = "Hours";
+
+export default function agent({ browser, demo, people }) {
+  const [first] = people.keys();
+
+  test("a click on an agent opens its page, and there is a way back", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base, { sort: "name" }));
+      const link = page.locator('table#agents tbody th a[href^="agent?"]').first();
+      const row = await page.locator("table#agents tbody tr").first().getAttribute("data-agent");
+      await link.click();
+      await page.waitForURL(/\/agent\?/);
+      const { name } = people.get(row);
+      assert.match(await page.locator("main, body").first().innerText(), new RegExp(name));
+      assert.equal(await page.locator("h1").count(), 1);
+      assert((await page.title()).length > 0);
+      assert((await page.locator("svg.day").count()) === 1);
+      const back = page.locator('a[href="./"], a[href="."], a[href^="./?"], a[href^="?"]').first();
+      await back.click();
+      await page.locator("table#agents").waitFor();
+    }));
+
+  test("totals are the values of the metrics, and hours add up to them", () =>
+    visit(browser, demo.base, async (page) => {
+      // The page may not be of another refresh than the metrics.
+      const current = await demo.people();
+      for (const [label, { states, observed }] of [...current].slice(0, 5)) {
+        await page.goto(agentPage(demo.base, label));
+        const totals = (await table(page, "table#totals")).filter((row) => row[STATE] in states);
+        assert.deepEqual(totals.map((row) => row[STATE]).sort(), Object.keys(states).sort());
+        for (const row of totals) {
+          near(number(row[DURATION]), states[row[STATE]], `${label}, ${row[STATE]}`);
+          near(number(row[HOURS]), Math.round(states[row[STATE]] / 36) / 100, `${label}, ${row[STATE]} in hours`);
+        }
+        near(totals.reduce((sum, row) => sum + number(row[DURATION]), 0), observed, `${label} in all`);
+        const hours = await table(page, "table#hours");
+        assert(hours.length >= 24, `${hours.length} rows`);
+        for (const state of Object.keys(states)) {
+          const sum = hours.reduce((sum, row) => sum + (row[state] ? number(row[state].replace(/^\D*$/, "0")) : 0), 0);
+          // Each hour is written to a hundredth.
+          assert(Math.abs(sum - states[state]) <= 0.005 * hours.length + 0.01, `${label}, ${state}: ${sum}, and it should be ${states[state]}`);
+        }
+      }
+    }));
+
+  test("PromQL is copied by its button", () =>
+    visit(
+      browser,
+      demo.base,
+      async (page) => {
+        await page.goto(agentPage(demo.base, first));
+        const blocks = page.locator("pre.promql");
+        const count = await blocks.count();
+        assert(count > 0);
+        for (let at = 0; at < count; at += 1) {
+          const code = (await blocks.nth(at).locator("code").innerText()).trim();
+          assert.match(code, new RegExp(first));
+          // The button is in the block, or beside it.
+          const button = page.locator("button.copy").nth(at);
+          const quiet = await button.innerText();
+          assert.match(`${quiet}${(await button.getAttribute("aria-label")) ?? ""}`, /\w/);
+          await button.click();
+          const copied = async () => (await page.evaluate(() => navigator.clipboard.readText())).trim() === code;
+          await waitFor("the clipboard has it", copied, 5_000);
+        }
+        assert.equal(await page.locator("button.copy").count(), count);
+      },
+      { permissions: ["clipboard-read", "clipboard-write"] },
+    ));
+
+  test("PromQL finds the agent in what is exposed", async () => {
+    const exposed = Object.keys((await scrape(demo.base)).agent(first));
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(agentPage(demo.base, first));
+      for (const code of await page.locator("pre.promql > code").allInnerTexts()) {
+        const names = code.match(/cxone_\w+/g) ?? [];
+        assert(names.length > 0, code);
+        for (const name of names) assert(exposed.includes(name), `${name} is exposed for the agent`);
+      }
+    });
+  });
+
+  test("whoever is not there gets words, and a way back", () =>
+    visit(
+      browser,
+      demo.base,
+      async (page) => {
+        for (const url of [agentPage(demo.base, "no-such-agent"), `${demo.base}/agent`, overview(demo.base, { tenant: "no-such-tenant" })]) {
+          const answer = await page.goto(url);
+          assert.equal(answer.status(), 404, url);
+          assert.match(answer.headers()["content-type"], /^text\/html/);
+          assert.match(await page.locator("main").innerText(), /\w+ \w+/);
+          assert((await page.locator("a[href]").count()) > 0, "there is a way back");
+        }
+      },
+      { expectedStatuses: [404] },
+    ));
+}

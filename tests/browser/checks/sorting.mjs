@@ -1,0 +1,81 @@
+// Each column sorts, both ways, over all pages.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { visit } from "../browser.mjs";
+import { agents, allRows, COLUMNS, header, overview } from "../overview.mjs";
+
+export default function sorting({ browser, demo, people }) {
+  for (const column of COLUMNS) {
+    test(`a click on its header sorts by ${column}, another one the other way`, () =>
+      visit(browser, demo.base, async (page) => {
+        const current = await demo.people();
+        // From a column that is not the one that is looked at.
+        await page.goto(overview(demo.base, { sort: column === "agent" ? "name" : "agent" }));
+        const seen = new Set();
+        for (let click = 0; click < 2; click += 1) {
+          const before = page.url();
+          await header(page, column).locator("a").click();
+          await page.waitForURL((url) => url.href !== before);
+          const order = await header(page, column).getAttribute("aria-sort");
+          assert(["ascending", "descending"].includes(order), `aria-sort of ${column} is ${order}`);
+          seen.add(order);
+          const sorted = page.locator("table#agents th[aria-sort=ascending], table#agents th[aria-sort=descending]");
+          assert.equal(await sorted.count(), 1, "one column is sorted by");
+          const top = page.url();
+          const all = await allRows(page);
+          assert.equal(new Set(all.map((row) => row.agent)).size, people.size, "everybody is there once");
+          assertSorted(all.map((row) => value(column, row, current)), order === "ascending");
+          await page.goto(top);
+        }
+        assert.equal(seen.size, 2, "both orders were seen");
+      }));
+  }
+
+  test("an order and a column that do not exist do no harm", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base, { sort: "no", order: "way", page: "-1" }));
+      const shown = await agents(page);
+      await page.goto(overview(demo.base));
+      assert.deepEqual(shown, await agents(page));
+    }));
+}
+
+/** What a row is sorted by. */
+function value(column, row, people) {
+  const person = people.get(row.agent);
+  switch (column) {
+    case "agent":
+    case "name":
+    case "team":
+      return person[column] || undefined;
+    case "observed":
+    case "offline":
+      return person[column];
+    case "since":
+      return row.cells.since.time && Date.parse(row.cells.since.time);
+    default:
+      return /\w/.test(row.cells[column].text) ? row.cells[column].text : undefined;
+  }
+}
+
+/** Whether values ascend or descend. Those that are missing stand together at one end. */
+function assertSorted(values, ascending) {
+  const given = values.filter((value) => value !== undefined);
+  const missing = values.length - given.length;
+  const atEnd = values.slice(given.length).every((value) => value === undefined);
+  const atStart = values.slice(0, missing).every((value) => value === undefined);
+  assert(atEnd || atStart, "those without a value stand at one end");
+  for (const [at, next] of given.slice(1).entries()) {
+    const difference = compare(given[at], next);
+    assert(ascending ? difference <= 0 : difference >= 0, `${given[at]} stands before ${next}`);
+  }
+  assert(new Set(given).size > 1, "there is something to sort");
+}
+
+function compare(left, right) {
+  if (typeof left === "number") return left - right;
+  const [a, b] = [left.toLowerCase(), right.toLowerCase()];
+  return a < b ? -1 : a > b ? 1 : 0;
+}
