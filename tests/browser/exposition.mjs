@@ -33,9 +33,12 @@ export class Exposition {
         const states = families.cxone_agent_state_seconds ?? {};
         const info = Object.keys(families.cxone_agent_info ?? {})[0];
         const { name = "", team = "" } = info ? JSON.parse(info) : {};
-        const observed = Object.values(families.cxone_agent_observed_seconds ?? {})[0];
-        const offline = (states.Offline ?? 0) + (states.LoggedOut ?? 0);
-        return [label, { agent: label, name, team, states, observed, offline }];
+        const only = (family) => Object.values(families[family] ?? {})[0];
+        const observed = only("cxone_agent_observed_seconds");
+        const offline = observed && (states.Offline ?? 0) + (states.LoggedOut ?? 0);
+        const limit = offline / only("cxone_agent_offline_limit_seconds");
+        const shift = only("cxone_agent_scheduled_offline_seconds");
+        return [label, { agent: label, name, team, states, observed, offline, limit, shift }];
       }),
     );
   }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 export const PAGE_SIZE = 50;
 
 /** The columns that sort, by the name that `sort` has in the address. */
-export const COLUMNS = ["agent", "name", "team", "state", "since", "observed", "offline"];
+export const COLUMNS = ["agent", "name", "team", "state", "since", "observed", "offline", "limit", "shift"];
 
 /** The rows that are shown, from the top: the agent, and the text and time of each column that sorts. */
 export function rows(page) {
@@ -15,11 +15,14 @@ export function rows(page) {
       return link && new URL(link.href).searchParams.get("sort");
     });
     return [...document.querySelectorAll("table#agents tbody tr[data-agent]")].map((row) => {
-      const cells = [...row.cells].map((cell, at) => [
-        headers[at],
-        { text: cell.innerText.trim(), time: cell.querySelector("time")?.dateTime },
-      ]);
-      return { agent: row.dataset.agent, cells: Object.fromEntries(cells.filter(([key]) => key)) };
+      const cells = {};
+      let at = 0;
+      for (const cell of row.cells) {
+        // A cell over several columns says that there is nothing in any.
+        if (headers[at] && cell.colSpan === 1) cells[headers[at]] = { text: cell.innerText.trim(), time: cell.querySelector("time")?.dateTime };
+        at += cell.colSpan;
+      }
+      return { agent: row.dataset.agent, cells };
     });
   });
 }

@@ -52,11 +52,15 @@ function value(column, row, people) {
       return person[column] || undefined;
     case "observed":
     case "offline":
+    case "shift":
       return person[column];
+    case "limit":
+      // The page sorts by thousandths.
+      return Math.floor(person.limit * 1000);
     case "since":
-      return row.cells.since.time && Date.parse(row.cells.since.time);
+      return row.cells.since?.time && Date.parse(row.cells.since.time);
     default:
-      return /\w/.test(row.cells[column].text) ? row.cells[column].text : undefined;
+      return row.cells.state?.text.replace("not clear", "") || undefined;
   }
 }
 
