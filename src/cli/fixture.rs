@@ -15,7 +15,7 @@ use crate::upstream::{Fetch, Harvest, Query, Source};
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// A tenant with the defaults of the documentation and `agents` agents, whose ids count up.
-pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
+pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
     let states = ["Available", "Busy", "WrapUp", "Offline"];
     Tenant {
         name: name.to_owned(),
@@ -45,12 +45,12 @@ pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
 }
 
 /// An agent of whom only the id is known.
-pub(super) fn agent(id: &str) -> Agent {
+pub(crate) fn agent(id: &str) -> Agent {
     Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None }
 }
 
 /// Office hours in UTC.
-pub(super) fn schedule() -> Arc<Schedule> {
+pub(crate) fn schedule() -> Arc<Schedule> {
     let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
     Arc::new(Schedule {
         timezone: chrono_tz::UTC,

@@ -8,7 +8,7 @@ mod demo;
 mod estimate;
 mod exit;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod healthcheck;
 mod logging;
 mod man;

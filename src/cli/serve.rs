@@ -139,7 +139,7 @@ pub(super) fn front(
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<(TenantFront, Connection), BuildError> {
-    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(&clock)));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);

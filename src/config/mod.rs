@@ -45,6 +45,7 @@ pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 pub use privacy::{AgentLabel, Privacy, Pseudonyms};
+pub use schedule::describe as describe_schedule;
 pub use web::WebConfig;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::access::Access;
+use super::limits::PAGES_AT_ONCE;
+use super::page::Summaries;
 use super::reload::ReloadHandle;
 use crate::clock::Clock;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
@@ -25,6 +27,9 @@ pub struct App {
     /// Who may come in and how, if there is a web configuration (`--web.config.file`).
     pub(super) access: Option<Arc<Access>>,
     pub(super) scrapes: Semaphore,
+    pub(super) pages: Semaphore,
+    /// What the status page knows of the snapshots that are served.
+    pub(super) summaries: Summaries,
     /// Where a reload is asked for, if that is enabled (`--web.enable-lifecycle`).
     pub(super) lifecycle: Option<ReloadHandle>,
 }
@@ -98,6 +103,8 @@ impl App {
             options,
             access: None,
             scrapes: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+            pages: Semaphore::new(PAGES_AT_ONCE),
+            summaries: Summaries::default(),
             lifecycle: None,
         }
     }

@@ -12,12 +12,15 @@ use crate::metrics::HttpRejection;
 pub(super) type Answer = Response<Chunks>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Where the page's own files are.
+const ASSETS: &str = "/static/";
 
 /// What each path leads to.
 enum Route {
-    Page,
+    Page(page::Kind),
+    Asset,
     Metrics,
     Probe,
     Discovery,
@@ -47,7 +50,8 @@ pub(super) async fn answer<B: Body>(app: Arc<App>, request: Request<B>) -> Answe
         return with_body(request.version());
     }
     match route {
-        Route::Page => with_type(HTML, page::render(&app, request.uri().query())),
+        Route::Page(kind) => page::answer(Arc::clone(&app), kind, request.uri().query(), request.headers()).await,
+        Route::Asset => asset(&app, request.uri().path()),
         Route::Metrics => scrape::metrics(&app, request.headers()).await,
         Route::Probe => scrape::probe(&app, request.uri().query(), request.headers()).await,
         Route::Discovery => with_type(JSON, scrape::discovery(&app, request.headers())),
@@ -73,7 +77,9 @@ fn route(app: &App, path: &str) -> Option<Route> {
     let path = path.strip_prefix(app.options.route_prefix.as_str())?;
     Some(match path {
         _ if path == app.options.telemetry_path => Route::Metrics,
-        "/" => Route::Page,
+        "/" => Route::Page(page::Kind::Overview),
+        "/agent" => Route::Page(page::Kind::Agent),
+        _ if path.starts_with(ASSETS) => Route::Asset,
         "/probe" => Route::Probe,
         "/sd" => Route::Discovery,
         "/-/healthy" => Route::Healthy,
@@ -95,6 +101,16 @@ fn outside(app: &App, path: &str) -> Answer {
         redirect.headers_mut().insert(LOCATION, location);
         return redirect;
     }
+    nothing()
+}
+
+/// One of the page's own files.
+fn asset(app: &App, path: &str) -> Answer {
+    let path = path.strip_prefix(app.options.route_prefix.as_str()).unwrap_or(path);
+    path.strip_prefix(ASSETS).and_then(page::asset).unwrap_or_else(nothing)
+}
+
+fn nothing() -> Answer {
     text(StatusCode::NOT_FOUND, "there is nothing here; see / for what there is\n")
 }
 

@@ -223,7 +223,7 @@ impl House {
 }
 
 fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) {
-    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::new(clock.clone())));
     let source = Connection::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
