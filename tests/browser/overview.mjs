@@ -92,6 +92,25 @@ export function table(page, selector) {
   }, selector);
 }
 
+/** Fails unless the totals are these seconds by state; a state without any time may be left out. */
+export async function assertTotals(page, states) {
+  const totals = await table(page, "table#totals");
+  const seconds = Object.fromEntries(totals.map((row) => [row.State, number(row["Duration (sec)"])]));
+  const hours = Object.fromEntries(totals.map((row) => [row.State, number(row.Hours)]));
+  for (const state of new Set([...Object.keys(states), ...Object.keys(seconds)])) {
+    near(seconds[state] ?? 0, states[state] ?? 0, state);
+    near(hours[state] ?? 0, Math.round((states[state] ?? 0) / 36) / 100, `${state} in hours`);
+  }
+}
+
+/** Fails unless the seconds of cells, each written to a hundredth, add up to `states`. */
+export function assertAddUp(cells, states, what) {
+  for (const [state, seconds] of Object.entries(states)) {
+    const sum = cells.reduce((sum, cell) => sum + (cell[state] ?? 0), 0);
+    assert(Math.abs(sum - seconds) <= 0.005 * cells.length + 0.01, `${what}, ${state}: ${sum}, and it should be ${seconds}`);
+  }
+}
+
 /** A number as pages write it. */
 export function number(text) {
   const value = Number(text.replaceAll(/[,\s]/g, ""));

@@ -88,7 +88,7 @@ export default function keyboard({ browser, demo, people }) {
         await tip.waitFor({ state: "visible" });
         const shown = simplified(await tip.innerText());
         assert(shown.includes(simplified(text)), `${what}: ${shown}, and it should be ${text}`);
-        await assertInView(tip);
+        await assertClear(tip, strip);
       };
       await strip.focus();
       await says(texts.at(-1), "the newest");
@@ -119,7 +119,7 @@ export default function keyboard({ browser, demo, people }) {
         await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
         await tip.waitFor({ state: "visible" });
         assert(simplified(await tip.innerText()).includes(simplified(texts[at])));
-        await assertInView(tip);
+        await assertClear(tip, strip);
       }
       await page.mouse.down();
       await page.mouse.up();
@@ -159,9 +159,13 @@ function simplified(text) {
   return text.replaceAll(/ UTC|[\s,]+/g, "");
 }
 
-async function assertInView(locator) {
-  const box = await locator.boundingBox();
-  const { width, height } = locator.page().viewportSize();
-  const inside = box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height;
-  assert(inside, `${JSON.stringify(box)} is within ${width} × ${height}`);
+/** Fails unless all of a tip is in sight, and nothing of the strip is below it. */
+export async function assertClear(tip, strip) {
+  const [over, under] = [await tip.boundingBox(), await strip.boundingBox()];
+  const { width, height } = tip.page().viewportSize();
+  const inside = over.x >= 0 && over.y >= 0 && over.x + over.width <= width && over.y + over.height <= height;
+  assert(inside, `${JSON.stringify(over)} is within ${width} × ${height}`);
+  const beside = over.x >= under.x + under.width || over.x + over.width <= under.x;
+  const above = over.y >= under.y + under.height || over.y + over.height <= under.y;
+  assert(beside || above, `the tip at ${JSON.stringify(over)} lies over the strip at ${JSON.stringify(under)}`);
 }

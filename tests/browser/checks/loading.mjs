@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
-import { agentPage, agents, cells, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
+import { agentPage, agents, assertAddUp, cells, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
 
 export default function loading({ browser, demo, people }) {
   test("the overview has its parts", () =>
@@ -60,11 +60,7 @@ export default function loading({ browser, demo, people }) {
         const { states } = current.get(agent);
         const found = await cells(strip);
         assert(found.length >= 24, `${found.length} cells`);
-        for (const [state, seconds] of Object.entries(states)) {
-          const sum = found.reduce((sum, cell) => sum + (cell.seconds[state] ?? 0), 0);
-          // Each cell is written to a hundredth.
-          assert(Math.abs(sum - seconds) <= 0.005 * found.length + 0.01, `${agent}, ${state}: ${sum}, and it should be ${seconds}`);
-        }
+        assertAddUp(found.map((cell) => cell.seconds), states, agent);
         assert.match((await strip.getAttribute("aria-label")) ?? "", /\w/);
       }
     }));
