@@ -9,6 +9,8 @@ import { assertClear } from "./keyboard.mjs";
 
 // The narrowest phones; 320 px is what WCAG 1.4.10 asks for.
 const PHONES = [360, 320];
+// Of a line of text with its leading.
+const SMALLEST_TEXT = 10;
 // Twice what browsers have.
 const LARGE_TEXT = { standard: 32, fixed: 26 };
 
@@ -68,8 +70,26 @@ export default function looks({ browser, demo, people }) {
       const tops = await row.locator("td:visible, th:visible").evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().top));
       assert(new Set(tops.map(Math.round)).size > 2, "values stand below each other");
       const strip = await row.locator("svg.strip").boundingBox();
-      assert(strip.width > 200, `the strip is ${strip.width} px wide`);
+      assert(strip.width > PHONES[0] * 0.85, `the strip is ${strip.width} px wide`);
     }, { viewport: { width: PHONES[0], height: 740 } }));
+
+  for (const place of ["the overview", "an agent's page"]) {
+    test(`the hours of the chart on ${place} can be read on a phone`, () =>
+      look(places[place], async (page) => {
+        const heights = await page.locator("svg.fleet text:visible, svg.day text:visible").evaluateAll((texts) => texts.map((text) => text.getBoundingClientRect().height));
+        assert(heights.length >= 2, "there are some");
+        assert(Math.min(...heights) >= SMALLEST_TEXT, `they are ${Math.min(...heights)} px tall`);
+      }, { viewport: { width: PHONES[0], height: 740 } }));
+  }
+
+  test("a wide window has room for all columns of the table", () =>
+    look(places["the overview"], async (page) => {
+      const { right, width } = await page.evaluate(() => ({
+        right: document.querySelector("table#agents").getBoundingClientRect().right,
+        width: document.documentElement.clientWidth,
+      }));
+      assert(right <= width, `the table ends at ${right} px of ${width}`);
+    }));
 
   test("what one touches is large enough on a phone", () =>
     look(places["the overview"], async (page) => {
