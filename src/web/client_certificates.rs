@@ -20,8 +20,8 @@ struct ClientCertificates {
     /// Verifies the chain, where the policy wants that.
     chain: Option<Arc<dyn ClientCertVerifier>>,
     mandatory: bool,
-    /// Where not empty, a certificate must have one of these names.
-    allowed: Vec<String>,
+    /// Where given, a certificate must have one of these names.
+    allowed: Option<Vec<String>>,
 }
 
 /// What looks at clients' certificates by `settings`; `None` where nobody is asked for one.
@@ -47,6 +47,10 @@ pub(super) fn verifier(
                 .add(certificate.clone())
                 .map_err(|error| format!("client_ca: a certificate cannot be used: {error}"))?;
         }
+        if settings.client_cas.is_empty() {
+            // As in Go. A system has odd ones among its own, and those that can be read do.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
         Some(builder.build().map_err(|error| format!("client_ca: {error}"))?)
     } else {
@@ -54,7 +58,7 @@ pub(super) fn verifier(
     };
     let allowed = settings.client_allowed_sans.clone();
     // Who must have a certain name must have a certificate.
-    let mandatory = mandatory || !allowed.is_empty();
+    let mandatory = mandatory || allowed.is_some();
     Ok(Some(Arc::new(ClientCertificates { provider: Arc::clone(provider), chain, mandatory, allowed })))
 }
 
@@ -90,9 +94,9 @@ impl ClientCertVerifier for ClientCertificates {
                 ParsedCertificate::try_from(end_entity)?;
             }
         }
-        if !self.allowed.is_empty() {
+        if let Some(allowed) = &self.allowed {
             let names = names::of(end_entity).ok_or(CertificateError::BadEncoding)?;
-            if !names.iter().any(|name| self.allowed.contains(name)) {
+            if !names.iter().any(|name| allowed.contains(name)) {
                 return Err(CertificateError::ApplicationVerificationFailure.into());
             }
         }

@@ -26,7 +26,7 @@ use crate::metrics::HttpRejection;
 pub(super) struct Activity {
     state: Mutex<State>,
     /// Told when the connection has to make room.
-    pub(super) shed: Notify,
+    shed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ struct State {
     blocked: bool,
     /// Why it was ended, if by us.
     cut: Option<HttpRejection>,
+    /// Whether what is written and not out yet goes nowhere any more.
+    abandoned: bool,
 }
 
 /// How readily a connection is given up for a new one.
@@ -120,6 +122,24 @@ impl Activity {
     /// Why it was ended, if by us.
     pub(super) fn cut(&self) -> Option<HttpRejection> {
         self.state().cut
+    }
+
+    /// Has the connection make room.
+    pub(super) fn give_up(&self) {
+        let mut state = self.state();
+        state.abandoned = state.unflushed;
+        drop(state);
+        self.shed.notify_one();
+    }
+
+    /// Ends when the connection has to make room.
+    pub(super) async fn given_up(&self) {
+        self.shed.notified().await;
+    }
+
+    /// Whether what is written and not out yet goes nowhere any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.state().abandoned
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -208,6 +228,7 @@ impl<S> Guarded<S> {
             timer.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context).is_ready()
         };
         if over(&mut self.stall, WRITE_STALL_TIMEOUT) || over(&mut self.answer, ANSWER_TIMEOUT) {
+            self.activity.state().abandoned = true;
             return Err(self.end(Some(HttpRejection::SlowReader)));
         }
         Ok(())

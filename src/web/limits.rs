@@ -23,6 +23,11 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a client may take nothing of its answer. Scrapers read as fast as they can.
 pub(super) const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much of an answer the kernel may keep that is not yet on its way. By itself it keeps some megabytes a connection, and
+/// a few hundred readers that take nothing use up what the machine has for all of TCP; then everybody's packets are lost.
+/// What is on its way does not count, so that clients far away are as quick.
+pub(super) const MAX_UNSENT_BYTES: u32 = 128 * 1024;
+
 /// How long a client may take for the whole of its answer, once it has kept it waiting: the largest one, of 100 MB, at
 /// 14 Mbit/s. Who reads a few bytes at a time is cut by this.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -27,6 +27,7 @@ mod router;
 mod scrape;
 mod server;
 mod tls;
+mod wire;
 
 pub use access::{Access, WebConfigError};
 pub use app::{App, Loaded, Options, TenantFront};

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::connection::{Activity, Worth};
 
-/// One in so many connections, the newest ones, goes only when nothing older can: of 512 these are 64, which at a
-/// thousand newcomers a second leaves each of them 64 ms to ask.
-const RECENT_SHARE: usize = 8;
+/// One in so many connections, the newest ones, goes only when nothing older can: of 512 these are 256, which at a
+/// thousand newcomers a second leaves each of them a quarter of a second to shake hands and ask.
+const RECENT_SHARE: usize = 2;
 
 /// The places for connections.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Places {
             }
             // It keeps its descriptor for the moment that it takes to end, for which there is room.
             if let Some(activity) = taken.open.remove(&number) {
-                activity.shed.notify_one();
+                activity.give_up();
             }
         }
         let activity = Arc::new(Activity::default());

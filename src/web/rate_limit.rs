@@ -10,6 +10,7 @@ use crate::config::web::RateLimit;
 #[derive(Debug)]
 pub(super) struct Bucket {
     interval: Duration,
+    burst: u32,
     /// How far the bucket may be emptied ahead of time.
     slack: Duration,
     /// When the bucket is full again.
@@ -21,13 +22,13 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) fn new(limit: RateLimit) -> Self {
         let slack = limit.interval.saturating_mul(limit.burst.saturating_sub(1));
-        Self { interval: limit.interval, slack, full_at: Mutex::new(Monotonic::default()) }
+        Self { interval: limit.interval, burst: limit.burst, slack, full_at: Mutex::new(Monotonic::default()) }
     }
 
     /// Whether a request that comes `now` is allowed; it has taken its token then.
     pub(super) fn take(&self, now: Monotonic) -> bool {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed = full_at.saturating_since(now) <= self.slack;
+        let allowed = self.burst > 0 && full_at.saturating_since(now) <= self.slack;
         if allowed {
             *full_at = (*full_at).max(now) + self.interval;
         }

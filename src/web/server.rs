@@ -13,7 +13,7 @@ use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
@@ -23,6 +23,7 @@ use super::limits::{
     ACCEPT_PAUSE, DRAIN_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT,
 };
 use super::places::{Place, Places};
+use super::wire::Wire;
 use super::{App, admission};
 use crate::clock::Clock;
 use crate::metrics::HttpRejection;
@@ -123,8 +124,6 @@ async fn accept(listener: TcpListener, app: Arc<App>, places: Arc<Places>, grace
                 continue;
             }
         };
-        // An answer is written in few large pieces; waiting to merge them would only delay the last one.
-        let _ = stream.set_nodelay(true);
         // Beyond the limit newcomers are turned away rather than left waiting, so that a health check sees it.
         let Some((place, shed)) = places.take() else {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
@@ -133,12 +132,13 @@ async fn accept(listener: TcpListener, app: Arc<App>, places: Arc<Places>, grace
         if shed {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
         }
+        let stream = Wire::new(stream, Arc::clone(&place.activity));
         tokio::spawn(attend(stream, Arc::clone(&app), place, graceful.watcher()));
     }
 }
 
 /// Sees to a connection until it ends, or has to make room for another.
-async fn attend(stream: TcpStream, app: Arc<App>, place: Place, watcher: Watcher) {
+async fn attend(stream: Wire, app: Arc<App>, place: Place, watcher: Watcher) {
     let activity = &place.activity;
     let answering = async {
         match app.access.as_ref().and_then(|access| access.served().tls.clone()) {
@@ -148,7 +148,7 @@ async fn attend(stream: TcpStream, app: Arc<App>, place: Place, watcher: Watcher
     };
     let ended = tokio::select! {
         ended = answering => ended,
-        () = activity.shed.notified() => return,
+        () = activity.given_up() => return,
     };
     if let Err(error) = ended {
         note(&app, activity, &error);
@@ -157,7 +157,7 @@ async fn attend(stream: TcpStream, app: Arc<App>, place: Place, watcher: Watcher
 
 /// Answers on a connection that has to speak TLS.
 async fn encrypted(
-    stream: TcpStream,
+    stream: Wire,
     config: Arc<ServerConfig>,
     app: &Arc<App>,
     activity: &Arc<Activity>,

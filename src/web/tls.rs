@@ -18,8 +18,9 @@ use crate::config::web::{Curve, TlsSettings, TlsVersion};
 pub(super) fn server_config(settings: &TlsSettings, http2: bool) -> Result<Arc<ServerConfig>, String> {
     let mut provider = ring::default_provider();
     if let Some(chosen) = &settings.cipher_suites {
-        // As in Go, the suites of TLS 1.3 are not chosen: all of them are good.
-        provider.cipher_suites.retain(|suite| suite.tls13().is_some() || chosen.contains(suite));
+        // As in Go, the suites of TLS 1.3 are not chosen: all of them are good. The others are preferred in their order.
+        provider.cipher_suites.retain(|suite| suite.tls13().is_some());
+        provider.cipher_suites.extend(chosen);
     }
     if !settings.curves.is_empty() {
         provider.kx_groups = settings

@@ -5,6 +5,8 @@ mod clients;
 mod config;
 mod page;
 mod stop;
+mod tls;
+mod toolkit;
 
 use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::config::{AgentLabel, Privacy, Pseudonyms};

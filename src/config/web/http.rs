@@ -96,11 +96,9 @@ pub(super) fn rate_limit(value: &Value<'_>, findings: &mut Findings) -> Option<R
     }
     let burst = u32::try_from(burst.unwrap_or(0)).unwrap_or(u32::MAX);
     if burst == 0 {
-        let problem = "no request at all would be allowed, as `burst` is 0";
-        value.complain(
-            Complaint::new(problem, "write how many requests may come at once, such as `burst: 20`"),
-            findings,
-        );
+        let problem = "no request at all is allowed, as `burst` is 0";
+        let complaint = Complaint::new(problem, "write how many requests may come at once, such as `burst: 20`");
+        findings.warn(value.place, value.path, complaint);
     }
     Some(RateLimit { interval, burst })
 }

@@ -45,7 +45,7 @@ pub struct WebConfig {
     pub warnings: Vec<String>,
 }
 
-/// How often requests may come: one an interval, and `burst` at once after a pause.
+/// How often requests may come: one an interval, and `burst` at once after a pause; none ever where `burst` is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// The time in which one more request is allowed.
@@ -81,11 +81,11 @@ impl WebConfig {
         let Some(fields) = Value::root(&root).fields(WEB, &mut findings) else { return Err(findings.into_error()) };
         let base_dir = path.parent().unwrap_or(Path::new(""));
         let mut config = empty;
-        config.tls = given(&fields, "tls_server_config")
-            .and_then(|value| tls::read(&value, base_dir, &mut config.files, &mut findings));
         if let Some(value) = given(&fields, "http_server_config") {
             http::read(&value, &mut config, &mut findings);
         }
+        config.tls = given(&fields, "tls_server_config")
+            .and_then(|value| tls::read(&value, config.http2, base_dir, &mut config.files, &mut findings));
         if let Some(value) = given(&fields, "basic_auth_users") {
             config.users = http::users(&value, &mut findings);
         }

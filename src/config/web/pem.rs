@@ -21,7 +21,7 @@ pub(super) struct Pem<'a> {
     shown: String,
 }
 
-/// The PEM text under `key` or in the file under `key_file`; both is a fault.
+/// The PEM text in the file under `key_file`, or under `key`; the file wins, as in the toolkit.
 pub(super) fn read<'a>(
     fields: &'a Fields<'a>,
     (key, file_key): (&str, &str),
@@ -32,12 +32,13 @@ pub(super) fn read<'a>(
     let inline = text(fields, key, "PEM text", findings);
     let file = text(fields, file_key, "the path of a PEM file", findings);
     match (inline, file) {
-        (Some(_), Some((value, _))) => {
-            value.complain(Complaint::new(format!("is given beside `{key}`"), "keep one of the two"), findings);
-            None
-        }
         (Some((value, text)), None) => Some(Pem { value, text: SecretString::from(text), shown: String::new() }),
-        (None, Some((value, path))) => {
+        (inline, Some((value, path))) => {
+            if inline.is_some() {
+                let complaint =
+                    Complaint::new(format!("counts, and `{key}` beside it does not"), "keep one of the two");
+                findings.warn(value.place, value.path, complaint);
+            }
             let path = base_dir.join(path);
             // A file that cannot be read now may be there at the next look.
             files.push(path.clone());

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use rustls::SupportedCipherSuite;
 use rustls::crypto::ring::cipher_suite as suites;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CipherSuite, SupportedCipherSuite};
 
 use super::super::fault::{Complaint, Findings, quoted};
 use super::super::fields::{Fields, Value};
@@ -19,12 +19,12 @@ pub struct TlsSettings {
     pub certificates: Vec<CertificateDer<'static>>,
     /// The server's key.
     pub key: PrivateKeyDer<'static>,
-    /// Whose certificates clients may have.
+    /// Whose certificates clients may have; where none is named, those whom the system trusts.
     pub client_cas: Vec<CertificateDer<'static>>,
     /// Whether clients are asked for a certificate, and what becomes of it.
     pub client_auth: ClientAuth,
-    /// Where not empty, a client's certificate must have one of these names.
-    pub client_allowed_sans: Vec<String>,
+    /// Where given, a client's certificate must have one of these names.
+    pub client_allowed_sans: Option<Vec<String>>,
     /// The least version.
     pub min_version: TlsVersion,
     /// The greatest version.
@@ -96,15 +96,20 @@ const SUITES: [(&str, SupportedCipherSuite); 9] = [
     ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
+/// Of these one has to be there for HTTP/2 over TLS 1.2 (RFC 9113, section 9.2.2; Go wants one as well).
+const OF_HTTP2: [CipherSuite; 2] =
+    [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+
 const VERSIONS: [&str; 2] = ["TLS12", "TLS13"];
 const CURVES: [(&str, Curve); 3] = [("CurveP256", Curve::P256), ("CurveP384", Curve::P384), ("X25519", Curve::X25519)];
 
 /// More names than this in a list are no choice any more.
 const MAX_LIST: usize = 1_000;
 
-/// Reads `tls_server_config`; `None` where it asks for nothing, as in the toolkit.
+/// Reads `tls_server_config`; `None` where it asks for nothing, as in the toolkit. `http2` is what the file says of it.
 pub(super) fn read(
     value: &Value<'_>,
+    http2: bool,
     base_dir: &Path,
     files: &mut Vec<PathBuf>,
     findings: &mut Findings,
@@ -141,7 +146,7 @@ pub(super) fn read(
         let problem = "the least version, `min_version`, is greater than the greatest, `max_version`";
         value.complain(Complaint::new(problem, "swap them"), findings);
     }
-    let cipher_suites = cipher_suites(&fields, max_version, findings);
+    let cipher_suites = cipher_suites(&fields, min_version, max_version, http2, findings);
     let curves = curves(&fields, findings);
     let prefer_server_cipher_suites =
         given(&fields, "prefer_server_cipher_suites").and_then(|value| boolean(&value, findings)).unwrap_or(true);
@@ -180,24 +185,28 @@ fn client_auth(fields: &Fields<'_>, has_ca: bool, findings: &mut Findings) -> Cl
         );
     }
     if !has_ca && matches!(client_auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify) {
-        let problem = "clients' certificates are to be verified, and no client CA is given";
-        findings.fault(fields.place, fields.path, Complaint::new(problem, "write `client_ca_file:` with its path"));
+        let problem = "no client CA is given, so whoever has a certificate of any CA that this system trusts is let in";
+        findings.warn(fields.place, fields.path, Complaint::new(problem, "write `client_ca_file:` with its path"));
     }
     client_auth
 }
 
-fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, findings: &mut Findings) -> Vec<String> {
-    let Some(value) = given(fields, "client_allowed_sans") else { return Vec::new() };
+fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, findings: &mut Findings) -> Option<Vec<String>> {
+    let value = given(fields, "client_allowed_sans")?;
     let example = "a list of DNS names, IP addresses, e-mail addresses or URIs";
-    let Some(items) = value.items(example, MAX_LIST, findings) else { return Vec::new() };
+    let items = value.items(example, MAX_LIST, findings)?;
     let items: Vec<_> = items.collect();
     let sans: Vec<_> =
         items.iter().filter_map(|item| item.text("a name, in quotes", findings)).map(ToOwned::to_owned).collect();
-    if !sans.is_empty() && client_auth == ClientAuth::None {
-        let problem = "names of clients are given, and no client is asked for a certificate";
-        value.complain(Complaint::new(problem, "write `client_auth_type: RequireAndVerifyClientCert`"), findings);
+    if client_auth == ClientAuth::None {
+        let problem = "no client is asked for a certificate, so these names keep nobody out";
+        let complaint = Complaint::new(problem, "write `client_auth_type: RequireAndVerifyClientCert`");
+        findings.warn(value.place, value.path, complaint);
+    } else if items.is_empty() {
+        let complaint = Complaint::new("lets nobody in, as it has no names", "write the clients' names, or drop it");
+        findings.warn(value.place, value.path, complaint);
     }
-    sans
+    Some(sans)
 }
 
 fn version(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<TlsVersion> {
@@ -216,7 +225,9 @@ fn version(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Tl
 
 fn cipher_suites(
     fields: &Fields<'_>,
+    min_version: TlsVersion,
     max_version: TlsVersion,
+    http2: bool,
     findings: &mut Findings,
 ) -> Option<Vec<SupportedCipherSuite>> {
     let value = given(fields, "cipher_suites")?;
@@ -241,6 +252,12 @@ fn cipher_suites(
     }
     if chosen.is_empty() {
         return None;
+    }
+    if http2 && min_version == TlsVersion::V12 && !chosen.iter().any(|suite| OF_HTTP2.contains(&suite.suite())) {
+        let problem = "HTTP/2 needs a suite of TLS 1.2 that is not among these";
+        let remedy = "add TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, or write \
+                      `http2: false` below `http_server_config`";
+        value.complain(Complaint::new(problem, remedy), findings);
     }
     chosen.retain(|suite| suite.tls13().is_none());
     if chosen.is_empty() && max_version == TlsVersion::V12 {

@@ -196,6 +196,11 @@ impl House {
         log::since(self.log_from).into_iter().filter(of_house).collect()
     }
 
+    /// The lines since it was opened that have `text` in them, of whomever.
+    pub(crate) fn lines_with(&self, text: &str) -> Vec<Line> {
+        log::since(self.log_from).into_iter().filter(|line| line.to_string().contains(text)).collect()
+    }
+
     /// Its log lines that call for somebody's attention.
     pub(crate) fn warnings(&self) -> Vec<Line> {
         self.lines().into_iter().filter(Line::is_warning).collect()

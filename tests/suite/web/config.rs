@@ -24,9 +24,29 @@ fn files(ending: &str) -> Vec<PathBuf> {
 #[test]
 fn each_good_file_is_taken() {
     let files = files(".good.yml");
-    assert_eq!(files.len(), 11);
+    assert_eq!(files.len(), 16);
     for path in files.iter().map(PathBuf::as_path).chain([Path::new("deploy/config/web-config.yml")]) {
         Access::check(path).unwrap_or_else(|faults| panic!("{}: {faults}", path.display()));
+    }
+}
+
+#[test]
+fn what_is_taken_but_not_meant_is_said() {
+    let warnings = |name: &str| Access::check(Path::new(&format!("tests/configs/web/{name}.good.yml"))).unwrap();
+    let table = [
+        ("auth_without_ca", "any CA that this system trusts"),
+        ("cert_twice", "counts, and `cert` beside it does not"),
+        ("rate_without_burst", "no request at all is allowed"),
+        ("sans_empty", "lets nobody in"),
+        ("sans_without_auth", "these names keep nobody out"),
+        ("tls_nothing", "there is no TLS"),
+    ];
+    for (name, expected) in table {
+        let warnings = warnings(name);
+        assert!(matches!(&*warnings, [one] if one.contains(expected)), "{name}: {warnings:?}");
+    }
+    for name in ["complete", "empty", "tls", "null_sections"] {
+        assert_eq!(warnings(name), [""; 0], "{name}");
     }
 }
 
@@ -115,5 +135,10 @@ async fn the_rate_is_limited_before_anybody_is_asked_who_they_are() {
     }
     house.clock.advance(std::time::Duration::from_secs(2));
     assert_eq!(house.get("/-/healthy", "").await.status, 401);
+    assert_eq!(house.get("/-/healthy", "").await.status, 429);
+    // As in the toolkit: a bucket that holds nothing.
+    let dir = folder("rate_limit: { interval: 1s }");
+    let (house, _upstream) = guarded(&dir).await;
+    house.clock.advance(std::time::Duration::from_secs(100));
     assert_eq!(house.get("/-/healthy", "").await.status, 429);
 }
