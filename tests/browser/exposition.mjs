@@ -36,7 +36,7 @@ export class Exposition {
         const only = (family) => Object.values(families[family] ?? {})[0];
         const observed = only("cxone_agent_observed_seconds");
         const offline = observed && (states.Offline ?? 0) + (states.LoggedOut ?? 0);
-        const limit = offline / only("cxone_agent_offline_limit_seconds");
+        const limit = only("cxone_agent_offline_limit_seconds");
         const shift = only("cxone_agent_scheduled_offline_seconds");
         return [label, { agent: label, name, team, states, observed, offline, limit, shift }];
       }),

@@ -65,8 +65,8 @@ function value(column, row, people) {
     case "shift":
       return person[column];
     case "limit":
-      // The page sorts by thousandths.
-      return Math.floor(person.limit * 1000);
+      // The page sorts by whole thousandths, which it works out without fractions.
+      return Math.floor((person.offline * 1000) / person.limit + 1e-6);
     case "since":
       return row.cells.since?.time && Date.parse(row.cells.since.time);
     default:
