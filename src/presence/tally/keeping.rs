@@ -149,6 +149,8 @@ impl Tally {
     /// Packs the buckets of one agent, which are in order, as far as they are over by `until`.
     fn pack(&self, keeping: &Keeping, entries: &[Entry], until: Timestamp, packer: &mut Packer) -> Seen {
         let Asked { grid, range } = keeping.asked;
+        // What begins later is asked for again in any case, so it may be as it likes.
+        let matters = |start: Timestamp| start < until;
         let is_tail = range.start > self.window.start;
         let mut seen = Seen::default();
         let mut before: Option<&Entry> = None;
@@ -156,8 +158,7 @@ impl Tally {
             let Window { start, end } = entry.span;
             seen.doubt |= is_tail && keeping.is_read(entry) && start < range.start;
             if !grid.is_cell(entry.span) {
-                let is_cut = grid.has(start) && end == range.end && end < grid.next(start);
-                seen.irregular |= !is_cut;
+                seen.irregular |= matters(start);
                 if end == grid.next(start) {
                     seen.off_grid = seen.off_grid.or(Some(start));
                 }
@@ -167,7 +168,7 @@ impl Tally {
             {
                 // Of those that disagree, which one counts depends on how much of it is in the window.
                 let repeated = before.span == entry.span && keeping.shares(self, before) == keeping.shares(self, entry);
-                seen.irregular |= !repeated;
+                seen.irregular |= !repeated && matters(before.span.start);
                 continue;
             }
             if end <= until && !seen.irregular {

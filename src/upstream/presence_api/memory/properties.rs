@@ -30,7 +30,7 @@ struct Row {
 
 /// Everything that a server will ever know.
 #[derive(Debug)]
-struct History(Vec<Row>);
+struct History(Vec<Row>, bool);
 
 /// How a history is drawn.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ struct Drawing {
     repeated: u8,
     /// How many buckets lie across the others.
     odd: u8,
+    /// Whether the bucket that is not over ends where time has got to.
+    ends_now: bool,
 }
 
 /// One refresh: how long after the one before, how far our clock is ahead, who is asked for, and which batches fail.
@@ -99,7 +101,7 @@ impl Drawing {
             // Some are there only when they are over, and so may begin before what is asked for then.
             rows.push(Row { draft: row.draft.filter(|_| rng.bool()), ..row });
         }
-        History(rows)
+        History(rows, self.ends_now)
     }
 }
 
@@ -137,7 +139,8 @@ impl History {
         fastrand::Rng::with_seed(order).shuffle(&mut rows);
         for row in rows {
             let Some(shares) = row.shares(now) else { continue };
-            push(tally, AGENTS[row.agent], (row.span.start, row.span.end), shares);
+            let end = if self.1 { row.span.end.min(now) } else { row.span.end };
+            push(tally, AGENTS[row.agent], (row.span.start, end), shares);
         }
     }
 
@@ -193,13 +196,9 @@ fn drawing() -> impl Strategy<Value = Drawing> {
     let phase = prop::sample::select(&[0_i64, 0, 4][..]);
     let repeated = prop::sample::select(&[0_u8, 0, 2, 30][..]);
     let odd = prop::sample::select(&[0_u8, 0, 1, 4, 20][..]);
-    (any::<u64>(), phase, changed, repeated, odd).prop_map(|(seed, phase, changed, repeated, odd)| Drawing {
-        seed,
-        phase,
-        changed,
-        repeated,
-        odd,
-    })
+    (any::<u64>(), phase, changed, repeated, odd, any::<bool>()).prop_map(
+        |(seed, phase, changed, repeated, odd, ends_now)| Drawing { seed, phase, changed, repeated, odd, ends_now },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -109,6 +109,33 @@ fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
 }
 
 #[test]
+fn hours_may_begin_at_any_minute_and_the_running_one_may_end_now() {
+    let mut memory = Memory::new(SETTINGS, HOUR);
+    let half_past = Grid::new(HOUR).through(NOON.saturating_sub(HOUR / 2));
+    let mut read_hours = Vec::new();
+    for minutes in [0, 1, 2, 62] {
+        let window = window(minutes);
+        let mut answer = |tally: &mut Tally, range: Window| {
+            let mut start = half_past.floor(range.start);
+            while start < window.end {
+                let (agent, state) = (tally.agent("1"), tally.state_named("Busy"));
+                tally.state(Some(state), Ok(Micros::from_seconds(60)));
+                tally.bucket(agent, Some(start), Some(half_past.next(start).min(window.end)));
+                start = half_past.next(start);
+            }
+            read_hours.push(range.length().get() / 3_600_000_000);
+        };
+        for batch in memory.plan(window, agents(&["1"]), 2, |_| false) {
+            read(&mut memory, batch, window, Duration::ZERO, &mut answer);
+        }
+    }
+    // At first nobody knows where hours begin, so the next refresh reads everything once more. Then the newest hour looks as
+    // if it were cut, so the first one is asked for, and that is not.
+    assert_eq!(read_hours, [24, 24, 0, 0, 1]);
+    assert!(!memory.heads_fit);
+}
+
+#[test]
 fn what_has_left_the_window_is_forgotten_and_so_are_agents_that_nobody_wants() {
     let settings = Incremental { full_refresh_interval: 100 * HOUR, ..SETTINGS };
     let mut memory = Memory::new(settings, HOUR);
