@@ -8,7 +8,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::fault::{Complaint, Findings, quoted};
 use super::fields::Fields;
 use super::secret::{self, AGENT_LABEL_KEY, Secret};
-use super::yaml::NodeValue;
 use crate::presence::AgentId;
 
 /// The least bytes of a key. Ids are short numbers, so whoever guesses the key can undo every label.
@@ -94,8 +93,8 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Option<Privacy> {
     let agent_label = read_label(fields, base_dir, world_readable, findings);
-    let show_names = read_switch(fields, "show_names", true, findings);
-    Some(Privacy { agent_label: agent_label?, show_names: show_names? })
+    let show_names = fields.flag("show_names", findings).unwrap_or(true);
+    Some(Privacy { agent_label: agent_label?, show_names })
 }
 
 fn read_label(
@@ -130,17 +129,6 @@ fn read_label(
                 return None;
             }
             Some(AgentLabel::Hmac(Box::new(Pseudonyms::new(value, file))))
-        }
-    }
-}
-
-fn read_switch(fields: &Fields<'_>, key: &str, default: bool, findings: &mut Findings) -> Option<bool> {
-    let Some(value) = fields.get(key) else { return Some(default) };
-    match &value.node.value {
-        NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => Some(&**text == "true"),
-        _ => {
-            value.complain(Complaint::new("is not a boolean", "write `true` or `false`, without quotes"), findings);
-            None
         }
     }
 }

@@ -51,3 +51,14 @@ pub struct TallyOutcome {
     /// What was not counted.
     pub rejections: Rejections,
 }
+
+// === impl AgentPresence ===
+
+impl AgentPresence {
+    /// Time in each state seen, the longest first.
+    pub fn longest_first(&self) -> Vec<(StateName, Micros)> {
+        let mut states = self.states.clone();
+        states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
+        states
+    }
+}

@@ -18,9 +18,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ASSETS: &str = "/static/";
 
 /// What each path leads to.
-enum Route {
+enum Route<'a> {
     Page(page::Kind),
-    Asset,
+    /// One of the page's own files, by its name.
+    Asset(&'a str),
     Metrics,
     Probe,
     Discovery,
@@ -51,7 +52,7 @@ pub(super) async fn answer<B: Body>(app: Arc<App>, request: Request<B>) -> Answe
     }
     match route {
         Route::Page(kind) => page::answer(Arc::clone(&app), kind, request.uri().query(), request.headers()).await,
-        Route::Asset => asset(&app, request.uri().path()),
+        Route::Asset(name) => page::asset(name).unwrap_or_else(nothing),
         Route::Metrics => scrape::metrics(&app, request.headers()).await,
         Route::Probe => scrape::probe(&app, request.uri().query(), request.headers()).await,
         Route::Discovery => with_type(JSON, scrape::discovery(&app, request.headers())),
@@ -73,20 +74,19 @@ fn with_body(version: Version) -> Answer {
     refusal
 }
 
-fn route(app: &App, path: &str) -> Option<Route> {
+fn route<'a>(app: &App, path: &'a str) -> Option<Route<'a>> {
     let path = path.strip_prefix(app.options.route_prefix.as_str())?;
     Some(match path {
         _ if path == app.options.telemetry_path => Route::Metrics,
         "/" => Route::Page(page::Kind::Overview),
         "/agent" => Route::Page(page::Kind::Agent),
-        _ if path.starts_with(ASSETS) => Route::Asset,
         "/probe" => Route::Probe,
         "/sd" => Route::Discovery,
         "/-/healthy" => Route::Healthy,
         "/-/ready" => Route::Ready,
         "/-/reload" => Route::Reload,
         "/config" => Route::Config,
-        _ => return None,
+        _ => Route::Asset(path.strip_prefix(ASSETS)?),
     })
 }
 
@@ -102,12 +102,6 @@ fn outside(app: &App, path: &str) -> Answer {
         return redirect;
     }
     nothing()
-}
-
-/// One of the page's own files.
-fn asset(app: &App, path: &str) -> Answer {
-    let path = path.strip_prefix(app.options.route_prefix.as_str()).unwrap_or(path);
-    path.strip_prefix(ASSETS).and_then(page::asset).unwrap_or_else(nothing)
 }
 
 fn nothing() -> Answer {

@@ -9,6 +9,8 @@ mod stop;
 mod tls;
 mod toolkit;
 
+use std::path::PathBuf;
+
 use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::config::{AgentLabel, Privacy, Pseudonyms};
 use cxone_exporter::exposition::Format;
@@ -36,6 +38,15 @@ async fn house(plan: impl FnOnce(Plan) -> Plan) -> (House, Scripted) {
     let upstream = Scripted::start(&clock, hour).await;
     let plan = plan(Plan::at(&upstream.base_url()));
     (House::open(&clock, plan).await, upstream)
+}
+
+/// One with the web configuration at `path`.
+async fn guarded(path: PathBuf) -> (House, Scripted) {
+    house(move |mut plan| {
+        plan.web_config = Some(path);
+        plan
+    })
+    .await
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const ALERT: [u8; 2] = [21, 3];
 
 /// Takes every certificate.
 #[derive(Debug)]
-struct Anyone(CryptoProvider);
+struct Anyone(Arc<CryptoProvider>);
 
 /// Whether this is not HTTP but TLS.
 pub(super) fn is_alert(start: &[u8]) -> bool {
@@ -36,7 +36,7 @@ pub(super) async fn over(stream: TcpStream, host: &str) -> io::Result<TlsStream<
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(ring::default_provider())))
+        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await

@@ -11,7 +11,7 @@
 //! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
 //!   are all for `full_refresh_interval`, as a server that does so may do so each time.
 
-pub(super) use self::excerpt::Excerpt;
+pub(super) use self::excerpt::{Excerpt, question};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -158,13 +158,8 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 
 /// Whether what was kept of answers to `old` is part of answers to `new`. Agents may be others.
 fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
-    old.base_url == new.base_url
-        && old.client_id == new.client_id
-        && old.window == new.window
-        && old.interval == new.interval
-        && old.states == new.states
-        && old.state_map == new.state_map
-        && old.incremental == new.incremental
+    // How often everything is read again is no part of the question, and the memory's own.
+    memory::question(old) == memory::question(new) && old.incremental == new.incremental
 }
 
 impl Source for PresenceSource {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::agents::{in_words, of_limit, state};
 use super::chart::{Column, Frame, Measure, bars, cells};
-use super::format::{clock_time, moment, seconds, time_of_day};
+use super::format::{clock_time, moment, seconds};
 use super::palette::swatch;
 use super::summary::Summary;
 use super::table::Line;
@@ -19,9 +19,6 @@ const HEIGHT: u32 = 200;
 /// The most columns of the chart, which are then 4 pixels wide. Longer windows are drawn more coarsely; the table of
 /// hours below it never is.
 const MOST_COLUMNS: usize = 240;
-
-/// Microseconds in an hour.
-const MICROS_PER_HOUR: f64 = 3_600e6;
 
 /// The whole content.
 pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &Line<'_>, several: bool) -> Markup {
@@ -116,11 +113,9 @@ fn chart(summary: &Summary, line: &Line<'_>, presence: &AgentPresence, window: W
 
 /// The totals as `report` prints them: longest first, in seconds and hours.
 fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
-    let mut states: Vec<_> = presence.states.iter().collect();
-    states.sort_by_key(|(name, time)| (std::cmp::Reverse(*time), name));
     let line = |name: Markup, time: Micros| {
         html! {
-            tr { th scope="row" { (name) } td.number { (seconds(time)) } td.number { (hours_of(time)) } }
+            tr { th scope="row" { (name) } td.number { (seconds(time)) } td.number { (format!("{:.2}", time.hours_f64())) } }
         }
     };
     html! {
@@ -135,20 +130,15 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
                     }
                 }
                 tbody {
-                    @for (name, time) in states {
-                        @let look = summary.palette.place(name).and_then(|place| summary.palette.shades().get(place));
-                        (line(html! { @if let Some(shade) = look { (swatch(shade.look)) " " } (name) }, *time))
+                    @for (name, time) in presence.longest_first() {
+                        @let look = summary.palette.place(&name).and_then(|place| summary.palette.shades().get(place));
+                        (line(html! { @if let Some(shade) = look { (swatch(shade.look)) " " } (name) }, time))
                     }
                 }
                 tfoot { (line(html! { "Total" }, presence.observed)) }
             }
         }
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "two decimals of an hour are shown")]
-fn hours_of(time: Micros) -> String {
-    format!("{:.2}", time.get() as f64 / MICROS_PER_HOUR)
 }
 
 /// Every column of the chart in exact seconds.
@@ -178,7 +168,7 @@ fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
                         @for column in &columns {
                             tr {
                                 th scope="row" { (moment(column.span.start)) }
-                                td { time datetime=(column.span.end.whole_second()) { (time_of_day(column.span.end, true)) " UTC" } }
+                                td { (moment(column.span.end)) }
                                 @for place in &places { td.number { (seconds(time_in(column, *place))) } }
                             }
                         }

@@ -1,17 +1,15 @@
 //! The table of agents: whom to look for, the table itself, and the way to its other pages.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 
 use super::chart::{Frame, Measure, bars, cells};
-use super::format::{clock_time, short_moment};
+use super::format::{clock_time, seconds, short_moment};
 use super::palette::swatch;
 use super::summary::Summary;
 use super::table::{Line, Page};
 use super::view::{Column, View};
 use crate::config::{Api, Tenant};
-use crate::presence::Micros;
+use crate::presence::{AgentPresence, Micros};
 
 /// The width of a strip in pixels: 8 an hour of a day.
 const STRIP_WIDTH: u32 = 192;
@@ -198,16 +196,15 @@ fn strip(summary: &Summary, line: &Line<'_>) -> Markup {
 
 /// A strip for those who do not see it: the whole window's seconds, longest state first.
 pub(super) fn in_words(line: &Line<'_>) -> String {
-    let mut states: Vec<_> = line.presence().map(|presence| presence.states.iter().collect()).unwrap_or_default();
-    states.sort_by_key(|(name, time)| (std::cmp::Reverse(*time), name));
-    let words = states.iter().map(|(name, time)| format!("{name} {} s", super::format::seconds(*time)));
+    let states = line.presence().map(AgentPresence::longest_first).unwrap_or_default();
+    let words = states.iter().map(|(name, time)| format!("{name} {} s", seconds(*time)));
     format!("Agent {}, whole window: {}", line.label, words.collect::<Vec<_>>().join(", "))
 }
 
 /// How much of its limit an agent has used up.
 pub(super) fn of_limit(line: &Line<'_>) -> Markup {
     let Some((permille, limit)) = line.permille_of_limit().zip(line.agent.offline_limit) else { return html! {} };
-    let over = line.offline.unwrap_or_default() > Micros::new(micros(limit));
+    let over = line.offline.unwrap_or_default() > Micros::from(limit);
     html! {
         span.over[over] {
             @if over { span aria-hidden="true" { "\u{25b2} " } }
@@ -216,8 +213,4 @@ pub(super) fn of_limit(line: &Line<'_>) -> Markup {
         " of " (crate::config::format_duration(limit))
         @if over { span.sr { ", over its limit" } }
     }
-}
-
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 
 use maud::{Markup, html};
 
-use super::format::{seconds, time_of_day};
+use super::format::{epoch, seconds, time_of_day};
 use super::palette::{Palette, fill};
 use crate::presence::{Micros, Window};
 
@@ -121,11 +121,6 @@ pub(super) fn cells(palette: &Palette, columns: &[Column], frame: Frame, measure
             }
         }
     }
-}
-
-/// A moment for the script, which shows local time.
-fn epoch(moment: crate::presence::Timestamp) -> i64 {
-    moment.micros().div_euclid(1_000_000)
 }
 
 /// What a column shows, exactly. Days are named where the times alone would come several times.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::Frame;
-use super::format::time_of_day;
+use super::format::{epoch, time_of_day};
 use crate::presence::{Micros, Timestamp, Window};
 
 /// The room below a chart for its axis.
@@ -27,7 +27,7 @@ pub(super) fn axis(frame: Frame) -> Markup {
                 @let left = frame.left_of(mark).to_string();
                 path d={ "M" (left) " 0v" (base) } {}
                 @if is_inside(frame, mark) {
-                    text x=(left) y=(base + 16) data-at=(mark.micros() / 1_000_000) {
+                    text x=(left) y=(base + 16) data-at=(epoch(mark)) {
                         (time_of_day(mark, false).get(..5).unwrap_or_default())
                     }
                 }

@@ -42,6 +42,11 @@ pub(super) fn short_moment(moment: Timestamp) -> Markup {
     }
 }
 
+/// A moment in seconds since 1970, for the script, which shows local time.
+pub(super) fn epoch(moment: Timestamp) -> i64 {
+    moment.micros().div_euclid(1_000_000)
+}
+
 /// How long ago, in the largest unit that fits.
 pub(super) fn ago(age: Duration) -> String {
     format!("{} ago", about(age))

@@ -44,7 +44,7 @@ pub(super) use self::summary::Summaries;
 use self::table::Line;
 use self::view::View;
 use super::Chunks;
-use super::app::{App, TenantFront};
+use super::app::{App, Loaded, TenantFront};
 use super::router::{Answer, text};
 use super::scrape::parameter;
 use crate::exposition::{Encoding, negotiate};
@@ -127,7 +127,7 @@ fn packed(page: String, encoding: Encoding) -> (Vec<u8>, Encoding) {
 fn overview(app: &App, query: Option<&str>) -> (StatusCode, String) {
     let view = View::parse(query);
     let loaded = app.loaded();
-    let Some(front) = chosen(&loaded.tenants, view.tenant.as_deref()) else { return not_found(app, "tenant") };
+    let Some(front) = chosen(&loaded, view.tenant.as_deref()) else { return not_found(app, "tenant") };
     let published = front.refresher.current();
     let snapshot = &published.snapshot;
     let summary = app.summaries.of(snapshot);
@@ -144,7 +144,7 @@ fn overview(app: &App, query: Option<&str>) -> (StatusCode, String) {
 
 fn one_agent(app: &App, query: Option<&str>) -> (StatusCode, String) {
     let loaded = app.loaded();
-    let Some(front) = chosen(&loaded.tenants, parameter(query, "tenant").as_deref()) else {
+    let Some(front) = chosen(&loaded, parameter(query, "tenant").as_deref()) else {
         return not_found(app, "tenant");
     };
     let label = parameter(query, "agent").unwrap_or_default();
@@ -162,10 +162,10 @@ fn one_agent(app: &App, query: Option<&str>) -> (StatusCode, String) {
 }
 
 /// The tenant of this name, or the first.
-fn chosen<'a>(fronts: &'a [TenantFront], name: Option<&str>) -> Option<&'a TenantFront> {
+fn chosen<'a>(loaded: &'a Loaded, name: Option<&str>) -> Option<&'a TenantFront> {
     match name {
-        Some(name) => fronts.iter().find(|front| front.refresher.tenant().name == name),
-        None => fronts.first(),
+        Some(name) => loaded.tenant(name),
+        None => loaded.tenants.first(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::chart::Column;
 use super::palette::Palette;
 use crate::config::{Agent, Tenant};
-use crate::presence::{AgentId, AgentPresence, Micros, StateName, Strip, Timestamp, Window};
+use crate::presence::{AgentId, AgentPresence, Cell, Micros, StateName, Strip, Timestamp, Window};
 use crate::refresh::Snapshot;
 
 /// The columns of the day of all: hours, for the usual window.
@@ -23,6 +23,8 @@ const NOT_KEPT: &str = "(others)";
 pub(super) struct Summary {
     /// The states that anybody was in, and those that the tenant declares.
     pub(super) palette: Palette,
+    /// The place of time whose state was not kept, if there is any.
+    rest: usize,
     /// What stands for each agent.
     pub(super) labels: Vec<AgentId>,
     /// What can be searched for of each agent, in lower case: its label, name and team, a line each.
@@ -80,7 +82,7 @@ impl Summary {
         let tenant = &snapshot.tenant;
         let mut palette = Palette::new(&tenant.declared_states);
         let mut now = Vec::new();
-        let (mut unclear, mut without_data) = (0, 0);
+        let (mut unclear, mut without_data, mut has_rest) = (0, 0, false);
         for row in &snapshot.rows {
             let Some(presence) = row.data.as_ref().and_then(|data| data.presence.as_ref()) else {
                 without_data += 1;
@@ -89,12 +91,16 @@ impl Summary {
             for (state, _) in &presence.states {
                 palette.place_or_add(state);
             }
+            has_rest =
+                has_rest || presence.strip.cells().flat_map(Cell::shares).any(|(place, _)| place == Strip::OTHER);
             match &presence.current {
                 Some((state, _)) => add(&mut now, palette.place_or_add(state), 1),
                 None => unclear += 1,
             }
         }
         now.resize(palette.shades().len(), 0);
+        // It is no state that anybody is in now.
+        let rest = if has_rest { palette.place_or_add(&StateName::from(NOT_KEPT)) } else { usize::MAX };
         let window =
             snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
         let teams: BTreeSet<&String> = tenant.agents.iter().filter_map(|agent| agent.team.as_ref()).collect();
@@ -114,6 +120,7 @@ impl Summary {
             has_schedules: tenant.agents.iter().any(|agent| agent.schedule.is_some()),
             window,
             day: Vec::new(),
+            rest,
             palette,
         };
         summary.day = window.map(|window| summary.day_of_all(snapshot, window)).unwrap_or_default();
@@ -121,7 +128,7 @@ impl Summary {
     }
 
     /// The time of all agents, slot by slot of `window`.
-    fn day_of_all(&mut self, snapshot: &Snapshot, window: Window) -> Vec<Column> {
+    fn day_of_all(&self, snapshot: &Snapshot, window: Window) -> Vec<Column> {
         let slots = slots_of(window);
         let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
         for presence in snapshot.rows.iter().filter_map(|row| row.data.as_ref()?.presence.as_ref()) {
@@ -146,19 +153,14 @@ impl Summary {
     }
 
     /// The place in the palette of each of an agent's states, and of what is in none.
-    fn places_of(&mut self, presence: &AgentPresence) -> (Vec<usize>, usize) {
-        let places = presence.states.iter().map(|(state, _)| self.palette.place_or_add(state)).collect();
-        let has_rest = presence.strip.cells().any(|cell| cell.shares().any(|(place, _)| place == Strip::OTHER));
-        let rest = if has_rest { self.palette.place_or_add(&StateName::from(NOT_KEPT)) } else { usize::MAX };
-        (places, rest)
+    fn places_of(&self, presence: &AgentPresence) -> (Vec<usize>, usize) {
+        let place = |state: &StateName| self.palette.place(state).unwrap_or(usize::MAX);
+        (presence.states.iter().map(|(state, _)| place(state)).collect(), self.rest)
     }
 
     /// An agent's cells as columns; neighbours are drawn as one where there are more than `most`.
     pub(super) fn columns(&self, presence: &AgentPresence, most: usize) -> Vec<Column> {
-        let places: Vec<usize> =
-            presence.states.iter().map(|(state, _)| self.palette.place(state).unwrap_or(usize::MAX)).collect();
-        let rest = self.palette.shades().iter().position(|shade| *shade.name == *NOT_KEPT).unwrap_or(usize::MAX);
-        let places = (places, rest);
+        let places = self.places_of(presence);
         let cells: Vec<_> = presence.strip.cells().collect();
         let together = cells.len().div_ceil(most.max(1)).max(1);
         let merged = cells.chunks(together).filter_map(|cells| {

@@ -87,9 +87,9 @@ fn by(column: Column, descending: bool, a: &Line<'_>, b: &Line<'_>) -> Ordering 
         // Ids are numbers of different lengths, or anything else.
         Column::Agent => turned((a.label.len(), a.label).cmp(&(b.label.len(), b.label))),
         // People take upper and lower case for one.
-        Column::Name => last_if_none(a.name_in_lower_case(), b.name_in_lower_case(), turned),
-        Column::Team => last_if_none(a.team_in_lower_case(), b.team_in_lower_case(), turned),
-        Column::State => last_if_none(a.state().map(str::to_lowercase), b.state().map(str::to_lowercase), turned),
+        Column::Name => by_letters(a.agent.name.as_deref(), b.agent.name.as_deref(), turned),
+        Column::Team => by_letters(a.agent.team.as_deref(), b.agent.team.as_deref(), turned),
+        Column::State => by_letters(a.state(), b.state(), turned),
         Column::Since => last_if_none(a.since(), b.since(), turned),
         Column::Observed => last_if_none(a.observed(), b.observed(), turned),
         Column::Offline => last_if_none(a.offline, b.offline, turned),
@@ -99,8 +99,21 @@ fn by(column: Column, descending: bool, a: &Line<'_>, b: &Line<'_>) -> Ordering 
 }
 
 fn last_if_none<T: Ord>(a: Option<T>, b: Option<T>, turned: impl FnOnce(Ordering) -> Ordering) -> Ordering {
+    compare(a, b, |a, b| turned(a.cmp(&b)))
+}
+
+/// As of texts in lower case, of which none has to be made for it.
+fn by_letters(a: Option<&str>, b: Option<&str>, turned: impl FnOnce(Ordering) -> Ordering) -> Ordering {
+    compare(a, b, |a, b| turned(letters(a).cmp(letters(b))))
+}
+
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
+fn compare<T>(a: Option<T>, b: Option<T>, order: impl FnOnce(T, T) -> Ordering) -> Ordering {
     match (a, b) {
-        (Some(a), Some(b)) => turned(a.cmp(&b)),
+        (Some(a), Some(b)) => order(a, b),
         (a, b) => b.is_some().cmp(&a.is_some()),
     }
 }
@@ -140,14 +153,6 @@ impl<'a> Line<'a> {
         })
     }
 
-    fn name_in_lower_case(&self) -> Option<&'a str> {
-        self.agent.name.as_ref().and(self.text.split('\n').nth(1))
-    }
-
-    fn team_in_lower_case(&self) -> Option<&'a str> {
-        self.agent.team.as_ref().and(self.text.rsplit('\n').next())
-    }
-
     pub(super) fn presence(&self) -> Option<&'a AgentPresence> {
         self.data?.presence.as_ref()
     }
@@ -174,7 +179,7 @@ impl<'a> Line<'a> {
 
     /// How much of the limit is used up, in thousandths.
     pub(super) fn permille_of_limit(&self) -> Option<u64> {
-        let limit = u64::try_from(self.agent.offline_limit?.as_micros()).ok()?;
+        let limit = Micros::from(self.agent.offline_limit?).get();
         let scaled = u128::from(self.offline?.get()) * 1_000 / u128::from(limit.max(1));
         u64::try_from(scaled).ok()
     }

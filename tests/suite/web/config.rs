@@ -1,7 +1,7 @@
 //! The web configuration file: good and bad ones with their messages, and what the front does by one.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -82,15 +82,6 @@ fn folder(text: &str) -> TempDir {
     dir
 }
 
-async fn guarded(dir: &TempDir) -> (House, Scripted) {
-    let path = dir.path().join("web.yml");
-    house(move |mut plan| {
-        plan.web_config = Some(path);
-        plan
-    })
-    .await
-}
-
 fn basic(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
@@ -99,7 +90,7 @@ fn basic(user: &str, password: &str) -> String {
 async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
     let headers = "http_server_config: { headers: { X-Frame-Options: deny } }\n";
     let dir = folder(&format!("{headers}basic_auth_users: {{ alice: {HASH} }}\n"));
-    let (house, _upstream) = guarded(&dir).await;
+    let (house, _upstream) = guarded(dir.path().join("web.yml")).await;
     let right = basic("alice", "correct horse");
     for (authorization, status) in [
         ("", 401),
@@ -128,7 +119,7 @@ async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
 async fn the_rate_is_limited_before_anybody_is_asked_who_they_are() {
     let limit = "rate_limit: { interval: 2s, burst: 2 }";
     let dir = folder(&format!("{limit}\nbasic_auth_users: {{ alice: {HASH} }}\n"));
-    let (house, _upstream) = guarded(&dir).await;
+    let (house, _upstream) = guarded(dir.path().join("web.yml")).await;
     let statuses = [401, 401, 429];
     for status in statuses {
         assert_eq!(house.get("/-/healthy", "").await.status, status);
@@ -138,7 +129,7 @@ async fn the_rate_is_limited_before_anybody_is_asked_who_they_are() {
     assert_eq!(house.get("/-/healthy", "").await.status, 429);
     // As in the toolkit: a bucket that holds nothing.
     let dir = folder("rate_limit: { interval: 1s }");
-    let (house, _upstream) = guarded(&dir).await;
+    let (house, _upstream) = guarded(dir.path().join("web.yml")).await;
     house.clock.advance(std::time::Duration::from_secs(100));
     assert_eq!(house.get("/-/healthy", "").await.status, 429);
 }

@@ -92,7 +92,7 @@ impl Excerpt {
 }
 
 /// What is asked, as far as what is kept would mean something else as part of another answer.
-fn question(tenant: &Tenant) -> String {
+pub(in super::super) fn question(tenant: &Tenant) -> String {
     let settle = tenant.incremental.map(|incremental| Micros::from(incremental.settle).get());
     let Tenant { base_url, client_id, window, interval, states, state_map, .. } = tenant;
     format!("{base_url}\n{client_id}\n{window:?} {interval:?} {settle:?}\n{states:?}\n{state_map:?}")

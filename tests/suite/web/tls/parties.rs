@@ -92,17 +92,12 @@ impl Site {
         Access::check(&self.file()).unwrap();
     }
 
-    pub(crate) fn file(&self) -> std::path::PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         Path::join(self.folder.path(), "web.yml")
     }
 
     pub(crate) async fn open(&self) -> (House, Scripted) {
-        let path = self.file();
-        house(move |mut plan| {
-            plan.web_config = Some(path);
-            plan
-        })
-        .await
+        guarded(self.file()).await
     }
 
     /// A client that trusts the site and shows nothing.
