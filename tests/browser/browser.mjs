@@ -13,6 +13,8 @@ export const AXE = require("axe-core").source;
 
 const EXECUTABLE = "/usr/bin/chromium";
 const FAILURES = `${TOP}target/browser`;
+// Whatever the machine has; where it is UTC the page has nothing to switch.
+const ZONE = "Europe/Berlin";
 // Two cores that others use as well.
 const PATIENCE_MS = 30_000;
 
@@ -29,7 +31,7 @@ export function launch() {
  */
 export async function visit(browser, base, look, options = {}) {
   const { expectedStatuses = [], expectedFaults, ...settings } = options;
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...settings });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: ZONE, ...settings });
   context.setDefaultTimeout(PATIENCE_MS);
   const faults = [];
   await watch(context, base, expectedStatuses, faults);

@@ -99,7 +99,9 @@ export async function assertTotals(page, states) {
   const hours = Object.fromEntries(totals.map((row) => [row.State, number(row.Hours)]));
   for (const state of new Set([...Object.keys(states), ...Object.keys(seconds)])) {
     near(seconds[state] ?? 0, states[state] ?? 0, state);
-    near(hours[state] ?? 0, Math.round((states[state] ?? 0) / 36) / 100, `${state} in hours`);
+    // To a hundredth, whichever way a half is rounded.
+    const exact = (states[state] ?? 0) / 3600;
+    assert(Math.abs((hours[state] ?? 0) - exact) <= 0.005 + 1e-9, `${state}: ${hours[state]} hours of ${exact}`);
   }
 }
 

@@ -9,8 +9,6 @@ import { agentPage, overview } from "./overview.mjs";
 
 const AGENTS = 240;
 const HALF_A_DAY = 12 * 3600;
-// Not UTC, so that the switch between the two is to be seen.
-const ZONE = "Europe/Berlin";
 const WIDTH = 1280;
 const MARGIN = 16;
 // What a README can bear.
@@ -30,7 +28,7 @@ const pictures = [
 const browser = await launch();
 for (const { name, url, last, colorScheme } of pictures) {
   const path = join(folder, name);
-  const options = { viewport: { width: WIDTH, height: 800 }, deviceScaleFactor: 1, colorScheme, timezoneId: ZONE };
+  const options = { viewport: { width: WIDTH, height: 800 }, deviceScaleFactor: 1, colorScheme };
   await visit(browser, demo.base, async (page) => {
     await page.goto(url);
     const { y, height } = await page.locator(last).boundingBox();

@@ -37,6 +37,22 @@ export default function zone({ browser, demo, people }) {
       { timezoneId: ZONE },
     ));
 
+  for (const utc of ["UTC", "Etc/UTC"]) {
+    test(`there is nothing to switch where local time is ${utc}`, () =>
+      visit(
+        browser,
+        demo.base,
+        async (page) => {
+          await page.goto(overview(demo.base));
+          const times = await shown(page, "UTC");
+          assert(times.length > 0, "there are times");
+          assert.deepEqual(times.filter((time) => !time.right), []);
+          assert.equal(await page.locator("button#zone").count(), 0);
+        },
+        { timezoneId: utc },
+      ));
+  }
+
   test("works where nothing can be remembered", () =>
     visit(
       browser,
