@@ -21,6 +21,7 @@ use super::report::Report;
 use super::retry::{Attempts, MAX_RATE_LIMITED};
 use super::retry_after::{self, MAX_RETRY_AFTER};
 use super::transport::{self, Peer};
+use super::trust;
 use super::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
 use crate::clock::Clock;
 use crate::config::Tenant;
@@ -92,10 +93,6 @@ impl Client {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
-        // reqwest takes the process-wide provider. If there is one already, any other part of the process
-        // has installed it, and that is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-
         let local = is_loopback(&tenant.base_url);
         let plain = tenant.base_url.scheme() == "http";
         // Addresses that are found out later may be by https, even where the first one is not.
@@ -122,11 +119,11 @@ impl Client {
         if local {
             http = http.no_proxy();
         }
-        if stays_plain {
-            // Without TLS no roots are needed, and reading the system's takes longer than all else here.
-            http = http.tls_certs_only([]);
-        }
-        let http = http.build().map_err(|error| BuildError::new(&tenant.name, &error))?;
+        // Without TLS no certificates are needed, and reading the system's takes longer than all else here.
+        let tls = if stays_plain { trust::nobody() } else { trust::system(&*clock) };
+        let tls = tls.map_err(|error| BuildError::new(&tenant.name, &error))?;
+        let http =
+            http.tls_backend_preconfigured(tls).build().map_err(|error| BuildError::new(&tenant.name, &error))?;
         let access_key = tenant.official.iter().map(|official| (&*official.access_key_id, &official.access_key_secret));
         let client = std::iter::once((&*tenant.client_id, &tenant.client_secret));
         let redactor = Redactor::new(client.chain(access_key));

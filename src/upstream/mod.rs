@@ -20,6 +20,7 @@ mod retry_after;
 mod session;
 mod token;
 mod transport;
+mod trust;
 
 use std::future::Future;
 use std::pin::Pin;
