@@ -66,6 +66,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
         agents: agents.collect(),
         everyone: None,

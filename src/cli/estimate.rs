@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::config::Tenant;
+use crate::upstream::Pace;
 
 /// Series of every agent besides one a state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
 /// `…_last_data_timestamp_seconds`, `…_info` and `…_offline_limit_seconds`.
@@ -23,6 +24,10 @@ pub(super) const ASSUMED_PAGE: u64 = 1_000;
 
 /// How long a report request is assumed to take: a second and a bit is what a person would call slow.
 const ASSUMED_REQUEST_TIME: Duration = Duration::from_secs(1);
+
+/// Requests of a refresh of a source that asks for all agents at once: the states they are in, and what is new in the
+/// history.
+const TAIL_REQUESTS: u64 = 2;
 
 /// Token requests of a day: tokens live for an hour less a margin, so the 24 hours take one more.
 const TOKENS_PER_DAY: u64 = 25;
@@ -62,6 +67,19 @@ pub(super) struct Estimate {
     pub(super) bytes: u64,
     /// About how long a refresh takes, at a second a request.
     pub(super) refresh_time: Duration,
+    /// What the tenant's budget makes of that, where there is one.
+    pub(super) budget: Option<Budgeted>,
+}
+
+/// How a refresh's requests are spread by a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Budgeted {
+    /// The budget.
+    pub(super) pace: Pace,
+    /// Requests of a refresh, the token that some refreshes begin with among them.
+    pub(super) requests: u64,
+    /// How long after the first of them the last one goes out.
+    pub(super) time: Duration,
 }
 
 // === impl Estimate ===
@@ -89,6 +107,11 @@ impl Estimate {
 
         let rounds = paged_requests.div_ceil(count(tenant.max_concurrent_requests).max(1));
         let refreshes_per_day = quotient(DAY, tenant.cooldown);
+        let budget = tenant.max_requests_per_minute.map(|per_minute| {
+            let of_agents = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
+            let (pace, requests) = (Pace::new(per_minute), of_agents.saturating_add(1));
+            Budgeted { pace, requests, time: pace.time_for(requests) }
+        });
         Self {
             agents,
             scheduled_agents,
@@ -102,6 +125,7 @@ impl Estimate {
             tokens_per_day: TOKENS_PER_DAY.min(refreshes_per_day),
             bytes,
             refresh_time: ASSUMED_REQUEST_TIME.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX)),
+            budget,
         }
     }
 
@@ -186,6 +210,25 @@ mod tests {
             let estimate = Estimate::of(&tenant);
             assert_eq!((estimate.refreshes_per_day, estimate.tokens_per_day), (refreshes, tokens), "{cooldown} s");
             assert_eq!(estimate.requests_per_day(), (refreshes * 3, refreshes * 5));
+        }
+    }
+
+    #[test]
+    fn a_budget_spreads_the_pages_of_a_refresh_and_its_token() {
+        let table = [
+            // agents, requests a minute: requests, seconds
+            (200, None, None),
+            (200, Some(1_000), Some((9, 1))),
+            (200, Some(60), Some((9, 6))),
+            (200, Some(10), Some((9, 48))),
+            (10_000, Some(60), Some((401, 418))),
+        ];
+        for (agents, per_minute, expected) in table {
+            let mut tenant = fixture::tenant("acme", agents);
+            tenant.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
+            let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            let budget = Estimate::of(&tenant).budget.map(|budget| (budget.requests, seconds(budget.time)));
+            assert_eq!(budget, expected, "{agents} agents at {per_minute:?}");
         }
     }
 

@@ -34,6 +34,7 @@ pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: ["Offline", "LoggedOut"].map(StateName::from).to_vec(),
         agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
         everyone: None,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
-use crate::upstream::{BuildError, Connection, Endpoint};
+use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
 use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
 
 const BUILD: BuildInfo =
@@ -126,6 +127,7 @@ pub(super) fn front(
     clock: Arc<dyn Clock>,
 ) -> Result<(TenantFront, Connection), BuildError> {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);

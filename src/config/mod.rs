@@ -44,6 +44,7 @@ pub use fault::{ConfigError, Fault};
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,8 @@ pub struct Tenant {
     pub agents_per_request: usize,
     /// How many requests are under way at once.
     pub max_concurrent_requests: usize,
+    /// How many requests are sent in any minute, whatever they are for; `None` is no budget.
+    pub max_requests_per_minute: Option<NonZeroU32>,
     /// The states that count as offline.
     pub offline_states: Vec<StateName>,
     /// Whom to ask for, in the order of the configuration; no two of one id.
@@ -295,6 +298,7 @@ impl PartialEq for Tenant {
             refresh_timeout,
             agents_per_request,
             max_concurrent_requests,
+            max_requests_per_minute,
             offline_states,
             agents,
             everyone,
@@ -318,6 +322,7 @@ impl PartialEq for Tenant {
             && *refresh_timeout == other.refresh_timeout
             && *agents_per_request == other.agents_per_request
             && *max_concurrent_requests == other.max_concurrent_requests
+            && *max_requests_per_minute == other.max_requests_per_minute
             && *offline_states == other.offline_states
             && *agents == other.agents
             && *everyone == other.everyone

@@ -63,6 +63,9 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
         writeln!(yaml, "    agents_per_request: {}", tenant.agents_per_request)?;
     }
     writeln!(yaml, "    max_concurrent_requests: {}", tenant.max_concurrent_requests)?;
+    if let Some(budget) = tenant.max_requests_per_minute {
+        writeln!(yaml, "    max_requests_per_minute: {budget}")?;
+    }
     writeln!(yaml, "    offline_states: {}", List(&tenant.offline_states))?;
     if !tenant.state_map.is_empty() {
         writeln!(yaml, "    state_map:")?;

@@ -219,6 +219,26 @@ pub const API_RETRIES_TOTAL: Family = Family {
     labels: &[],
 };
 
+/// How many requests the budget allows.
+pub const API_REQUESTS_PER_MINUTE_LIMIT: Family = Family {
+    name: "cxone_api_requests_per_minute_limit",
+    help: "Requests to CXone that the budget allowed in any minute when the last one was sent: max_requests_per_minute, and \
+           less for a while after a 429. Only where that is configured.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
+/// How long the budget held requests back.
+pub const API_BUDGET_WAIT_SECONDS_TOTAL: Family = Family {
+    name: "cxone_api_budget_wait_seconds_total",
+    help: "Time for which the next request to CXone was held back by the budget. Only where max_requests_per_minute is \
+           configured.",
+    kind: Kind::Counter,
+    unit: Some("seconds"),
+    labels: &[],
+};
+
 /// Bytes received.
 pub const API_RESPONSE_BYTES_TOTAL: Family = Family {
     name: "cxone_api_response_bytes_total",
@@ -398,6 +418,8 @@ pub const TENANT: &[&Family] = &[
     &API_REQUESTS_TOTAL,
     &API_REQUEST_DURATION_SECONDS,
     &API_RETRIES_TOTAL,
+    &API_REQUESTS_PER_MINUTE_LIMIT,
+    &API_BUDGET_WAIT_SECONDS_TOTAL,
     &API_RESPONSE_BYTES_TOTAL,
     &RETRY_AFTER_CAPPED_TOTAL,
     &CLOCK_SKEW_SECONDS,

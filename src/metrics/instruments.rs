@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::cache::Cached;
 use super::prometheus::{opts, register};
@@ -35,6 +35,10 @@ pub struct TenantInstruments {
     requests: IntCounterVec,
     request_duration: HistogramVec,
     retries: IntCounter,
+    /// Without a series where there is no budget.
+    budget: GaugeVec,
+    /// Without a series until there was a budget.
+    budget_wait: CounterVec,
     response_bytes: IntCounter,
     retry_after_capped: IntCounter,
     clock_skew: IntGauge,
@@ -58,11 +62,15 @@ impl TenantInstruments {
         let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
         let duration = &catalogue::API_REQUEST_DURATION_SECONDS;
         let duration_opts = HistogramOpts::from(opts(duration)).buckets(REQUEST_BUCKETS.to_vec());
+        let (budget, budget_wait) =
+            (&catalogue::API_REQUESTS_PER_MINUTE_LIMIT, &catalogue::API_BUDGET_WAIT_SECONDS_TOTAL);
         let last_write = &catalogue::EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS;
         let instruments = Self {
             requests: counters(&catalogue::API_REQUESTS_TOTAL),
             request_duration: register(&registry, HistogramVec::new(duration_opts, duration.labels)),
             retries: counter(&catalogue::API_RETRIES_TOTAL),
+            budget: register(&registry, GaugeVec::new(opts(budget), budget.labels)),
+            budget_wait: register(&registry, CounterVec::new(opts(budget_wait), budget_wait.labels)),
             response_bytes: counter(&catalogue::API_RESPONSE_BYTES_TOTAL),
             retry_after_capped: counter(&catalogue::RETRY_AFTER_CAPPED_TOTAL),
             clock_skew: register(&registry, IntGauge::with_opts(opts(&catalogue::CLOCK_SKEW_SECONDS))),
@@ -143,6 +151,23 @@ impl upstream::Observer for TenantInstruments {
 
     fn clock_skew(&self, ahead_seconds: i64) {
         self.clock_skew.set(ahead_seconds);
+        self.changed();
+    }
+
+    fn budget(&self, per_minute: Option<u32>) {
+        match per_minute {
+            Some(per_minute) => {
+                self.budget.with_label_values::<&str>(&[]).set(f64::from(per_minute));
+                self.budget_wait.with_label_values::<&str>(&[]);
+            }
+            // Counters must not fall, so the other one stays.
+            None => self.budget.reset(),
+        }
+        self.changed();
+    }
+
+    fn budget_waited(&self, waited: Duration) {
+        self.budget_wait.with_label_values::<&str>(&[]).inc_by(waited.as_secs_f64());
         self.changed();
     }
 }

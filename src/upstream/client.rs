@@ -13,6 +13,7 @@ use reqwest::redirect;
 use url::{Host, Url};
 
 use super::answer::{Advice, Answer, Head};
+use super::budget::{Budget, Exhausted, Pace, Standing};
 use super::errand::Errand;
 use super::failure::{Failure, Remedy, Scope, spoken};
 use super::rate_gate::{RateGate, StaysClosed};
@@ -22,7 +23,7 @@ use super::retry::{Attempts, MAX_RATE_LIMITED};
 use super::retry_after::{self, MAX_RETRY_AFTER};
 use super::transport::{self, Peer};
 use super::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::presence::Timestamp;
 
@@ -45,6 +46,9 @@ pub const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 /// tolerance must not be told with every other answer.
 const CLOCK_SKEW_GONE: Duration = Duration::from_secs(30);
 
+/// The status of a request that came too soon after others.
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// The keys that the presence API's address comes from.
 const PRESENCE_KEYS: &str = "`domain` or `base_url`";
 
@@ -64,11 +68,27 @@ pub(super) struct Client {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     gate: Arc<RateGate>,
+    budget: Budget,
     redactor: Redactor,
     /// Whether the server's clock was noticeably off at its last answer.
     skewed: AtomicBool,
     /// Whether a request that failed is sent again.
     pub(super) repeats: bool,
+}
+
+/// What holds requests to a tenant back, shared by all clients that it has one after the other.
+#[derive(Debug)]
+pub(super) struct Limits {
+    gate: Arc<RateGate>,
+    budget: Budget,
+}
+
+/// Why a request may not be sent in time.
+enum Refused {
+    /// The server wants to be left alone.
+    Gate(StaysClosed),
+    /// The budget is used up.
+    Budget(Exhausted),
 }
 
 /// A request that can be sent any number of times.
@@ -81,12 +101,22 @@ pub(super) struct Request {
     pub(super) advice: &'static Advice,
 }
 
+// === impl Limits ===
+
+impl Limits {
+    /// An open gate, and a budget of which nothing was used.
+    pub(super) fn new(tenant: &Tenant, clock: &Arc<dyn Clock>) -> Self {
+        let (gate, budget) = (RateGate::new(Arc::clone(clock)), Budget::new(pace(tenant), Arc::clone(clock)));
+        Self { gate: Arc::new(gate), budget }
+    }
+}
+
 // === impl Client ===
 
 impl Client {
     pub(super) fn new(
         tenant: &Tenant,
-        gate: Arc<RateGate>,
+        Limits { gate, budget }: Limits,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
@@ -140,6 +170,7 @@ impl Client {
             clock,
             observer,
             gate,
+            budget,
             redactor,
             skewed: AtomicBool::new(false),
             repeats: true,
@@ -170,6 +201,31 @@ impl Client {
         &self.gate
     }
 
+    /// What holds requests to the same tenant back, for a client that takes this one's place with the settings of
+    /// `tenant`.
+    pub(super) fn limits(&self, tenant: &Tenant) -> Limits {
+        Limits { gate: Arc::clone(&self.gate), budget: self.budget.at(pace(tenant)) }
+    }
+
+    /// Whether so many requests, which an errand takes at the least, can be sent before it must have ended.
+    ///
+    /// # Errors
+    ///
+    /// Where the configured budget is too small for that: nothing is gained by beginning. Where it is merely lowered for
+    /// a while, what fits is sent.
+    pub(super) fn fits(&self, requests: u64, endpoint: Endpoint, errand: &Errand) -> Result<(), Failure> {
+        self.budget.fits(requests, errand.deadline).map_err(|(pace, takes)| {
+            let message = format!(
+                "At {} requests a minute (`max_requests_per_minute`) the {requests} requests of this refresh take {}, \
+                which is longer than it may take (`refresh_timeout`), so none was sent. Raise either, or ask less: a \
+                larger `agents_per_request`, fewer agents.",
+                pace.per_minute(),
+                spoken(whole_seconds(takes)),
+            );
+            Failure::new(endpoint, ErrorKind::Budget, message).concerns(Scope::Tenant)
+        })
+    }
+
     pub(super) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -188,8 +244,10 @@ impl Client {
         let mut last: Option<Failure> = None;
         loop {
             errand.go_on()?;
-            if let Err(closed) = self.gate.pass(errand.deadline).await {
-                return Err(self.no_time_left(request, closed, last));
+            match self.admit(errand.deadline).await {
+                Ok(()) => {}
+                Err(Refused::Gate(closed)) => return Err(self.no_time_left(request, closed, last)),
+                Err(Refused::Budget(exhausted)) => return Err(self.no_request_left(request, exhausted, last)),
             }
             // While this one waited, another may have found that there is no point.
             errand.go_on()?;
@@ -201,6 +259,26 @@ impl Client {
                 Err(failure) => last = Some(self.wait_after(failure, attempts, errand).await?),
             }
         }
+    }
+
+    /// Waits until the server and the budget let a request through, which is taken out of the budget.
+    async fn admit(&self, deadline: Monotonic) -> Result<(), Refused> {
+        let turn = self.budget.turn().await;
+        loop {
+            self.gate.pass(deadline).await.map_err(Refused::Gate)?;
+            // The gate is open at this very moment, so a request that is taken is one that is sent.
+            let Err(exhausted) = turn.take() else { break };
+            let now = self.clock.monotonic();
+            if now + exhausted.wait >= deadline {
+                return Err(Refused::Budget(exhausted));
+            }
+            self.clock.sleep_until(now + exhausted.wait).await;
+            self.observer.budget_waited(self.clock.monotonic().saturating_since(now));
+        }
+        if let Some(Standing { allowed, .. }) = self.budget.standing() {
+            self.observer.budget(Some(allowed.per_minute()));
+        }
+        Ok(())
     }
 
     /// Waits as long as is right after `failure`, or hands it back where nothing is to be gained by waiting.
@@ -261,6 +339,7 @@ impl Client {
             return Err(Failure::new(request.endpoint, ErrorKind::Connect, "The request cannot be sent."));
         };
         let peer = self.peer(request.http.url());
+        let sent = self.clock.monotonic();
         let mut report = Report::new(request.endpoint, &self.clock, &self.observer);
         let mut response = match self.http.execute(http).await {
             Ok(response) => response,
@@ -269,6 +348,9 @@ impl Client {
         let status = response.status().as_u16();
         let head = Head::new(request.endpoint, &peer, request.http.url(), status, response.headers(), &self.redactor);
         self.heed_headers(&response);
+        if status == TOO_MANY_REQUESTS {
+            self.slow_down(sent);
+        }
 
         if !head.is_success() {
             report.counts_as(ResponseCode::Status(status));
@@ -339,6 +421,18 @@ impl Client {
         self.gate.close_for(kept);
     }
 
+    /// Lowers the budget after a 429 to a request that was sent at `sent`.
+    fn slow_down(&self, sent: Monotonic) {
+        let Some(Standing { configured, allowed }) = self.budget.refused(sent, self.gate.opens()) else { return };
+        self.observer.budget(Some(allowed.per_minute()));
+        tracing::info!(
+            tenant = self.tenant,
+            requests_per_minute = allowed.per_minute(),
+            configured = configured.per_minute(),
+            "CXone limits the rate of requests, so fewer are sent for a while"
+        );
+    }
+
     /// Tells when the server's clock begins to be noticeably off, and when it is right again.
     fn heed_clock(&self, now: Timestamp, server_now: Timestamp) {
         let was_skewed = self.skewed.load(Ordering::Relaxed);
@@ -379,13 +473,39 @@ impl Client {
             || format!("{} was not asked, as it limits the rate of requests.", authority(request.http.url())),
             |last| last.error.message,
         );
-        let whole = Duration::from_secs(closed.wait.as_secs() + u64::from(closed.wait.subsec_nanos() > 0));
         let message = format!(
             "{cause} It may not be asked again for {}, which is longer than this refresh may take (`refresh_timeout`).",
-            spoken(whole)
+            spoken(whole_seconds(closed.wait))
         );
         Failure::new(request.endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
             .concerns(Scope::Tenant)
+    }
+
+    /// The budget has no request for the errand any more.
+    fn no_request_left(&self, request: &Request, exhausted: Exhausted, last: Option<Failure>) -> Failure {
+        let cause = last.map_or_else(String::new, |last| last.error.message + " ");
+        let lowered = self.budget.standing().filter(|standing| standing.allowed != standing.configured);
+        let (why, remedy) = match lowered {
+            Some(Standing { configured, allowed }) => (
+                format!(
+                    ", as {} a minute are sent for a while after a 429, and not {}",
+                    allowed.per_minute(),
+                    configured.per_minute()
+                ),
+                "If it happens often, raise `cooldown` or `agents_per_request`, or see who else uses the API.",
+            ),
+            None => (
+                String::new(),
+                "Raise `max_requests_per_minute` or `refresh_timeout`, or ask less: a larger `agents_per_request` or \
+                `interval`, fewer agents.",
+            ),
+        };
+        let message = format!(
+            "{cause}The budget (`max_requests_per_minute`) has no request for {}{why}, which is longer than this refresh \
+            may take (`refresh_timeout`). {remedy}",
+            spoken(whole_seconds(exhausted.wait)),
+        );
+        Failure::new(request.endpoint, ErrorKind::Budget, message).concerns(Scope::Tenant)
     }
 }
 
@@ -394,8 +514,18 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("peer", &authority(&self.base_url))
             .field("gate", &self.gate)
+            .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
+}
+
+fn pace(tenant: &Tenant) -> Option<Pace> {
+    tenant.max_requests_per_minute.map(Pace::new)
+}
+
+/// `span` rounded up, for a person who is to wait that long.
+fn whole_seconds(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
 
 /// How far the server's clock is ahead of ours in whole seconds, zero where that is not worth a word.

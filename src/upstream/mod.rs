@@ -4,6 +4,7 @@
 //! values. It reports what it did to an [`Observer`], so it knows nothing of Prometheus.
 
 mod answer;
+mod budget;
 mod client;
 mod connection;
 mod errand;
@@ -24,6 +25,7 @@ mod transport;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use budget::Pace;
 pub use client::CLOCK_SKEW_TOLERANCE;
 pub use connection::Connection;
 pub use error::{BuildError, ErrorKind, UpstreamError};

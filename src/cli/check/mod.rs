@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::figures::{bytes, counted, grouped};
+use self::figures::{bytes, counted, grouped, seconds};
 use super::args::CheckArgs;
 use super::connect::{Connect, connect_for_probe};
-use super::estimate::{ASSUMED_PAGE, Estimate, OWN_SERIES};
+use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant, format_duration};
 use crate::upstream::BuildError;
@@ -103,6 +103,9 @@ fn account(tenant: &Tenant) -> String {
         line("requests", requests(&estimate));
         line("requests a day", requests_per_day(tenant, &estimate));
     }
+    if let Some(budget) = &estimate.budget {
+        line("budget", self::budget(budget));
+    }
     line("longest refresh", format!("{} (refresh_timeout)", format_duration(tenant.refresh_timeout)));
     for hint in hints::hints(tenant, &estimate) {
         let _ = writeln!(text, "  hint: {hint}");
@@ -139,6 +142,18 @@ fn tail_requests(estimate: &Estimate) -> String {
         "about 2 a refresh (current states, and what is new in the history), at first the whole history and one a team; a \
         token an hour; {} a day at one per cooldown, none without a scrape",
         counted(estimate.refreshes_per_day, "refresh")
+    )
+}
+
+/// What `max_requests_per_minute` makes of a refresh.
+fn budget(budget: &Budgeted) -> String {
+    let Budgeted { pace, requests, time } = *budget;
+    format!(
+        "{} in any minute, {} at once and the rest spread: a refresh of {}, token included, takes {} at the least",
+        counted(u64::from(pace.per_minute()), "request"),
+        pace.burst(),
+        counted(requests, "request"),
+        format_duration(seconds(time)),
     )
 }
 

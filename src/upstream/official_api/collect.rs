@@ -61,6 +61,9 @@ impl OfficialSource {
         if self.clock.monotonic() >= query.deadline {
             return Err(self.out_of_time());
         }
+        // One for the states that agents are in.
+        let least = self.history_requests(ids).saturating_add(1);
+        self.session.client.fits(least, Endpoint::States, errand)?;
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =

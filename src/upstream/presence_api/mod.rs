@@ -15,8 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use self::login::ClientCredentials;
 use super::answer::Advice;
-use super::client::Client;
-use super::rate_gate::RateGate;
+use super::client::{Client, Limits};
 use super::session::{Resource, Session};
 use super::token::TokenKeeper;
 use super::{BuildError, Endpoint, Fetch, Observer, Query, Source};
@@ -66,9 +65,9 @@ impl PresenceSource {
     ///
     /// When the HTTP client cannot be built, for want of CA certificates above all.
     pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
-        let gate = Arc::new(RateGate::new(Arc::clone(&clock)));
+        let limits = Limits::new(&tenant, &clock);
         let tokens = Arc::new(TokenKeeper::new(ClientCredentials::of(&tenant)));
-        Self::with(tenant, clock, observer, gate, tokens)
+        Self::with(tenant, clock, observer, limits, tokens)
     }
 
     /// This source, but nothing that fails is sent again: for a probe, which is to show how things stand and to ask
@@ -79,7 +78,7 @@ impl PresenceSource {
         self
     }
 
-    /// A source for `tenant` that takes this one's place after a reload: the gate lives on where the
+    /// A source for `tenant` that takes this one's place after a reload: gate and budget live on where the
     /// address is the same, and the token where the client is.
     ///
     /// # Errors
@@ -88,16 +87,12 @@ impl PresenceSource {
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let gate = if same_address {
-            Arc::clone(self.session.client.gate())
-        } else {
-            Arc::new(RateGate::new(Arc::clone(&clock)))
-        };
+        let limits = if same_address { self.session.client.limits(&tenant) } else { Limits::new(&tenant, &clock) };
         let tokens = TokenKeeper::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.client_id == tenant.client_id {
             tokens.inherit(&self.session.tokens);
         }
-        Self::with(tenant, clock, observer, gate, Arc::new(tokens))
+        Self::with(tenant, clock, observer, limits, Arc::new(tokens))
     }
 
     /// Sends nothing before `point`, as after a restart within a `Retry-After`.
@@ -109,10 +104,10 @@ impl PresenceSource {
         tenant: Arc<Tenant>,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        gate: Arc<RateGate>,
+        limits: Limits,
         tokens: Arc<TokenKeeper>,
     ) -> Result<Self, BuildError> {
-        let client = Client::new(&tenant, gate, Arc::clone(&clock), observer)?;
+        let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens },
             clock,

@@ -169,6 +169,8 @@ fn tenant_instruments() -> TenantInstruments {
     instruments.request(Endpoint::Token, ResponseCode::Status(200), Duration::from_millis(125), 400);
     instruments.request(Endpoint::Presence, ResponseCode::Status(503), Duration::from_millis(40), 12);
     instruments.retry();
+    instruments.budget(Some(60));
+    instruments.budget_waited(Duration::from_millis(1_500));
     instruments.request(Endpoint::Presence, ResponseCode::Status(200), Duration::from_millis(2_500), 65_536);
     instruments.refreshed(RefreshResult::Success, Duration::from_secs(3), &rejections);
     instruments.refreshed(RefreshResult::Partial, Duration::from_millis(750), &Rejections::default());
@@ -217,6 +219,7 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: [StateName::from("Offline")].to_vec(),
         agents,
         everyone: None,

@@ -99,6 +99,7 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
         refresh_timeout: REFRESH_TIMEOUT,
         agents_per_request: 1,
         max_concurrent_requests: 1,
+        max_requests_per_minute: None,
         offline_states: vec!["Offline".into()],
         agents: agents(2),
         everyone: None,
