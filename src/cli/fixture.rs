@@ -12,10 +12,10 @@ use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Timesta
 use crate::upstream::{Fetch, Harvest, Query, Source};
 
 /// What the tests take for now.
-pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// A tenant with the defaults of the documentation and `agents` agents, whose ids count up.
-pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
+pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
     let states = ["Available", "Busy", "WrapUp", "Offline"];
     Tenant {
         name: name.to_owned(),
@@ -41,16 +41,17 @@ pub(super) fn tenant(name: &str, agents: usize) -> Tenant {
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
         official: None,
+        share: None,
     }
 }
 
 /// An agent of whom only the id is known.
-pub(super) fn agent(id: &str) -> Agent {
+pub(crate) fn agent(id: &str) -> Agent {
     Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None }
 }
 
 /// Office hours in UTC.
-pub(super) fn schedule() -> Arc<Schedule> {
+pub(crate) fn schedule() -> Arc<Schedule> {
     let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
     Arc::new(Schedule {
         timezone: chrono_tz::UTC,
@@ -61,13 +62,13 @@ pub(super) fn schedule() -> Arc<Schedule> {
 }
 
 /// A configuration of these tenants.
-pub(super) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
+pub(crate) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
     let tenants = tenants.into_iter().map(Arc::new).collect();
     Config { tenants, schedules: BTreeMap::new(), warnings: Vec::new() }
 }
 
 /// What an agent did, in seconds.
-pub(super) fn presence(states: &[(&str, f64)]) -> AgentPresence {
+pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the tests' numbers fit")]
     let micros = |seconds: f64| Micros::new((seconds * 1e6).round() as u64);
     let mut states: Vec<_> =
@@ -81,19 +82,19 @@ pub(super) fn presence(states: &[(&str, f64)]) -> AgentPresence {
 type Respond = dyn Fn(&Query) -> Harvest + Send + Sync;
 
 /// Answers as it is told, and keeps what it was asked.
-pub(super) struct FakeSource {
+pub(crate) struct FakeSource {
     respond: Box<Respond>,
     windows: Mutex<Vec<Window>>,
 }
 
 impl FakeSource {
     /// A source that answers with what `respond` makes of a query.
-    pub(super) fn new(respond: impl Fn(&Query) -> Harvest + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn new(respond: impl Fn(&Query) -> Harvest + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { respond: Box::new(respond), windows: Mutex::default() })
     }
 
     /// The windows it was asked for, one a fetch.
-    pub(super) fn windows(&self) -> Vec<Window> {
+    pub(crate) fn windows(&self) -> Vec<Window> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::reload::Reloader;
 use super::{systemd, version};
 use crate::clock::Clock;
-use crate::config::{Config, Tenant};
+use crate::config::{Config, Shard, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
@@ -66,12 +66,15 @@ pub(super) async fn run(
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
-    let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
+    let (app, connections) = build(config, origin.shard(), options, storage.as_deref(), Arc::clone(&clock))?;
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tenants = config.tenants.len(), version = version::VERSION, "listening");
+    }
+    if let Some(shard) = origin.shard() {
+        info!(shard = shard.index(), shards = shard.total(), "each tenant is asked for the agents of this shard only");
     }
     let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
@@ -104,11 +107,12 @@ fn handed_over() -> Result<Bound, ServeError> {
 /// Puts the front together over one refresher a tenant.
 fn build(
     config: &Config,
+    shard: Option<Shard>,
     options: Options,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<(App, HashMap<String, Connection>), BuildError> {
-    let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
+    let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD).of_shard(shard));
     exporter.config_loaded(true);
     let mut tenants = Vec::with_capacity(config.tenants.len());
     let mut connections = HashMap::with_capacity(config.tenants.len());

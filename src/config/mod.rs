@@ -11,6 +11,7 @@
 //! | `duration`, `interval`, `address`, `names`, `schedule`, `secret` | text → a value, or what to write instead |
 //! | `document`, `tenant`, `official`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
+//! | `shard` | what one of several exporters has of it |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
 //! | `redact` | the frozen types → YAML that may be shown |
 
@@ -34,6 +35,7 @@ mod people;
 mod redact;
 mod schedule;
 mod secret;
+mod shard;
 mod source;
 mod tenant;
 mod yaml;
@@ -41,6 +43,7 @@ mod yaml;
 pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
+pub use shard::{Shard, ShardError, Share};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,6 +120,8 @@ pub struct Tenant {
     pub state_map: StateMap,
     /// What only [`Api::Official`] has; `Some` exactly there.
     pub official: Option<Official>,
+    /// Which part of the tenant this is, where several exporters share its agents; `None` is all of it.
+    pub share: Option<Share>,
 }
 
 /// The names under which states go out, by the names they have until then; several may get one name.
@@ -305,6 +310,7 @@ impl PartialEq for Tenant {
             offline_limits,
             state_map,
             official,
+            share,
         } = self;
         *name == other.name
             && *api == other.api
@@ -329,6 +335,7 @@ impl PartialEq for Tenant {
             && *offline_limits == other.offline_limits
             && *state_map == other.state_map
             && *official == other.official
+            && *share == other.share
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) fn to_yaml(config: &Config) -> String {
 }
 
 fn write(yaml: &mut String, config: &Config) -> fmt::Result {
+    if let Some(shard) = config.tenants.iter().find_map(|tenant| tenant.shard()) {
+        writeln!(yaml, "# This is {shard}: agents are those of the shard, and budgets its part.")?;
+    }
     yaml.write_str("tenants:\n")?;
     for tenant in &config.tenants {
         write_tenant(yaml, tenant, config)?;

@@ -134,6 +134,8 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         offline_limits,
         state_map,
         official,
+        // Whose shard this process is, the configuration does not say.
+        share: None,
     };
     warn(&tenant, &fields, findings);
     Some(tenant)

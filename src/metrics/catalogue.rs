@@ -325,6 +325,24 @@ pub const EXPORTER_BUILD_INFO: Family = Family {
     labels: &["version", "revision", "rustc"],
 };
 
+/// Which shard this is.
+pub const EXPORTER_SHARD_INDEX: Family = Family {
+    name: "cxone_exporter_shard_index",
+    help: "Which of the shards that share the agents of every tenant this exporter is, from 0. Only with --shard.total.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
+/// How many shards there are.
+pub const EXPORTER_SHARDS: Family = Family {
+    name: "cxone_exporter_shards",
+    help: "How many shards share the agents of every tenant. Only with --shard.total.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
 /// Whether the configuration is the one on disk.
 pub const EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL: Family = Family {
     name: "cxone_exporter_config_last_reload_successful",
@@ -435,6 +453,8 @@ pub const SCRAPE: &[&Family] = &[&EXPORTER_SCRAPES_TOTAL];
 /// The families of the exporter itself, in the order they are exposed.
 pub const EXPORTER: &[&Family] = &[
     &EXPORTER_BUILD_INFO,
+    &EXPORTER_SHARD_INDEX,
+    &EXPORTER_SHARDS,
     &EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL,
     &EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
     &EXPORTER_HTTP_REJECTED_TOTAL,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::DrivenClock;
+use crate::config::Shard;
 use crate::exposition::{Block, Encoding, Format, Negotiated, assemble};
 use crate::presence::{Rejection, Rejections, Timestamp, Window};
 use crate::refresh::{AgentCounts, Observer as _, RefreshResult, Served, Status, StorageOperation};
@@ -184,6 +185,15 @@ fn a_refused_configuration_keeps_the_time_of_the_last_good_one() {
     assert_eq!(look(), (Some(0.0), Some(1_700_000_000.25)));
     instruments.config_loaded(true);
     assert_eq!(look(), (Some(1.0), Some(1_700_000_010.25)));
+}
+
+#[test]
+fn one_of_several_exporters_tells_which() {
+    let alone = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), BUILD);
+    assert!(!text(&alone.block()).contains("shard"));
+    let text = text(&alone.of_shard(Shard::new(2, 4).ok()).block());
+    assert_eq!(value(&text, "cxone_exporter_shard_index"), Some(2.0));
+    assert_eq!(value(&text, "cxone_exporter_shards"), Some(4.0));
 }
 
 #[test]

@@ -201,6 +201,7 @@ pub(super) fn tenant() -> Tenant {
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
         official: None,
+        share: None,
     }
 }
 

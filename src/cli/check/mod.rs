@@ -77,6 +77,9 @@ fn summary(config: &Config) -> String {
     let agents = config.tenants.iter().map(|tenant| Estimate::of(tenant).agents).sum();
     let mut text =
         format!("The configuration is right: {}, {}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
+    if let Some(shard) = config.tenants.iter().find_map(|tenant| tenant.shard()) {
+        let _ = writeln!(text, "This is {shard}: what follows is of its agents, within its part of each budget.");
+    }
     for warning in &config.warnings {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "warning: {warning}");

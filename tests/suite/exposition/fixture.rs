@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
+use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, Shard, StateMap, Tenant};
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
@@ -182,7 +182,7 @@ fn tenant_instruments() -> TenantInstruments {
 
 fn exporter_instruments() -> ExporterInstruments {
     let build = BuildInfo { version: "0.1.0", revision: "0123456", rustc: "1.95.0" };
-    let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build);
+    let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build).of_shard(Shard::new(1, 4).ok());
     instruments.config_loaded(true);
     instruments
 }
@@ -226,5 +226,6 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
         official: None,
+        share: None,
     }
 }

@@ -106,6 +106,7 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
         official: None,
+        share: None,
     }
 }
 

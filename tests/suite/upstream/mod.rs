@@ -158,6 +158,7 @@ fn tenant(base_url: &str) -> Tenant {
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
         official: None,
+        share: None,
     }
 }
 
