@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::reload::Reloader;
 use super::{systemd, version};
 use crate::clock::Clock;
-use crate::config::{Config, Shard, Tenant};
+use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
@@ -66,7 +66,7 @@ pub(super) async fn run(
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
-    let (app, connections) = build(config, origin.shard(), options, storage.as_deref(), Arc::clone(&clock))?;
+    let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
@@ -107,12 +107,11 @@ fn handed_over() -> Result<Bound, ServeError> {
 /// Puts the front together over one refresher a tenant.
 fn build(
     config: &Config,
-    shard: Option<Shard>,
     options: Options,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<(App, HashMap<String, Connection>), BuildError> {
-    let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD).of_shard(shard));
+    let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
     exporter.config_loaded(true);
     let mut tenants = Vec::with_capacity(config.tenants.len());
     let mut connections = HashMap::with_capacity(config.tenants.len());
@@ -131,6 +130,7 @@ pub(super) fn front(
     clock: Arc<dyn Clock>,
 ) -> Result<(TenantFront, Connection), BuildError> {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    instruments.of_shard(tenant.shard());
     instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;

@@ -314,18 +314,7 @@ pub const EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS: Family = Family {
     labels: &[],
 };
 
-// === The exporter as a process ===
-
-/// What is running.
-pub const EXPORTER_BUILD_INFO: Family = Family {
-    name: "cxone_exporter_build_info",
-    help: "Version of the exporter, and the revision and compiler it was built with.",
-    kind: Kind::Info,
-    unit: None,
-    labels: &["version", "revision", "rustc"],
-};
-
-/// Which shard this is.
+/// Which part of the tenant this exporter has. It stands with each tenant's series, so that rules can tell the part.
 pub const EXPORTER_SHARD_INDEX: Family = Family {
     name: "cxone_exporter_shard_index",
     help: "Which of the shards that share the agents of every tenant this exporter is, from 0. Only with --shard.total.",
@@ -341,6 +330,17 @@ pub const EXPORTER_SHARDS: Family = Family {
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
+};
+
+// === The exporter as a process ===
+
+/// What is running.
+pub const EXPORTER_BUILD_INFO: Family = Family {
+    name: "cxone_exporter_build_info",
+    help: "Version of the exporter, and the revision and compiler it was built with.",
+    kind: Kind::Info,
+    unit: None,
+    labels: &["version", "revision", "rustc"],
 };
 
 /// Whether the configuration is the one on disk.
@@ -445,6 +445,8 @@ pub const TENANT: &[&Family] = &[
     &EXPORTER_SAMPLES_LEFT_OUT_TOTAL,
     &EXPORTER_STORAGE_ERRORS_TOTAL,
     &EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS,
+    &EXPORTER_SHARD_INDEX,
+    &EXPORTER_SHARDS,
 ];
 
 /// What changes with every scrape.
@@ -453,8 +455,6 @@ pub const SCRAPE: &[&Family] = &[&EXPORTER_SCRAPES_TOTAL];
 /// The families of the exporter itself, in the order they are exposed.
 pub const EXPORTER: &[&Family] = &[
     &EXPORTER_BUILD_INFO,
-    &EXPORTER_SHARD_INDEX,
-    &EXPORTER_SHARDS,
     &EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL,
     &EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
     &EXPORTER_HTTP_REJECTED_TOTAL,

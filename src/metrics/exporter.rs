@@ -13,7 +13,6 @@ use super::cache::Cached;
 use super::catalogue;
 use super::prometheus::{gather, opts, register};
 use crate::clock::{Clock, Monotonic};
-use crate::config::Shard;
 use crate::exposition::{Block, BlockBuilder, Packing};
 use crate::presence::Timestamp;
 
@@ -51,7 +50,6 @@ pub struct ExporterInstruments {
     build: BuildInfo,
     registry: Registry,
     http_rejected: IntCounterVec,
-    shard: Option<Shard>,
     config: ArcSwap<ConfigState>,
     /// Rises after every change of what [`ExporterInstruments::block`] shows.
     epoch: AtomicU64,
@@ -103,19 +101,12 @@ impl ExporterInstruments {
             build,
             registry,
             http_rejected,
-            shard: None,
             config: ArcSwap::from_pointee(ConfigState::default()),
             epoch: AtomicU64::new(0),
             rendered: Cached::default(),
             process_registry,
             process_rendered: Cached::default(),
         }
-    }
-
-    /// The same, of one of several exporters that share the agents of every tenant.
-    #[must_use]
-    pub fn of_shard(self, shard: Option<Shard>) -> Self {
-        Self { shard, ..self }
     }
 
     /// The configuration was loaded, at the start or later, and taken over or refused.
@@ -158,10 +149,6 @@ impl ExporterInstruments {
         let mut builder = BlockBuilder::new();
         let BuildInfo { version, revision, rustc } = self.build;
         builder.family(&catalogue::EXPORTER_BUILD_INFO).sample(&[version, revision, rustc], 1.0);
-        if let Some(shard) = self.shard {
-            builder.family(&catalogue::EXPORTER_SHARD_INDEX).sample(&[], f64::from(shard.index()));
-            builder.family(&catalogue::EXPORTER_SHARDS).sample(&[], f64::from(shard.total()));
-        }
         let ConfigState { last_load_successful, last_success } = **self.config.load();
         builder
             .family(&catalogue::EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL)

@@ -9,7 +9,7 @@ use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, 
 use super::cache::Cached;
 use super::prometheus::{opts, register};
 use super::{agents, catalogue};
-use crate::config::Api;
+use crate::config::{Api, Shard};
 use crate::exposition::{Block, ExpositionError};
 use crate::presence::{Rejection, Rejections, Timestamp};
 use crate::refresh::{self, RefreshResult, Served, Snapshot, Status, StorageOperation};
@@ -49,6 +49,9 @@ pub struct TenantInstruments {
     storage_errors: IntCounterVec,
     /// Without a series until something was written.
     storage_last_write: GaugeVec,
+    /// Without a series where there are no shards.
+    shard_index: GaugeVec,
+    shards: GaugeVec,
 }
 
 // === impl TenantInstruments ===
@@ -64,6 +67,7 @@ impl TenantInstruments {
         let duration_opts = HistogramOpts::from(opts(duration)).buckets(REQUEST_BUCKETS.to_vec());
         let (budget, budget_wait) =
             (&catalogue::API_REQUESTS_PER_MINUTE_LIMIT, &catalogue::API_BUDGET_WAIT_SECONDS_TOTAL);
+        let (shard_index, shards) = (&catalogue::EXPORTER_SHARD_INDEX, &catalogue::EXPORTER_SHARDS);
         let last_write = &catalogue::EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS;
         let instruments = Self {
             requests: counters(&catalogue::API_REQUESTS_TOTAL),
@@ -79,6 +83,8 @@ impl TenantInstruments {
             samples_left_out: counters(&catalogue::EXPORTER_SAMPLES_LEFT_OUT_TOTAL),
             storage_errors: counters(&catalogue::EXPORTER_STORAGE_ERRORS_TOTAL),
             storage_last_write: register(&registry, GaugeVec::new(opts(last_write), last_write.labels)),
+            shard_index: register(&registry, GaugeVec::new(opts(shard_index), shard_index.labels)),
+            shards: register(&registry, GaugeVec::new(opts(shards), shards.labels)),
             scrapes: Default::default(),
             registry,
             epoch: AtomicU64::new(0),
@@ -104,6 +110,15 @@ impl TenantInstruments {
         // The others are faults of families, and those of the catalogue have none.
         let twice = ExpositionError::SampleTwice { family: catalogue::AGENT_STATE_SECONDS.name };
         self.samples_left_out.with_label_values(&[twice.reason()]);
+    }
+
+    /// Tells which part of the tenant this exporter has, if it has not all of it.
+    pub fn of_shard(&self, shard: Option<Shard>) {
+        if let Some(shard) = shard {
+            self.shard_index.with_label_values::<&str>(&[]).set(f64::from(shard.index()));
+            self.shards.with_label_values::<&str>(&[]).set(f64::from(shard.total()));
+            self.changed();
+        }
     }
 
     /// Renders what a snapshot says of agents, and counts and logs what had to be left out of it.

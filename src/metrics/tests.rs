@@ -88,8 +88,10 @@ fn the_status_is_exposed_as_it_is_given() {
     assert!(!nothing_yet.contains("cxone_refresh_duration_seconds"));
     assert!(!nothing_yet.contains("cxone_exporter_storage"), "nothing is kept");
 
+    assert!(!nothing_yet.contains("shard"), "it is all of it");
     assert!(!nothing_yet.contains("per_minute") && !nothing_yet.contains("budget"), "there is none");
 
+    instruments.of_shard(Shard::new(2, 4).ok());
     instruments.budget(Some(60));
     instruments.budget_waited(Duration::from_millis(1_250));
     instruments.budget(Some(30));
@@ -98,6 +100,8 @@ fn the_status_is_exposed_as_it_is_given() {
     instruments.storage_failed(StorageOperation::Attempt);
     let kept = text(&instruments.block(&Status::default()));
     for (series, expected) in [
+        ("cxone_exporter_shard_index", 2.0),
+        ("cxone_exporter_shards", 4.0),
         ("cxone_api_requests_per_minute_limit", 30.0),
         ("cxone_api_budget_wait_seconds_total", 1.25),
         ("cxone_exporter_storage_errors_total{operation=\"read\"}", 0.0),
@@ -185,15 +189,6 @@ fn a_refused_configuration_keeps_the_time_of_the_last_good_one() {
     assert_eq!(look(), (Some(0.0), Some(1_700_000_000.25)));
     instruments.config_loaded(true);
     assert_eq!(look(), (Some(1.0), Some(1_700_000_010.25)));
-}
-
-#[test]
-fn one_of_several_exporters_tells_which() {
-    let alone = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), BUILD);
-    assert!(!text(&alone.block()).contains("shard"));
-    let text = text(&alone.of_shard(Shard::new(2, 4).ok()).block());
-    assert_eq!(value(&text, "cxone_exporter_shard_index"), Some(2.0));
-    assert_eq!(value(&text, "cxone_exporter_shards"), Some(4.0));
 }
 
 #[test]

@@ -117,6 +117,7 @@ async fn assert_together_as_one(clock: &DrivenClock, tenant: Tenant, agents: usi
     }
     let (mut expected, mut together) = (series(&one, OF_AGENTS), Vec::new());
     for shard in &shards {
+        assert_eq!(shard.value("cxone_exporter_shards"), Some(f64::from(SHARDS)));
         let own = series(shard, OF_AGENTS);
         assert!(!own.is_empty() && own.len() < expected.len(), "each has some and none has all");
         together.extend(own);

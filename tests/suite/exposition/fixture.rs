@@ -169,6 +169,7 @@ fn tenant_instruments() -> TenantInstruments {
     instruments.request(Endpoint::Token, ResponseCode::Status(200), Duration::from_millis(125), 400);
     instruments.request(Endpoint::Presence, ResponseCode::Status(503), Duration::from_millis(40), 12);
     instruments.retry();
+    instruments.of_shard(Shard::new(1, 4).ok());
     instruments.budget(Some(60));
     instruments.budget_waited(Duration::from_millis(1_500));
     instruments.request(Endpoint::Presence, ResponseCode::Status(200), Duration::from_millis(2_500), 65_536);
@@ -182,7 +183,7 @@ fn tenant_instruments() -> TenantInstruments {
 
 fn exporter_instruments() -> ExporterInstruments {
     let build = BuildInfo { version: "0.1.0", revision: "0123456", rustc: "1.95.0" };
-    let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build).of_shard(Shard::new(1, 4).ok());
+    let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build);
     instruments.config_loaded(true);
     instruments
 }

@@ -217,6 +217,7 @@ impl House {
 
 fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    instruments.of_shard(tenant.shard());
     let source = Connection::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
