@@ -13,10 +13,11 @@ use reqwest::redirect;
 use url::{Host, Url};
 
 use super::answer::{Advice, Answer, Head};
-use super::budget::{Budget, Exhausted, Pace, Standing};
+use super::budget::Standing;
 use super::errand::Errand;
-use super::failure::{Failure, Remedy, Scope, spoken};
-use super::rate_gate::{RateGate, StaysClosed};
+use super::failure::{Failure, Remedy};
+use super::limits::Limits;
+use super::rate_gate::RateGate;
 use super::redact::Redactor;
 use super::report::Report;
 use super::retry::{Attempts, MAX_RATE_LIMITED};
@@ -67,28 +68,12 @@ pub(super) struct Client {
     tenant: String,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-    gate: Arc<RateGate>,
-    budget: Budget,
+    limits: Limits,
     redactor: Redactor,
     /// Whether the server's clock was noticeably off at its last answer.
     skewed: AtomicBool,
     /// Whether a request that failed is sent again.
     pub(super) repeats: bool,
-}
-
-/// What holds requests to a tenant back, shared by all clients that it has one after the other.
-#[derive(Debug)]
-pub(super) struct Limits {
-    gate: Arc<RateGate>,
-    budget: Budget,
-}
-
-/// Why a request may not be sent in time.
-enum Refused {
-    /// The server wants to be left alone.
-    Gate(StaysClosed),
-    /// The budget is used up.
-    Budget(Exhausted),
 }
 
 /// A request that can be sent any number of times.
@@ -101,22 +86,12 @@ pub(super) struct Request {
     pub(super) advice: &'static Advice,
 }
 
-// === impl Limits ===
-
-impl Limits {
-    /// An open gate, and a budget of which nothing was used.
-    pub(super) fn new(tenant: &Tenant, clock: &Arc<dyn Clock>) -> Self {
-        let (gate, budget) = (RateGate::new(Arc::clone(clock)), Budget::new(pace(tenant), Arc::clone(clock)));
-        Self { gate: Arc::new(gate), budget }
-    }
-}
-
 // === impl Client ===
 
 impl Client {
     pub(super) fn new(
         tenant: &Tenant,
-        Limits { gate, budget }: Limits,
+        limits: Limits,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
@@ -169,8 +144,7 @@ impl Client {
             tenant,
             clock,
             observer,
-            gate,
-            budget,
+            limits,
             redactor,
             skewed: AtomicBool::new(false),
             repeats: true,
@@ -197,33 +171,12 @@ impl Client {
         &*self.clock
     }
 
-    pub(super) fn gate(&self) -> &Arc<RateGate> {
-        &self.gate
+    pub(super) fn gate(&self) -> &RateGate {
+        self.limits.gate()
     }
 
-    /// What holds requests to the same tenant back, for a client that takes this one's place with the settings of
-    /// `tenant`.
-    pub(super) fn limits(&self, tenant: &Tenant) -> Limits {
-        Limits { gate: Arc::clone(&self.gate), budget: self.budget.at(pace(tenant)) }
-    }
-
-    /// Whether so many requests, which an errand takes at the least, can be sent before it must have ended.
-    ///
-    /// # Errors
-    ///
-    /// Where the configured budget is too small for that: nothing is gained by beginning. Where it is merely lowered for
-    /// a while, what fits is sent.
-    pub(super) fn fits(&self, requests: u64, endpoint: Endpoint, errand: &Errand) -> Result<(), Failure> {
-        self.budget.fits(requests, errand.deadline).map_err(|(pace, takes)| {
-            let message = format!(
-                "At {} requests a minute (`max_requests_per_minute`) the {requests} requests of this refresh take {}, \
-                which is longer than it may take (`refresh_timeout`), so none was sent. Raise either, or ask less: a \
-                larger `agents_per_request`, fewer agents.",
-                pace.per_minute(),
-                spoken(whole_seconds(takes)),
-            );
-            Failure::new(endpoint, ErrorKind::Budget, message).concerns(Scope::Tenant)
-        })
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -244,10 +197,9 @@ impl Client {
         let mut last: Option<Failure> = None;
         loop {
             errand.go_on()?;
-            match self.admit(errand.deadline).await {
-                Ok(()) => {}
-                Err(Refused::Gate(closed)) => return Err(self.no_time_left(request, closed, last)),
-                Err(Refused::Budget(exhausted)) => return Err(self.no_request_left(request, exhausted, last)),
+            if let Err(held_back) = self.limits.admit(errand.deadline, &*self.observer).await {
+                let peer = authority(request.http.url());
+                return Err(self.limits.explained(held_back, request.endpoint, &peer, last));
             }
             // While this one waited, another may have found that there is no point.
             errand.go_on()?;
@@ -259,26 +211,6 @@ impl Client {
                 Err(failure) => last = Some(self.wait_after(failure, attempts, errand).await?),
             }
         }
-    }
-
-    /// Waits until the server and the budget let a request through, which is taken out of the budget.
-    async fn admit(&self, deadline: Monotonic) -> Result<(), Refused> {
-        let turn = self.budget.turn().await;
-        loop {
-            self.gate.pass(deadline).await.map_err(Refused::Gate)?;
-            // The gate is open at this very moment, so a request that is taken is one that is sent.
-            let Err(exhausted) = turn.take() else { break };
-            let now = self.clock.monotonic();
-            if now + exhausted.wait >= deadline {
-                return Err(Refused::Budget(exhausted));
-            }
-            self.clock.sleep_until(now + exhausted.wait).await;
-            self.observer.budget_waited(self.clock.monotonic().saturating_since(now));
-        }
-        if let Some(Standing { allowed, .. }) = self.budget.standing() {
-            self.observer.budget(Some(allowed.per_minute()));
-        }
-        Ok(())
     }
 
     /// Waits as long as is right after `failure`, or hands it back where nothing is to be gained by waiting.
@@ -294,7 +226,7 @@ impl Client {
             Remedy::AnotherTry => {
                 let Some(wait) = attempts.failed() else { return Err(failure) };
                 let until = self.clock.monotonic() + wait;
-                if self.gate.opens() >= Some(until) {
+                if self.gate().opens() >= Some(until) {
                     // The server has said how long to wait, which is longer; the gate sees to that.
                     return Ok(failure);
                 }
@@ -312,7 +244,7 @@ impl Client {
             }
             Remedy::Patience => {
                 let Some(wait) = attempts.rate_limited() else {
-                    let retry_after = self.gate.opens().map(|opens| opens.saturating_since(self.clock.monotonic()));
+                    let retry_after = self.gate().opens().map(|opens| opens.saturating_since(self.clock.monotonic()));
                     let mut failure = failure;
                     failure.error.kind = ErrorKind::RateLimited { retry_after };
                     failure.error.message += &format!(
@@ -323,8 +255,8 @@ impl Client {
                 };
                 // A server that says how long has closed the gate by now. One that does not is still
                 // better left alone by everybody, not just by this request.
-                if self.gate.opens().is_none() {
-                    self.gate.close_for(wait);
+                if self.gate().opens().is_none() {
+                    self.gate().close_for(wait);
                 }
             }
         }
@@ -418,12 +350,12 @@ impl Client {
                 "Retry-After asks for more patience than is granted"
             );
         }
-        self.gate.close_for(kept);
+        self.gate().close_for(kept);
     }
 
     /// Lowers the budget after a 429 to a request that was sent at `sent`.
     fn slow_down(&self, sent: Monotonic) {
-        let Some(Standing { configured, allowed }) = self.budget.refused(sent, self.gate.opens()) else { return };
+        let Some(Standing { configured, allowed }) = self.limits.refused(sent) else { return };
         self.observer.budget(Some(allowed.per_minute()));
         tracing::info!(
             tenant = self.tenant,
@@ -466,66 +398,15 @@ impl Client {
         report.counts_as(code);
         failure
     }
-
-    /// The tenant wants to be left alone for longer than the errand may take.
-    fn no_time_left(&self, request: &Request, closed: StaysClosed, last: Option<Failure>) -> Failure {
-        let cause = last.map_or_else(
-            || format!("{} was not asked, as it limits the rate of requests.", authority(request.http.url())),
-            |last| last.error.message,
-        );
-        let message = format!(
-            "{cause} It may not be asked again for {}, which is longer than this refresh may take (`refresh_timeout`).",
-            spoken(whole_seconds(closed.wait))
-        );
-        Failure::new(request.endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
-            .concerns(Scope::Tenant)
-    }
-
-    /// The budget has no request for the errand any more.
-    fn no_request_left(&self, request: &Request, exhausted: Exhausted, last: Option<Failure>) -> Failure {
-        let cause = last.map_or_else(String::new, |last| last.error.message + " ");
-        let lowered = self.budget.standing().filter(|standing| standing.allowed != standing.configured);
-        let (why, remedy) = match lowered {
-            Some(Standing { configured, allowed }) => (
-                format!(
-                    ", as {} a minute are sent for a while after a 429, and not {}",
-                    allowed.per_minute(),
-                    configured.per_minute()
-                ),
-                "If it happens often, raise `cooldown` or `agents_per_request`, or see who else uses the API.",
-            ),
-            None => (
-                String::new(),
-                "Raise `max_requests_per_minute` or `refresh_timeout`, or ask less: a larger `agents_per_request` or \
-                `interval`, fewer agents.",
-            ),
-        };
-        let message = format!(
-            "{cause}The budget (`max_requests_per_minute`) has no request for {}{why}, which is longer than this refresh \
-            may take (`refresh_timeout`). {remedy}",
-            spoken(whole_seconds(exhausted.wait)),
-        );
-        Failure::new(request.endpoint, ErrorKind::Budget, message).concerns(Scope::Tenant)
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("peer", &authority(&self.base_url))
-            .field("gate", &self.gate)
-            .field("budget", &self.budget)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn pace(tenant: &Tenant) -> Option<Pace> {
-    tenant.max_requests_per_minute.map(Pace::new)
-}
-
-/// `span` rounded up, for a person who is to wait that long.
-fn whole_seconds(span: Duration) -> Duration {
-    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
 
 /// How far the server's clock is ahead of ours in whole seconds, zero where that is not worth a word.

@@ -10,6 +10,7 @@ mod connection;
 mod errand;
 mod error;
 mod failure;
+mod limits;
 mod observer;
 pub mod official_api;
 pub mod presence_api;

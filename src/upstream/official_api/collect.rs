@@ -67,7 +67,7 @@ impl OfficialSource {
         }
         // One for the states that agents are in.
         let least = self.history_requests(ids).saturating_add(1);
-        self.session.client.fits(least, Endpoint::States, errand)?;
+        self.session.client.limits().fits(least, Endpoint::States, errand)?;
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =

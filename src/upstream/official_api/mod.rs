@@ -39,9 +39,10 @@ use self::collect::Memory;
 use self::history::Manner;
 use self::login::{AccessKeyLogin, ApiAddress};
 use self::trust::Trust;
-use super::client::{Client, Limits};
+use super::client::Client;
 use super::errand::Errand;
 use super::failure::{Failure, Scope};
+use super::limits::Limits;
 use super::session::Session;
 use super::token::TokenKeeper;
 use super::{BuildError, Directory, Endpoint, ErrorKind, Fetch, Observer, Probe, Query, Source};
@@ -110,7 +111,11 @@ impl OfficialSource {
     ) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let limits = if same_address { self.session.client.limits(&tenant) } else { Limits::new(&tenant, &clock) };
+        let limits = if same_address {
+            self.session.client.limits().reconfigured(&tenant)
+        } else {
+            Limits::new(&tenant, &clock)
+        };
         let same_key = self.official.access_key_id == official.access_key_id
             && self.tenant.client_id == tenant.client_id
             && self.official.login == official.login

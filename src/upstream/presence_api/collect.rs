@@ -36,7 +36,7 @@ impl PresenceSource {
             return progress.harvest;
         }
         let least = u64::try_from(batches.len()).unwrap_or(u64::MAX);
-        if let Err(failure) = self.session.client.fits(least, Endpoint::Presence, &errand) {
+        if let Err(failure) = self.session.client.limits().fits(least, Endpoint::Presence, &errand) {
             progress.give_up(&failure);
             return progress.harvest;
         }

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 
 use self::login::ClientCredentials;
 use super::answer::Advice;
-use super::client::{Client, Limits};
+use super::client::Client;
+use super::limits::Limits;
 use super::session::{Resource, Session};
 use super::token::TokenKeeper;
 use super::{BuildError, Endpoint, Fetch, Observer, Query, Source};
@@ -87,7 +88,11 @@ impl PresenceSource {
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let limits = if same_address { self.session.client.limits(&tenant) } else { Limits::new(&tenant, &clock) };
+        let limits = if same_address {
+            self.session.client.limits().reconfigured(&tenant)
+        } else {
+            Limits::new(&tenant, &clock)
+        };
         let tokens = TokenKeeper::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.client_id == tenant.client_id {
             tokens.inherit(&self.session.tokens);
