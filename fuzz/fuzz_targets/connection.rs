@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
 use cxone_exporter::config::Config;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
-use cxone_exporter::presence::{AgentPresence, Micros, Timestamp};
+use cxone_exporter::presence::{AgentPresence, Micros, Strip, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{Fetch, Harvest, Query, Source};
 use cxone_exporter::web::{App, Options, TenantFront, fuzzing};
@@ -25,7 +25,7 @@ tenants:
 ";
 
 /// More than hyper answers on its own, and than the front has.
-const STATUSES: [&[u8]; 8] = [b"200", b"302", b"400", b"404", b"405", b"414", b"431", b"503"];
+const STATUSES: [&[u8]; 9] = [b"200", b"302", b"400", b"404", b"405", b"413", b"414", b"431", b"503"];
 
 struct Canned;
 
@@ -37,6 +37,7 @@ impl Source for Canned {
             current: None,
             last_data: query.window.end,
             scheduled: None,
+            strip: Strip::default(),
         };
         let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
         Box::pin(async { Harvest { answered, ..Harvest::default() } })

@@ -150,12 +150,16 @@ pub struct CheckArgs {
     /// Make the fewest calls that show whether the tenant answers: a token, and one agent.
     #[arg(long)]
     pub probe: bool,
+
+    /// Check this web configuration file as well.
+    #[arg(id = "check_web_config_file", long = "web.config.file", value_name = "PATH")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// What `healthcheck` takes.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// Where to ask; http only.
+    /// Where to ask. Whether TLS is spoken there is found out, and no password or certificate is needed.
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:10062/-/healthy", value_parser = url::Url::parse)]
     pub url: url::Url,
 }
@@ -179,6 +183,11 @@ pub struct WebArgs {
     /// Serve on the sockets that systemd hands over, and bind none.
     #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
     pub systemd_socket: bool,
+
+    /// TLS, users, headers and a rate limit: a web configuration file as of the Prometheus exporter-toolkit. `check` reads
+    /// it too.
+    #[arg(id = "web_config_file", long = "web.config.file", value_name = "PATH")]
+    pub config_file: Option<PathBuf>,
 
     /// Where the metrics are.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]

@@ -70,10 +70,12 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         max_concurrent_requests: 2,
         max_requests_per_minute: None,
         offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
+        privacy: crate::config::Privacy::default(),
         agents: agents.collect(),
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
         share: None,
     };

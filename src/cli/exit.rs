@@ -16,6 +16,7 @@ use super::origin::Origin;
 use super::{check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Shard};
+use crate::web::Access;
 
 /// Something failed while running.
 const FAILED: u8 = 1;
@@ -75,12 +76,13 @@ fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// The flags that only serving understands: their id and their name.
-const SERVING_FLAGS: [(&str, &str); 13] = [
+const SERVING_FLAGS: [(&str, &str); 14] = [
     ("config_check", "--config.check"),
     ("config_enable_auto_reload", "--config.enable-auto-reload"),
     ("config_auto_reload_interval", "--config.auto-reload-interval"),
     ("listen_address", "--web.listen-address"),
     ("systemd_socket", "--web.systemd-socket"),
+    ("web_config_file", "--web.config.file"),
     ("telemetry_path", "--web.telemetry-path"),
     ("enable_lifecycle", "--web.enable-lifecycle"),
     ("max_requests", "--web.max-requests"),
@@ -107,7 +109,10 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     let shard = shard::resolve(&cli.shard, &|name| std::env::var(name).ok()).map_err(Failure::WrongUse)?;
     let origin = Origin::of(&cli, shard);
     match &cli.command {
-        None if cli.config_check => checked(&cli, &origin, &CheckArgs::default(), clock).await,
+        None if cli.config_check => {
+            let args = CheckArgs { web_config_file: cli.web.config_file.clone(), ..CheckArgs::default() };
+            checked(&cli, &origin, &args, clock).await
+        }
         None => {
             let config = load(&cli, &origin)?;
             let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
@@ -135,7 +140,16 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
 
 async fn checked(cli: &Cli, origin: &Origin, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     // Not by `load`, which logs the warnings that a check prints.
-    let config = read(cli, origin)?;
+    let config = read(cli, origin);
+    // Every fault of both files at once.
+    let web = args.web_config_file.as_deref().map(Access::check).transpose().map_err(|faults| faults.to_string());
+    let (config, warnings) = match (config, web) {
+        (Ok(config), Ok(warnings)) => (config, warnings.unwrap_or_default()),
+        (Err(Failure::WrongUse(faults)), Err(more)) => return Err(Failure::WrongUse(format!("{faults}\n{more}"))),
+        (Err(failure), _) => return Err(failure),
+        (Ok(_), Err(faults)) => return Err(Failure::WrongUse(faults)),
+    };
+    let config = Config { warnings: [config.warnings, warnings].concat(), ..config };
     check::run(&config, args, clock, &mut io::stdout()).await.map_err(failed)
 }
 
@@ -176,6 +190,7 @@ fn reporting(error: report::ReportError) -> Failure {
 fn serving(error: serve::ServeError) -> Failure {
     match error {
         serve::ServeError::Usage(message) => Failure::WrongUse(message),
+        serve::ServeError::WebConfig(faults) => Failure::WrongUse(faults.to_string()),
         error => failed(error),
     }
 }

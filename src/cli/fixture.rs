@@ -8,7 +8,7 @@ use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
 use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
-use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Strip, Timestamp, Window};
 use crate::upstream::{Fetch, Harvest, Query, Source};
 
 /// What the tests take for now.
@@ -36,10 +36,12 @@ pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
         max_concurrent_requests: 2,
         max_requests_per_minute: None,
         offline_states: ["Offline", "LoggedOut"].map(StateName::from).to_vec(),
+        privacy: crate::config::Privacy::default(),
         agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
         share: None,
     }
@@ -75,7 +77,7 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
         states.iter().map(|(state, seconds)| (StateName::from(*state), micros(*seconds))).collect();
     states.sort();
     let observed = states.iter().map(|(_, time)| *time).sum();
-    AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None }
+    AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None, strip: Strip::default() }
 }
 
 /// What a [`FakeSource`] makes of a query.

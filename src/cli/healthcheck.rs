@@ -1,10 +1,16 @@
 //! Asking a running exporter whether it is healthy, for containers that have no tool for it.
+//!
+//! It needs nothing of the web configuration, whatever that says. Healthy is who answers as the exporter does: also who
+//! wants a password or a client's certificate first, or has been asked too often. No secret lies around for it, and none
+//! is sent, so it does not matter whose certificate the other side has. That it speaks TLS is found out.
+
+mod tls;
 
 use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
@@ -16,13 +22,16 @@ use crate::clock::Clock;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most that is read of the answer: its first line is all that counts.
-const MAX_STATUS_LINE_BYTES: u64 = 256;
+const MAX_STATUS_LINE_BYTES: usize = 256;
+
+/// What the exporter answers who is no stranger; else that it wants a password, or fewer requests.
+const ALIVE: [u16; 3] = [200, 401, 429];
 
 /// Why the exporter does not count as healthy.
 #[derive(Debug, Error)]
 pub(super) enum HealthcheckError {
     /// There is no way to ask there.
-    #[error("{0} cannot be asked: write an http address, such as http://127.0.0.1:10062/-/healthy")]
+    #[error("{0} cannot be asked: write an address such as http://127.0.0.1:10062/-/healthy")]
     Address(Url),
     /// The exchange failed.
     #[error("{url} cannot be reached: {source}")]
@@ -33,15 +42,17 @@ pub(super) enum HealthcheckError {
     /// What answers there is no HTTP server.
     #[error("{url} did not answer in HTTP/1")]
     Protocol { url: Url },
-    /// It answered something else than 200.
+    /// It answered something else than a healthy exporter does.
     #[error("{url} answered {status}")]
     Status { url: Url, status: u16 },
 }
 
-/// Asks once; only an answer of 200 in time is healthy.
+/// Asks once; only an answer of a healthy exporter in time is healthy.
 pub(super) async fn run(args: &HealthcheckArgs, clock: &dyn Clock) -> Result<(), HealthcheckError> {
     let url = &args.url;
-    let (Some(host), Some(port), "http") = (url.host(), url.port_or_known_default(), url.scheme()) else {
+    let is_tls = url.scheme() == "https";
+    let (Some(host), Some(port), true) = (url.host(), url.port_or_known_default(), is_tls || url.scheme() == "http")
+    else {
         return Err(HealthcheckError::Address(url.clone()));
     };
     let host = match host {
@@ -50,20 +61,34 @@ pub(super) async fn run(args: &HealthcheckArgs, clock: &dyn Clock) -> Result<(),
         Host::Ipv6(address) => address.to_string(),
     };
     let deadline = clock.monotonic() + PATIENCE;
-    let line = tokio::select! {
-        line = exchange(&host, port, url) => line.map_err(|source| HealthcheckError::Io { url: url.clone(), source })?,
+    let answer = tokio::select! {
+        answer = ask(&host, port, url, is_tls) => answer,
         () = clock.sleep_until(deadline) => return Err(HealthcheckError::Timeout { url: url.clone() }),
     };
+    let line = match answer {
+        Err(error) if tls::wants_certificate(&error) => return Ok(()),
+        answer => answer.map_err(|source| HealthcheckError::Io { url: url.clone(), source })?,
+    };
     match status(&line) {
-        Some(200) => Ok(()),
+        Some(status) if ALIVE.contains(&status) => Ok(()),
         Some(status) => Err(HealthcheckError::Status { url: url.clone(), status }),
         None => Err(HealthcheckError::Protocol { url: url.clone() }),
     }
 }
 
+/// How the answer begins. Who turns out to speak TLS is asked once more, by TLS.
+async fn ask(host: &str, port: u16, url: &Url, is_tls: bool) -> io::Result<Vec<u8>> {
+    if !is_tls {
+        let start = exchange(TcpStream::connect((host, port)).await?, url).await?;
+        if !tls::is_alert(&start) {
+            return Ok(start);
+        }
+    }
+    exchange(tls::over(TcpStream::connect((host, port)).await?, host).await?, url).await
+}
+
 /// Sends the request and gives back how the answer begins.
-async fn exchange(host: &str, port: u16, url: &Url) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect((host, port)).await?;
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, url: &Url) -> io::Result<Vec<u8>> {
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let request = format!(
@@ -71,8 +96,16 @@ async fn exchange(host: &str, port: u16, url: &Url) -> io::Result<Vec<u8>> {
         version = super::version::VERSION,
     );
     stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
     let mut start = Vec::new();
-    stream.take(MAX_STATUS_LINE_BYTES).read_to_end(&mut start).await?;
+    while start.len() < MAX_STATUS_LINE_BYTES && !start.contains(&b'\n') {
+        match stream.read_buf(&mut start).await {
+            Ok(0) => break,
+            // Who ends a connection roughly may have said all that counts.
+            Err(_) if !start.is_empty() => break,
+            outcome => outcome?,
+        };
+    }
     Ok(start)
 }
 
@@ -125,8 +158,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_an_answer_of_200_is_healthy() {
-        assert!(outcome(Some("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhealthy\n")).await.is_ok());
+    async fn only_what_a_healthy_exporter_answers_is_healthy() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhealthy\n",
+            "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\n\r\n",
+            "HTTP/1.1 429 Too Many Requests\r\n\r\n",
+        ] {
+            assert!(outcome(Some(answer)).await.is_ok(), "{answer}");
+        }
         let table = [
             (Some("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "answered 503"),
             (Some("HTTP/1.1 204 No Content\r\n\r\n"), "answered 204"),
@@ -142,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_cannot_be_asked_is_refused() {
-        for url in ["https://127.0.0.1:10062/-/healthy", "unix:/run/exporter", "ftp://127.0.0.1/"] {
+        for url in ["unix:/run/exporter", "ftp://127.0.0.1/"] {
             let args = HealthcheckArgs { url: url.parse().unwrap() };
             let error = run(&args, &SystemClock::new()).await.unwrap_err();
             assert!(matches!(error, HealthcheckError::Address(_)), "{url}: {error}");

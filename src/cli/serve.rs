@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::args::WebArgs;
 use super::origin::Origin;
@@ -20,7 +20,7 @@ use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
-use crate::web::{App, BindError, Bound, Options, TenantFront, reload_channel};
+use crate::web::{Access, App, BindError, Bound, Options, TenantFront, WebConfigError, reload_channel};
 
 const BUILD: BuildInfo =
     BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
@@ -31,6 +31,9 @@ pub(super) enum ServeError {
     /// The flags make no sense.
     #[error("{0}")]
     Usage(String),
+    /// The web configuration cannot be used.
+    #[error(transparent)]
+    WebConfig(#[from] WebConfigError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -67,11 +70,22 @@ pub(super) async fn run(
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
     let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
+    let app = match &web.config_file {
+        Some(path) => {
+            let access = Access::open(path, Arc::clone(&clock), Arc::clone(&app.exporter))?;
+            for warning in access.warnings() {
+                warn!("{warning}");
+            }
+            app.with_access(access)
+        }
+        None => app,
+    };
+    let tls = app.has_tls();
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
-        info!(%address, path, tenants = config.tenants.len(), version = version::VERSION, "listening");
+        info!(%address, path, tls, tenants = config.tenants.len(), version = version::VERSION, "listening");
     }
     if let Some(shard) = origin.shard() {
         info!(shard = shard.index(), shards = shard.total(), "each tenant is asked for the agents of this shard only");
@@ -129,7 +143,7 @@ pub(super) fn front(
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<(TenantFront, Connection), BuildError> {
-    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(&clock)));
     instruments.of_shard(tenant.shard());
     instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
@@ -155,8 +169,11 @@ fn options(web: &WebArgs) -> Result<Options, ServeError> {
         let path = &web.telemetry_path;
         return Err(ServeError::Usage(format!("--web.telemetry-path {path}: a path starts with /")));
     }
-    let external_prefix = web.external_url.as_ref().map(|url| trim(url.path())).unwrap_or_default();
-    let route_prefix = web.route_prefix.as_deref().map(trim).unwrap_or_else(|| external_prefix.clone());
+    let external = web.external_url.as_ref().map(|url| trim(url.path()));
+    let route = web.route_prefix.as_deref().map(trim);
+    // Each is the other where only one is given: without an address from outside, a browser comes straight here.
+    let external_prefix = external.clone().or_else(|| route.clone()).unwrap_or_default();
+    let route_prefix = route.or(external).unwrap_or_default();
     Ok(Options {
         telemetry_path: web.telemetry_path.clone(),
         route_prefix,
@@ -202,7 +219,7 @@ mod tests {
             (&[], "", ""),
             (&["--web.external-url", "https://example.com/cxone/"], "/cxone", "/cxone"),
             (&["--web.external-url", "https://example.com/cxone", "--web.route-prefix", "/"], "/cxone", ""),
-            (&["--web.route-prefix", "cxone"], "", "/cxone"),
+            (&["--web.route-prefix", "cxone"], "/cxone", "/cxone"),
         ];
         for (arguments, external, route) in table {
             let options = options_of(arguments).unwrap();

@@ -159,12 +159,17 @@ impl Findings {
     }
 
     /// The configuration, if nothing was wrong with it.
-    pub(super) fn conclude(mut self, config: Config) -> Result<Config, ConfigError> {
+    pub(super) fn conclude(self, config: Config) -> Result<Config, ConfigError> {
+        Ok(Config { warnings: self.settle()?, ..config })
+    }
+
+    /// The warnings, if nothing was wrong.
+    pub(super) fn settle(mut self) -> Result<Vec<String>, ConfigError> {
         if !self.faults.is_empty() {
             return Err(self.into_error());
         }
         self.warnings.sort_by_key(|(place, _)| *place);
-        Ok(Config { warnings: self.warnings.iter().map(|(_, warning)| warning.to_string()).collect(), ..config })
+        Ok(self.warnings.iter().map(|(_, warning)| warning.to_string()).collect())
     }
 
     pub(super) fn into_error(mut self) -> ConfigError {

@@ -258,8 +258,11 @@ impl<'a> Fields<'a> {
         let value = self.get(key)?;
         match &value.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => Some(&**text == "true"),
-            _ => {
-                value.complain(Complaint::new("is not a boolean", "write `true` or `false`"), findings);
+            other => {
+                let is_quoted = matches!(other, NodeValue::Scalar { text, .. } if matches!(&**text, "true" | "false"));
+                let quotes = if is_quoted { ", without quotes" } else { "" };
+                let remedy = format!("write `true` or `false`{quotes}");
+                value.complain(Complaint::new("is not a boolean", remedy), findings);
                 None
             }
         }
@@ -306,7 +309,7 @@ fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Complaint {
         );
     }
     let problem = format!("unknown key{}", shown_unknown(key));
-    let elsewhere = || keys::home_of(key).filter(|home| *home != section);
+    let elsewhere = || keys::home_of(key, section);
     let remedy = if let Some(meant) = nearest(key, known.iter().copied()) {
         format!("did you mean `{meant}`?")
     } else if let Some(home) = elsewhere() {

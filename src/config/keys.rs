@@ -53,6 +53,15 @@ pub(super) const AGENT_FILTER: &str = "tenants[].agent_filter";
 /// An entry of `schedules`.
 pub(super) const SCHEDULE: &str = "schedules.*";
 
+/// The mapping at the top of the web configuration file, which is a file of its own.
+pub(super) const WEB: &str = "web";
+/// Its `tls_server_config`.
+pub(super) const WEB_TLS: &str = "web.tls_server_config";
+/// Its `http_server_config`.
+pub(super) const WEB_HTTP: &str = "web.http_server_config";
+/// Its `rate_limit`.
+pub(super) const WEB_RATE_LIMIT: &str = "web.rate_limit";
+
 /// Every key, in the order of the documentation.
 pub const ALL: &[Key] = &[
     key("tenants", Default::Required, "The CXone tenants to ask."),
@@ -74,10 +83,12 @@ pub const ALL: &[Key] = &[
     key("tenants[].api_endpoint", Default::None, "Official API: its address by hand, which is trusted."),
     key("tenants[].allowed_hosts", Default::Value("[]"), "Official API: hosts to trust besides NICE's own."),
     key("tenants[].history_lookback", Default::Value("12h"), "Official API: how far before the window is asked for."),
-    key("tenants[].settle", Default::Value("30m"), "Official API: how late rows may arrive."),
     key("tenants[].unavailable_codes", Default::Value("false"), "Official API: `Unavailable` by its codes."),
     key("tenants[].window", Default::Value("24h"), "How far back the values reach."),
     key("tenants[].interval", Default::Value("PT1H"), "The length of the buckets asked for, as ISO 8601."),
+    key("tenants[].incremental", Default::Value("false"), "Presence API: ask for what is new only, and keep the rest."),
+    key("tenants[].settle", Default::Value("30m"), "With it, and by the official API: how late data may still change."),
+    key("tenants[].full_refresh_interval", Default::Value("6h"), "With it: how often everything is asked for again."),
     key("tenants[].states", Default::Value("[]"), "The states to ask for; empty asks for all."),
     key("tenants[].cooldown", Default::Value("60s"), "At most one refresh in this time, however many scrapes come."),
     key("tenants[].max_staleness", Default::Value("15m"), "Data older than this is no longer exposed."),
@@ -93,6 +104,10 @@ pub const ALL: &[Key] = &[
     key("tenants[].offline_states", Default::Value("[Offline, LoggedOut]"), "The states that count as offline."),
     key("tenants[].state_map", Default::None, "New names for states, by the names shown without it."),
     key("tenants[].offline_limit", Default::None, "How long an agent may be offline within the window."),
+    key("tenants[].agent_label", Default::Value("id"), "What stands for an agent: its `id`, or an `hmac` of it."),
+    key("tenants[].agent_label_key", Default::None, "With `hmac`: the key, 16 bytes or more."),
+    key("tenants[].agent_label_key_file", Default::None, "With `hmac`: a file that holds the key and nothing else."),
+    key("tenants[].show_names", Default::Value("true"), "Whether people's names are shown, on page and metrics alike."),
     key("tenants[].teams", Default::None, "Settings per team, by the team's name."),
     key("tenants[].teams.*.offline_limit", Default::None, "The limit of the team's agents, before the tenant's."),
     key("tenants[].agents", Default::Alternative, "The agents to ask for; `all` with the official API."),
@@ -116,6 +131,51 @@ pub const ALL: &[Key] = &[
     key("schedules.*.holidays", Default::Value("[]"), "Dates on which no shift begins."),
 ];
 
+/// Every key of the web configuration file below `web`, in the order of the documentation.
+pub const WEB_ALL: &[Key] = &[
+    key("web.tls_server_config", Default::None, "TLS; without it, plain HTTP is served."),
+    key("web.tls_server_config.cert", Default::Alternative, "The certificate and those it was signed by, in PEM."),
+    key("web.tls_server_config.cert_file", Default::Alternative, "In place of `cert`: a file that holds it."),
+    key("web.tls_server_config.key", Default::Alternative, "The private key, in PEM."),
+    key("web.tls_server_config.key_file", Default::Alternative, "In place of `key`: a file that holds it."),
+    key("web.tls_server_config.client_ca", Default::None, "Who signs clients' certificates, in PEM."),
+    key("web.tls_server_config.client_ca_file", Default::None, "In place of `client_ca`: a file that holds it."),
+    key(
+        "web.tls_server_config.client_auth_type",
+        Default::Value("NoClientCert"),
+        "Whether clients need a certificate.",
+    ),
+    key(
+        "web.tls_server_config.client_allowed_sans",
+        Default::Value("[]"),
+        "Names, one of which a client's certificate must have.",
+    ),
+    key("web.tls_server_config.min_version", Default::Value("TLS12"), "The least version: `TLS12` or `TLS13`."),
+    key("web.tls_server_config.max_version", Default::Value("TLS13"), "The greatest version."),
+    key(
+        "web.tls_server_config.cipher_suites",
+        Default::None,
+        "Suites of TLS 1.2, by Go's names; all that are offered.",
+    ),
+    key(
+        "web.tls_server_config.prefer_server_cipher_suites",
+        Default::Value("true"),
+        "Whether the server's order counts.",
+    ),
+    key("web.tls_server_config.curve_preferences", Default::None, "`X25519`, `CurveP256`, `CurveP384`, in your order."),
+    key("web.http_server_config", Default::None, "What concerns HTTP."),
+    key("web.http_server_config.http2", Default::Value("true"), "Whether HTTP/2 is offered; it takes TLS."),
+    key("web.http_server_config.headers", Default::None, "Headers of every answer."),
+    key("web.basic_auth_users", Default::None, "bcrypt hashes of passwords, by user."),
+    key("web.rate_limit", Default::None, "How often requests may come; others get 429."),
+    key(
+        "web.rate_limit.interval",
+        Default::Value("0"),
+        "The time in which one more request is allowed; 0 is no limit.",
+    ),
+    key("web.rate_limit.burst", Default::Value("0"), "How many may come at once."),
+];
+
 /// Every environment variable, in the order in which missing ones are named.
 pub const VARIABLES: &[Variable] = &[
     variable("CXONE_TENANT_DOMAIN", "domain", "The tenant's host; it is asked by https."),
@@ -133,7 +193,7 @@ pub const VARIABLES: &[Variable] = &[
 /// The keys of each section, put together once: they are looked up for each of many agents.
 static SECTIONS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
     let mut sections: HashMap<&str, Vec<&str>> = HashMap::new();
-    for key in ALL {
+    for key in ALL.iter().chain(WEB_ALL.iter()) {
         let (section, name) = split(key.path);
         sections.entry(section).or_default().push(name);
     }
@@ -145,9 +205,13 @@ pub(super) fn of(section: &str) -> &'static [&'static str] {
     SECTIONS.get(section).map_or(&[], Vec::as_slice)
 }
 
-/// The mapping of another section that knows `name`.
-pub(super) fn home_of(name: &str) -> Option<&'static str> {
-    ALL.iter().map(|key| split(key.path)).find_map(|(section, last)| (last == name).then_some(section))
+/// The mapping of another section of the same file as `section` that knows `name`, as messages name it.
+pub(super) fn home_of(name: &str, section: &str) -> Option<&'static str> {
+    let is_web = section.starts_with(WEB);
+    let keys = if is_web { WEB_ALL } else { ALL };
+    let home = keys.iter().map(|key| split(key.path)).find_map(|(home, last)| (last == name).then_some(home))?;
+    let shown = if is_web { home.strip_prefix(WEB).unwrap_or(home).trim_start_matches('.') } else { home };
+    (home != section).then_some(shown)
 }
 
 /// A key's section and its own name.
@@ -169,7 +233,7 @@ mod tests {
 
     #[test]
     fn each_section_has_keys_and_no_path_is_there_twice() {
-        for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE] {
+        for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE, WEB, WEB_TLS, WEB_HTTP, WEB_RATE_LIMIT] {
             assert!(!of(section).is_empty(), "{section}");
         }
         let mut paths: Vec<_> = ALL.iter().map(|key| key.path).collect();

@@ -12,6 +12,15 @@ pub(super) const MAX_DOTENV_BYTES: u64 = 4 << 20;
 /// The most bytes a secret file may have. CXone's secrets have under 100; a larger file is another file.
 pub(super) const MAX_SECRET_BYTES: u64 = 4 << 10;
 
+/// The most bytes a web configuration file may have: a few certificates in place, and hundreds of users.
+pub(super) const MAX_WEB_FILE_BYTES: u64 = 4 << 20;
+
+/// The most bytes a PEM file may have. A system's whole list of CAs takes about 250 kB.
+pub(super) const MAX_PEM_BYTES: u64 = 4 << 20;
+
+/// The most bytes in a configured header's value: it goes out with every answer, and clients take 8 kB of head.
+pub(super) const MAX_WEB_HEADER_BYTES: usize = 4 << 10;
+
 /// How deep YAML may nest. The deepest known key is at 6; more is a mistake, or meant to exhaust the stack.
 pub(super) const MAX_DEPTH: usize = 16;
 
@@ -47,6 +56,10 @@ pub(super) const MAX_HOLIDAYS: usize = 1_000;
 
 /// The most buckets of an agent in a window: those of 31 days in minutes, the finest interval documented.
 pub(super) const MAX_BUCKETS: u128 = 31 * 24 * 60;
+
+/// The most buckets that a tenant's incremental refreshes keep: those of 30,000 agents in five minutes of a day. At
+/// seven bytes a bucket they are 70 MB, and at the most that is kept of one, 640 MB.
+pub(super) const MAX_KEPT_BUCKETS: u64 = 10_000_000;
 
 /// The most hosts that may be allowed besides NICE's own. A tenant's API has one or two.
 pub(super) const MAX_ALLOWED_HOSTS: usize = 64;
@@ -115,7 +128,14 @@ pub(super) const OFFLINE_LIMIT: DurationRange =
 pub(super) const LOOKBACK: DurationRange =
     DurationRange { min: Duration::ZERO, max: WINDOW.max, max_reason: "a full read asks for all of it" };
 
-/// How late rows of the history may arrive.
+/// How often incremental refreshes read everything. Much more often, they would hardly be incremental.
+pub(super) const FULL_REFRESH_INTERVAL: DurationRange = DurationRange {
+    min: Duration::from_secs(600),
+    max: DAY,
+    max_reason: "what CXone corrects later than `settle` is found only then",
+};
+
+/// How late rows of the history may arrive, and how long after their end buckets may change.
 pub(super) const SETTLE: DurationRange = DurationRange {
     min: Duration::ZERO,
     max: Duration::from_secs(12 * 3_600),

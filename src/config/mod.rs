@@ -8,10 +8,11 @@
 //! | `source`, `dotenv`, `agents_file` | files and `.env` → text, variables, rows |
 //! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
 //! | `fields`, `keys` | typed reading of the tree; which keys there are |
-//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret` | text → a value, or what to write instead |
-//! | `document`, `tenant`, `official`, `agents`, `agent_filter` | values → the frozen types |
+//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
+//! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
 //! | `shard` | what one of several exporters has of it |
+//! | `web` | the web configuration, a file of its own |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
 //! | `redact` | the frozen types → YAML that may be shown |
 
@@ -25,6 +26,7 @@ mod duration;
 mod environment;
 mod fault;
 mod fields;
+mod incremental;
 mod interval;
 pub mod keys;
 mod limits;
@@ -32,18 +34,23 @@ mod names;
 mod nearest;
 mod official;
 mod people;
+mod privacy;
 mod redact;
 mod schedule;
 mod secret;
 mod shard;
 mod source;
 mod tenant;
+pub mod web;
 mod yaml;
 
 pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
+pub use privacy::{AgentLabel, Privacy, Pseudonyms};
+pub use schedule::describe as describe_schedule;
 pub use shard::{Shard, ShardError, Share};
+pub use web::WebConfig;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,6 +117,8 @@ pub struct Tenant {
     pub max_requests_per_minute: Option<NonZeroU32>,
     /// The states that count as offline.
     pub offline_states: Vec<StateName>,
+    /// How much of a person goes out.
+    pub privacy: Privacy,
     /// Whom to ask for, in the order of the configuration; no two of one id.
     pub agents: Vec<Agent>,
     /// Which of the tenant's own agents are asked for besides (`agents: all`); `None`: only those configured.
@@ -118,10 +127,21 @@ pub struct Tenant {
     pub offline_limits: OfflineLimits,
     /// What states are called from here on, by what they are called until then; applied last.
     pub state_map: StateMap,
+    /// How [`Api::Presence`] is asked for the tail only; `None`: each refresh reads the whole window.
+    pub incremental: Option<Incremental>,
     /// What only [`Api::Official`] has; `Some` exactly there.
     pub official: Option<Official>,
     /// Which part of the tenant this is, where several exporters share its agents; `None` is all of it.
     pub share: Option<Share>,
+}
+
+/// How refreshes by the presence API ask for what is new, and keep the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incremental {
+    /// How long after its end a bucket may still change; so much of them is asked for again each time.
+    pub settle: Duration,
+    /// How often everything is read again, whether or not there is a doubt.
+    pub full_refresh_interval: Duration,
 }
 
 /// The names under which states go out, by the names they have until then; several may get one name.
@@ -265,7 +285,7 @@ impl Config {
     }
 
     /// Everything that holds, defaults included, as YAML that can be read back. In place of each secret there is
-    /// `<secret>`, in place of each person's name `<hidden>`. Limits and schedules are at the agents they hold for,
+    /// `<secret>`, in place of each person's name `<hidden>`, and in place of ids their pseudonyms, if there are any. Limits and schedules are at the agents they hold for,
     /// and agents from an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
         redact::to_yaml(self)
@@ -275,6 +295,14 @@ impl Config {
 // === impl Tenant ===
 
 impl Tenant {
+    /// The most buckets that are kept of all agents together, where refreshes are incremental: an agent's are one more than
+    /// fit into the window, as they need not be aligned to it.
+    pub fn kept_buckets(&self) -> u64 {
+        let of_an_agent = self.window.as_nanos().div_ceil(self.interval.length.as_nanos().max(1)).saturating_add(1);
+        let of_all = of_an_agent.saturating_mul(u128::try_from(self.agents.len()).unwrap_or(u128::MAX));
+        u64::try_from(of_all).unwrap_or(u64::MAX)
+    }
+
     /// Whether a state is told apart by its codes (`unavailable_codes`).
     pub fn splits_codes(&self) -> bool {
         self.official.as_ref().is_some_and(|official| official.unavailable_codes)
@@ -305,10 +333,12 @@ impl PartialEq for Tenant {
             max_concurrent_requests,
             max_requests_per_minute,
             offline_states,
+            privacy,
             agents,
             everyone,
             offline_limits,
             state_map,
+            incremental,
             official,
             share,
         } = self;
@@ -330,10 +360,12 @@ impl PartialEq for Tenant {
             && *max_concurrent_requests == other.max_concurrent_requests
             && *max_requests_per_minute == other.max_requests_per_minute
             && *offline_states == other.offline_states
+            && *privacy == other.privacy
             && *agents == other.agents
             && *everyone == other.everyone
             && *offline_limits == other.offline_limits
             && *state_map == other.state_map
+            && *incremental == other.incremental
             && *official == other.official
             && *share == other.share
     }
@@ -420,6 +452,13 @@ impl PartialEq for AgentFilter {
             && *include == other.include
             && *exclude == other.exclude
             && *max == other.max
+    }
+}
+
+impl Tenant {
+    /// What stands for an agent on page and metrics.
+    pub fn label(&self, agent: &Agent) -> AgentId {
+        self.privacy.label(&agent.id)
     }
 }
 

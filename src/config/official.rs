@@ -19,7 +19,7 @@ pub(super) const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
 pub(super) const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
 
 /// The keys of a tenant that only this API knows.
-pub(super) const OWN_KEYS: [&str; 14] = [
+pub(super) const OWN_KEYS: [&str; 13] = [
     "issuer",
     "area",
     "auth_url",
@@ -31,17 +31,18 @@ pub(super) const OWN_KEYS: [&str; 14] = [
     "api_endpoint",
     "allowed_hosts",
     "history_lookback",
-    "settle",
     "unavailable_codes",
     "agent_filter",
 ];
 
 /// The keys of a tenant that mean nothing to this API, and why.
-pub(super) const FOREIGN_KEYS: [(&str, &str); 5] = [
+pub(super) const FOREIGN_KEYS: [(&str, &str); 7] = [
     ("domain", "write `issuer:` or `area:`; where the API is, CXone tells"),
     ("base_url", "write `issuer:` or `area:`; where the API is, CXone tells, unless `api_endpoint:` does"),
     ("interval", "leave it out: this API has no intervals, and is exact"),
     ("states", "leave it out: this API has no such filter; `state_map` can merge states"),
+    ("incremental", "leave it out: by this API, refreshes are incremental in any case"),
+    ("full_refresh_interval", "leave it out: this API is asked for everything every four hours"),
     ("agents_per_request", "leave it out: this API is asked for all agents at once"),
 ];
 

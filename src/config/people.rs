@@ -9,7 +9,18 @@ use crate::presence::{AgentId, Person};
 impl Tenant {
     /// Whether the tenant's own list of people is of use: for `agents: all`, or for names that are not configured.
     pub fn wants_directory(&self) -> bool {
-        self.api == Api::Official && (self.everyone.is_some() || self.agents.iter().any(|agent| agent.name.is_none()))
+        let shows_names = self.privacy.show_names;
+        let unnamed = || self.agents.iter().any(|agent| agent.name.is_none());
+        self.api == Api::Official && (self.everyone.is_some() || (shows_names && unnamed()))
+    }
+
+    /// The tenant's own list without names that are neither shown nor filtered by.
+    pub fn without_needless_names(&self, mut people: Vec<Person>) -> Vec<Person> {
+        let filters = self.everyone.as_ref().is_some_and(|filter| filter.name_regex.is_some());
+        if !self.privacy.show_names && !filters {
+            people.iter_mut().for_each(|person| person.name = None);
+        }
+        people
     }
 
     /// The agents to ask for, given the tenant's own list, and how many more there would be but for `agent_filter.max`.
@@ -30,7 +41,7 @@ impl Tenant {
         let dropped = dropped.iter().filter(own).count();
         agents.extend(taken.iter().filter(own).map(|person| Agent {
             id: person.id.clone(),
-            name: person.name.clone(),
+            name: person.name.clone().filter(|_| self.privacy.show_names),
             team: person.team.clone(),
             offline_limit: self.limit_of(person.team.as_deref()),
             schedule: None,
@@ -43,9 +54,10 @@ impl Tenant {
         let team = agent.team.clone().or_else(|| person.team.clone());
         // A limit of the configured team, or of the agent, is in `agent` already; one of a team that only the list knows
         // goes before the tenant's.
-        let of_list = agent.team.is_none() && agent.offline_limit == self.offline_limits.tenant;
-        let offline_limit = if of_list { self.limit_of(team.as_deref()) } else { agent.offline_limit };
-        Agent { name: agent.name.clone().or_else(|| person.name.clone()), team, offline_limit, ..agent.clone() }
+        let by_team = agent.team.is_none() && agent.offline_limit == self.offline_limits.tenant;
+        let offline_limit = if by_team { self.limit_of(team.as_deref()) } else { agent.offline_limit };
+        let of_list = person.name.clone().filter(|_| self.privacy.show_names);
+        Agent { name: agent.name.clone().or(of_list), team, offline_limit, ..agent.clone() }
     }
 
     fn limit_of(&self, team: Option<&str>) -> Option<Duration> {

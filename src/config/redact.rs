@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::schedule::{show, show_days};
-use super::{Agent, AgentFilter, Api, ClientAuth, Config, Login, Official, Tenant, duration};
-use crate::presence::Schedule;
+use super::{Agent, AgentFilter, AgentLabel, Api, ClientAuth, Config, Login, Official, Tenant, duration};
+use crate::presence::{AgentId, Schedule};
 
 /// What stands where a secret is.
 const SECRET: &str = "<secret>";
@@ -56,6 +56,7 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     writeln!(yaml, "    window: {}", duration::format(tenant.window))?;
     if tenant.official.is_none() {
         writeln!(yaml, "    interval: {}", tenant.interval.text)?;
+        write_incremental(yaml, tenant)?;
         writeln!(yaml, "    states: {}", List(&tenant.states))?;
     }
     writeln!(yaml, "    cooldown: {}", duration::format(tenant.cooldown))?;
@@ -76,14 +77,32 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
             writeln!(yaml, "      {}: {}", Quoted(from), Quoted(to))?;
         }
     }
+    match &tenant.privacy.agent_label {
+        AgentLabel::Id => writeln!(yaml, "    agent_label: id")?,
+        AgentLabel::Hmac(pseudonyms) => {
+            writeln!(yaml, "    agent_label: hmac")?;
+            match &pseudonyms.file {
+                Some(file) => writeln!(yaml, "    agent_label_key_file: {}", Quoted(&file.display().to_string()))?,
+                None => writeln!(yaml, "    agent_label_key: {SECRET}")?,
+            }
+        }
+    }
+    writeln!(yaml, "    show_names: {}", tenant.privacy.show_names)?;
     if let Some(filter) = &tenant.everyone {
         write_limits(yaml, tenant)?;
         // Whom the filter takes, only the tenant's own list can tell. Those that an agents file names are not shown here.
         writeln!(yaml, "    agents: all")?;
-        return write_filter(yaml, filter);
+        return write_filter(yaml, tenant, filter);
     }
     writeln!(yaml, "    agents:")?;
-    tenant.agents.iter().try_for_each(|agent| write_agent(yaml, agent, config))
+    tenant.agents.iter().try_for_each(|agent| write_agent(yaml, tenant, agent, config))
+}
+
+fn write_incremental(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
+    writeln!(yaml, "    incremental: {}", tenant.incremental.is_some())?;
+    let Some(incremental) = tenant.incremental else { return Ok(()) };
+    writeln!(yaml, "    settle: {}", duration::format(incremental.settle))?;
+    writeln!(yaml, "    full_refresh_interval: {}", duration::format(incremental.full_refresh_interval))
 }
 
 fn write_client(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
@@ -134,20 +153,22 @@ fn write_limits(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
     Ok(())
 }
 
-fn write_filter(yaml: &mut String, filter: &AgentFilter) -> fmt::Result {
+fn write_filter(yaml: &mut String, tenant: &Tenant, filter: &AgentFilter) -> fmt::Result {
+    let labels = |ids: &[AgentId]| ids.iter().map(|id| tenant.privacy.label(id)).collect::<Vec<_>>();
     writeln!(yaml, "    agent_filter:")?;
     writeln!(yaml, "      teams: {}", List(&filter.teams))?;
     // It may hold names.
     let name_regex = if filter.name_regex.is_some() { NAME } else { "\"\"" };
     writeln!(yaml, "      name_regex: {name_regex}")?;
     writeln!(yaml, "      active_only: {}", filter.active_only)?;
-    writeln!(yaml, "      include: {}", List(&filter.include))?;
-    writeln!(yaml, "      exclude: {}", List(&filter.exclude))?;
+    writeln!(yaml, "      include: {}", List(&labels(&filter.include)))?;
+    writeln!(yaml, "      exclude: {}", List(&labels(&filter.exclude)))?;
     writeln!(yaml, "      max: {}", filter.max)
 }
 
-fn write_agent(yaml: &mut String, agent: &Agent, config: &Config) -> fmt::Result {
-    writeln!(yaml, "      - id: {}", Quoted(&agent.id))?;
+fn write_agent(yaml: &mut String, tenant: &Tenant, agent: &Agent, config: &Config) -> fmt::Result {
+    // Where pseudonyms stand for agents, the ids beside them would undo them.
+    writeln!(yaml, "      - id: {}", Quoted(&tenant.label(agent)))?;
     if agent.name.is_some() {
         writeln!(yaml, "        name: {NAME}")?;
     }

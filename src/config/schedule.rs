@@ -193,6 +193,12 @@ fn minutes(shift: Shift) -> (u32, u32) {
     (start, if end > start { end } else { end + DAY_MINUTES })
 }
 
+/// A schedule's days and its shifts as they are written.
+pub fn describe(schedule: &Schedule) -> (String, String) {
+    let hours: Vec<String> = schedule.hours.iter().map(|shift| show(*shift)).collect();
+    (show_days(schedule.days), hours.join(", "))
+}
+
 /// A shift as it is written.
 pub(super) fn show(shift: Shift) -> String {
     let (start, end) = minutes(shift);

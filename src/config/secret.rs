@@ -31,6 +31,14 @@ pub(super) const ACCESS_KEY_SECRET: SecretKeys = SecretKeys {
     example: "`access_key_secret_file:` with the path of a file that holds the secret, or `access_key_secret:`",
 };
 
+/// The key of the pseudonyms.
+pub(super) const AGENT_LABEL_KEY: SecretKeys = SecretKeys {
+    in_place: "agent_label_key",
+    file: "agent_label_key_file",
+    example: "`agent_label_key_file:` with the path of a file that holds 16 bytes or more, such as those of \
+              `openssl rand -hex 32`, or `agent_label_key:`",
+};
+
 /// A secret and the file it was read from, if it was.
 pub(super) struct Secret {
     pub(super) value: SecretString,

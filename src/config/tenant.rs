@@ -21,7 +21,7 @@ use super::schedule::Schedules;
 use super::secret::CLIENT_SECRET;
 use super::{
     AgentFilter, Api, Interval, Official, OfflineLimits, StateMap, Tenant, address, agent_filter, agents_file,
-    duration, interval, names, official, secret,
+    duration, incremental, interval, names, official, privacy, secret,
 };
 use crate::presence::StateName;
 
@@ -80,6 +80,11 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         Some(Api::Official) => Some(Interval { text: DEFAULT_INTERVAL.to_owned(), length: DEFAULT_INTERVAL_LENGTH }),
         _ => read_interval(&fields, window, findings),
     };
+    let incremental = match api {
+        // It asks for the tail in any case.
+        Some(Api::Official) => None,
+        _ => incremental::read(&fields, findings),
+    };
     let cooldown = fields.duration("cooldown", &COOLDOWN, findings).unwrap_or(DEFAULT_COOLDOWN);
     let max_staleness = fields.duration("max_staleness", &MAX_STALENESS, findings).unwrap_or(DEFAULT_MAX_STALENESS);
     let request_timeout =
@@ -107,7 +112,11 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
     let offline_states = read_states(&fields, "offline_states", findings)
         // What is called otherwise from now on is offline all the same.
         .unwrap_or_else(|| renamed(&DEFAULT_OFFLINE_STATES.map(StateName::from), &state_map));
-    let Whom { agents, everyone, offline_limits } = read_agents(&fields, api, surroundings, findings);
+    let privacy = privacy::read(&fields, surroundings.base_dir, surroundings.world_readable, findings);
+    let Whom { mut agents, everyone, offline_limits } = read_agents(&fields, api, surroundings, findings);
+    if privacy.as_ref().is_some_and(|privacy| !privacy.show_names) {
+        agents.iter_mut().for_each(|agent| agent.name = None);
+    }
 
     let Entrance { base_url, client_id, client_secret, official } = entrance?;
     let tenant = Tenant {
@@ -129,14 +138,17 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         max_concurrent_requests,
         max_requests_per_minute,
         offline_states,
+        privacy: privacy?,
         agents,
         everyone,
         offline_limits,
         state_map,
+        incremental,
         official,
         // Whose shard this process is, the configuration does not say.
         share: None,
     };
+    incremental::check(&tenant, &fields, findings);
     warn(&tenant, &fields, findings);
     Some(tenant)
 }

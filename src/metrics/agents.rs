@@ -6,11 +6,17 @@ use super::catalogue;
 use super::own::as_count;
 use crate::config::Agent;
 use crate::exposition::{Block, BlockBuilder, Family, Packing};
-use crate::presence::{AgentPresence, Micros, OTHER_STATE, StateName};
+use crate::presence::{AgentId, AgentPresence, Micros, OTHER_STATE, StateName};
 use crate::refresh::{AgentData, Snapshot};
 
 /// The room for one agent's samples, in bytes: nine lines of some 60 bytes each. A wrong guess costs a copy.
 const AGENT_BYTES: usize = 640;
+
+/// A snapshot with what stands for each agent, worked out once for all families.
+struct Labelled<'a> {
+    snapshot: &'a Snapshot,
+    labels: Vec<AgentId>,
+}
 
 /// Renders everything that a snapshot says of agents.
 ///
@@ -19,6 +25,7 @@ const AGENT_BYTES: usize = 640;
 /// - An agent without data, or whose data is too old, keeps only what comes from the configuration.
 pub fn render(snapshot: &Snapshot) -> Block {
     let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
+    let snapshot = &Labelled::new(snapshot);
     state_seconds(&mut builder, snapshot);
 
     per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| Some(data.observed().seconds_f64()));
@@ -39,8 +46,8 @@ pub fn render(snapshot: &Snapshot) -> Block {
 }
 
 /// How many states there are that nobody has announced: neither documented nor configured.
-fn unknown_states(snapshot: &Snapshot) -> f64 {
-    let tenant = &snapshot.tenant;
+fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
+    let tenant = &snapshot.snapshot.tenant;
     let splits = tenant.splits_codes();
     let is_known = |state: &StateName| {
         tenant.declared_states.contains(state)
@@ -49,7 +56,7 @@ fn unknown_states(snapshot: &Snapshot) -> f64 {
             || (splits && state.starts_with("Unavailable: "))
             || **state == *OTHER_STATE
     };
-    let presences = with_data(snapshot).filter_map(|(_, data)| data.presence.as_ref());
+    let presences = snapshot.with_data().filter_map(|(_, data)| data.presence.as_ref());
     // Agents share the allocations of names, so most are told to be the same without looking at them.
     let mut seen: Vec<&StateName> = Vec::new();
     for (state, _) in presences.flat_map(|presence| &presence.states) {
@@ -62,22 +69,22 @@ fn unknown_states(snapshot: &Snapshot) -> f64 {
 
 fn per_agent(
     builder: &mut BlockBuilder,
-    snapshot: &Snapshot,
+    snapshot: &Labelled<'_>,
     family: &'static Family,
     value: fn(&AgentData) -> Option<f64>,
 ) {
     let mut samples = builder.family(family);
-    for (agent, data) in with_data(snapshot) {
+    for (label, data) in snapshot.with_data() {
         if let Some(value) = value(data) {
-            samples.sample(&[&agent.id], value);
+            samples.sample(&[label], value);
         }
     }
 }
 
-fn state_seconds(builder: &mut BlockBuilder, snapshot: &Snapshot) {
-    let declared = &snapshot.tenant.declared_states;
+fn state_seconds(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
+    let declared = &snapshot.snapshot.tenant.declared_states;
     let mut samples = builder.family(&catalogue::AGENT_STATE_SECONDS);
-    for (agent, data) in with_data(snapshot) {
+    for (label, data) in snapshot.with_data() {
         // An agent of whom nothing was reported was not offline for no time; nobody knows.
         let Some(AgentPresence { states: seen, .. }) = &data.presence else {
             continue;
@@ -85,39 +92,51 @@ fn state_seconds(builder: &mut BlockBuilder, snapshot: &Snapshot) {
         let time_in =
             |state: &StateName| seen.iter().find(|(name, _)| name == state).map_or(Micros::ZERO, |(_, time)| *time);
         for state in declared {
-            samples.sample(&[&agent.id, state], time_in(state).seconds_f64());
+            samples.sample(&[label, state], time_in(state).seconds_f64());
         }
         for (state, time) in seen.iter().filter(|(state, _)| !declared.contains(state)) {
-            samples.sample(&[&agent.id, state], time.seconds_f64());
+            samples.sample(&[label, state], time.seconds_f64());
         }
     }
 }
 
-fn current_state(builder: &mut BlockBuilder, snapshot: &Snapshot) {
+fn current_state(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
     let mut samples = builder.family(&catalogue::AGENT_CURRENT_STATE_SECONDS);
-    for (agent, data) in with_data(snapshot) {
+    for (label, data) in snapshot.with_data() {
         if let Some((state, unbroken)) = data.presence.as_ref().and_then(|presence| presence.current.as_ref()) {
-            samples.sample(&[&agent.id, state], unbroken.seconds_f64());
+            samples.sample(&[label, state], unbroken.seconds_f64());
         }
     }
 }
 
-fn from_config(builder: &mut BlockBuilder, snapshot: &Snapshot) {
-    let agents = &snapshot.tenant.agents;
+fn from_config(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
     let mut info = builder.family(&catalogue::AGENT_INFO);
-    for agent in agents {
+    for (label, agent) in snapshot.agents() {
         let [name, team] = [&agent.name, &agent.team].map(|text| text.as_deref().unwrap_or_default());
-        info.sample(&[&agent.id, name, team], 1.0);
+        info.sample(&[label, name, team], 1.0);
     }
     let mut limits = builder.family(&catalogue::AGENT_OFFLINE_LIMIT_SECONDS);
-    for agent in agents {
+    for (label, agent) in snapshot.agents() {
         if let Some(limit) = agent.offline_limit {
-            limits.sample(&[&agent.id], limit.as_secs_f64());
+            limits.sample(&[label], limit.as_secs_f64());
         }
     }
 }
 
-fn with_data(snapshot: &Snapshot) -> impl Iterator<Item = (&Agent, &AgentData)> {
-    let agents = snapshot.tenant.agents.iter().zip(&snapshot.rows);
-    agents.filter_map(|(agent, row)| Some((agent, row.data.as_deref()?)))
+// === impl Labelled ===
+
+impl<'a> Labelled<'a> {
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let tenant = &snapshot.tenant;
+        Self { snapshot, labels: tenant.agents.iter().map(|agent| tenant.label(agent)).collect() }
+    }
+
+    fn agents(&self) -> impl Iterator<Item = (&str, &Agent)> {
+        self.labels.iter().map(|label| &**label).zip(&self.snapshot.tenant.agents)
+    }
+
+    fn with_data(&self) -> impl Iterator<Item = (&str, &AgentData)> {
+        let rows = self.labels.iter().zip(&self.snapshot.rows);
+        rows.filter_map(|(label, row)| Some((&**label, row.data.as_deref()?)))
+    }
 }

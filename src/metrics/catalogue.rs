@@ -361,6 +361,15 @@ pub const EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Family = Family
     labels: &[],
 };
 
+/// Whether the web configuration is in order; only where there is one.
+pub const EXPORTER_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL: Family = Family {
+    name: "cxone_exporter_web_config_last_reload_successful",
+    help: "Whether the web configuration file was right when it was last read.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
 /// Clients that were turned away.
 pub const EXPORTER_HTTP_REJECTED_TOTAL: Family = Family {
     name: "cxone_exporter_http_rejected_total",
@@ -457,6 +466,7 @@ pub const EXPORTER: &[&Family] = &[
     &EXPORTER_BUILD_INFO,
     &EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL,
     &EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
+    &EXPORTER_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL,
     &EXPORTER_HTTP_REJECTED_TOTAL,
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{IntCounterVec, Registry};
 
@@ -36,12 +36,22 @@ pub struct BuildInfo {
 pub enum HttpRejection {
     /// As many requests as `--web.max-requests` allows were under way.
     MaxRequests,
-    /// As many connections as are allowed were open.
+    /// As many connections as are allowed were open, so that one that did least was ended, or a new one refused.
     MaxConnections,
     /// The request could not be read, or was longer than it may be.
     BadRequest,
-    /// The request did not come in time.
+    /// The request, or the TLS handshake, did not come in time.
     Timeout,
+    /// The TLS handshake failed.
+    Tls,
+    /// More came than the web configuration's `rate_limit` allows.
+    RateLimit,
+    /// User or password were missing or wrong.
+    Unauthorized,
+    /// The request had a body.
+    Body,
+    /// The client did not take its answer in time.
+    SlowReader,
 }
 
 /// The instruments of the exporter itself.
@@ -51,6 +61,8 @@ pub struct ExporterInstruments {
     registry: Registry,
     http_rejected: IntCounterVec,
     config: ArcSwap<ConfigState>,
+    /// Whether the web configuration was right when it was last read, if there is one.
+    web_config: ArcSwapOption<bool>,
     /// Rises after every change of what [`ExporterInstruments::block`] shows.
     epoch: AtomicU64,
     rendered: Cached<u64>,
@@ -68,7 +80,17 @@ struct ConfigState {
 
 impl HttpRejection {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::MaxRequests, Self::MaxConnections, Self::BadRequest, Self::Timeout];
+    pub const ALL: [Self; 9] = [
+        Self::MaxRequests,
+        Self::MaxConnections,
+        Self::BadRequest,
+        Self::Timeout,
+        Self::Tls,
+        Self::RateLimit,
+        Self::Unauthorized,
+        Self::Body,
+        Self::SlowReader,
+    ];
 
     /// The value of the label `reason`.
     pub const fn label(self) -> &'static str {
@@ -77,6 +99,11 @@ impl HttpRejection {
             Self::MaxConnections => "max_connections",
             Self::BadRequest => "bad_request",
             Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::RateLimit => "rate_limit",
+            Self::Unauthorized => "unauthorized",
+            Self::Body => "body",
+            Self::SlowReader => "slow_reader",
         }
     }
 }
@@ -102,6 +129,7 @@ impl ExporterInstruments {
             registry,
             http_rejected,
             config: ArcSwap::from_pointee(ConfigState::default()),
+            web_config: ArcSwapOption::empty(),
             epoch: AtomicU64::new(0),
             rendered: Cached::default(),
             process_registry,
@@ -116,6 +144,12 @@ impl ExporterInstruments {
             last_load_successful: successful,
             last_success: if successful { Some(now) } else { before.last_success },
         });
+        self.changed();
+    }
+
+    /// The web configuration was read, at the start or later, and taken over or refused.
+    pub fn web_config_loaded(&self, successful: bool) {
+        self.web_config.store(Some(Arc::new(successful)));
         self.changed();
     }
 
@@ -157,6 +191,11 @@ impl ExporterInstruments {
             builder
                 .family(&catalogue::EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS)
                 .sample(&[], at.seconds_f64());
+        }
+        if let Some(successful) = self.web_config.load_full() {
+            builder
+                .family(&catalogue::EXPORTER_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL)
+                .sample(&[], f64::from(u8::from(*successful)));
         }
         gather(&mut builder, catalogue::EXPORTER, &self.registry);
         builder.finish(Packing::Deflated)

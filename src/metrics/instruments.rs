@@ -1,5 +1,6 @@
 //! What is counted of one tenant, as it happens.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::cache::Cached;
+use super::last_hour::LastHour;
 use super::prometheus::{opts, register};
 use super::{agents, catalogue};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Api, Shard};
 use crate::exposition::{Block, ExpositionError};
 use crate::presence::{Rejection, Rejections, Timestamp};
@@ -24,7 +27,6 @@ const DECLARED_CODES: [ResponseCode; 4] =
     [ResponseCode::Status(200), ResponseCode::Timeout, ResponseCode::Connect, ResponseCode::Decode];
 
 /// The counters of one tenant. They outlive reloads, as counters must not fall.
-#[derive(Debug)]
 pub struct TenantInstruments {
     pub(super) registry: Registry,
     /// Beside the registry, as they change with every scrape and the others do not. In the order of [`Served::ALL`].
@@ -52,6 +54,7 @@ pub struct TenantInstruments {
     /// Without a series where there are no shards.
     shard_index: GaugeVec,
     shards: GaugeVec,
+    last_hour: LastHour,
 }
 
 // === impl TenantInstruments ===
@@ -59,7 +62,7 @@ pub struct TenantInstruments {
 impl TenantInstruments {
     /// Instruments at zero for a tenant that is asked at `endpoints`. Series of label values that are known beforehand
     /// exist from the start.
-    pub fn new(endpoints: &[Endpoint]) -> Self {
+    pub fn new(endpoints: &[Endpoint], clock: Arc<dyn Clock>) -> Self {
         let registry = Registry::new();
         let counter = |family| register(&registry, IntCounter::with_opts(opts(family)));
         let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
@@ -89,6 +92,7 @@ impl TenantInstruments {
             registry,
             epoch: AtomicU64::new(0),
             rendered: Cached::default(),
+            last_hour: LastHour::new(clock),
         };
         instruments.declare(endpoints);
         instruments
@@ -134,15 +138,26 @@ impl TenantInstruments {
         Arc::new(block)
     }
 
+    /// How many requests to CXone ended within the last hour.
+    pub fn requests_in_last_hour(&self) -> u64 {
+        self.last_hour.requests()
+    }
+
     fn changed(&self) {
         self.epoch.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for TenantInstruments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantInstruments").finish_non_exhaustive()
     }
 }
 
 /// Of a tenant that is asked as most are.
 impl Default for TenantInstruments {
     fn default() -> Self {
-        Self::new(Endpoint::of(Api::Presence))
+        Self::new(Endpoint::of(Api::Presence), Arc::new(SystemClock::new()))
     }
 }
 
@@ -151,6 +166,7 @@ impl upstream::Observer for TenantInstruments {
         self.requests.with_label_values(&[endpoint.label(), &code_label(code)]).inc();
         self.request_duration.with_label_values(&[endpoint.label()]).observe(took.as_secs_f64());
         self.response_bytes.inc_by(body_bytes);
+        self.last_hour.add();
         self.changed();
     }
 

@@ -19,6 +19,7 @@ pub mod catalogue;
 mod cache;
 mod exporter;
 mod instruments;
+mod last_hour;
 mod own;
 mod prometheus;
 

@@ -197,6 +197,7 @@ fn the_exporter_tells_what_it_is_and_whom_it_turned_away() {
     instruments.config_loaded(true);
     let before = instruments.block();
     assert!(Arc::ptr_eq(&before, &instruments.block()));
+    instruments.web_config_loaded(true);
     instruments.http_rejected(HttpRejection::MaxRequests);
     let block = instruments.block();
     let text = text(&block);

@@ -6,7 +6,7 @@ use super::states::StateIndex;
 use super::{Micros, Window};
 
 /// Time in one state of one bucket.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) state: StateIndex,
     pub(super) time: Micros,
@@ -50,6 +50,12 @@ impl Arena {
     /// How many buckets there are.
     pub(super) const fn len(&self) -> usize {
         self.buckets.len()
+    }
+
+    /// Where the shares of the bucket that is to come begin; those of earlier ones are before.
+    #[inline]
+    pub(super) const fn open(&self) -> usize {
+        self.open
     }
 
     /// Adds a share to the bucket that is to come.
@@ -96,13 +102,38 @@ impl Arena {
 
     /// The buckets of the agent at `agent`, the latest to come first.
     pub(super) fn entries_of(&self, agent: usize) -> impl Iterator<Item = Entry> + '_ {
+        self.places_of(agent).map(|(_, entry)| entry)
+    }
+
+    fn places_of(&self, agent: usize) -> impl Iterator<Item = (usize, Entry)> + '_ {
         let mut next = self.latest.get(agent).copied().unwrap_or_default();
         std::iter::from_fn(move || {
-            let bucket = self.buckets.get(next.checked_sub(1)?)?;
+            let place = next.checked_sub(1)?;
+            let bucket = self.buckets.get(place)?;
             let end = self.buckets.get(next).map_or(self.open, |following| following.first_share);
             next = bucket.previous;
-            Some(Entry { span: bucket.span, shares: bucket.first_share..end })
+            Some((place, Entry { span: bucket.span, shares: bucket.first_share..end }))
         })
+    }
+
+    /// Forgets the buckets of the agent at `agent` that `unwanted` picks. Nothing can be truncated after that.
+    pub(super) fn forget(&mut self, agent: usize, unwanted: impl Fn(&Entry) -> bool) {
+        let entries: Vec<(usize, Entry)> = self.places_of(agent).collect();
+        let mut after: Option<usize> = None;
+        for (place, entry) in entries {
+            if !unwanted(&entry) {
+                after = Some(place);
+                continue;
+            }
+            let previous = self.buckets.get(place).map_or(0, |bucket| bucket.previous);
+            let link = match after {
+                Some(after) => self.buckets.get_mut(after).map(|bucket| &mut bucket.previous),
+                None => self.latest.get_mut(agent),
+            };
+            if let Some(link) = link {
+                *link = previous;
+            }
+        }
     }
 
     /// The shares of a bucket.

@@ -9,7 +9,9 @@ use super::current::current_state;
 use super::roster::WatchedAgent;
 use super::schedule::OnShift;
 use super::states::StateNames;
-use super::{AgentPresence, Micros, Rejection, Rejections, Schedule, ScheduledTime, StateName, Window};
+use super::{
+    AgentPresence, Micros, Rejection, Rejections, Schedule, ScheduledTime, StateName, Strip, StripBuilder, Window,
+};
 
 /// Counts agent after agent, reusing its working space.
 pub(super) struct Counter<'a> {
@@ -24,6 +26,7 @@ pub(super) struct Counter<'a> {
     seen: Vec<usize>,
     /// Schedules that were laid over the window already; agents share few.
     on_shift: Vec<(Arc<Schedule>, OnShift)>,
+    strip: StripBuilder,
     rejections: Rejections,
 }
 
@@ -33,6 +36,8 @@ struct State {
     offline: bool,
     seen: bool,
     time: Micros,
+    /// Its place among the states of the agent in hand.
+    place: usize,
 }
 
 // === impl Counter ===
@@ -53,7 +58,17 @@ impl<'a> Counter<'a> {
         for (rank, (_, state)) in in_order.into_iter().enumerate() {
             state.rank = rank;
         }
-        Self { window, arena, names, states, entries: Vec::new(), seen: Vec::new(), on_shift: Vec::new(), rejections }
+        Self {
+            window,
+            arena,
+            names,
+            states,
+            entries: Vec::new(),
+            seen: Vec::new(),
+            on_shift: Vec::new(),
+            strip: StripBuilder::default(),
+            rejections,
+        }
     }
 
     /// What was not counted, so far.
@@ -76,7 +91,7 @@ impl<'a> Counter<'a> {
         let scheduled = watched.schedule.as_ref().map(|schedule| self.held_against(schedule));
         let states = self.sum();
         let observed = states.iter().map(|(_, time)| *time).sum();
-        Some(AgentPresence { states, observed, current, last_data, scheduled })
+        Some(AgentPresence { states, observed, current, last_data, scheduled, strip: self.strip() })
     }
 
     /// Sorts the buckets by start, then end, and drops repetitions. Of several that disagree, the one with the
@@ -129,12 +144,23 @@ impl<'a> Counter<'a> {
             }
         }
         self.seen.sort_unstable_by_key(|&index| self.states.get(index).map(|state| state.rank));
-        let take = |&index: &usize| {
+        let take = |(place, &index): (usize, &usize)| {
             let state = self.states.get_mut(index)?;
             state.seen = false;
+            state.place = place;
             Some((Arc::clone(self.names.get(index)?), std::mem::take(&mut state.time)))
         };
-        self.seen.iter().filter_map(take).collect()
+        self.seen.iter().enumerate().filter_map(take).collect()
+    }
+
+    /// The buckets hour by hour, once they are summed.
+    fn strip(&mut self) -> Strip {
+        let Self { arena, entries, states, strip, .. } = self;
+        for entry in entries.iter() {
+            let place = |share: &Share| Some((states.get(share.state.0)?.place, share.time));
+            strip.add(entry.span, arena.shares(entry).iter().filter_map(place));
+        }
+        strip.finish()
     }
 
     /// How the buckets go together with `schedule`.

@@ -55,7 +55,7 @@ fn largest<'a>(
 
 /// Sums what is not in `kept` into `other`.
 fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateName) {
-    let before = presence.states.len();
+    let before: Vec<StateName> = presence.states.iter().map(|(name, _)| Arc::clone(name)).collect();
     let mut folded = Micros::ZERO;
     presence.states.retain(|(name, time)| {
         let stays = kept.contains(name);
@@ -64,9 +64,12 @@ fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateN
         }
         stays
     });
-    if presence.states.len() < before {
+    if presence.states.len() < before.len() {
         let at = presence.states.partition_point(|(name, _)| name < other);
         presence.states.insert(at, (Arc::clone(other), folded));
+        let (states, strip) = (&presence.states, &mut presence.strip);
+        let place = |name: &StateName| states.binary_search_by(|(known, _)| known.cmp(name)).ok();
+        strip.relocate(|old| before.get(old).and_then(place).or(Some(at)));
     }
     // A state without a series of its own has no current one either.
     presence.current.take_if(|(name, _)| !kept.contains(name));

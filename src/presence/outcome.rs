@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Micros, Rejections, Timestamp};
+use super::{Micros, Rejections, Strip, Timestamp};
 
 /// The id of an agent, as the tenant spells it: a long string of digits that is never a number in code.
 pub type AgentId = Arc<str>;
@@ -29,6 +29,9 @@ pub struct AgentPresence {
     pub last_data: Timestamp,
     /// The window's time on the agent's schedule, where it has one.
     pub scheduled: Option<ScheduledTime>,
+    /// The same time hour by hour, for people to look at. Its places are those in `states`. It is not stored, so after
+    /// a restart it is empty until the next refresh.
+    pub strip: Strip,
 }
 
 /// How an agent's schedule and presence went together within the window.
@@ -41,10 +44,21 @@ pub struct ScheduledTime {
 }
 
 /// What a tally came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TallyOutcome {
     /// Per agent, in the order the tally was given them; `None` where nothing was reported.
     pub agents: Vec<Option<AgentPresence>>,
     /// What was not counted.
     pub rejections: Rejections,
+}
+
+// === impl AgentPresence ===
+
+impl AgentPresence {
+    /// Time in each state seen, the longest first.
+    pub fn longest_first(&self) -> Vec<(StateName, Micros)> {
+        let mut states = self.states.clone();
+        states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
+        states
+    }
 }

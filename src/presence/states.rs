@@ -101,6 +101,11 @@ impl StateNames {
         index
     }
 
+    /// The index of a name that is called as it is to be from here on.
+    pub(super) fn restore(&mut self, name: &StateName) -> StateIndex {
+        self.by_name.get(name).copied().unwrap_or_else(|| self.add(Arc::clone(name)))
+    }
+
     #[cold]
     fn look_up(&mut self, name: &str) -> StateIndex {
         // An empty label value would be the same as none at all.

@@ -10,10 +10,14 @@ use super::roster::{AgentIndex, Roster, WatchedAgent};
 use super::states::{StateIndex, StateNames, UNKNOWN_STATE};
 use super::{Micros, Rejection, Rejections, StateName, TallyOutcome, Timestamp, Window};
 
+mod keeping;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
+
+use self::keeping::Keeping;
+pub use self::keeping::{Asked, KeptOutcome};
 
 /// Counts the buckets of one batch of agents.
 ///
@@ -53,6 +57,8 @@ pub struct Tally {
     offline_states: Arc<[StateName]>,
     arena: Arena,
     rejections: Rejections,
+    /// What is needed for keeping buckets, where they are kept.
+    keeping: Option<Box<Keeping>>,
 }
 
 /// A point between two buckets of a tally, to go back to.
@@ -80,7 +86,8 @@ impl Tally {
         let names = StateNames::new(known_states);
         let known_names = names.len();
         let rejections = Rejections::default();
-        Self { window, roster: Roster::new(agents), names, known_names, offline_states, arena, rejections }
+        let roster = Roster::new(agents);
+        Self { window, roster, names, known_names, offline_states, arena, rejections, keeping: None }
     }
 
     /// Counts time in a state under the name that `map` has for it. Several may get one name.
@@ -100,6 +107,9 @@ impl Tally {
         self.arena.truncate(to.buckets);
         self.names.truncate(to.names);
         self.rejections = to.rejections;
+        if let Some(keeping) = &mut self.keeping {
+            keeping.roll_back(self.arena.open());
+        }
     }
 
     /// Finds an agent by its id; `None` where nobody asked for it.
@@ -161,22 +171,33 @@ impl Tally {
             _ => return Err(Rejection::BadTime),
         };
         let inside = span.intersection(self.window).ok_or(Rejection::OutsideWindow)?;
+        if self.place(agent, span, inside) {
+            self.rejections.add(Rejection::OverLength);
+        }
+        Ok(())
+    }
+
+    /// Makes the open shares, if there are any, a bucket of `agent`, of which `inside` is in the window. Tells whether they
+    /// are more than its length.
+    #[inline]
+    fn place(&mut self, agent: AgentIndex, span: Window, inside: Window) -> bool {
+        let first_share = self.arena.open();
         let shares = self.arena.open_shares();
         if shares.is_empty() {
-            return Ok(());
+            return false;
         }
         let reported = shares.iter().map(|share| u128::from(share.time)).sum::<u128>();
         // What lies past the window's end has not happened yet, so the seconds are those of the part before it.
         let happened = Window { end: inside.end, ..span };
-        if reported > span.length().into() {
-            self.rejections.add(Rejection::OverLength);
-        }
         let at_most = happened.length().into();
         if inside != happened || reported > at_most {
+            if let Some(keeping) = &mut self.keeping {
+                keeping.note_original(first_share, shares);
+            }
             // One division for both, capping to what happened and taking the part inside, rounds down only once.
             scale(shares, inside.length(), reported.max(at_most));
         }
         self.arena.close(agent.0, span);
-        Ok(())
+        reported > span.length().into()
     }
 }

@@ -13,6 +13,7 @@ mod tests;
 
 /// Microseconds in a second.
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_HOUR: f64 = 3_600e6;
 /// Seconds in a day; UTC without leap seconds, as Unix counts.
 const SECONDS_PER_DAY: i64 = 86_400;
 /// From 1 March of the year -400 to 1 January 1970.
@@ -245,6 +246,12 @@ impl Micros {
     pub fn seconds_f64(self) -> f64 {
         self.0 as f64 / MICROS_PER_SECOND as f64
     }
+
+    /// The span in hours, for people.
+    #[allow(clippy::cast_precision_loss, reason = "f64 holds microseconds exactly up to 285 years")]
+    pub fn hours_f64(self) -> f64 {
+        self.0 as f64 / MICROS_PER_HOUR
+    }
 }
 
 impl Add for Micros {
@@ -264,6 +271,12 @@ impl From<Micros> for u128 {
 impl From<Duration> for Micros {
     fn from(span: Duration) -> Self {
         Self(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Micros> for Duration {
+    fn from(span: Micros) -> Self {
+        Self::from_micros(span.0)
     }
 }
 

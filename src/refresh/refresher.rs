@@ -142,6 +142,7 @@ impl Refresher {
         if let Some(memory) = store.recall(&self.tenant(), now) {
             self.take_up(memory, now);
         }
+        store.recall_kept(&*self.subject.load().source);
         self.store = Some(store);
         self
     }
@@ -420,7 +421,8 @@ impl Refresher {
     async fn keep(&self) {
         if let Some(store) = &self.store {
             let failures = self.inner().gate.failures();
-            store.keep(self.published.load_full(), failures).await;
+            let source = Arc::clone(&self.subject.load().source);
+            store.keep(self.published.load_full(), failures, source).await;
         }
     }
 

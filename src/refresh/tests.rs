@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::{Clock, DrivenClock, Monotonic};
 use crate::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
-use crate::presence::{AgentPresence, Micros, Rejections, ScheduledTime, Timestamp};
+use crate::presence::{AgentPresence, Micros, Rejections, ScheduledTime, Strip, Timestamp};
 use crate::upstream::{Endpoint, ErrorKind, Fetch, Harvest, Query, Source, UpstreamError};
 
 mod reload;
@@ -93,6 +93,7 @@ impl Source for ToldSource {
                 current: None,
                 last_data: query.window.end,
                 scheduled: on_schedule.then(ScheduledTime::default),
+                strip: Strip::default(),
             };
             Harvest {
                 error: (!failed.is_empty()).then(|| UpstreamError {
@@ -196,10 +197,12 @@ pub(super) fn tenant() -> Tenant {
         max_concurrent_requests: 2,
         max_requests_per_minute: None,
         offline_states: Vec::new(),
+        privacy: crate::config::Privacy::default(),
         agents: ["1", "2", "3"].map(agent).to_vec(),
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
         share: None,
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, DATE, HeaderValue, RETRY_AFTER};
@@ -72,6 +72,8 @@ pub(super) struct Client {
     redactor: Redactor,
     /// Whether the server's clock was noticeably off at its last answer.
     skewed: AtomicBool,
+    /// How many whole seconds the server's clock was behind ours at its last answer.
+    behind_seconds: AtomicU64,
     /// Whether a request that failed is sent again.
     pub(super) repeats: bool,
 }
@@ -147,6 +149,7 @@ impl Client {
             limits,
             redactor,
             skewed: AtomicBool::new(false),
+            behind_seconds: AtomicU64::new(0),
             repeats: true,
         })
     }
@@ -177,6 +180,12 @@ impl Client {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// How far the server's clock was behind ours at its last answer, to the second; zero where it was ahead, or did not
+    /// tell.
+    pub(super) fn behind(&self) -> Duration {
+        Duration::from_secs(self.behind_seconds.load(Ordering::Relaxed))
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -367,6 +376,8 @@ impl Client {
 
     /// Tells when the server's clock begins to be noticeably off, and when it is right again.
     fn heed_clock(&self, now: Timestamp, server_now: Timestamp) {
+        let behind = now.saturating_since(server_now).get() / 1_000_000;
+        self.behind_seconds.store(behind, Ordering::Relaxed);
         let was_skewed = self.skewed.load(Ordering::Relaxed);
         let ahead_seconds = noticeable_skew(now, server_now, was_skewed);
         self.observer.clock_skew(ahead_seconds);

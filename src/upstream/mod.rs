@@ -91,6 +91,19 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
+    /// What is kept from refresh to refresh that a later process can take up; `None` where nothing is. It may be many
+    /// megabytes.
+    fn kept(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Takes up what an earlier process kept, and tells of how many agents that is; `None` where it is of no use, as it is
+    /// damaged, or part of the answer to another question.
+    fn take_up(&self, kept: &[u8]) -> Option<usize> {
+        let _ = kept;
+        None
+    }
+
     /// Before this point nothing may be sent: the longest `Retry-After` that has been answered so far.
     fn not_before(&self) -> Option<Monotonic>;
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
+use super::access::Access;
+use super::limits::PAGES_AT_ONCE;
+use super::page::Summaries;
 use super::reload::ReloadHandle;
 use crate::clock::Clock;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
@@ -21,7 +24,12 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// How the front was started.
     pub options: Options,
+    /// Who may come in and how, if there is a web configuration (`--web.config.file`).
+    pub(super) access: Option<Arc<Access>>,
     pub(super) scrapes: Semaphore,
+    pub(super) pages: Semaphore,
+    /// What the status page knows of the snapshots that are served.
+    pub(super) summaries: Summaries,
     /// Where a reload is asked for, if that is enabled (`--web.enable-lifecycle`).
     pub(super) lifecycle: Option<ReloadHandle>,
 }
@@ -93,9 +101,24 @@ impl App {
             exporter,
             clock,
             options,
+            access: None,
             scrapes: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+            pages: Semaphore::new(PAGES_AT_ONCE),
+            summaries: Summaries::default(),
             lifecycle: None,
         }
+    }
+
+    /// Lets in whom the web configuration lets in.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(Arc::new(access));
+        self
+    }
+
+    /// Whether the front speaks TLS.
+    pub fn has_tls(&self) -> bool {
+        self.access.as_ref().is_some_and(|access| access.has_tls())
     }
 
     /// Lets `/-/reload` ask for reloads.

@@ -11,15 +11,25 @@
 //! | `POST /-/reload` | reads the configuration again, where `--web.enable-lifecycle` allows it |
 //! | `/config` | the effective configuration, secrets as `<secret>` |
 
+mod access;
+mod admission;
 mod app;
+mod basic_auth;
 mod body;
+mod client_certificates;
+mod connection;
 mod limits;
 mod page;
+mod places;
+mod rate_limit;
 mod reload;
 mod router;
 mod scrape;
 mod server;
+mod tls;
+mod wire;
 
+pub use access::{Access, WebConfigError};
 pub use app::{App, Loaded, Options, TenantFront};
 pub use body::Chunks;
 pub use limits::DRAIN_TIMEOUT;

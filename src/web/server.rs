@@ -6,19 +6,25 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
-use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES};
-use super::{App, router};
+use super::connection::{Activity, Guarded};
+use super::limits::{
+    ACCEPT_PAUSE, DRAIN_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT,
+};
+use super::places::{Place, Places};
+use super::wire::Wire;
+use super::{App, admission};
 use crate::clock::Clock;
 use crate::metrics::HttpRejection;
 
@@ -74,11 +80,11 @@ impl Bound {
 
     /// Serves until `shutdown` ends, and then until the answers in flight are out or the drain time is over.
     pub async fn serve(self, app: Arc<App>, shutdown: impl Future<Output = ()>) {
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Places::new(MAX_CONNECTIONS));
         let graceful = Arc::new(GracefulShutdown::new());
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
-            accepting.spawn(accept(listener, Arc::clone(&app), Arc::clone(&connections), Arc::clone(&graceful)));
+            accepting.spawn(accept(listener, Arc::clone(&app), Arc::clone(&places), Arc::clone(&graceful)));
         }
         shutdown.await;
         // Dropping the accept loops closes the listening sockets, so nobody new comes in.
@@ -108,7 +114,7 @@ async fn bind_one(address: &str) -> io::Result<TcpListener> {
     }
 }
 
-async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore>, graceful: Arc<GracefulShutdown>) {
+async fn accept(listener: TcpListener, app: Arc<App>, places: Arc<Places>, graceful: Arc<GracefulShutdown>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -118,41 +124,109 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<Semaphore
                 continue;
             }
         };
-        // An answer is written in few large pieces; waiting to merge them would only delay the last one.
-        let _ = stream.set_nodelay(true);
         // Beyond the limit newcomers are turned away rather than left waiting, so that a health check sees it.
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+        let Some((place, shed)) = places.take() else {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
             continue;
         };
-        let connection = graceful.watch(connection(stream, Arc::clone(&app)));
-        let app = Arc::clone(&app);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                note(&app, &error);
-            }
-            drop(permit);
-        });
+        if shed {
+            app.exporter.http_rejected(HttpRejection::MaxConnections);
+        }
+        let stream = Wire::new(stream, Arc::clone(&place.activity));
+        tokio::spawn(attend(stream, Arc::clone(&app), place, graceful.watcher()));
+    }
+}
+
+/// Sees to a connection until it ends, or has to make room for another.
+async fn attend(stream: Wire, app: Arc<App>, place: Place, watcher: Watcher) {
+    let activity = &place.activity;
+    let answering = async {
+        match app.access.as_ref().and_then(|access| access.served().tls.clone()) {
+            Some(config) => encrypted(stream, config, &app, activity, watcher).await,
+            None => watcher.watch(http1(stream, Arc::clone(&app), Arc::clone(activity))).await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = answering => ended,
+        () = activity.given_up() => return,
+    };
+    if let Err(error) = ended {
+        note(&app, activity, &error);
+    }
+}
+
+/// Answers on a connection that has to speak TLS.
+async fn encrypted(
+    stream: Wire,
+    config: Arc<ServerConfig>,
+    app: &Arc<App>,
+    activity: &Arc<Activity>,
+    watcher: Watcher,
+) -> hyper::Result<()> {
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let stream = match tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            debug!(%error, "a TLS handshake failed");
+            app.exporter.http_rejected(HttpRejection::Tls);
+            return Ok(());
+        }
+        Err(_) => {
+            app.exporter.http_rejected(HttpRejection::Timeout);
+            return Ok(());
+        }
+    };
+    let (app, activity) = (Arc::clone(app), Arc::clone(activity));
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        watcher.watch(http2(stream, app, activity)).await
+    } else {
+        watcher.watch(http1(stream, app, activity)).await
     }
 }
 
 /// Answers the requests on a connection, whatever carries it.
+#[cfg(feature = "fuzzing")]
 pub(super) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     app: Arc<App>,
 ) -> impl GracefulConnection<Error = hyper::Error> {
-    let service = service_fn(move |request| router::answer(Arc::clone(&app), request));
+    http1(stream, app, Arc::default())
+}
+
+fn http1<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+    app: Arc<App>,
+    activity: Arc<Activity>,
+) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
+    let stream = Guarded::new(stream, Arc::clone(&activity), false);
+    let service = service_fn(move |request| admission::answer(Arc::clone(&app), Arc::clone(&activity), request));
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .header_read_timeout(IDLE_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+}
+
+fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+    app: Arc<App>,
+    activity: Arc<Activity>,
+) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
+    let stream = Guarded::new(stream, Arc::clone(&activity), true);
+    let service = service_fn(move |request| admission::answer(Arc::clone(&app), Arc::clone(&activity), request));
+    http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), service)
 }
 
 /// Counts a connection that was ended for what the client sent, or did not send. Clients that merely go away are no
 /// event of ours.
-fn note(app: &App, error: &hyper::Error) {
-    if error.is_timeout() {
+fn note(app: &App, activity: &Activity, error: &hyper::Error) {
+    if let Some(reason) = activity.cut() {
+        app.exporter.http_rejected(reason);
+    } else if error.is_timeout() {
         app.exporter.http_rejected(HttpRejection::Timeout);
     } else if error.is_parse() || error.is_parse_too_large() {
         app.exporter.http_rejected(HttpRejection::BadRequest);

@@ -22,6 +22,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 mod environment;
+mod privacy;
 
 /// The secret that is planted in every file; no message may have any of it.
 const PLANTED: &str = "planted-hunter2";
@@ -219,7 +220,8 @@ fn values_are_what_the_file_says() {
 #[test]
 fn defaults_are_those_of_the_table() {
     let (config, official) = (load(MINIMAL).unwrap(), load(OFFICIAL).unwrap());
-    let shown = config.to_yaml_redacted().replace('"', "") + &official.to_yaml_redacted().replace('"', "");
+    let incremental = load(MINIMAL.replace("    agents", "    incremental: true\n    agents")).unwrap();
+    let shown = [&config, &official, &incremental].map(|config| config.to_yaml_redacted().replace('"', "")).concat();
     for key in keys::ALL {
         if let (keys::Default::Value(default), Some(name)) = (key.default, key.path.strip_prefix("tenants[].")) {
             let (name, default) = (name.replace("agent_filter.", "  "), default.replace('"', ""));
@@ -344,6 +346,18 @@ fn one_line_break_at_the_end_of_a_secret_file_is_dropped() {
 }
 
 #[test]
+fn more_buckets_than_there_is_memory_for_are_not_kept() {
+    let with_agents = |count: u64| {
+        let agents: Vec<_> = (0..count).map(|agent| format!("{{ id: {agent} }}")).collect();
+        let keys = "    window: 31d\n    interval: PT1M\n    incremental: true\n    client_id";
+        load(MINIMAL.replace("    client_id", keys).replace("{ id: 4711 }", &agents.join(", ")))
+    };
+    assert!(with_agents(224).is_ok());
+    let message = with_agents(225).unwrap_err().to_string();
+    assert_golden("incremental_keeps_too_much", message.split_once("cxone.yml").unwrap().1);
+}
+
+#[test]
 fn what_is_questionable_is_a_warning() {
     let (world_readable, secret) = with_secret_file(b"planted-hunter2\n", 0o644);
     assert_eq!(secret.as_deref(), Some(PLANTED));
@@ -358,6 +372,7 @@ fn what_is_questionable_is_a_warning() {
         ("team_without_agents", "teams: { Billing: { offline_limit: 4h } }"),
         ("secret_white_space", "window: 24h"),
         ("long_address", "agents_per_request: 500"),
+        ("incremental_keeps_nothing", "window: 6h\n    incremental: true\n    settle: 5h"),
     ];
     for (name, line) in table {
         let dir = TempDir::new().unwrap();

@@ -50,17 +50,24 @@ fn every_label_is_documented_beside_its_metric() {
 
 #[test]
 fn every_key_is_documented_with_its_default_and_nothing_else_is() {
-    let table = README.split("| key | default | meaning |").nth(1).unwrap();
+    assert_keys("| key | default | meaning |", keys::ALL, "");
+    assert_keys("| key of the web configuration | default | meaning |", keys::WEB_ALL, "web.");
+}
+
+/// Holds the table under this line against `keys`, whose paths begin with `section`.
+fn assert_keys(head: &str, keys: &[keys::Key], section: &str) {
+    let table = README.split(head).nth(1).unwrap();
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
-    assert_eq!(rows.len(), keys::ALL.len());
-    for (row, key) in rows.iter().zip(keys::ALL) {
+    assert_eq!(rows.len(), keys.len());
+    for (row, key) in rows.iter().zip(keys) {
         let default = match key.default {
             keys::Default::Required => "required".to_owned(),
             keys::Default::Alternative => "one of".to_owned(),
             keys::Default::None => String::new(),
             keys::Default::Value(value) => format!("`{value}`"),
         };
-        assert_eq!(*row, format!("| `{}` | {default} | {} |", key.path, key.meaning));
+        let path = key.path.strip_prefix(section).unwrap();
+        assert_eq!(*row, format!("| `{path}` | {default} | {} |", key.meaning));
     }
 }
 

@@ -16,6 +16,7 @@ mod faults;
 mod freshness;
 mod help;
 mod house;
+mod incremental;
 mod lifecycle;
 mod official;
 mod properties;

@@ -346,7 +346,7 @@ async fn receive(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Asked> 
 // === driving ===
 
 /// The real time that any one piece of driven work may take, far above what it needs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs `work`, moving `clock` to whatever is waited for, but never as far as `deadline`.
 pub(crate) async fn drive<T>(clock: &DrivenClock, deadline: Monotonic, work: impl Future<Output = T>) -> T {

@@ -23,10 +23,12 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
 }
 
 fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
-    (estimate.buckets_per_agent > FINE_BUCKETS).then(|| {
+    // Where refreshes are incremental, few of them read it all.
+    (estimate.buckets_per_agent > FINE_BUCKETS && estimate.tails.is_none()).then(|| {
         format!(
             "interval {} cuts {} into {} an agent; a longer one, such as PT1H, brings the same sums with fewer pages \
-             (a finer one only sharpens the current state, schedules and the window's edges)",
+             (a finer one only sharpens the current state, schedules and the window's edges), and with `incremental: true` \
+             only the newest are asked for each time",
             tenant.interval.text,
             format_duration(tenant.window),
             counted(estimate.buckets_per_agent, "bucket"),
@@ -44,20 +46,27 @@ fn single_agents(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
 }
 
 fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
-    let likely = estimate.refresh_time;
-    let basis = format!(
-        "a refresh is likely to take {} (a second a request, {} at once, pages of {} buckets)",
-        format_duration(likely),
-        tenant.max_concurrent_requests,
-        grouped(ASSUMED_PAGE),
-    );
+    let (likely, usual) = (estimate.refresh_time, estimate.usual_refresh_time());
+    let basis = |time| {
+        let which = if usual < likely && time == likely { "a refresh that reads all" } else { "a refresh" };
+        format!(
+            "{which} is likely to take {} (a second a request, {} at once, pages of {} buckets)",
+            format_duration(time),
+            tenant.max_concurrent_requests,
+            grouped(ASSUMED_PAGE),
+        )
+    };
     if likely > tenant.refresh_timeout {
+        let basis = basis(likely);
         let limit = format_duration(tenant.refresh_timeout);
+        // What was read stays, so that the next refresh has less to do.
+        let goes_on = if estimate.tails.is_some() { ", so it goes on in the next ones" } else { "" };
         return Some(format!(
-            "{basis}, longer than refresh_timeout, {limit}, allows: raise it, or ask for less with a longer interval"
+            "{basis}, longer than refresh_timeout, {limit}, allows{goes_on}: raise it, or ask for less with a longer interval"
         ));
     }
-    (likely > tenant.cooldown).then(|| {
+    (usual > tenant.cooldown).then(|| {
+        let basis = basis(usual);
         let cooldown = format_duration(tenant.cooldown);
         format!("{basis}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time")
     })
@@ -116,7 +125,9 @@ mod tests {
 
     use super::*;
     use crate::cli::fixture;
-    use crate::config::Interval;
+    use crate::config::{Incremental, Interval};
+
+    const INCREMENTAL: Incremental = Incremental { settle: seconds(1800), full_refresh_interval: seconds(21_600) };
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -125,10 +136,19 @@ mod tests {
     #[test]
     fn each_unwise_setting_has_one_hint_and_the_defaults_have_none() {
         type Change = fn(&mut Tenant);
-        let table: [(&str, Change); 14] = [
+        let table: [(&str, Change); 16] = [
             ("", |_| {}),
             ("", |tenant| tenant.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
             ("interval PT5M", |tenant| tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }),
+            ("", |tenant| {
+                tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) };
+                tenant.incremental = Some(INCREMENTAL);
+            }),
+            ("longer than refresh_timeout", |tenant| {
+                tenant.interval = Interval { text: "PT1M".to_owned(), length: seconds(60) };
+                tenant.refresh_timeout = seconds(50);
+                tenant.incremental = Some(INCREMENTAL);
+            }),
             ("agents_per_request: 1", |tenant| tenant.agents_per_request = 1),
             ("", |tenant| {
                 tenant.agents_per_request = 1;

@@ -15,9 +15,9 @@ use thiserror::Error;
 use self::figures::{bytes, counted, grouped, seconds};
 use super::args::CheckArgs;
 use super::connect::{Connect, connect_for_probe};
-use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES};
+use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, Tails};
 use crate::clock::Clock;
-use crate::config::{Config, Tenant, format_duration};
+use crate::config::{Config, Incremental, Tenant, format_duration};
 use crate::upstream::BuildError;
 
 /// Why a check did not end well.
@@ -103,6 +103,10 @@ fn account(tenant: &Tenant) -> String {
         line("requests", tail_requests(&estimate));
     } else {
         line("buckets", buckets(tenant, &estimate));
+        if let (Some(tails), Some(incremental)) = (&estimate.tails, tenant.incremental) {
+            line("", tail_buckets(tails, incremental));
+            line("memory", format!("about {} for buckets that are kept", bytes(tails.memory)));
+        }
         line("requests", requests(&estimate));
         line("requests a day", requests_per_day(tenant, &estimate));
     }
@@ -185,13 +189,27 @@ fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
     )
 }
 
-fn requests(estimate: &Estimate) -> String {
+/// What refreshes read that are incremental.
+fn tail_buckets(tails: &Tails, incremental: Incremental) -> String {
     format!(
-        "at least {} a refresh (one page a batch), {} if a page has {} buckets",
-        grouped(estimate.batches),
-        grouped(estimate.paged_requests),
-        grouped(ASSUMED_PAGE),
+        "incremental: up to {} an agent, {} and about {} a refresh; all of the above every {}, a batch at a time",
+        grouped(tails.buckets_per_agent),
+        grouped(tails.buckets),
+        bytes(tails.bytes),
+        format_duration(incremental.full_refresh_interval),
     )
+}
+
+fn requests(estimate: &Estimate) -> String {
+    let (least, page) = (grouped(estimate.batches), grouped(ASSUMED_PAGE));
+    let paged = grouped(estimate.paged_requests);
+    match &estimate.tails {
+        Some(tails) => format!(
+            "at least {least} a refresh (one page a batch); if a page has {page} buckets {}, and {paged} where all is read",
+            grouped(tails.paged_requests),
+        ),
+        None => format!("at least {least} a refresh (one page a batch), {paged} if a page has {page} buckets"),
+    }
 }
 
 fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::{Api, Interval, Official};
+use crate::config::{Api, Incremental, Interval, Official};
 use crate::presence::{Rejection, Rejections};
 use crate::simulator::{Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source, UpstreamError};
@@ -18,7 +18,7 @@ const OK: ResponseCode = ResponseCode::Status(200);
 async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Result<(), CheckError>) {
     let mut out = Vec::new();
     let clock = Arc::new(DrivenClock::new(NOW));
-    let ended = run_over(connect, config, &CheckArgs { probe }, clock, &mut out).await;
+    let ended = run_over(connect, config, &CheckArgs { probe, ..CheckArgs::default() }, clock, &mut out).await;
     (String::from_utf8(out).unwrap(), ended)
 }
 
@@ -69,6 +69,18 @@ async fn the_defaults_for_200_agents() {
     let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
     golden("defaults", &text);
+}
+
+#[tokio::test]
+async fn five_minutes_of_30_000_agents_incrementally() {
+    let mut tenant = fixture::tenant("acme", 30_000);
+    tenant.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
+    tenant.incremental =
+        Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
+    tenant.cooldown = Duration::from_secs(300);
+    let (text, ended) = check(&*telling(&[], unasked), &fixture::config([tenant]), false).await;
+    ended.unwrap();
+    golden("incremental", &text);
 }
 
 #[tokio::test]
@@ -177,7 +189,7 @@ async fn a_probe_makes_two_requests() {
     let (simulator, clock) = simulator(SimulatorOptions::default()).await;
     let config = fixture::config([simulated(&simulator)]);
     let mut out = Vec::new();
-    run(&config, &CheckArgs { probe: true }, clock, &mut out).await.unwrap();
+    run(&config, &CheckArgs { probe: true, ..CheckArgs::default() }, clock, &mut out).await.unwrap();
     let text = String::from_utf8(out).unwrap();
     let counts = simulator.counts();
     assert_eq!((counts.token, counts.presence), (1, 1));
@@ -202,7 +214,7 @@ async fn a_probe_that_fails_is_not_repeated() {
         let (simulator, clock) = simulator(options).await;
         let config = fixture::config([simulated(&simulator)]);
         let mut out = Vec::new();
-        let ended = run(&config, &CheckArgs { probe: true }, clock, &mut out).await;
+        let ended = run(&config, &CheckArgs { probe: true, ..CheckArgs::default() }, clock, &mut out).await;
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             ended.unwrap_err().to_string(),

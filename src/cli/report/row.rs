@@ -25,8 +25,7 @@ pub(super) fn of_agents(agents: &[Agent], answered: Vec<(AgentId, Option<AgentPr
 
 impl<'a> Row<'a> {
     fn new(agent: &'a Agent, presence: Option<AgentPresence>) -> Self {
-        let mut states = presence.map(|presence| presence.states).unwrap_or_default();
-        states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
+        let states = presence.map(|presence| presence.longest_first()).unwrap_or_default();
         let total = states.iter().map(|(_, time)| *time).sum();
         Self { agent, states, total }
     }

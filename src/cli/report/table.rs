@@ -20,9 +20,6 @@ const GAP: &str = " | ";
 /// The least width of the column of states: short tables look alike, whatever is in them.
 const LEAST_STATE_WIDTH: usize = 15;
 
-/// Microseconds in an hour.
-const MICROS_PER_HOUR: f64 = 3_600e6;
-
 /// Ends a colour.
 const RESET: &str = "\x1b[0m";
 
@@ -104,9 +101,8 @@ fn seconds_of(time: Micros) -> String {
     format!("{:.2}", time.seconds_f64())
 }
 
-#[allow(clippy::cast_precision_loss, reason = "two decimals of an hour are shown")]
 fn hours_of(time: Micros) -> String {
-    format!("{:.2}", time.get() as f64 / MICROS_PER_HOUR)
+    format!("{:.2}", time.hours_f64())
 }
 
 /// The text with what a terminal would act on made visible: names come from the tenant, and must neither move

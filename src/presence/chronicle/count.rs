@@ -7,7 +7,8 @@ use super::{Chronicle, TOLERANCE};
 use crate::presence::limits::limit_states;
 use crate::presence::states::{StateIndex, StateNames};
 use crate::presence::{
-    AgentPresence, Micros, OnShift, Rejections, Schedule, ScheduledTime, StateName, Timestamp, WatchedAgent, Window,
+    AgentPresence, Micros, OnShift, Rejections, Schedule, ScheduledTime, StateName, Strip, StripBuilder, Timestamp,
+    WatchedAgent, Window,
 };
 
 /// How states are called, and which of them mean what.
@@ -47,6 +48,7 @@ struct Counter<'a> {
     offline: &'a [StateName],
     /// Schedules that were laid over the window already; agents share few.
     on_shift: Vec<(Arc<Schedule>, OnShift)>,
+    strip: StripBuilder,
 }
 
 impl Chronicle {
@@ -64,7 +66,14 @@ impl Chronicle {
         let mut names = StateNames::new(naming.known);
         let known = names.len();
         let states = naming.shown.iter().map(|name| names.index(name)).collect();
-        let mut counter = Counter { window, states, names, offline: naming.offline, on_shift: Vec::new() };
+        let mut counter = Counter {
+            window,
+            states,
+            names,
+            offline: naming.offline,
+            on_shift: Vec::new(),
+            strip: StripBuilder::default(),
+        };
         let mut counted: Vec<_> = agents
             .iter()
             .map(|agent| {
@@ -104,7 +113,19 @@ impl Counter<'_> {
         times.sort_unstable();
         let observed = times.iter().map(|(_, time)| *time).sum();
         let scheduled = agent.schedule.as_ref().map(|schedule| self.held_against(schedule, inside()));
-        Some(AgentPresence { states: times, observed, current: self.current(&spans), last_data: last.end, scheduled })
+        let strip = self.strip(&times, inside());
+        let current = self.current(&spans);
+        Some(AgentPresence { states: times, observed, current, last_data: last.end, scheduled, strip })
+    }
+
+    /// The spans hour by hour, by their places in `times`.
+    fn strip(&mut self, times: &[(StateName, Micros)], spans: impl Iterator<Item = (StateIndex, Window)>) -> Strip {
+        for (state, time) in spans {
+            let Some(name) = self.names.as_slice().get(state.0) else { continue };
+            let place = times.iter().position(|(known, _)| Arc::ptr_eq(known, name));
+            self.strip.add(time, place.map(|place| (place, time.length())).into_iter());
+        }
+        self.strip.finish()
     }
 
     /// A span as far as it has happened, under its name.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{StateName, WatchedAgent};
+use crate::presence::{AgentPresence, Cell, StateName, WatchedAgent};
 
 const AGENT: &str = "4711";
 const DAY: i64 = 86_400;
@@ -124,11 +124,23 @@ fn counted_and_unsettled(chronicle: &Chronicle, now: i64) -> (BTreeMap<u32, i64>
     let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
     let window = Window { start: at(now - DAY), end: at(now) };
     let mut counted = chronicle.count(window, at(now - SETTLE), &agents, &naming, &mut Rejections::default());
-    let states = counted.agents.remove(0).map(|presence| presence.states).unwrap_or_default();
+    let presence = counted.agents.remove(0);
+    presence.iter().for_each(assert_strip_shows_states);
+    let states = presence.map(|presence| presence.states).unwrap_or_default();
     let seconds = |time: Micros| i64::try_from(time.get() / 1_000_000).unwrap();
     let sums = states.iter().map(|(name, time)| (name.parse().unwrap(), seconds(*time))).filter(|(_, time)| *time > 0);
     let unsettled = counted.unsettled.map(|moment| (moment.micros() - at(0).micros()) / 1_000_000);
     (sums.collect(), unsettled)
+}
+
+/// The day at a glance has the same seconds, but for what rounding to centiseconds loses in each cell.
+fn assert_strip_shows_states(presence: &AgentPresence) {
+    let cells = presence.strip.cells().count();
+    for (place, (state, time)) in presence.states.iter().enumerate() {
+        let shares = presence.strip.cells().flat_map(Cell::shares).filter(|(share, _)| usize::from(*share) == place);
+        let shown: u64 = shares.map(|(_, time)| time.get()).sum();
+        assert!(time.get().abs_diff(shown) <= 5_000 * cells as u64, "{state}: {time:?} is shown as {shown} µs");
+    }
 }
 
 fn expected(rows: &[True], now: i64) -> BTreeMap<u32, i64> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::tests::{every_day_until, tally_of};
 use super::*;
-use crate::presence::{ScheduledTime, UNKNOWN_STATE};
+use crate::presence::{Cell, ScheduledTime, UNKNOWN_STATE};
 
 /// A bucket by numbers; agent 3 is nobody's, and state 9 has no name.
 #[derive(Debug, Clone)]
@@ -109,6 +109,12 @@ proptest! {
             prop_assert!(window.start < presence.last_data && presence.last_data <= window.end);
             prop_assert!(presence.current.as_ref().is_none_or(|(name, time)|
                 presence.states.iter().any(|(state, total)| state == name && time <= total)));
+            for (place, (state, time)) in presence.states.iter().enumerate() {
+                let shares = presence.strip.cells().flat_map(Cell::shares);
+                let shown: u64 = shares.filter(|(share, _)| usize::from(*share) == place).map(|(_, time)| time.get()).sum();
+                // Centiseconds, rounded once a cell; the window has one cell.
+                prop_assert!(time.get().abs_diff(shown) <= 5_000, "{state}: {time:?} is shown as {shown}");
+            }
             let ScheduledTime { total, offline } = presence.scheduled.unwrap();
             prop_assert!(offline <= total && total == Micros::from_seconds(17));
         }

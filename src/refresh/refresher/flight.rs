@@ -99,6 +99,7 @@ async fn bring_people(refresher: &Arc<Refresher>, deadline: Monotonic) -> Option
         Ok(list) => {
             refresher.turns().succeeded(&tenant.name, list.len());
             let read_at = refresher.now();
+            let list = configured.without_needless_names(list);
             let (people, meeting) = (Arc::new(People { list, read_at }), Arc::clone(refresher));
             // It renders everybody anew; scrapes must not wait behind it.
             // Should it panic, everything stays as it was.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Api, Shard, Tenant};
-use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Strip, Timestamp, Window};
 use crate::refresh::people::People;
 use crate::refresh::{AgentData, Moment, Published};
 
@@ -288,7 +288,14 @@ impl Presence {
             Some(current) => Some(restored(current)?),
             None => None,
         };
-        Some(AgentPresence { states, observed, current, last_data: self.last_data.into(), scheduled: None })
+        Some(AgentPresence {
+            states,
+            observed,
+            current,
+            last_data: self.last_data.into(),
+            scheduled: None,
+            strip: Strip::default(),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One tenant's file: read once, appended to as a refresh starts, and replaced as it ends.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +13,11 @@ use super::body::Body;
 use super::disk::{self, Folder, MAX_FILE_BYTES};
 use super::frame::{self, BadFile};
 use super::memory::{LeftOut, Memory, remember};
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::presence::Timestamp;
 use crate::refresh::{Moment, Observer, Published, StorageOperation};
+use crate::upstream::Source;
 
 /// How long a refresh waits for its start to be noted. It is a write of some forty bytes; a disk that takes longer
 /// hangs, and a refresh without a note is better than none.
@@ -24,6 +25,10 @@ const ATTEMPT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a file may take to be written. Nobody waits for it, but a disk that hangs should be known to.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often at the most what a source keeps is written down, as it may be many megabytes. After a crash as much more of each
+/// agent is asked for again, which is less than what is asked for in any case.
+const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Where one tenant's last data and waits are kept. Clones are the same file.
 #[derive(Clone)]
@@ -39,6 +44,10 @@ pub(super) struct TenantFile {
     folder: Arc<Folder>,
     name: String,
     path: PathBuf,
+    /// Where what its source keeps is.
+    kept_path: PathBuf,
+    /// When that was written last.
+    kept_at: Mutex<Option<Monotonic>>,
     /// Whose address the file is about, as long as it is whole: attempts to ask there may be noted behind what it says.
     whole: Mutex<Option<Url>>,
     /// Who may write. It is held while writing, so that no more than one thread waits for a disk that hangs.
@@ -68,7 +77,7 @@ impl TenantStore {
         let bytes = match disk::read(&self.file.path, MAX_FILE_BYTES) {
             Ok(bytes) => bytes?,
             Err(error) => {
-                self.set_aside(&error);
+                self.set_aside(&self.file.path, &error);
                 return None;
             }
         };
@@ -79,8 +88,35 @@ impl TenantStore {
                 Some(memory)
             }
             Err(bad) => {
-                self.set_aside(&bad);
+                self.set_aside(&self.file.path, &bad);
                 None
+            }
+        }
+    }
+
+    /// Hands what an earlier process's source kept to `source`. What cannot be read is set aside and told, and what is of no
+    /// use is removed; either costs a refresh that reads everything.
+    pub(in crate::refresh) fn recall_kept(&self, source: &dyn Source) {
+        if self.file.folder.claim().is_err() {
+            return;
+        }
+        let path = &self.file.kept_path;
+        let bytes = match disk::read(path, MAX_FILE_BYTES) {
+            Ok(None) => return,
+            Ok(Some(bytes)) => bytes,
+            Err(error) => return self.set_aside(path, &error),
+        };
+        let taken_up = match frame::unframe(&bytes) {
+            Ok(contents) => source.take_up(contents.body),
+            Err(bad) => return self.set_aside(path, &bad),
+        };
+        let (tenant, path) = (&self.file.name, path.display());
+        match taken_up {
+            Some(agents) => info!(tenant, %path, agents, "refreshes go on from what an earlier run has read"),
+            None => {
+                info!(tenant, %path, "what an earlier run has read is part of another answer; everything is read again");
+                // Should it stay, it is met with in the same way by the next run.
+                let _ = std::fs::remove_file(&self.file.kept_path);
             }
         }
     }
@@ -97,9 +133,14 @@ impl TenantStore {
         self.run(StorageOperation::Attempt, ATTEMPT_PATIENCE, note).await;
     }
 
-    /// Puts what is published in the place of what was kept before, after `failures` failed refreshes in a row.
-    pub(in crate::refresh) async fn keep(&self, published: Arc<Published>, failures: u32) {
-        let write = move |file: &TenantFile| file.replace(&published, failures, None);
+    /// Puts what is published in the place of what was kept before, after `failures` failed refreshes in a row, and now and
+    /// then what `source` keeps beside it.
+    pub(in crate::refresh) async fn keep(&self, published: Arc<Published>, failures: u32, source: Arc<dyn Source>) {
+        let now = self.clock.monotonic();
+        let write = move |file: &TenantFile| {
+            file.replace(&published, failures, None)?;
+            file.replace_kept(&*source, now)
+        };
         self.run(StorageOperation::Write, WRITE_PATIENCE, write).await;
     }
 
@@ -169,10 +210,10 @@ impl TenantStore {
     }
 
     /// Takes a file that is of no use out of the way, and says so.
-    fn set_aside(&self, reason: &dyn std::fmt::Display) {
+    fn set_aside(&self, file: &Path, reason: &dyn std::fmt::Display) {
         self.observer.storage_failed(StorageOperation::Read);
-        let (tenant, path) = (&self.file.name, self.file.path.display());
-        match disk::set_aside(&self.file.path) {
+        let (tenant, path) = (&self.file.name, file.display());
+        match disk::set_aside(file) {
             Ok(aside) => {
                 let aside = aside.display();
                 warn!(tenant, %path, %aside, %reason, "the tenant's file cannot be used and was set aside; starting without it");
@@ -211,10 +252,13 @@ pub(super) fn recollect(bytes: &[u8], tenant: &Arc<Tenant>, now: Moment) -> Resu
 impl TenantFile {
     pub(super) fn new(folder: Arc<Folder>, name: &str) -> Self {
         let path = folder.path().join(format!("{name}.cxone"));
+        let kept_path = folder.path().join(format!("{name}.kept"));
         Self {
             folder,
             name: name.to_owned(),
             path,
+            kept_path,
+            kept_at: Mutex::default(),
             whole: Mutex::default(),
             turn: Arc::default(),
             hangs: AtomicBool::new(false),
@@ -252,17 +296,35 @@ impl TenantFile {
     fn replace(&self, published: &Published, failures: u32, attempt: Option<&str>) -> io::Result<()> {
         self.folder.claim()?;
         let body = serde_json::to_vec(&Body::of(published, failures)).map_err(io::Error::other)?;
-        let framed = frame::frame(&body);
+        let framed = framed(&body)?;
         drop(body);
-        if u64::try_from(framed.len()).unwrap_or(u64::MAX) >= MAX_FILE_BYTES {
-            let message = format!("it would be larger than {MAX_FILE_BYTES} bytes, the most that is read");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-        }
         self.is_whole(None);
         disk::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
         self.is_whole(Some(&published.snapshot.tenant.base_url));
         Ok(())
     }
+
+    /// Puts what `source` keeps in the place of what it kept before, where there is such and that is long enough ago.
+    fn replace_kept(&self, source: &dyn Source, now: Monotonic) -> io::Result<()> {
+        let mut kept_at = self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept_at.is_some_and(|kept_at| now < kept_at + KEPT_EVERY) {
+            return Ok(());
+        }
+        let Some(kept) = source.kept() else { return Ok(()) };
+        disk::replace(&self.kept_path, &[&framed(&kept)?])?;
+        *kept_at = Some(now);
+        Ok(())
+    }
+}
+
+/// `body` as a file, unless that would be larger than what is read.
+fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
+    let framed = frame::frame(body);
+    if u64::try_from(framed.len()).unwrap_or(u64::MAX) >= MAX_FILE_BYTES {
+        let message = format!("it would be larger than {MAX_FILE_BYTES} bytes, the most that is read");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(framed)
 }
 
 // === impl Complaints ===

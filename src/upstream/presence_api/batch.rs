@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tracing::warn;
+
+use super::memory::Batch;
 use super::paging::Pages;
 use super::request;
 use super::wire::{self, Page};
 use super::{PresenceSource, REPORT};
-use crate::presence::{Tally, TallyOutcome, WatchedAgent, Window};
+use crate::presence::{Asked, KeptOutcome, Tally, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::Endpoint;
 use crate::upstream::answer::Answer;
 use crate::upstream::errand::Errand;
@@ -23,19 +26,86 @@ struct Reading {
 }
 
 impl PresenceSource {
-    /// Reads all pages of `agents`. What was read before a failure is dropped with it.
-    pub(super) async fn read(
+    /// Reads all pages of `batch`. What was read before a failure is dropped with it.
+    pub(super) async fn read(&self, batch: Batch, window: Window, errand: &Errand) -> Result<TallyOutcome, Failure> {
+        errand.go_on()?;
+        let Some(asked) = batch.asked else {
+            let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, errand).await?;
+            return Ok(reading.tally.finish());
+        };
+        let (mut batch, mut outcome) = self.read_and_keep(batch, asked, window, errand).await?;
+        if outcome.doubt
+            && let Some((whole, asked)) = self.again_in_full(&batch, window)
+        {
+            (batch, outcome) = self.read_and_keep(whole, asked, window, errand).await?;
+        }
+        if let Some(mut memory) = self.memory() {
+            memory.keep(&batch, window, &mut outcome);
+        }
+        Ok(outcome.counted)
+    }
+
+    /// Reads what is asked for of `batch`, and counts it with what is known.
+    async fn read_and_keep(
         &self,
-        agents: Vec<WatchedAgent>,
+        batch: Batch,
+        asked: Asked,
         window: Window,
         errand: &Errand,
-    ) -> Result<TallyOutcome, Failure> {
-        errand.go_on()?;
-        let mut pages = Pages::new(agents.len(), window, self.tenant.interval.length);
-        let first = request::first_page(self.session.client.url(request::PATH), &self.tenant, window, &agents);
-        let tally = Tally::new(window, agents, self.offline_states.clone(), &self.known_states)
+    ) -> Result<(Batch, KeptOutcome), Failure> {
+        let mut reading = self.reading(&batch, window);
+        reading.tally = reading.tally.keeping(asked);
+        let (batch, reading) = aside(move || {
+            for (agent, past) in batch.pasts.iter().enumerate() {
+                if let Some(past) = past {
+                    reading.tally.recall(agent, past);
+                }
+            }
+            (batch, reading)
+        })
+        .await?;
+        let mut reading = self.read_range(reading, &batch.agents, asked.range, errand).await?;
+        let cuts = reading.tally.cuts();
+        if let Some(head) = self.memory().and_then(|memory| memory.head(asked, window, cuts)) {
+            reading.tally.head(head);
+            reading = self.read_range(reading, &batch.agents, head, errand).await?;
+        }
+        let behind = self.session.client.behind();
+        let until = self.memory().map_or(window.start, |memory| memory.settled(asked, window, behind));
+        aside(move || (batch, reading.tally.finish_keeping(until))).await
+    }
+
+    /// `batch` in full, after a tail of it brought what it should not have.
+    fn again_in_full(&self, batch: &Batch, window: Window) -> Option<(Batch, Asked)> {
+        let mut memory = self.memory()?;
+        if memory.distrust(window.end) {
+            warn!(
+                tenant = self.tenant.name,
+                "CXone answered with buckets from before the time that was asked for, so everything is asked for again; \
+                `incremental` pauses until the next full refresh is due"
+            );
+        }
+        let whole = memory.in_full(batch, window);
+        let asked = whole.asked?;
+        Some((whole, asked))
+    }
+
+    fn reading(&self, batch: &Batch, window: Window) -> Reading {
+        let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.known_states)
             .renaming(Arc::clone(&self.state_map));
-        let mut reading = Reading { tally, body: Vec::new() };
+        Reading { tally, body: Vec::new() }
+    }
+
+    /// Reads all pages of `range`.
+    async fn read_range(
+        &self,
+        mut reading: Reading,
+        agents: &[WatchedAgent],
+        range: Window,
+        errand: &Errand,
+    ) -> Result<Reading, Failure> {
+        let mut pages = Pages::new(agents.len(), range, self.tenant.interval.length);
+        let first = request::first_page(self.session.client.url(request::PATH), &self.tenant, range, agents);
         let mut url = first.clone();
         loop {
             let page;
@@ -43,7 +113,7 @@ impl PresenceSource {
             self.proven.store(true, Ordering::Relaxed);
             match pages.turn(page.next_page_token)? {
                 Some(token) => url = request::next_page(&first, &token),
-                None => return Ok(reading.tally.finish()),
+                None => return Ok(reading),
             }
         }
     }
@@ -76,13 +146,16 @@ async fn decode(mut reading: Reading, answer: Answer) -> Result<(Reading, Result
     if reading.body.trim_ascii().is_empty() {
         return Ok((reading, Ok(Page { next_page_token: None, buckets: 0 })));
     }
-    let decoded = tokio::task::spawn_blocking(move || {
+    let (reading, page) = aside(move || {
         let page = wire::decode_page(&reading.body, &mut reading.tally);
         (reading, page)
-    });
-    let Ok((reading, page)) = decoded.await else {
-        return Err(Failure::broke_off(Endpoint::Presence));
-    };
+    })
+    .await?;
     let page = page.map_err(|error| answer.unreadable(&error));
     Ok((reading, page))
+}
+
+/// Does `work` off the threads that serve.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::broke_off(Endpoint::Presence))
 }

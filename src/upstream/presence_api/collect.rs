@@ -4,9 +4,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt as _, stream};
+use tracing::warn;
 
 use super::PresenceSource;
-use crate::presence::{AgentId, TallyOutcome, WatchedAgent};
+use super::memory::Batch;
+use crate::presence::{AgentId, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::errand::Errand;
 use crate::upstream::failure::{Failure, Scope, spoken};
 use crate::upstream::{Endpoint, ErrorKind, Harvest, Query, UpstreamError};
@@ -29,7 +31,7 @@ struct Progress {
 impl PresenceSource {
     pub(super) async fn collect(&self, query: Query) -> Harvest {
         let errand = Errand::new(query.deadline);
-        let batches = self.batches(query.agents);
+        let batches = self.batches(query.window, query.agents);
         let mut progress = Progress::new(&batches);
         if self.clock.monotonic() >= query.deadline {
             progress.give_up(&self.out_of_time());
@@ -42,9 +44,9 @@ impl PresenceSource {
         }
         // A batch has at most one request under way, for a page or for the token, so this bounds them all.
         let mut ends = stream::iter(batches.into_iter().enumerate())
-            .map(|(batch, agents)| {
-                let reading = self.read(agents, query.window, &errand);
-                async move { (batch, reading.await) }
+            .map(|(index, batch)| {
+                let reading = self.read(batch, query.window, &errand);
+                async move { (index, reading.await) }
             })
             .buffer_unordered(self.tenant.max_concurrent_requests.max(1));
         let mut deadline = self.clock.sleep_until(query.deadline);
@@ -64,16 +66,35 @@ impl PresenceSource {
                 None => break,
             }
         }
+        self.remember(query.window, &progress.harvest);
         progress.harvest
     }
 
     /// The agents in batches, those of batches that were refused before at the end.
-    fn batches(&self, mut agents: Vec<WatchedAgent>) -> Vec<Vec<WatchedAgent>> {
+    fn batches(&self, window: Window, mut agents: Vec<WatchedAgent>) -> Vec<Batch> {
         let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = self.tenant.agents_per_request.max(1);
+        if let Some(memory) = self.memory() {
+            return memory.plan(window, agents, size, |agent| suspects.contains(&agent.id));
+        }
         if !suspects.is_empty() {
             agents.sort_by_key(|agent| suspects.contains(&agent.id));
         }
-        agents.chunks(self.tenant.agents_per_request.max(1)).map(<[WatchedAgent]>::to_vec).collect()
+        agents.chunks(size).map(Batch::plain).collect()
+    }
+
+    /// Tidies up what is kept as a refresh ends, and tells where nothing can be kept.
+    fn remember(&self, window: Window, harvest: &Harvest) {
+        let Some(mut memory) = self.memory() else { return };
+        let brought_data = harvest.answered.iter().any(|(_, presence)| presence.is_some());
+        if memory.refreshed(window, brought_data) {
+            warn!(
+                tenant = self.tenant.name,
+                interval = self.tenant.interval.text,
+                "CXone's buckets do not follow each other in steps of `interval`, so `incremental` can keep none and asks for \
+                everything each time"
+            );
+        }
     }
 
     fn note(&self, progress: &mut Progress, batch: usize, outcome: Result<TallyOutcome, Failure>, errand: &Errand) {
@@ -125,8 +146,8 @@ impl PresenceSource {
 // === impl Progress ===
 
 impl Progress {
-    fn new(batches: &[Vec<WatchedAgent>]) -> Self {
-        let ids = |batch: &Vec<WatchedAgent>| batch.iter().map(|agent| agent.id.clone()).collect();
+    fn new(batches: &[Batch]) -> Self {
+        let ids = |batch: &Batch| batch.agents.iter().map(|agent| agent.id.clone()).collect();
         Self { harvest: Harvest::default(), open: batches.iter().map(ids).collect(), failed_in_a_row: 0, grave: false }
     }
 

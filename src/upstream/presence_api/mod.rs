@@ -4,6 +4,7 @@
 mod batch;
 mod collect;
 mod login;
+mod memory;
 mod paging;
 mod request;
 pub mod wire;
@@ -11,9 +12,10 @@ pub mod wire;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::login::ClientCredentials;
+use self::memory::{Excerpt, Memory};
 use super::answer::Advice;
 use super::client::Client;
 use super::limits::Limits;
@@ -55,6 +57,9 @@ pub struct PresenceSource {
     /// The agents of batches that were refused as wrong. They are asked for last, so that one bad agent
     /// cannot keep the others from being asked for at all.
     suspects: Mutex<HashSet<AgentId>>,
+    /// What is known of earlier refreshes, where they are incremental. A reload that changes nothing of what is asked
+    /// hands it on.
+    memory: Option<Arc<Mutex<Memory>>>,
 }
 
 // === impl PresenceSource ===
@@ -76,6 +81,8 @@ impl PresenceSource {
     #[must_use]
     pub fn without_repeats(mut self) -> Self {
         self.session.client.repeats = false;
+        // One refresh learns nothing from the one before it.
+        self.memory = None;
         self
     }
 
@@ -97,7 +104,16 @@ impl PresenceSource {
         if same_address && self.tenant.client_id == tenant.client_id {
             tokens.inherit(&self.session.tokens);
         }
-        Self::with(tenant, clock, observer, limits, Arc::new(tokens))
+        let mut source = Self::with(tenant, clock, observer, limits, Arc::new(tokens))?;
+        if let Some(memory) = self.memory.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
+            let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
+            let mut kept = lock(memory);
+            kept.retain(|agent| wanted.contains(agent));
+            kept.spread(source.tenant.agents.len(), source.tenant.agents_per_request);
+            drop(kept);
+            source.memory = Some(Arc::clone(memory));
+        }
+        Ok(source)
     }
 
     /// Sends nothing before `point`, as after a restart within a `Retry-After`.
@@ -121,14 +137,47 @@ impl PresenceSource {
             known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
             proven: AtomicBool::new(false),
             suspects: Mutex::default(),
+            memory: tenant.incremental.map(|settings| {
+                let mut memory = Memory::new(settings, tenant.interval.length);
+                memory.spread(tenant.agents.len(), tenant.agents_per_request);
+                Arc::new(Mutex::new(memory))
+            }),
             tenant,
         })
     }
+
+    /// What is known of earlier refreshes, where they are incremental. Nothing may await while it is held.
+    fn memory(&self) -> Option<MutexGuard<'_, Memory>> {
+        self.memory.as_deref().map(lock)
+    }
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether what was kept of answers to `old` is part of answers to `new`. Agents may be others.
+fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
+    // How often everything is read again is no part of the question, and the memory's own.
+    memory::question(old) == memory::question(new) && old.incremental == new.incremental
 }
 
 impl Source for PresenceSource {
     fn fetch(&self, query: Query) -> Fetch<'_> {
         Box::pin(self.collect(query))
+    }
+
+    fn kept(&self) -> Option<Vec<u8>> {
+        // Writing takes a while; whoever refreshes need not wait for it.
+        let excerpt = self.memory()?.excerpt();
+        Some(excerpt.write(&self.tenant))
+    }
+
+    fn take_up(&self, kept: &[u8]) -> Option<usize> {
+        let excerpt = Excerpt::read(kept, &self.tenant)?;
+        let agents = excerpt.known.len();
+        self.memory()?.take_up(excerpt);
+        Some(agents)
     }
 
     fn not_before(&self) -> Option<Monotonic> {

@@ -11,7 +11,7 @@ use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, Shard, StateMa
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
-    AgentPresence, Micros, Rejection, Rejections, ScheduledTime, StateName, Timestamp, Window,
+    AgentPresence, Micros, Rejection, Rejections, ScheduledTime, StateName, Strip, Timestamp, Window,
 };
 use cxone_exporter::refresh::{
     AgentCounts, AgentData, AgentRow, Moment, Observer as _, RefreshResult, Served, Snapshot, Status,
@@ -48,6 +48,7 @@ impl Scrape {
             current: Some((StateName::from("休憩 ☕"), Micros::from_seconds(60))),
             last_data: NOW,
             scheduled: Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(1_234_500_000) }),
+            strip: Strip::default(),
         };
         let plain = AgentPresence {
             states: states(&[("Offline", 86_400_000_000)]),
@@ -55,6 +56,7 @@ impl Scrape {
             current: None,
             last_data: Timestamp::from_micros(1_699_999_999_500_000),
             scheduled: None,
+            strip: Strip::default(),
         };
         let read_at = Moment { monotonic: Monotonic::default(), utc: NOW };
         let row = |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
@@ -102,6 +104,7 @@ impl Scrape {
                 current: None,
                 last_data: NOW,
                 scheduled: None,
+                strip: Strip::default(),
             };
             AgentRow {
                 data: Some(Arc::new(AgentData {
@@ -185,6 +188,7 @@ fn exporter_instruments() -> ExporterInstruments {
     let build = BuildInfo { version: "0.1.0", revision: "0123456", rustc: "1.95.0" };
     let instruments = ExporterInstruments::new(Arc::new(DrivenClock::new(NOW)), build);
     instruments.config_loaded(true);
+    instruments.web_config_loaded(true);
     instruments
 }
 
@@ -222,10 +226,12 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         max_concurrent_requests: 2,
         max_requests_per_minute: None,
         offline_states: [StateName::from("Offline")].to_vec(),
+        privacy: cxone_exporter::config::Privacy::default(),
         agents,
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
         share: None,
     }

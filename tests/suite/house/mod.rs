@@ -18,7 +18,7 @@ use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments}
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{Connection, Endpoint};
-use cxone_exporter::web::{App, Bound, Options, TenantFront};
+use cxone_exporter::web::{Access, App, Bound, Options, TenantFront};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -62,6 +62,7 @@ pub(crate) struct House {
 pub(crate) struct Plan {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) options: Options,
+    pub(crate) web_config: Option<std::path::PathBuf>,
 }
 
 // === impl Plan ===
@@ -69,7 +70,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// A tenant of two agents, each of which is a batch, asked one after the other.
     pub(crate) fn at(base_url: &str) -> Self {
-        Self { tenants: vec![tenant(base_url)], options: Options::default() }
+        Self { tenants: vec![tenant(base_url)], options: Options::default(), web_config: None }
     }
 
     /// Changes the only tenant.
@@ -101,10 +102,12 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
         max_concurrent_requests: 1,
         max_requests_per_minute: None,
         offline_states: vec!["Offline".into()],
+        privacy: cxone_exporter::config::Privacy::default(),
         agents: agents(2),
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
         share: None,
     }
@@ -135,6 +138,13 @@ impl House {
         let source = built[0].1.clone();
         let fronts = built.into_iter().map(|(front, _)| front).collect();
         let app = App::new(fronts, exporter, Arc::new(clock.clone()), config.to_yaml_redacted(), plan.options);
+        let app = match plan.web_config {
+            Some(path) => {
+                let exporter = Arc::clone(&app.exporter);
+                app.with_access(Access::open(&path, Arc::new(clock.clone()), exporter).unwrap())
+            }
+            None => app,
+        };
         let app = Arc::new(app);
         let bound = Bound::bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
         let address = bound.addresses()[0];
@@ -189,6 +199,11 @@ impl House {
         log::since(self.log_from).into_iter().filter(of_house).collect()
     }
 
+    /// The lines since it was opened that have `text` in them, of whomever.
+    pub(crate) fn lines_with(&self, text: &str) -> Vec<Line> {
+        log::since(self.log_from).into_iter().filter(|line| line.to_string().contains(text)).collect()
+    }
+
     /// Its log lines that call for somebody's attention.
     pub(crate) fn warnings(&self) -> Vec<Line> {
         self.lines().into_iter().filter(Line::is_warning).collect()
@@ -216,7 +231,7 @@ impl House {
 }
 
 fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) {
-    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api)));
+    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::new(clock.clone())));
     instruments.of_shard(tenant.shard());
     let source = Connection::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);

@@ -1,5 +1,6 @@
 //! The exporter as a process: how it starts, reloads, tells the service manager, and stops.
 
+mod front;
 mod process;
 mod reload;
 mod service;
@@ -15,7 +16,7 @@ use cxone_exporter::simulator::{Simulator, SimulatorOptions};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use process::{Answer, Exporter, http, until};
+use process::{Answer, Exporter, http, https, until};
 
 /// A simulated tenant, and a folder with a configuration of it and the secret's file.
 struct Stage {

@@ -4,10 +4,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, Monotonic, SystemClock};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// How long anything may take on a machine that does much else.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,10 +47,14 @@ impl Exporter {
         // Somebody has to read all of it, or the exporter would wait with a full pipe.
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut exporter = Self { child, log, address: ([0, 0, 0, 0], 0).into() };
-        let line = exporter.logged("message=listening");
-        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
-        exporter.address = address.parse().unwrap();
+        exporter.address = exporter.listening();
         exporter
+    }
+
+    /// The next address that it says it listens on.
+    pub(super) fn listening(&self) -> SocketAddr {
+        let line = self.logged("message=listening");
+        line.split("address=").nth(1).unwrap().split(' ').next().unwrap().trim_matches('"').parse().unwrap()
     }
 
     /// Waits for a log line with this in it.
@@ -83,9 +92,28 @@ impl Drop for Exporter {
 
 /// Asks once, on a connection of its own.
 pub(super) fn http(address: SocketAddr, method: &str, path: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
+    asked(connected(address), method, path)
+}
+
+/// Gets by TLS, from a server with the certificate of tests/configs/web.
+pub(super) fn https(address: SocketAddr, path: &str) -> Answer {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file("tests/configs/web/ca.pem").unwrap()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let name = ServerName::try_from("localhost").unwrap();
+    let session = ClientConnection::new(Arc::new(config.with_no_client_auth()), name).unwrap();
+    asked(StreamOwned::new(session, connected(address)), "GET", path)
+}
+
+fn connected(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+}
+
+fn asked(mut stream: impl Read + Write, method: &str, path: &str) -> Answer {
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));

@@ -34,7 +34,7 @@ impl Notices {
 }
 
 /// The command that starts the exporter with `listener` on descriptor 3.
-fn handing_over(stage: &Stage, listener: StdListener) -> Command {
+pub(super) fn handing_over(stage: &Stage, listener: StdListener) -> Command {
     let mut command = Command::new("sh");
     command.env_clear().args(["-c", HAND_OVER, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
     command.arg("--web.systemd-socket").arg("--config.file").arg(stage.config());
@@ -42,7 +42,7 @@ fn handing_over(stage: &Stage, listener: StdListener) -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(super) fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cxone-exporter")).env_clear().args(arguments).output().unwrap()
 }
 
@@ -166,7 +166,8 @@ async fn health_is_an_exit_code() {
         (format!("{base}/-/healthy"), 0, ""),
         (format!("{base}/-/nothing"), 1, "answered 404"),
         (format!("http://{closed}/-/healthy"), 1, "cannot be reached"),
-        (format!("https://{}/-/healthy", exporter.address), 1, "write an http address"),
+        (format!("https://{}/-/healthy", exporter.address), 1, "cannot be reached"),
+        ("ftp://127.0.0.1/".to_owned(), 1, "write an address such as http://"),
         ("healthy".to_owned(), 2, "relative URL without a base"),
     ];
     for (url, code, message) in table {

@@ -153,10 +153,12 @@ fn tenant(base_url: &str) -> Tenant {
         max_concurrent_requests: 1,
         max_requests_per_minute: None,
         offline_states: vec!["Offline".into()],
+        privacy: cxone_exporter::config::Privacy::default(),
         agents: agents(3),
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
+        incremental: None,
         official: None,
         share: None,
     }

@@ -81,13 +81,18 @@ async fn heads_that_never_end_and_connections_that_idle_are_closed() {
     let mut slow = Client::connect(house.address).await;
     slow.send(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
     let mut mute = Client::connect(house.address).await;
-    let mut closing = std::pin::pin!(async {
+    let mut scraper = Client::connect(house.address).await;
+    assert_eq!(scraper.ask(HEALTHY).await.unwrap().status, 200);
+    tokio::time::timeout(Duration::from_secs(15), async {
         slow.closes().await;
         mute.closes().await;
-    });
+    })
+    .await
+    .expect("who never asks is not kept for long");
+    let mut closing = std::pin::pin!(scraper.closes());
     let early = tokio::time::timeout(Duration::from_secs(60), &mut closing).await;
     assert!(early.is_err(), "an idle Prometheus is not thrown out between scrapes");
-    tokio::time::timeout(Duration::from_secs(600), closing).await.expect("they stay open");
+    tokio::time::timeout(Duration::from_secs(600), closing).await.expect("it stays open");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, Micros, StateName, Window};
+use crate::presence::{AgentPresence, Micros, StateName, Strip, Window};
 use crate::refresh::storage::body::Body;
 use crate::refresh::storage::frame::{self, BadFile};
 use crate::refresh::storage::store::recollect;
@@ -53,6 +53,7 @@ fn presence() -> impl Strategy<Value = AgentPresence> {
                 observed: Micros::new(observed),
                 last_data: Timestamp::from_micros(last_data),
                 scheduled: None,
+                strip: Strip::default(),
             }
         },
     )
@@ -129,6 +130,7 @@ fn figures_of_thirty_thousand_agents() {
         current: Some((StateName::from("Busy"), Micros::new(1_234_567_890))),
         last_data: START,
         scheduled: None,
+        strip: Strip::default(),
     };
     let mut tenant = tenant();
     let agent = tenant.agents[0].clone();

@@ -1,0 +1,52 @@
+//! Incremental refreshes of the presence API: `incremental`, `settle`, `full_refresh_interval`.
+
+use std::time::Duration;
+
+use super::fault::{Complaint, Findings};
+use super::fields::Fields;
+use super::limits::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
+use super::{Incremental, Tenant, duration, official};
+
+pub(super) const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
+
+/// What `fields` of a tenant of the presence API say; `findings` has every fault.
+pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Option<Incremental> {
+    let wanted = fields.flag("incremental", findings);
+    let settle = fields.duration("settle", &SETTLE, findings);
+    let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, findings);
+    if wanted != Some(true) {
+        // A flag that is no boolean has been complained of; what goes with it need not be as well.
+        let alone = fields.get("incremental").is_none() || wanted == Some(false);
+        for value in ["settle", "full_refresh_interval"].iter().filter(|_| alone).filter_map(|key| fields.get(key)) {
+            let remedy = "write `incremental: true` as well, or leave it out";
+            value.complain(Complaint::new("is for `incremental: true`", remedy), findings);
+        }
+        return None;
+    }
+    Some(Incremental {
+        settle: settle.unwrap_or(official::DEFAULT_SETTLE),
+        full_refresh_interval: full_refresh_interval.unwrap_or(DEFAULT_FULL_REFRESH_INTERVAL),
+    })
+}
+
+/// Refuses what would keep more buckets than there is memory for, and tells of what would keep none.
+pub(super) fn check(tenant: &Tenant, fields: &Fields<'_>, findings: &mut Findings) {
+    let (Some(incremental), Some(value)) = (tenant.incremental, fields.get("incremental")) else { return };
+    let kept = tenant.kept_buckets();
+    if kept > MAX_KEPT_BUCKETS {
+        let problem = format!(
+            "keeps {kept} buckets ({} agents, {} over {}), more than {MAX_KEPT_BUCKETS}",
+            tenant.agents.len(),
+            tenant.interval.text,
+            duration::format(tenant.window),
+        );
+        let remedy = "write a longer `interval`, a shorter `window` or fewer agents, or leave it out";
+        value.complain(Complaint::new(problem, remedy), findings);
+    }
+    if incremental.settle + tenant.interval.length >= tenant.window {
+        let (settle, window) = (duration::format(incremental.settle), duration::format(tenant.window));
+        let problem = format!("keeps nothing: within a window of {window}, no bucket is over for {settle}");
+        let remedy = "write a shorter `settle` or `interval`, or leave it out";
+        findings.warn(value.place, value.path, Complaint::new(problem, remedy));
+    }
+}

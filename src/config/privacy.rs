@@ -1,0 +1,154 @@
+//! How much of a person goes out: what stands for an agent on page and metrics, and whether names are known at all.
+
+use std::path::{Path, PathBuf};
+
+use ring::hmac;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::fault::{Complaint, Findings, quoted};
+use super::fields::Fields;
+use super::secret::{self, AGENT_LABEL_KEY, Secret};
+use crate::presence::AgentId;
+
+/// The least bytes of a key. Ids are short numbers, so whoever guesses the key can undo every label.
+const MIN_KEY_BYTES: usize = 16;
+
+/// The bytes of an HMAC that a label keeps. Among 100,000 agents, two have the same label with one key in four
+/// thousand million.
+const LABEL_BYTES: usize = 8;
+
+/// How much of a person goes out, on page and metrics alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Privacy {
+    /// What stands for an agent.
+    pub agent_label: AgentLabel,
+    /// Whether names are shown. Where they are not, those of the configuration are forgotten as it is read.
+    pub show_names: bool,
+}
+
+/// What stands for an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentLabel {
+    /// Its id.
+    Id,
+    /// A pseudonym: nobody without the key finds the id to it, and it stays the same as long as the key does.
+    Hmac(Box<Pseudonyms>),
+}
+
+/// Ids → pseudonyms, by HMAC-SHA256.
+#[derive(Debug, Clone)]
+pub struct Pseudonyms {
+    key: hmac::Key,
+    secret: SecretString,
+    /// Where the key was read from, if it came from a file.
+    pub file: Option<PathBuf>,
+}
+
+// === impl Privacy ===
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { agent_label: AgentLabel::Id, show_names: true }
+    }
+}
+
+impl Privacy {
+    /// What stands for the agent of this id.
+    pub fn label(&self, id: &AgentId) -> AgentId {
+        match &self.agent_label {
+            AgentLabel::Id => AgentId::clone(id),
+            AgentLabel::Hmac(pseudonyms) => pseudonyms.of(id),
+        }
+    }
+}
+
+// === impl Pseudonyms ===
+
+impl Pseudonyms {
+    /// Pseudonyms by `secret`, which came from `file` if it came from one.
+    pub fn new(secret: SecretString, file: Option<PathBuf>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+        Self { key, secret, file }
+    }
+
+    fn of(&self, id: &str) -> AgentId {
+        let tag = hmac::sign(&self.key, id.as_bytes());
+        let digits = tag.as_ref().iter().take(LABEL_BYTES).flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect::<String>().into()
+    }
+}
+
+/// Whether they come to the same pseudonyms. It is for reloads, and no way to check a key that somebody presents.
+impl PartialEq for Pseudonyms {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret.expose_secret() == other.secret.expose_secret() && self.file == other.file
+    }
+}
+
+/// The tenant's keys on privacy; `None` where they have a fault.
+pub(super) fn read(
+    fields: &Fields<'_>,
+    base_dir: &Path,
+    world_readable: bool,
+    findings: &mut Findings,
+) -> Option<Privacy> {
+    let agent_label = read_label(fields, base_dir, world_readable, findings);
+    let show_names = fields.flag("show_names", findings).unwrap_or(true);
+    Some(Privacy { agent_label: agent_label?, show_names })
+}
+
+fn read_label(
+    fields: &Fields<'_>,
+    base_dir: &Path,
+    world_readable: bool,
+    findings: &mut Findings,
+) -> Option<AgentLabel> {
+    let hashed = match fields.get("agent_label") {
+        None => Some(false),
+        Some(value) => value.parse("`id` or `hmac`", findings, |text| match text {
+            "id" => Ok(false),
+            "hmac" => Ok(true),
+            _ => Err(Complaint::new(format!("unknown label {}", quoted(text)), "write `id` or `hmac`")),
+        }),
+    };
+    let given = fields.get("agent_label_key").or_else(|| fields.get("agent_label_key_file"));
+    match (hashed?, given) {
+        (false, None) => Some(AgentLabel::Id),
+        (false, Some(key)) => {
+            let remedy = "write `agent_label: hmac` beside it, or remove it";
+            key.complain(Complaint::new("is of no use while labels are ids", remedy), findings);
+            None
+        }
+        (true, given) => {
+            let Secret { value, file } = secret::read(fields, &AGENT_LABEL_KEY, base_dir, world_readable, findings)?;
+            // One of the keys is there, or there would be no secret.
+            let key = given?;
+            if value.expose_secret().len() < MIN_KEY_BYTES {
+                let problem = format!("is shorter than {MIN_KEY_BYTES} bytes, so that it can be guessed");
+                key.complain(Complaint::new(problem, "write what `openssl rand -hex 32` prints"), findings);
+                return None;
+            }
+            Some(AgentLabel::Hmac(Box::new(Pseudonyms::new(value, file))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pseudonym_is_the_start_of_an_hmac_and_depends_on_key_and_id() {
+        let with = |key: &str| Privacy {
+            agent_label: AgentLabel::Hmac(Box::new(Pseudonyms::new(key.into(), None))),
+            show_names: true,
+        };
+        let id = AgentId::from("what do ya want for nothing?");
+        // RFC 4231, test case 2.
+        assert_eq!(&*with("Jefe").label(&id), "5bdcc146bf60754e");
+        assert_ne!(with("Jeff").label(&id), with("Jefe").label(&id));
+        assert_eq!(Privacy::default().label(&id), id);
+        assert_ne!(with("Jeff"), with("Jefe"));
+        assert!(!format!("{:?}", with("Jefe")).contains("Jefe"));
+    }
+}

@@ -1,0 +1,148 @@
+//! The web configuration: the file of the Prometheus exporter-toolkit → one frozen [`WebConfig`].
+//!
+//! The file format is the toolkit's, key by key, so that an operator's file for any other exporter holds here. What this
+//! exporter cannot do (TLS 1.0, say) is refused by name.
+//!
+//! Source: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>.
+
+mod http;
+mod pem;
+mod scalar;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::ConfigError;
+use super::fault::{Complaint, Findings};
+use super::fields::{Fields, Value};
+use super::keys::WEB;
+use super::limits::MAX_WEB_FILE_BYTES;
+use super::{source, yaml};
+
+pub use self::tls::{ClientAuth, Curve, TlsSettings, TlsVersion};
+
+/// What the web configuration file says, checked.
+#[derive(Clone, Default)]
+pub struct WebConfig {
+    /// How TLS is spoken; without it, the front speaks plain HTTP.
+    pub tls: Option<TlsSettings>,
+    /// Whether HTTP/2 is offered. It takes TLS.
+    pub http2: bool,
+    /// Headers of every answer, by their names.
+    pub headers: Vec<(&'static str, String)>,
+    /// bcrypt hashes by user; with none, nobody is asked who they are.
+    pub users: BTreeMap<String, SecretString>,
+    /// How often requests may come.
+    pub rate_limit: Option<RateLimit>,
+    /// The files that it names, whose content is part of it.
+    pub files: Vec<PathBuf>,
+    /// What is allowed but deserves a look: a line each.
+    pub warnings: Vec<String>,
+}
+
+/// How often requests may come: one an interval, and `burst` at once after a pause; none ever where `burst` is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The time in which one more request is allowed.
+    pub interval: Duration,
+    /// How many may come at once.
+    pub burst: u32,
+}
+
+// === impl WebConfig ===
+
+impl WebConfig {
+    /// The web configuration in the YAML file at `path`. Paths in it are relative to the file's directory.
+    ///
+    /// # Errors
+    /// Every fault of the file, and of the files that it names.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let mut findings = Findings::default();
+        let file = findings.add_source(path.display().to_string());
+        let text = match source::read_text(path, MAX_WEB_FILE_BYTES) {
+            Ok(source) => source.text,
+            Err(unreadable) => {
+                let place = unreadable.line.map_or(file, |line| file.at_line(line));
+                findings.fault(place, "", unreadable.complaint);
+                return Err(findings.into_error());
+            }
+        };
+        let empty = Self { http2: true, ..Self::default() };
+        // The toolkit takes a file with nothing in it, which is how many begin.
+        if says_nothing(&text) {
+            return Ok(empty);
+        }
+        let Some(root) = yaml::parse(&text, file, &mut findings) else { return Err(findings.into_error()) };
+        let Some(fields) = Value::root(&root).fields(WEB, &mut findings) else { return Err(findings.into_error()) };
+        let base_dir = path.parent().unwrap_or(Path::new(""));
+        let mut config = empty;
+        if let Some(value) = given(&fields, "http_server_config") {
+            http::read(&value, &mut config, &mut findings);
+        }
+        config.tls = given(&fields, "tls_server_config")
+            .and_then(|value| tls::read(&value, config.http2, base_dir, &mut config.files, &mut findings));
+        if let Some(value) = given(&fields, "basic_auth_users") {
+            config.users = http::users(&value, &mut findings);
+        }
+        config.rate_limit = given(&fields, "rate_limit").and_then(|value| http::rate_limit(&value, &mut findings));
+        let warnings = findings.settle()?;
+        Ok(Self { warnings, ..config })
+    }
+}
+
+/// Whether a text has only comments, blanks and the mark of a document's start.
+fn says_nothing(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---" || line == "{}")
+}
+
+/// The value of a key that is there and not null, as Go reads both the same.
+fn given<'a>(fields: &'a Fields<'a>, key: &str) -> Option<Value<'a>> {
+    fields.get(key).filter(|value| !value.node.is_null())
+}
+
+/// The text of a key, where it is neither left out, null nor empty.
+fn text<'a>(fields: &'a Fields<'a>, key: &str, example: &str, findings: &mut Findings) -> Option<(Value<'a>, &'a str)> {
+    let value = given(fields, key)?;
+    let text = value.text(example, findings)?;
+    (!text.is_empty()).then_some((value, text))
+}
+
+/// The fault that a value is none of those that there are.
+fn none_of(shown: &str, all: &[&str]) -> Complaint {
+    Complaint::new(format!("{shown} is not known"), format!("write one of {}", all.join(", ")))
+}
+
+/// Whether both say the same, the secrets included.
+impl PartialEq for WebConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { tls, http2, headers, users, rate_limit, files, warnings } = self;
+        let same = |(mine, theirs): ((&String, &SecretString), (&String, &SecretString))| {
+            mine.0 == theirs.0 && mine.1.expose_secret() == theirs.1.expose_secret()
+        };
+        *tls == other.tls
+            && *http2 == other.http2
+            && *headers == other.headers
+            && users.len() == other.users.len()
+            && users.iter().zip(&other.users).all(same)
+            && *rate_limit == other.rate_limit
+            && *files == other.files
+            && *warnings == other.warnings
+    }
+}
+
+/// Leaves users, hashes and keys out.
+impl fmt::Debug for WebConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebConfig")
+            .field("tls", &self.tls)
+            .field("http2", &self.http2)
+            .field("users", &self.users.len())
+            .field("rate_limit", &self.rate_limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! PEM in place or in a file: certificates and private keys. No message has any of a key.
+
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::ExposeSecret as _;
+use secrecy::SecretString;
+
+use super::super::fault::{Complaint, Findings};
+use super::super::fields::{Fields, Value};
+use super::super::limits::MAX_PEM_BYTES;
+use super::super::source;
+use super::text;
+
+/// A PEM text and where it is named.
+pub(super) struct Pem<'a> {
+    value: Value<'a>,
+    text: SecretString,
+    /// The file's path and a colon's worth of space, for messages; empty for a text in place.
+    shown: String,
+}
+
+/// The PEM text in the file under `key_file`, or under `key`; the file wins, as in the toolkit.
+pub(super) fn read<'a>(
+    fields: &'a Fields<'a>,
+    (key, file_key): (&str, &str),
+    base_dir: &Path,
+    files: &mut Vec<PathBuf>,
+    findings: &mut Findings,
+) -> Option<Pem<'a>> {
+    let inline = text(fields, key, "PEM text", findings);
+    let file = text(fields, file_key, "the path of a PEM file", findings);
+    match (inline, file) {
+        (Some((value, text)), None) => Some(Pem { value, text: SecretString::from(text), shown: String::new() }),
+        (inline, Some((value, path))) => {
+            if inline.is_some() {
+                let complaint =
+                    Complaint::new(format!("counts, and `{key}` beside it does not"), "keep one of the two");
+                findings.warn(value.place, value.path, complaint);
+            }
+            let path = base_dir.join(path);
+            // A file that cannot be read now may be there at the next look.
+            files.push(path.clone());
+            match source::read_text(&path, MAX_PEM_BYTES) {
+                Ok(source) => {
+                    let shown = format!("{} ", path.display());
+                    Some(Pem { value, text: SecretString::from(source.text), shown })
+                }
+                Err(unreadable) => {
+                    let Complaint { problem, remedy } = unreadable.complaint;
+                    value.complain(Complaint::new(format!("{} {problem}", path.display()), remedy), findings);
+                    None
+                }
+            }
+        }
+        (None, None) => None,
+    }
+}
+
+// === impl Pem ===
+
+impl Pem<'_> {
+    /// Every certificate in it, at least one.
+    pub(super) fn certificates(&self, findings: &mut Findings) -> Option<Vec<CertificateDer<'static>>> {
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text.expose_secret().as_bytes()).collect();
+        match all {
+            Ok(all) if !all.is_empty() => Some(all),
+            _ => {
+                self.complain(
+                    "has no certificate in PEM",
+                    "write `-----BEGIN CERTIFICATE-----` and what follows",
+                    findings,
+                );
+                None
+            }
+        }
+    }
+
+    /// The first private key in it.
+    pub(super) fn key(&self, findings: &mut Findings) -> Option<PrivateKeyDer<'static>> {
+        let text = self.text.expose_secret();
+        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok();
+        if key.is_none() && text.contains("ENCRYPTED") {
+            self.complain(
+                "has an encrypted key, and there is nobody to type its password",
+                "write it without one",
+                findings,
+            );
+        } else if key.is_none() {
+            self.complain(
+                "has no private key in PEM",
+                "write `-----BEGIN PRIVATE KEY-----` and what follows",
+                findings,
+            );
+        }
+        key
+    }
+
+    fn complain(&self, problem: &str, remedy: &str, findings: &mut Findings) {
+        self.value.complain(Complaint::new(format!("{}{problem}", self.shown), remedy), findings);
+    }
+}

@@ -1,0 +1,37 @@
+//! Scalars as Go's YAML reads them.
+
+use std::time::Duration;
+
+use super::super::duration;
+use super::super::fault::{Complaint, Findings, quoted};
+use super::super::fields::Value;
+use super::super::yaml::NodeValue;
+
+/// A plain boolean; YAML 1.1's spellings count, as Go reads them.
+pub(super) fn boolean(value: &Value<'_>, findings: &mut Findings) -> Option<bool> {
+    if let NodeValue::Scalar { text, plain: true } = &value.node.value {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" => return Some(true),
+            "false" | "no" | "off" | "n" => return Some(false),
+            _ => {}
+        }
+    }
+    value.complain(Complaint::new("is not a boolean", "write true or false"), findings);
+    None
+}
+
+/// A duration as Go writes it, such as `1s`, `1m30s` or `250ms`; a bare number counts nanoseconds.
+pub(super) fn go_duration(text: &str) -> Result<Duration, Complaint> {
+    if let Ok(nanoseconds) = text.parse::<u64>() {
+        return Ok(Duration::from_nanos(nanoseconds));
+    }
+    for (unit, nanoseconds) in [("ns", 1_u64), ("us", 1_000), ("µs", 1_000)] {
+        if let Some(number) = text.strip_suffix(unit)
+            && let Ok(number) = number.parse::<u64>()
+        {
+            return Ok(Duration::from_nanos(number.saturating_mul(nanoseconds)));
+        }
+    }
+    duration::parse(text)
+        .map_err(|_| Complaint::new(format!("{} is not a duration", quoted(text)), "write one such as `1s` or `250ms`"))
+}

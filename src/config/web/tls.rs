@@ -1,0 +1,334 @@
+//! `tls_server_config`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rustls::crypto::ring::cipher_suite as suites;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CipherSuite, SupportedCipherSuite};
+
+use super::super::fault::{Complaint, Findings, quoted};
+use super::super::fields::{Fields, Value};
+use super::super::keys::WEB_TLS;
+use super::scalar::boolean;
+use super::{given, none_of, pem, text};
+
+/// How TLS is spoken.
+pub struct TlsSettings {
+    /// The server's certificate, and those that it was signed by.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// The server's key.
+    pub key: PrivateKeyDer<'static>,
+    /// Whose certificates clients may have; where none is named, those whom the system trusts.
+    pub client_cas: Vec<CertificateDer<'static>>,
+    /// Whether clients are asked for a certificate, and what becomes of it.
+    pub client_auth: ClientAuth,
+    /// Where given, a client's certificate must have one of these names.
+    pub client_allowed_sans: Option<Vec<String>>,
+    /// The least version.
+    pub min_version: TlsVersion,
+    /// The greatest version.
+    pub max_version: TlsVersion,
+    /// The suites of TLS 1.2, where they are chosen; those of 1.3 are always on, as in Go.
+    pub cipher_suites: Option<Vec<SupportedCipherSuite>>,
+    /// Whether the server's order of suites counts.
+    pub prefer_server_cipher_suites: bool,
+    /// The curves in their order, where they are chosen.
+    pub curves: Vec<Curve>,
+}
+
+/// What becomes of clients' certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientAuth {
+    /// None is asked for.
+    #[default]
+    None,
+    /// One is asked for; whatever comes, or does not, is taken.
+    Request,
+    /// There must be one, of whomever.
+    RequireAny,
+    /// If there is one, it must be of the client CA.
+    VerifyIfGiven,
+    /// There must be one of the client CA.
+    RequireAndVerify,
+}
+
+/// A version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    V12,
+    /// TLS 1.3.
+    V13,
+}
+
+/// A group for the exchange of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// X25519.
+    X25519,
+}
+
+/// Policies by their names; the one before the last is the old name of `RequireAnyClientCert`.
+const POLICIES: [(&str, ClientAuth); 6] = [
+    ("NoClientCert", ClientAuth::None),
+    ("RequestClientCert", ClientAuth::Request),
+    ("RequireAnyClientCert", ClientAuth::RequireAny),
+    ("VerifyClientCertIfGiven", ClientAuth::VerifyIfGiven),
+    ("RequireClientCert", ClientAuth::RequireAny),
+    ("RequireAndVerifyClientCert", ClientAuth::RequireAndVerify),
+];
+
+/// Suites by Go's names.
+const SUITES: [(&str, SupportedCipherSuite); 9] = [
+    ("TLS_AES_128_GCM_SHA256", suites::TLS13_AES_128_GCM_SHA256),
+    ("TLS_AES_256_GCM_SHA384", suites::TLS13_AES_256_GCM_SHA384),
+    ("TLS_CHACHA20_POLY1305_SHA256", suites::TLS13_CHACHA20_POLY1305_SHA256),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+];
+
+/// Of these one has to be there for HTTP/2 over TLS 1.2 (RFC 9113, section 9.2.2; Go wants one as well).
+const OF_HTTP2: [CipherSuite; 2] =
+    [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+
+const VERSIONS: [&str; 2] = ["TLS12", "TLS13"];
+const CURVES: [(&str, Curve); 3] = [("CurveP256", Curve::P256), ("CurveP384", Curve::P384), ("X25519", Curve::X25519)];
+
+/// More names than this in a list are no choice any more.
+const MAX_LIST: usize = 1_000;
+
+/// Reads `tls_server_config`; `None` where it asks for nothing, as in the toolkit. `http2` is what the file says of it.
+pub(super) fn read(
+    value: &Value<'_>,
+    http2: bool,
+    base_dir: &Path,
+    files: &mut Vec<PathBuf>,
+    findings: &mut Findings,
+) -> Option<TlsSettings> {
+    let fields = value.fields(WEB_TLS, findings)?;
+    let (cert, key) = (("cert", "cert_file"), ("key", "key_file"));
+    let wanted = ["cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"];
+    let is_wanted = wanted.into_iter().any(|key| given(&fields, key).is_some());
+    if !is_wanted {
+        let complaint =
+            Complaint::new("has no certificate, so there is no TLS", "give cert_file and key_file, or drop it");
+        findings.warn(value.place, value.path, complaint);
+    }
+    let before = findings.fault_count();
+    let cert = pem::read(&fields, cert, base_dir, files, findings);
+    let key = pem::read(&fields, key, base_dir, files, findings);
+    if is_wanted && before == findings.fault_count() {
+        for (there, key, file) in [(cert.is_some(), "cert", "cert_file"), (key.is_some(), "key", "key_file")] {
+            if !there {
+                fields.missing(key, None, &format!("`{file}:` with a path, or `{key}:` with PEM text"), findings);
+            }
+        }
+    }
+    let certificates = cert.and_then(|pem| pem.certificates(findings));
+    let key = key.and_then(|pem| pem.key(findings));
+    let ca = pem::read(&fields, ("client_ca", "client_ca_file"), base_dir, files, findings);
+    let has_ca = ca.is_some();
+    let client_cas = ca.and_then(|pem| pem.certificates(findings)).unwrap_or_default();
+    let client_auth = client_auth(&fields, has_ca, findings);
+    let client_allowed_sans = allowed_sans(&fields, client_auth, findings);
+    let min_version = version(&fields, "min_version", findings).unwrap_or(TlsVersion::V12);
+    let max_version = version(&fields, "max_version", findings).unwrap_or(TlsVersion::V13);
+    if min_version > max_version {
+        let problem = "the least version, `min_version`, is greater than the greatest, `max_version`";
+        value.complain(Complaint::new(problem, "swap them"), findings);
+    }
+    let cipher_suites = cipher_suites(&fields, min_version, max_version, http2, findings);
+    let curves = curves(&fields, findings);
+    let prefer_server_cipher_suites =
+        given(&fields, "prefer_server_cipher_suites").and_then(|value| boolean(&value, findings)).unwrap_or(true);
+    Some(TlsSettings {
+        certificates: certificates?,
+        key: key?,
+        client_cas,
+        client_auth,
+        client_allowed_sans,
+        min_version,
+        max_version,
+        cipher_suites,
+        prefer_server_cipher_suites,
+        curves,
+    })
+}
+
+fn client_auth(fields: &Fields<'_>, has_ca: bool, findings: &mut Findings) -> ClientAuth {
+    let example = "one of the policies, such as RequireAndVerifyClientCert";
+    let policy = text(fields, "client_auth_type", example, findings);
+    let client_auth = policy.and_then(|(value, name)| {
+        let found = POLICIES.into_iter().find(|(known, _)| *known == name);
+        if found.is_none() {
+            value.complain(none_of(&quoted(name), &POLICIES.map(|(name, _)| name)), findings);
+        }
+        found.map(|(_, policy)| policy)
+    });
+    let known = client_auth.is_some() || policy.is_none();
+    let client_auth = client_auth.unwrap_or_default();
+    if known && has_ca && client_auth == ClientAuth::None {
+        let problem = "a client CA is given, and no client is asked for a certificate";
+        findings.fault(
+            fields.place,
+            fields.path,
+            Complaint::new(problem, "write `client_auth_type: RequireAndVerifyClientCert`"),
+        );
+    }
+    if !has_ca && matches!(client_auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify) {
+        let problem = "no client CA is given, so whoever has a certificate of any CA that this system trusts is let in";
+        findings.warn(fields.place, fields.path, Complaint::new(problem, "write `client_ca_file:` with its path"));
+    }
+    client_auth
+}
+
+fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, findings: &mut Findings) -> Option<Vec<String>> {
+    let value = given(fields, "client_allowed_sans")?;
+    let example = "a list of DNS names, IP addresses, e-mail addresses or URIs";
+    let items = value.items(example, MAX_LIST, findings)?;
+    let items: Vec<_> = items.collect();
+    let sans: Vec<_> =
+        items.iter().filter_map(|item| item.text("a name, in quotes", findings)).map(ToOwned::to_owned).collect();
+    if client_auth == ClientAuth::None {
+        let problem = "no client is asked for a certificate, so these names keep nobody out";
+        let complaint = Complaint::new(problem, "write `client_auth_type: RequireAndVerifyClientCert`");
+        findings.warn(value.place, value.path, complaint);
+    } else if items.is_empty() {
+        let complaint = Complaint::new("lets nobody in, as it has no names", "write the clients' names, or drop it");
+        findings.warn(value.place, value.path, complaint);
+    }
+    Some(sans)
+}
+
+fn version(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<TlsVersion> {
+    let (value, name) = text(fields, key, "TLS12 or TLS13", findings)?;
+    let complaint = match name {
+        "TLS12" => return Some(TlsVersion::V12),
+        "TLS13" => return Some(TlsVersion::V13),
+        "TLS10" | "TLS11" => {
+            Complaint::new(format!("{} is not offered: it is broken", quoted(name)), "write TLS12 or TLS13")
+        }
+        other => none_of(&quoted(other), &VERSIONS),
+    };
+    value.complain(complaint, findings);
+    None
+}
+
+fn cipher_suites(
+    fields: &Fields<'_>,
+    min_version: TlsVersion,
+    max_version: TlsVersion,
+    http2: bool,
+    findings: &mut Findings,
+) -> Option<Vec<SupportedCipherSuite>> {
+    let value = given(fields, "cipher_suites")?;
+    let items: Vec<_> = value.items("a list of cipher suites by Go's names", MAX_LIST, findings)?.collect();
+    let mut chosen = Vec::with_capacity(items.len());
+    for item in &items {
+        let Some(name) = item.text("the name of a cipher suite", findings) else { continue };
+        match SUITES.into_iter().find(|(known, _)| *known == name) {
+            Some((_, suite)) => chosen.push(suite),
+            None => {
+                let problem = if name.starts_with("TLS_")
+                    && (name.contains("_CBC_") || name.starts_with("TLS_RSA_") || name.contains("_RC4_"))
+                {
+                    format!("{} is not offered: it is weak", quoted(name))
+                } else {
+                    format!("{} is not known", quoted(name))
+                };
+                let names = SUITES.map(|(name, _)| name).join(", ");
+                item.complain(Complaint::new(problem, format!("leave it out; there are {names}")), findings);
+            }
+        }
+    }
+    if chosen.is_empty() {
+        return None;
+    }
+    if http2 && min_version == TlsVersion::V12 && !chosen.iter().any(|suite| OF_HTTP2.contains(&suite.suite())) {
+        let problem = "HTTP/2 needs a suite of TLS 1.2 that is not among these";
+        let remedy = "add TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, or write \
+                      `http2: false` below `http_server_config`";
+        value.complain(Complaint::new(problem, remedy), findings);
+    }
+    chosen.retain(|suite| suite.tls13().is_none());
+    if chosen.is_empty() && max_version == TlsVersion::V12 {
+        let problem = "none of these is of TLS 1.2, and `max_version` is TLS12";
+        value.complain(Complaint::new(problem, "add one that begins with `TLS_ECDHE_`"), findings);
+    }
+    Some(chosen)
+}
+
+fn curves(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Curve> {
+    let Some(value) = given(fields, "curve_preferences") else { return Vec::new() };
+    let Some(items) = value.items("a list of curves", MAX_LIST, findings) else { return Vec::new() };
+    let items: Vec<_> = items.collect();
+    let mut chosen = Vec::new();
+    for item in &items {
+        let Some(name) = item.text("the name of a curve", findings) else { continue };
+        match CURVES.into_iter().find(|(known, _)| *known == name) {
+            Some((_, curve)) => chosen.push(curve),
+            None if name == "CurveP521" => {
+                let remedy = "leave it out; there are CurveP256, CurveP384, X25519";
+                item.complain(Complaint::new("`CurveP521` is not offered", remedy), findings);
+            }
+            None => item.complain(none_of(&quoted(name), &CURVES.map(|(name, _)| name)), findings),
+        }
+    }
+    chosen
+}
+
+// === impl TlsSettings ===
+
+impl Clone for TlsSettings {
+    fn clone(&self) -> Self {
+        Self {
+            certificates: self.certificates.clone(),
+            key: self.key.clone_key(),
+            client_cas: self.client_cas.clone(),
+            client_auth: self.client_auth,
+            client_allowed_sans: self.client_allowed_sans.clone(),
+            min_version: self.min_version,
+            max_version: self.max_version,
+            cipher_suites: self.cipher_suites.clone(),
+            prefer_server_cipher_suites: self.prefer_server_cipher_suites,
+            curves: self.curves.clone(),
+        }
+    }
+}
+
+impl PartialEq for TlsSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let names = |suites: &Option<Vec<SupportedCipherSuite>>| {
+            suites.as_ref().map(|all| all.iter().map(SupportedCipherSuite::suite).collect::<Vec<_>>())
+        };
+        self.certificates == other.certificates
+            && self.key.secret_der() == other.key.secret_der()
+            && self.client_cas == other.client_cas
+            && self.client_auth == other.client_auth
+            && self.client_allowed_sans == other.client_allowed_sans
+            && (self.min_version, self.max_version) == (other.min_version, other.max_version)
+            && names(&self.cipher_suites) == names(&other.cipher_suites)
+            && self.prefer_server_cipher_suites == other.prefer_server_cipher_suites
+            && self.curves == other.curves
+    }
+}
+
+/// Leaves keys and names out.
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("client_auth", &self.client_auth)
+            .field("min_version", &self.min_version)
+            .field("max_version", &self.max_version)
+            .finish_non_exhaustive()
+    }
+}

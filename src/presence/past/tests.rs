@@ -1,0 +1,126 @@
+//! Packing and reading again, and what it takes.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::simulator::{Roster, Timeline};
+
+const STEP: i64 = 300;
+
+type Drawn = Vec<(i64, Vec<(usize, u64)>)>;
+
+fn names(count: usize) -> Vec<StateName> {
+    (0..count).map(|nth| format!("state {nth}").into()).collect()
+}
+
+fn pack(buckets: &Drawn, until: i64) -> Option<Past> {
+    let mut packer = Packer::new(Grid::new(Duration::from_secs(STEP.unsigned_abs())));
+    for (cell, shares) in buckets {
+        let share = |&(state, micros): &(usize, u64)| Share { state: StateIndex(state), time: Micros::new(micros) };
+        packer.push(Timestamp::from_seconds(cell * STEP), &shares.iter().map(share).collect::<Vec<_>>());
+    }
+    packer.finish(Timestamp::from_seconds(until * STEP), &names(300))
+}
+
+fn unpack(past: &Past) -> Drawn {
+    let (mut buckets, mut shares, mut read) = (past.read(), Vec::new(), Drawn::new());
+    while let Some(span) = buckets.next(&mut shares) {
+        assert_eq!(span.length(), Micros::from_seconds(STEP.unsigned_abs()));
+        let state = |name: usize| past.names()[name].strip_prefix("state ").unwrap().parse().unwrap();
+        let shares = shares.iter().map(|&(name, time)| (state(name), time.get())).collect();
+        read.push((span.start.micros() / 1_000_000 / STEP, shares));
+    }
+    assert!(buckets.bytes.0.is_empty());
+    read
+}
+
+proptest! {
+    #[test]
+    fn any_buckets_come_back(
+        drawn in prop::collection::vec((1..50_i64, prop::collection::vec((0..200_usize, 0..u64::MAX >> 1), 1..5)), 0..50),
+        from in -1000..1000_i64,
+    ) {
+        let mut cell = from;
+        let buckets: Drawn = drawn.into_iter().map(|(gap, shares)| { cell += gap; (cell, shares) }).collect();
+        let past = pack(&buckets, cell + 1).unwrap();
+        prop_assert_eq!(past.buckets(), buckets.len());
+        prop_assert_eq!(unpack(&past), buckets);
+    }
+}
+
+#[test]
+fn a_day_of_five_minutes_takes_a_few_bytes_a_bucket() {
+    // What people do: a state or two in five minutes, in whole seconds, two more that are named with no time.
+    let typical: Drawn = (0..288).map(|cell| (cell, vec![(0, 240_000_000), (1, 60_000_000)])).collect();
+    let all_named: Drawn =
+        (0..288).map(|cell| (cell, vec![(0, 240_000_000), (1, 60_000_000), (2, 0), (3, 0)])).collect();
+    let fractions: Drawn =
+        (0..288).map(|cell| (cell, vec![(0, 240_123_456), (1, 59_876_544), (2, 0), (3, 0)])).collect();
+    for (buckets, most) in [(typical, 7), (all_named, 11), (fractions, 18)] {
+        let past = pack(&buckets, 288).unwrap();
+        assert!(past.packed.len() <= most * 288, "{} bytes", past.packed.len());
+        assert!(past.bytes() <= most * 288 + 64 + 4 * 16 + size_of::<Past>());
+    }
+}
+
+/// What the README and `check` say of memory.
+#[test]
+fn what_people_do_takes_seven_bytes_a_bucket() {
+    let (roster, timeline) = (Roster::new(7, 100), Timeline::new(1));
+    for minutes in [5, 60] {
+        let step = Duration::from_secs(minutes * 60);
+        let grid = Grid::new(step);
+        let (mut bytes, mut buckets) = (0, 0);
+        for agent in roster.agents() {
+            let (mut packer, mut names, mut start) =
+                (Packer::new(grid), Vec::new(), Timestamp::from_seconds(1_772_582_400));
+            let until = start + Duration::from_secs(86_400);
+            while start < until {
+                let times = timeline.seconds(agent, Window { start, end: grid.next(start) });
+                let shares = times.into_iter().map(|(name, time)| {
+                    let known = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                        names.push(name);
+                        names.len() - 1
+                    });
+                    Share { state: StateIndex(known), time }
+                });
+                packer.push(start, &shares.collect::<Vec<_>>());
+                start = grid.next(start);
+            }
+            let past = packer.finish(until, &names).unwrap();
+            bytes += past.packed.len();
+            buckets += past.buckets();
+        }
+        #[allow(clippy::cast_precision_loss, reason = "both are small")]
+        let each = bytes as f64 / buckets as f64;
+        println!("{minutes} minutes: {each:.2} bytes a bucket, {} an agent besides", size_of::<Past>());
+        assert!(each <= 7.0, "{each}");
+    }
+}
+
+#[test]
+fn what_no_tenant_would_report_is_not_kept() {
+    let table: [(&str, Drawn); 3] = [
+        ("too many names", (0..256).map(|cell| (cell as i64, vec![(cell, 1_000_000)])).collect()),
+        ("too many states a bucket", vec![(0, (0..40).map(|state| (state, 1_000_000)).collect())]),
+        ("more time than there is", vec![(0, vec![(0, u64::MAX)])]),
+    ];
+    for (name, buckets) in table {
+        assert!(pack(&buckets, 300).is_none(), "{name}");
+    }
+    assert!(pack(&vec![(0, vec![(0, u64::MAX >> 1)])], 300).is_some());
+}
+
+#[test]
+fn a_packer_that_failed_starts_afresh() {
+    let mut packer = Packer::new(Grid::new(Duration::from_secs(STEP.unsigned_abs())));
+    let share = |micros| [Share { state: StateIndex(1), time: Micros::new(micros) }];
+    packer.push(Timestamp::from_seconds(0), &share(u64::MAX));
+    let until = Timestamp::from_seconds(STEP);
+    assert_eq!(packer.finish(until, &names(2)), None);
+    packer.push(Timestamp::from_seconds(STEP), &share(1));
+    assert_eq!(unpack(&packer.finish(until, &names(2)).unwrap()), [(1, vec![(1, 1)])]);
+    assert_eq!(packer.finish(until, &names(2)).unwrap().buckets(), 0);
+}

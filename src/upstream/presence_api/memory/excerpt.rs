@@ -1,0 +1,234 @@
+//! What a later process can take up of a memory, as bytes. Pure.
+//!
+//! A byte of version; what was asked; the grid and what is known of the server; names of states; and per agent its id, when it
+//! was read, and its past. Numbers are of variable length, texts and lists begin with how long they are. Whoever keeps the
+//! bytes sees to it that they are whole; what they say is checked here all the same.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::Known;
+use crate::config::Tenant;
+use crate::presence::varint::{self, Bytes};
+use crate::presence::{AgentId, Grid, MAX_STATE_NAME_BYTES, Micros, Past, StateName, Timestamp};
+
+/// The version that is written, and the only one that is read. What is kept is worth one full refresh.
+const VERSION: u8 = 1;
+
+/// The most names of states: what one agent may have, many times over. A file of more is none of ours.
+const MAX_NAMES: usize = 1 << 16;
+
+/// What a later process can take up of a memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Excerpt {
+    pub(super) grid: Grid,
+    pub(super) since: Option<Timestamp>,
+    pub(super) cuts: bool,
+    pub(super) heads_fit: bool,
+    pub(in super::super) known: Vec<(AgentId, Known)>,
+}
+
+// === impl Excerpt ===
+
+impl Excerpt {
+    /// As bytes, for a source that asks what `tenant` says.
+    pub(in super::super) fn write(&self, tenant: &Tenant) -> Vec<u8> {
+        let mut names: Vec<StateName> = Vec::new();
+        let mut numbers: HashMap<StateName, u64> = HashMap::new();
+        let mut agents = Vec::new();
+        for (agent, Known { past, full_at, read_at }) in &self.known {
+            push_text(&mut agents, agent);
+            push_time(&mut agents, *full_at);
+            push_time(&mut agents, *read_at);
+            past.write_to(&mut agents, |name| {
+                *numbers.entry(Arc::clone(name)).or_insert_with(|| {
+                    names.push(Arc::clone(name));
+                    count(names.len() - 1)
+                })
+            });
+        }
+        let mut bytes = vec![VERSION];
+        push_text(&mut bytes, &question(tenant));
+        // The step is part of the question, so a line tells where all of them are.
+        push_time(&mut bytes, self.grid.ceil(Timestamp::from_micros(0)));
+        bytes.push(u8::from(self.cuts) | u8::from(self.heads_fit) << 1 | u8::from(self.since.is_some()) << 2);
+        push_time(&mut bytes, self.since.unwrap_or(Timestamp::from_micros(0)));
+        varint::push(&mut bytes, count(names.len()));
+        names.iter().for_each(|name| push_text(&mut bytes, name));
+        varint::push(&mut bytes, count(self.known.len()));
+        bytes.extend_from_slice(&agents);
+        bytes
+    }
+
+    /// What was written as `bytes`, as far as it is about agents of `tenant`; `None` where it is damaged, of another version,
+    /// or answers another question.
+    pub(in super::super) fn read(bytes: &[u8], tenant: &Tenant) -> Option<Self> {
+        let mut bytes = Bytes(bytes);
+        if bytes.byte()? != VERSION || text(&mut bytes)? != question(tenant) {
+            return None;
+        }
+        let grid = Grid::new(tenant.interval.length).through(time(&mut bytes)?);
+        let flags = bytes.byte()?;
+        let since = Some(time(&mut bytes)?).filter(|_| flags & 4 != 0);
+        let names = usize::try_from(bytes.varint()?).ok().filter(|names| *names <= MAX_NAMES)?;
+        let name = |bytes: &mut Bytes<'_>| {
+            let name = text(bytes)?;
+            (!name.is_empty() && name.len() <= MAX_STATE_NAME_BYTES).then(|| StateName::from(name))
+        };
+        let names: Vec<StateName> = (0..names).map(|_| name(&mut bytes)).collect::<Option<_>>()?;
+        let wanted: HashSet<&AgentId> = tenant.agents.iter().map(|agent| &agent.id).collect();
+        let mut known = Vec::new();
+        for _ in 0..bytes.varint()? {
+            let agent = text(&mut bytes)?;
+            let (full_at, read_at) = (time(&mut bytes)?, time(&mut bytes)?);
+            let past = Arc::new(Past::read_from(&mut bytes, grid, &names)?);
+            if let Some(&agent) = wanted.get(&AgentId::from(agent)) {
+                known.push((Arc::clone(agent), Known { past, full_at, read_at }));
+            }
+        }
+        let (cuts, heads_fit) = (flags & 1 != 0, flags & 2 != 0);
+        bytes.0.is_empty().then_some(Self { grid, since, cuts, heads_fit, known })
+    }
+}
+
+/// What is asked, as far as what is kept would mean something else as part of another answer.
+pub(in super::super) fn question(tenant: &Tenant) -> String {
+    let settle = tenant.incremental.map(|incremental| Micros::from(incremental.settle).get());
+    let Tenant { base_url, client_id, window, interval, states, state_map, .. } = tenant;
+    format!("{base_url}\n{client_id}\n{window:?} {interval:?} {settle:?}\n{states:?}\n{state_map:?}")
+}
+
+fn push_text(bytes: &mut Vec<u8>, text: &str) {
+    varint::push(bytes, count(text.len()));
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn push_time(bytes: &mut Vec<u8>, time: Timestamp) {
+    varint::push(bytes, time.micros().cast_unsigned());
+}
+
+fn text<'a>(bytes: &mut Bytes<'a>) -> Option<&'a str> {
+    let length = usize::try_from(bytes.varint()?).ok()?;
+    std::str::from_utf8(bytes.take(length)?).ok()
+}
+
+fn time(bytes: &mut Bytes<'_>) -> Option<Timestamp> {
+    Some(Timestamp::from_micros(bytes.varint()?.cast_signed()))
+}
+
+fn count(of: usize) -> u64 {
+    u64::try_from(of).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::{Config, Incremental};
+    use crate::presence::{Asked, Tally, WatchedAgent, Window};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    fn tenant() -> Tenant {
+        let variable = |name: &str| match name {
+            "CXONE_TENANT_DOMAIN" => Some("acme.example.com".to_owned()),
+            "CXONE_CLIENT_ID" | "CXONE_CLIENT_SECRET" => Some("x".to_owned()),
+            "CXONE_AGENT_IDS" => Some("1,2,3".to_owned()),
+            _ => None,
+        };
+        let config = Config::from_environment(&variable, Path::new("/nowhere")).unwrap();
+        let settings =
+            Incremental { settle: Duration::from_secs(1800), full_refresh_interval: Duration::from_secs(21_600) };
+        Tenant { incremental: Some(settings), ..Tenant::clone(&config.tenants[0]) }
+    }
+
+    /// What is kept of hours in which agents were in `states`.
+    fn excerpt(states: &[u64], phase: i64) -> Excerpt {
+        let window = Window::ending_at(NOW, Duration::from_secs(86_400));
+        let grid = Grid::new(Duration::from_secs(3600)).through(Timestamp::from_seconds(phase));
+        let agents: Vec<_> =
+            ["1", "2", "gone"].map(|id| WatchedAgent { id: id.into(), schedule: None }).into_iter().collect();
+        let start = grid.floor(window.start);
+        let asked = Asked { grid, range: Window { start, end: window.end } };
+        let mut tally = Tally::new(window, agents.clone(), [].into(), &[]).keeping(asked);
+        for (hour, state) in (0_u32..).zip(states) {
+            let agent = tally.agent(["1", "2", "gone"][usize::try_from(state % 3).unwrap()]);
+            let name = tally.state_named(["Busy", "休憩", "x"][usize::try_from(state / 3 % 3).unwrap()]);
+            tally.state(Some(name), Ok(Micros::new(*state)));
+            let start = start + Duration::from_secs(3600) * hour;
+            tally.bucket(agent, Some(start), Some(start + Duration::from_secs(3600)));
+        }
+        let outcome = tally.finish_keeping(grid.floor(NOW));
+        let known = |past: Option<Past>| Known { past: Arc::new(past.unwrap()), full_at: NOW, read_at: NOW };
+        let known = agents.iter().map(|agent| agent.id.clone()).zip(outcome.pasts.into_iter().map(known)).collect();
+        Excerpt { grid, since: Some(NOW), cuts: phase % 2 == 0, heads_fit: phase % 3 == 0, known }
+    }
+
+    fn drawn() -> impl Strategy<Value = (Vec<u64>, i64)> {
+        (prop::collection::vec(0..4_000_000_000_u64, 0..24), 0..3600_i64)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_comes_back_but_for_agents_that_are_gone((states, phase) in drawn()) {
+            let written = excerpt(&states, phase);
+            let read = Excerpt::read(&written.write(&tenant()), &tenant()).unwrap();
+            let stay = written.known.into_iter().filter(|(agent, _)| **agent != *"gone").collect();
+            prop_assert_eq!(read, Excerpt { known: stay, ..written });
+        }
+
+        #[test]
+        fn damaged_bytes_are_refused_or_mean_something(
+            (states, phase) in drawn(),
+            at: prop::sample::Index,
+            change in prop_oneof![(1..=255_u8).prop_map(Some), Just(None)],
+        ) {
+            let mut bytes = excerpt(&states, phase).write(&tenant());
+            let at = at.index(bytes.len());
+            match change {
+                Some(change) => bytes[at] ^= change,
+                None => bytes.truncate(at),
+            }
+            let read = Excerpt::read(&bytes, &tenant());
+            prop_assert!(change.is_some() || read.is_none());
+            for (_, known) in read.into_iter().flat_map(|read| read.known) {
+                prop_assert!(known.past.bytes() < 10_000);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Excerpt::read(&bytes, &tenant());
+            let question = question(&tenant());
+            let mut ours = vec![VERSION];
+            push_text(&mut ours, &question);
+            let _ = Excerpt::read(&[ours, bytes].concat(), &tenant());
+        }
+    }
+
+    #[test]
+    fn another_question_is_another_answer() {
+        let bytes = excerpt(&[1, 2, 3], 0).write(&tenant());
+        let changes: [fn(&mut Tenant); 7] = [
+            |tenant| tenant.base_url = "https://other.example.com".parse().unwrap(),
+            |tenant| tenant.client_id = "other".to_owned(),
+            |tenant| tenant.window *= 2,
+            |tenant| tenant.interval.length *= 2,
+            |tenant| tenant.states = vec!["Busy".into()],
+            |tenant| drop(tenant.state_map.insert("Busy".into(), "Talking".into())),
+            |tenant| tenant.incremental.as_mut().unwrap().settle *= 2,
+        ];
+        for (nth, change) in changes.into_iter().enumerate() {
+            let mut other = tenant();
+            change(&mut other);
+            assert_eq!(Excerpt::read(&bytes, &other), None, "{nth}");
+        }
+        let later = [&[VERSION + 1], &bytes[1..]].concat();
+        assert_eq!(Excerpt::read(&later, &tenant()), None);
+        assert!(Excerpt::read(&bytes, &Tenant { cooldown: Duration::from_secs(1), ..tenant() }).is_some());
+    }
+}

@@ -1,0 +1,312 @@
+//! Whatever a tenant's history is like and however refreshes go, tails come to what full reads come to.
+
+use std::ops::Range;
+
+use chrono::NaiveTime;
+use proptest::prelude::*;
+
+use super::*;
+use crate::presence::{AgentPresence, Micros, Schedule, Shift, Tally, TallyOutcome};
+
+const STEP: i64 = 10;
+const WINDOW: Duration = Duration::from_secs(100);
+const SETTLE: i64 = 15;
+const SETTINGS: Incremental =
+    Incremental { settle: Duration::from_secs(SETTLE.unsigned_abs()), full_refresh_interval: Duration::from_secs(70) };
+const AGENTS: [&str; 4] = ["a", "b", "c", "d"];
+const STATES: [&str; 4] = ["Available", "Busy", "Offline", ""];
+
+type Shares = Vec<(usize, u64)>;
+
+/// A bucket as a server has it: what it says changes once, and no later than it settles.
+#[derive(Debug, Clone)]
+struct Row {
+    agent: usize,
+    span: Range<i64>,
+    draft: Option<Shares>,
+    last: Option<Shares>,
+    changes_at: i64,
+}
+
+/// Everything that a server will ever know.
+#[derive(Debug)]
+struct History(Vec<Row>, bool);
+
+/// How a history is drawn.
+#[derive(Debug, Clone)]
+struct Drawing {
+    seed: u64,
+    /// Where buckets begin, past the full step.
+    phase: i64,
+    /// A bucket that is longer or shorter, as the day is on which clocks change, and how long it is.
+    changed: Option<(usize, i64)>,
+    /// How many buckets of a hundred are repeated, with the same contents or with others.
+    repeated: u8,
+    /// How many buckets lie across the others.
+    odd: u8,
+    /// Whether the bucket that is not over ends where time has got to.
+    ends_now: bool,
+}
+
+/// One refresh: how long after the one before, how far our clock is ahead, who is asked for, and which batches fail.
+#[derive(Debug, Clone)]
+struct Step {
+    after: i64,
+    ahead: i64,
+    asked: [bool; 4],
+    fails: [bool; 4],
+    order: u64,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn watched(agent: usize) -> WatchedAgent {
+    let time = |minute| NaiveTime::from_hms_opt(0, minute, 30).unwrap();
+    let schedule = Schedule {
+        timezone: chrono_tz::UTC,
+        days: [true; 7],
+        hours: vec![Shift { start: time(1), end: time(3) }, Shift { start: time(4), end: time(5) }],
+        holidays: Vec::new(),
+    };
+    WatchedAgent { id: AGENTS[agent].into(), schedule: (agent < 2).then(|| Arc::new(schedule)) }
+}
+
+fn tally(window: Window, agents: &[WatchedAgent]) -> Tally {
+    Tally::new(window, agents.to_vec(), ["Offline".into()].into(), &["Busy".into()])
+}
+
+// === impl Drawing ===
+
+impl Drawing {
+    fn history(&self) -> History {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let (mut rows, mut start) = (Vec::new(), self.phase - 15 * STEP);
+        for cell in 0..70 {
+            let length = self.changed.filter(|(changed, _)| *changed == cell).map_or(STEP, |(_, length)| length);
+            for agent in 0..AGENTS.len() {
+                let row = Row::drawn(&mut rng, agent, start..start + length);
+                if rng.u8(..100) < self.repeated {
+                    rows.push(if rng.bool() { row.clone() } else { Row::drawn(&mut rng, agent, row.span.clone()) });
+                }
+                rows.push(row);
+            }
+            start += length;
+        }
+        for _ in 0..self.odd {
+            let (agent, start) = (rng.usize(..AGENTS.len()), rng.i64(-150..550));
+            let length = rng.i64(1..25);
+            let row = Row::drawn(&mut rng, agent, start..start + length);
+            // Some are there only when they are over, and so may begin before what is asked for then.
+            rows.push(Row { draft: row.draft.filter(|_| rng.bool()), ..row });
+        }
+        History(rows, self.ends_now)
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    fn drawn(rng: &mut fastrand::Rng, agent: usize, span: Range<i64>) -> Self {
+        let mut shares = || {
+            let one = |rng: &mut fastrand::Rng| {
+                let time = [rng.u64(..12) * 1_000_000, rng.u64(..7_000_000), 0][rng.usize(..3)];
+                (rng.usize(..STATES.len()), time)
+            };
+            let count = rng.usize(1..4);
+            let shares: Shares = (0..count).map(|_| one(rng)).collect();
+            (rng.u8(..8) > 0).then_some(shares)
+        };
+        let (draft, last) = (shares(), shares());
+        let changes_at = span.end + rng.i64(-3..=SETTLE);
+        Self { agent, span, draft, last, changes_at }
+    }
+
+    fn shares(&self, now: i64) -> Option<&Shares> {
+        let shares = if now >= self.changes_at { &self.last } else { &self.draft };
+        shares.as_ref().filter(|_| self.span.start < now)
+    }
+}
+
+// === impl History ===
+
+impl History {
+    /// Counts into `tally` what is answered at `now` for `range`: every bucket that overlaps it, in whatever order.
+    fn answer(&self, tally: &mut Tally, range: Window, now: i64, order: u64) {
+        let overlaps = |row: &&Row| at(row.span.start) < range.end && at(row.span.end) > range.start;
+        let mut rows: Vec<&Row> = self.0.iter().filter(overlaps).collect();
+        fastrand::Rng::with_seed(order).shuffle(&mut rows);
+        for row in rows {
+            let Some(shares) = row.shares(now) else { continue };
+            let end = if self.1 { row.span.end.min(now) } else { row.span.end };
+            push(tally, AGENTS[row.agent], (row.span.start, end), shares);
+        }
+    }
+
+    fn in_full(&self, window: Window, agents: &[WatchedAgent], now: i64) -> TallyOutcome {
+        let mut tally = tally(window, agents);
+        self.answer(&mut tally, window, now, 0);
+        tally.finish()
+    }
+}
+
+fn push(tally: &mut Tally, agent: &str, (start, end): (i64, i64), shares: &Shares) {
+    let agent = tally.agent(agent);
+    for &(state, micros) in shares {
+        let state = tally.state_named(STATES[state]);
+        tally.state(Some(state), Ok(Micros::new(micros)));
+    }
+    tally.bucket(agent, Some(at(start)), Some(at(end)));
+}
+
+/// Reads a batch as the source does; `answer` is asked for ranges.
+pub(super) fn read(
+    memory: &mut Memory,
+    batch: Batch,
+    window: Window,
+    behind: Duration,
+    answer: &mut impl FnMut(&mut Tally, Window),
+) -> TallyOutcome {
+    let mut batch = batch;
+    loop {
+        let asked = batch.asked.unwrap();
+        let mut tally = tally(window, &batch.agents).keeping(asked);
+        for (agent, past) in batch.pasts.iter().enumerate() {
+            past.iter().for_each(|past| tally.recall(agent, past));
+        }
+        answer(&mut tally, asked.range);
+        if let Some(head) = memory.head(asked, window, tally.cuts()) {
+            tally.head(head);
+            answer(&mut tally, head);
+        }
+        let mut outcome = tally.finish_keeping(memory.settled(asked, window, behind));
+        if outcome.doubt {
+            memory.distrust(window.end);
+            batch = memory.in_full(&batch, window);
+            continue;
+        }
+        memory.keep(&batch, window, &mut outcome);
+        return outcome.counted;
+    }
+}
+
+fn drawing() -> impl Strategy<Value = Drawing> {
+    let changed = prop::option::of((20..60_usize, prop::sample::select(&[3_i64, 7, 13, 20][..])));
+    let phase = prop::sample::select(&[0_i64, 0, 4][..]);
+    let repeated = prop::sample::select(&[0_u8, 0, 2, 30][..]);
+    let odd = prop::sample::select(&[0_u8, 0, 1, 4, 20][..]);
+    (any::<u64>(), phase, changed, repeated, odd, any::<bool>()).prop_map(
+        |(seed, phase, changed, repeated, odd, ends_now)| Drawing { seed, phase, changed, repeated, odd, ends_now },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let after = prop_oneof![6 => 1..12_i64, 1 => 12..130_i64];
+    let ahead = prop_oneof![8 => Just(0_i64), 1 => -20..20_i64];
+    let asked = prop_oneof![3 => Just([true; 4]), 1 => any::<[bool; 4]>()];
+    let fails = prop_oneof![3 => Just([false; 4]), 1 => any::<[bool; 4]>()];
+    (after, ahead, asked, fails, any::<u64>()).prop_map(|(after, ahead, asked, fails, order)| Step {
+        after,
+        ahead,
+        asked,
+        fails,
+        order,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(384))]
+
+    /// Late corrections, failed batches, agents that come and go, clocks that are wrong, hours that are not full, days on
+    /// which clocks change, repetitions and overlaps: all of it.
+    #[test]
+    fn tails_come_to_what_full_reads_come_to(
+        drawing in drawing(),
+        size in 1..5_usize,
+        steps in prop::collection::vec(step(), 1..25),
+    ) {
+        let history = drawing.history();
+        let mut memory = Memory::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
+        memory.spread(AGENTS.len(), size);
+        let mut now = 0;
+        for step in steps {
+            now += step.after;
+            let window = Window::ending_at(at(now + step.ahead), WINDOW);
+            let agents: Vec<_> = (0..AGENTS.len()).filter(|agent| step.asked[*agent]).map(watched).collect();
+            let behind = Duration::from_secs(step.ahead.max(0).unsigned_abs());
+            let expected = history.in_full(window, &agents, now);
+            let expected: HashMap<&AgentId, &Option<AgentPresence>> =
+                agents.iter().map(|agent| &agent.id).zip(&expected.agents).collect();
+            let batches = memory.plan(window, agents.clone(), size, |agent| *agent.id == *"b");
+            let mut asked = 0;
+            for (nth, batch) in batches.into_iter().enumerate() {
+                asked += batch.agents.len();
+                prop_assert!(batch.agents.len() <= size);
+                if step.fails[nth % 4] {
+                    continue;
+                }
+                let ids: Vec<_> = batch.agents.iter().map(|agent| agent.id.clone()).collect();
+                let mut answer = |tally: &mut Tally, range: Window| history.answer(tally, range, now, step.order);
+                let counted = read(&mut memory, batch, window, behind, &mut answer);
+                for (id, presence) in ids.iter().zip(&counted.agents) {
+                    prop_assert_eq!(&presence, &expected[id], "agent {} at {}", id, now);
+                }
+            }
+            prop_assert_eq!(asked, agents.len());
+            memory.refreshed(window, true);
+        }
+    }
+
+    /// A server that cuts buckets at the edges of what is asked for tells the exact time in the window, and tails do too.
+    #[test]
+    fn tails_of_a_server_that_cuts_at_the_edges_are_exact(
+        seed: u64,
+        steps in prop::collection::vec(step(), 1..25),
+        cuts_at_the_start in prop::bool::weighted(0.8),
+    ) {
+        let state = |agent: usize, second: i64| {
+            (fastrand::Rng::with_seed(seed ^ second.div_euclid(4).cast_unsigned() ^ (agent as u64) << 40)).usize(..3)
+        };
+        let mut memory = Memory::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
+        let mut now = 0;
+        for step in steps {
+            now += step.after;
+            let window = Window::ending_at(at(now), WINDOW);
+            let agents: Vec<_> = (0..AGENTS.len()).map(watched).collect();
+            let mut answer = |tally: &mut Tally, range: Window| {
+                let seconds = range.start.micros() / 1_000_000..range.end.micros() / 1_000_000;
+                let begin = if cuts_at_the_start { seconds.start } else { seconds.start.div_euclid(STEP) * STEP };
+                for (agent, id) in AGENTS.iter().enumerate() {
+                    let mut start = begin;
+                    while start < seconds.end {
+                        let end = (start + STEP).min(seconds.end);
+                        let shares = (start..end).map(|second| (state(agent, second), 1_000_000)).collect();
+                        push(tally, id, (start, end), &shares);
+                        start = end;
+                    }
+                }
+            };
+            let exact = |agent: usize| {
+                let mut sums = HashMap::<&str, u64>::new();
+                for second in now - 100..now {
+                    *sums.entry(STATES[state(agent, second)]).or_default() += 1_000_000;
+                }
+                sums
+            };
+            for batch in memory.plan(window, agents, 3, |_| false) {
+                let counted = read(&mut memory, batch, window, Duration::ZERO, &mut answer);
+                for (agent, presence) in counted.agents.iter().enumerate().filter(|_| cuts_at_the_start) {
+                    let sums: HashMap<_, _> =
+                        presence.iter().flat_map(|presence| &presence.states).map(|(name, time)| (&**name, time.get())).collect();
+                    prop_assert!((0..AGENTS.len()).any(|other| sums == exact(other)), "agent {}: {:?}", agent, sums);
+                }
+                for presence in counted.agents.iter().flatten() {
+                    prop_assert!(presence.observed <= window.length());
+                    let rounded = if cuts_at_the_start { 0 } else { 4 };
+                    prop_assert!(presence.observed.get() + rounded >= window.length().get());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The page of one agent: its day as a chart and as a table, its totals, its limit and schedule, and queries to copy.
+
+use maud::{Markup, html};
+
+use super::agents::{in_words, of_limit, state};
+use super::chart::{Column, Frame, Measure, bars, cells};
+use super::format::{clock_time, moment, seconds};
+use super::palette::swatch;
+use super::summary::Summary;
+use super::table::Line;
+use super::view::View;
+use super::{day, queries};
+use crate::config::Tenant;
+use crate::presence::{AgentPresence, Micros, Schedule, Window};
+
+const WIDTH: u32 = 960;
+const HEIGHT: u32 = 200;
+
+/// The most columns of the chart, which are then 4 pixels wide. Longer windows are drawn more coarsely; the table of
+/// hours below it never is.
+const MOST_COLUMNS: usize = 240;
+
+/// The whole content.
+pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &Line<'_>, several: bool) -> Markup {
+    let title = line.agent.name.as_deref().map_or_else(|| format!("Agent {}", line.label), str::to_owned);
+    html! {
+        nav.trail aria-label="Where this is" {
+            a href=(View::of_tenant(&tenant.name).href()) { "All agents of " (tenant.name) }
+        }
+        h1 { (title) }
+        (facts(tenant, summary, line))
+        @if let (Some(presence), Some(data)) = (line.presence(), line.data) {
+            (chart(summary, line, presence, data.window))
+            div.side {
+                (totals(summary, presence))
+                (queries::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
+            }
+            (hours(summary, presence))
+        } @else {
+            p { "There is no data of this agent in the window." }
+            (queries::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
+        }
+    }
+}
+
+fn facts(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
+    let scheduled = line.presence().and_then(|presence| presence.scheduled);
+    html! {
+        dl {
+            div { dt { "Agent" } dd { (line.label) } }
+            @if let Some(team) = &line.agent.team { div { dt { "Team" } dd { (team) } } }
+            @if let Some(presence) = line.presence() {
+                div {
+                    dt { "State now" }
+                    dd {
+                        (state(summary, line))
+                        @if let Some(since) = line.since() { ", since " (moment(since)) }
+                    }
+                }
+                div { dt { "Newest data" } dd { (moment(presence.last_data)) } }
+                div { dt { "Observed" } dd { (clock_time(presence.observed)) " of " (crate::config::format_duration(tenant.window)) } }
+            }
+            @if let Some(offline) = line.offline {
+                div {
+                    dt { "Offline" }
+                    dd { (clock_time(offline)) @if line.agent.offline_limit.is_some() { ", " (of_limit(line)) } }
+                }
+            }
+            @if let Some(scheduled) = scheduled {
+                div {
+                    dt { "Offline on shift" }
+                    dd { (clock_time(scheduled.offline)) " of " (clock_time(scheduled.total)) }
+                }
+            }
+            @if let Some(schedule) = &line.agent.schedule { div { dt { "Schedule" } dd { (in_words_of(schedule)) } } }
+        }
+    }
+}
+
+/// Days, hours and zone.
+fn in_words_of(schedule: &Schedule) -> String {
+    let holidays = match schedule.holidays.len() {
+        0 => String::new(),
+        1 => ", 1 holiday".to_owned(),
+        many => format!(", {many} holidays"),
+    };
+    let (days, hours) = crate::config::describe_schedule(schedule);
+    format!("{days}: {hours} ({}){holidays}", schedule.timezone.name())
+}
+
+fn chart(summary: &Summary, line: &Line<'_>, presence: &AgentPresence, window: Window) -> Markup {
+    let frame = Frame { width: WIDTH, height: HEIGHT, window };
+    let columns = summary.columns(presence, MOST_COLUMNS);
+    let shifts = line.agent.schedule.as_ref().map(|schedule| schedule.within(window));
+    html! {
+        section aria-labelledby="day-title" {
+            h2 #day-title { "The window, hour by hour" }
+            @if columns.is_empty() {
+                p { "The hours are known after the next refresh." }
+            } @else {
+                svg.day.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + day::AXIS_HEIGHT) } role="img" tabindex="0"
+                    aria-label=(in_words(line)) {
+                    (bars(&summary.palette, &columns, frame))
+                    @if let Some(shifts) = &shifts { (day::shifts(frame, shifts.shifts())) }
+                    (day::axis(frame))
+                    (cells(&summary.palette, &columns, frame, Measure::Time))
+                }
+                @if shifts.is_some() { p.note { "The line below the columns is the agent's schedule." } }
+            }
+        }
+    }
+}
+
+/// The totals as `report` prints them: longest first, in seconds and hours.
+fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
+    let line = |name: Markup, time: Micros| {
+        html! {
+            tr { th scope="row" { (name) } td.number { (seconds(time)) } td.number { (format!("{:.2}", time.hours_f64())) } }
+        }
+    };
+    html! {
+        section aria-labelledby="totals-title" {
+            h2 #totals-title { "Totals" }
+            table #totals {
+                thead {
+                    tr {
+                        th scope="col" { "State" }
+                        th.number scope="col" { "Duration (sec)" }
+                        th.number scope="col" { "Hours" }
+                    }
+                }
+                tbody {
+                    @for (name, time) in presence.longest_first() {
+                        @let look = summary.palette.place(&name).and_then(|place| summary.palette.shades().get(place));
+                        (line(html! { @if let Some(shade) = look { (swatch(shade.look)) " " } (name) }, time))
+                    }
+                }
+                tfoot { (line(html! { "Total" }, presence.observed)) }
+            }
+        }
+    }
+}
+
+/// Every column of the chart in exact seconds.
+fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
+    let columns = summary.columns(presence, usize::MAX);
+    let is_seen = |place: &usize| columns.iter().flat_map(|column| &column.shares).any(|(seen, _)| seen == place);
+    let places: Vec<usize> = (0..summary.palette.shades().len()).filter(is_seen).collect();
+    let time_in = |column: &Column, place: usize| {
+        let share = column.shares.iter().find(|(known, _)| *known == place);
+        share.map_or(Micros::ZERO, |(_, time)| Micros::new(*time))
+    };
+    html! {
+        section aria-labelledby="hours-title" {
+            h2 #hours-title { "Seconds in each state, hour by hour" }
+            div.scroll tabindex="0" role="group" aria-label="Table of hours" {
+                table #hours {
+                    thead {
+                        tr {
+                            th scope="col" { "From" }
+                            th scope="col" { "To" }
+                            @for shade in places.iter().filter_map(|place| summary.palette.shades().get(*place)) {
+                                th.number scope="col" { (shade.name) }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for column in &columns {
+                            tr {
+                                th scope="row" { (moment(column.span.start)) }
+                                td { (moment(column.span.end)) }
+                                @for place in &places { td.number { (seconds(time_in(column, *place))) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of agents: whom to look for, the table itself, and the way to its other pages.
+
+use maud::{Markup, html};
+
+use super::chart::{Frame, Measure, bars, cells};
+use super::format::{clock_time, seconds, short_moment};
+use super::palette::swatch;
+use super::summary::Summary;
+use super::table::{Line, Page};
+use super::view::{Column, View};
+use crate::config::{Api, Tenant};
+use crate::presence::{AgentPresence, Micros};
+
+/// The width of a strip in pixels: 8 an hour of a day.
+const STRIP_WIDTH: u32 = 192;
+
+const STRIP_HEIGHT: u32 = 28;
+
+/// The most columns of a strip. Longer windows than two days are drawn more coarsely, or nobody could point at an hour.
+const STRIP_COLUMNS: usize = 48;
+
+/// The section of agents.
+pub(super) fn section(tenant: &Tenant, summary: &Summary, view: &View, page: &Page<'_>) -> Markup {
+    html! {
+        section #agents-section aria-labelledby="agents-title" {
+            h2 #agents-title { "Agents" }
+            (filters(summary, view))
+            (pager(view, page, "Pages, above the table"))
+            @if page.lines.is_empty() {
+                p.nobody {
+                    @if view.is_filtered() {
+                        "Nobody is like that. " a href=(view.unfiltered().href()) { "Show everybody" } "."
+                    } @else {
+                        "There are no agents yet: the first list of people has not been read."
+                    }
+                }
+            } @else {
+                div.scroll tabindex="0" role="group" aria-label="Table of agents" { (table(tenant, summary, view, page)) }
+                (pager(view, page, "Pages, below the table"))
+                @if tenant.api == Api::Presence {
+                    p.note {
+                        "Reports tell how long an agent was in each state within a bucket, not in which order. So the states of a \
+                         bucket stand on each other, the state now is not clear while the newest bucket has several, \
+                         and \u{201c}since\u{201d} is the latest that it can have been."
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn filters(summary: &Summary, view: &View) -> Markup {
+    let option = |value: &str, chosen: Option<&str>| {
+        html! { option value=(value) selected[chosen == Some(value)] { (value) } }
+    };
+    let hidden = view.pairs().into_iter().filter(|(key, _)| matches!(*key, "tenant" | "sort" | "order"));
+    html! {
+        form #filter method="get" action="./" role="search" {
+            @for (key, value) in hidden { input type="hidden" name=(key) value=(value); }
+            label { "Search " input type="search" name="q" value=(view.search) maxlength="80" placeholder="id, name or team"; }
+            label {
+                "Team "
+                select name="team" {
+                    option value="" { "all" }
+                    @for team in &summary.teams { (option(team, view.team.as_deref())) }
+                }
+            }
+            label {
+                "State now "
+                select name="state" {
+                    option value="" { "all" }
+                    @for shade in summary.palette.shades() { (option(&shade.name, view.state.as_deref())) }
+                }
+            }
+            button type="submit" { "Show" }
+            @if view.is_filtered() { a href=(view.unfiltered().href()) { "Show everybody" } }
+        }
+    }
+}
+
+fn pager(view: &View, page: &Page<'_>, label: &str) -> Markup {
+    let Page { total, range, number, pages, .. } = page;
+    let (first, last) = (range.start.saturating_add(1).min(range.end), range.end);
+    html! {
+        nav.pages aria-label=(label) {
+            span { (first) " to " (last) " of " (total) }
+            @if *number > 0 {
+                a href=(view.on_page(0).href()) { "First" }
+                a rel="prev" href=(view.on_page(number - 1).href()) { "Previous" }
+            }
+            @if number + 1 < *pages {
+                a rel="next" href=(view.on_page(number + 1).href()) { "Next" }
+                a href=(view.on_page(pages - 1).href()) { "Last" }
+            }
+        }
+    }
+}
+
+fn table(tenant: &Tenant, summary: &Summary, view: &View, page: &Page<'_>) -> Markup {
+    let sortable = |column: Column, title: &str| {
+        let (sort, mark) = match (view.sort == Some(column), view.descending) {
+            (false, _) => (None, ""),
+            (true, false) => (Some("ascending"), " \u{25b2}"),
+            (true, true) => (Some("descending"), " \u{25bc}"),
+        };
+        html! {
+            th scope="col" aria-sort=[sort] {
+                a href=(view.sorted_by(column).href()) { (title) span aria-hidden="true" { (mark) } }
+            }
+        }
+    };
+    html! {
+        table #agents {
+            thead {
+                tr {
+                    (sortable(Column::Agent, "Agent"))
+                    @if tenant.privacy.show_names { (sortable(Column::Name, "Name")) }
+                    (sortable(Column::Team, "Team"))
+                    (sortable(Column::State, "State now"))
+                    (sortable(Column::Since, "Since"))
+                    th scope="col" { "Window, " (crate::config::format_duration(tenant.window)) }
+                    (sortable(Column::Observed, "Observed"))
+                    (sortable(Column::Offline, "Offline"))
+                    (sortable(Column::Limit, "Of its limit"))
+                    @if summary.has_schedules { (sortable(Column::OnShift, "Offline on shift")) }
+                }
+            }
+            tbody {
+                @for line in &page.lines { (row(tenant, summary, line)) }
+            }
+        }
+    }
+}
+
+fn row(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
+    let time = |time: Option<Micros>| time.map(clock_time).unwrap_or_default();
+    html! {
+        tr data-agent=(line.label) {
+            th scope="row" { a href=(agent_href(tenant, line.label)) { (line.label) } }
+            @if tenant.privacy.show_names { td data-label="Name" { (line.agent.name.as_deref().unwrap_or_default()) } }
+            td data-label="Team" { (line.agent.team.as_deref().unwrap_or_default()) }
+            @match line.presence() {
+                None => {
+                    td.nothing colspan="3" {
+                        @if line.data.is_some() { "nothing reported in the window" } @else { "no data" }
+                    }
+                }
+                Some(_) => {
+                    td.state data-label="State now" { (state(summary, line)) }
+                    td data-label="Since" { @if let Some(since) = line.since() { (short_moment(since)) } }
+                    td data-label="Window" { (strip(summary, line)) }
+                }
+            }
+            td.number data-label="Observed" { (time(line.observed())) }
+            td.number data-label="Offline" { (time(line.offline)) }
+            td.number data-label="Of its limit" { (of_limit(line)) }
+            @if summary.has_schedules { td.number data-label="Offline on shift" { (time(line.offline_on_shift())) } }
+        }
+    }
+}
+
+/// The address of an agent's own page.
+pub(super) fn agent_href(tenant: &Tenant, label: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("tenant", &tenant.name).append_pair("agent", label);
+    format!("agent?{}", query.finish())
+}
+
+/// The state an agent is in now.
+pub(super) fn state(summary: &Summary, line: &Line<'_>) -> Markup {
+    let current = line.presence().and_then(|presence| presence.current.as_ref());
+    let shade = current.and_then(|(state, _)| summary.palette.shades().get(summary.palette.place(state)?));
+    html! {
+        @match shade {
+            Some(shade) => { (swatch(shade.look)) " " (shade.name) },
+            None => { "not clear" },
+        }
+    }
+}
+
+fn strip(summary: &Summary, line: &Line<'_>) -> Markup {
+    let (Some(presence), Some(data)) = (line.presence(), line.data) else { return html! {} };
+    if presence.strip.is_empty() {
+        return html! { span.nothing { "after the next refresh" } };
+    }
+    let frame = Frame { width: STRIP_WIDTH, height: STRIP_HEIGHT, window: data.window };
+    let columns = summary.columns(presence, STRIP_COLUMNS);
+    html! {
+        svg.strip width=(STRIP_WIDTH) height=(STRIP_HEIGHT) viewBox={ "0 0 " (STRIP_WIDTH) " " (STRIP_HEIGHT) }
+            preserveAspectRatio="none" role="img" tabindex="0" aria-label=(in_words(line)) {
+            (bars(&summary.palette, &columns, frame))
+            (cells(&summary.palette, &columns, frame, Measure::Time))
+        }
+    }
+}
+
+/// A strip for those who do not see it: the whole window's seconds, longest state first.
+pub(super) fn in_words(line: &Line<'_>) -> String {
+    let states = line.presence().map(AgentPresence::longest_first).unwrap_or_default();
+    let words = states.iter().map(|(name, time)| format!("{name} {} s", seconds(*time)));
+    format!("Agent {}, whole window: {}", line.label, words.collect::<Vec<_>>().join(", "))
+}
+
+/// How much of its limit an agent has used up.
+pub(super) fn of_limit(line: &Line<'_>) -> Markup {
+    let Some((permille, limit)) = line.permille_of_limit().zip(line.agent.offline_limit) else { return html! {} };
+    let over = line.offline.unwrap_or_default() > Micros::from(limit);
+    html! {
+        span.over[over] {
+            @if over { span aria-hidden="true" { "\u{25b2} " } }
+            (permille / 10) " %"
+        }
+        " of " (crate::config::format_duration(limit))
+        @if over { span.sr { ", over its limit" } }
+    }
+}

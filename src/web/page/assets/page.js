@@ -1,0 +1,124 @@
+// Makes the page handier. Everything on it can be read and done without.
+'use strict';
+
+(() => {
+  // === Times: local or UTC ===
+
+  const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time';
+  const two = (number) => String(number).padStart(2, '0');
+
+  // Private windows may have no storage; the choice then lasts as long as the page.
+  const remembered = {
+    get() { try { return localStorage.getItem('zone'); } catch { return null; } },
+    set(zone) { try { localStorage.setItem('zone', zone); } catch { /* see above */ } },
+  };
+
+  // Where local time is UTC there is nothing to choose.
+  const isUtc = new Date().getTimezoneOffset() === 0 && /^(Etc\/)?(UTC|UCT|GMT|Zulu)$/.test(localZone);
+  let utc = isUtc || remembered.get() === 'utc';
+
+  const parts = (date) => utc
+    ? [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()]
+    : [date.getFullYear(), date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
+
+  const clock = (date) => parts(date).slice(3).map(two).join(':');
+  const whole = (date) => `${parts(date).slice(0, 3).map(two).join('-')} ${clock(date)}${utc ? ' UTC' : ''}`;
+
+  const showTimes = () => {
+    for (const time of document.querySelectorAll('time[datetime]')) {
+      const date = new Date(time.dateTime);
+      time.textContent = time.className === 'short' ? whole(date).slice(5, 16) : whole(date);
+      time.title = date.toISOString().replace('.000', '');
+    }
+    for (const mark of document.querySelectorAll('text[data-at]')) {
+      mark.textContent = clock(new Date(mark.dataset.at * 1000)).slice(0, 5);
+    }
+    const place = document.getElementById('zone-of-times');
+    place.replaceChildren(`Times are in ${utc ? 'UTC' : localZone}. `, ...isUtc ? [] : [zone]);
+    zone.textContent = utc ? 'Show local time' : 'Show UTC';
+  };
+
+  const zone = document.createElement('button');
+  zone.id = 'zone';
+  zone.type = 'button';
+  zone.addEventListener('click', () => {
+    utc = !utc;
+    remembered.set(utc ? 'utc' : 'local');
+    showTimes();
+    zone.focus();
+  });
+  showTimes();
+
+  // === Strips and charts: what is at a place, by mouse and by keyboard ===
+
+  const tip = document.getElementById('tip');
+  const date = (seconds) => new Date(seconds * 1000);
+
+  // The cell's own words, with its times as the reader wants them.
+  const words = (cell) => {
+    const [, what] = cell.querySelector('title').textContent.split(/ UTC: (.*)/s);
+    return `${clock(date(cell.dataset.from))} to ${clock(date(cell.dataset.to))}${utc ? ' UTC' : ''}: ${what}`;
+  };
+
+  const leave = () => {
+    document.querySelector('.cell.here')?.classList.remove('here');
+    tip.hidden = true;
+  };
+
+  const point = (cell) => {
+    leave();
+    cell.classList.add('here');
+    tip.textContent = words(cell);
+    // Not over the chart that it speaks of.
+    tip.classList.toggle('up', cell.getBoundingClientRect().top > innerHeight / 2);
+    tip.hidden = false;
+  };
+
+  const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+
+  for (const chart of document.querySelectorAll('svg.strip, svg.chart')) {
+    const cells = [...chart.querySelectorAll('.cell')];
+    if (cells.length === 0) continue;
+    // A press focuses the chart as well; what is shown then is what was pressed.
+    let pressed = null;
+    const cellOf = (event) => (event.target.matches('.cell') ? event.target : null);
+    chart.addEventListener('pointerover', (event) => { if (cellOf(event)) point(cellOf(event)); });
+    chart.addEventListener('pointerdown', (event) => { pressed = cellOf(event); });
+    chart.addEventListener('click', (event) => {
+      if (cellOf(event)) point(cellOf(event));
+      pressed = null;
+    });
+    chart.addEventListener('pointerleave', (event) => { if (event.pointerType === 'mouse') leave(); });
+    chart.addEventListener('focus', () => point(pressed ?? cells[cells.length - 1]));
+    chart.addEventListener('blur', leave);
+    chart.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') leave();
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      const here = cells.findIndex((cell) => cell.classList.contains('here'));
+      const next = (here < 0 ? cells.length - 1 : here) + steps[event.key];
+      point(cells[Math.min(Math.max(next, 0), cells.length - 1)]);
+    });
+  }
+
+  // === Queries: copied at a click ===
+
+  for (const query of document.querySelectorAll('pre.promql')) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'copy';
+    button.textContent = 'Copy';
+    button.addEventListener('click', async () => {
+      const code = query.querySelector('code');
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = 'Copied';
+      } catch {
+        // Browsers give the clipboard to secure origins only; selected text can be copied everywhere.
+        getSelection().selectAllChildren(code);
+        button.textContent = 'Selected: press Ctrl+C';
+      }
+    });
+    query.after(button);
+  }
+})();

@@ -1,0 +1,98 @@
+//! Times and spans as people read them.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use crate::presence::{Micros, Timestamp};
+
+/// A span as hours, minutes and seconds.
+pub(super) fn clock_time(span: Micros) -> String {
+    let seconds = span.get() / 1_000_000;
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A span in seconds, exactly to the hundredth.
+pub(super) fn seconds(span: Micros) -> String {
+    format!("{:.2}", span.seconds_f64())
+}
+
+/// A moment's time in UTC, to the second, after its date where that is wanted.
+pub(super) fn time_of_day(moment: Timestamp, with_date: bool) -> String {
+    let text = moment.whole_second().to_string();
+    match text.split_once('T') {
+        Some((date, time)) if with_date => format!("{date} {}", time.trim_end_matches('Z')),
+        Some((_, time)) => time.trim_end_matches('Z').to_owned(),
+        None => text,
+    }
+}
+
+/// A moment in UTC, which the script can show in local time.
+pub(super) fn moment(moment: Timestamp) -> Markup {
+    html! {
+        time datetime=(moment.whole_second()) { (time_of_day(moment, true)) " UTC" }
+    }
+}
+
+/// The same in as little room as a table has: without year and seconds. The whole moment is in its `datetime`.
+pub(super) fn short_moment(moment: Timestamp) -> Markup {
+    let text = time_of_day(moment, true);
+    html! {
+        time.short datetime=(moment.whole_second()) { (text.get(5..16).unwrap_or(&text)) }
+    }
+}
+
+/// A moment in seconds since 1970, for the script, which shows local time.
+pub(super) fn epoch(moment: Timestamp) -> i64 {
+    moment.micros().div_euclid(1_000_000)
+}
+
+/// How long ago, in the largest unit that fits.
+pub(super) fn ago(age: Duration) -> String {
+    format!("{} ago", about(age))
+}
+
+/// A span in the largest unit that fits, rounded down.
+pub(super) fn about(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_shown_in_hours_minutes_and_seconds() {
+        let table =
+            [(0, "0:00:00", "0.00"), (86_400_000_000, "24:00:00", "86400.00"), (3_725_994_999, "1:02:05", "3725.99")];
+        for (micros, clock, exact) in table {
+            assert_eq!((&*clock_time(Micros::new(micros)), &*seconds(Micros::new(micros))), (clock, exact));
+        }
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        let table =
+            [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h"), (172_800, "2 days")];
+        for (seconds, text) in table {
+            assert_eq!(about(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn moments_are_read_by_people_and_by_the_script() {
+        let noon = Timestamp::from_micros(1_772_366_400_123_456);
+        assert_eq!(time_of_day(noon, false), "12:00:00");
+        assert_eq!(
+            moment(noon).into_string(),
+            "<time datetime=\"2026-03-01T12:00:00Z\">2026-03-01 12:00:00 UTC</time>"
+        );
+        assert!(short_moment(noon).into_string().contains(">03-01 12:00<"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Queries on one agent, ready to be copied into Prometheus or Grafana.
+
+use maud::{Markup, html};
+
+use crate::config::Tenant;
+use crate::metrics::catalogue::{
+    AGENT_CURRENT_STATE_SECONDS, AGENT_OBSERVED_SECONDS, AGENT_OFFLINE_LIMIT_SECONDS, AGENT_STATE_SECONDS,
+};
+
+/// The section of queries. `several` says whether series have the label `tenant`, as where there are several.
+pub(super) fn section(tenant: &Tenant, label: &str, has_limit: bool, several: bool) -> Markup {
+    html! {
+        section aria-labelledby="queries-title" {
+            h2 #queries-title { "PromQL" }
+            @for (title, query) in of_agent(tenant, label, has_limit, several) {
+                p { (title) }
+                div.query { pre.promql tabindex="0" { code { (query) } } }
+            }
+        }
+    }
+}
+
+/// What each query is for, and the query.
+pub(super) fn of_agent(tenant: &Tenant, label: &str, has_limit: bool, several: bool) -> Vec<(&'static str, String)> {
+    let tenant_matcher = if several { format!("tenant={},", quoted(&tenant.name)) } else { String::new() };
+    let agent = format!("{tenant_matcher}agent={}", quoted(label));
+    let states: Vec<String> = tenant.offline_states.iter().map(|state| regex::escape(state)).collect();
+    let offline = format!("sum({}{{{agent},state=~{}}})", AGENT_STATE_SECONDS.name, quoted(&states.join("|")));
+    let mut queries = vec![
+        ("Seconds in each state within the window", format!("{}{{{agent}}}", AGENT_STATE_SECONDS.name)),
+        ("Seconds that any state accounts for", format!("{}{{{agent}}}", AGENT_OBSERVED_SECONDS.name)),
+        ("The state now, and for how many seconds", format!("{}{{{agent}}}", AGENT_CURRENT_STATE_SECONDS.name)),
+        ("Seconds offline within the window", offline.clone()),
+    ];
+    if has_limit {
+        let limit = format!("max({}{{{agent}}})", AGENT_OFFLINE_LIMIT_SECONDS.name);
+        queries.push(("Part of the offline limit that is used up", format!("{offline} / {limit}")));
+    }
+    queries
+}
+
+/// A string of PromQL. Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals>.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn queries_name_the_agent_and_the_tenant_where_there_are_several() {
+        let tenant =
+            Tenant { offline_states: vec!["Offline".into(), "Lunch (1.5 h)".into()], ..fixture::tenant("acme", 1) };
+        let one: Vec<_> = of_agent(&tenant, "4711", false, false).into_iter().map(|(_, query)| query).collect();
+        assert_eq!(one[0], r#"cxone_agent_state_seconds{agent="4711"}"#);
+        assert_eq!(one[3], r#"sum(cxone_agent_state_seconds{agent="4711",state=~"Offline|Lunch \\(1\\.5 h\\)"})"#);
+        assert_eq!(one.len(), 4);
+        let several = of_agent(&tenant, "a\"b", true, true);
+        assert_eq!(several[1].1, r#"cxone_agent_observed_seconds{tenant="acme",agent="a\"b"}"#);
+        let (_, of_limit) = several.last().unwrap();
+        assert!(
+            of_limit.ends_with(r#"/ max(cxone_agent_offline_limit_seconds{tenant="acme",agent="a\"b"})"#),
+            "{of_limit}"
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! What the page has to know of a whole snapshot: worked out once for each, by the first visitor.
+//!
+//! Thirty thousand agents take tens of milliseconds to sum up, and a page shows fifty of them. So what needs everybody is
+//! here, and is kept for as long as the snapshot is served.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::chart::Column;
+use super::palette::Palette;
+use crate::config::{Agent, Tenant};
+use crate::presence::{AgentId, AgentPresence, Cell, Micros, StateName, Strip, Timestamp, Window};
+use crate::refresh::Snapshot;
+
+/// The columns of the day of all: hours, for the usual window.
+const SLOTS: u32 = 24;
+
+/// What shows time whose state was not kept, as there was no room for it.
+const NOT_KEPT: &str = "(others)";
+
+/// What is known of everybody together.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// The states that anybody was in, and those that the tenant declares.
+    pub(super) palette: Palette,
+    /// The place of time whose state was not kept, if there is any.
+    rest: usize,
+    /// What stands for each agent.
+    pub(super) labels: Vec<AgentId>,
+    /// What can be searched for of each agent, in lower case: its label, name and team, a line each.
+    pub(super) texts: Vec<String>,
+    /// How long each agent was offline; `None` where nothing was reported.
+    pub(super) offline: Vec<Option<Micros>>,
+    /// The teams, in the order of their names.
+    pub(super) teams: Vec<String>,
+    /// How many agents are in each state of the palette now.
+    pub(super) now: Vec<usize>,
+    /// How many agents have data that does not tell what state they are in.
+    pub(super) unclear: usize,
+    /// How many agents there is no data of.
+    pub(super) without_data: usize,
+    /// Whether any agent has a schedule.
+    pub(super) has_schedules: bool,
+    /// The newest window that any agent has data of.
+    pub(super) window: Option<Window>,
+    /// That window, with the time of all agents.
+    pub(super) day: Vec<Column>,
+}
+
+/// The summaries of the snapshots that are served.
+#[derive(Debug, Default)]
+pub(in crate::web) struct Summaries(Mutex<Vec<(Weak<Snapshot>, Arc<Summary>)>>);
+
+// === impl Summaries ===
+
+impl Summaries {
+    /// The summary of `snapshot`, made now if it is the first time.
+    pub(super) fn of(&self, snapshot: &Arc<Snapshot>) -> Arc<Summary> {
+        let known = |kept: &[(Weak<Snapshot>, Arc<Summary>)]| {
+            let same = |(of, _): &&(Weak<Snapshot>, Arc<Summary>)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(snapshot));
+            kept.iter().find(same).map(|(_, summary)| Arc::clone(summary))
+        };
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(summary) = known(&lock()) {
+            return summary;
+        }
+        // Not under the lock: other tenants' pages need not wait. Two visitors at once do it twice, which is no harm.
+        let summary = Arc::new(Summary::new(snapshot));
+        let mut kept = lock();
+        kept.retain(|(of, _)| of.strong_count() > 0);
+        if known(&kept).is_none() {
+            kept.push((Arc::downgrade(snapshot), Arc::clone(&summary)));
+        }
+        summary
+    }
+}
+
+// === impl Summary ===
+
+impl Summary {
+    pub(super) fn new(snapshot: &Snapshot) -> Self {
+        let tenant = &snapshot.tenant;
+        let mut palette = Palette::new(&tenant.declared_states);
+        let mut now = Vec::new();
+        let (mut unclear, mut without_data, mut has_rest) = (0, 0, false);
+        for row in &snapshot.rows {
+            let Some(presence) = row.data.as_ref().and_then(|data| data.presence.as_ref()) else {
+                without_data += 1;
+                continue;
+            };
+            for (state, _) in &presence.states {
+                palette.place_or_add(state);
+            }
+            has_rest =
+                has_rest || presence.strip.cells().flat_map(Cell::shares).any(|(place, _)| place == Strip::OTHER);
+            match &presence.current {
+                Some((state, _)) => add(&mut now, palette.place_or_add(state), 1),
+                None => unclear += 1,
+            }
+        }
+        now.resize(palette.shades().len(), 0);
+        // It is no state that anybody is in now.
+        let rest = if has_rest { palette.place_or_add(&StateName::from(NOT_KEPT)) } else { usize::MAX };
+        let window =
+            snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
+        let teams: BTreeSet<&String> = tenant.agents.iter().filter_map(|agent| agent.team.as_ref()).collect();
+        let labels: Vec<AgentId> = tenant.agents.iter().map(|agent| tenant.label(agent)).collect();
+        let mut summary = Self {
+            texts: tenant.agents.iter().zip(&labels).map(|(agent, label)| text_of(agent, label)).collect(),
+            labels,
+            offline: snapshot
+                .rows
+                .iter()
+                .map(|row| Some(offline(tenant, row.data.as_ref()?.presence.as_ref()?)))
+                .collect(),
+            teams: teams.into_iter().cloned().collect(),
+            now,
+            unclear,
+            without_data,
+            has_schedules: tenant.agents.iter().any(|agent| agent.schedule.is_some()),
+            window,
+            day: Vec::new(),
+            rest,
+            palette,
+        };
+        summary.day = window.map(|window| summary.day_of_all(snapshot, window)).unwrap_or_default();
+        summary
+    }
+
+    /// The time of all agents, slot by slot of `window`.
+    fn day_of_all(&self, snapshot: &Snapshot, window: Window) -> Vec<Column> {
+        let slots = slots_of(window);
+        let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
+        for presence in snapshot.rows.iter().filter_map(|row| row.data.as_ref()?.presence.as_ref()) {
+            let places = self.places_of(presence);
+            for cell in presence.strip.cells() {
+                let first = slots.partition_point(|slot| slot.end <= cell.span.start);
+                let length = u128::from(cell.span.length().get());
+                for (slot, times) in slots.iter().zip(&mut times).skip(first) {
+                    let Some(part) = slot.intersection(cell.span).filter(|_| slot.start < cell.span.end) else { break };
+                    for (place, time) in cell.shares() {
+                        let time = if part == cell.span { time } else { time.prorated(part.length(), length) };
+                        add(times, placed(&places, place), time.get());
+                    }
+                }
+            }
+        }
+        let column = |(span, times): (Window, Vec<u64>)| {
+            let whole = times.iter().fold(0_u64, |sum, time| sum.saturating_add(*time));
+            Column { span, whole, shares: times.into_iter().enumerate().collect() }
+        };
+        slots.into_iter().zip(times).map(column).collect()
+    }
+
+    /// The place in the palette of each of an agent's states, and of what is in none.
+    fn places_of(&self, presence: &AgentPresence) -> (Vec<usize>, usize) {
+        let place = |state: &StateName| self.palette.place(state).unwrap_or(usize::MAX);
+        (presence.states.iter().map(|(state, _)| place(state)).collect(), self.rest)
+    }
+
+    /// An agent's cells as columns; neighbours are drawn as one where there are more than `most`.
+    pub(super) fn columns(&self, presence: &AgentPresence, most: usize) -> Vec<Column> {
+        let places = self.places_of(presence);
+        let cells: Vec<_> = presence.strip.cells().collect();
+        let together = cells.len().div_ceil(most.max(1)).max(1);
+        let merged = cells.chunks(together).filter_map(|cells| {
+            let span = Window { start: cells.first()?.span.start, end: cells.last()?.span.end };
+            let mut times = Vec::new();
+            for (place, time) in cells.iter().flat_map(|cell| cell.shares()) {
+                add_share(&mut times, placed(&places, place), time.get());
+            }
+            Some(Column { span, whole: span.length().get(), shares: times })
+        });
+        merged.collect()
+    }
+}
+
+fn text_of(agent: &Agent, label: &str) -> String {
+    let (name, team) = (agent.name.as_deref().unwrap_or_default(), agent.team.as_deref().unwrap_or_default());
+    format!("{label}\n{name}\n{team}").to_lowercase()
+}
+
+/// Time in the states that count as offline.
+fn offline(tenant: &Tenant, presence: &AgentPresence) -> Micros {
+    presence.states.iter().filter(|(state, _)| tenant.offline_states.contains(state)).map(|(_, time)| *time).sum()
+}
+
+/// Equal parts of `window`.
+fn slots_of(window: Window) -> Vec<Window> {
+    let edge = |slot: u32| {
+        let part = Micros::new(window.length().get()).prorated(Micros::new(slot.into()), SLOTS.into());
+        Timestamp::from_micros(window.start.micros().saturating_add_unsigned(part.get()))
+    };
+    (0..SLOTS).map(|slot| Window { start: edge(slot), end: edge(slot + 1) }).collect()
+}
+
+/// The place in the palette of a share's place among an agent's states.
+fn placed((places, rest): &(Vec<usize>, usize), place: u8) -> usize {
+    places.get(usize::from(place)).copied().unwrap_or(*rest)
+}
+
+/// Adds to the sum at `place`, of as many as that takes.
+fn add<T: std::ops::AddAssign + Default + Clone>(sums: &mut Vec<T>, place: usize, value: T) {
+    if place == usize::MAX {
+        return;
+    }
+    if sums.len() <= place {
+        sums.resize(place + 1, T::default());
+    }
+    if let Some(sum) = sums.get_mut(place) {
+        *sum += value;
+    }
+}
+
+/// Adds to the share at `place`.
+fn add_share(shares: &mut Vec<(usize, u64)>, place: usize, time: u64) {
+    match shares.iter_mut().find(|(known, _)| *known == place) {
+        Some((_, sum)) => *sum = sum.saturating_add(time),
+        None => shares.push((place, time)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{HOUR, at, presence, snapshot};
+    use super::*;
+
+    #[test]
+    fn everybody_is_counted_once() {
+        let snapshot = snapshot(&[
+            Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])),
+            Some(presence(&[("Available", 0, 24)])),
+            None,
+        ]);
+        let summary = Summary::new(&snapshot);
+        let now: Vec<_> = summary.palette.shades().iter().map(|shade| &*shade.name).zip(&summary.now).collect();
+        assert_eq!(now, [("Available", &1), ("Busy", &0), ("WrapUp", &0), ("Offline", &1)]);
+        assert_eq!((summary.unclear, summary.without_data), (0, 1));
+        assert_eq!(summary.offline, [Some(Micros::from_seconds(22 * 3_600)), Some(Micros::ZERO), None]);
+        assert_eq!(summary.teams, ["Billing", "Support"]);
+    }
+
+    #[test]
+    fn the_day_of_all_has_the_time_of_all() {
+        let snapshot =
+            snapshot(&[Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])), Some(presence(&[("Busy", 1, 3)]))]);
+        let summary = Summary::new(&snapshot);
+        assert_eq!(summary.day.len(), 24);
+        let hours = |hour: usize| {
+            let column = &summary.day[hour];
+            assert_eq!(column.span, Window { start: at(hour as i64), end: at(hour as i64 + 1) });
+            let shares: Vec<_> = column.shares.iter().filter(|(_, time)| *time > 0).copied().collect();
+            (column.whole, shares)
+        };
+        assert_eq!(hours(0), (HOUR, vec![(0, HOUR)]));
+        assert_eq!(hours(1), (2 * HOUR, vec![(0, HOUR), (1, HOUR)]));
+        assert_eq!(hours(2), (2 * HOUR, vec![(1, HOUR), (3, HOUR)]));
+        assert_eq!(hours(23), (HOUR, vec![(3, HOUR)]));
+    }
+
+    #[test]
+    fn a_cell_on_an_edge_is_shared_out() {
+        // One cell of three hours from a report in buckets of that length.
+        let mut builder = crate::presence::StripBuilder::default();
+        let span = Window { start: at(1), end: at(4) };
+        builder.add(span, std::iter::once((0, Micros::new(HOUR))));
+        let mut one = presence(&[("Available", 1, 2)]);
+        one.strip = builder.finish();
+        let summary = Summary::new(&snapshot(&[Some(one)]));
+        let times: Vec<u64> = summary.day.iter().map(|column| column.whole).collect();
+        assert_eq!(times[..5], [0, HOUR / 3, HOUR / 3, HOUR / 3, 0]);
+    }
+
+    #[test]
+    fn neighbours_are_drawn_as_one_where_there_are_many() {
+        let one = presence(&[("Available", 0, 12), ("Offline", 12, 24)]);
+        let summary = Summary::new(&snapshot(&[Some(one.clone())]));
+        assert_eq!(summary.columns(&one, 48).len(), 24);
+        let coarse = summary.columns(&one, 10);
+        assert_eq!(coarse.len(), 8);
+        assert_eq!(coarse[0].shares, [(0, 3 * HOUR)]);
+        let whole: u64 = coarse.iter().flat_map(|column| &column.shares).map(|(_, time)| time).sum();
+        assert_eq!(whole, 24 * HOUR);
+    }
+
+    #[test]
+    fn a_summary_is_made_once_a_snapshot_and_goes_with_it() {
+        let summaries = Summaries::default();
+        let first = Arc::new(snapshot(&[None]));
+        let summary = summaries.of(&first);
+        assert!(Arc::ptr_eq(&summary, &summaries.of(&first)));
+        drop(first);
+        let second = Arc::new(snapshot(&[None]));
+        assert!(!Arc::ptr_eq(&summary, &summaries.of(&second)));
+        assert_eq!(summaries.0.lock().unwrap().len(), 1);
+    }
+}

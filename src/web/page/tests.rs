@@ -1,0 +1,176 @@
+//! Whole pages of made-up snapshots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fixture::{at, many, presence, snapshot};
+use super::summary::Summary;
+use super::table::Line;
+use super::view::View;
+use super::{agent, agents, fleet, table};
+use crate::config::{AgentLabel, Privacy, Pseudonyms, Tenant};
+use crate::presence::Micros;
+use crate::presence::ScheduledTime;
+use crate::refresh::Snapshot;
+
+/// The sections on agents, as the overview has them.
+fn overview(snapshot: &Snapshot, query: &str) -> String {
+    let summary = Summary::new(snapshot);
+    let view = View::parse(Some(query));
+    let page = table::select(snapshot, &summary, &view);
+    let sections =
+        [fleet::section(&snapshot.tenant, &summary), agents::section(&snapshot.tenant, &summary, &view, &page)];
+    sections.map(maud::PreEscaped::into_string).concat()
+}
+
+fn page_of(snapshot: &Snapshot, index: usize) -> String {
+    let summary = Summary::new(snapshot);
+    let line = Line::new(snapshot, &summary, index).unwrap();
+    agent::content(&snapshot.tenant, &summary, &line, false).into_string()
+}
+
+fn with_tenant(snapshot: &Snapshot, change: impl FnOnce(&mut Tenant)) -> Snapshot {
+    let mut tenant = Tenant::clone(&snapshot.tenant);
+    change(&mut tenant);
+    Snapshot { tenant: Arc::new(tenant), rows: snapshot.rows.clone() }
+}
+
+#[test]
+fn an_agents_line_says_what_is_known() {
+    let snapshot = snapshot(&[Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])), None]);
+    let html = overview(&snapshot, "");
+    for expected in [
+        "<tr data-agent=\"9\">",
+        "<a href=\"agent?tenant=acme&amp;agent=9\">9</a>",
+        "Agent 9, whole window: Offline 79200.00 s, Available 7200.00 s",
+        "<title>01:00:00 to 02:00:00 UTC: Available 3600.00 s</title>",
+        "<td class=\"number\" data-label=\"Observed\">24:00:00</td>",
+        "<td class=\"number\" data-label=\"Offline\">22:00:00</td>",
+        "275 %</span> of 8h<span class=\"sr\">, over its limit</span>",
+        "<time class=\"short\" datetime=\"2026-03-01T02:00:00Z\">03-01 02:00</time>",
+        "no data",
+        "1 to 2 of 2",
+    ] {
+        assert!(html.contains(expected), "{expected} is not in {html}");
+    }
+    assert!(!html.contains("Offline on shift"), "nobody has a schedule");
+}
+
+#[test]
+fn names_cannot_become_markup() {
+    let hostile = "<script>alert(1)</script>\" onload='x'&";
+    let mut state = presence(&[("Available", 0, 2)]);
+    state.states[0].0 = hostile.into();
+    state.current = Some((hostile.into(), Micros::from_seconds(7_200)));
+    let snapshot = with_tenant(&snapshot(&[Some(state)]), |tenant| {
+        let agent = &mut tenant.agents[0];
+        (agent.name, agent.team, agent.id) = (Some(hostile.to_owned()), Some(hostile.to_owned()), hostile.into());
+    });
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", hostile).finish();
+    for html in [overview(&snapshot, ""), overview(&snapshot, &query), page_of(&snapshot, 0)] {
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{html}");
+        assert!(!html.contains("<script") && !html.contains("\" onload"), "{html}");
+    }
+}
+
+#[test]
+fn pseudonyms_and_hidden_names_hold_everywhere() {
+    let pseudonyms = Pseudonyms::new("a key of sixteen bytes or more".into(), None);
+    let snapshot = with_tenant(&many(60), |tenant| {
+        tenant.privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
+        for agent in &mut tenant.agents {
+            (agent.id, agent.name) = (format!("471100{}", agent.id).into(), None);
+        }
+    });
+    for html in [overview(&snapshot, ""), overview(&snapshot, "sort=agent&page=2"), page_of(&snapshot, 0)] {
+        assert!(!html.contains("471100"), "an id came out: {html}");
+        assert!(!html.contains("Name"), "{html}");
+    }
+    assert!(overview(&snapshot, "q=471100").contains("Nobody is like that"), "ids cannot be guessed by searching");
+}
+
+#[test]
+fn pages_lead_to_each_other_and_keep_what_was_asked_for() {
+    let html = overview(&many(120), "team=Billing&sort=offline&order=desc&page=2");
+    assert!(html.contains("51 to 60 of 60"), "{html}");
+    let previous = "rel=\"prev\" href=\"./?team=Billing&amp;sort=offline&amp;order=desc\"";
+    assert!(html.contains(previous) && !html.contains("rel=\"next\""), "{html}");
+    assert!(html.contains("aria-sort=\"descending\"><a href=\"./?team=Billing&amp;sort=offline\""), "{html}");
+    assert!(html.contains("<option value=\"Billing\" selected>"), "{html}");
+    assert!(html.contains("type=\"hidden\" name=\"order\" value=\"desc\""), "{html}");
+}
+
+#[test]
+fn an_agents_page_has_its_day_in_exact_seconds() {
+    let mut one = presence(&[("Available", 0, 2), ("Busy", 2, 3), ("Offline", 3, 24)]);
+    one.scheduled = Some(ScheduledTime { total: Micros::from_seconds(8 * 3_600), offline: Micros::from_seconds(90) });
+    let snapshot = with_tenant(&snapshot(&[Some(one)]), |tenant| {
+        tenant.agents[0].schedule = Some(crate::cli::fixture::schedule());
+    });
+    let html = page_of(&snapshot, 0);
+    for expected in [
+        "<h1>Agent 9</h1>",
+        "0:01:30 of 8:00:00",
+        "mon, tue, wed, thu, fri: 09:00-17:00 (UTC)",
+        "<td class=\"number\">75600.00</td><td class=\"number\">21.00</td>",
+        "<tfoot><tr><th scope=\"row\">Total</th><td class=\"number\">86400.00</td><td class=\"number\">24.00</td>",
+        "cxone_agent_state_seconds{agent=&quot;9&quot;}",
+    ] {
+        assert!(html.contains(expected), "{expected} is not in {html}");
+    }
+    let hours = html.split("id=\"hours\"").nth(1).unwrap();
+    assert_eq!(hours.matches("<tr>").count(), 25, "a head and 24 hours");
+}
+
+#[test]
+fn before_any_data_the_page_says_so() {
+    let snapshot = snapshot(&[None, None]);
+    let html = overview(&snapshot, "");
+    assert!(html.contains("no data") && !html.contains("<svg class=\"fleet"), "{html}");
+    assert!(page_of(&snapshot, 1).contains("There is no data of this agent"));
+    let nobody = overview(&with_tenant(&many(0), |_| ()), "");
+    assert!(nobody.contains("There are no agents yet") && nobody.contains("0 to 0 of 0"), "{nobody}");
+}
+
+#[test]
+fn after_a_restart_there_are_sums_without_strips() {
+    let mut one = presence(&[("Available", 0, 24)]);
+    one.strip = crate::presence::Strip::default();
+    let snapshot = snapshot(&[Some(one)]);
+    assert!(overview(&snapshot, "").contains("after the next refresh"));
+    assert!(page_of(&snapshot, 0).contains("The hours are known after the next refresh."));
+}
+
+#[test]
+fn a_month_is_drawn_coarsely_and_told_exactly() {
+    let long = Duration::from_secs(31 * 86_400);
+    let window = crate::presence::Window::ending_at(at(24), long);
+    let mut strip = crate::presence::StripBuilder::default();
+    for hour in 24 - 31 * 24..24 {
+        let span = crate::presence::Window { start: at(hour), end: at(hour + 1) };
+        strip.add(span, std::iter::once((0, span.length())));
+    }
+    let mut one = presence(&[("Available", 0, 24)]);
+    one.strip = strip.finish();
+    let mut snapshot = snapshot(&[Some(one)]);
+    let row = snapshot.rows[0].data.take().unwrap();
+    snapshot.rows[0].data = Some(Arc::new(crate::refresh::AgentData { window, ..(*row).clone() }));
+    let cells = |html: &str| html.split("<table id=\"agents\"").nth(1).unwrap().matches("<rect class=\"cell\"").count();
+    assert_eq!(cells(&overview(&snapshot, "")), 47);
+    assert_eq!(page_of(&snapshot, 0).split("id=\"hours\"").nth(1).unwrap().matches("<tr>").count(), 31 * 24 + 1);
+}
+
+#[test]
+fn names_are_sorted_whatever_their_case() {
+    let names = ["Zoë", "anna", "Émile", "Bob"];
+    let snapshot = with_tenant(&snapshot(&[None, None, None, None]), |tenant| {
+        for (agent, name) in tenant.agents.iter_mut().zip(names) {
+            agent.name = Some(name.to_owned());
+        }
+        tenant.agents[3].name = None;
+    });
+    let summary = Summary::new(&snapshot);
+    let page = table::select(&snapshot, &summary, &View::parse(Some("sort=name")));
+    let shown: Vec<_> = page.lines.iter().map(|line| line.agent.name.as_deref()).collect();
+    assert_eq!(shown, [Some("anna"), Some("Zoë"), Some("Émile"), None]);
+}

@@ -1,0 +1,160 @@
+// Exporters otherwise than the lively one: below a prefix, without data, with a tenant that fails, on the other API, of several tenants.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { visit } from "../browser.mjs";
+import { scrape } from "../exposition.mjs";
+import { waitFor } from "../house.mjs";
+import { agentPage, agents, assertAddUp, assertTotals, cells, header, overview, rows } from "../overview.mjs";
+import { assertAccessible } from "./accessibility.mjs";
+import { assertSorts } from "./sorting.mjs";
+
+const FEW = 12;
+const SECRET = "not-a-secret";
+// What the demonstration has for a cooldown, and then a refresh.
+const COOLDOWN_MS = 20_000;
+
+export default function circumstances({ browser, house }) {
+  test("below a prefix every link and file is below it too", async () => {
+    const demo = await house.livelyDemo("prefixed", FEW, ["--web.route-prefix=/cxone"], "/cxone");
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      await header(page, "name").locator("a").click();
+      await page.waitForURL(/\/cxone\/\?.*sort=name/);
+      await page.locator("button#zone").waitFor();
+      assert((await page.evaluate(() => document.styleSheets.length)) > 0, "the style sheet is there");
+      await page.locator("input[name=q]").press("Enter");
+      await page.waitForURL(/\/cxone\/\?/);
+      await page.locator("table#agents tbody th a").first().click();
+      await page.waitForURL(/\/cxone\/agent\?/);
+      await page.locator("table#totals").waitFor();
+      for (const href of await page.locator("a[href]").evaluateAll((links) => links.map((link) => link.href))) {
+        assert((await fetch(href)).ok, `${href} leads somewhere`);
+        assert(href.startsWith(`${demo.base}/`), href);
+      }
+    });
+  });
+
+  test("behind a proxy that takes the prefix away, links are below it", async () => {
+    const demo = await house.livelyDemo("proxied", FEW, ["--web.route-prefix=/", "--web.external-url=http://127.0.0.1/outside/"]);
+    const html = await (await fetch(overview(demo.base))).text();
+    const absolute = [...html.matchAll(/\b(?:href|src|action)="(\/[^"]*)"/g)].map(([, address]) => address);
+    assert.deepEqual(absolute.filter((address) => !address.startsWith("/outside/")), []);
+  });
+
+  test("before the first scrape the page says so, and has everybody", async () => {
+    const demo = await house.demo("quiet", FEW);
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const verdict = page.locator("section#freshness p.verdict");
+      assert.match(await verdict.innerText(), /no data|not yet|none yet|nothing/i);
+      const shown = await agents(page);
+      assert.equal(shown.length, FEW);
+      await assertAccessible(page);
+      await page.goto(agentPage(demo.base, shown[0]));
+      assert.match(await page.locator("main").innerText(), /no data|not yet|none yet|nothing/i);
+      await assertAccessible(page);
+      assert.doesNotMatch(await page.content(), /NaN|1970|undefined/);
+    });
+  });
+
+  test("a tenant that fails from the start is explained", async () => {
+    const demo = await house.demo("refused", FEW, ["--fault=token:status=401"]);
+    await scrape(demo.base);
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      await assertExplained(page, /401|client|secret|token/i);
+      await assertAccessible(page);
+    });
+  });
+
+  test("a tenant that fails later is explained, and the data stay", async () => {
+    const demo = await house.livelyDemo("failing", FEW);
+    const tenant = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.log())[0];
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const fresh = await page.locator("section#freshness p.verdict").getAttribute("data-verdict");
+      const faults = await fetch(`${tenant}/-/control/faults`, { method: "POST", body: "presence:status=403" });
+      assert(faults.ok);
+      const failed = async () => (await scrape(demo.base)).values.get("cxone_up") === 0;
+      await waitFor("a refresh has failed", failed, 2 * COOLDOWN_MS);
+      await page.reload();
+      await assertExplained(page, /403/);
+      assert.notEqual(await page.locator("section#freshness p.verdict").getAttribute("data-verdict"), fresh);
+      assert((await cells(page.locator("table#agents svg.strip").first())).length >= 24, "the data stay");
+      await assertAccessible(page);
+    });
+  });
+
+  test("the official API has the same page", async () => {
+    const demo = await house.livelyDemo("official", FEW, ["--api=official"]);
+    await visit(browser, demo.base, async (page) => {
+      const current = await demo.people();
+      await page.goto(overview(demo.base));
+      for (const { agent, cells } of await rows(page)) assert.match(cells.state.text, /\w/, `${agent} is in a state`);
+      const [label, { states }] = [...current][0];
+      const strip = await cells(page.locator(`tr[data-agent="${label}"] svg.strip`));
+      await page.goto(agentPage(demo.base, label));
+      assertAddUp(strip.map((cell) => cell.seconds), states, label);
+      await assertTotals(page, states);
+      await assertAccessible(page);
+      assert((await assertSorts(page, demo, "state")).size > 1, "there are several states to sort by");
+    });
+  });
+
+  test("several tenants have a page each, and one hides its people", async () => {
+    const tenant = await house.tenant(FEW);
+    const secret = house.write("secret", SECRET);
+    const half = (from, to) => tenant.people.slice(from, to).map(({ id, name, team }) => ({ id, name, team }));
+    const access = { base_url: tenant.base, client_id: "simulated-client", client_secret_file: secret };
+    const key = house.write("key", "0123456789abcdef0123456789abcdef");
+    const hidden = { agent_label: "hmac", agent_label_key_file: key, show_names: false };
+    const config = {
+      tenants: [
+        { name: "open", agents: half(0, 6), ...access },
+        { name: "closed", agents: half(6, 12), ...access, ...hidden },
+      ],
+    };
+    // JSON is YAML too.
+    const exporter = await house.serve("two", [`--config.file=${house.write("two.yml", JSON.stringify(config))}`]);
+    for (const { name } of config.tenants) assert((await fetch(`${exporter.base}/probe?target=${name}`)).ok);
+    await visit(browser, exporter.base, async (page) => {
+      await page.goto(overview(exporter.base));
+      const links = page.locator("table#tenants a[href]");
+      assert((await links.count()) >= config.tenants.length);
+      await assertAccessible(page);
+      await links.filter({ hasText: "closed" }).first().click();
+      await page.waitForURL(/tenant=closed/);
+      const labels = await agents(page);
+      assert.equal(labels.length, 6);
+      const pages = [await page.content()];
+      await header(page, "team").locator("a").click();
+      await page.waitForURL(/sort=team/);
+      assert.match(page.url(), /tenant=closed/, "sorting stays with the tenant");
+      await page.locator("input[name=q]").fill(labels[0]);
+      await page.locator("input[name=q]").press("Enter");
+      await page.waitForURL(/q=/);
+      assert.match(page.url(), /tenant=closed/, "searching stays with the tenant");
+      await page.locator("table#agents tbody th a").click();
+      await page.waitForURL(/\/agent\?/);
+      await page.locator("table#totals").waitFor();
+      await assertAccessible(page);
+      pages.push(await page.content());
+      for (const { id, name } of config.tenants[1].agents) {
+        for (const html of pages) assert(!html.includes(id) && !html.includes(name), `${id}, ${name} is hidden`);
+      }
+      await page.goto(overview(exporter.base, { tenant: "closed", q: config.tenants[1].agents[0].name }));
+      assert.deepEqual(await agents(page), [], "nobody is found by a hidden name");
+      await page.goto(overview(exporter.base, { tenant: "open" }));
+      assert.deepEqual((await agents(page)).sort(), config.tenants[0].agents.map(({ id }) => id).sort());
+    });
+  });
+}
+
+/** Whether the page says what went wrong, and more than that. */
+async function assertExplained(page, wanted) {
+  const text = await page.locator("section#freshness").innerText();
+  assert.match(text, wanted);
+  assert.doesNotMatch(text, new RegExp(`${SECRET}|Bearer `));
+}

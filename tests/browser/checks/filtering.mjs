@@ -1,0 +1,121 @@
+// Search and filters, alone and together.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { visit } from "../browser.mjs";
+import { agents, allRows, header, overview } from "../overview.mjs";
+
+export default function filtering({ browser, demo, people }) {
+  const everybody = [...people.values()];
+  const someone = everybody[Math.floor(everybody.length / 3)];
+  const matching = (test) => everybody.filter(test).map((person) => person.agent).sort();
+  const found = async (page) => (await allRows(page)).map((row) => row.agent).sort();
+  const containing = (text) => {
+    const wanted = text.toLowerCase();
+    return matching(({ agent, name, team }) => [agent, name, team].some((field) => field.toLowerCase().includes(wanted)));
+  };
+
+  const surname = someone.name.split(" ").at(-1);
+  const searches = {
+    "an id": someone.agent,
+    "a part of an id": someone.agent.slice(-4),
+    "a name": surname,
+    "a name in capitals": surname.toUpperCase(),
+    "a name with blanks around it": ` ${surname} `,
+    "a team": someone.team,
+  };
+  for (const [what, text] of Object.entries(searches)) {
+    test(`finds ${what}`, () =>
+      visit(browser, demo.base, async (page) => {
+        await page.goto(overview(demo.base));
+        await page.locator("form#filter input[name=q]").fill(text);
+        await submit(page);
+        const wanted = containing(text.trim());
+        assert(wanted.length > 0 && wanted.length < people.size);
+        assert.equal((await page.locator("input[name=q]").inputValue()).trim(), text.trim(), "what was searched for stays");
+        assert.deepEqual(await found(page), wanted);
+      }));
+  }
+
+  test("says so if there is nothing", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      await page.locator("form#filter input[name=q]").fill("nobody is called this");
+      await submit(page);
+      assert.deepEqual(await agents(page), []);
+      assert.match(await page.locator("main").innerText(), /no agent|nobody|nothing/i);
+    }));
+
+  test("takes markup for what it is", () =>
+    visit(browser, demo.base, async (page) => {
+      const markup = `"><script>alert(1)</script><img src=x onerror=alert(1)>'&amp;`;
+      await page.goto(overview(demo.base, { q: markup, team: markup, state: markup, sort: markup, order: markup, page: markup }));
+      assert.equal(await page.locator("input[name=q]").inputValue(), markup);
+      assert.equal(await page.locator("img, script:not([src])").count(), 0);
+      await page.goto(overview(demo.base, { tenant: markup }), { waitUntil: "load" });
+      assert.equal(await page.locator("img, script:not([src])").count(), 0);
+    }, { expectedStatuses: [404] }));
+
+  test("filters by team", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const teams = (await choices(page, "team")).sort();
+      assert.deepEqual(teams, [...new Set(everybody.map((person) => person.team))].sort());
+      await page.locator("select[name=team]").selectOption(someone.team);
+      await submit(page);
+      assert.equal(await page.locator("select[name=team]").inputValue(), someone.team);
+      assert.deepEqual(await found(page), matching((person) => person.team === someone.team));
+    }));
+
+  test("filters by state, and every agent with a state is in one", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const everyRow = await allRows(page);
+      await page.goto(overview(demo.base));
+      const seen = [];
+      for (const state of await choices(page, "state")) {
+        await page.locator("select[name=state]").selectOption(state);
+        await submit(page);
+        assert.equal(await page.locator("select[name=state]").inputValue(), state);
+        const here = await allRows(page);
+        const texts = new Set(here.map((row) => row.cells.state.text));
+        assert(texts.size <= 1, `${state} shows only itself: ${[...texts]}`);
+        seen.push(...here.map((row) => row.agent));
+        const text = [...texts][0];
+        const same = everyRow.filter((row) => row.cells.state.text === text).length;
+        if (text !== undefined) assert.equal(here.length, same, `all who are ${text} are there`);
+        await page.goto(overview(demo.base));
+      }
+      assert.equal(new Set(seen).size, seen.length, "nobody is in two states");
+      assert(seen.length > 0);
+    }));
+
+  test("filters combine, and sorting and paging keep them", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const letter = someone.name[0].toLowerCase();
+      await page.locator("select[name=team]").selectOption(someone.team);
+      await page.locator("input[name=q]").fill(letter);
+      await submit(page);
+      const both = (person) => person.team === someone.team && containing(letter).includes(person.agent);
+      assert.deepEqual(await found(page), matching(both));
+      await header(page, "name").locator("a").click();
+      await page.waitForURL(/sort=name/);
+      assert.deepEqual(await found(page), matching(both), "sorted");
+      const state = (await choices(page, "state")).at(-1);
+      await page.locator("select[name=state]").selectOption(state);
+      await submit(page);
+      assert.match(page.url(), /sort=name/, "a search keeps the order");
+      for (const agent of await agents(page)) assert(both(people.get(agent)), `${agent} does not belong here`);
+    }));
+}
+
+/** The values of a filter, without that for everybody. */
+function choices(page, name) {
+  return page.locator(`form#filter select[name=${name}] option`).evaluateAll((options) => options.map((option) => option.value).filter(Boolean));
+}
+
+async function submit(page) {
+  await Promise.all([page.waitForEvent("load"), page.locator("form#filter button[type=submit]").first().click()]);
+}

@@ -1,0 +1,85 @@
+// The page comes as it should, all of it from the exporter itself.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { visit } from "../browser.mjs";
+import { agentPage, agents, assertAddUp, cells, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
+
+export default function loading({ browser, demo, people }) {
+  test("the overview has its parts", () =>
+    visit(browser, demo.base, async (page) => {
+      const answer = await page.goto(overview(demo.base));
+      assert.equal(answer.status(), 200);
+      assert.notEqual(await page.title(), "");
+      assert.equal(await page.locator("h1").count(), 1);
+      assert.match(await page.locator("section#freshness p.verdict[data-verdict]").innerText(), /\w/);
+      assert((await page.locator("section#freshness dl dt").count()) >= 3);
+      assert.equal(await page.locator("section#fleet svg.fleet").count(), 1);
+      assert.equal((await agents(page)).length, PAGE_SIZE);
+      assert.deepEqual(await position(page), { first: 1, last: PAGE_SIZE, of: people.size });
+      assert.equal(await page.locator("table#agents tbody svg.strip").count(), PAGE_SIZE);
+    }));
+
+  test("the policy allows nothing but the exporter's own files", () =>
+    visit(browser, demo.base, async (page) => {
+      for (const url of [overview(demo.base), agentPage(demo.base, [...people.keys()][0])]) {
+        const headers = (await page.goto(url)).headers();
+        const policy = headers["content-security-policy"] ?? "";
+        assert.match(policy, /default-src 'none'/);
+        assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+        assert.match(headers["content-type"], /^text\/html; ?charset=utf-8$/i);
+        // A policy in which a word is wrong forbids nothing.
+        const ran = await page.evaluate(() => {
+          const script = document.createElement("script");
+          script.textContent = "window.injected = true";
+          document.head.append(script);
+          return window.injected === true;
+        });
+        assert.equal(ran, false, "a script inside of the document does not run");
+      }
+    }, { expectedFaults: /Content Security Policy/i }));
+
+  test("current states and their counts are those of the rows", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const now = await page.locator("table#now tbody tr").evaluateAll((found) =>
+        found.map((row) => [...row.cells].map((cell) => cell.innerText.trim())),
+      );
+      const total = now.reduce((sum, cells) => sum + Number(cells.find((text) => /^\d+$/.test(text)) ?? 0), 0);
+      assert.equal(total, people.size, `everybody is in one of ${JSON.stringify(now)}`);
+    }));
+
+  test("each strip holds the agent's seconds", () =>
+    visit(browser, demo.base, async (page) => {
+      const current = await demo.people();
+      await page.goto(overview(demo.base));
+      const shown = await rows(page);
+      for (const { agent } of shown.slice(0, 10)) {
+        const strip = page.locator(`table#agents tr[data-agent="${agent}"] svg.strip`);
+        const { states } = current.get(agent);
+        const found = await cells(strip);
+        assert(found.length >= 24, `${found.length} cells`);
+        assertAddUp(found.map((cell) => cell.seconds), states, agent);
+        assert.match((await strip.getAttribute("aria-label")) ?? "", /\w/);
+      }
+    }));
+
+  test("rows have the names, teams and times of the metrics", () =>
+    visit(browser, demo.base, async (page) => {
+      const current = await demo.people();
+      await page.goto(overview(demo.base));
+      for (const { agent, cells } of await rows(page)) {
+        const person = current.get(agent);
+        assert.equal(cells.name.text, person.name);
+        assert.equal(cells.team.text, person.team);
+        near(clock(cells.observed.text), Math.floor(person.observed), `${agent} was observed`);
+      }
+    }));
+}
+
+/** "23:59:59" in seconds. */
+function clock(text) {
+  const [hours, minutes, seconds] = (/(\d+):(\d\d):(\d\d)/.exec(text) ?? assert.fail(`${text} is a time`)).slice(1).map(Number);
+  return hours * 3600 + minutes * 60 + seconds;
+}

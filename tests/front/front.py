@@ -1,0 +1,275 @@
+"""Scrapes beside rude clients: no more than twice their time alone, and no descriptor is lost."""
+
+import argparse
+import csv
+import http.client
+import os
+import pathlib
+import resource
+import signal
+import socket
+import ssl
+import statistics
+import sys
+import time
+
+from house import LOOPBACK, House, free_port, wait_for
+from simulated import Tenant, scrape
+
+AGENTS = 500
+# One refresh for the whole run, so that what is measured is the front and not the tenant.
+SETTINGS = {"cooldown": "1h", "max_staleness": "2h"}
+CONNECTIONS = 2_000
+DIALS_A_SECOND = 1_000
+
+# Alone and beside are measured by turns, so that whatever else the machine does hits both.
+ROUNDS = 3
+SCRAPES = 50
+# Between two scrapes, as scrapers do not come without a pause.
+PAUSE_SECONDS = 0.01
+# In this time the connections have been dialled.
+RAMP_SECONDS = CONNECTIONS / DIALS_A_SECOND + 0.5
+# How long slowhttptest goes on: the ramp, the scrapes, and some seconds to spare.
+SLOW_SECONDS = 6
+
+# What a scrape beside a load may take: twice its time alone, and on top what any process waits for a processor, as the
+# load and the scraper by themselves keep two of them busy. How long that is shows in the scrapes of another exporter, at
+# the same time, which the load does not reach: what these take longer than alone is not the front's doing.
+TIMES = 2
+FLOOR_SECONDS = 0.002
+# For the slowest in twenty that wait counts most: some slices of the kernel's scheduler.
+TAIL_FLOOR_SECONDS = 0.010
+# A load whose bounds were not held is tried again: what breaks a promise does so twice, and a busy machine does not.
+TRIES = 2
+
+# The longest that a client which does nothing is waited for (FIRST_HEAD_TIMEOUT, TLS_HANDSHAKE_TIMEOUT and
+# WRITE_STALL_TIMEOUT in src/web/limits.rs), and a moment.
+SILENCE_SECONDS = 10 + 3
+# Clients that are gone are noticed at once.
+GONE_SECONDS = 3
+# What the connections of all clients together may hold in the kernel: 512 of 128 KiB unsent (MAX_UNSENT_BYTES), what is on
+# its way on loopback, and room. Without that limit a few hundred slow readers filled all that Linux has for TCP, 2 GiB.
+TCP_MEMORY_BYTES = 512 * 2**20
+PAGE_BYTES = resource.getpagesize()
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Exporter:
+    """One exporter, which scrapes may be timed of."""
+
+    def __init__(self, house, binary, name, config, tls):
+        self.name, self.port, self.tls = name, free_port(), tls
+        flags = [f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{self.port}"]
+        self.context = None
+        if tls:
+            certificates = ROOT / "tests/configs/web"
+            flags.append(f"--web.config.file={certificates / 'tls.good.yml'}")
+            self.context = ssl.create_default_context(cafile=certificates / "ca.pem")
+        self.process = house.start(name, binary, *flags)
+        # It asks its tenant now, and from then on has the answer.
+        wait_for(f"{name} has data", lambda: b"cxone_up 1\n" in self.scrape())
+
+    def scrape(self):
+        """The body of a scrape on a connection of its own."""
+        connection = (
+            http.client.HTTPSConnection("localhost", self.port, timeout=15, context=self.context)
+            if self.tls
+            else http.client.HTTPConnection(LOOPBACK, self.port, timeout=15)
+        )
+        try:
+            connection.request("GET", "/metrics", headers={"Connection": "close"})
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status == 200 and body.endswith(b"\n"), (answer.status, body[-100:])
+            return body
+        finally:
+            connection.close()
+
+    def timed(self):
+        """The seconds that a scrape takes."""
+        started = time.perf_counter()
+        self.scrape()
+        return time.perf_counter() - started
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def rejected(self):
+        """How many were turned away, by reason."""
+        lines = (line.split(b" ") for line in self.scrape().splitlines() if line.startswith(b"cxone_exporter_http_rejected"))
+        return {name.split(b'"')[1].decode(): int(value) for name, value in lines}
+
+
+class Rude:
+    """The load of rude.py."""
+
+    def __init__(self, way, connections=CONNECTIONS, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
+        self.way, self.connections, self.rate, self.ramp = way, connections, rate, ramp
+
+    def start(self, house, port):
+        self.house, self.name = house, f"rude-{self.way}"
+        script = pathlib.Path(__file__).with_name("rude.py")
+        (house.path / f"{self.name}.log").unlink(missing_ok=True)
+        self.process = house.start(self.name, sys.executable, script, self.way, port, self.connections, self.rate)
+
+    def proof(self):
+        """What shows that it was there: connections that were dialled."""
+        dialled, held, received = map(int, self.house.log(self.name).splitlines()[-1].split())
+        assert dialled >= self.connections, f"{self.name} dialled {dialled} of {self.connections}"
+        return f"{dialled} dialled, {held} held, {received} bytes answered"
+
+    def stop(self):
+        self.house.stop(self.name, signal.SIGKILL)
+
+
+class Slow:
+    """The load of slowhttptest."""
+
+    def __init__(self, *flags, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
+        self.flags, self.rate, self.ramp = flags, rate, ramp
+
+    def start(self, house, port):
+        self.house, self.name = house, "slowhttptest"
+        (house.path / "slow.csv").unlink(missing_ok=True)
+        target = [f"-uhttp://{LOOPBACK}:{port}/metrics", f"-c{CONNECTIONS}", f"-r{self.rate}", f"-l{SLOW_SECONDS}"]
+        self.process = house.start(self.name, "slowhttptest", *self.flags, *target, "-g", "-oslow", "-v1")
+
+    def proof(self):
+        """What shows that it was there: connections that were established, and a server that it found to be up."""
+        # It writes what it saw when it ends by itself.
+        self.process.wait(SLOW_SECONDS + 10)
+        with open(self.house.path / "slow.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        connected, closed = (max(int(row[column]) for row in rows) for column in ("Connected", "Closed"))
+        assert connected + closed >= CONNECTIONS / 2, f"slowhttptest had {connected} connections, and {closed} were closed"
+        assert all(int(row["Service Available"]) > 0 for row in rows), f"slowhttptest found the exporter down: {rows}"
+        return f"at most {connected} connections, {closed} seen closed"
+
+    def stop(self):
+        self.house.stop(self.name, signal.SIGKILL)
+
+
+# Each load, whether it is for an exporter with TLS, and whether in the end its clients stay and fall silent.
+LOADS = {
+    "slow-heads": (Slow("-H", "-i1"), False, False),
+    # These are answered and ended at once, so that they have to come for as long as it takes.
+    "slow-bodies": (Slow("-B", "-i1", "-s8192", rate=CONNECTIONS // 5, ramp=0.3), False, False),
+    "slow-reads": (Slow("-X", "-n1", "-w8", "-y16", "-z8", "-k3"), False, True),
+    "idle": (Rude("idle"), False, False),
+    "half-sent": (Rude("half"), False, True),
+    "pipelined": (Rude("pipelined", 50, 50), False, False),
+    "no-tls": (Rude("no-tls"), True, True),
+}
+
+
+class Times:
+    """How long scrapes took, in seconds, and which ones failed."""
+
+    def __init__(self):
+        self.seconds, self.failures = [], []
+
+    def take(self, exporter):
+        try:
+            self.seconds.append(exporter.timed())
+        except (OSError, http.client.HTTPException, AssertionError) as error:
+            self.failures.append(repr(error))
+        time.sleep(PAUSE_SECONDS)
+
+    def median(self):
+        return statistics.median(self.seconds)
+
+    def tail(self):
+        """What nineteen in twenty are below."""
+        return statistics.quantiles(self.seconds, n=20)[-1]
+
+    def __str__(self):
+        figures = (figure * 1e3 for figure in (self.median(), self.tail(), max(self.seconds)))
+        return "{:.2f} ms, p95 {:.2f}, worst {:.1f}".format(*figures)
+
+
+def tcp_memory():
+    """What all TCP connections of this network namespace hold in the kernel, in bytes."""
+    words = pathlib.Path("/proc/net/sockstat").read_text().split("TCP:")[1].split()
+    return int(words[words.index("mem") + 1]) * PAGE_BYTES
+
+
+def measure(house, name, exporter, bystander):
+    """Scrapes without and with one load; what is wrong, a line each."""
+    load, _, is_silent = LOADS[name]
+    alone, beside, aside, problems = Times(), Times(), Times(), []
+    before, turned_away, most, memory = exporter.descriptors(), exporter.rejected(), 0, 0
+    for nth in range(ROUNDS):
+        for _ in range(SCRAPES):
+            alone.take(exporter)
+        load.start(house, exporter.port)
+        time.sleep(load.ramp)
+        for _ in range(SCRAPES):
+            beside.take(exporter)
+            aside.take(bystander)
+            most, memory = max(most, exporter.descriptors()), max(memory, tcp_memory())
+        if load.process.poll() is not None:
+            problems.append(f"{name}: the load was over before the scrapes were")
+        if is_silent and nth == ROUNDS - 1:
+            # The clients stay, and do nothing at all any more.
+            load.process.send_signal(signal.SIGSTOP)
+            took = descriptors_return(exporter, before, SILENCE_SECONDS)
+            load.stop()
+        else:
+            proof = load.proof()
+            load.stop()
+            took = descriptors_return(exporter, before, GONE_SECONDS)
+    grown = {reason: count - turned_away[reason] for reason, count in exporter.rejected().items() if count > turned_away[reason]}
+    house.say(f"{name}: alone {alone}; beside {beside}; another exporter beside {aside}")
+    house.say(
+        f"  {proof}; {most} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel; "
+        f"turned away {grown}"
+    )
+    problems += [f"{name}: a scrape failed: {failure}" for failure in alone.failures + beside.failures + aside.failures]
+    if memory > TCP_MEMORY_BYTES:
+        problems.append(f"{name}: {memory} bytes in the kernel, and at most {TCP_MEMORY_BYTES} are allowed")
+    for what, mine, limit in (
+        ("median", beside.median(), TIMES * alone.median() + max(0, aside.median() - alone.median()) + FLOOR_SECONDS),
+        ("tail", beside.tail(), TIMES * max(alone.tail(), aside.tail()) + TAIL_FLOOR_SECONDS),
+    ):
+        if mine > limit:
+            problems.append(f"{name}: the {what} beside it is {mine * 1e3:.2f} ms, and at most {limit * 1e3:.2f} ms are allowed")
+    return problems
+
+
+def descriptors_return(exporter, before, patience):
+    """The seconds until no more descriptors are open than before."""
+    started = time.monotonic()
+    wait_for(f"{before} descriptors are open again", lambda: exporter.descriptors() <= before, patience)
+    return time.monotonic() - started
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("binary")
+    arguments.add_argument("loads", nargs="*", choices=[[], *LOADS], help="only these")
+    arguments = arguments.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * CONNECTIONS), hard))
+    with House() as house:
+        simulator = free_port()
+        command = [arguments.binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}"]
+        house.start("simulator", *command)
+        config = house.write("config.yml", Tenant(simulator).config(**SETTINGS))
+        pairs = {}
+        for tls in (False, True):
+            kind = "tls" if tls else "plain"
+            pairs[tls] = [Exporter(house, arguments.binary, f"{who}-{kind}", config, tls) for who in ("exporter", "bystander")]
+        problems = []
+        for name in arguments.loads or LOADS:
+            for _ in range(TRIES):
+                found = measure(house, name, *pairs[LOADS[name][1]])
+                if not found:
+                    break
+                house.say("  " + "\n  ".join(found))
+            problems += found
+        if problems:
+            sys.exit("\n".join([f"{len(problems)} promises were broken:"] + problems))
+
+
+main()

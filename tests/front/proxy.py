@@ -1,0 +1,132 @@
+"""The exporter behind a real nginx that speaks TLS to both sides: under a prefix that it keeps, and one that it takes off."""
+
+import argparse
+import gzip
+import html.parser
+import pathlib
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from house import LOOPBACK, House, free_port, wait_for
+from simulated import Scrape, Tenant
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CERTIFICATES = ROOT / "tests/configs/web"
+# More than the page shows at once, and than one buffer of nginx holds.
+AGENTS = 600
+# Pages that are walked through; each agent may have one of its own.
+MOST_PAGES = 60
+
+NGINX = """
+daemon off;
+# One process, which ends with its id.
+master_process off;
+pid nginx.pid;
+error_log stderr;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  proxy_ssl_name localhost;
+  proxy_ssl_verify on;
+  proxy_ssl_trusted_certificate {certificates}/ca.pem;
+  server {{
+    listen {loopback}:{port} ssl;
+    server_name localhost;
+    ssl_certificate {certificates}/server.pem;
+    ssl_certificate_key {certificates}/server.key;
+    location /kept/ {{ proxy_pass https://{loopback}:{kept}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    # As nginx does it by itself: HTTP/1.0, a connection a request.
+    location /taken/off/ {{ proxy_pass https://{loopback}:{taken}/; }}
+  }}
+}}
+"""
+
+
+class Links(html.parser.HTMLParser):
+    """What a page links to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = set()
+        self.feed(text)
+
+    def handle_starttag(self, _tag, attributes):
+        self.found |= {value for name, value in attributes if name in ("href", "src", "action") and value}
+
+
+class Browser:
+    """Gets pages by TLS, from a server that it knows by its certificate."""
+
+    def __init__(self):
+        self.context = ssl.create_default_context(cafile=CERTIFICATES / "ca.pem")
+
+    def get(self, url, method="GET", **headers):
+        request = urllib.request.Request(url, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=15, context=self.context) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+
+def check(browser, base):
+    """Walks through everything that the page links to, from the page on."""
+    wait_for(f"{base} answers", lambda: browser.get(base)[0] == 200)
+    origin = base[: base.index("/", len("https://"))]
+    walked, waiting = set(), [base]
+    while waiting and len(walked) < MOST_PAGES:
+        # The oldest first, so that one of each kind is among them.
+        url = waiting.pop(0)
+        if url in walked:
+            continue
+        status, headers, body = browser.get(url)
+        walked.add(url)
+        assert status == 200, f"{url} answered {status}"
+        if headers["Content-Type"].startswith("text/html"):
+            links = [urllib.parse.urljoin(url, link).split("#")[0] for link in Links(body.decode()).found]
+            own = [link for link in links if link.startswith(origin)]
+            outside = [link for link in own if not link.startswith(base)]
+            assert not outside, f"{url} links out of the prefix: {outside}"
+            waiting += own
+    assert len(walked) > 4, f"the page has hardly a link: {walked}"
+    status, headers, body = browser.get(f"{base}metrics", **{"Accept-Encoding": "gzip", "Accept": "text/plain; version=0.0.4"})
+    assert (status, headers["Content-Encoding"]) == (200, "gzip"), (status, headers)
+    scrape = Scrape(gzip.decompress(body).decode())
+    assert scrape.value("cxone_up") == 1 and len(scrape.family("cxone_agent_observed_seconds")) == AGENTS
+    status, headers, body = browser.get(f"{base}metrics", method="HEAD")
+    assert (status, body) == (200, b"") and headers["Content-Type"].startswith("text/plain"), (status, headers)
+    for path, expected in (("-/healthy", 200), ("-/ready", 200), ("sd", 200), ("nowhere", 404)):
+        status, _, _ = browser.get(base + path)
+        assert status == expected, f"{base}{path} answered {status}"
+    return len(walked)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("binary")
+    binary = arguments.parse_args().binary
+    with House() as house:
+        port, kept, taken, simulator = (free_port() for _ in range(4))
+        house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
+        config = house.write("config.yml", Tenant(simulator).config(cooldown="1h", max_staleness="2h"))
+        for name, own, flags in (
+            ("kept", kept, [f"--web.external-url=https://localhost:{port}/kept/"]),
+            ("taken", taken, [f"--web.external-url=https://localhost:{port}/taken/off/", "--web.route-prefix=/"]),
+        ):
+            tls = f"--web.config.file={CERTIFICATES / 'tls.good.yml'}"
+            house.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{own}", tls, *flags)
+        text = NGINX.format(certificates=CERTIFICATES, loopback=LOOPBACK, port=port, kept=kept, taken=taken)
+        nginx = house.write("nginx.conf", text)
+        house.start("nginx", "/usr/sbin/nginx", "-e", "stderr", "-p", house.path, "-c", nginx)
+        browser = Browser()
+        for prefix in ("kept/", "taken/off/"):
+            walked = check(browser, f"https://localhost:{port}/{prefix}")
+            house.say(f"behind nginx under /{prefix}: {walked} pages and what they link to are there")
+        for name in ("nginx", "kept", "taken"):
+            house.alive(name)
+
+
+main()

@@ -1,0 +1,98 @@
+//! The front of the process: its addresses, sockets and prefixes, with TLS and with passwords.
+
+use std::net::TcpListener as StdListener;
+use std::path::Path;
+
+use super::service::{handing_over, run};
+use super::*;
+
+/// A web configuration of tests/configs/web, which a process can be given wherever it runs.
+fn web_config(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs/web").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_needs_no_password_and_no_certificate() {
+    let stage = Stage::usual().await;
+    for (file, text) in [
+        ("users.yml", "basic_auth_users: { alice: $2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e }\n"),
+        ("rate.yml", "rate_limit: { interval: 1h, burst: 1 }\n"),
+    ] {
+        stage.write(file, text);
+    }
+    let (users, rate) = (stage.path("users.yml"), stage.path("rate.yml"));
+    let configs = [
+        (users.to_str().unwrap().to_owned(), false, 401),
+        (rate.to_str().unwrap().to_owned(), false, 200),
+        (web_config("tls.good.yml"), true, 200),
+        (web_config("auth_RequireAnyClientCert.good.yml"), true, 0),
+    ];
+    for (config, tls, stranger) in configs {
+        let exporter = stage.start(&["--web.config.file", &config]);
+        let healthy = |scheme: &str, path: &str| {
+            let output = run(&["healthcheck", &format!("{scheme}://{}{path}", exporter.address)]);
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        match (tls, stranger) {
+            (false, status) => assert_eq!(http(exporter.address, "GET", "/-/healthy").status, status, "{config}"),
+            (true, 200) => assert_eq!(https(exporter.address, "/-/healthy").status, 200),
+            (true, _) => {}
+        }
+        // The address that stands in images and Compose files is right whatever the front speaks.
+        assert_eq!(healthy("http", "/-/healthy"), (Some(0), String::new()), "{config}");
+        assert_eq!(healthy("https", "/-/healthy").0, Some(i32::from(!tls)), "{config}");
+        if stranger == 200 && tls {
+            let (code, message) = healthy("http", "/-/nothing");
+            assert!(code == Some(1) && message.contains("answered 404"), "{message}");
+        }
+    }
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_address_and_a_socket_that_is_handed_over_speak_tls() {
+    let stage = Stage::usual().await;
+    let config = web_config("tls.good.yml");
+    let exporter = stage.start(&["--web.listen-address", "[::1]:0", "--web.config.file", &config]);
+    let second = exporter.listening();
+    assert!(exporter.address.is_ipv4() && second.is_ipv6(), "{} {second}", exporter.address);
+    for address in [exporter.address, second] {
+        assert_eq!(https(address, "/-/ready").status, 200, "{address}");
+    }
+    let listener = StdListener::bind("[::1]:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut command = handing_over(&stage, listener);
+    command.args(["--web.config.file", &config]);
+    let handed = Exporter::spawn(command);
+    assert_eq!(handed.address, address);
+    assert_eq!(https(address, "/-/ready").status, 200);
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prefixes_hold_with_tls_too() {
+    let stage = Stage::usual().await;
+    let config = web_config("tls.good.yml");
+    let url = "https://proxy.example/cxone/";
+    // The flags; the paths that there are, and those that there are not; how the page's links begin.
+    let table: [(&[&str], &str, &str, &str); 3] = [
+        (&["--web.external-url", url], "/cxone", "", "/cxone/metrics"),
+        // Behind a proxy that takes the prefix off.
+        (&["--web.external-url", url, "--web.route-prefix", "/"], "", "/cxone", "/cxone/metrics"),
+        (&["--web.route-prefix", "/deep/er"], "/deep/er", "/deep", "/deep/er/metrics"),
+    ];
+    for (flags, prefix, nowhere, link) in table {
+        let exporter = stage.start(&[flags, &["--web.config.file", &config]].concat());
+        let get = |prefix: &str, path: &str| https(exporter.address, &format!("{prefix}{path}"));
+        for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/sd", "/config"] {
+            assert_eq!(get(prefix, path).status, 200, "{flags:?} {path}");
+        }
+        for path in ["/metrics", "/-/healthy", "/config"] {
+            assert_eq!(get(nowhere, path).status, 404, "{flags:?} {nowhere}{path}");
+        }
+        let page = get(prefix, "/").body;
+        assert!(page.contains(&format!("href=\"{link}\"")), "{flags:?}: {page}");
+    }
+    stage.simulator.shutdown().await;
+}

@@ -1,0 +1,147 @@
+//! The status page over HTTP: what it says of freshness as time goes on, and what browsers are told to do with it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cxone_exporter::clock::DrivenClock;
+
+use super::{hour, house};
+use crate::house::http::Client;
+use crate::house::{COOLDOWN, House, MAX_STALENESS, NOW, Plan, agents, tenant};
+use crate::scripted::{Answer, Scripted};
+
+#[tokio::test]
+async fn it_shows_agents_and_no_secret_and_asks_cxone_for_nothing() {
+    let (house, upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(120))).await;
+    let before = house.get("/", "").await.text();
+    assert!(before.contains("No data yet") && before.contains("none yet") && before.contains("no data"), "{before}");
+    assert_eq!(upstream.asked().len(), 0);
+    house.scrape().await;
+    let asked = upstream.asked().len();
+    let page = house.get("/", "").await.text();
+    for expected in [
+        "\u{2713} Fresh",
+        "120 fresh, 0 stale, 0 without data",
+        "Åsa &lt;b&gt;&quot;Pl4nted&quot;&lt;/b&gt; &amp; O'Neil\\",
+        "<td class=\"number\" data-label=\"Observed\">1:00:00</td>",
+        "1 to 50 of 120",
+        &format!("API calls of the last hour</dt><dd>{asked}</dd>"),
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
+    assert!(!page.contains("<b>"), "{page}");
+    assert!(page.contains("1000000000000000049") && !page.contains("1000000000000000050"), "a page has 50 agents");
+    let last = house.get("/?page=3", "").await.text();
+    assert!(last.contains("1000000000000000100") && last.contains("101 to 120 of 120"), "{last}");
+    let agent = house.get("/agent?agent=1000000000000000119", "").await.text();
+    assert!(agent.contains("<td class=\"number\">3600.00</td><td class=\"number\">1.00</td>"), "{agent}");
+    assert_eq!(upstream.asked().len(), asked, "pages are made of what is there");
+
+    let config = house.get("/config", "").await.text();
+    assert!(config.contains("client_secret: <secret>") && config.contains("client_id: "), "{config}");
+    assert!(!config.contains("Pl4nted") && !config.contains("pl4nted"), "{config}");
+    house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn its_verdict_follows_the_data() {
+    static BROKEN: AtomicBool = AtomicBool::new(false);
+    let clock = DrivenClock::new(NOW);
+    let answer = |asked: &_| if BROKEN.load(Ordering::SeqCst) { Answer::status(400) } else { hour(asked) };
+    let upstream = Scripted::start(&clock, answer).await;
+    let house = House::open(&clock, Plan::at(&upstream.base_url())).await;
+    let verdict = async || {
+        let page = house.get("/", "").await.text();
+        let (_, rest) = page.split_once("data-verdict=\"").unwrap();
+        (rest.split('"').next().unwrap().to_owned(), page)
+    };
+    assert_eq!(verdict().await.0, "waiting");
+    house.scrape().await;
+    assert_eq!(verdict().await.0, "fresh");
+    clock.advance(COOLDOWN + Duration::from_secs(120));
+    assert_eq!(verdict().await.0, "fresh", "scrapes may be minutes apart");
+    clock.advance(Duration::from_secs(1));
+    let (idle, page) = verdict().await;
+    assert!(idle == "idle" && page.contains("Is Prometheus scraping?"), "{page}");
+
+    BROKEN.store(true, Ordering::SeqCst);
+    house.scrape().await;
+    let (stale, page) = verdict().await;
+    assert_eq!(stale, "stale");
+    let error = house.refresher().current().status.last_error.clone().unwrap().to_string();
+    let shown = maud::html! { (error) }.into_string();
+    assert!(page.contains(&shown) && page.contains("Last attempt"), "{page}");
+    clock.advance(MAX_STALENESS);
+    let (failing, page) = verdict().await;
+    assert!(failing == "failing" && page.contains("0 fresh, 0 stale, 2 without data"), "{page}");
+    house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_keep_and_to_load_nothing_else() {
+    let (house, _upstream) = house(|plan| plan).await;
+    house.scrape().await;
+    for (target, status) in [("/", 200), ("/agent?agent=1000000000000000000", 200), ("/?tenant=nobody", 404)] {
+        let reply = house.get(target, "").await;
+        assert_eq!(reply.status, status);
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "it has names");
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "a search has names as well");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        let text = reply.text();
+        for inline in [" style=", "<style", " onclick", "javascript:", "http://", "https://"] {
+            assert!(!text.contains(inline), "{target} has {inline}");
+        }
+        // What the page refers to is there, and may be kept for ever, as another content has another address.
+        for (_, rest) in text.match_indices("static/").map(|(at, _)| text.split_at(at)) {
+            let address = rest.split('"').next().unwrap();
+            let file = house.get(&format!("/{address}"), "").await;
+            assert_eq!(file.status, 200, "{address}");
+            assert!(file.header("cache-control").unwrap().contains("immutable"), "{address}");
+            assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_compressed_for_those_who_want_it() {
+    let (house, _upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(50))).await;
+    house.scrape().await;
+    let plain = house.get("/", "").await;
+    let packed = house.get("/", "Accept-Encoding: gzip, br\r\n").await;
+    assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), (None, Some("gzip")));
+    assert_eq!(packed.header("vary"), Some("Accept-Encoding"));
+    let length = |reply: &crate::house::http::Reply| reply.header("content-length").unwrap().parse::<usize>().unwrap();
+    assert!(length(&packed) * 5 < length(&plain), "{} of {} bytes", length(&packed), length(&plain));
+    assert_eq!(packed.text(), plain.text());
+    let head = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let reply = Client::connect(house.address).await.ask(head).await.unwrap();
+    assert_eq!((reply.status, length(&reply)), (200, length(&plain)));
+}
+
+#[tokio::test]
+async fn several_tenants_have_a_line_each_and_agents_of_their_own() {
+    let clock = DrivenClock::new(NOW);
+    let upstream = Scripted::start(&clock, hour).await;
+    let mut plan = Plan::at(&upstream.base_url());
+    plan.tenants.push(tenant(&upstream.base_url()));
+    plan.tenants[1].agents = agents(5).split_off(3);
+    let names: Vec<_> = plan.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let house = House::open(&clock, plan).await;
+    house.get(&format!("/probe?target={}", names[1]), "").await;
+
+    let first = house.get("/", "").await.text();
+    assert!(first.contains(&format!("<h2 id=\"freshness-title\">Tenant {}</h2>", names[0])), "{first}");
+    assert!(first.contains("1000000000000000000") && !first.contains("1000000000000000003"), "{first}");
+    let verdicts: Vec<_> = first.match_indices("<td class=\"verdict\"").map(|(at, _)| &first[at..]).collect();
+    assert!(verdicts[0].contains("data-verdict=\"waiting\"") && verdicts[1].contains("data-verdict=\"fresh\""));
+
+    let second = house.get(&format!("/?tenant={}", names[1]), "").await.text();
+    assert!(second.contains("1000000000000000003") && !second.contains("1000000000000000000"), "{second}");
+    assert!(second.contains(&format!("href=\"/probe?target={}\"", names[1])), "{second}");
+    let agent = house.get(&format!("/agent?tenant={}&agent=1000000000000000003", names[1]), "").await.text();
+    assert!(agent.contains(&format!("{{tenant=&quot;{}&quot;,agent=", names[1])), "{agent}");
+    assert_eq!(house.get("/agent?agent=1000000000000000003", "").await.status, 404, "that is another tenant's");
+    house.assert_discreet().await;
+}
