@@ -12,7 +12,7 @@ use super::args::{DemoApi, DemoArgs};
 use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
-use crate::config::{Agent, Api, Config, Interval, Official, OfflineLimits, Shard, StateMap, Tenant};
+use crate::config::{Agent, Api, Config, Incremental, Interval, Official, OfflineLimits, Shard, StateMap, Tenant};
 use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Roster, Simulator};
 
 /// Short, so that whoever watches sees things change.
@@ -20,6 +20,9 @@ const COOLDOWN: Duration = Duration::from_secs(15);
 
 /// What agents without a limit of their own have: a shift and some more is what is left of a day.
 const OFFLINE_LIMIT: Duration = Duration::from_secs(18 * 3600);
+
+/// Up to here the first refresh, of a day in buckets of five minutes, is a matter of seconds: some 50 kB an agent.
+const MAX_FINE_AGENTS: usize = 1_000;
 
 /// The article's four.
 const STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
@@ -51,6 +54,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         offline_limit: agent.offline_limit.or(Some(OFFLINE_LIMIT)),
         schedule: Some(Arc::clone(&agent.schedule)),
     });
+    let (interval, incremental) = grain(roster.agents().len());
     let tenant = Tenant {
         name: "demo".to_owned(),
         api: Api::Presence,
@@ -59,7 +63,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         client_secret: credentials.client_secret.to_owned().into(),
         client_secret_file: None,
         window: Duration::from_secs(24 * 3600),
-        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3600) },
+        interval,
         states: Vec::new(),
         declared_states: STATES.map(Arc::from).to_vec(),
         cooldown: COOLDOWN,
@@ -75,7 +79,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         everyone: None,
         offline_limits: OfflineLimits::default(),
         state_map: StateMap::new(),
-        incremental: None,
+        incremental,
         official: None,
         share: None,
     };
@@ -84,6 +88,15 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         DemoApi::Official => officially(tenant),
     };
     Ok(Config { tenants: vec![Arc::new(tenant)], schedules: BTreeMap::new(), warnings: Vec::new() })
+}
+
+/// How finely the presence API is asked about `agents`. In five minutes most agents have one state, so that their state
+/// now is clear, and a refresh that asks for the newest buckets alone is cheap.
+fn grain(agents: usize) -> (Interval, Option<Incremental>) {
+    if agents > MAX_FINE_AGENTS {
+        return (Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3600) }, None);
+    }
+    (Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) }, Some(Incremental::default()))
 }
 
 /// `tenant`, asked by the official API with an access key alone.
@@ -96,6 +109,7 @@ fn officially(tenant: Tenant) -> Tenant {
         client_id: String::new(),
         client_secret: String::new().into(),
         declared_states: OFFICIAL_STATES.map(Arc::from).to_vec(),
+        incremental: None,
         official: Some(official),
         ..tenant
     }

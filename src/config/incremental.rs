@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::limits::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
 use super::{Incremental, Tenant, duration, official};
 
-pub(super) const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
+const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
 /// What `fields` of a tenant of the presence API say; `findings` has every fault.
 pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Option<Incremental> {
@@ -23,10 +23,19 @@ pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Option<Incre
         }
         return None;
     }
+    let default = Incremental::default();
     Some(Incremental {
-        settle: settle.unwrap_or(official::DEFAULT_SETTLE),
-        full_refresh_interval: full_refresh_interval.unwrap_or(DEFAULT_FULL_REFRESH_INTERVAL),
+        settle: settle.unwrap_or(default.settle),
+        full_refresh_interval: full_refresh_interval.unwrap_or(default.full_refresh_interval),
     })
+}
+
+// === impl Incremental ===
+
+impl Default for Incremental {
+    fn default() -> Self {
+        Self { settle: official::DEFAULT_SETTLE, full_refresh_interval: DEFAULT_FULL_REFRESH_INTERVAL }
+    }
 }
 
 /// Refuses what would keep more buckets than there is memory for, and tells of what would keep none.

@@ -2,7 +2,7 @@
 //!
 //! The agent of one index is the same for a seed however many agents there are. All people are invented.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const ONE_WALKS_OFF_OF: usize = 60;
 pub struct Roster {
     agents: Vec<Agent>,
     by_id: HashMap<AgentId, usize>,
+    /// The names of all teams in order; a team's number is its place among them, from one.
+    teams: Vec<&'static str>,
 }
 
 /// An agent of the pretend tenant.
@@ -123,12 +125,18 @@ impl Roster {
             .map(|(index, team)| Agent::hire(seed, index, team, &mut schedules))
             .collect();
         let by_id = agents.iter().enumerate().map(|(index, agent)| (agent.id.clone(), index)).collect();
-        Self { agents, by_id }
+        let teams = agents.iter().map(|agent| agent.team).collect::<BTreeSet<_>>().into_iter().collect();
+        Self { agents, by_id, teams }
     }
 
     /// All agents, in the order they were hired.
     pub fn agents(&self) -> &[Agent] {
         &self.agents
+    }
+
+    /// The number of a team in NICE's documented API; zero for a name that no agent's team has.
+    pub(super) fn team_number(&self, name: &str) -> usize {
+        self.teams.binary_search(&name).map_or(0, |at| at + 1)
     }
 
     /// The agent of this id, if there is one.

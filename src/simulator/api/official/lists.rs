@@ -21,7 +21,7 @@ pub(super) fn agents(office: &Office<'_>) -> Vec<Value> {
             "firstName": first,
             "lastName": if last.is_empty() { Value::Null } else { last.into() },
             "isActive": !left(nth),
-            "teamId": team(office, agent),
+            "teamId": office.roster.team_number(agent.team),
             "teamName": agent.team,
             "lastLogin": null,
         })
@@ -41,7 +41,7 @@ pub(super) fn states(office: &Office<'_>) -> Vec<Value> {
             "agentId": id(office.options, agent),
             "startDate": date(spell.start),
             "lastUpdateTime": date(office.now),
-            "teamId": team(office, agent),
+            "teamId": office.roster.team_number(agent.team),
             "teamName": agent.team,
             "contactId": null,
             "skillId": null,
@@ -86,7 +86,7 @@ fn row(office: &Office<'_>, agent: &Agent, spell: &Spell, range: Window) -> Opti
         "duration": duration,
         "agentId": id(options, agent),
         "agentSessionId": session,
-        "teamId": team(office, agent),
+        "teamId": office.roster.team_number(agent.team),
         "mediaTypeId": null,
         "contactId": null,
         "fromAddress": null,
@@ -132,13 +132,6 @@ fn id(options: &SimulatorOptions, agent: &Agent) -> Value {
         Ok(number) if !options.has(Habit::Strings) => number.into(),
         _ => (&*agent.id).into(),
     }
-}
-
-fn team(office: &Office<'_>, agent: &Agent) -> usize {
-    let mut teams: Vec<&str> = office.roster.agents().iter().map(|agent| agent.team).take(100).collect();
-    teams.sort_unstable();
-    teams.dedup();
-    teams.iter().position(|team| *team == agent.team).map_or(0, |at| at + 1)
 }
 
 /// `row` with numbers and booleans as strings, where that is the habit.
