@@ -14,13 +14,11 @@ use thiserror::Error;
 
 use super::fault::{Complaint, Findings};
 use super::{Config, ConfigError, Tenant};
+use crate::fnv;
 use crate::presence::AgentId;
 
 /// The most shards. Each has a process, a scrape job and, without a budget, requests of its own.
 const MAX_SHARDS: u32 = 1_000;
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// The multiplier of the random numbers that jump consistent hashing goes by.
 const JUMP_MULTIPLIER: u64 = 2_862_933_555_777_941_757;
@@ -100,8 +98,7 @@ impl fmt::Display for Shard {
 
 /// The shard, among `total`, that an agent belongs to.
 fn shard_of(agent: &str, total: u32) -> u32 {
-    let hash = agent.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-    jump(hash, total)
+    jump(fnv::hash(agent), total)
 }
 
 /// Jump consistent hashing. The original divides floating-point numbers; whole ones leave nothing to rounding.
@@ -186,18 +183,6 @@ mod tests {
         for (id, shards) in GOLDEN {
             let found = [1, 2, 3, 4, 8, 1_000].map(|total| shard_of(id, total));
             assert_eq!(found, *shards, "{id}");
-        }
-    }
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        // From the algorithm's own list of test vectors.
-        let hash =
-            |text: &str| text.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-        for (text, expected) in
-            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
-        {
-            assert_eq!(hash(text), expected, "{text}");
         }
     }
 
