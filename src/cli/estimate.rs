@@ -80,12 +80,21 @@ pub(super) struct Estimate {
     pub(super) budget: Option<Budgeted>,
 }
 
-/// How a refresh's requests are spread by a budget.
+/// How refreshes are spread by a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Budgeted {
     /// The budget.
     pub(super) pace: Pace,
-    /// Requests of a refresh, the token that some refreshes begin with among them.
+    /// A refresh that reads everything.
+    pub(super) all: Spread,
+    /// What most refreshes are; another one only where they are incremental.
+    pub(super) usual: Spread,
+}
+
+/// How a refresh's requests are spread by a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spread {
+    /// Its requests, the token that some refreshes begin with among them.
     pub(super) requests: u64,
     /// How long after the first of them the last one goes out.
     pub(super) time: Duration,
@@ -133,10 +142,10 @@ impl Estimate {
         let buckets_per_agent = quotient(tenant.window, tenant.interval.length).saturating_add(1);
         let Reading { buckets, paged_requests, bytes, time } = Reading::of(tenant, buckets_per_agent);
         let refreshes_per_day = quotient(DAY, tenant.cooldown);
+        let tails = tenant.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
         let budget = tenant.max_requests_per_minute.map(|per_minute| {
-            let of_agents = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
-            let (pace, requests) = (Pace::new(per_minute), of_agents.saturating_add(1));
-            Budgeted { pace, requests, time: pace.time_for(requests) }
+            let all = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
+            Budgeted::of(Pace::new(per_minute), all, tails.as_ref().map_or(all, |tails| tails.paged_requests))
         });
         Self {
             agents,
@@ -151,7 +160,7 @@ impl Estimate {
             tokens_per_day: TOKENS_PER_DAY.min(refreshes_per_day),
             bytes,
             refresh_time: time,
-            tails: tenant.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day)),
+            tails,
             budget,
         }
     }
@@ -195,6 +204,19 @@ impl Tails {
                 .saturating_mul(KEPT_BUCKET_BYTES)
                 .saturating_add(agents.saturating_mul(KEPT_AGENT_BYTES)),
         }
+    }
+}
+
+// === impl Budgeted ===
+
+impl Budgeted {
+    /// Of refreshes that read everything, and of most of them, with so many requests besides the token's.
+    fn of(pace: Pace, all: u64, usual: u64) -> Self {
+        let spread = |pages: u64| {
+            let requests = pages.saturating_add(1);
+            Spread { requests, time: pace.time_for(requests) }
+        };
+        Self { pace, all: spread(all), usual: spread(usual) }
     }
 }
 
@@ -297,19 +319,26 @@ mod tests {
     #[test]
     fn a_budget_spreads_the_pages_of_a_refresh_and_its_token() {
         let table = [
-            // agents, requests a minute: requests, seconds
-            (200, None, None),
-            (200, Some(1_000), Some((9, 1))),
-            (200, Some(60), Some((9, 6))),
-            (200, Some(10), Some((9, 48))),
-            (10_000, Some(60), Some((401, 418))),
+            // agents, requests a minute: requests, seconds, and both where most refreshes read the tail
+            (200, None, None, None),
+            (200, Some(1_000), Some((9, 1)), Some((5, 1))),
+            (200, Some(60), Some((9, 6)), Some((5, 2))),
+            (200, Some(10), Some((9, 48)), Some((5, 24))),
+            (10_000, Some(60), Some((401, 418)), Some((201, 208))),
         ];
-        for (agents, per_minute, expected) in table {
+        for (agents, per_minute, all, tails) in table {
             let mut tenant = fixture::tenant("acme", agents);
             tenant.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
             let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
-            let budget = Estimate::of(&tenant).budget.map(|budget| (budget.requests, seconds(budget.time)));
-            assert_eq!(budget, expected, "{agents} agents at {per_minute:?}");
+            let figures = |spread: Spread| (spread.requests, seconds(spread.time));
+            let budget =
+                |tenant: &Tenant| Estimate::of(tenant).budget.map(|budget| [budget.all, budget.usual].map(figures));
+            assert_eq!(budget(&tenant), all.map(|all| [all, all]), "{agents} agents at {per_minute:?}");
+            tenant.incremental = Some(Incremental {
+                settle: Duration::from_secs(30 * 60),
+                full_refresh_interval: Duration::from_secs(6 * 3_600),
+            });
+            assert_eq!(budget(&tenant), all.zip(tails).map(|(all, tails)| [all, tails]), "{agents} at {per_minute:?}");
         }
     }
 

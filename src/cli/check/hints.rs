@@ -1,7 +1,7 @@
 //! What is allowed and yet unwise.
 
 use super::figures::{counted, grouped, seconds};
-use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate};
+use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate, Spread};
 use crate::config::{Tenant, format_duration};
 
 /// More buckets of an agent than this are finer than a sum over the window needs: a day in quarters of an hour.
@@ -73,27 +73,34 @@ fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
 }
 
 fn small_budget(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
-    let Budgeted { pace, requests, time } = estimate.budget?;
-    let (basis, cooldown) = (
+    let Budgeted { pace, all, usual } = estimate.budget?;
+    let basis = |Spread { requests, time }, which| {
         format!(
-            "at max_requests_per_minute: {} the {} of a refresh take {}",
+            "at max_requests_per_minute: {} the {} of a refresh{which} take {}",
             pace.per_minute(),
             counted(requests, "request"),
             format_duration(seconds(time)),
-        ),
-        format_duration(tenant.cooldown),
-    );
+        )
+    };
+    let (limit, cooldown) = (format_duration(tenant.refresh_timeout), format_duration(tenant.cooldown));
     let fewer = if tenant.official.is_some() { "" } else { ", or ask for less with a larger agents_per_request" };
-    if time >= tenant.refresh_timeout {
-        let limit = format_duration(tenant.refresh_timeout);
+    if usual.time >= tenant.refresh_timeout {
         return Some(format!(
-            "{basis}, which does not fit into refresh_timeout, {limit}: refreshes would fail; raise one of the two{fewer}"
+            "{}, which does not fit into refresh_timeout, {limit}: refreshes would fail; raise one of the two{fewer}",
+            basis(usual, "")
         ));
     }
-    (time > tenant.cooldown).then(|| {
+    if all.time >= tenant.refresh_timeout {
+        return Some(format!(
+            "{}, longer than refresh_timeout, {limit}, allows, so it goes on in the next ones: raise one of the two{fewer}",
+            basis(all, " that reads all")
+        ));
+    }
+    (usual.time > tenant.cooldown).then(|| {
         format!(
-            "{basis}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time, and data is that \
-             much older; raise the budget or the cooldown{fewer}"
+            "{}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time, and data is that much \
+             older; raise the budget or the cooldown{fewer}",
+            basis(usual, "")
         )
     })
 }
@@ -136,7 +143,7 @@ mod tests {
     #[test]
     fn each_unwise_setting_has_one_hint_and_the_defaults_have_none() {
         type Change = fn(&mut Tenant);
-        let table: [(&str, Change); 16] = [
+        let table: [(&str, Change); 18] = [
             ("", |_| {}),
             ("", |tenant| tenant.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
             ("interval PT5M", |tenant| tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }),
@@ -169,6 +176,15 @@ mod tests {
             ("", |tenant| {
                 tenant.max_requests_per_minute = NonZeroU32::new(2);
                 tenant.cooldown = seconds(90);
+            }),
+            ("", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.incremental = Some(INCREMENTAL);
+            }),
+            ("of a refresh that reads all take 206s, longer than refresh_timeout, 2m, allows", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(7);
+                tenant.interval.length = seconds(300);
+                tenant.incremental = Some(INCREMENTAL);
             }),
             ("max_staleness, 119s,", |tenant| tenant.max_staleness = seconds(119)),
             ("", |tenant| tenant.max_staleness = seconds(120)),

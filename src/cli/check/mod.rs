@@ -154,13 +154,18 @@ fn tail_requests(estimate: &Estimate) -> String {
 
 /// What `max_requests_per_minute` makes of a refresh.
 fn budget(budget: &Budgeted) -> String {
-    let Budgeted { pace, requests, time } = *budget;
+    let Budgeted { pace, all, usual } = *budget;
+    let and_all = if all == usual {
+        String::new()
+    } else {
+        format!(", and one of {} that reads all {}", grouped(all.requests), format_duration(seconds(all.time)))
+    };
     format!(
-        "{} in any minute, {} at once and the rest spread: a refresh of {}, token included, takes {} at the least",
+        "{} in any minute, {} at once and the rest spread: a refresh of {}, token included, takes {} at the least{and_all}",
         counted(u64::from(pace.per_minute()), "request"),
         pace.burst(),
-        counted(requests, "request"),
-        format_duration(seconds(time)),
+        counted(usual.requests, "request"),
+        format_duration(seconds(usual.time)),
     )
 }
 

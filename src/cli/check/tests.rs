@@ -107,7 +107,11 @@ async fn budgets_that_fit_and_budgets_that_do_not() {
         tenant.max_requests_per_minute = NonZeroU32::new(per_minute);
         tenant
     };
-    let config = fixture::config([budget("fits", 200, 60), budget("slow", 200, 6), budget("never", 2_000, 20)]);
+    let mut tails = budget("tails", 200, 20);
+    tails.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
+    tails.incremental =
+        Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
+    let config = fixture::config([budget("fits", 200, 60), budget("slow", 200, 6), budget("never", 2_000, 20), tails]);
     let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
     golden("budget", &text);

@@ -203,6 +203,24 @@ mod tests {
         assert_eq!(bucket.allowed(pace(4), at(600_001)).per_minute(), 4);
     }
 
+    #[test]
+    fn each_cooldown_has_its_part_of_the_budget() {
+        // A minute's requests are not for whoever comes first: refreshes of what fits into a cooldown never wait for a
+        // later one, however many there are in a minute or minutes in one.
+        for per_minute in [1, 6, 19, 60, 200, 1_000] {
+            for cooldown in [1_000, 7_000, 15_000, 60_000, 90_000, 600_000] {
+                let (configured, mut bucket) = (pace(per_minute), Bucket::default());
+                let part = usize::try_from(u64::from(configured.steady()) * cooldown / 60_000).unwrap();
+                for start in (0..50).map(|nth| nth * cooldown) {
+                    let sent = greedy(&mut bucket, configured, start, cooldown);
+                    assert!(sent.len() >= part, "{} of {part} at {start}, {per_minute} by {cooldown} ms", sent.len());
+                    let most = part + usize::try_from(configured.burst()).unwrap() + 1;
+                    assert!(sent.len() <= most, "{} of {part} at {start}, {per_minute} by {cooldown} ms", sent.len());
+                }
+            }
+        }
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Wait(u64),
