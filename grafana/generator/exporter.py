@@ -45,6 +45,7 @@ def dashboard():
         .with_panel(waiting())
         .with_panel(volume())
         .with_panel(rejected())
+        .with_panel(budget())
         .with_row(build.Row("Process"))
         .with_panel(build_info())
         .with_panel(reload())
@@ -66,14 +67,14 @@ def up():
         },
     )
     return panels.stat(
-        "Last refresh", "Whether the last refresh that ended succeeded in full; of several tenants, the worst.",
+        "Last refresh", "Whether the last refresh that ended succeeded in full; of several tenants or shards, the worst.",
         now(f"min(cxone_up{{{TENANT}}})"), COUNT, NO_SCRAPE, steps=thresholds("red", (1, "green")),
     ).mappings([mapping])
 
 
 def age():
     return panels.stat(
-        "Age of the data", "Since the last refresh that succeeded in full; of several tenants, the oldest.",
+        "Age of the data", "Since the last refresh that succeeded in full; of several tenants or shards, the oldest.",
         now(f"max(time() - cxone_refresh_last_success_timestamp_seconds{{{TENANT}}})"), SECONDS, NEVER,
         steps=thresholds("green", *STALE_STEPS),
     )
@@ -81,28 +82,28 @@ def age():
 
 def last_success():
     return panels.stat(
-        "Last success", "The end of the last refresh that succeeded in full; of several tenants, the oldest.",
+        "Last success", "The end of the last refresh that succeeded in full; of several tenants or shards, the oldest.",
         now(f"min(cxone_refresh_last_success_timestamp_seconds{{{TENANT}}}) * 1000"), AGO, NEVER,
     )
 
 
 def last_attempt():
     return panels.stat(
-        "Last attempt", "The end of the last refresh, whatever came of it; of several tenants, the oldest.",
+        "Last attempt", "The end of the last refresh, whatever came of it; of several tenants or shards, the oldest.",
         now(f"min(cxone_refresh_last_attempt_timestamp_seconds{{{TENANT}}}) * 1000"), AGO, NEVER,
     )
 
 
 def not_before():
     return panels.stat(
-        "Next allowed", "Before this nothing is sent: cooldown, back-off or Retry-After, whichever is longest. Of several tenants, the latest.",
+        "Next allowed", "Before this nothing is sent: cooldown, back-off or Retry-After, whichever is longest. Of several tenants or shards, the latest.",
         now(f"max(cxone_refresh_not_before_timestamp_seconds{{{TENANT}}}) * 1000"), AGO, "At any time",
     )
 
 
 def token():
     return panels.stat(
-        "Token expires", "The expiry of the token in hand; of several tenants, the first. A new one is fetched as it is needed.",
+        "Token expires", "The expiry of the token in hand; of several tenants or shards, the first. A new one is fetched as it is needed.",
         now(f"min(cxone_token_expiry_timestamp_seconds{{{TENANT}}}) * 1000"), AGO, "No token",
     )
 
@@ -122,8 +123,14 @@ def tenants():
     def counted(result):
         return f'max {PER_TENANT} (cxone_refresh_agents{{{TENANT}, result="{result}"}})'
 
+    # An exporter that has all agents is no shard.
+    shard = (
+        f"max {PER_TENANT} (cxone_exporter_shard_index{{{TENANT}}}) "
+        f"or max {PER_TENANT} (cxone_up{{{TENANT}}}) * 0 - 1"
+    )
+    everybody = panels.setting("mappings", [{"type": "value", "options": {"-1": {"text": "all", "index": 0}}}])
     return panels.table(
-        "Tenants", "How things stand, a row a tenant, and how many agents have data of the last refresh, older data, or none.",
+        "Tenants", "How things stand, a row a tenant and a shard, and how many agents have data of the last refresh, older data, or none.",
         [
             rows(f"max {PER_TENANT} (cxone_up{{{TENANT}}})"),
             rows(latest("cxone_refresh_last_success_timestamp_seconds"), "B"),
@@ -131,10 +138,12 @@ def tenants():
             rows(counted("fresh"), "D"),
             rows(counted("stale"), "E"),
             rows(counted("missing"), "F"),
+            rows(shard, "G"),
         ],
         {
             "instance": ("Exporter", []),
             "tenant": ("Tenant", []),
+            "Value #G": ("Shard", [*panels.measured(COUNT, width=60), everybody]),
             "Value #A": ("Up", panels.measured(COUNT, (None, "red"), (1, "green"), width=60)),
             "Value #B": ("Last success", panels.measured(AGO)),
             "Value #C": ("Next allowed", panels.measured(AGO)),
@@ -248,6 +257,20 @@ def rejected():
         )],
         COUNT, "None", width=8, stacked=True, drawn_as_bars=True,
     )
+
+
+def budget():
+    return panels.lines(
+        "Budget",
+        "Requests a minute, and how many max_requests_per_minute allows: all of it, and less for a while after a 429. On the right: the part of "
+        "the time for which the next request was held back, added up over tenants and shards.",
+        [
+            over_time(f"sum(rate(cxone_api_requests_total{{{TENANT}}}[$__rate_interval])) * 60", "sent"),
+            over_time(f"sum(cxone_api_requests_per_minute_limit{{{TENANT}}})", "allowed", "B"),
+            over_time(f"sum(rate(cxone_api_budget_wait_seconds_total{{{TENANT}}}[$__rate_interval]))", "held back", "C"),
+        ],
+        COUNT, "No budget", width=24, height=7,
+    ).override_by_name("held back", [panels.setting("unit", RATIO), panels.setting("custom.axisPlacement", "right")])
 
 
 # === process ===

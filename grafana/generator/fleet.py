@@ -108,7 +108,7 @@ def fresh():
 def age():
     return panels.stat(
         "Age of the data",
-        "Since the last refresh that succeeded in full; of several tenants, the oldest. Past 10 minutes no alert about an agent fires.",
+        "Since the last refresh that succeeded in full; of several tenants or shards, the oldest. Past 10 minutes no alert about an agent fires.",
         now(f"max(time() - cxone_refresh_last_success_timestamp_seconds{{{TENANT}}})"),
         SECONDS, "Never refreshed", steps=thresholds("green", (300, "orange"), (600, "red")),
     )

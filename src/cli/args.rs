@@ -55,6 +55,10 @@ pub struct Cli {
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "as above")]
+    pub shard: ShardArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "as above")]
     pub log: LogArgs,
 
     /// What to do instead of serving.
@@ -212,6 +216,25 @@ pub struct WebArgs {
     /// What is taken off a scrape's time-out, for the answer's way back.
     #[arg(long = "timeout-offset", value_name = "DURATION", default_value = "0.5s", value_parser = duration)]
     pub timeout_offset: Duration,
+}
+
+/// Which of several exporters this is, that share the agents of every tenant.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sharding")]
+pub struct ShardArgs {
+    /// Which shard this process is, from 0: it asks for the agents that fall to it by a hash of their id, within its part
+    /// of each budget. Also `CXONE_SHARD_INDEX`.
+    #[arg(long = "shard.index", value_name = "N", global = true)]
+    pub shard_index: Option<u32>,
+
+    /// How many shards there are. Also `CXONE_SHARD_TOTAL`.
+    #[arg(long = "shard.total", value_name = "N", global = true)]
+    pub shard_total: Option<u32>,
+
+    /// In place of --shard.index: the name of a `StatefulSet`'s pod, which ends with the index. Also
+    /// `CXONE_SHARD_POD_NAME`.
+    #[arg(long = "shard.pod-name", value_name = "NAME", global = true, conflicts_with = "shard_index")]
+    pub shard_pod_name: Option<String>,
 }
 
 /// What is logged, and how. Logs go to stderr.

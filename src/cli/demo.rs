@@ -12,7 +12,7 @@ use super::args::{DemoApi, DemoArgs};
 use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
-use crate::config::{Agent, Api, Config, Incremental, Interval, Official, OfflineLimits, StateMap, Tenant};
+use crate::config::{Agent, Api, Config, Incremental, Interval, Official, OfflineLimits, Shard, StateMap, Tenant};
 use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Roster, Simulator};
 
 /// Short, so that whoever watches sees things change.
@@ -32,13 +32,15 @@ const OFFICIAL_STATES: [&str; 6] =
     ["LoggedOut", "Available", "Unavailable", "InboundContact", "OutboundContact", "WrapUp"];
 
 /// Serves with a simulated tenant until the process is told to stop.
-pub(super) async fn run(args: &DemoArgs, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
+pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(ServeError::Simulator)?;
     let simulator =
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
     info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
-    let config = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.roster())?;
-    serve::run(&config, Origin::Fixed(config.clone()), &args.web, None, None, clock).await?;
+    let whole = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.roster())?;
+    let origin = Origin::fixed(whole, shard);
+    let config = origin.load().map_err(|faults| ServeError::Usage(faults.to_string()))?;
+    serve::run(&config, origin, &args.web, None, None, clock).await?;
     simulator.shutdown().await;
     Ok(())
 }
@@ -70,6 +72,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
         privacy: crate::config::Privacy::default(),
         agents: agents.collect(),
@@ -78,6 +81,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roste
         state_map: StateMap::new(),
         incremental,
         official: None,
+        share: None,
     };
     let tenant = match api {
         DemoApi::Presence => tenant,

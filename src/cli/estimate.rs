@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::config::{Incremental, Tenant};
+use crate::upstream::Pace;
 
 /// Series of every agent besides one a state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
 /// `…_last_data_timestamp_seconds`, `…_info` and `…_offline_limit_seconds`.
@@ -23,6 +24,10 @@ pub(super) const ASSUMED_PAGE: u64 = 1_000;
 
 /// How long a report request is assumed to take: a second and a bit is what a person would call slow.
 const ASSUMED_REQUEST_TIME: Duration = Duration::from_secs(1);
+
+/// Requests of a refresh of a source that asks for all agents at once: the states they are in, and what is new in the
+/// history.
+const TAIL_REQUESTS: u64 = 2;
 
 /// Token requests of a day: tokens live for an hour less a margin, so the 24 hours take one more.
 const TOKENS_PER_DAY: u64 = 25;
@@ -71,6 +76,28 @@ pub(super) struct Estimate {
     pub(super) refresh_time: Duration,
     /// What is different where refreshes are incremental; the rest is then about those that read everything.
     pub(super) tails: Option<Tails>,
+    /// What the tenant's budget makes of that, where there is one.
+    pub(super) budget: Option<Budgeted>,
+}
+
+/// How refreshes are spread by a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Budgeted {
+    /// The budget.
+    pub(super) pace: Pace,
+    /// A refresh that reads everything.
+    pub(super) all: Spread,
+    /// What most refreshes are; another one only where they are incremental.
+    pub(super) usual: Spread,
+}
+
+/// How a refresh's requests are spread by a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spread {
+    /// Its requests, the token that some refreshes begin with among them.
+    pub(super) requests: u64,
+    /// How long after the first of them the last one goes out.
+    pub(super) time: Duration,
 }
 
 /// What refreshes cost that read what is new only.
@@ -115,6 +142,11 @@ impl Estimate {
         let buckets_per_agent = quotient(tenant.window, tenant.interval.length).saturating_add(1);
         let Reading { buckets, paged_requests, bytes, time } = Reading::of(tenant, buckets_per_agent);
         let refreshes_per_day = quotient(DAY, tenant.cooldown);
+        let tails = tenant.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
+        let budget = tenant.max_requests_per_minute.map(|per_minute| {
+            let all = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
+            Budgeted::of(Pace::new(per_minute), all, tails.as_ref().map_or(all, |tails| tails.paged_requests))
+        });
         Self {
             agents,
             scheduled_agents,
@@ -128,7 +160,8 @@ impl Estimate {
             tokens_per_day: TOKENS_PER_DAY.min(refreshes_per_day),
             bytes,
             refresh_time: time,
-            tails: tenant.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day)),
+            tails,
+            budget,
         }
     }
 
@@ -171,6 +204,19 @@ impl Tails {
                 .saturating_mul(KEPT_BUCKET_BYTES)
                 .saturating_add(agents.saturating_mul(KEPT_AGENT_BYTES)),
         }
+    }
+}
+
+// === impl Budgeted ===
+
+impl Budgeted {
+    /// Of refreshes that read everything, and of most of them, with so many requests besides the token's.
+    fn of(pace: Pace, all: u64, usual: u64) -> Self {
+        let spread = |pages: u64| {
+            let requests = pages.saturating_add(1);
+            Spread { requests, time: pace.time_for(requests) }
+        };
+        Self { pace, all: spread(all), usual: spread(usual) }
     }
 }
 
@@ -267,6 +313,32 @@ mod tests {
             let estimate = Estimate::of(&tenant);
             assert_eq!((estimate.refreshes_per_day, estimate.tokens_per_day), (refreshes, tokens), "{cooldown} s");
             assert_eq!(estimate.requests_per_day(), (refreshes * 3, refreshes * 5));
+        }
+    }
+
+    #[test]
+    fn a_budget_spreads_the_pages_of_a_refresh_and_its_token() {
+        let table = [
+            // agents, requests a minute: requests, seconds, and both where most refreshes read the tail
+            (200, None, None, None),
+            (200, Some(1_000), Some((9, 1)), Some((5, 1))),
+            (200, Some(60), Some((9, 6)), Some((5, 2))),
+            (200, Some(10), Some((9, 48)), Some((5, 24))),
+            (10_000, Some(60), Some((401, 418)), Some((201, 208))),
+        ];
+        for (agents, per_minute, all, tails) in table {
+            let mut tenant = fixture::tenant("acme", agents);
+            tenant.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
+            let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            let figures = |spread: Spread| (spread.requests, seconds(spread.time));
+            let budget =
+                |tenant: &Tenant| Estimate::of(tenant).budget.map(|budget| [budget.all, budget.usual].map(figures));
+            assert_eq!(budget(&tenant), all.map(|all| [all, all]), "{agents} agents at {per_minute:?}");
+            tenant.incremental = Some(Incremental {
+                settle: Duration::from_secs(30 * 60),
+                full_refresh_interval: Duration::from_secs(6 * 3_600),
+            });
+            assert_eq!(budget(&tenant), all.zip(tails).map(|(all, tails)| [all, tails]), "{agents} at {per_minute:?}");
         }
     }
 

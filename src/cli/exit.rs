@@ -9,13 +9,13 @@ use std::sync::Arc;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tokio::runtime;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::args::{CheckArgs, Cli, Command};
 use super::origin::Origin;
-use super::{check, completions, demo, healthcheck, logging, man, report, serve, simulate};
+use super::{check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Shard};
 use crate::web::Access;
 
 /// Something failed while running.
@@ -106,35 +106,41 @@ fn start(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    let shard = shard::resolve(&cli.shard, &|name| std::env::var(name).ok()).map_err(Failure::WrongUse)?;
+    let origin = Origin::of(&cli, shard);
     match &cli.command {
         None if cli.config_check => {
             let args = CheckArgs { web_config_file: cli.web.config_file.clone(), ..CheckArgs::default() };
-            checked(&cli, &args, clock).await
+            checked(&cli, &origin, &args, clock).await
         }
         None => {
-            let config = load(&cli)?;
+            let config = load(&cli, &origin)?;
             let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
-            serve::run(&config, Origin::of(&cli), &cli.web, watch, cli.storage_path.as_deref(), clock)
-                .await
-                .map_err(serving)
+            serve::run(&config, origin, &cli.web, watch, cli.storage_path.as_deref(), clock).await.map_err(serving)
         }
-        Some(Command::Demo(args)) => demo::run(args, clock).await.map_err(serving),
+        Some(Command::Demo(args)) => demo::run(args, shard, clock).await.map_err(serving),
+        Some(Command::Simulate(_)) if shard.is_some() => Err(Failure::WrongUse(
+            "the simulated tenant is one whole; give --shard.* to the exporters that ask it".to_owned(),
+        )),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serving),
         Some(Command::Healthcheck(args)) => healthcheck::run(args, &*clock).await.map_err(failed),
         Some(Command::Man) => man::run(&mut io::stdout()).map_err(failed),
         Some(Command::Completions(args)) => completions::run(args, &mut io::stdout()).map_err(failed),
-        Some(Command::Check(args)) => checked(&cli, args, clock).await,
+        Some(Command::Check(args)) => checked(&cli, &origin, args, clock).await,
         Some(Command::Report(args)) => {
-            let config = load(&cli)?;
+            let config = load(&cli, &origin)?;
+            if let Some(shard) = origin.shard() {
+                tell(shard, &config);
+            }
             let terminal = report::Terminal::detect();
             report::run(&config, args, clock, &mut io::stdout(), terminal).await.map_err(reporting)
         }
     }
 }
 
-async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+async fn checked(cli: &Cli, origin: &Origin, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     // Not by `load`, which logs the warnings that a check prints.
-    let config = read(cli);
+    let config = read(cli, origin);
     // Every fault of both files at once.
     let web = args.web_config_file.as_deref().map(Access::check).transpose().map_err(|faults| faults.to_string());
     let (config, warnings) = match (config, web) {
@@ -148,19 +154,25 @@ async fn checked(cli: &Cli, args: &CheckArgs, clock: Arc<dyn Clock>) -> Result<(
 }
 
 /// Reads the configuration from its file or, without one, from the environment.
-fn read(cli: &Cli) -> Result<Config, Failure> {
-    Origin::of(cli).load().map_err(|faults| {
+fn read(cli: &Cli, origin: &Origin) -> Result<Config, Failure> {
+    origin.load().map_err(|faults| {
         let hint = if cli.config_file.is_none() { "\nor give the tenants in a file, with --config.file" } else { "" };
         Failure::WrongUse(format!("{faults}{hint}"))
     })
 }
 
-fn load(cli: &Cli) -> Result<Config, Failure> {
-    let config = read(cli)?;
+fn load(cli: &Cli, origin: &Origin) -> Result<Config, Failure> {
+    let config = read(cli, origin)?;
     for warning in &config.warnings {
         warn!("{warning}");
     }
     Ok(config)
+}
+
+/// Says which part of the agents is asked for.
+fn tell(shard: Shard, config: &Config) {
+    let agents: usize = config.tenants.iter().map(|tenant| tenant.agents.len()).sum();
+    info!(shard = shard.index(), shards = shard.total(), agents, "only the agents of this shard are asked for");
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]

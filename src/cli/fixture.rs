@@ -12,7 +12,7 @@ use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Strip, 
 use crate::upstream::{Fetch, Harvest, Query, Source};
 
 /// What the tests take for now.
-pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// A tenant with the defaults of the documentation and `agents` agents, whose ids count up.
 pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
@@ -34,6 +34,7 @@ pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: ["Offline", "LoggedOut"].map(StateName::from).to_vec(),
         privacy: crate::config::Privacy::default(),
         agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
@@ -42,6 +43,7 @@ pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
         state_map: StateMap::new(),
         incremental: None,
         official: None,
+        share: None,
     }
 }
 
@@ -62,13 +64,13 @@ pub(crate) fn schedule() -> Arc<Schedule> {
 }
 
 /// A configuration of these tenants.
-pub(super) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
+pub(crate) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
     let tenants = tenants.into_iter().map(Arc::new).collect();
     Config { tenants, schedules: BTreeMap::new(), warnings: Vec::new() }
 }
 
 /// What an agent did, in seconds.
-pub(super) fn presence(states: &[(&str, f64)]) -> AgentPresence {
+pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the tests' numbers fit")]
     let micros = |seconds: f64| Micros::new((seconds * 1e6).round() as u64);
     let mut states: Vec<_> =
@@ -82,19 +84,19 @@ pub(super) fn presence(states: &[(&str, f64)]) -> AgentPresence {
 type Respond = dyn Fn(&Query) -> Harvest + Send + Sync;
 
 /// Answers as it is told, and keeps what it was asked.
-pub(super) struct FakeSource {
+pub(crate) struct FakeSource {
     respond: Box<Respond>,
     windows: Mutex<Vec<Window>>,
 }
 
 impl FakeSource {
     /// A source that answers with what `respond` makes of a query.
-    pub(super) fn new(respond: impl Fn(&Query) -> Harvest + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn new(respond: impl Fn(&Query) -> Harvest + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { respond: Box::new(respond), windows: Mutex::default() })
     }
 
     /// The windows it was asked for, one a fetch.
-    pub(super) fn windows(&self) -> Vec<Window> {
+    pub(crate) fn windows(&self) -> Vec<Window> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

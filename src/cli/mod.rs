@@ -16,9 +16,10 @@ mod origin;
 mod reload;
 mod report;
 mod serve;
+mod shard;
 mod simulate;
 mod systemd;
 mod version;
 
-pub use args::{Cli, Command, LogArgs, LogFormat, LogLevel, WebArgs};
+pub use args::{Cli, Command, LogArgs, LogFormat, LogLevel, ShardArgs, WebArgs};
 pub use exit::run;

@@ -3,11 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Cli;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Shard};
 
-/// Where the configuration comes from.
+/// Where the configuration comes from, and which part of it is this process's.
 #[derive(Debug, Clone)]
-pub(super) enum Origin {
+pub(super) struct Origin {
+    place: Place,
+    shard: Option<Shard>,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
     /// A file, with the files that it names.
     File(PathBuf),
     /// The process's environment and `.env` in the working directory, of which only the latter can change.
@@ -20,8 +26,18 @@ pub(super) enum Origin {
 
 impl Origin {
     /// What the flags say.
-    pub(super) fn of(cli: &Cli) -> Self {
-        cli.config_file.clone().map_or(Self::Environment, Self::File)
+    pub(super) fn of(cli: &Cli, shard: Option<Shard>) -> Self {
+        Self { place: cli.config_file.clone().map_or(Place::Environment, Place::File), shard }
+    }
+
+    /// The program itself, of which every shard is told the same.
+    pub(super) fn fixed(config: Config, shard: Option<Shard>) -> Self {
+        Self { place: Place::Fixed(config), shard }
+    }
+
+    /// Which of several exporters this is.
+    pub(super) const fn shard(&self) -> Option<Shard> {
+        self.shard
     }
 
     /// The configuration as it is there now.
@@ -30,10 +46,14 @@ impl Origin {
     ///
     /// Every fault that it has.
     pub(super) fn load(&self) -> Result<Config, ConfigError> {
-        match self {
-            Self::File(path) => Config::from_file(path),
-            Self::Environment => Config::from_environment(&|name| std::env::var(name).ok(), Path::new(".")),
-            Self::Fixed(config) => Ok(config.clone()),
+        let config = match &self.place {
+            Place::File(path) => Config::from_file(path),
+            Place::Environment => Config::from_environment(&|name| std::env::var(name).ok(), Path::new(".")),
+            Place::Fixed(config) => Ok(config.clone()),
+        }?;
+        match self.shard {
+            Some(shard) => config.of_shard(shard),
+            None => Ok(config),
         }
     }
 }

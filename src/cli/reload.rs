@@ -3,6 +3,7 @@
 //! One task does it, so reloads come one after the other. Everything that can fail is done before anything is changed.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use super::serve::front;
 use super::systemd;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
+use crate::metrics::TenantInstruments;
 use crate::refresh::{Refresher, Storage};
-use crate::upstream::{BuildError, Connection, Source};
+use crate::upstream::{BuildError, Connection, Observer as _, Source};
 use crate::web::{App, Loaded, ReloadRequests, TenantFront};
 
 /// Why a reload is done.
@@ -57,6 +59,7 @@ struct Prepared {
 /// A tenant whose settings are not what they were.
 struct Change {
     refresher: Arc<Refresher>,
+    instruments: Arc<TenantInstruments>,
     tenant: Arc<Tenant>,
     source: Arc<dyn Source>,
 }
@@ -171,7 +174,8 @@ impl Reloader {
                     let connection =
                         connection.reconfigured(tenant, Arc::clone(&self.clock), front.instruments.clone())?;
                     let (refresher, tenant) = (Arc::clone(&front.refresher), Arc::clone(tenant));
-                    changed.push(Change { refresher, tenant, source: connection.source() });
+                    let instruments = Arc::clone(&front.instruments);
+                    changed.push(Change { refresher, instruments, tenant, source: connection.source() });
                     (front.clone(), connection)
                 }
                 None => {
@@ -190,7 +194,8 @@ impl Reloader {
     fn take_over(&self, config: &Config, prepared: Prepared, trigger: Trigger, memory: &mut Memory) {
         let Prepared { loaded, connections, changed, added, removed } = prepared;
         let (tenants, changed_count) = (loaded.tenants.len(), changed.len());
-        for Change { refresher, tenant, source } in changed {
+        for Change { refresher, instruments, tenant, source } in changed {
+            instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
             refresher.reconfigure(tenant, source);
         }
         self.app.load(loaded);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
-use crate::upstream::{BuildError, Connection, Endpoint};
+use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
 use crate::web::{Access, App, BindError, Bound, Options, TenantFront, WebConfigError, reload_channel};
 
 const BUILD: BuildInfo =
@@ -86,6 +87,9 @@ pub(super) async fn run(
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tls, tenants = config.tenants.len(), version = version::VERSION, "listening");
     }
+    if let Some(shard) = origin.shard() {
+        info!(shard = shard.index(), shards = shard.total(), "each tenant is asked for the agents of this shard only");
+    }
     let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
     let watchdog = tokio::spawn(systemd::watchdog(clock));
@@ -140,6 +144,8 @@ pub(super) fn front(
     clock: Arc<dyn Clock>,
 ) -> Result<(TenantFront, Connection), BuildError> {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(&clock)));
+    instruments.of_shard(tenant.shard());
+    instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);

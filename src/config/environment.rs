@@ -73,6 +73,7 @@ impl Environment<'_> {
         add("client_secret_file", self.get("CXONE_CLIENT_SECRET_FILE"));
         add("interval", self.get("CXONE_INTERVAL"));
         add("cooldown", self.get("CXONE_COOLDOWN"));
+        add("max_requests_per_minute", self.get("CXONE_MAX_REQUESTS_PER_MINUTE"));
         add("agents", self.agents());
         Node { place: self.place, value: NodeValue::Map(entries) }
     }

@@ -96,6 +96,11 @@ pub const ALL: &[Key] = &[
     key("tenants[].refresh_timeout", Default::Value("2m"), "The time all requests of a refresh may take together."),
     key("tenants[].agents_per_request", Default::Value("50"), "How many agents one request asks for."),
     key("tenants[].max_concurrent_requests", Default::Value("2"), "How many requests are under way at once."),
+    key(
+        "tenants[].max_requests_per_minute",
+        Default::None,
+        "How many requests are sent in any minute; else no budget.",
+    ),
     key("tenants[].offline_states", Default::Value("[Offline, LoggedOut]"), "The states that count as offline."),
     key("tenants[].state_map", Default::None, "New names for states, by the names shown without it."),
     key("tenants[].offline_limit", Default::None, "How long an agent may be offline within the window."),
@@ -182,6 +187,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("CXONE_AGENT_IDS", "agents", "Ids of agents to ask for, separated by commas."),
     variable("CXONE_INTERVAL", "interval", "The length of the buckets asked for, as ISO 8601."),
     variable("CXONE_COOLDOWN", "cooldown", "At most one refresh in this time."),
+    variable("CXONE_MAX_REQUESTS_PER_MINUTE", "max_requests_per_minute", "How many requests are sent in any minute."),
 ];
 
 /// The keys of each section, put together once: they are looked up for each of many agents.

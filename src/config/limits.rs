@@ -82,6 +82,9 @@ pub(super) const MAX_ADDRESS_BYTES: usize = 7_900;
 /// How many requests may be under way at once. More is what rate limits are there to stop.
 pub(super) const CONCURRENT_REQUESTS: RangeInclusive<usize> = 1..=16;
 
+/// How many requests a minute a budget may have. A hundred a second is none that any API would care about.
+pub(super) const REQUESTS_PER_MINUTE: RangeInclusive<usize> = 1..=6_000;
+
 /// The durations that a key takes.
 pub(super) struct DurationRange {
     pub(super) min: Duration,

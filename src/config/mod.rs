@@ -11,6 +11,7 @@
 //! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
 //! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
+//! | `shard` | what one of several exporters has of it |
 //! | `web` | the web configuration, a file of its own |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
 //! | `redact` | the frozen types → YAML that may be shown |
@@ -37,6 +38,7 @@ mod privacy;
 mod redact;
 mod schedule;
 mod secret;
+mod shard;
 mod source;
 mod tenant;
 pub mod web;
@@ -47,10 +49,12 @@ pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 pub use privacy::{AgentLabel, Privacy, Pseudonyms};
 pub use schedule::describe as describe_schedule;
+pub use shard::{Shard, ShardError, Share};
 pub use web::WebConfig;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +113,8 @@ pub struct Tenant {
     pub agents_per_request: usize,
     /// How many requests are under way at once.
     pub max_concurrent_requests: usize,
+    /// How many requests are sent in any minute, whatever they are for; `None` is no budget.
+    pub max_requests_per_minute: Option<NonZeroU32>,
     /// The states that count as offline.
     pub offline_states: Vec<StateName>,
     /// How much of a person goes out.
@@ -125,6 +131,8 @@ pub struct Tenant {
     pub incremental: Option<Incremental>,
     /// What only [`Api::Official`] has; `Some` exactly there.
     pub official: Option<Official>,
+    /// Which part of the tenant this is, where several exporters share its agents; `None` is all of it.
+    pub share: Option<Share>,
 }
 
 /// How refreshes by the presence API ask for what is new, and keep the rest.
@@ -323,6 +331,7 @@ impl PartialEq for Tenant {
             refresh_timeout,
             agents_per_request,
             max_concurrent_requests,
+            max_requests_per_minute,
             offline_states,
             privacy,
             agents,
@@ -331,6 +340,7 @@ impl PartialEq for Tenant {
             state_map,
             incremental,
             official,
+            share,
         } = self;
         *name == other.name
             && *api == other.api
@@ -348,6 +358,7 @@ impl PartialEq for Tenant {
             && *refresh_timeout == other.refresh_timeout
             && *agents_per_request == other.agents_per_request
             && *max_concurrent_requests == other.max_concurrent_requests
+            && *max_requests_per_minute == other.max_requests_per_minute
             && *offline_states == other.offline_states
             && *privacy == other.privacy
             && *agents == other.agents
@@ -356,6 +367,7 @@ impl PartialEq for Tenant {
             && *state_map == other.state_map
             && *incremental == other.incremental
             && *official == other.official
+            && *share == other.share
     }
 }
 

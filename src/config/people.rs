@@ -25,17 +25,21 @@ impl Tenant {
 
     /// The agents to ask for, given the tenant's own list, and how many more there would be but for `agent_filter.max`.
     ///
-    /// Those configured come first, in their order; what is configured of them goes before what the list says.
+    /// Those configured come first, in their order; what is configured of them goes before what the list says. Of several
+    /// shards each has those of its agents that all of them together would have as one.
     pub fn with_people(&self, people: &[Person]) -> (Vec<Agent>, usize) {
         let listed: HashMap<&str, &Person> = people.iter().map(|person| (&*person.id, person)).collect();
         let mut agents: Vec<Agent> = self.agents.iter().map(|agent| self.completed(agent, &listed)).collect();
         let Some(filter) = &self.everyone else { return (agents, 0) };
-        let configured: HashSet<&str> = self.agents.iter().map(|agent| &*agent.id).collect();
+        let elsewhere = self.share.iter().flat_map(|share| share.elsewhere.iter());
+        let configured: HashSet<&str> =
+            self.agents.iter().map(|agent| &*agent.id).chain(elsewhere.map(|id| &**id)).collect();
         let others: Vec<&Person> =
             filter.choose(people).into_iter().filter(|person| !configured.contains(&*person.id)).collect();
-        let room = filter.max.saturating_sub(agents.len());
-        let dropped = others.len().saturating_sub(room);
-        agents.extend(others.into_iter().take(room).map(|person| Agent {
+        let (taken, dropped) = others.split_at(filter.max.saturating_sub(configured.len()).min(others.len()));
+        let own = |person: &&&Person| self.share.as_ref().is_none_or(|share| share.shard.owns(&person.id));
+        let dropped = dropped.iter().filter(own).count();
+        agents.extend(taken.iter().filter(own).map(|person| Agent {
             id: person.id.clone(),
             name: person.name.clone().filter(|_| self.privacy.show_names),
             team: person.team.clone(),
@@ -85,9 +89,12 @@ impl AgentFilter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use regex::Regex;
 
     use super::*;
+    use crate::cli::fixture;
+    use crate::config::Shard;
 
     fn people() -> Vec<Person> {
         let person = |id: &str, name: &str, team: &str, active| Person {
@@ -103,6 +110,39 @@ mod tests {
             person("4", "", "", true),
             person("5", "Edsger Dijkstra", "Support", true),
         ]
+    }
+
+    proptest! {
+        #[test]
+        fn shards_have_together_what_one_process_has_and_none_twice(
+            total in 1_u32..6,
+            listed in 0_usize..40,
+            configured in proptest::collection::hash_set(0_usize..50, 0..10),
+            max in 0_usize..50,
+            all in any::<bool>(),
+        ) {
+            let people: Vec<Person> = (0..listed).map(|nth| Person { id: nth.to_string().into(), ..people()[0].clone() }).collect();
+            let mut tenant = fixture::tenant("acme", 0);
+            tenant.api = Api::Official;
+            tenant.agents = configured.iter().map(|nth| fixture::agent(&nth.to_string())).collect();
+            tenant.everyone = all.then(|| AgentFilter { max, ..AgentFilter::default() });
+            let config = fixture::config([tenant]);
+            let ids = |agents: Vec<Agent>| agents.into_iter().map(|agent| agent.id.to_string()).collect::<Vec<_>>();
+            let (whole, whole_dropped) = config.tenants[0].with_people(&people);
+            let (mut together, mut dropped) = (Vec::new(), 0);
+            for index in 0..total {
+                let shard = Shard::new(index, total).unwrap();
+                let part = config.clone().of_shard(shard).unwrap();
+                let (agents, part_dropped) = part.tenants[0].with_people(&people);
+                prop_assert!(agents.iter().all(|agent| shard.owns(&agent.id)));
+                together.extend(ids(agents));
+                dropped += part_dropped;
+            }
+            let mut whole = ids(whole);
+            whole.sort_unstable();
+            together.sort_unstable();
+            prop_assert_eq!((together, dropped), (whole, whole_dropped));
+        }
     }
 
     fn filter(change: impl FnOnce(&mut AgentFilter)) -> AgentFilter {

@@ -22,6 +22,9 @@ pub(super) fn to_yaml(config: &Config) -> String {
 }
 
 fn write(yaml: &mut String, config: &Config) -> fmt::Result {
+    if let Some(shard) = config.tenants.iter().find_map(|tenant| tenant.shard()) {
+        writeln!(yaml, "# This is {shard}: agents are those of the shard, and budgets its part.")?;
+    }
     yaml.write_str("tenants:\n")?;
     for tenant in &config.tenants {
         write_tenant(yaml, tenant, config)?;
@@ -64,6 +67,9 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
         writeln!(yaml, "    agents_per_request: {}", tenant.agents_per_request)?;
     }
     writeln!(yaml, "    max_concurrent_requests: {}", tenant.max_concurrent_requests)?;
+    if let Some(budget) = tenant.max_requests_per_minute {
+        writeln!(yaml, "    max_requests_per_minute: {budget}")?;
+    }
     writeln!(yaml, "    offline_states: {}", List(&tenant.offline_states))?;
     if !tenant.state_map.is_empty() {
         writeln!(yaml, "    state_map:")?;

@@ -1,6 +1,7 @@
 //! A tenant's mapping → a [`Tenant`], with what is allowed but questionable as warnings.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::fields::{Fields, Value};
 use super::keys::TENANT;
 use super::limits::{
     AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_ADDRESS_BYTES, MAX_STALENESS, MAX_STATE_MAP, MAX_STATES,
-    OFFLINE_LIMIT, REFRESH_TIMEOUT, REQUEST_TIMEOUT, WINDOW,
+    OFFLINE_LIMIT, REFRESH_TIMEOUT, REQUEST_TIMEOUT, REQUESTS_PER_MINUTE, WINDOW,
 };
 use super::nearest::nearest;
 use super::official::parse_id;
@@ -96,6 +97,9 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
     let max_concurrent_requests = fields
         .count("max_concurrent_requests", &CONCURRENT_REQUESTS, "CXone limits the rate of requests", findings)
         .unwrap_or(DEFAULT_MAX_CONCURRENT_REQUESTS);
+    let max_requests_per_minute = fields
+        .count("max_requests_per_minute", &REQUESTS_PER_MINUTE, "leave it out to have no budget", findings)
+        .and_then(|count| NonZeroU32::new(u32::try_from(count).ok()?));
 
     let states = read_states(&fields, "states", findings).unwrap_or_default();
     let state_map = fields.get("state_map").map(|value| read_state_map(&value, findings)).unwrap_or_default();
@@ -132,6 +136,7 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         refresh_timeout,
         agents_per_request,
         max_concurrent_requests,
+        max_requests_per_minute,
         offline_states,
         privacy: privacy?,
         agents,
@@ -140,6 +145,8 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         state_map,
         incremental,
         official,
+        // Whose shard this process is, the configuration does not say.
+        share: None,
     };
     incremental::check(&tenant, &fields, findings);
     warn(&tenant, &fields, findings);

@@ -2,6 +2,7 @@
 
 use super::ExpositionError;
 use super::negotiate::Format;
+use crate::fnv;
 
 /// The longest name of a family or label, far above any real one: a bound for the work of checking names.
 const MAX_NAME: usize = 200;
@@ -114,12 +115,8 @@ impl Family {
 
     /// A hash of each name that is reserved for this family. Families without a common hash do not clash.
     pub(super) fn claims(&self) -> impl Iterator<Item = u64> {
-        /// The parameters of FNV-1a, which needs no state and is quick on text as short as this.
-        const START: u64 = 0xcbf2_9ce4_8422_2325;
-        const FACTOR: u64 = 0x0000_0100_0000_01b3;
-        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(FACTOR);
-        let stem = self.stem().bytes().fold(START, add);
-        self.endings().iter().map(move |ending| ending.bytes().fold(stem, add))
+        let stem = fnv::hash(self.stem());
+        self.endings().iter().map(move |ending| fnv::followed_by(stem, ending))
     }
 
     /// Every name that OpenMetrics reserves for this family, as endings of [`Family::stem`].

@@ -219,6 +219,26 @@ pub const API_RETRIES_TOTAL: Family = Family {
     labels: &[],
 };
 
+/// How many requests the budget allows.
+pub const API_REQUESTS_PER_MINUTE_LIMIT: Family = Family {
+    name: "cxone_api_requests_per_minute_limit",
+    help: "Requests to CXone that the budget allowed in any minute when the last one was sent: max_requests_per_minute, and \
+           less for a while after a 429. Only where that is configured.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
+/// How long the budget held requests back.
+pub const API_BUDGET_WAIT_SECONDS_TOTAL: Family = Family {
+    name: "cxone_api_budget_wait_seconds_total",
+    help: "Time for which the next request to CXone was held back by the budget. Only where max_requests_per_minute is \
+           configured.",
+    kind: Kind::Counter,
+    unit: Some("seconds"),
+    labels: &[],
+};
+
 /// Bytes received.
 pub const API_RESPONSE_BYTES_TOTAL: Family = Family {
     name: "cxone_api_response_bytes_total",
@@ -291,6 +311,24 @@ pub const EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS: Family = Family {
     help: "When the tenant's file below --storage.path was last written.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
+    labels: &[],
+};
+
+/// Which part of the tenant this exporter has. It stands with each tenant's series, so that rules can tell the part.
+pub const EXPORTER_SHARD_INDEX: Family = Family {
+    name: "cxone_exporter_shard_index",
+    help: "Which of the shards that share the agents of every tenant this exporter is, from 0. Only with --shard.total.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
+/// How many shards there are.
+pub const EXPORTER_SHARDS: Family = Family {
+    name: "cxone_exporter_shards",
+    help: "How many shards share the agents of every tenant. Only with --shard.total.",
+    kind: Kind::Gauge,
+    unit: None,
     labels: &[],
 };
 
@@ -407,6 +445,8 @@ pub const TENANT: &[&Family] = &[
     &API_REQUESTS_TOTAL,
     &API_REQUEST_DURATION_SECONDS,
     &API_RETRIES_TOTAL,
+    &API_REQUESTS_PER_MINUTE_LIMIT,
+    &API_BUDGET_WAIT_SECONDS_TOTAL,
     &API_RESPONSE_BYTES_TOTAL,
     &RETRY_AFTER_CAPPED_TOTAL,
     &CLOCK_SKEW_SECONDS,
@@ -414,6 +454,8 @@ pub const TENANT: &[&Family] = &[
     &EXPORTER_SAMPLES_LEFT_OUT_TOTAL,
     &EXPORTER_STORAGE_ERRORS_TOTAL,
     &EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS,
+    &EXPORTER_SHARD_INDEX,
+    &EXPORTER_SHARDS,
 ];
 
 /// What changes with every scrape.

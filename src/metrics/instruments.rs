@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::cache::Cached;
 use super::last_hour::LastHour;
 use super::prometheus::{opts, register};
 use super::{agents, catalogue};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Api;
+use crate::config::{Api, Shard};
 use crate::exposition::{Block, ExpositionError};
 use crate::presence::{Rejection, Rejections, Timestamp};
 use crate::refresh::{self, RefreshResult, Served, Snapshot, Status, StorageOperation};
@@ -37,6 +37,10 @@ pub struct TenantInstruments {
     requests: IntCounterVec,
     request_duration: HistogramVec,
     retries: IntCounter,
+    /// Without a series where there is no budget.
+    budget: GaugeVec,
+    /// Without a series until there was a budget.
+    budget_wait: CounterVec,
     response_bytes: IntCounter,
     retry_after_capped: IntCounter,
     clock_skew: IntGauge,
@@ -47,6 +51,9 @@ pub struct TenantInstruments {
     storage_errors: IntCounterVec,
     /// Without a series until something was written.
     storage_last_write: GaugeVec,
+    /// Without a series where there are no shards.
+    shard_index: GaugeVec,
+    shards: GaugeVec,
     last_hour: LastHour,
 }
 
@@ -61,11 +68,16 @@ impl TenantInstruments {
         let counters = |family| register(&registry, IntCounterVec::new(opts(family), family.labels));
         let duration = &catalogue::API_REQUEST_DURATION_SECONDS;
         let duration_opts = HistogramOpts::from(opts(duration)).buckets(REQUEST_BUCKETS.to_vec());
+        let (budget, budget_wait) =
+            (&catalogue::API_REQUESTS_PER_MINUTE_LIMIT, &catalogue::API_BUDGET_WAIT_SECONDS_TOTAL);
+        let (shard_index, shards) = (&catalogue::EXPORTER_SHARD_INDEX, &catalogue::EXPORTER_SHARDS);
         let last_write = &catalogue::EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS;
         let instruments = Self {
             requests: counters(&catalogue::API_REQUESTS_TOTAL),
             request_duration: register(&registry, HistogramVec::new(duration_opts, duration.labels)),
             retries: counter(&catalogue::API_RETRIES_TOTAL),
+            budget: register(&registry, GaugeVec::new(opts(budget), budget.labels)),
+            budget_wait: register(&registry, CounterVec::new(opts(budget_wait), budget_wait.labels)),
             response_bytes: counter(&catalogue::API_RESPONSE_BYTES_TOTAL),
             retry_after_capped: counter(&catalogue::RETRY_AFTER_CAPPED_TOTAL),
             clock_skew: register(&registry, IntGauge::with_opts(opts(&catalogue::CLOCK_SKEW_SECONDS))),
@@ -74,6 +86,8 @@ impl TenantInstruments {
             samples_left_out: counters(&catalogue::EXPORTER_SAMPLES_LEFT_OUT_TOTAL),
             storage_errors: counters(&catalogue::EXPORTER_STORAGE_ERRORS_TOTAL),
             storage_last_write: register(&registry, GaugeVec::new(opts(last_write), last_write.labels)),
+            shard_index: register(&registry, GaugeVec::new(opts(shard_index), shard_index.labels)),
+            shards: register(&registry, GaugeVec::new(opts(shards), shards.labels)),
             scrapes: Default::default(),
             registry,
             epoch: AtomicU64::new(0),
@@ -100,6 +114,15 @@ impl TenantInstruments {
         // The others are faults of families, and those of the catalogue have none.
         let twice = ExpositionError::SampleTwice { family: catalogue::AGENT_STATE_SECONDS.name };
         self.samples_left_out.with_label_values(&[twice.reason()]);
+    }
+
+    /// Tells which part of the tenant this exporter has, if it has not all of it.
+    pub fn of_shard(&self, shard: Option<Shard>) {
+        if let Some(shard) = shard {
+            self.shard_index.with_label_values::<&str>(&[]).set(f64::from(shard.index()));
+            self.shards.with_label_values::<&str>(&[]).set(f64::from(shard.total()));
+            self.changed();
+        }
     }
 
     /// Renders what a snapshot says of agents, and counts and logs what had to be left out of it.
@@ -159,6 +182,23 @@ impl upstream::Observer for TenantInstruments {
 
     fn clock_skew(&self, ahead_seconds: i64) {
         self.clock_skew.set(ahead_seconds);
+        self.changed();
+    }
+
+    fn budget(&self, per_minute: Option<u32>) {
+        match per_minute {
+            Some(per_minute) => {
+                self.budget.with_label_values::<&str>(&[]).set(f64::from(per_minute));
+                self.budget_wait.with_label_values::<&str>(&[]);
+            }
+            // Counters must not fall, so the other one stays.
+            None => self.budget.reset(),
+        }
+        self.changed();
+    }
+
+    fn budget_waited(&self, waited: Duration) {
+        self.budget_wait.with_label_values::<&str>(&[]).inc_by(waited.as_secs_f64());
         self.changed();
     }
 }

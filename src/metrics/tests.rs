@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::DrivenClock;
+use crate::config::Shard;
 use crate::exposition::{Block, Encoding, Format, Negotiated, assemble};
 use crate::presence::{Rejection, Rejections, Timestamp, Window};
 use crate::refresh::{AgentCounts, Observer as _, RefreshResult, Served, Status, StorageOperation};
@@ -87,11 +88,22 @@ fn the_status_is_exposed_as_it_is_given() {
     assert!(!nothing_yet.contains("cxone_refresh_duration_seconds"));
     assert!(!nothing_yet.contains("cxone_exporter_storage"), "nothing is kept");
 
+    assert!(!nothing_yet.contains("shard"), "it is all of it");
+    assert!(!nothing_yet.contains("per_minute") && !nothing_yet.contains("budget"), "there is none");
+
+    instruments.of_shard(Shard::new(2, 4).ok());
+    instruments.budget(Some(60));
+    instruments.budget_waited(Duration::from_millis(1_250));
+    instruments.budget(Some(30));
     instruments.storage_used();
     instruments.stored(NOW);
     instruments.storage_failed(StorageOperation::Attempt);
     let kept = text(&instruments.block(&Status::default()));
     for (series, expected) in [
+        ("cxone_exporter_shard_index", 2.0),
+        ("cxone_exporter_shards", 4.0),
+        ("cxone_api_requests_per_minute_limit", 30.0),
+        ("cxone_api_budget_wait_seconds_total", 1.25),
         ("cxone_exporter_storage_errors_total{operation=\"read\"}", 0.0),
         ("cxone_exporter_storage_errors_total{operation=\"attempt\"}", 1.0),
         ("cxone_exporter_storage_errors_total{operation=\"write\"}", 0.0),
@@ -135,6 +147,10 @@ fn the_status_is_exposed_as_it_is_given() {
 
     instruments.status_changed();
     assert!(!Arc::ptr_eq(&block, &instruments.block(&status)));
+    instruments.budget(None);
+    let without = self::text(&instruments.block(&status));
+    assert_eq!(value(&without, "cxone_api_requests_per_minute_limit"), None, "the budget is gone");
+    assert_eq!(value(&without, "cxone_api_budget_wait_seconds_total"), Some(1.25), "and what was counted is not");
 }
 
 #[test]

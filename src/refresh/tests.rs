@@ -195,6 +195,7 @@ pub(super) fn tenant() -> Tenant {
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: Vec::new(),
         privacy: crate::config::Privacy::default(),
         agents: ["1", "2", "3"].map(agent).to_vec(),
@@ -203,6 +204,7 @@ pub(super) fn tenant() -> Tenant {
         state_map: StateMap::new(),
         incremental: None,
         official: None,
+        share: None,
     }
 }
 

@@ -13,9 +13,11 @@ use reqwest::redirect;
 use url::{Host, Url};
 
 use super::answer::{Advice, Answer, Head};
+use super::budget::Standing;
 use super::errand::Errand;
-use super::failure::{Failure, Remedy, Scope, spoken};
-use super::rate_gate::{RateGate, StaysClosed};
+use super::failure::{Failure, Remedy};
+use super::limits::Limits;
+use super::rate_gate::RateGate;
 use super::redact::Redactor;
 use super::report::Report;
 use super::retry::{Attempts, MAX_RATE_LIMITED};
@@ -23,7 +25,7 @@ use super::retry_after::{self, MAX_RETRY_AFTER};
 use super::transport::{self, Peer};
 use super::trust;
 use super::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::presence::Timestamp;
 
@@ -46,6 +48,9 @@ pub const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 /// tolerance must not be told with every other answer.
 const CLOCK_SKEW_GONE: Duration = Duration::from_secs(30);
 
+/// The status of a request that came too soon after others.
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// The keys that the presence API's address comes from.
 const PRESENCE_KEYS: &str = "`domain` or `base_url`";
 
@@ -64,7 +69,7 @@ pub(super) struct Client {
     tenant: String,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-    gate: Arc<RateGate>,
+    limits: Limits,
     redactor: Redactor,
     /// Whether the server's clock was noticeably off at its last answer.
     skewed: AtomicBool,
@@ -89,7 +94,7 @@ pub(super) struct Request {
 impl Client {
     pub(super) fn new(
         tenant: &Tenant,
-        gate: Arc<RateGate>,
+        limits: Limits,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
@@ -138,7 +143,7 @@ impl Client {
             tenant,
             clock,
             observer,
-            gate,
+            limits,
             redactor,
             skewed: AtomicBool::new(false),
             behind_seconds: AtomicU64::new(0),
@@ -166,8 +171,12 @@ impl Client {
         &*self.clock
     }
 
-    pub(super) fn gate(&self) -> &Arc<RateGate> {
-        &self.gate
+    pub(super) fn gate(&self) -> &RateGate {
+        self.limits.gate()
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// How far the server's clock was behind ours at its last answer, to the second; zero where it was ahead, or did not
@@ -194,8 +203,9 @@ impl Client {
         let mut last: Option<Failure> = None;
         loop {
             errand.go_on()?;
-            if let Err(closed) = self.gate.pass(errand.deadline).await {
-                return Err(self.no_time_left(request, closed, last));
+            if let Err(held_back) = self.limits.admit(errand.deadline, &*self.observer).await {
+                let peer = authority(request.http.url());
+                return Err(self.limits.explained(held_back, request.endpoint, &peer, last));
             }
             // While this one waited, another may have found that there is no point.
             errand.go_on()?;
@@ -222,7 +232,7 @@ impl Client {
             Remedy::AnotherTry => {
                 let Some(wait) = attempts.failed() else { return Err(failure) };
                 let until = self.clock.monotonic() + wait;
-                if self.gate.opens() >= Some(until) {
+                if self.gate().opens() >= Some(until) {
                     // The server has said how long to wait, which is longer; the gate sees to that.
                     return Ok(failure);
                 }
@@ -240,7 +250,7 @@ impl Client {
             }
             Remedy::Patience => {
                 let Some(wait) = attempts.rate_limited() else {
-                    let retry_after = self.gate.opens().map(|opens| opens.saturating_since(self.clock.monotonic()));
+                    let retry_after = self.gate().opens().map(|opens| opens.saturating_since(self.clock.monotonic()));
                     let mut failure = failure;
                     failure.error.kind = ErrorKind::RateLimited { retry_after };
                     failure.error.message += &format!(
@@ -251,8 +261,8 @@ impl Client {
                 };
                 // A server that says how long has closed the gate by now. One that does not is still
                 // better left alone by everybody, not just by this request.
-                if self.gate.opens().is_none() {
-                    self.gate.close_for(wait);
+                if self.gate().opens().is_none() {
+                    self.gate().close_for(wait);
                 }
             }
         }
@@ -267,6 +277,7 @@ impl Client {
             return Err(Failure::new(request.endpoint, ErrorKind::Connect, "The request cannot be sent."));
         };
         let peer = self.peer(request.http.url());
+        let sent = self.clock.monotonic();
         let mut report = Report::new(request.endpoint, &self.clock, &self.observer);
         let mut response = match self.http.execute(http).await {
             Ok(response) => response,
@@ -275,6 +286,9 @@ impl Client {
         let status = response.status().as_u16();
         let head = Head::new(request.endpoint, &peer, request.http.url(), status, response.headers(), &self.redactor);
         self.heed_headers(&response);
+        if status == TOO_MANY_REQUESTS {
+            self.slow_down(sent);
+        }
 
         if !head.is_success() {
             report.counts_as(ResponseCode::Status(status));
@@ -342,7 +356,19 @@ impl Client {
                 "Retry-After asks for more patience than is granted"
             );
         }
-        self.gate.close_for(kept);
+        self.gate().close_for(kept);
+    }
+
+    /// Lowers the budget after a 429 to a request that was sent at `sent`.
+    fn slow_down(&self, sent: Monotonic) {
+        let Some(Standing { configured, allowed }) = self.limits.refused(sent) else { return };
+        self.observer.budget(Some(allowed.per_minute()));
+        tracing::info!(
+            tenant = self.tenant,
+            requests_per_minute = allowed.per_minute(),
+            configured = configured.per_minute(),
+            "CXone limits the rate of requests, so fewer are sent for a while"
+        );
     }
 
     /// Tells when the server's clock begins to be noticeably off, and when it is right again.
@@ -380,28 +406,13 @@ impl Client {
         report.counts_as(code);
         failure
     }
-
-    /// The tenant wants to be left alone for longer than the errand may take.
-    fn no_time_left(&self, request: &Request, closed: StaysClosed, last: Option<Failure>) -> Failure {
-        let cause = last.map_or_else(
-            || format!("{} was not asked, as it limits the rate of requests.", authority(request.http.url())),
-            |last| last.error.message,
-        );
-        let whole = Duration::from_secs(closed.wait.as_secs() + u64::from(closed.wait.subsec_nanos() > 0));
-        let message = format!(
-            "{cause} It may not be asked again for {}, which is longer than this refresh may take (`refresh_timeout`).",
-            spoken(whole)
-        );
-        Failure::new(request.endpoint, ErrorKind::RateLimited { retry_after: Some(closed.wait) }, message)
-            .concerns(Scope::Tenant)
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("peer", &authority(&self.base_url))
-            .field("gate", &self.gate)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

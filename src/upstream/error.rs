@@ -32,6 +32,8 @@ pub enum ErrorKind {
         /// How long to wait, counted from the answer.
         retry_after: Option<Duration>,
     },
+    /// The tenant's own budget (`max_requests_per_minute`) has no request left that would end in time.
+    Budget,
     /// 5xx.
     Server,
     /// Any other status, redirects among them.

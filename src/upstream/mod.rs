@@ -4,11 +4,13 @@
 //! values. It reports what it did to an [`Observer`], so it knows nothing of Prometheus.
 
 mod answer;
+mod budget;
 mod client;
 mod connection;
 mod errand;
 mod error;
 mod failure;
+mod limits;
 mod observer;
 pub mod official_api;
 pub mod presence_api;
@@ -25,6 +27,7 @@ mod trust;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use budget::Pace;
 pub use client::CLOCK_SKEW_TOLERANCE;
 pub use connection::Connection;
 pub use error::{BuildError, ErrorKind, UpstreamError};

@@ -52,6 +52,16 @@ pub trait Observer: Send + Sync + 'static {
     fn clock_skew(&self, ahead_seconds: i64) {
         let _ = ahead_seconds;
     }
+
+    /// The tenant's budget allows so many requests a minute from now on; `None`: there is no budget.
+    fn budget(&self, per_minute: Option<u32>) {
+        let _ = per_minute;
+    }
+
+    /// The budget has held the next request back for `waited`.
+    fn budget_waited(&self, waited: Duration) {
+        let _ = waited;
+    }
 }
 
 /// An [`Observer`] that does not care.

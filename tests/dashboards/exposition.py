@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Serves a made-up, healthy exposition that moves: exposition.py PORT [TENANT...].
+"""Serves a made-up, healthy exposition that moves: exposition.py [--shard=INDEX/TOTAL] PORT [TENANT...].
 
 Without tenants everything is at /metrics. With tenants /metrics has the exporter's own series, /sd lists the tenants and
 /probe?target=TENANT has theirs. It stands in for the exporter where only names, labels and types matter.
@@ -38,7 +38,10 @@ class Exposition:
 
 
 def agents(out, now):
-    for index in range(AGENTS):
+    """Adds the agents of this shard, and tells how many they are."""
+    shard, shards = Handler.shard or (0, 1)
+    own = range(shard, AGENTS, shards)
+    for index in own:
         agent, team = str(1000 + index), TEAMS[index % len(TEAMS)]
         out.add("cxone_agent_info", 1, agent=agent, name=f"Agent {index}", team=team)
         out.add("cxone_agent_offline_limit_seconds", 30000, agent=agent)
@@ -56,22 +59,26 @@ def agents(out, now):
         out.add("cxone_agent_last_data_timestamp_seconds", now - 30, agent=agent)
         out.add("cxone_agent_scheduled_seconds", 28800, agent=agent)
         out.add("cxone_agent_scheduled_offline_seconds", 900 * index, agent=agent)
+    return len(own)
 
 
 def tenant_series(out):
     now = time.time()
     ticks = int(now - STARTED) + 1
-    agents(out, now)
+    count = agents(out, now)
+    if Handler.shard:
+        out.add("cxone_exporter_shard_index", Handler.shard[0])
+        out.add("cxone_exporter_shards", Handler.shard[1])
     out.add("cxone_up", 1)
     out.add("cxone_window_start_timestamp_seconds", now - WINDOW)
     out.add("cxone_window_end_timestamp_seconds", now)
     for event, age in (("last_success", 5), ("last_attempt", 5), ("not_before", -55)):
         out.add(f"cxone_refresh_{event}_timestamp_seconds", now - age)
     out.add("cxone_refresh_duration_seconds", 1.2)
-    for result, count in (("success", ticks), ("partial", 0), ("failure", 0)):
-        out.add("cxone_refreshes_total", count, "counter", result=result)
-    for result, count in (("fresh", AGENTS), ("stale", 0), ("missing", 0)):
-        out.add("cxone_refresh_agents", count, result=result)
+    for result, number in (("success", ticks), ("partial", 0), ("failure", 0)):
+        out.add("cxone_refreshes_total", number, "counter", result=result)
+    for result, number in (("fresh", count), ("stale", 0), ("missing", 0)):
+        out.add("cxone_refresh_agents", number, result=result)
     for endpoint in ("token", "presence"):
         out.add("cxone_api_requests_total", ticks, "counter", endpoint=endpoint, code="200")
         for bound in BUCKETS:
@@ -80,6 +87,8 @@ def tenant_series(out):
         out.add("cxone_api_request_duration_seconds", ticks * 0.3, "histogram", "_sum", endpoint=endpoint)
         out.add("cxone_api_request_duration_seconds", ticks, "histogram", "_count", endpoint=endpoint)
     out.add("cxone_api_retries_total", ticks // 5, "counter")
+    out.add("cxone_api_requests_per_minute_limit", 60)
+    out.add("cxone_api_budget_wait_seconds_total", ticks * 0.4, "counter")
     out.add("cxone_api_response_bytes_total", ticks * 20000, "counter")
     out.add("cxone_token_expiry_timestamp_seconds", now + 3000)
     out.add("cxone_records_rejected_total", ticks // 10, "counter", reason="duplicate")
@@ -101,6 +110,8 @@ def own_series(out):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     tenants = ()
+    # Index and total, where it is one of several.
+    shard = None
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
@@ -129,8 +140,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    Handler.tenants = tuple(sys.argv[2:])
-    http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    arguments = sys.argv[1:]
+    if arguments[0].startswith("--shard="):
+        Handler.shard = tuple(map(int, arguments.pop(0).removeprefix("--shard=").split("/")))
+    Handler.tenants = tuple(arguments[1:])
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(arguments[0])), Handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs queries.py against a real Prometheus on loopback that scrapes exposition.py, for one tenant and for two.
+"""Runs queries.py against a real Prometheus on loopback that scrapes exposition.py, for one tenant, for two, and for four shards.
 
 Takes half a minute each. Further arguments go to queries.py.
 """
@@ -27,11 +27,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def quick(example, exporter_port):
-    """The shipped example at a pace for tests, on the exposition's port."""
+def quick(example, exporter_ports):
+    """The shipped example at a pace for tests, on the expositions' ports."""
     text = (DEPLOY / example).read_text()
     text = re.sub(r"scrape_(interval|timeout): \w+|evaluation_interval: \w+", lambda m: re.sub(r": \w+", ": 1s", m[0]), text)
-    text = text.replace("127.0.0.1:10062", f"127.0.0.1:{exporter_port}")
+    for nth, port in enumerate(exporter_ports):
+        text = text.replace(f"127.0.0.1:{10062 + 10 * nth}", f"127.0.0.1:{port}")
     text = text.replace("  - cxone.", f"  - {DEPLOY}/cxone.")
     return text.replace('["127.0.0.1:9093"]', "[]")
 
@@ -48,16 +49,21 @@ def wait_for(url):
             time.sleep(0.2)
 
 
-def run(example, tenants, arguments):
-    exporter_port, port = free_port(), free_port()
+def run(example, tenants, arguments, shards=1):
+    exporter_ports, port = [free_port() for _ in range(shards)], free_port()
     with tempfile.TemporaryDirectory() as directory:
         config = pathlib.Path(directory, "prometheus.yml")
-        config.write_text(quick(example, exporter_port))
+        config.write_text(quick(example, exporter_ports))
         with open(f"{directory}/log", "w") as log:
-            processes = [subprocess.Popen([sys.executable, HERE / "exposition.py", str(exporter_port), *tenants])]
+            processes = []
+            for nth, exporter_port in enumerate(exporter_ports):
+                shard = [f"--shard={nth}/{shards}"] if shards > 1 else []
+                command = [sys.executable, HERE / "exposition.py", *shard, str(exporter_port), *tenants]
+                processes.append(subprocess.Popen(command))
             try:
                 # First: Prometheus asks for the targets as it starts, and then a minute later.
-                wait_for(f"http://127.0.0.1:{exporter_port}/sd")
+                for exporter_port in exporter_ports:
+                    wait_for(f"http://127.0.0.1:{exporter_port}/sd")
                 base = f"http://127.0.0.1:{port}"
                 command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory}/data",
                            f"--web.listen-address=127.0.0.1:{port}"]
@@ -77,6 +83,7 @@ def main():
     results = [
         run("prometheus.yml", [], sys.argv[1:]),
         run("prometheus-tenants.yml", ["acme", "globex"], sys.argv[1:]),
+        run("prometheus-shards.yml", [], sys.argv[1:], shards=4),
     ]
     return max(results)
 

@@ -28,10 +28,13 @@ MAY_BE_EMPTY = {
     ("agent", "Alerts"): "no alert about the agent is pending",
     ("fleet", "$tenant"): "a single tenant has no label `tenant`",
     ("agent", "$tenant"): "a single tenant has no label `tenant`",
+    ("exporter", "Budget"): "no budget is configured",
     ("exporter", "$tenant"): "a single tenant has no label `tenant`",
 }
 RULES_MAY_BE_EMPTY = {
     "tenant:cxone_api_rate_limited:increase1h": "no request was answered with 429",
+    "tenant:cxone_shards_wanted:max": "there are no shards",
+    "tenant:cxone_shards:count": "there are no shards",
 }
 # An agent of whom everything is known, so that every panel of the Agent dashboard has something to show.
 BEST_AGENT = (

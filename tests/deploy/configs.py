@@ -16,7 +16,7 @@ LEFT_OUT = {"base_url", "client_secret", "agents_file"}
 TENANT = {
     "name", "api", "domain", "base_url", "client_id", "client_secret_file", "client_secret", "window", "interval",
     "states", "cooldown", "max_staleness", "request_timeout", "refresh_timeout", "agents_per_request",
-    "max_concurrent_requests", "offline_states", "state_map", "offline_limit", "teams", "agents", "agents_file",
+    "max_concurrent_requests", "max_requests_per_minute", "offline_states", "state_map", "offline_limit", "teams", "agents", "agents_file",
 }
 AGENT = {"id", "name", "team", "offline_limit", "schedule"}
 TOP = {"tenants", "schedules"}

@@ -16,6 +16,8 @@ VERSIONS = ("1.25", "1.37")
 OPERATOR = "monitoring.coreos.com/v1"
 # Made by people before the manifests are applied.
 OUTSIDE = {"Secret"}
+# What makes pods.
+WORKLOADS = ("Deployment", "StatefulSet")
 HERE = Path(__file__).resolve().parent
 
 
@@ -64,12 +66,15 @@ def reference_faults(resources):
             yield f"{by}: {kind} {name} does not exist"
 
     pods = []
-    for deployment in by_kind.get("Deployment", []):
+    for deployment in (workload for kind in WORKLOADS for workload in by_kind.get(kind, [])):
         template, who = deployment["spec"]["template"], label(deployment)
         pods.append(template)
         if not subset(deployment["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]):
             yield f"{who}: its selector does not select its pods"
+        claims = {c["metadata"]["name"] for c in deployment["spec"].get("volumeClaimTemplates", [])}
         volumes = {v["name"]: v for v in template["spec"].get("volumes", [])}
+        if claims & volumes.keys():
+            yield f"{who}: a claim and a volume have one name"
         mounted = set()
         for container in template["spec"]["containers"]:
             mounts = container.get("volumeMounts", [])
@@ -80,8 +85,8 @@ def reference_faults(resources):
                     yield f"{who}: {probe} asks a port that does not exist"
             if len({m["mountPath"] for m in mounts}) != len(mounts):
                 yield f"{who}: two mounts have one path"
-        if mounted != volumes.keys():
-            yield f"{who}: mounts {sorted(mounted)} are not volumes {sorted(volumes)}"
+        if mounted != volumes.keys() | claims:
+            yield f"{who}: mounts {sorted(mounted)} are not volumes {sorted(volumes.keys() | claims)}"
         for volume in volumes.values():
             if "configMap" in volume:
                 yield from exists("ConfigMap", volume["configMap"]["name"], who)
@@ -131,6 +136,28 @@ def security_faults(deployment):
             yield f"{who}: volume {volume['name']} is of a kind that is not allowed"
 
 
+def shard_faults(resources):
+    """Where not every shard is there, or some of them would not know which one it is."""
+    services = {r["metadata"]["name"]: r for r in resources if r["kind"] == "Service"}
+    for workload in resources:
+        if workload["kind"] not in WORKLOADS:
+            continue
+        who, spec = label(workload), workload["spec"]
+        env = {e["name"]: e for e in spec["template"]["spec"]["containers"][0].get("env", [])}
+        if workload["kind"] == "Deployment":
+            if any(name.startswith("CXONE_SHARD_") for name in env):
+                yield f"{who}: its pods have no index to be shards by"
+            continue
+        if env.get("CXONE_SHARD_TOTAL", {}).get("value") != str(spec["replicas"]):
+            yield f"{who}: there are {spec['replicas']} pods, and another number of shards"
+        if env.get("CXONE_SHARD_POD_NAME", {}).get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") != "metadata.name":
+            yield f"{who}: its pods are not told their name"
+        if services.get(spec["serviceName"], {}).get("spec", {}).get("clusterIP") != "None":
+            yield f"{who}: its service is none, or has an address that is not of one shard"
+        if spec.get("strategy"):
+            yield f"{who}: a StatefulSet has no strategy"
+
+
 def rule_faults(resources):
     """Rules in resources that differ from the rule files of Prometheus."""
     source = HERE.parents[1] / "deploy/prometheus"
@@ -148,9 +175,10 @@ def main():
     for resource in resources:
         if resource not in operator:
             faults += schema_faults(resource)
-        if resource["kind"] == "Deployment":
+        if resource["kind"] in WORKLOADS:
             faults += security_faults(resource)
     faults += reference_faults(resources)
+    faults += shard_faults(resources)
     faults += rule_faults(resources)
     kinds = {r["kind"] for r in resources}
     faults += [f"{kind} is missing" for kind in expected if kind not in kinds]

@@ -34,6 +34,11 @@ SUPPRESSED = [
      ["CxoneDataStale", "CxoneRefreshesFailing", "CxoneAgentOfflineOverLimit"]),
     (["CxoneCredentialsRefused", "CxoneRefreshesFailing", "CxoneDataStale"], ["CxoneRefreshesFailing"]),
     (["CxoneRateLimitedLong", "CxoneRefreshesFailing", "CxoneDataStale"], ["CxoneRefreshesFailing"]),
+    # Of one shard among several, which is written behind the name.
+    (["CxoneDataStale/1", "CxoneAgentOfflineOverLimit", "CxoneAgentUnknown"], []),
+    (["CxoneExporterDown/1", "CxoneDataStale/1", "CxoneDataStale/2", "CxoneShardsIncomplete", "CxoneCredentialsRefused",
+      "CxoneRefreshesFailing/2", "CxoneAgentOfflineOverLimit"],
+     ["CxoneDataStale/1", "CxoneShardsIncomplete", "CxoneRefreshesFailing/2"]),
 ]
 
 
@@ -75,7 +80,8 @@ def check_silencing(base):
     for job, tenant, firing, suppressed in cases():
         for name in firing:
             agent = {"agent": "1", "team": "Billing"} if name.startswith("CxoneAgent") else {}
-            alerts.append({"labels": {"alertname": name, "job": job, **agent, **tenant}})
+            name, _, shard = name.partition("/")
+            alerts.append({"labels": {"alertname": name, "job": job, **agent, **tenant, **({"shard": shard} if shard else {})}})
         expected |= {(job, tenant.get("tenant"), name) for name in suppressed}
         if tenant:
             alerts.append({"labels": {"alertname": "CxoneAgentUnknown", "job": job, "agent": "1", "tenant": "other"}})
@@ -84,7 +90,7 @@ def check_silencing(base):
     def difference():
         answer = json.loads(request(f"{base}/api/v2/alerts"))
         labels = [alert["labels"] for alert in answer if alert["status"]["state"] == "suppressed"]
-        seen = {(label["job"], label.get("tenant"), label["alertname"]) for label in labels}
+        seen = {(label["job"], label.get("tenant"), "/".join(filter(None, (label["alertname"], label.get("shard"))))) for label in labels}
         return None if seen == expected else f"missing {expected - seen}, too many {seen - expected}"
 
     until("suppressed alerts", difference)

@@ -94,6 +94,33 @@ fn is_truth(simulator: &Simulator, report: &[Value], end: Timestamp) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn reports_of_all_shards_have_each_agent_once_and_a_check_tells_the_shard() {
+    let stage = Stage::set(&[]).await;
+    let mut agents = Vec::new();
+    for index in ["0", "1", "2"] {
+        let output = stage.run(&["report", "--format", "csv", "--shard.index", index, "--shard.total", "3"]).await;
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("shard={index} shards=3")), "{}", stderr(&output));
+        let mut lines = csv::Reader::from_reader(&*output.stdout);
+        let mut own: Vec<_> = lines.records().map(|line| line.unwrap()[0].to_owned()).collect();
+        own.dedup();
+        assert!((50..90).contains(&own.len()), "{}", own.len());
+        agents.extend(own);
+    }
+    agents.sort_unstable();
+    agents.dedup();
+    assert_eq!(agents.len(), AGENTS);
+
+    let output = stage.run(&["check", "--shard.pod-name", "cxone-exporter-2", "--shard.total", "3"]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("\nThis is shard 2 of 3, counted from 0: "), "{}", stdout(&output));
+    let output = stage.run(&["check", "--shard.pod-name", "cxone-exporter-3", "--shard.total", "3"]).await;
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
+    assert!(stderr(&output).contains("so the last one is 2"), "{}", stderr(&output));
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_plain_where_there_is_no_terminal() {
     let stage = Stage::set(&[]).await;
     let output = stage.run(&["report"]).await;

@@ -21,6 +21,7 @@ mod lifecycle;
 mod official;
 mod properties;
 mod scripted;
+mod shards;
 mod simulator;
 mod upstream;
 mod web;

@@ -1,7 +1,7 @@
 //! What is allowed and yet unwise.
 
-use super::figures::{counted, grouped};
-use crate::cli::estimate::{ASSUMED_PAGE, Estimate};
+use super::figures::{counted, grouped, seconds};
+use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate, Spread};
 use crate::config::{Tenant, format_duration};
 
 /// More buckets of an agent than this are finer than a sum over the window needs: a day in quarters of an hour.
@@ -13,6 +13,7 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
         fine_interval(tenant, estimate),
         single_agents(tenant, estimate),
         slow_refresh(tenant, estimate),
+        small_budget(tenant, estimate),
         short_staleness(tenant),
         hasty_refresh(tenant),
     ]
@@ -71,6 +72,39 @@ fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     })
 }
 
+fn small_budget(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
+    let Budgeted { pace, all, usual } = estimate.budget?;
+    let basis = |Spread { requests, time }, which| {
+        format!(
+            "at max_requests_per_minute: {} the {} of a refresh{which} take {}",
+            pace.per_minute(),
+            counted(requests, "request"),
+            format_duration(seconds(time)),
+        )
+    };
+    let (limit, cooldown) = (format_duration(tenant.refresh_timeout), format_duration(tenant.cooldown));
+    let fewer = if tenant.official.is_some() { "" } else { ", or ask for less with a larger agents_per_request" };
+    if usual.time >= tenant.refresh_timeout {
+        return Some(format!(
+            "{}, which does not fit into refresh_timeout, {limit}: refreshes would fail; raise one of the two{fewer}",
+            basis(usual, "")
+        ));
+    }
+    if all.time >= tenant.refresh_timeout {
+        return Some(format!(
+            "{}, longer than refresh_timeout, {limit}, allows, so it goes on in the next ones: raise one of the two{fewer}",
+            basis(all, " that reads all")
+        ));
+    }
+    (usual.time > tenant.cooldown).then(|| {
+        format!(
+            "{}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time, and data is that much \
+             older; raise the budget or the cooldown{fewer}",
+            basis(usual, "")
+        )
+    })
+}
+
 fn short_staleness(tenant: &Tenant) -> Option<String> {
     (tenant.max_staleness < tenant.cooldown.saturating_mul(2)).then(|| {
         format!(
@@ -93,6 +127,7 @@ fn hasty_refresh(tenant: &Tenant) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use super::*;
@@ -108,7 +143,7 @@ mod tests {
     #[test]
     fn each_unwise_setting_has_one_hint_and_the_defaults_have_none() {
         type Change = fn(&mut Tenant);
-        let table: [(&str, Change); 12] = [
+        let table: [(&str, Change); 18] = [
             ("", |_| {}),
             ("", |tenant| tenant.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
             ("interval PT5M", |tenant| tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }),
@@ -130,6 +165,26 @@ mod tests {
             ("longer than refresh_timeout, 1s", |tenant| {
                 tenant.refresh_timeout = seconds(1);
                 tenant.request_timeout = Duration::from_millis(500);
+            }),
+            ("", |tenant| tenant.max_requests_per_minute = NonZeroU32::new(60)),
+            ("take 3m, which does not fit into refresh_timeout, 2m", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(1);
+            }),
+            ("take 90s, longer than the cooldown of 60s", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(2);
+            }),
+            ("", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.cooldown = seconds(90);
+            }),
+            ("", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.incremental = Some(INCREMENTAL);
+            }),
+            ("of a refresh that reads all take 206s, longer than refresh_timeout, 2m, allows", |tenant| {
+                tenant.max_requests_per_minute = NonZeroU32::new(7);
+                tenant.interval.length = seconds(300);
+                tenant.incremental = Some(INCREMENTAL);
             }),
             ("max_staleness, 119s,", |tenant| tenant.max_staleness = seconds(119)),
             ("", |tenant| tenant.max_staleness = seconds(120)),

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::figures::{bytes, counted, grouped};
+use self::figures::{bytes, counted, grouped, seconds};
 use super::args::CheckArgs;
 use super::connect::{Connect, connect_for_probe};
-use super::estimate::{ASSUMED_PAGE, Estimate, OWN_SERIES, Tails};
+use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, Tails};
 use crate::clock::Clock;
 use crate::config::{Config, Incremental, Tenant, format_duration};
 use crate::upstream::BuildError;
@@ -77,6 +77,9 @@ fn summary(config: &Config) -> String {
     let agents = config.tenants.iter().map(|tenant| Estimate::of(tenant).agents).sum();
     let mut text =
         format!("The configuration is right: {}, {}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
+    if let Some(shard) = config.tenants.iter().find_map(|tenant| tenant.shard()) {
+        let _ = writeln!(text, "This is {shard}: what follows is of its agents, within its part of each budget.");
+    }
     for warning in &config.warnings {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "warning: {warning}");
@@ -106,6 +109,9 @@ fn account(tenant: &Tenant) -> String {
         }
         line("requests", requests(&estimate));
         line("requests a day", requests_per_day(tenant, &estimate));
+    }
+    if let Some(budget) = &estimate.budget {
+        line("budget", self::budget(budget));
     }
     line("longest refresh", format!("{} (refresh_timeout)", format_duration(tenant.refresh_timeout)));
     for hint in hints::hints(tenant, &estimate) {
@@ -143,6 +149,23 @@ fn tail_requests(estimate: &Estimate) -> String {
         "about 2 a refresh (current states, and what is new in the history), at first the whole history and one a team; a \
         token an hour; {} a day at one per cooldown, none without a scrape",
         counted(estimate.refreshes_per_day, "refresh")
+    )
+}
+
+/// What `max_requests_per_minute` makes of a refresh.
+fn budget(budget: &Budgeted) -> String {
+    let Budgeted { pace, all, usual } = *budget;
+    let and_all = if all == usual {
+        String::new()
+    } else {
+        format!(", and one of {} that reads all {}", grouped(all.requests), format_duration(seconds(all.time)))
+    };
+    format!(
+        "{} in any minute, {} at once and the rest spread: a refresh of {}, token included, takes {} at the least{and_all}",
+        counted(u64::from(pace.per_minute()), "request"),
+        pace.burst(),
+        counted(usual.requests, "request"),
+        format_duration(seconds(usual.time)),
     )
 }
 

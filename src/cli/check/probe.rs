@@ -91,7 +91,7 @@ fn failed_at(error: &UpstreamError, answered: bool) -> Step {
     match (error.endpoint, error.kind) {
         (_, ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout) if !answered => Step::Address,
         (Endpoint::Token | Endpoint::Discovery, _) => Step::Token,
-        (_, ErrorKind::RateLimited { .. }) => Step::Limits,
+        (_, ErrorKind::RateLimited { .. } | ErrorKind::Budget) => Step::Limits,
         (_, ErrorKind::Unauthorized | ErrorKind::Forbidden) => Step::Scope,
         (_, ErrorKind::BadRequest) => Step::Interval,
         (_, ErrorKind::Decode | ErrorKind::TooMuch | ErrorKind::Paging) => Step::Data,

@@ -1,5 +1,6 @@
 //! What is printed, from fixed configurations and answers, and a probe of the simulated tenant.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -97,6 +98,23 @@ async fn warnings_schedules_and_unwise_settings() {
     let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
     golden("unwise", &text);
+}
+
+#[tokio::test]
+async fn budgets_that_fit_and_budgets_that_do_not() {
+    let budget = |name: &str, agents, per_minute| {
+        let mut tenant = fixture::tenant(name, agents);
+        tenant.max_requests_per_minute = NonZeroU32::new(per_minute);
+        tenant
+    };
+    let mut tails = budget("tails", 200, 20);
+    tails.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
+    tails.incremental =
+        Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
+    let config = fixture::config([budget("fits", 200, 60), budget("slow", 200, 6), budget("never", 2_000, 20), tails]);
+    let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
+    ended.unwrap();
+    golden("budget", &text);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Api, Tenant};
+use crate::config::{Api, Shard, Tenant};
 use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Strip, Timestamp, Window};
 use crate::refresh::people::People;
 use crate::refresh::{AgentData, Moment, Published};
@@ -20,6 +20,9 @@ use crate::refresh::{AgentData, Moment, Published};
 pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) question: Question<'a>,
+    /// Whose agents it has, where several exporters share those of the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<ShardOf>,
     pub(super) up: bool,
     pub(super) window: Option<Span>,
     pub(super) last_success: Option<Time>,
@@ -59,6 +62,10 @@ pub(super) struct Question<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     naming: Vec<Cow<'a, str>>,
 }
+
+/// A [`Shard`]: its index, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ShardOf(u32, u32);
 
 /// The tenant's own list of people.
 #[derive(Debug, Serialize, Deserialize)]
@@ -158,6 +165,7 @@ impl<'a> Body<'a> {
         let status = &published.status;
         Self {
             question: Question::of(tenant),
+            shard: ShardOf::of(tenant),
             up: status.up,
             window: status.window.map(Span::from),
             last_success: status.last_success.map(Time::from),
@@ -171,6 +179,16 @@ impl<'a> Body<'a> {
             states,
             reads,
         }
+    }
+}
+
+// === impl ShardOf ===
+
+impl ShardOf {
+    /// One shard alone is as good as none.
+    pub(super) fn of(tenant: &Tenant) -> Option<Self> {
+        let shard: Option<Shard> = tenant.shard().filter(|shard| shard.total() > 1);
+        shard.map(|shard| Self(shard.index(), shard.total()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::{Body, Question, Read, Schedules, Time};
+use super::body::{Body, Question, Read, Schedules, ShardOf, Time};
 use super::frame::{Attempts, BadFile};
 use crate::clock::Monotonic;
 use crate::config::Tenant;
@@ -48,6 +48,8 @@ pub(super) enum LeftOut {
     OtherAddress,
     /// It answers another question.
     OtherQuestion,
+    /// It has the agents of another shard, or of one among another number of them.
+    OtherShard,
     /// It is from a time that has not come yet.
     Future,
 }
@@ -79,6 +81,10 @@ pub(super) fn remember(
         return Ok((memory, Some(LeftOut::OtherQuestion)));
     }
     let future = memory.take_data(body, now)?;
+    if body.shard != ShardOf::of(tenant) {
+        // That all went well was said of other agents, so nothing but the data of those that are still here is used.
+        return Ok((memory, Some(LeftOut::OtherShard)));
+    }
     memory.take_status(body, attempts, future, now);
     Ok((memory, future.then_some(LeftOut::Future)))
 }
@@ -205,6 +211,9 @@ impl fmt::Display for LeftOut {
         f.write_str(match self {
             Self::OtherAddress => "it is about another address, so nothing of it is used",
             Self::OtherQuestion => "what is asked for has changed, so its data is not used, but its waits are",
+            Self::OtherShard => {
+                "it is of another shard, or of another number of shards, so only the data of this shard's agents is used"
+            }
             Self::Future => {
                 "it is from a time that has not come yet (was the clock set back?), so that data is not used"
             }

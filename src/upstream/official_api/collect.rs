@@ -46,6 +46,10 @@ struct Reading {
 
 impl OfficialSource {
     pub(super) async fn collect(&self, query: Query) -> Harvest {
+        if query.agents.is_empty() {
+            // As of a shard that no agent falls to; lists of everybody would be read for nobody.
+            return Harvest::default();
+        }
         let errand = Errand::new(query.deadline);
         let agents: Vec<AgentId> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
         let refresh = self.refresh(query, &agents, &errand);
@@ -61,6 +65,9 @@ impl OfficialSource {
         if self.clock.monotonic() >= query.deadline {
             return Err(self.out_of_time());
         }
+        // One for the states that agents are in.
+        let least = self.history_requests(ids).saturating_add(1);
+        self.session.client.limits().fits(least, Endpoint::States, errand)?;
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =

@@ -90,6 +90,11 @@ impl OfficialSource {
         }
     }
 
+    /// The fewest requests that the history of `agents` takes, as far as it is known how it may be asked for.
+    pub(super) fn history_requests(&self, agents: &[AgentId]) -> u64 {
+        if self.manner().bulk == Some(false) { u64::try_from(agents.len()).unwrap_or(u64::MAX) } else { 1 }
+    }
+
     async fn read_in(
         &self,
         manner: Manner,

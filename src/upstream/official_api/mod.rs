@@ -42,7 +42,7 @@ use self::trust::Trust;
 use super::client::Client;
 use super::errand::Errand;
 use super::failure::{Failure, Scope};
-use super::rate_gate::RateGate;
+use super::limits::Limits;
 use super::session::Session;
 use super::token::TokenKeeper;
 use super::{BuildError, Directory, Endpoint, ErrorKind, Fetch, Observer, Probe, Query, Source};
@@ -86,8 +86,8 @@ impl OfficialSource {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
-        let gate = Arc::new(RateGate::new(Arc::clone(&clock)));
-        Self::with(tenant, official, clock, observer, gate)
+        let limits = Limits::new(&tenant, &clock);
+        Self::with(tenant, official, clock, observer, limits)
     }
 
     /// This source, but nothing that fails is sent again.
@@ -97,7 +97,7 @@ impl OfficialSource {
         self
     }
 
-    /// A source for `tenant` that takes this one's place after a reload: the gate lives on where asking begins at the same
+    /// A source for `tenant` that takes this one's place after a reload: gate and budget live on where asking begins at the same
     /// address, and the token with the address it is for where the access key is the same.
     ///
     /// # Errors
@@ -111,16 +111,16 @@ impl OfficialSource {
     ) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let gate = if same_address {
-            Arc::clone(self.session.client.gate())
+        let limits = if same_address {
+            self.session.client.limits().reconfigured(&tenant)
         } else {
-            Arc::new(RateGate::new(Arc::clone(&clock)))
+            Limits::new(&tenant, &clock)
         };
         let same_key = self.official.access_key_id == official.access_key_id
             && self.tenant.client_id == tenant.client_id
             && self.official.login == official.login
             && self.official.api_endpoint == official.api_endpoint;
-        let source = Self::with(tenant, official, clock, observer, gate)?;
+        let source = Self::with(tenant, official, clock, observer, limits)?;
         if same_address && same_key {
             source.session.tokens.inherit(&self.session.tokens);
             source.api.inherit(&self.api);
@@ -134,13 +134,13 @@ impl OfficialSource {
         official: Official,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        gate: Arc<RateGate>,
+        limits: Limits,
     ) -> Result<Self, BuildError> {
         let by_hand = official.api_endpoint.as_ref();
         let trust = Arc::new(Trust::new(&tenant.base_url, by_hand, &official.allowed_hosts));
         let api = Arc::new(ApiAddress::new(by_hand));
         let login = AccessKeyLogin::new(&tenant, &official, Arc::clone(&trust), Arc::clone(&api));
-        let client = Client::new(&tenant, gate, Arc::clone(&clock), observer)?;
+        let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens: Arc::new(TokenKeeper::new(login)) },
             clock,

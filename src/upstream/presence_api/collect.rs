@@ -37,6 +37,11 @@ impl PresenceSource {
             progress.give_up(&self.out_of_time());
             return progress.harvest;
         }
+        let least = u64::try_from(batches.len()).unwrap_or(u64::MAX);
+        if let Err(failure) = self.session.client.limits().fits(least, Endpoint::Presence, &errand) {
+            progress.give_up(&failure);
+            return progress.harvest;
+        }
         // A batch has at most one request under way, for a page or for the token, so this bounds them all.
         let mut ends = stream::iter(batches.into_iter().enumerate())
             .map(|(index, batch)| {

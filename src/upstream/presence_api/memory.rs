@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Incremental;
+use crate::fnv;
 use crate::presence::{AgentId, Asked, Grid, KeptOutcome, Past, Timestamp, WatchedAgent, Window};
 
 mod excerpt;
@@ -157,9 +158,8 @@ impl Memory {
     /// When an agent was last due to be read in full, at `now`.
     fn due(&self, agent: &AgentId, now: Timestamp) -> Timestamp {
         let interval = self.settings.full_refresh_interval;
-        // FNV-1a: whose turn it is must not change from run to run, or from agent to agent as others come and go.
-        let hash = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-        let group = agent.as_bytes().iter().fold(0x811c_9dc5, hash) % self.groups;
+        // Whose turn it is must not change from run to run, or from agent to agent as others come and go.
+        let group = u32::try_from(fnv::hash(agent) % u64::from(self.groups)).unwrap_or_default();
         let since = self.since.unwrap_or(now) + interval * group / self.groups;
         Grid::new(interval).through(since).floor(now)
     }

@@ -18,7 +18,7 @@ use self::login::ClientCredentials;
 use self::memory::{Excerpt, Memory};
 use super::answer::Advice;
 use super::client::Client;
-use super::rate_gate::RateGate;
+use super::limits::Limits;
 use super::session::{Resource, Session};
 use super::token::TokenKeeper;
 use super::{BuildError, Endpoint, Fetch, Observer, Query, Source};
@@ -71,9 +71,9 @@ impl PresenceSource {
     ///
     /// When the HTTP client cannot be built, for want of CA certificates above all.
     pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
-        let gate = Arc::new(RateGate::new(Arc::clone(&clock)));
+        let limits = Limits::new(&tenant, &clock);
         let tokens = Arc::new(TokenKeeper::new(ClientCredentials::of(&tenant)));
-        Self::with(tenant, clock, observer, gate, tokens)
+        Self::with(tenant, clock, observer, limits, tokens)
     }
 
     /// This source, but nothing that fails is sent again: for a probe, which is to show how things stand and to ask
@@ -86,7 +86,7 @@ impl PresenceSource {
         self
     }
 
-    /// A source for `tenant` that takes this one's place after a reload: the gate lives on where the
+    /// A source for `tenant` that takes this one's place after a reload: gate and budget live on where the
     /// address is the same, and the token where the client is.
     ///
     /// # Errors
@@ -95,16 +95,16 @@ impl PresenceSource {
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let gate = if same_address {
-            Arc::clone(self.session.client.gate())
+        let limits = if same_address {
+            self.session.client.limits().reconfigured(&tenant)
         } else {
-            Arc::new(RateGate::new(Arc::clone(&clock)))
+            Limits::new(&tenant, &clock)
         };
         let tokens = TokenKeeper::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.client_id == tenant.client_id {
             tokens.inherit(&self.session.tokens);
         }
-        let mut source = Self::with(tenant, clock, observer, gate, Arc::new(tokens))?;
+        let mut source = Self::with(tenant, clock, observer, limits, Arc::new(tokens))?;
         if let Some(memory) = self.memory.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
             let mut kept = lock(memory);
@@ -125,10 +125,10 @@ impl PresenceSource {
         tenant: Arc<Tenant>,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        gate: Arc<RateGate>,
+        limits: Limits,
         tokens: Arc<TokenKeeper>,
     ) -> Result<Self, BuildError> {
-        let client = Client::new(&tenant, gate, Arc::clone(&clock), observer)?;
+        let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens },
             clock,

@@ -127,13 +127,14 @@ fn packed(page: String, encoding: Encoding) -> (Vec<u8>, Encoding) {
 fn overview(app: &App, query: Option<&str>) -> (StatusCode, String) {
     let view = View::parse(query);
     let loaded = app.loaded();
-    let Some(front) = chosen(&loaded, view.tenant.as_deref()) else { return not_found(app, "tenant") };
+    let Some(front) = chosen(&loaded, view.tenant.as_deref()) else { return not_found(app, "tenant", "") };
     let published = front.refresher.current();
     let snapshot = &published.snapshot;
     let summary = app.summaries.of(snapshot);
     let page = table::select(snapshot, &summary, &view);
     let content = html! {
         h1 { "Agent presence" }
+        (tenants::shard(&snapshot.tenant))
         @if loaded.tenants.len() > 1 { (tenants::table(app, &loaded.tenants, &snapshot.tenant.name)) }
         (tenants::freshness(app, front, &published))
         (fleet::section(&snapshot.tenant, &summary))
@@ -145,7 +146,7 @@ fn overview(app: &App, query: Option<&str>) -> (StatusCode, String) {
 fn one_agent(app: &App, query: Option<&str>) -> (StatusCode, String) {
     let loaded = app.loaded();
     let Some(front) = chosen(&loaded, parameter(query, "tenant").as_deref()) else {
-        return not_found(app, "tenant");
+        return not_found(app, "tenant", "");
     };
     let label = parameter(query, "agent").unwrap_or_default();
     let published = front.refresher.current();
@@ -153,7 +154,7 @@ fn one_agent(app: &App, query: Option<&str>) -> (StatusCode, String) {
     let summary = app.summaries.of(snapshot);
     let index = summary.labels.iter().position(|known| **known == *label);
     let Some(line) = index.and_then(|index| Line::new(snapshot, &summary, index)) else {
-        return not_found(app, "agent");
+        return not_found(app, "agent", tenants::may_be_elsewhere(&snapshot.tenant));
     };
     let content =
         html! { div #agent { (agent::content(&snapshot.tenant, &summary, &line, loaded.tenants.len() > 1)) } };
@@ -169,11 +170,11 @@ fn chosen<'a>(loaded: &'a Loaded, name: Option<&str>) -> Option<&'a TenantFront>
     }
 }
 
-fn not_found(app: &App, what: &str) -> (StatusCode, String) {
+fn not_found(app: &App, what: &str, remark: &str) -> (StatusCode, String) {
     let content: Markup = html! {
         div #nothing {
             h1 { "There is no such " (what) }
-            p { "It is not in the configuration, or not any more. " a href="./" { "See all agents" } "." }
+            p { "It is not in the configuration, or not any more. " (remark) a href="./" { "See all agents" } "." }
         }
     };
     (StatusCode::NOT_FOUND, layout::document(app, "Not found \u{2013} CXone exporter", "nothing", &content))

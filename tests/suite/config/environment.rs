@@ -42,12 +42,18 @@ fn the_articles_four_names_are_enough() {
 #[test]
 fn the_process_wins_over_the_file_and_empty_is_not_set() {
     let dir = TempDir::new().unwrap();
-    write(&dir.path().join(".env"), b"CXONE_CLIENT_ID=of-file\nCXONE_COOLDOWN=5m\nCXONE_INTERVAL=PT5M\n", 0o600);
+    write(
+        &dir.path().join(".env"),
+        b"CXONE_CLIENT_ID=of-file\nCXONE_COOLDOWN=5m\nCXONE_INTERVAL=PT5M\n\
+        CXONE_MAX_REQUESTS_PER_MINUTE=30\n",
+        0o600,
+    );
     let variables = [&ARTICLE[..], &[("CXONE_COOLDOWN", "2m"), ("CXONE_INTERVAL", "")]].concat();
     let config = environment(&variables, dir.path()).unwrap();
     let tenant = &config.tenants[0];
     assert_eq!((tenant.client_id.as_str(), tenant.cooldown), ("my-client", Duration::from_secs(120)));
     assert_eq!(tenant.interval.text, "PT5M");
+    assert_eq!(tenant.max_requests_per_minute.map(std::num::NonZeroU32::get), Some(30));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
+use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, Shard, StateMap, Tenant};
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
@@ -172,6 +172,9 @@ fn tenant_instruments() -> TenantInstruments {
     instruments.request(Endpoint::Token, ResponseCode::Status(200), Duration::from_millis(125), 400);
     instruments.request(Endpoint::Presence, ResponseCode::Status(503), Duration::from_millis(40), 12);
     instruments.retry();
+    instruments.of_shard(Shard::new(1, 4).ok());
+    instruments.budget(Some(60));
+    instruments.budget_waited(Duration::from_millis(1_500));
     instruments.request(Endpoint::Presence, ResponseCode::Status(200), Duration::from_millis(2_500), 65_536);
     instruments.refreshed(RefreshResult::Success, Duration::from_secs(3), &rejections);
     instruments.refreshed(RefreshResult::Partial, Duration::from_millis(750), &Rejections::default());
@@ -221,6 +224,7 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         refresh_timeout: Duration::from_secs(120),
         agents_per_request: 50,
         max_concurrent_requests: 2,
+        max_requests_per_minute: None,
         offline_states: [StateName::from("Offline")].to_vec(),
         privacy: cxone_exporter::config::Privacy::default(),
         agents,
@@ -229,5 +233,6 @@ fn tenant(agents: Vec<Agent>) -> Tenant {
         state_map: StateMap::new(),
         incremental: None,
         official: None,
+        share: None,
     }
 }

@@ -100,6 +100,7 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
         refresh_timeout: REFRESH_TIMEOUT,
         agents_per_request: 1,
         max_concurrent_requests: 1,
+        max_requests_per_minute: None,
         offline_states: vec!["Offline".into()],
         privacy: cxone_exporter::config::Privacy::default(),
         agents: agents(2),
@@ -108,6 +109,7 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
         state_map: StateMap::new(),
         incremental: None,
         official: None,
+        share: None,
     }
 }
 
@@ -230,6 +232,7 @@ impl House {
 
 fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::new(clock.clone())));
+    instruments.of_shard(tenant.shard());
     let source = Connection::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {

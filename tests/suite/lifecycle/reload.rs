@@ -41,6 +41,48 @@ async fn agents_come_and_go_and_the_others_are_not_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_comes_changes_and_goes_with_the_configuration_and_a_shard_keeps_its_part_of_it() {
+    let stage = Stage::usual().await;
+    let exporter = stage.start(&["--web.enable-lifecycle", "--shard.index=0", "--shard.total=2"]);
+    let (limit, waited) = ("cxone_api_requests_per_minute_limit", "cxone_api_budget_wait_seconds_total");
+    let budget = |budget: &str| {
+        let tenant = stage.tenant("acme", "1h", &[0, 1, 2, 3, 4, 5]);
+        stage.write(
+            "cxone.yml",
+            &format!("tenants:\n{}", tenant.replacen("    cooldown", &format!("{budget}    cooldown"), 1)),
+        );
+        http(exporter.address, "POST", "/-/reload")
+    };
+    let before = scrape(exporter.address);
+    assert_eq!((value(&before, limit), value(&before, waited)), (None, None));
+    assert_eq!(
+        (value(&before, "cxone_exporter_shard_index"), value(&before, "cxone_exporter_shards")),
+        (Some(0.0), Some(2.0))
+    );
+    for (text, part) in [("max_requests_per_minute: 61", 31.0), ("max_requests_per_minute: 2", 1.0)] {
+        assert_eq!(budget(&format!("    {text}\n")).status, 200);
+        let after = scrape(exporter.address);
+        assert_eq!((value(&after, limit), value(&after, waited)), (Some(part), Some(0.0)), "{text}");
+        let agents = after.lines().filter(|line| line.starts_with("cxone_agent_info{")).count();
+        assert!(agents < 6, "the agents of the other shard are not here: {agents}");
+    }
+    let refused = budget("    max_requests_per_minute: 1\n");
+    assert_eq!(refused.status, 500);
+    assert!(
+        refused.body.contains("1 requests a minute cannot be shared by 2 shards; write at least 2"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(value(&scrape(exporter.address), limit), Some(1.0), "the last good one holds");
+    assert_eq!(budget("").status, 200);
+    let without = scrape(exporter.address);
+    assert_eq!((value(&without, limit), value(&without, waited)), (None, Some(0.0)));
+    let config = http(exporter.address, "GET", "/config").body;
+    assert!(config.starts_with("# This is shard 0 of 2, counted from 0: "), "{config}");
+    stage.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_changes_nothing_but_the_metrics_about_it() {
     let stage = Stage::usual().await;
     let exporter = stage.start(&["--web.enable-lifecycle"]);

@@ -1,5 +1,10 @@
 //! What is asked, and how often.
 
+use std::num::NonZeroU32;
+
+use cxone_exporter::clock::Monotonic;
+use cxone_exporter::config::AgentFilter;
+
 use super::*;
 
 #[tokio::test]
@@ -53,6 +58,48 @@ async fn both_ways_in_work_and_tokens_are_renewed() {
         assert_eq!(bench.counts()[0], 3, "{client_auth:?}");
         bench.house.assert_discreet().await;
     }
+}
+
+#[tokio::test]
+async fn a_budget_spreads_tokens_discovery_lists_and_history() {
+    let bench = Bench::new(options(40, Vec::new()), |tenant| {
+        tenant.max_concurrent_requests = 1;
+        tenant.max_requests_per_minute = NonZeroU32::new(12);
+        tenant.everyone = Some(AgentFilter::default());
+    })
+    .await;
+    let opened = bench.house.now();
+    let scrape = bench.scrape_exactly("a budget").await;
+    let sent = |bench: &Bench| -> Vec<Duration> {
+        let requests = bench.simulator.requests().into_iter();
+        requests.map(|request| request.monotonic.saturating_since(Monotonic::from_start(opened))).collect()
+    };
+    // A token, the discovery, the lists of agents, states and history, and codes of the teams.
+    let times = sent(&bench);
+    assert!(bench.counts().iter().all(|count| *count > 0), "{:?}", bench.counts());
+    for (nth, at) in times.iter().enumerate() {
+        assert_eq!(at.as_secs(), 5 * u64::try_from(nth).unwrap(), "{times:?}");
+    }
+    assert_eq!(scrape.value("cxone_api_requests_per_minute_limit"), Some(12.0));
+    assert_eq!(scrape.value("cxone_api_budget_wait_seconds_total"), times.last().map(Duration::as_secs_f64));
+}
+
+#[tokio::test]
+async fn a_budget_that_history_agent_by_agent_cannot_fit_is_said_before_it_is_asked() {
+    let bench = Bench::new(options(30, habits("bulk-refused")), |tenant| {
+        tenant.max_requests_per_minute = NonZeroU32::new(12);
+    })
+    .await;
+    // It takes a refresh to find out; the second one asks for those whom the first had no request for.
+    for _ in 0..2 {
+        bench.house.scrape().await;
+        bench.house.clock.advance(HOUR);
+    }
+    bench.simulator.forget_requests();
+    bench.house.scrape().await;
+    assert_eq!(bench.simulator.requests().len(), 0);
+    let error = bench.house.refresher().current().status.last_error.clone().unwrap();
+    assert!(error.to_string().contains("the 31 requests of this refresh take"), "{error}");
 }
 
 #[tokio::test]

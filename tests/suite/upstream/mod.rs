@@ -1,5 +1,6 @@
 //! The presence source against an upstream that misbehaves on real sockets.
 
+mod budget;
 mod limits;
 mod messages;
 mod paging;
@@ -45,6 +46,8 @@ struct Seen {
     retries: Mutex<u64>,
     capped: Mutex<Vec<(Duration, Duration)>>,
     skews: Mutex<Vec<i64>>,
+    limits: Mutex<Vec<Option<u32>>>,
+    waited: Mutex<Duration>,
 }
 
 impl Observer for Seen {
@@ -63,6 +66,14 @@ impl Observer for Seen {
     fn clock_skew(&self, ahead_seconds: i64) {
         self.skews.lock().unwrap().push(ahead_seconds);
     }
+
+    fn budget(&self, per_minute: Option<u32>) {
+        self.limits.lock().unwrap().push(per_minute);
+    }
+
+    fn budget_waited(&self, waited: Duration) {
+        *self.waited.lock().unwrap() += waited;
+    }
 }
 
 impl Seen {
@@ -78,6 +89,16 @@ impl Seen {
 
     fn retries(&self) -> u64 {
         *self.retries.lock().unwrap()
+    }
+
+    /// What the budget allowed, each time that it was told.
+    fn limits(&self) -> Vec<Option<u32>> {
+        self.limits.lock().unwrap().clone()
+    }
+
+    /// How long the budget held requests back.
+    fn waited(&self) -> Duration {
+        *self.waited.lock().unwrap()
     }
 }
 
@@ -130,6 +151,7 @@ fn tenant(base_url: &str) -> Tenant {
         refresh_timeout: REFRESH_TIMEOUT,
         agents_per_request: 1,
         max_concurrent_requests: 1,
+        max_requests_per_minute: None,
         offline_states: vec!["Offline".into()],
         privacy: cxone_exporter::config::Privacy::default(),
         agents: agents(3),
@@ -138,6 +160,7 @@ fn tenant(base_url: &str) -> Tenant {
         state_map: StateMap::new(),
         incremental: None,
         official: None,
+        share: None,
     }
 }
 

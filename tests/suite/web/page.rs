@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cxone_exporter::clock::DrivenClock;
+use cxone_exporter::config::{Config, Shard, Tenant};
 
 use super::{hour, house};
 use crate::house::http::Client;
@@ -144,4 +145,33 @@ async fn several_tenants_have_a_line_each_and_agents_of_their_own() {
     assert!(agent.contains(&format!("{{tenant=&quot;{}&quot;,agent=", names[1])), "{agent}");
     assert_eq!(house.get("/agent?agent=1000000000000000003", "").await.status, 404, "that is another tenant's");
     house.assert_discreet().await;
+}
+
+#[tokio::test]
+async fn it_names_the_shard_where_others_have_the_rest_of_the_agents() {
+    let clock = DrivenClock::new(NOW);
+    let upstream = Scripted::start(&clock, hour).await;
+    let mut seen = 0;
+    for (index, total) in [(0, 2), (1, 2), (0, 1)] {
+        let mut plan = Plan::at(&upstream.base_url()).with(|tenant| tenant.agents = agents(20));
+        let whole: Vec<_> = plan.tenants.drain(..).map(Into::into).collect();
+        let config = Config { tenants: whole, schedules: Default::default(), warnings: Vec::new() };
+        let part = config.of_shard(Shard::new(index, total).unwrap()).unwrap();
+        plan.tenants.extend(part.tenants.iter().map(|tenant| Tenant::clone(tenant)));
+        let house = House::open(&clock, plan).await;
+        house.scrape().await;
+        let page = house.get("/", "").await.text();
+        let note = format!("<strong>Shard {index} of {total}, counted from 0</strong>");
+        assert_eq!(page.contains(&note), total > 1, "one shard alone is no shard: {page}");
+        assert_eq!(page.contains("Shard"), total > 1, "{page}");
+        for id in agents(20).iter().map(|agent| agent.id.to_string()) {
+            let reply = house.get(&format!("/agent?agent={id}"), "").await;
+            assert_eq!(page.contains(&id), reply.status == 200, "{id}");
+            let elsewhere = reply.text().contains("It may be an agent of another shard.");
+            assert_eq!(elsewhere, reply.status == 404, "{id}");
+            seen += u32::from(reply.status == 200 && total > 1);
+        }
+        house.assert_discreet().await;
+    }
+    assert_eq!(seen, 20, "each has a page on exactly one of the two");
 }

@@ -226,6 +226,50 @@ async fn a_crash_after_a_change_of_address_is_told_of_the_new_address() {
 }
 
 #[tokio::test]
+async fn what_another_shard_left_is_used_for_the_agents_of_this_one_and_not_taken_for_a_success() {
+    use crate::config::{Config, Shard};
+    let of_shard = |index, total| {
+        let config = Config { tenants: vec![Arc::new(tenant())], schedules: Default::default(), warnings: Vec::new() };
+        let sharded = config.of_shard(Shard::new(index, total).unwrap()).unwrap();
+        Tenant::clone(&sharded.tenants[0])
+    };
+    let disk = Disk::new();
+    let whole = Process::start(&disk, START, &[]).await.scrape().await;
+    assert_eq!(whole.published.status.agents, counts(3, 0, 0));
+    let mut kept = Vec::new();
+    for index in 0..2 {
+        let copy = disk.as_a_crash_leaves_it();
+        let part = of_shard(index, 2);
+        let own = part.agents.len();
+        let process = Process::start_as(part, &copy.path(), START + SECOND, &[]).await;
+        let found = process.refresher.current();
+        assert_eq!((found.status.up, found.status.last_success), (false, None), "it was everybody's");
+        assert_eq!(found.status.not_before, Some(START + COOLDOWN), "the wait is the tenant's");
+        assert_eq!(found.status.agents, counts(0, own, 0));
+        kept.extend(found.snapshot.tenant.agents.iter().map(|agent| agent.id.clone()));
+        let scrape = process.scrape().await;
+        assert_eq!((scrape.served, process.asked()), (if own > 0 { Served::Stale } else { Served::None }, 0));
+        process.clock.advance(COOLDOWN);
+        assert_eq!(process.scrape().await.published.status.agents, counts(own, 0, 0));
+        drop(process);
+
+        // What this shard has written is its own, and that of one shard alone is everybody's.
+        let process = Process::start_as(of_shard(index, 2), &copy.path(), START + SECOND + COOLDOWN, &[]).await;
+        assert!(process.refresher.current().status.up);
+        drop(process);
+        let process = Process::start_as(of_shard(1 - index, 2), &copy.path(), START + SECOND + COOLDOWN, &[]).await;
+        let other = process.refresher.current();
+        assert_eq!((other.has_data(), other.status.up), (false, false), "all of it is of other agents");
+    }
+    kept.sort_unstable();
+    assert_eq!(kept.len(), 3);
+    kept.dedup();
+    assert_eq!(kept.len(), 3);
+    let alone = Process::start_as(of_shard(0, 1), &disk.path(), START + SECOND, &[]).await;
+    assert!(alone.refresher.current().status.up, "one shard is all there is");
+}
+
+#[tokio::test]
 async fn each_tenant_has_a_file_of_its_own_whatever_it_was_called_before() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;

@@ -1,0 +1,145 @@
+{{/* What every pod is made from, of the Deployment and of the StatefulSet alike. */}}
+{{- define "cxone-exporter.pod" -}}
+metadata:
+  annotations:
+    {{- if not .Values.demo }}
+    checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
+    checksum/secret: {{ include (print .Template.BasePath "/secret.yaml") . | sha256sum }}
+    {{- end }}
+    kubectl.kubernetes.io/default-container: exporter
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  labels:
+    {{- with .Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- include "cxone-exporter.labels" . | nindent 4 }}
+spec:
+  serviceAccountName: {{ include "cxone-exporter.serviceAccountName" . }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.podSecurityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: exporter
+      image: {{ include "cxone-exporter.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      args:
+        {{- if .Values.demo }}
+        - demo
+        {{- else }}
+        - --config.file=/etc/cxone-exporter/config.yml
+        - --storage.path=/var/lib/cxone-exporter
+        {{- end }}
+        - --web.listen-address=:10062
+        - --log.level={{ .Values.log.level }}
+        - --log.format={{ .Values.log.format }}
+        {{- if .Values.enableLifecycle }}
+        - --web.enable-lifecycle
+        {{- end }}
+        {{- with .Values.extraArgs }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- if .Values.shards }}
+      env:
+        - name: CXONE_SHARD_TOTAL
+          value: {{ .Values.shards | quote }}
+        # It ends with the index of the shard.
+        - name: CXONE_SHARD_POD_NAME
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.name
+      {{- end }}
+      ports:
+        - name: http
+          containerPort: 10062
+          protocol: TCP
+      livenessProbe:
+        httpGet:
+          path: /-/healthy
+          port: http
+          scheme: {{ .Values.probes.scheme }}
+        {{- toYaml .Values.probes.liveness | nindent 8 }}
+      readinessProbe:
+        httpGet:
+          path: /-/ready
+          port: http
+          scheme: {{ .Values.probes.scheme }}
+        {{- toYaml .Values.probes.readiness | nindent 8 }}
+      {{- with .Values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.securityContext }}
+      securityContext:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- if or (not .Values.demo) .Values.extraVolumeMounts }}
+      volumeMounts:
+        {{- if not .Values.demo }}
+        - name: config
+          mountPath: /etc/cxone-exporter
+          readOnly: true
+        - name: storage
+          mountPath: /var/lib/cxone-exporter
+        {{- if include "cxone-exporter.secretName" . }}
+        - name: secret
+          mountPath: /run/secrets/cxone-exporter
+          readOnly: true
+        {{- end }}
+        {{- end }}
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+  {{- if or (not .Values.demo) .Values.extraVolumes }}
+  volumes:
+    {{- if not .Values.demo }}
+    - name: config
+      configMap:
+        name: {{ include "cxone-exporter.fullname" . }}
+    {{- if not (and .Values.shards .Values.persistence.enabled) }}
+    - name: storage
+      {{- if .Values.persistence.enabled }}
+      persistentVolumeClaim:
+        claimName: {{ default (include "cxone-exporter.fullname" .) .Values.persistence.existingClaim }}
+      {{- else }}
+      emptyDir:
+        sizeLimit: {{ .Values.persistence.size }}
+      {{- end }}
+    {{- end }}
+    {{- with include "cxone-exporter.secretName" . }}
+    - name: secret
+      secret:
+        secretName: {{ . }}
+        defaultMode: 0440
+    {{- end }}
+    {{- end }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}

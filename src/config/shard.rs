@@ -1,0 +1,245 @@
+//! Several exporters that share the agents of every tenant, as shards: whose agent is whose, and what each may ask.
+//!
+//! An agent's shard follows from its id and the number of shards alone, so shards need not know of each other. The
+//! algorithm is a promise, as data is kept by it across versions: the 64-bit FNV-1a hash of the id's bytes in UTF-8,
+//! then jump consistent hashing (Lamping and Veach, 2014) in whole numbers. With another number of shards as few agents
+//! as can be move: none but those that go to a new shard, or come from one that is gone.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::fault::{Complaint, Findings};
+use super::{Config, ConfigError, Tenant};
+use crate::fnv;
+use crate::presence::AgentId;
+
+/// The most shards. Each has a process, a scrape job and, without a budget, requests of its own.
+const MAX_SHARDS: u32 = 1_000;
+
+/// The multiplier of the random numbers that jump consistent hashing goes by.
+const JUMP_MULTIPLIER: u64 = 2_862_933_555_777_941_757;
+
+/// Which of how many shards this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    index: u32,
+    total: NonZeroU32,
+}
+
+/// What a tenant is for one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The shard, whose agents are those of the tenant.
+    pub shard: Shard,
+    /// Agents that are configured and belong to other shards, where that matters for whom `agents: all` means.
+    pub(super) elsewhere: Arc<HashSet<AgentId>>,
+}
+
+/// Why there is no such shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ShardError {
+    /// The number of shards is none.
+    #[error("{0} is not a number of shards; there are 1 to {MAX_SHARDS}")]
+    Total(u32),
+    /// The index is beyond the last one.
+    #[error("there is no shard {index} among {total}: they are counted from 0, so the last one is {last}", last = total.get() - 1)]
+    Index {
+        /// The index.
+        index: u32,
+        /// How many shards there are.
+        total: NonZeroU32,
+    },
+}
+
+// === impl Shard ===
+
+impl Shard {
+    /// The shard `index`, from 0, of `total`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn new(index: u32, total: u32) -> Result<Self, ShardError> {
+        let total = NonZeroU32::new(total).filter(|total| total.get() <= MAX_SHARDS).ok_or(ShardError::Total(total))?;
+        if index < total.get() { Ok(Self { index, total }) } else { Err(ShardError::Index { index, total }) }
+    }
+
+    /// Which shard this is, from 0.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// How many shards there are.
+    pub const fn total(self) -> u32 {
+        self.total.get()
+    }
+
+    /// Whether the agent is one of this shard. Of all the shards there are, exactly one says so.
+    pub fn owns(self, agent: &str) -> bool {
+        shard_of(agent, self.total()) == self.index
+    }
+
+    /// This shard's part of `amount`, which together with the parts of the others is all of it; `None` for nothing.
+    fn part_of(self, amount: NonZeroU32) -> Option<NonZeroU32> {
+        let (each, rest) = (amount.get() / self.total, amount.get() % self.total);
+        NonZeroU32::new(each + u32::from(self.index < rest))
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {} of {}, counted from 0", self.index, self.total)
+    }
+}
+
+/// The shard, among `total`, that an agent belongs to.
+fn shard_of(agent: &str, total: u32) -> u32 {
+    jump(fnv::hash(agent), total)
+}
+
+/// Jump consistent hashing. The original divides floating-point numbers; whole ones leave nothing to rounding.
+fn jump(mut key: u64, total: u32) -> u32 {
+    let (mut shard, mut next) = (0, 0);
+    while next < u64::from(total) {
+        shard = next;
+        key = key.wrapping_mul(JUMP_MULTIPLIER).wrapping_add(1);
+        next = ((shard + 1) << 31) / ((key >> 33) + 1);
+    }
+    // It is below `total`.
+    u32::try_from(shard).unwrap_or_default()
+}
+
+// === impl Config ===
+
+impl Config {
+    /// What `shard` has of this configuration: its agents, and its part of each budget.
+    ///
+    /// # Errors
+    ///
+    /// When a budget has fewer requests than there are shards.
+    pub fn of_shard(self, shard: Shard) -> Result<Self, ConfigError> {
+        let mut findings = Findings::default();
+        let flag = findings.add_source("--shard.total");
+        let mut tenants = Vec::with_capacity(self.tenants.len());
+        for (nth, tenant) in self.tenants.iter().enumerate() {
+            let budget = tenant.max_requests_per_minute;
+            let part = budget.and_then(|budget| shard.part_of(budget));
+            if let Some(budget) = budget.filter(|budget| *budget < shard.total) {
+                let total = shard.total;
+                let problem = format!("{budget} requests a minute cannot be shared by {total} shards");
+                let remedy = format!("write at least {total}, have fewer shards, or leave it out");
+                let key = format!("tenants[{nth}].max_requests_per_minute");
+                findings.fault(flag, key, Complaint::new(problem, remedy));
+            }
+            tenants.push(Arc::new(tenant.of_shard(shard, part)));
+        }
+        findings.conclude(Self { tenants, ..self.clone() }).map(|config| Self { warnings: self.warnings, ..config })
+    }
+}
+
+// === impl Tenant ===
+
+impl Tenant {
+    fn of_shard(&self, shard: Shard, max_requests_per_minute: Option<NonZeroU32>) -> Self {
+        let (agents, others): (Vec<_>, Vec<_>) = self.agents.iter().cloned().partition(|agent| shard.owns(&agent.id));
+        let others = others.into_iter().filter(|_| self.everyone.is_some()).map(|agent| agent.id);
+        let share = Some(Share { shard, elsewhere: Arc::new(others.collect()) });
+        Self { agents, share, max_requests_per_minute, ..self.clone() }
+    }
+
+    /// The shard that this tenant's agents are of, where there are several.
+    pub fn shard(&self) -> Option<Shard> {
+        self.share.as_ref().map(|share| share.shard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Ids and, for 1, 2, 3, 4, 8 and 1,000 shards, the shard of each. Should this change, exporters of two versions
+    /// would leave agents out, or have them twice.
+    const GOLDEN: &[(&str, [u32; 6])] = &[
+        ("", [0, 1, 1, 1, 1, 266]),
+        ("1", [0, 1, 2, 2, 2, 595]),
+        ("42", [0, 1, 1, 1, 4, 42]),
+        ("4711", [0, 1, 2, 2, 2, 293]),
+        ("1234567890123456789", [0, 0, 0, 0, 7, 60]),
+        ("5543626829761803399", [0, 1, 1, 1, 6, 47]),
+        ("agent-7", [0, 0, 0, 0, 7, 360]),
+        ("Ä-ü", [0, 0, 0, 0, 0, 810]),
+        ("a8098c1a-f86e-11da-bd1a-00112444be1e", [0, 1, 1, 1, 7, 963]),
+    ];
+
+    #[test]
+    fn the_algorithm_is_what_it_was() {
+        // Worked out by another implementation, in Python.
+        for (id, shards) in GOLDEN {
+            let found = [1, 2, 3, 4, 8, 1_000].map(|total| shard_of(id, total));
+            assert_eq!(found, *shards, "{id}");
+        }
+    }
+
+    #[test]
+    fn there_are_as_many_shards_as_there_are() {
+        assert!(Shard::new(3, 4).is_ok() && Shard::new(0, 1).is_ok());
+        for (index, total, words) in [
+            (0, 0, "0 is not a number of shards"),
+            (0, 1_001, "1001 is not a number of shards"),
+            (4, 4, "there is no shard 4 among 4: they are counted from 0, so the last one is 3"),
+        ] {
+            assert!(Shard::new(index, total).unwrap_err().to_string().contains(words), "{index} of {total}");
+        }
+    }
+
+    #[test]
+    fn agents_are_spread_evenly_whatever_their_ids_look_like() {
+        type Ids = fn(u32) -> String;
+        let kinds: [(&str, Ids); 4] = [
+            ("counted", |nth| nth.to_string()),
+            ("counted in twos", |nth| (nth * 2).to_string()),
+            ("long", |nth| (1_234_567_890_123_456_789 + u64::from(nth)).to_string()),
+            ("words", |nth| format!("agent-{nth}@example.com")),
+        ];
+        for (kind, id) in kinds {
+            for total in [2_u32, 3, 4, 7, 16] {
+                let mut counts = vec![0_u32; usize::try_from(total).unwrap()];
+                for nth in 0..30_000 {
+                    counts[usize::try_from(shard_of(&id(nth), total)).unwrap()] += 1;
+                }
+                let even = 30_000 / total;
+                assert!(counts.iter().all(|count| count.abs_diff(even) < even / 10), "{kind}: {counts:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_agent_belongs_to_exactly_one_shard(id in "\\PC{1,40}", total in 1_u32..=64) {
+            let owners = (0..total).filter(|index| Shard::new(*index, total).unwrap().owns(&id)).count();
+            prop_assert_eq!(owners, 1);
+        }
+
+        #[test]
+        fn with_one_shard_more_agents_stay_or_go_to_the_new_one(id in "[0-9]{1,19}", total in 1_u32..200) {
+            let (before, after) = (shard_of(&id, total), shard_of(&id, total + 1));
+            prop_assert!(after == before || after == total, "{} to {} of {}", before, after, total + 1);
+        }
+
+        #[test]
+        fn the_parts_of_a_budget_are_all_of_it(amount in 1_u32..10_000, total in 1_u32..100) {
+            let amount = NonZeroU32::new(amount).unwrap();
+            let parts: Vec<u32> = (0..total)
+                .map(|index| Shard::new(index, total).unwrap().part_of(amount).map_or(0, NonZeroU32::get))
+                .collect();
+            prop_assert_eq!(parts.iter().sum::<u32>(), amount.get());
+            prop_assert!(parts.iter().max().unwrap() - parts.iter().min().unwrap() <= 1);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Four exporters that share one simulated tenant: together they are one, and none asks for more than its part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
+use cxone_exporter::config::{Agent, AgentFilter, Api, Config, Official, Shard, Tenant};
+use cxone_exporter::presence::WatchedAgent;
+use cxone_exporter::simulator::{
+    self, ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorOptions,
+};
+use cxone_exporter::upstream::{Connection, Endpoint, Observer, Query, ResponseCode};
+use cxone_exporter::web::Options;
+use futures_util::future;
+use tokio::net::TcpListener;
+
+use crate::house::scraped::Scraped;
+use crate::house::{House, NOW, Plan, last_day};
+
+const SHARDS: u32 = 4;
+
+/// The families whose series are of one agent each.
+const OF_AGENTS: [&str; 8] = [
+    "cxone_agent_state_seconds",
+    "cxone_agent_observed_seconds",
+    "cxone_agent_current_state_seconds",
+    "cxone_agent_last_data_timestamp_seconds",
+    "cxone_agent_info",
+    "cxone_agent_offline_limit_seconds",
+    "cxone_agent_scheduled_seconds",
+    "cxone_agent_scheduled_offline_seconds",
+];
+
+/// The families that add up over the shards to what one exporter has.
+const ADD_UP: [&str; 2] = ["cxone_refresh_agents", "cxone_agents_dropped"];
+
+async fn simulated(clock: &DrivenClock, agents: u32) -> Simulator {
+    let options = SimulatorOptions { agents, page_size: 1_000, ..SimulatorOptions::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Simulator::start(options, listener, Arc::new(clock.clone())).unwrap()
+}
+
+/// The simulated tenant with all of its agents, as the presence API is asked for them.
+fn whole(simulator: &Simulator) -> Tenant {
+    let agent = |agent: &simulator::Agent| Agent {
+        id: Arc::clone(&agent.id),
+        name: Some(agent.name.clone()),
+        team: Some(agent.team.to_owned()),
+        offline_limit: agent.offline_limit,
+        schedule: Some(Arc::clone(&agent.schedule)),
+    };
+    let mut tenant = Plan::at(&simulator.base_url()).tenants.remove(0);
+    (tenant.client_id, tenant.client_secret) = (CLIENT_ID.to_owned(), CLIENT_SECRET.into());
+    tenant.agents = simulator.roster().agents().iter().map(agent).collect();
+    tenant.agents_per_request = 20;
+    tenant.max_concurrent_requests = 2;
+    tenant
+}
+
+/// The same by the official API, where everybody is found in the tenant's own list, as far as there is room.
+fn officially(tenant: &Tenant, max: usize) -> Tenant {
+    let token_url = format!("{}authentication/v1/token/access-key", tenant.base_url).parse().unwrap();
+    Tenant {
+        api: Api::Official,
+        client_id: String::new(),
+        client_secret: "".into(),
+        official: Some(Official {
+            history_lookback: Duration::from_secs(3_600),
+            ..Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET)
+        }),
+        everyone: Some(AgentFilter { max, ..AgentFilter::default() }),
+        // One in ten is configured as well.
+        agents: tenant.agents.iter().step_by(10).cloned().collect(),
+        ..tenant.clone()
+    }
+}
+
+/// The tenant as each shard has it.
+fn parts(tenant: &Tenant) -> Vec<Tenant> {
+    let part = |index| {
+        let config =
+            Config { tenants: vec![Arc::new(tenant.clone())], schedules: BTreeMap::new(), warnings: Vec::new() };
+        let sharded = config.of_shard(Shard::new(index, SHARDS).unwrap()).unwrap();
+        Tenant::clone(&sharded.tenants[0])
+    };
+    (0..SHARDS).map(part).collect()
+}
+
+async fn scrape(clock: &DrivenClock, tenant: Tenant) -> Scraped {
+    let house = House::open(clock, Plan { tenants: vec![tenant], options: Options::default(), web_config: None }).await;
+    let scraped = house.scrape().await;
+    assert_eq!(scraped.value("cxone_up"), Some(1.0), "{:?}", house.refresher().current().status);
+    scraped
+}
+
+/// Every series of `names`, with its labels in order, and its value's bits.
+fn series<'a>(
+    scraped: &Scraped,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Vec<(String, BTreeMap<String, String>, u64)> {
+    let of = |name: &'a str| {
+        scraped.samples(name).map(move |sample| {
+            let labels = sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            (name.to_owned(), labels, sample.value.to_bits())
+        })
+    };
+    names.into_iter().flat_map(of).collect()
+}
+
+async fn assert_together_as_one(clock: &DrivenClock, tenant: Tenant, agents: usize) {
+    let one = scrape(clock, tenant.clone()).await;
+    let mut shards = Vec::new();
+    for part in parts(&tenant) {
+        shards.push(scrape(clock, part).await);
+    }
+    let (mut expected, mut together) = (series(&one, OF_AGENTS), Vec::new());
+    for shard in &shards {
+        assert_eq!(shard.value("cxone_exporter_shards"), Some(f64::from(SHARDS)));
+        let own = series(shard, OF_AGENTS);
+        assert!(!own.is_empty() && own.len() < expected.len(), "each has some and none has all");
+        together.extend(own);
+    }
+    expected.sort();
+    together.sort();
+    assert_eq!(one.samples("cxone_agent_info").count(), agents);
+    assert_eq!(together, expected, "every series with its value, and none twice");
+    for name in ADD_UP {
+        let sums = |scrapes: &[&Scraped]| {
+            let mut sums = BTreeMap::<String, f64>::new();
+            for sample in scrapes.iter().flat_map(|scraped| scraped.samples(name)) {
+                *sums.entry(format!("{:?}", sample.labels)).or_default() += sample.value;
+            }
+            sums
+        };
+        assert_eq!(sums(&shards.iter().collect::<Vec<_>>()), sums(&[&one]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn four_shards_have_together_every_series_of_one_exporter_and_none_twice() {
+    let clock = DrivenClock::new(NOW);
+    let simulator = simulated(&clock, 240).await;
+    assert_together_as_one(&clock, whole(&simulator), 240).await;
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn four_shards_take_of_the_tenants_own_list_what_one_exporter_takes() {
+    for max in [5_000, 15] {
+        let clock = DrivenClock::new(NOW);
+        let simulator = simulated(&clock, 40).await;
+        let agents = 40.min(max);
+        assert_together_as_one(&clock, officially(&whole(&simulator), max), agents).await;
+        simulator.shutdown().await;
+    }
+}
+
+/// How many of a shard's requests were sent and have not ended yet, and when each was sent.
+struct Meter {
+    clock: DrivenClock,
+    under_way: Arc<AtomicUsize>,
+    sent: Arc<std::sync::Mutex<Vec<Duration>>>,
+}
+
+impl Observer for Meter {
+    fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+    fn retry(&self) {}
+    fn retry_after_capped(&self, _: Duration, _: Duration) {}
+    // Told once before each request, as no answer is 429.
+    fn budget(&self, _: Option<u32>) {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        self.sent.lock().unwrap().push(self.clock.monotonic().saturating_since(Monotonic::default()));
+    }
+}
+
+#[tokio::test]
+async fn four_shards_at_once_stay_within_the_budget_of_one() {
+    const PER_MINUTE: u32 = 30;
+    let clock = DrivenClock::new(NOW);
+    let simulator = simulated(&clock, 240).await;
+    let mut tenant = whole(&simulator);
+    tenant.max_requests_per_minute = NonZeroU32::new(PER_MINUTE);
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let sent = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let deadline = clock.monotonic() + Duration::from_secs(600);
+    let window = last_day(&clock);
+    let shards: Vec<_> = parts(&tenant)
+        .into_iter()
+        .map(|part| {
+            let meter = Meter { clock: clock.clone(), under_way: Arc::clone(&under_way), sent: Arc::clone(&sent) };
+            let part = Arc::new(part);
+            (Connection::new(&part, Arc::new(clock.clone()), Arc::new(meter)).unwrap().source(), part)
+        })
+        .collect();
+    for _ in 0..2 {
+        let fetches = shards.iter().map(|(source, part)| {
+            let agents = part.agents.iter();
+            let agents = agents.map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: None }).collect();
+            source.fetch(Query { window, agents, deadline })
+        });
+        let driving = async {
+            loop {
+                tokio::task::yield_now().await;
+                // While a request is under way nobody's time passes, so it is seen when it was sent.
+                let next = clock.next_sleeper().filter(|_| under_way.load(Ordering::SeqCst) == 0);
+                if let Some(next) = next.filter(|next| *next < deadline) {
+                    clock.advance(next.saturating_since(clock.monotonic()));
+                }
+            }
+        };
+        let harvests = tokio::select! {
+            harvests = future::join_all(fetches) => harvests,
+            () = driving => unreachable!("it drives for ever"),
+        };
+        let mut answered = BTreeSet::new();
+        for harvest in harvests {
+            assert_eq!(harvest.error, None);
+            assert!(harvest.answered.into_iter().all(|(agent, _)| answered.insert(agent)), "nobody is asked for twice");
+        }
+        assert_eq!(answered.len(), 240);
+    }
+    let sent = sent.lock().unwrap().clone();
+    assert_eq!(sent.len(), simulator.requests().len());
+    for start in &sent {
+        let minute = *start..*start + Duration::from_secs(60);
+        let within = sent.iter().filter(|at| minute.contains(*at)).count();
+        assert!(within <= usize::try_from(PER_MINUTE).unwrap(), "{within} requests from {start:?}");
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_shard_that_no_agent_falls_to_asks_for_nothing_and_is_up() {
+    let clock = DrivenClock::new(NOW);
+    let simulator = simulated(&clock, 1).await;
+    let tenant = whole(&simulator);
+    for tenant in [tenant.clone(), Tenant { everyone: None, ..officially(&tenant, 1) }] {
+        simulator.forget_requests();
+        let (mut with, mut without) = (0, 0);
+        for part in parts(&tenant) {
+            let scraped = scrape(&clock, part).await;
+            assert_eq!(scraped.value("cxone_refresh_last_success_timestamp_seconds"), Some(clock.now().seconds_f64()));
+            let seen = scraped.samples("cxone_agent_info").count();
+            (with, without) = (with + seen, without + usize::from(seen == 0));
+        }
+        assert_eq!((with, without), (1, 3));
+        let tokens =
+            simulator.requests().iter().filter(|request| request.endpoint == simulator::Endpoint::Token).count();
+        assert_eq!(tokens, 1, "{:?}", simulator.requests());
+    }
+    simulator.shutdown().await;
+}
