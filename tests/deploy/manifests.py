@@ -7,6 +7,7 @@ together: what is selected, mounted or named must exist, and pods meet the restr
 import json
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 
 import kubernetes_validate
@@ -52,6 +53,15 @@ def subset(wanted, labels):
     return bool(wanted) and wanted.items() <= labels.items()
 
 
+def probed_port(probe):
+    """The port that a probe asks: by Kubernetes, or by the exporter's own command in the container."""
+    if "httpGet" in probe:
+        return probe["httpGet"]["port"]
+    command, verb, url = probe["exec"]["command"]
+    assert (command, verb) == ("/usr/bin/cxone-exporter", "healthcheck"), probe
+    return urllib.parse.urlsplit(url).port
+
+
 def reference_faults(resources):
     """Selectors that select nothing, and names of volumes, claims and ports that do not exist."""
     by_kind = {}
@@ -79,9 +89,9 @@ def reference_faults(resources):
         for container in template["spec"]["containers"]:
             mounts = container.get("volumeMounts", [])
             mounted |= {m["name"] for m in mounts}
-            ports = {p["name"] for p in container["ports"]}
+            ports = {p["name"]: p["containerPort"] for p in container["ports"]}
             for probe in ("livenessProbe", "readinessProbe"):
-                if container[probe]["httpGet"]["port"] not in ports:
+                if probed_port(container[probe]) not in {*ports, *ports.values()}:
                     yield f"{who}: {probe} asks a port that does not exist"
             if len({m["mountPath"] for m in mounts}) != len(mounts):
                 yield f"{who}: two mounts have one path"

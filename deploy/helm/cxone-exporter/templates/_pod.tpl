@@ -66,16 +66,26 @@ spec:
           containerPort: 10062
           protocol: TCP
       livenessProbe:
+        {{- if .Values.probes.exec }}
+        exec:
+          command: [/usr/bin/cxone-exporter, healthcheck, "http://127.0.0.1:10062/-/healthy"]
+        {{- else }}
         httpGet:
           path: /-/healthy
           port: http
           scheme: {{ .Values.probes.scheme }}
+        {{- end }}
         {{- toYaml .Values.probes.liveness | nindent 8 }}
       readinessProbe:
+        {{- if .Values.probes.exec }}
+        exec:
+          command: [/usr/bin/cxone-exporter, healthcheck, "http://127.0.0.1:10062/-/ready"]
+        {{- else }}
         httpGet:
           path: /-/ready
           port: http
           scheme: {{ .Values.probes.scheme }}
+        {{- end }}
         {{- toYaml .Values.probes.readiness | nindent 8 }}
       {{- with .Values.resources }}
       resources:
