@@ -35,7 +35,11 @@ MOST_TAIL_SHARE = 0.1
 
 
 def verdict(held):
-    return "" if held else "  <- below the goal"
+    return "" if held else "  <- misses the goal"
+
+
+def marked(ratio, held):
+    return f"{ratio:.2f}" if held else f"**{ratio:.2f}**"
 
 
 def serving(house, binary, agents, connections, rounds, cache):
@@ -54,8 +58,10 @@ def serving(house, binary, agents, connections, rounds, cache):
             name = f"{kind}, {lengths[kind]:,} bytes" if count == connections[0] else ""
             rates = " | ".join(f"{rate:,.0f}" for rate in pair.rates)
             cpus = " | ".join(f"{cpu:.3f}" for cpu in pair.cpus)
-            print(f"| {name} | {count} | {rates} | {pair.rate_ratio:.2f} | {cpus} | {pair.cpu_ratio:.2f} |", end="")
-            print(verdict(pair.rate_ratio >= LEAST_RATE_RATIO and pair.cpu_ratio <= MOST_CPU_RATIO), flush=True)
+            # Cells that miss the goal are bold, so that the table can be pasted as it is.
+            ratio = marked(pair.rate_ratio, pair.rate_ratio >= LEAST_RATE_RATIO)
+            cpu_ratio = marked(pair.cpu_ratio, pair.cpu_ratio <= MOST_CPU_RATIO)
+            print(f"| {name} | {count} | {rates} | {ratio} | {cpus} | {cpu_ratio} |", flush=True)
     kept = lengths["identity"] + lengths["gzip"]
     most = MEMORY_TIMES * kept + MEMORY_PLUS
     served, rest = exporter.memory("VmHWM"), exporter.memory("VmRSS")
