@@ -1,65 +1,37 @@
 //! A day of 10,000 agents in buckets of an hour, from the bytes of its pages to seconds per agent and state.
 //!
-//! Side by side: this crate, which clips, de-duplicates and caps on the way; `serde_json` into owned structs that
-//! are added up in a map, which does none of that; and `serde_json` that only skips the text, the floor.
-//! `cargo bench --bench decode`; the figures to compare are the ratios within one run.
+//! Side by side: this crate, which clips, de-duplicates and caps on the way; `simd-json`, the fastest JSON library, and
+//! `serde_json`, each read by the same visitor that adds up seconds in a map of agents and does none of that;
+//! `serde_json` into owned structs; and `serde_json` that only skips the text, the floor.
+//! `cargo bench --bench decode`; the figures to compare are the ratios within one run. Before them stands the memory that
+//! some of the ways take at most, for a day and for a week.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions without docs")]
 #![allow(clippy::unwrap_used, reason = "the input is made here")]
 
+#[path = "decode/memory.rs"]
+mod memory;
+#[path = "decode/report.rs"]
+mod report;
+#[path = "decode/visitor.rs"]
+mod visitor;
+
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::hint::black_box;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
-use cxone_exporter::presence::{StateName, Tally, Timestamp, WatchedAgent, Window};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, measurement::WallTime};
+use cxone_exporter::presence::Tally;
 use cxone_exporter::upstream::presence_api::wire::decode_page;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use report::{BUCKETS_PER_PAGE, Order, bucket, tally};
+use visitor::Sums;
+
 const AGENTS: u64 = 10_000;
 const HOURS: i64 = 24;
-const BUCKETS_PER_PAGE: usize = 1_000;
-/// The window begins within an hour, as it does in life, so the first bucket of each agent is clipped.
-const WINDOW_START: i64 = 1_698_400_800 + 900;
-const STATES: [&str; 6] = ["Available", "Busy", "WrapUp", "Offline", "Lunch Break", "Team Meeting"];
-
-/// In which order a report lists its buckets.
-#[derive(Clone, Copy)]
-enum Order {
-    ByAgent,
-    ByTime,
-}
-
-fn agent_id(agent: u64) -> String {
-    (1_234_567_890_123_456_789 + agent * 7_919).to_string()
-}
-
-fn bucket(agent: u64, hour: i64) -> String {
-    let start = Timestamp::from_seconds(WINDOW_START - 900 + hour * 3_600);
-    let end = start + Duration::from_secs(3_600);
-    let mut record = format!(r#"{{"agentId":"{}","startTime":"{start}","endTime":"{end}","states":["#, agent_id(agent));
-    // Any mixture will do as long as it is the same each time: a step of a linear congruential generator.
-    let mut noise = (agent * 31 + hour.unsigned_abs()).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-    let mut left = 3_600;
-    let (states, first) = (3 + noise % 3, noise % 5);
-    for at in 0..states {
-        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let state =
-            STATES.iter().cycle().zip(0..).find(|(_, index)| *index == first + at).map_or("", |(state, _)| state);
-        let spent = if at + 1 == states { left } else { (noise >> 33) % (left + 1) };
-        left -= spent;
-        let (comma, percentage) = (if at == 0 { "" } else { "," }, spent as f64 / 36.0);
-        // One duration in eight is a decimal number.
-        let fraction = if noise.is_multiple_of(8) && spent > 0 { ".0" } else { "" };
-        write!(record, r#"{comma}{{"state":"{state}","duration":{spent}{fraction},"percentage":{percentage:.2}}}"#)
-            .unwrap();
-    }
-    record + "]}"
-}
 
 /// Agents that are asked for together, and the pages that come.
 struct Batch {
@@ -72,36 +44,41 @@ fn batches(size: usize, order: Order) -> Vec<Batch> {
     (0..AGENTS)
         .step_by(size)
         .map(|first| first..AGENTS.min(first + size as u64))
-        .map(|agents| Batch { pages: pages(agents.clone(), order), agents })
+        .map(|agents| Batch { pages: report::pages(agents.clone(), HOURS, order), agents })
         .collect()
 }
 
-fn pages(agents: Range<u64>, order: Order) -> Vec<String> {
-    let buckets: Vec<String> = match order {
-        Order::ByAgent => agents.flat_map(|agent| (0..HOURS).map(move |hour| bucket(agent, hour))).collect(),
-        Order::ByTime => (0..HOURS).flat_map(|hour| agents.clone().map(move |agent| bucket(agent, hour))).collect(),
-    };
-    let page = |(at, buckets): (usize, &[String])| {
-        format!(r#"{{"data":[{}],"nextPageToken":"page-{}"}}"#, buckets.join(","), at + 1)
-    };
-    buckets.chunks(BUCKETS_PER_PAGE).enumerate().map(page).collect()
+fn pairs(tally: Tally) -> usize {
+    tally.finish().agents.iter().flatten().map(|presence| presence.states.len()).sum()
 }
 
 fn counted(batches: &[Batch]) -> usize {
-    let start = Timestamp::from_seconds(WINDOW_START);
-    let window = Window { start, end: start + Duration::from_secs(HOURS.unsigned_abs() * 3_600) };
-    let known: Vec<StateName> = STATES.into_iter().take(4).map(Arc::from).collect();
-    let offline: Arc<[StateName]> = Arc::from([Arc::from("Offline")]);
     let count = |batch: &Batch| {
-        let watched = |agent| WatchedAgent { id: agent_id(agent).into(), schedule: None };
-        let agents = batch.agents.clone().map(watched).collect();
-        let mut tally = Tally::new(window, agents, Arc::clone(&offline), &known);
+        let mut tally = tally(batch.agents.clone(), HOURS);
         for page in &batch.pages {
             decode_page(page.as_bytes(), &mut tally).unwrap();
         }
-        tally.finish().agents.iter().flatten().map(|presence| presence.states.len()).sum::<usize>()
+        pairs(tally)
     };
     batches.iter().map(count).sum()
+}
+
+fn visited_by_serde_json(batches: &[Batch]) -> usize {
+    let mut sums = Sums::default();
+    for page in batches.iter().flat_map(|batch| &batch.pages) {
+        sums.read(&mut serde_json::Deserializer::from_slice(page.as_bytes())).unwrap();
+    }
+    sums.pairs()
+}
+
+/// It writes into what it reads, so every run needs pages of its own.
+fn visited_by_simd_json(pages: &mut [Vec<u8>]) -> usize {
+    let (mut sums, mut buffers) = (Sums::default(), simd_json::Buffers::default());
+    for page in pages {
+        let mut answer = simd_json::Deserializer::from_slice_with_buffers(page, &mut buffers).unwrap();
+        sums.read(&mut answer).unwrap();
+    }
+    sums.pairs()
 }
 
 #[derive(Deserialize)]
@@ -148,8 +125,18 @@ fn skipped(batches: &[Batch]) {
 fn compare(group: &mut BenchmarkGroup<'_, WallTime>, batches: &[Batch]) {
     let pages = batches.iter().flat_map(|batch| &batch.pages);
     group.throughput(Throughput::BytesDecimal(pages.map(|page| page.len() as u64).sum()));
-    assert_eq!(counted(batches), owned_structs(batches));
+    let writable = || -> Vec<Vec<u8>> {
+        batches.iter().flat_map(|batch| &batch.pages).map(|page| page.clone().into_bytes()).collect()
+    };
+    let expected = owned_structs(batches);
+    assert_eq!(counted(batches), expected);
+    assert_eq!(visited_by_serde_json(batches), expected);
+    assert_eq!(visited_by_simd_json(&mut writable()), expected);
     group.bench_function("cxone-exporter", |bench| bench.iter(|| counted(black_box(batches))));
+    group.bench_function("simd-json, visitor", |bench| {
+        bench.iter_batched_ref(writable, |pages| visited_by_simd_json(pages), BatchSize::PerIteration);
+    });
+    group.bench_function("serde_json, visitor", |bench| bench.iter(|| visited_by_serde_json(black_box(batches))));
     group.bench_function("serde_json, owned structs", |bench| bench.iter(|| owned_structs(black_box(batches))));
     group.bench_function("serde_json, skipping only", |bench| bench.iter(|| skipped(black_box(batches))));
 }
@@ -168,6 +155,44 @@ fn decode(criterion: &mut Criterion) {
     }
 }
 
+/// Reads `hours` of all agents in batches of 50, one page at a time, in one of the ways.
+fn read_page_by_page(way: &str, hours: i64) -> bool {
+    let (mut sums, mut found) = (Sums::default(), 0);
+    for first in (0..AGENTS).step_by(50) {
+        let agents = first..first + 50;
+        let buckets = (0..hours).flat_map(|hour| agents.clone().map(move |agent| (agent, hour))).collect::<Vec<_>>();
+        let mut tally = tally(agents, hours);
+        for buckets in buckets.chunks(BUCKETS_PER_PAGE) {
+            let buckets: Vec<String> = buckets.iter().map(|(agent, hour)| bucket(*agent, *hour)).collect();
+            let page = format!(r#"{{"data":[{}]}}"#, buckets.join(","));
+            match way {
+                "nothing" => found += page.len(),
+                "cxone-exporter" => found += decode_page(page.as_bytes(), &mut tally).unwrap().buckets,
+                "serde_json, visitor" => {
+                    sums.read(&mut serde_json::Deserializer::from_slice(page.as_bytes())).unwrap();
+                    found += 1;
+                }
+                "simd-json, visitor" => found += visited_by_simd_json(&mut [page.into_bytes()]),
+                _ => return false,
+            }
+        }
+        found += pairs(tally);
+    }
+    found + sums.pairs() > 0
+}
+
+/// What each way takes at most, by processes of their own.
+fn peaks() {
+    for (name, hours) in [("a day", 24), ("a week", 7 * 24)] {
+        let peak = |way: &str| memory::of_a_process(&format!("{way}/{hours}"));
+        let nothing = peak("nothing");
+        for way in ["cxone-exporter", "serde_json, visitor", "simd-json, visitor"] {
+            let kib = peak(way).saturating_sub(nothing);
+            println!("memory for {name} of 10,000 agents, {way}: {:.1} MB besides the page", kib as f64 * 1024.0 / 1e6);
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
@@ -176,4 +201,16 @@ criterion_group! {
         .measurement_time(Duration::from_secs(3));
     targets = decode
 }
-criterion_main!(benches);
+
+fn main() {
+    let run = |way: &str| {
+        let (way, hours) = way.split_once('/').unwrap();
+        read_page_by_page(way, hours.parse().unwrap())
+    };
+    if memory::became_a_process(run) {
+        return;
+    }
+    peaks();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -90,6 +90,11 @@ impl Scrape {
         Self { with_process: true, ..self }
     }
 
+    /// Leaves them out.
+    pub(crate) fn without_process(self) -> Self {
+        Self { with_process: false, ..self }
+    }
+
     /// A tenant with plausible days, of which no two are alike.
     pub(crate) fn of_many_agents(agents: usize) -> Self {
         let small = Self::of_a_small_tenant();

@@ -1,0 +1,42 @@
+"""What refreshes ask a simulated tenant for: requests and bytes, in full and incrementally, and whether it is all the same."""
+
+import time
+
+from house import LOOPBACK, free_port, wait_for
+from servers import REFRESH_SECONDS, fetch
+from simulated import Scrape, Tenant
+
+# What `incremental` is made for: many buckets, of which few are new.
+INTERVAL = "PT5M"
+COOLDOWN_SECONDS = 1
+
+
+class Refresh:
+    """One refresh, as the tenant and the exporter counted it."""
+
+    def __init__(self, tenant, port):
+        before = tenant.requests()
+        timeout = {"X-Prometheus-Scrape-Timeout-Seconds": str(REFRESH_SECONDS), "Accept": "text/plain;version=0.0.4"}
+        scrape = Scrape(fetch(port, headers=timeout, timeout=REFRESH_SECONDS)[2].decode())
+        assert scrape.value("cxone_up") == 1, "the refresh failed"
+        after = tenant.requests()
+        self.requests, self.rows, self.bytes = (after[key] - before[key] for key in ("presence", "rows", "bytes"))
+        self.seconds = scrape.value("cxone_refresh_duration_seconds")
+        untrue = tenant.untruths(scrape)
+        assert not untrue, "\n".join(untrue[:10])
+
+
+def measure(house, binary, agents):
+    """A full refresh, and one that follows it."""
+    simulator, port = free_port(), free_port()
+    house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
+    tenant = Tenant(simulator)
+    config = house.write("upstream.yml", tenant.config(interval=INTERVAL, incremental="true", cooldown=f"{COOLDOWN_SECONDS}s"))
+    house.start("exporter", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
+    wait_for("the exporter answers", lambda: fetch(port, "/-/healthy")[0] == 200)
+    full = Refresh(tenant, port)
+    time.sleep(COOLDOWN_SECONDS + 0.1)
+    tail = Refresh(tenant, port)
+    for name in ("exporter", "simulator"):
+        house.stop(name)
+    return full, tail
