@@ -1,0 +1,120 @@
+"""Refreshes of more and more agents, and scrapes beside them."""
+
+import threading
+import time
+
+from house import LOOPBACK, free_port, wait_for
+from latency import Scraper, in_turn, many, median, p99
+from servers import Server, fetch
+from simulated import Tenant
+
+# The largest tenant on a busy machine.
+REFRESH_SECONDS = 300
+COOLDOWN_SECONDS = 1
+# As few requests as there may be: what is measured is what agents cost and not what requests do.
+SETTINGS = {
+    "agents_per_request": 300,
+    "cooldown": f"{COOLDOWN_SECONDS}s",
+    "max_staleness": "2h",
+    "request_timeout": "60s",
+    "refresh_timeout": f"{REFRESH_SECONDS}s",
+}
+PAGE_ROWS = 10_000
+SCRAPES = 300
+# Small refreshes are over before many scrapes were made beside them, so there are several, and at least this many.
+REFRESHES, MOST_REFRESHES, BESIDE = 3, 20, 200
+MEGABYTE = 1e6
+
+
+class Exporter(Server):
+    """An exporter that asks the simulated tenant at `url`."""
+
+    def __init__(self, house, name, binary, config):
+        port = free_port()
+        process = house.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
+        super().__init__(name, port, [process.pid])
+        wait_for(f"{name} answers", lambda: house.alive(name) and fetch(port, "/-/healthy")[0] == 200)
+
+    def refresh(self):
+        """Scrapes with all the patience that a refresh can want, and returns what it said."""
+        patience = {"X-Prometheus-Scrape-Timeout-Seconds": str(REFRESH_SECONDS), "Accept": "text/plain;version=0.0.4"}
+        status, _, body = fetch(self.port, headers=patience, timeout=REFRESH_SECONDS)
+        assert status == 200 and b"\ncxone_up 1\n" in body, body[:2000]
+        return body
+
+
+def value(body, name):
+    """The sample of a series without labels."""
+    return float(body.partition(b"\n" + name.encode() + b" ")[2].partition(b"\n")[0])
+
+
+class Point:
+    """What so many agents cost."""
+
+    def __init__(self, house, binary, agents):
+        port = free_port()
+        house.start(
+            "simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{port}", f"--agents={agents}",
+            f"--page-size={PAGE_ROWS}",
+        )
+        tenant = Tenant(port)
+        config = house.write("curves.yml", tenant.config(**SETTINGS))
+        self.agents = agents
+        exporter = Exporter(house, "exporter", binary, config)
+        body = exporter.refresh()
+        self.seconds, self.cpu = value(body, "cxone_refresh_duration_seconds"), exporter.cpu_seconds()
+        self.bytes, self.requests = value(body, "cxone_api_response_bytes_total"), tenant.requests()["presence"]
+        self.peak, self.rest = exporter.memory("VmHWM"), exporter.memory("VmRSS")
+        # Beside it stands another exporter with the same data that has nothing to do: what its scrapes take longer
+        # than before is the machine's doing.
+        calm = Exporter(house, "calm", binary, house.write("calm.yml", tenant.config(**SETTINGS | {"cooldown": "1h"})))
+        calm.refresh()
+        scrapers = [Scraper(exporter.port), Scraper(calm.port)]
+        self.length = scrapers[0].length
+        self.beside(exporter, scrapers)
+        # A scrape past the cooldown starts a refresh, so the one without refreshes is the calm one, and alone.
+        house.stop("exporter")
+        house.stop("simulator")
+        [self.idle] = many(scrapers[1:], SCRAPES)
+        house.stop("calm")
+
+    def beside(self, exporter, scrapers):
+        """Scrapes for as long as refreshes go on."""
+        self.refreshing, self.other = [], []
+        for turn in range(MOST_REFRESHES):
+            if turn >= REFRESHES and len(self.refreshing) >= BESIDE:
+                break
+            time.sleep(COOLDOWN_SECONDS)
+            refresh = threading.Thread(target=exporter.refresh)
+            refresh.start()
+            ours, theirs = in_turn(scrapers, refresh.is_alive)
+            refresh.join()
+            # The last one began while the refresh went on, and may have ended after it; so may the body of the scrape
+            # that waited for it have been under way.
+            self.refreshing += ours[:-1]
+            self.other += theirs[:-1]
+        self.peak = max(self.peak, exporter.memory("VmHWM"))
+
+
+def row(point):
+    agents = point.agents
+    return (
+        f"| {agents:,} | {point.requests} | {point.bytes / MEGABYTE:.1f} | {point.seconds:.2f} | {1e6 * point.seconds / agents:.0f} "
+        f"| {1e6 * point.cpu / agents:.0f} | {point.rest / MEGABYTE:.1f} | {point.peak / MEGABYTE:.1f} | {point.length / 1e3:,.0f} "
+        f"| {1e3 * median(point.idle):.2f} / {1e3 * p99(point.idle):.2f} "
+        f"| {1e3 * median(point.refreshing):.2f} / {1e3 * p99(point.refreshing):.2f} "
+        f"| {1e3 * median(point.other):.2f} / {1e3 * p99(point.other):.2f} "
+        f"| {p99(point.refreshing) / p99(point.idle):.2f} | {len(point.refreshing)} |"
+    )
+
+
+def curves(house, binary, sizes):
+    print("\n## Agents, over a day in buckets of an hour\n")
+    print("Scrapes are as Prometheus makes them, OpenMetrics in gzip; median / p99, in ms.\n")
+    print(
+        "| agents | requests | MB read | refresh s | µs an agent | CPU µs an agent | MB at rest | MB at most | kB a scrape "
+        "| scrape alone | beside a refresh | another exporter's | p99 beside : alone | scrapes beside |"
+    )
+    print("| ---: " * 14 + "|", flush=True)
+    for agents in sizes:
+        print(row(Point(house, binary, agents)), flush=True)
