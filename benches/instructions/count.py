@@ -109,7 +109,7 @@ def main():
             raise SystemExit(f"there is no {BASELINE}: write it with --write")
         there, known = read_baseline()
         if here["machine"] != there["machine"]:
-            print(f"The baseline is of {there['machine']} and this is {here['machine']}, whose counts are others: nothing is compared.")
+            print(f"The baseline is of {there['machine']}, and counts of {here['machine']} are others: nothing is compared.")
             return
         if here["rustc"] != there["rustc"]:
             # The compiler is pinned by rust-toolchain.toml, so whoever changes that writes the baseline in the same commit.
