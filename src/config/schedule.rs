@@ -112,7 +112,8 @@ fn read_holidays(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Naive
 
 fn parse_timezone(text: &str) -> Result<TimeZone, Complaint> {
     TimeZone::named(text).ok_or_else(|| {
-        let remedy = match nearest(text, TimeZone::names()) {
+        let names = TimeZone::names();
+        let remedy = match nearest(text, names.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "write an IANA name, such as `Europe/Berlin` or `UTC`".to_owned(),
         };
