@@ -19,7 +19,7 @@ use chrono::NaiveTime;
 use cxone_exporter::config::Config;
 use cxone_exporter::exposition::{assemble, negotiate};
 use cxone_exporter::metrics::agents;
-use cxone_exporter::presence::{Asked, Grid, Past, Schedule, Shift, Tally, Timestamp, Window};
+use cxone_exporter::presence::{Asked, Grid, Past, Schedule, Shift, Tally, TimeZone, Timestamp, Window};
 use cxone_exporter::upstream::presence_api::wire::decode_page;
 
 use fixture::Scrape;
@@ -128,7 +128,7 @@ fn parse_timestamps() {
 fn schedule() {
     let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
     let schedule = Schedule {
-        timezone: chrono_tz::Europe::Berlin,
+        timezone: TimeZone::named("Europe/Berlin").unwrap(),
         days: [true, true, true, true, true, false, false],
         hours: vec![Shift { start: time(9), end: time(17) }],
         holidays: Vec::new(),

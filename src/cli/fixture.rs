@@ -8,7 +8,7 @@ use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
 use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
-use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Strip, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Strip, TimeZone, Timestamp, Window};
 use crate::upstream::{Fetch, Harvest, Query, Source};
 
 /// What the tests take for now.
@@ -56,7 +56,7 @@ pub(crate) fn agent(id: &str) -> Agent {
 pub(crate) fn schedule() -> Arc<Schedule> {
     let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
     Arc::new(Schedule {
-        timezone: chrono_tz::UTC,
+        timezone: TimeZone::UTC,
         days: [true, true, true, true, true, false, false],
         hours: vec![Shift { start: time(9), end: time(17) }],
         holidays: Vec::new(),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime, Weekday};
-use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::fault::{Complaint, Findings, quoted};
 use super::fields::Value;
@@ -12,7 +11,7 @@ use super::keys::SCHEDULE;
 use super::limits::{MAX_HOLIDAYS, MAX_SHIFTS};
 use super::names;
 use super::nearest::nearest;
-use crate::presence::{Schedule, Shift};
+use crate::presence::{Schedule, Shift, TimeZone};
 
 /// Schedules by name.
 pub(super) type Schedules = BTreeMap<String, Arc<Schedule>>;
@@ -111,9 +110,10 @@ fn read_holidays(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Naive
     Some(dates)
 }
 
-fn parse_timezone(text: &str) -> Result<Tz, Complaint> {
-    text.parse().map_err(|_| {
-        let remedy = match nearest(text, TZ_VARIANTS.iter().map(|zone| zone.name())) {
+fn parse_timezone(text: &str) -> Result<TimeZone, Complaint> {
+    TimeZone::named(text).ok_or_else(|| {
+        let names = TimeZone::names();
+        let remedy = match nearest(text, names.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "write an IANA name, such as `Europe/Berlin` or `UTC`".to_owned(),
         };

@@ -20,6 +20,7 @@ mod states;
 mod strip;
 mod tally;
 mod time;
+mod time_zone;
 pub(crate) mod varint;
 
 pub use chronicle::{Chronicle, ChronicleRow, Counted, MAX_ROWS_PER_AGENT, Naming, RawStateIndex, RowKey, Sighting};
@@ -34,3 +35,4 @@ pub use states::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, UNKNOWN_STATE};
 pub use strip::{Cell, Strip, StripBuilder};
 pub use tally::{Asked, Checkpoint, KeptOutcome, Tally};
 pub use time::{Micros, Timestamp, Window};
+pub use time_zone::TimeZone;

@@ -1,9 +1,8 @@
 //! When agents are expected to work: days and hours in a time zone, less holidays.
 
-use chrono::{DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime};
 
-use super::{Micros, Timestamp, Window};
+use super::{Micros, TimeZone, Timestamp, Window};
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +11,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The zone that days and hours are meant in.
-    pub timezone: Tz,
+    pub timezone: TimeZone,
     /// On which days a shift may begin, Monday first.
     pub days: [bool; 7],
     /// The shifts of such a day. They do not overlap.
@@ -39,8 +38,8 @@ pub struct OnShift(Vec<Window>);
 impl Schedule {
     /// The parts of `window` that lie in a shift.
     ///
-    /// Local times are read as RFC 5545 (section 3.3.5) reads them: one that a change of the clocks brings twice
-    /// is the first of the two, and one that it skips is taken with the offset before the change.
+    /// Where a change of the clocks brings a local time twice or skips it, it is [the moment](TimeZone::moment)
+    /// that its zone makes of it.
     pub fn within(&self, window: Window) -> OnShift {
         let mut shifts: Vec<_> = self
             .dates(window)
@@ -74,19 +73,8 @@ impl Schedule {
 
     fn shift_on(&self, date: NaiveDate, shift: &Shift) -> Option<Window> {
         let last_date = if shift.end > shift.start { date } else { date.succ_opt()? };
-        Some(Window { start: self.utc(date.and_time(shift.start))?, end: self.utc(last_date.and_time(shift.end))? })
-    }
-
-    fn utc(&self, local: NaiveDateTime) -> Option<Timestamp> {
-        let offset = match self.timezone.offset_from_local_datetime(&local) {
-            MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(offset, _) => offset,
-            // No change of the clocks skips more than a day.
-            MappedLocalTime::None => {
-                self.timezone.offset_from_local_datetime(&local.checked_sub_days(Days::new(1))?).latest()?
-            }
-        };
-        let utc = local.checked_sub_offset(offset.fix())?.and_utc();
-        Some(Timestamp::from_micros(utc.timestamp_micros()))
+        let start = self.timezone.moment(date.and_time(shift.start))?;
+        Some(Window { start, end: self.timezone.moment(last_date.and_time(shift.end))? })
     }
 }
 

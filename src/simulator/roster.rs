@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveTime;
-use chrono_tz::Tz;
 
 use super::hash::{self, Dice};
 use super::names;
-use crate::presence::{AgentId, Schedule, Shift};
+use crate::presence::{AgentId, Schedule, Shift, TimeZone};
 
 const HOUR: u32 = 3_600;
 /// Hours of a full shift, lunch included.
@@ -52,7 +51,7 @@ pub(super) struct Profile {
     /// The key of all chance in this agent's life.
     pub(super) key: u64,
     /// Where the agent sits.
-    pub(super) timezone: Tz,
+    pub(super) timezone: TimeZone,
     /// The days on which shifts begin, Monday first.
     pub(super) days: [bool; 7],
     /// When a shift begins, in seconds of local time since midnight.
@@ -79,7 +78,8 @@ pub(super) enum Habit {
 /// A team's place and hours.
 struct Team {
     name: &'static str,
-    timezone: Tz,
+    /// The IANA name of its zone.
+    timezone: &'static str,
     /// How many days from Monday on the team works; with seven, each agent has two of them off.
     days: usize,
     /// When its shifts begin, in hours of local time; none: around the clock.
@@ -88,23 +88,23 @@ struct Team {
     offline_limit: Option<u64>,
 }
 
-const DUTY: Team = Team { name: "Duty desk", timezone: Tz::UTC, days: 7, shifts: &[], offline_limit: Some(2) };
+const DUTY: Team = Team { name: "Duty desk", timezone: "UTC", days: 7, shifts: &[], offline_limit: Some(2) };
 const SUPPORT: Team =
-    Team { name: "Support", timezone: Tz::Europe__Warsaw, days: 7, shifts: &[6, 10, 14], offline_limit: None };
+    Team { name: "Support", timezone: "Europe/Warsaw", days: 7, shifts: &[6, 10, 14], offline_limit: None };
 const BILLING: Team =
-    Team { name: "Billing", timezone: Tz::Europe__Berlin, days: 5, shifts: &[8, 9], offline_limit: Some(18) };
+    Team { name: "Billing", timezone: "Europe/Berlin", days: 5, shifts: &[8, 9], offline_limit: Some(18) };
 const SALES: Team =
-    Team { name: "Sales", timezone: Tz::America__New_York, days: 5, shifts: &[8, 11], offline_limit: None };
+    Team { name: "Sales", timezone: "America/New_York", days: 5, shifts: &[8, 11], offline_limit: None };
 const RETENTION: Team =
-    Team { name: "Retention", timezone: Tz::America__Los_Angeles, days: 6, shifts: &[7, 10], offline_limit: Some(20) };
+    Team { name: "Retention", timezone: "America/Los_Angeles", days: 6, shifts: &[7, 10], offline_limit: Some(20) };
 const CLAIMS: Team =
-    Team { name: "Claims", timezone: Tz::Asia__Manila, days: 7, shifts: &[6, 14, 22], offline_limit: None };
+    Team { name: "Claims", timezone: "Asia/Manila", days: 7, shifts: &[6, 14, 22], offline_limit: None };
 const TECHNICAL: Team =
-    Team { name: "Technical", timezone: Tz::Asia__Kolkata, days: 6, shifts: &[7, 13], offline_limit: None };
+    Team { name: "Technical", timezone: "Asia/Kolkata", days: 6, shifts: &[7, 13], offline_limit: None };
 const CONCIERGE: Team =
-    Team { name: "Concierge", timezone: Tz::Australia__Sydney, days: 5, shifts: &[8], offline_limit: None };
+    Team { name: "Concierge", timezone: "Australia/Sydney", days: 5, shifts: &[8], offline_limit: None };
 const NIGHT: Team =
-    Team { name: "Night desk", timezone: Tz::Europe__Berlin, days: 7, shifts: &[22], offline_limit: Some(18) };
+    Team { name: "Night desk", timezone: "Europe/Berlin", days: 7, shifts: &[22], offline_limit: Some(18) };
 
 /// The teams in the order in which agents are hired, over and over, so that a small tenant is as mixed as a
 /// big one. The first has somebody at work at any hour.
@@ -145,6 +145,15 @@ impl Roster {
     }
 }
 
+// === impl Team ===
+
+impl Team {
+    fn timezone(&self) -> TimeZone {
+        // A test looks each of the names up.
+        TimeZone::named(self.timezone).unwrap_or(TimeZone::UTC)
+    }
+}
+
 // === impl Agent ===
 
 impl Agent {
@@ -178,7 +187,7 @@ impl Agent {
         };
         let profile = Profile {
             key: dice.roll(),
-            timezone: team.timezone,
+            timezone: team.timezone(),
             days,
             shift_start,
             shift_length,
@@ -203,7 +212,7 @@ impl Profile {
         let time =
             |seconds: u32| NaiveTime::from_num_seconds_from_midnight_opt(seconds % (24 * HOUR), 0).unwrap_or_default();
         Schedule {
-            timezone: self.timezone,
+            timezone: self.timezone.clone(),
             days: self.days,
             hours: vec![Shift { start: time(self.shift_start), end: time(self.shift_start + self.shift_length) }],
             holidays: Vec::new(),
@@ -254,6 +263,13 @@ mod tests {
             assert_eq!((&one.id, &one.name, &one.profile), (&other.id, &other.name, &other.profile));
         }
         assert_ne!(few.agents()[0].id, Roster::new(10, 1).agents()[0].id);
+    }
+
+    #[test]
+    fn every_team_is_where_its_zone_says() {
+        for team in HIRING {
+            assert_eq!(team.timezone().name(), team.timezone, "{}", team.name);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock};
-use cxone_exporter::presence::{Schedule, Shift, Timestamp};
+use cxone_exporter::presence::{Schedule, Shift, TimeZone, Timestamp};
 
 use crate::house::scraped::Scraped;
 use crate::house::{HOUR, House, NOW, Plan};
@@ -204,7 +204,7 @@ async fn a_schedule_follows_the_clocks_of_its_zone() {
         let upstream = tenant(&clock, &mood, &ahead).await;
         let [start, end] = [1, 5].map(|hour| chrono::NaiveTime::from_hms_opt(hour, 0, 0).unwrap());
         let schedule = Schedule {
-            timezone: chrono_tz::Europe::Berlin,
+            timezone: TimeZone::named("Europe/Berlin").unwrap(),
             days: [true; 7],
             hours: vec![Shift { start, end }],
             holidays: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::presence::{
-    AgentPresence, MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY, OTHER_STATE, Schedule, Shift, UNKNOWN_STATE,
+    AgentPresence, MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY, OTHER_STATE, Schedule, Shift, TimeZone, UNKNOWN_STATE,
 };
 
 /// The window of the examples, in seconds.
@@ -367,7 +367,7 @@ fn names_that_are_made_up_do_not_make_series() {
 pub(super) fn every_day_until(seconds: u32) -> Arc<Schedule> {
     let time = |seconds| chrono::NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0).unwrap();
     Arc::new(Schedule {
-        timezone: chrono_tz::UTC,
+        timezone: TimeZone::UTC,
         days: [true; 7],
         hours: vec![Shift { start: time(0), end: time(seconds) }],
         holidays: Vec::new(),

@@ -1,7 +1,7 @@
 //! What lives on through a reload.
 
 use super::*;
-use crate::presence::Schedule;
+use crate::presence::{Schedule, TimeZone};
 
 impl House {
     /// Serves the tenant with these agents from now on, by the same source.
@@ -131,7 +131,7 @@ async fn another_schedule_leaves_out_only_what_depends_on_it() {
     let schedule = |day| {
         let mut days = [false; 7];
         days[day] = true;
-        let schedule = Schedule { timezone: chrono_tz::UTC, days, hours: Vec::new(), holidays: Vec::new() };
+        let schedule = Schedule { timezone: TimeZone::UTC, days, hours: Vec::new(), holidays: Vec::new() };
         Some(Arc::new(schedule))
     };
     let scheduled = |published: &Published| {

@@ -1,9 +1,9 @@
 //! One agent's working day: from log-in to log-out, piece by piece.
 
-use chrono::{DateTime, MappedLocalTime, TimeDelta, TimeZone};
-use chrono_tz::Tz;
+use chrono::DateTime;
 
-use super::State;
+use super::{SECOND, State};
+use crate::presence::TimeZone;
 use crate::simulator::hash::{self, Dice, Quantiles};
 use crate::simulator::roster::{Habit, Profile};
 
@@ -58,7 +58,7 @@ impl WorkDay {
             return None;
         }
 
-        let begin = utc(profile.timezone, day, profile.shift_start)?;
+        let begin = utc(&profile.timezone, day, profile.shift_start)?;
         let length = i64::from(profile.shift_length);
         let (late, stays) =
             if duty { (0, 0) } else { (i64::from(dice.between(0, 600)) - 240, i64::from(dice.below(300))) };
@@ -143,14 +143,9 @@ fn breaks(dice: &mut Dice, begin: i64, length: i64, duty: bool) -> Vec<(i64, i64
         .collect()
 }
 
-/// The moment at which the clocks of `timezone` show `seconds` after midnight on local day `day`.
-fn utc(timezone: Tz, day: i64, seconds: u32) -> Option<i64> {
+/// The moment at which the clocks of `timezone` show `seconds` after midnight on local day `day`. A shift that is
+/// due in the hour that clocks leave out in spring begins as much later on the wall.
+fn utc(timezone: &TimeZone, day: i64, seconds: u32) -> Option<i64> {
     let local = DateTime::from_timestamp(day.checked_mul(DAY)? + i64::from(seconds), 0)?.naive_utc();
-    match timezone.from_local_datetime(&local) {
-        MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => Some(moment.timestamp()),
-        // The hour that clocks leave out in spring: the shift begins when they have been put forward.
-        MappedLocalTime::None => {
-            timezone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest().map(|moment| moment.timestamp())
-        }
-    }
+    Some(timezone.moment(local)?.micros().div_euclid(SECOND))
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Timelike};
+use chrono::{Datelike, Timelike};
 use proptest::prelude::*;
 
 use super::*;
@@ -133,14 +133,14 @@ fn the_first_agent_is_at_work_at_any_hour() {
 
 /// The time in `[MONDAY, +4 weeks)` that the agent is scheduled for, and what it did in it.
 fn scheduled(timeline: &Timeline, agent: &Agent) -> StateTimes {
-    let (zone, shift) = (agent.schedule.timezone, agent.schedule.hours[0]);
+    let (zone, shift) = (&agent.schedule.timezone, agent.schedule.hours[0]);
     let mut times = StateTimes::default();
     for hour in 0..28 * 24 {
         let start = MONDAY + hour * HOUR + 1_800;
-        let local = DateTime::from_timestamp(start, 0).unwrap().with_timezone(&zone);
+        let local = zone.local(Timestamp::from_seconds(start)).unwrap();
         let since_start = (local.num_seconds_from_midnight() + 86_400 - seconds_of(shift.start)) % 86_400;
         let length = (seconds_of(shift.end) + 86_400 - seconds_of(shift.start) - 1) % 86_400 + 1;
-        let begun = local.date_naive()
+        let begun = local.date()
             - chrono::TimeDelta::seconds(i64::from(since_start) - i64::from(local.num_seconds_from_midnight()))
                 .max(chrono::TimeDelta::zero());
         if since_start + 900 < length && agent.schedule.days[begun.weekday().num_days_from_monday() as usize] {

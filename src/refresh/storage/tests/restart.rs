@@ -1,10 +1,8 @@
 //! What a process does that finds the file of an earlier one.
 
-use chrono_tz::Tz;
-
 use super::*;
 use crate::config::Agent;
-use crate::presence::Schedule;
+use crate::presence::{Schedule, TimeZone};
 use crate::refresh::tests::{COOLDOWN, MAX_STALENESS, counts};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -292,7 +290,7 @@ async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
         tenant.agents.iter_mut().for_each(|agent| agent.schedule.clone_from(schedule));
         Arc::new(tenant)
     };
-    let (berlin, utc) = (schedule(Tz::Europe__Berlin), schedule(Tz::UTC));
+    let (berlin, utc) = (schedule(TimeZone::named("Europe/Berlin").unwrap()), schedule(TimeZone::UTC));
     let scheduled = ScheduledTime { total: Micros::from_seconds(9), offline: Micros::from_seconds(4) };
     let now = Moment { monotonic: DrivenClock::new(START).monotonic(), utc: START };
     let presence = AgentPresence {

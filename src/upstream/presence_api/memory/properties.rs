@@ -6,7 +6,7 @@ use chrono::NaiveTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, Micros, Schedule, Shift, Tally, TallyOutcome};
+use crate::presence::{AgentPresence, Micros, Schedule, Shift, Tally, TallyOutcome, TimeZone};
 
 const STEP: i64 = 10;
 const WINDOW: Duration = Duration::from_secs(100);
@@ -65,7 +65,7 @@ fn at(seconds: i64) -> Timestamp {
 fn watched(agent: usize) -> WatchedAgent {
     let time = |minute| NaiveTime::from_hms_opt(0, minute, 30).unwrap();
     let schedule = Schedule {
-        timezone: chrono_tz::UTC,
+        timezone: TimeZone::UTC,
         days: [true; 7],
         hours: vec![Shift { start: time(1), end: time(3) }, Shift { start: time(4), end: time(5) }],
         holidays: Vec::new(),
