@@ -83,8 +83,9 @@ def line(what, exporter, taken, whole, cached):
 
 
 def measure(house, binary, what, text, healthy, broken):
-    exporter = Exporter(house, "exporter", binary, house.write("tenants.yml", text))
-    # Those that are broken are asked all the while, as Prometheus would, and never become better.
+    # Scrapes that wait for a broken tenant count as being answered, and there are always as many as there are such tenants.
+    exporter = Exporter(house, "exporter", binary, house.write("tenants.yml", text), "--web.max-requests=0")
+    # Those that are broken are asked all the while, more than Prometheus would, and never become better.
     stopped = threading.Event()
 
     def nag(number):
@@ -101,7 +102,7 @@ def measure(house, binary, what, text, healthy, broken):
     line(what, exporter, [seconds for _, seconds in answers], whole, cached)
     stopped.set()
     for thread in nagging:
-        thread.join(PATIENCE_SECONDS + 1)
+        thread.join(REFRESH_SECONDS)
     house.stop("exporter")
 
 
