@@ -29,9 +29,9 @@ MEGABYTE = 1e6
 class Exporter(Server):
     """An exporter that asks the simulated tenant at `url`."""
 
-    def __init__(self, house, name, binary, config, *flags):
+    def __init__(self, house, name, binary, config):
         port = free_port()
-        process = house.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}", *flags)
+        process = house.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
         super().__init__(name, port, [process.pid])
         wait_for(f"{name} answers", lambda: house.alive(name) and fetch(port, "/-/healthy")[0] == 200)
 

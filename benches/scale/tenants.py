@@ -83,8 +83,7 @@ def line(what, exporter, taken, whole, cached):
 
 
 def measure(house, binary, what, text, healthy, broken):
-    # Scrapes that wait for a broken tenant count as being answered, and there are always as many as there are such tenants.
-    exporter = Exporter(house, "exporter", binary, house.write("tenants.yml", text), "--web.max-requests=0")
+    exporter = Exporter(house, "exporter", binary, house.write("tenants.yml", text))
     # Those that are broken are asked all the while, more than Prometheus would, and never become better.
     stopped = threading.Event()
 

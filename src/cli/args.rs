@@ -197,7 +197,7 @@ pub struct WebArgs {
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
 
-    /// Scrapes answered at once; 0 is no limit. Others get 503.
+    /// Scrapes of a tenant that are answered at once; 0 is no limit. Others get 503.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
 

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::access::Access;
+use super::in_flight::InFlight;
 use super::limits::PAGES_AT_ONCE;
 use super::page::Summaries;
 use super::reload::ReloadHandle;
@@ -26,7 +27,7 @@ pub struct App {
     pub options: Options,
     /// Who may come in and how, if there is a web configuration (`--web.config.file`).
     pub(super) access: Option<Arc<Access>>,
-    pub(super) scrapes: Semaphore,
+    pub(super) scrapes: InFlight,
     pub(super) pages: Semaphore,
     /// What the status page knows of the snapshots that are served.
     pub(super) summaries: Summaries,
@@ -61,7 +62,7 @@ pub struct Options {
     pub route_prefix: String,
     /// Where a browser reaches the exporter (`--web.external-url`), for the links of the page; empty is relative.
     pub external_prefix: String,
-    /// Scrapes answered at once (`--web.max-requests`); 0 is no limit.
+    /// Scrapes of a tenant that are answered at once (`--web.max-requests`); 0 is no limit.
     pub max_requests: usize,
     /// Leaves out `process_*` and `cxone_exporter_build_info` (`--web.disable-exporter-metrics`).
     pub disable_exporter_metrics: bool,
@@ -95,14 +96,14 @@ impl App {
         config_yaml: String,
         options: Options,
     ) -> Self {
-        let permits = if options.max_requests == 0 { Semaphore::MAX_PERMITS } else { options.max_requests };
+        let scrapes = InFlight::new(options.max_requests);
         Self {
             loaded: ArcSwap::from_pointee(Loaded { tenants, config_yaml }),
             exporter,
             clock,
             options,
             access: None,
-            scrapes: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+            scrapes,
             pages: Semaphore::new(PAGES_AT_ONCE),
             summaries: Summaries::default(),
             lifecycle: None,

@@ -18,6 +18,7 @@ mod basic_auth;
 mod body;
 mod client_certificates;
 mod connection;
+mod in_flight;
 mod limits;
 mod page;
 mod places;

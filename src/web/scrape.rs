@@ -20,16 +20,22 @@ use crate::metrics::HttpRejection;
 /// How long Prometheus waits for the answer.
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
+/// What the scrapes of the exporter's own series count as where no tenant's come along. No tenant has this name.
+const OWN_SERIES: &str = "";
+
 /// `/metrics`: the exporter's own series and, where there is exactly one tenant, that tenant's.
 pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> Answer {
-    let Ok(_permit) = app.scrapes.try_acquire() else {
+    let loaded = app.loaded();
+    let tenant = loaded.only_tenant();
+    let configured = tenant.map(|tenant| tenant.refresher.tenant());
+    let Some(_entered) = app.scrapes.enter(configured.as_ref().map_or(OWN_SERIES, |tenant| &tenant.name)) else {
         return too_many(app);
     };
     let mut blocks = Vec::with_capacity(5);
     if !app.options.disable_exporter_metrics {
         blocks.extend([app.exporter.block(), app.exporter.process()]);
     }
-    if let Some(tenant) = app.loaded().only_tenant() {
+    if let Some(tenant) = tenant {
         blocks.extend(tenant_blocks(tenant, deadline(app, headers)).await);
     }
     exposition_answer(&blocks, headers)
@@ -44,7 +50,7 @@ pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -
     let Some(tenant) = loaded.tenant(&target) else {
         return text(StatusCode::NOT_FOUND, "no tenant of that name is configured; see /sd for those that are\n");
     };
-    let Ok(_permit) = app.scrapes.try_acquire() else {
+    let Some(_entered) = app.scrapes.enter(&target) else {
         return too_many(app);
     };
     let blocks = tenant_blocks(tenant, deadline(app, headers)).await;

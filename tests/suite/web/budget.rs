@@ -139,3 +139,31 @@ async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
     let rejected = after.get("cxone_exporter_http_rejected_total", &[("reason", "max_requests")]);
     assert_eq!((rejected, slow.upstream.tokens()), (Some(5.0), 2));
 }
+
+#[tokio::test]
+async fn scrapes_that_wait_for_one_tenant_keep_none_of_another_out() {
+    let clock = DrivenClock::new(NOW);
+    let quick = Scripted::start(&clock, hour).await;
+    let slow = Slow::new(|mut plan| {
+        plan.options.max_requests = 3;
+        plan.tenants.push(tenant(&quick.base_url()));
+        plan
+    })
+    .await;
+    let loaded = slow.house.app.loaded();
+    let [slow_one, quick_one] =
+        [0, 1].map(|at| format!("/probe?target={}", loaded.tenants[at].refresher.tenant().name));
+    let patient = "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n";
+    let waiting = join_all((0..4).map(|_| slow.house.get(&slow_one, patient)));
+    let driving = async {
+        slow.until_somebody_sleeps(Duration::from_millis(99_500)).await;
+        for _ in 0..3 {
+            let reply = slow.house.get(&quick_one, patient).await;
+            assert_eq!(reply.status, 200);
+            assert!(reply.text().contains("\ncxone_up 1\n"));
+        }
+        slow.tap.add_permits(1000);
+    };
+    let (replies, ()) = tokio::join!(waiting, driving);
+    assert_eq!(replies.iter().filter(|reply| reply.status == 503).count(), 1);
+}
