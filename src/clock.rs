@@ -27,6 +27,11 @@ pub struct Monotonic(Duration);
 /// A future that ends when the clock reaches a point.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// `span` rounded up to whole seconds, for whoever is to wait no less than that.
+pub fn whole_seconds(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
+}
+
 /// Tells the time and waits for it.
 pub trait Clock: Send + Sync + 'static {
     /// The time of day in UTC. It may step either way.

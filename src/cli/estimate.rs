@@ -252,6 +252,7 @@ fn count(of: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::cli::fixture;
+    use crate::clock::whole_seconds;
 
     #[test]
     fn series_are_agents_times_states_and_five_or_seven() {
@@ -329,15 +330,11 @@ mod tests {
         for (agents, per_minute, all, tails) in table {
             let mut tenant = fixture::tenant("acme", agents);
             tenant.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
-            let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
-            let figures = |spread: Spread| (spread.requests, seconds(spread.time));
+            let figures = |spread: Spread| (spread.requests, whole_seconds(spread.time).as_secs());
             let budget =
                 |tenant: &Tenant| Estimate::of(tenant).budget.map(|budget| [budget.all, budget.usual].map(figures));
             assert_eq!(budget(&tenant), all.map(|all| [all, all]), "{agents} agents at {per_minute:?}");
-            tenant.incremental = Some(Incremental {
-                settle: Duration::from_secs(30 * 60),
-                full_refresh_interval: Duration::from_secs(6 * 3_600),
-            });
+            tenant.incremental = Some(Incremental::default());
             assert_eq!(budget(&tenant), all.zip(tails).map(|(all, tails)| [all, tails]), "{agents} at {per_minute:?}");
         }
     }

@@ -155,6 +155,11 @@ impl Tenant {
     pub fn shard(&self) -> Option<Shard> {
         self.share.as_ref().map(|share| share.shard)
     }
+
+    /// The same, where other shards have the rest of the agents: one shard alone is as good as none.
+    pub fn shard_among_others(&self) -> Option<Shard> {
+        self.shard().filter(|shard| shard.total() > 1)
+    }
 }
 
 #[cfg(test)]

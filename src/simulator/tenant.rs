@@ -28,7 +28,7 @@ use super::server::Closed;
 use super::timeline::Timeline;
 use super::tokens::Tokens;
 use super::wire::{Body, Leash};
-use crate::clock::{Clock, Sleep};
+use crate::clock::{Clock, Sleep, whole_seconds};
 
 /// Where tokens are to be had.
 const TOKEN_PATH: &str = "/oauth/token";
@@ -276,8 +276,7 @@ impl Tenant {
 
     /// The HTTP date that is at least `seconds` from now; it has no fractions, so it is rounded up.
     fn date_after(&self, seconds: u64) -> String {
-        let now = self.since_epoch();
-        let whole = now.as_secs() + u64::from(now.subsec_nanos() > 0);
+        let whole = whole_seconds(self.since_epoch()).as_secs();
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(whole.saturating_add(seconds)))
     }
 

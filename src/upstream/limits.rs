@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::budget::{Budget, Exhausted, Pace, Standing};
 use super::errand::Errand;
 use super::failure::{Failure, Scope, spoken};
 use super::rate_gate::{RateGate, StaysClosed};
 use super::{Endpoint, ErrorKind, Observer};
-use crate::clock::{Clock, Monotonic};
+use crate::clock::{Clock, Monotonic, whole_seconds};
 use crate::config::Tenant;
 
 /// What holds requests to a tenant back, shared by everything that is sent to it.
@@ -152,9 +151,4 @@ fn no_time_left(closed: StaysClosed, endpoint: Endpoint, peer: &str, last: Optio
 
 fn pace(tenant: &Tenant) -> Option<Pace> {
     tenant.max_requests_per_minute.map(Pace::new)
-}
-
-/// `span` rounded up, for a person who is to wait that long.
-fn whole_seconds(span: Duration) -> Duration {
-    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }

@@ -1,7 +1,5 @@
 //! Amounts as people read them.
 
-use std::time::Duration;
-
 /// The units of amounts of bytes, with how many of the one before each has.
 const BYTE_UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
 
@@ -26,11 +24,6 @@ pub(super) fn counted(number: u64, what: &str) -> String {
         (_, false) => "s",
     };
     format!("{} {what}{plural}", grouped(number))
-}
-
-/// A span rounded up to whole seconds.
-pub(super) fn seconds(span: Duration) -> Duration {
-    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
 
 /// An amount of bytes to two digits, in the unit that fits: an estimate is no better than that.

@@ -1,7 +1,8 @@
 //! What is allowed and yet unwise.
 
-use super::figures::{counted, grouped, seconds};
+use super::figures::{counted, grouped};
 use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate, Spread};
+use crate::clock::whole_seconds;
 use crate::config::{Tenant, format_duration};
 
 /// More buckets of an agent than this are finer than a sum over the window needs: a day in quarters of an hour.
@@ -79,7 +80,7 @@ fn small_budget(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
             "at max_requests_per_minute: {} the {} of a refresh{which} take {}",
             pace.per_minute(),
             counted(requests, "request"),
-            format_duration(seconds(time)),
+            format_duration(whole_seconds(time)),
         )
     };
     let (limit, cooldown) = (format_duration(tenant.refresh_timeout), format_duration(tenant.cooldown));

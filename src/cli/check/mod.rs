@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::figures::{bytes, counted, grouped, seconds};
+use self::figures::{bytes, counted, grouped};
 use super::args::CheckArgs;
 use super::connect::{Connect, connect_for_probe};
 use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, Tails};
-use crate::clock::Clock;
+use crate::clock::{Clock, whole_seconds};
 use crate::config::{Config, Incremental, Tenant, format_duration};
 use crate::upstream::BuildError;
 
@@ -158,14 +158,14 @@ fn budget(budget: &Budgeted) -> String {
     let and_all = if all == usual {
         String::new()
     } else {
-        format!(", and one of {} that reads all {}", grouped(all.requests), format_duration(seconds(all.time)))
+        format!(", and one of {} that reads all {}", grouped(all.requests), format_duration(whole_seconds(all.time)))
     };
     format!(
         "{} in any minute, {} at once and the rest spread: a refresh of {}, token included, takes {} at the least{and_all}",
         counted(u64::from(pace.per_minute()), "request"),
         pace.burst(),
         counted(usual.requests, "request"),
-        format_duration(seconds(usual.time)),
+        format_duration(whole_seconds(usual.time)),
     )
 }
 

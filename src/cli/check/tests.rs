@@ -109,8 +109,7 @@ async fn budgets_that_fit_and_budgets_that_do_not() {
     };
     let mut tails = budget("tails", 200, 20);
     tails.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
-    tails.incremental =
-        Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
+    tails.incremental = Some(Incremental::default());
     let config = fixture::config([budget("fits", 200, 60), budget("slow", 200, 6), budget("never", 2_000, 20), tails]);
     let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();

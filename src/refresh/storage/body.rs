@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Api, Shard, Tenant};
+use crate::config::{Api, Tenant};
 use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Strip, Timestamp, Window};
 use crate::refresh::people::People;
 use crate::refresh::{AgentData, Moment, Published};
@@ -63,7 +63,7 @@ pub(super) struct Question<'a> {
     naming: Vec<Cow<'a, str>>,
 }
 
-/// A [`Shard`]: its index, and how many there are.
+/// A [`Shard`](crate::config::Shard): its index, and how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardOf(u32, u32);
 
@@ -185,10 +185,8 @@ impl<'a> Body<'a> {
 // === impl ShardOf ===
 
 impl ShardOf {
-    /// One shard alone is as good as none.
     pub(super) fn of(tenant: &Tenant) -> Option<Self> {
-        let shard: Option<Shard> = tenant.shard().filter(|shard| shard.total() > 1);
-        shard.map(|shard| Self(shard.index(), shard.total()))
+        tenant.shard_among_others().map(|shard| Self(shard.index(), shard.total()))
     }
 }
 

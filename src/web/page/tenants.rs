@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::format::{about, ago, moment};
 use super::view::View;
-use crate::config::{Shard, Tenant};
+use crate::config::Tenant;
 use crate::presence::Timestamp;
 use crate::refresh::{Published, Status};
 use crate::web::App;
@@ -85,7 +85,7 @@ impl Verdict {
 /// Which of several exporters this is, where others have the rest of the agents: nothing here counts those.
 pub(super) fn shard(tenant: &Tenant) -> Markup {
     html! {
-        @if let Some(shard) = among_others(tenant) {
+        @if let Some(shard) = tenant.shard_among_others() {
             p #shard .note {
                 strong { "Shard " (shard.index()) " of " (shard.total()) ", counted from 0" }
                 ": what follows is of its own agents. Each of the others has a page like this."
@@ -96,12 +96,7 @@ pub(super) fn shard(tenant: &Tenant) -> Markup {
 
 /// What is said of an agent that is not here.
 pub(super) fn may_be_elsewhere(tenant: &Tenant) -> &'static str {
-    if among_others(tenant).is_some() { "It may be an agent of another shard. " } else { "" }
-}
-
-/// One shard alone is as good as none.
-fn among_others(tenant: &Tenant) -> Option<Shard> {
-    tenant.shard().filter(|shard| shard.total() > 1)
+    if tenant.shard_among_others().is_some() { "It may be an agent of another shard. " } else { "" }
 }
 
 /// The chosen tenant.
