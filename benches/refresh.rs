@@ -193,6 +193,7 @@ fn refresher(tenant: Tenant, clock: &Arc<dyn Clock>) -> Arc<Refresher> {
         clock: Arc::clone(clock),
         observer: instruments,
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+        runtime: tokio::runtime::Handle::current(),
     }))
 }
 

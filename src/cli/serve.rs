@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -20,7 +21,7 @@ use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
 use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
-use crate::web::{Access, App, BindError, Bound, Options, TenantFront, WebConfigError, reload_channel};
+use crate::web::{Access, App, BindError, Bound, Options, TenantFront, Threads, WebConfigError, reload_channel};
 
 const BUILD: BuildInfo =
     BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
@@ -40,6 +41,11 @@ pub(super) enum ServeError {
     /// A socket that was handed over cannot be served on.
     #[error("a socket that systemd handed over cannot be served on: {0}; each must be a listening TCP socket")]
     Handover(std::io::Error),
+    /// The threads that serve cannot start.
+    #[error(
+        "the threads that serve cannot start: {0}; raise the limits of threads (ulimit -u) and descriptors (ulimit -n)"
+    )]
+    Threads(std::io::Error),
     /// A tenant's HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
@@ -92,13 +98,12 @@ pub(super) async fn run(
     }
     let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
-    let watchdog = tokio::spawn(systemd::watchdog(clock));
+    let threads = Threads::start(bound, app, Threads::recommended()).map_err(ServeError::Threads)?;
+    let watchdog = tokio::spawn(systemd::watchdog(clock, threads.runtimes().to_vec()));
     systemd::ready();
-    let stop = async {
-        stop.await;
-        systemd::stopping();
-    };
-    bound.serve(app, stop).await;
+    stop.await;
+    systemd::stopping();
+    threads.stop().await;
     watchdog.abort();
     reloading.abort();
     if let Some(storage) = &storage {
@@ -155,6 +160,7 @@ pub(super) fn front(
         clock,
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+        runtime: Handle::current(),
     });
     let refresher = match store {
         Some(store) => refresher.kept_in(store),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
+use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
@@ -43,21 +44,26 @@ pub(super) fn stopping() {
 
 /// Sends signs of life for as long as it is polled, if they are wanted: twice in the time after which the manager gives up.
 ///
-/// Each is sent only after the runtime has run a new task and its pool for blocking work has run one too, which is
-/// all that answering scrapes needs. A runtime that is stuck sends none, and is ended.
-pub(super) async fn watchdog(clock: Arc<dyn Clock>) {
+/// Each is sent only after this runtime and each of those that serve have run a new task, and their pools for blocking work
+/// one too, which is all that answering scrapes needs. Where one is stuck none is sent, and the process is ended.
+pub(super) async fn watchdog(clock: Arc<dyn Clock>, serving: Vec<Handle>) {
     let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) else {
         return;
     };
     debug!(patience_seconds = patience.as_secs_f64(), "the service manager wants signs of life");
-    keep_alive(&*clock, patience / 2, || tell(&[NotifyState::Watchdog])).await;
+    let runtimes: Vec<Handle> = serving.into_iter().chain([Handle::current()]).collect();
+    keep_alive(&*clock, patience / 2, &runtimes, || tell(&[NotifyState::Watchdog])).await;
 }
 
-async fn keep_alive(clock: &dyn Clock, interval: Duration, beat: impl Fn()) {
+async fn keep_alive(clock: &dyn Clock, interval: Duration, runtimes: &[Handle], beat: impl Fn()) {
     loop {
         let next = clock.monotonic() + interval;
-        let task = tokio::spawn(async { tokio::task::spawn_blocking(|| ()).await });
-        if matches!(task.await, Ok(Ok(()))) {
+        let mut alive = true;
+        for runtime in runtimes {
+            let task = runtime.spawn(async { tokio::task::spawn_blocking(|| ()).await });
+            alive &= matches!(task.await, Ok(Ok(())));
+        }
+        if alive {
             beat();
         }
         clock.sleep_until(next).await;
@@ -85,7 +91,7 @@ mod tests {
         let alive = tokio::spawn({
             let (clock, beats) = (clock.clone(), Arc::clone(&beats));
             async move {
-                keep_alive(&clock, Duration::from_secs(2), || {
+                keep_alive(&clock, Duration::from_secs(2), &[Handle::current()], || {
                     beats.fetch_add(1, Ordering::Relaxed);
                 })
                 .await;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::error;
 
@@ -39,6 +40,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// What renders a snapshot.
     pub render: Arc<Render>,
+    /// Where refreshes run, whichever thread the scrapes that start them are on.
+    pub runtime: Handle,
 }
 
 /// Serves scrapes of one tenant, and refreshes its data when one of them needs it.
@@ -48,6 +51,7 @@ pub struct Refresher {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     render: Arc<Render>,
+    runtime: Handle,
     published: ArcSwap<Published>,
     /// Held while a snapshot is made out of the last one, by a refresh that lands and by a reload, so that neither
     /// undoes the other. It guards no data, and no scrape takes it.
@@ -121,12 +125,13 @@ impl Refresher {
             again: None,
             log: FailureLog::default(),
         };
-        let Parts { tenant: configured, source, clock, observer, render } = parts;
+        let Parts { tenant: configured, source, clock, observer, render, runtime } = parts;
         Self {
             subject: ArcSwap::from_pointee(Subject { configured, tenant, source }),
             clock,
             observer,
             render,
+            runtime,
             published: ArcSwap::from_pointee(published),
             rebuilding: Mutex::new(()),
             turns: Mutex::default(),
@@ -296,7 +301,7 @@ impl Refresher {
                 inner.landing = landing.clone();
                 let again = inner.again.take();
                 drop(inner);
-                tokio::spawn(Flight::new(Arc::clone(self), takeoff).fly(again));
+                self.runtime.spawn(Flight::new(Arc::clone(self), takeoff).fly(again));
                 Some(landing)
             }
         }

@@ -142,6 +142,7 @@ impl House {
             clock: Arc::new(clock.clone()),
             observer: served.clone(),
             render: Arc::new(|_| Arc::new(BlockBuilder::new().finish(Packing::Stored))),
+            runtime: tokio::runtime::Handle::current(),
         }));
         Self { clock, source, served, refresher }
     }

@@ -27,6 +27,7 @@ mod reload;
 mod router;
 mod scrape;
 mod server;
+mod threads;
 mod tls;
 mod wire;
 
@@ -36,6 +37,7 @@ pub use body::Chunks;
 pub use limits::DRAIN_TIMEOUT;
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use server::{BindError, Bound};
+pub use threads::Threads;
 
 /// What the fuzz targets reach into.
 #[cfg(feature = "fuzzing")]

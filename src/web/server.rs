@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,14 @@ pub struct Bound {
     listeners: Vec<TcpListener>,
 }
 
+/// Where connections come in, whichever thread accepts them: the limit and the stop hold for all of them together.
+#[derive(Clone)]
+pub(super) struct Reception {
+    app: Arc<App>,
+    places: Arc<Places>,
+    graceful: Arc<GracefulShutdown>,
+}
+
 // === impl Bound ===
 
 impl Bound {
@@ -78,18 +87,40 @@ impl Bound {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `shutdown` ends, and then until the answers in flight are out or the drain time is over.
+    /// Serves until `shutdown` ends, and then until the answers in flight are out or the drain time is over; all of it on
+    /// the runtime that this is polled on. [`Threads`](super::Threads) does so on threads of its own.
     pub async fn serve(self, app: Arc<App>, shutdown: impl Future<Output = ()>) {
-        let places = Arc::new(Places::new(MAX_CONNECTIONS));
-        let graceful = Arc::new(GracefulShutdown::new());
-        let mut accepting = JoinSet::new();
-        for listener in self.listeners {
-            accepting.spawn(accept(listener, Arc::clone(&app), Arc::clone(&places), Arc::clone(&graceful)));
-        }
+        let reception = Reception::new(app);
+        let mut accepting = self.accept(&reception);
         shutdown.await;
         // Dropping the accept loops closes the listening sockets, so nobody new comes in.
         accepting.shutdown().await;
-        let Ok(graceful) = Arc::try_unwrap(graceful) else {
+        reception.drain().await;
+    }
+
+    /// Accepts on the runtime that this is called on, for as long as what is returned lives.
+    pub(super) fn accept(self, reception: &Reception) -> JoinSet<()> {
+        let listeners = self.listeners.into_iter();
+        listeners.map(|listener| accept(listener, reception.clone())).collect()
+    }
+
+    /// The same sockets, to be accepted on by others as well.
+    pub(super) fn share(&self) -> io::Result<Vec<std::net::TcpListener>> {
+        let duplicate = |listener: &TcpListener| listener.as_fd().try_clone_to_owned().map(Into::into);
+        self.listeners.iter().map(duplicate).collect()
+    }
+}
+
+// === impl Reception ===
+
+impl Reception {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app, places: Arc::new(Places::new(MAX_CONNECTIONS)), graceful: Arc::new(GracefulShutdown::new()) }
+    }
+
+    /// Waits until the answers in flight are out or the drain time is over. Nobody may be accepting any more.
+    pub(super) async fn drain(self) {
+        let Ok(graceful) = Arc::try_unwrap(self.graceful) else {
             return;
         };
         let open = graceful.count();
@@ -114,7 +145,8 @@ async fn bind_one(address: &str) -> io::Result<TcpListener> {
     }
 }
 
-async fn accept(listener: TcpListener, app: Arc<App>, places: Arc<Places>, graceful: Arc<GracefulShutdown>) {
+async fn accept(listener: TcpListener, reception: Reception) {
+    let Reception { app, places, graceful } = reception;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,

@@ -53,6 +53,7 @@ impl Bench {
             tenant.max_concurrent_requests = concurrent;
         });
         plan.options.max_requests = 100;
+        plan.threads = Some(3);
         let house = House::open(&clock, plan).await;
         Self { simulator, house, options, watched, batch }
     }

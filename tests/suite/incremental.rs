@@ -282,7 +282,8 @@ fn run(bench: &Bench, folder: &Path) -> (Arc<Refresher>, Storage) {
     let rendering = Arc::clone(&observer);
     let render = Arc::new(move |snapshot: &Snapshot| rendering.agents(snapshot));
     let tenant = Arc::clone(&bench.tenant);
-    let parts = Parts { tenant, source, clock, observer: observer.clone(), render };
+    let parts =
+        Parts { tenant, source, clock, observer: observer.clone(), render, runtime: tokio::runtime::Handle::current() };
     let store = storage.tenant(&bench.tenant.name, observer);
     (Arc::new(Refresher::new(parts).kept_in(store)), storage)
 }

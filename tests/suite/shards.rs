@@ -13,7 +13,6 @@ use cxone_exporter::simulator::{
     self, ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorOptions,
 };
 use cxone_exporter::upstream::{Connection, Endpoint, Observer, Query, ResponseCode};
-use cxone_exporter::web::Options;
 use futures_util::future;
 use tokio::net::TcpListener;
 
@@ -90,7 +89,7 @@ fn parts(tenant: &Tenant) -> Vec<Tenant> {
 }
 
 async fn scrape(clock: &DrivenClock, tenant: Tenant) -> Scraped {
-    let house = House::open(clock, Plan { tenants: vec![tenant], options: Options::default(), web_config: None }).await;
+    let house = House::open(clock, Plan::of(vec![tenant])).await;
     let scraped = house.scrape().await;
     assert_eq!(scraped.value("cxone_up"), Some(1.0), "{:?}", house.refresher().current().status);
     scraped

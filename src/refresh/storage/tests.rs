@@ -113,6 +113,7 @@ impl Process {
             clock: Arc::new(clock.clone()),
             observer: witness.clone(),
             render: Arc::new(|_| Arc::new(BlockBuilder::new().finish(Packing::Stored))),
+            runtime: tokio::runtime::Handle::current(),
         });
         Self { clock, source, witness, storage, refresher: Arc::new(refresher.kept_in(store)) }
     }

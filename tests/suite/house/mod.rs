@@ -18,7 +18,7 @@ use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments}
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{Connection, Endpoint};
-use cxone_exporter::web::{Access, App, Bound, Options, TenantFront};
+use cxone_exporter::web::{Access, App, Bound, Options, TenantFront, Threads};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) options: Options,
     pub(crate) web_config: Option<std::path::PathBuf>,
+    /// How many threads serve, as in the real process; by default it is the test's own, whose time can be driven.
+    pub(crate) threads: Option<usize>,
 }
 
 // === impl Plan ===
@@ -70,7 +72,11 @@ pub(crate) struct Plan {
 impl Plan {
     /// A tenant of two agents, each of which is a batch, asked one after the other.
     pub(crate) fn at(base_url: &str) -> Self {
-        Self { tenants: vec![tenant(base_url)], options: Options::default(), web_config: None }
+        Self::of(vec![tenant(base_url)])
+    }
+
+    pub(crate) fn of(tenants: Vec<Tenant>) -> Self {
+        Self { tenants, options: Options::default(), web_config: None, threads: None }
     }
 
     /// Changes the only tenant.
@@ -151,7 +157,17 @@ impl House {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn({
             let app = Arc::clone(&app);
-            async move { bound.serve(app, async { drop(stopped.await) }).await }
+            async move {
+                let stopped = async { drop(stopped.await) };
+                match plan.threads {
+                    Some(count) => {
+                        let threads = Threads::start(bound, app, count).unwrap();
+                        stopped.await;
+                        threads.stop().await;
+                    }
+                    None => bound.serve(app, stopped).await,
+                }
+            }
         });
         let (stop, replies) = (Mutex::new(Some(stop)), Mutex::default());
         Self { clock: clock.clone(), address, app, source, stop, serving: Some(serving), log_from, replies }
@@ -241,6 +257,7 @@ fn front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) 
         clock: Arc::new(clock.clone()),
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+        runtime: tokio::runtime::Handle::current(),
     });
     (TenantFront { refresher: Arc::new(refresher), instruments }, source)
 }

@@ -5,6 +5,12 @@ use crate::house::http::Client;
 
 #[tokio::test]
 async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
+    for threads in [None, Some(1), Some(3)] {
+        stopped_with_an_answer_in_flight(threads).await;
+    }
+}
+
+async fn stopped_with_an_answer_in_flight(threads: Option<usize>) {
     let clock = DrivenClock::new(NOW);
     let tap = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let upstream = Scripted::start(&clock, {
@@ -12,7 +18,7 @@ async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
         move |asked| if tap.load(std::sync::atomic::Ordering::Relaxed) { hour(asked) } else { Answer::status(503) }
     })
     .await;
-    let mut house = House::open(&clock, Plan::at(&upstream.base_url())).await;
+    let mut house = House::open(&clock, Plan { threads, ..Plan::at(&upstream.base_url()) }).await;
     let mut idle = Client::connect(house.address).await;
     assert_eq!(idle.ask("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
     let mut scraper = Client::connect(house.address).await;
@@ -27,9 +33,6 @@ async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
     }
     house.stop();
     assert!(idle.is_closed().await);
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
     assert!(tokio::net::TcpStream::connect(house.address).await.is_err(), "nobody listens any more");
 
     tap.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -1,0 +1,98 @@
+//! The threads that serve, beside those that ask CXone.
+//!
+//! Each has a runtime of its own and keeps the connections that it accepts, so an answer is written by the thread that read
+//! the request: none has to wake another, which would cost more than a scrape itself. And however busy a refresh keeps
+//! the others, a scrape waits for the kernel to give these a turn and for nothing else.
+
+use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, watch};
+
+use super::server::{Bound, Reception};
+use super::{App, limits::MAX_SERVING_THREADS};
+
+/// The threads that serve, up to [`Threads::stop`].
+pub struct Threads {
+    reception: Reception,
+    runtimes: Vec<Handle>,
+    phase: watch::Sender<Phase>,
+    /// Ends when no thread accepts any more.
+    accepting: mpsc::Receiver<()>,
+}
+
+/// What the threads are at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Accepting,
+    /// Nobody new comes in; answers in flight are finished.
+    Draining,
+    Over,
+}
+
+// === impl Threads ===
+
+impl Threads {
+    /// As many as the machine has processors, within reason.
+    pub fn recommended() -> usize {
+        thread::available_parallelism().map_or(1, NonZero::get).min(MAX_SERVING_THREADS)
+    }
+
+    /// Starts `count` threads that serve what comes in at `bound`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread, or no descriptors for its runtime and the sockets.
+    pub fn start(bound: Bound, app: Arc<App>, count: usize) -> io::Result<Self> {
+        let reception = Reception::new(app);
+        let (phase, _) = watch::channel(Phase::Accepting);
+        let (ended, accepting) = mpsc::channel(1);
+        let mut runtimes = Vec::with_capacity(count);
+        for number in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtimes.push(runtime.handle().clone());
+            let bound = {
+                let _context = runtime.enter();
+                Bound::from_listeners(bound.share()?)?
+            };
+            let (reception, phase, ended) = (reception.clone(), phase.subscribe(), ended.clone());
+            thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
+                runtime.block_on(serve(bound, reception, phase, ended));
+                // Whoever was too slow for the drain is cut, and no page that is being made is waited for.
+                runtime.shutdown_background();
+            })?;
+        }
+        // The sockets are the threads' now; this runtime is not to be waked for newcomers.
+        drop(bound);
+        Ok(Self { reception, runtimes, phase, accepting })
+    }
+
+    /// The runtime of each thread, for whoever wants to know that it is alive.
+    pub fn runtimes(&self) -> &[Handle] {
+        &self.runtimes
+    }
+
+    /// Accepts no more, waits until the answers in flight are out or the drain time is over, and ends the threads.
+    pub async fn stop(self) {
+        let Self { reception, phase, mut accepting, .. } = self;
+        phase.send_replace(Phase::Draining);
+        while accepting.recv().await.is_some() {}
+        reception.drain().await;
+        phase.send_replace(Phase::Over);
+    }
+}
+
+/// One thread's work. Connections are tasks of its runtime, which runs for as long as this does.
+async fn serve(bound: Bound, reception: Reception, mut phase: watch::Receiver<Phase>, ended: mpsc::Sender<()>) {
+    // A sender that is gone has nobody left to serve for, as one that says so.
+    let mut reached = async |wanted| phase.wait_for(|phase| *phase >= wanted).await.is_ok();
+    let mut accepting = bound.accept(&reception);
+    drop(reception);
+    reached(Phase::Draining).await;
+    accepting.shutdown().await;
+    drop(ended);
+    reached(Phase::Over).await;
+}
