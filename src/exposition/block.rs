@@ -1,9 +1,10 @@
 //! An immutable run of families, rendered and compressed once, sent any number of times.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use flate2::Compression;
 
-use super::builder::Span;
 use super::gzip::{self, Checksum};
 use super::{BlockBuilder, Family, Format, LeftOut, Packing};
 
@@ -25,8 +26,10 @@ pub struct Block {
     claims: Vec<u64>,
     samples: usize,
     left_out: LeftOut,
-    text: Rendered,
-    openmetrics: Rendered,
+    /// What is rendered from, where that is left until somebody asks for a format.
+    pieces: Vec<Piece>,
+    text: OnceLock<Rendered>,
+    openmetrics: OnceLock<Rendered>,
 }
 
 /// A block in one format.
@@ -34,22 +37,24 @@ pub struct Block {
 pub(super) struct Rendered {
     /// The bytes, in order. Large pieces are shared with the other format.
     pub(super) plain: Vec<Bytes>,
-    /// The same as deflate blocks that end on a byte boundary.
-    pub(super) packed: Bytes,
+    /// The same compressed; `None` where they go into a gzip member as they are.
+    pub(super) packed: Option<Packed>,
+}
+
+/// The compressed bytes of a block.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    /// Deflate blocks that end on a byte boundary.
+    pub(super) bytes: Bytes,
     /// Of all the plain bytes.
     pub(super) checksum: Checksum,
 }
 
-/// A family's samples, with what is computed once for both formats.
+/// A family's samples.
+#[derive(Debug)]
 struct Piece {
     family: &'static Family,
     bytes: Bytes,
-    shared: Option<Shared>,
-}
-
-struct Shared {
-    packed: Vec<u8>,
-    checksum: Checksum,
 }
 
 // === impl Block ===
@@ -64,15 +69,21 @@ impl Block {
             .iter()
             .zip(ends)
             .filter(|(span, end)| span.start < *end)
-            .map(|(span, end)| Piece::new(span, samples.slice(span.start..end), packing))
+            .map(|(span, end)| Piece { family: span.family, bytes: samples.slice(span.start..end) })
             .collect();
-        Self {
+        let block = Self {
             families: pieces.iter().map(|piece| piece.family).collect(),
             claims: pieces.iter().flat_map(|piece| piece.family.claims()).collect(),
             samples: spans.iter().map(|span| span.count).sum(),
             left_out,
-            text: Rendered::new(Format::Text, &pieces, packing),
-            openmetrics: Rendered::new(Format::OpenMetrics, &pieces, packing),
+            pieces,
+            text: OnceLock::new(),
+            openmetrics: OnceLock::new(),
+        };
+        match packing {
+            Packing::Stored => block,
+            // Nobody who scrapes should have to wait for it.
+            Packing::Deflated => block.rendered_in_both(),
         }
     }
 
@@ -95,66 +106,84 @@ impl Block {
         &self.claims
     }
 
-    pub(super) const fn rendered(&self, format: Format) -> &Rendered {
-        match format {
+    pub(super) fn rendered(&self, format: Format) -> &Rendered {
+        let rendered = match format {
             Format::Text => &self.text,
             Format::OpenMetrics => &self.openmetrics,
-        }
+        };
+        rendered.get_or_init(|| Rendered::stored(format, &self.pieces))
+    }
+
+    /// Compresses the pieces for both formats, after which they are not needed any more.
+    fn rendered_in_both(mut self) -> Self {
+        let pieces = std::mem::take(&mut self.pieces);
+        let shared: Vec<Option<Packed>> = pieces.iter().map(Piece::compress_if_large).collect();
+        let render = |format| OnceLock::from(Rendered::compressed(format, &pieces, &shared));
+        Self { text: render(Format::Text), openmetrics: render(Format::OpenMetrics), ..self }
     }
 }
 
 // === impl Piece ===
 
 impl Piece {
-    fn new(span: &Span, bytes: Bytes, packing: Packing) -> Self {
-        let shared = (bytes.len() >= SHARED_FROM).then(|| {
-            let mut packed = Vec::new();
-            pack(&mut packed, &bytes, packing);
-            Shared { packed, checksum: Checksum::of(&bytes) }
-        });
-        Self { family: span.family, bytes, shared }
+    /// Compresses what both formats share.
+    fn compress_if_large(&self) -> Option<Packed> {
+        (self.bytes.len() >= SHARED_FROM).then(|| Packed::new(&self.bytes))
     }
 }
 
 // === impl Rendered ===
 
 impl Rendered {
-    fn new(format: Format, pieces: &[Piece], packing: Packing) -> Self {
-        let mut rendered = Self::default();
-        let mut packed = Vec::new();
-        let small = pieces.iter().filter(|piece| piece.shared.is_none()).map(|piece| piece.bytes.len() + METADATA);
-        let mut run = Vec::with_capacity(small.sum());
-        for Piece { family, bytes, shared } in pieces {
-            family.write_metadata(format, &mut run);
-            match shared {
-                None => run.extend_from_slice(bytes),
-                Some(shared) => {
-                    rendered.close_run(&mut run, &mut packed, packing);
-                    packed.extend_from_slice(&shared.packed);
-                    rendered.plain.push(bytes.clone());
-                    rendered.checksum = rendered.checksum.join(shared.checksum);
-                }
-            }
+    fn stored(format: Format, pieces: &[Piece]) -> Self {
+        let mut all = Vec::with_capacity(pieces.iter().map(|piece| piece.bytes.len() + METADATA).sum());
+        for Piece { family, bytes } in pieces {
+            family.write_metadata(format, &mut all);
+            all.extend_from_slice(bytes);
         }
-        rendered.close_run(&mut run, &mut packed, packing);
-        packed.shrink_to_fit();
-        Self { packed: Bytes::from(packed), ..rendered }
+        Self { plain: vec![Bytes::from(all)], packed: None }
     }
 
-    /// Makes the metadata and the small families collected in `run` a chunk of their own.
-    fn close_run(&mut self, run: &mut Vec<u8>, packed: &mut Vec<u8>, packing: Packing) {
-        if run.is_empty() {
-            return;
+    /// What both formats share of `pieces` is compressed already, in `shared`.
+    fn compressed(format: Format, pieces: &[Piece], shared: &[Option<Packed>]) -> Self {
+        let small = pieces.iter().zip(shared).filter(|(_, shared)| shared.is_none());
+        let mut run = Vec::with_capacity(small.map(|(piece, _)| piece.bytes.len() + METADATA).sum());
+        let mut rendered = Self { plain: Vec::new(), packed: None };
+        let mut packed = Vec::new();
+        let mut checksum = Checksum::default();
+        for (Piece { family, bytes }, shared) in pieces.iter().zip(shared) {
+            family.write_metadata(format, &mut run);
+            let Some(shared) = shared else {
+                run.extend_from_slice(bytes);
+                continue;
+            };
+            checksum = checksum.join(rendered.close_run(&mut run, &mut packed)).join(shared.checksum);
+            packed.extend_from_slice(&shared.bytes);
+            rendered.plain.push(bytes.clone());
         }
-        pack(packed, run, packing);
-        self.checksum = self.checksum.join(Checksum::of(run));
+        checksum = checksum.join(rendered.close_run(&mut run, &mut packed));
+        packed.shrink_to_fit();
+        Self { packed: Some(Packed { bytes: Bytes::from(packed), checksum }), ..rendered }
+    }
+
+    /// Makes the metadata and the small families collected in `run` a chunk of their own, and compresses them.
+    fn close_run(&mut self, run: &mut Vec<u8>, packed: &mut Vec<u8>) -> Checksum {
+        if run.is_empty() {
+            return Checksum::default();
+        }
+        gzip::deflate(packed, run, LEVEL);
+        let checksum = Checksum::of(run);
         self.plain.push(Bytes::from(std::mem::take(run)));
+        checksum
     }
 }
 
-fn pack(out: &mut Vec<u8>, bytes: &[u8], packing: Packing) {
-    match packing {
-        Packing::Deflated => gzip::deflate(out, bytes, LEVEL),
-        Packing::Stored => gzip::store(out, bytes),
+// === impl Packed ===
+
+impl Packed {
+    fn new(plain: &[u8]) -> Self {
+        let mut bytes = Vec::new();
+        gzip::deflate(&mut bytes, plain, LEVEL);
+        Self { bytes: Bytes::from(bytes), checksum: Checksum::of(plain) }
     }
 }

@@ -58,6 +58,9 @@ impl Checksum {
         if self.len == 0 {
             return next;
         }
+        if next.len == 0 {
+            return self;
+        }
         let mut hasher = Hasher::new_with_initial_len(self.crc, self.len);
         hasher.combine(&Hasher::new_with_initial_len(next.crc, next.len));
         Self { crc: hasher.finalize(), len: self.len + next.len }

@@ -202,23 +202,29 @@ fn elements(list: &str) -> impl Iterator<Item = &str> {
 /// The name of an element and its parameters.
 fn split_parameters(element: &str) -> (&str, impl Iterator<Item = (&str, &str)>) {
     let mut parts = split_unquoted(element, b';');
-    let name = parts.next().unwrap_or_default().trim();
+    let name = parts.next().unwrap_or_default().trim_ascii();
     let parameters = parts.filter_map(|part| part.split_once('='));
-    (name, parameters.map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))))
+    (name, parameters.map(|(name, value)| (name.trim_ascii(), value.trim_ascii().trim_matches('"'))))
 }
 
 fn split_unquoted(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    // What scrapers send has no quotes, and is searched several times faster then.
+    let has_quotes = text.contains('"');
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest.take()?;
-        let mut quoted = false;
-        let end = text.bytes().position(|byte| {
-            quoted ^= byte == b'"';
-            !quoted && byte == separator
-        });
+        let end = if has_quotes { find_unquoted(text, separator) } else { text.find(char::from(separator)) };
         let Some((part, others)) = end.and_then(|end| text.split_at_checked(end)) else { return Some(text) };
         rest = others.get(1..);
         Some(part)
+    })
+}
+
+fn find_unquoted(text: &str, separator: u8) -> Option<usize> {
+    let mut quoted = false;
+    text.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        !quoted && byte == separator
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::block::Rendered;
 use super::builder::Hashed;
 use super::gzip::{self, Checksum};
 use super::{Block, Encoding, ExpositionError, Format, LeftOut, Negotiated};
@@ -76,16 +77,26 @@ fn list_plain(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
 
 fn list_gzip(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
     let rendered = || blocks.iter().map(|block| block.rendered(format));
-    chunks.expect(rendered().map(|rendered| rendered.packed.len()));
-    chunks.copy(gzip::HEAD);
-    rendered().for_each(|rendered| chunks.push(&rendered.packed));
-    let mut checksum = rendered().fold(Checksum::default(), |all, rendered| {
-        if rendered.checksum.len() < JOIN_FROM {
-            rendered.plain.iter().fold(all, |all, chunk| all.with(chunk))
-        } else {
-            all.join(rendered.checksum)
+    chunks.expect(rendered().flat_map(|Rendered { plain, packed }| {
+        match packed {
+            Some(packed) => std::slice::from_ref(&packed.bytes),
+            None => plain,
         }
-    });
+        .iter()
+        .map(Bytes::len)
+    }));
+    chunks.copy(gzip::HEAD);
+    let mut checksum = Checksum::default();
+    for Rendered { plain, packed } in rendered() {
+        match packed {
+            Some(packed) => chunks.push(&packed.bytes),
+            None => plain.iter().for_each(|bytes| gzip::store(&mut chunks.small, bytes)),
+        }
+        checksum = match packed {
+            Some(packed) if packed.checksum.len() >= JOIN_FROM => checksum.join(packed.checksum),
+            _ => plain.iter().fold(checksum, |all, bytes| all.with(bytes)),
+        };
+    }
     if format == Format::OpenMetrics {
         gzip::store(&mut chunks.small, EOF);
         checksum = checksum.with(EOF);
