@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -93,8 +95,18 @@ const SERVING_FLAGS: [(&str, &str); 14] = [
     ("storage_path", "--storage.path"),
 ];
 
+/// Threads that ask CXone and see to all that is not serving, at most. They wait for the network nearly all the time; without
+/// a limit a machine of a hundred processors would have a hundred of them.
+const MAX_WORKERS: usize = 4;
+
+/// Threads for what blocks, at most: decoding, files, and looking up names, which can hang, so that there must be more of
+/// them than decode at once. With all others they stay below the 64 that the systemd unit allows.
+const MAX_BLOCKING_THREADS: usize = 32;
+
 fn start(cli: Cli) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(thread::available_parallelism().map_or(1, NonZero::get).min(MAX_WORKERS))
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("the async runtime cannot start: {error}")))?;
@@ -192,5 +204,19 @@ fn serving(error: serve::ServeError) -> Failure {
         serve::ServeError::Usage(message) => Failure::WrongUse(message),
         serve::ServeError::WebConfig(faults) => Failure::WrongUse(faults.to_string()),
         error => failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Threads;
+
+    #[test]
+    fn all_threads_are_fewer_than_the_systemd_unit_allows() {
+        let unit = include_str!("../../deploy/systemd/cxone-exporter.service");
+        let allowed: usize = unit.lines().find_map(|line| line.strip_prefix("TasksMax=")).unwrap().parse().unwrap();
+        let main = 1;
+        assert!(main + MAX_WORKERS + MAX_BLOCKING_THREADS + Threads::MOST < allowed);
     }
 }

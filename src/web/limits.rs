@@ -9,6 +9,9 @@ pub(super) const MAX_CONNECTIONS: usize = 512;
 /// Threads that serve. Each answers some ten thousand scrapes a second, and has a stack and memory of its own.
 pub(super) const MAX_SERVING_THREADS: usize = 4;
 
+/// Threads for what blocks, for each of those that serve: pages and passwords.
+pub(super) const BLOCKING_THREADS: usize = 2;
+
 /// A scrape's request head is a few hundred bytes. This also bounds what is queued for one write to the
 /// socket, for which less would mean more system calls a scrape.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;

@@ -12,8 +12,9 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, watch};
 
+use super::App;
+use super::limits::{BLOCKING_THREADS, MAX_SERVING_THREADS};
 use super::server::{Bound, Reception};
-use super::{App, limits::MAX_SERVING_THREADS};
 
 /// The threads that serve, up to [`Threads::stop`].
 pub struct Threads {
@@ -36,6 +37,9 @@ enum Phase {
 // === impl Threads ===
 
 impl Threads {
+    /// The most threads of [`Threads::recommended`], with those that they start for what blocks.
+    pub const MOST: usize = MAX_SERVING_THREADS * (1 + BLOCKING_THREADS);
+
     /// As many as the machine has processors, within reason.
     pub fn recommended() -> usize {
         thread::available_parallelism().map_or(1, NonZero::get).min(MAX_SERVING_THREADS)
@@ -52,7 +56,7 @@ impl Threads {
         let (ended, accepting) = mpsc::channel(1);
         let mut runtimes = Vec::with_capacity(count);
         for number in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
             runtimes.push(runtime.handle().clone());
             let bound = {
                 let _context = runtime.enter();
