@@ -15,7 +15,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::Chunks;
 use super::limits::{ANSWER_TIMEOUT, FIRST_HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL_TIMEOUT};
@@ -79,7 +79,11 @@ pub(super) struct Guarded<S> {
     seen: u64,
     /// Whether a part of a head has come.
     begun: bool,
-    patience: Option<(Awaited, Pin<Box<Sleep>>)>,
+    /// What is waited for, and until when.
+    patience: Option<(Awaited, Instant)>,
+    /// Goes off no later than that. It stays as it is while requests come and is set anew when it goes off, once in a few
+    /// thousand scrapes, as setting it for each would cost more than the reading of the request.
+    alarm: Option<Pin<Box<Sleep>>>,
     /// Runs while nothing can be written.
     stall: Option<Pin<Box<Sleep>>>,
     /// Runs until everything is out, once something had to wait.
@@ -189,7 +193,17 @@ impl Body for Tracked {
 
 impl<S> Guarded<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>, multiplexed: bool) -> Self {
-        Self { stream, activity, multiplexed, seen: 0, begun: false, patience: None, stall: None, answer: None }
+        Self {
+            stream,
+            activity,
+            multiplexed,
+            seen: 0,
+            begun: false,
+            patience: None,
+            alarm: None,
+            stall: None,
+            answer: None,
+        }
     }
 
     /// Fails once what is waited for has not come in time.
@@ -210,15 +224,32 @@ impl<S> Guarded<S> {
             (_, true) => Awaited::Rest,
             (_, false) => Awaited::Next,
         };
-        if self.patience.as_ref().is_none_or(|(what, _)| *what != awaited) {
-            self.patience = Some((awaited, Box::pin(sleep(awaited.patience()))));
-        }
-        let over = self.patience.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(context).is_ready());
-        if !over {
+        let until = match self.patience {
+            Some((what, until)) if what == awaited => until,
+            _ => sleep(awaited.patience()).deadline(),
+        };
+        self.patience = Some((awaited, until));
+        if !self.is_past(until, context) {
             return Ok(());
         }
         // Whoever has been answered and then goes on to be silent is not turned away, only forgotten.
         Err(self.end((awaited != Awaited::Next).then_some(HttpRejection::Timeout)))
+    }
+
+    /// Whether `until` has come; wakes the connection when it does.
+    fn is_past(&mut self, until: Instant, context: &mut Context<'_>) -> bool {
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if alarm.deadline() > until {
+            alarm.as_mut().reset(until);
+        }
+        while alarm.as_mut().poll(context).is_ready() {
+            if alarm.deadline() == until {
+                return true;
+            }
+            // It was set for a request that has come.
+            alarm.as_mut().reset(until);
+        }
+        false
     }
 
     /// Fails once the client has not taken what is written in time.

@@ -20,9 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use super::connection::{Activity, Guarded};
-use super::limits::{
-    ACCEPT_PAUSE, DRAIN_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT,
-};
+use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT};
 use super::places::{Place, Places};
 use super::wire::Wire;
 use super::{App, admission};
@@ -232,11 +230,8 @@ fn http1<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
     let stream = Guarded::new(stream, Arc::clone(&activity), false);
     let service = service_fn(move |request| admission::answer(Arc::clone(&app), Arc::clone(&activity), request));
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+    // It has no timer, and so no time-outs of its own: the stream has them.
+    http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(TokioIo::new(stream), service)
 }
 
 fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(

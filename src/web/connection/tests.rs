@@ -78,6 +78,20 @@ async fn between_requests_there_is_more_time_and_nobody_is_to_blame() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_between_requests_begins_anew_with_each_of_them() {
+    let (mut connection, _client, activity) = connection(false);
+    let mut buffer = [0; 16];
+    for pause in [SECOND, IDLE_TIMEOUT - SECOND, IDLE_TIMEOUT / 2, IDLE_TIMEOUT - SECOND] {
+        drop(activity.begin());
+        assert!(timeout(pause, connection.read(&mut buffer)).await.is_err(), "it is not given up within {pause:?}");
+    }
+    drop(activity.begin());
+    let started = Instant::now();
+    assert!(connection.read(&mut buffer).await.is_err());
+    assert_eq!(since(started), IDLE_TIMEOUT.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_answered_is_waited_for() {
     let (mut connection, _client, activity) = connection(false);
     let flight = activity.begin();
