@@ -60,6 +60,7 @@ struct Front {
 static FRONT: LazyLock<Front> = LazyLock::new(|| {
     let clock: Arc<dyn Clock> = Arc::new(DrivenClock::new(Timestamp::from_seconds(1_700_000_000)));
     let config = in_folder(|folder| Config::from_file(&folder.write("config.yml", CONFIG))).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), build));
     let fronts = config.tenants.iter().map(|tenant| {
@@ -71,11 +72,12 @@ static FRONT: LazyLock<Front> = LazyLock::new(|| {
             clock: Arc::clone(&clock),
             observer: instruments.clone(),
             render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+            runtime: runtime.handle().clone(),
         });
         TenantFront { refresher: Arc::new(refresher), instruments }
     });
     let app = App::new(fronts.collect(), exporter, clock, config.to_yaml_redacted(), Options::default());
-    Front { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(), app: Arc::new(app) }
+    Front { runtime, app: Arc::new(app) }
 });
 
 fuzz_target!(|bytes: &[u8]| {

@@ -14,6 +14,7 @@ use cxone_exporter::refresh::{Parts, Refresher, Storage};
 use cxone_exporter::upstream::{Fetch, Harvest, Query, Source};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
+use tokio::runtime::{self, Runtime};
 
 const CONFIG: &[u8] = b"
 tenants:
@@ -48,6 +49,8 @@ struct House {
     tenant: Arc<Tenant>,
     clock: Arc<dyn Clock>,
     storage: Storage,
+    /// Nothing is refreshed, so it does nothing.
+    runtime: Runtime,
 }
 
 static HOUSE: LazyLock<House> = LazyLock::new(|| {
@@ -56,6 +59,7 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
         tenant: Arc::clone(&Config::from_file(&folder.write("config.yml", CONFIG)).unwrap().tenants[0]),
         storage: Storage::open(folder.path(), Arc::clone(&clock)).unwrap(),
         clock,
+        runtime: runtime::Builder::new_current_thread().build().unwrap(),
     })
 });
 
@@ -80,6 +84,7 @@ fuzz_target!(|input: &[u8]| {
         clock: Arc::clone(&house.clock),
         observer: instruments.clone(),
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
+        runtime: house.runtime.handle().clone(),
     })
     .kept_in(house.storage.tenant("acme", instruments));
     let published = refresher.current();
