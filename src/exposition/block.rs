@@ -1,18 +1,15 @@
 //! An immutable run of families, rendered and compressed once, sent any number of times.
 
 use bytes::Bytes;
-use flate2::Compression;
 
 use super::builder::Span;
+use super::deflate::deflate;
 use super::gzip::{self, Checksum};
 use super::{BlockBuilder, Family, Format, LeftOut, Packing};
 
 /// From this many bytes on, a family's samples are held once for both formats. Below it they are copied into each
 /// format's text, as a copy costs less than one more chunk in every response.
 const SHARED_FROM: usize = 16 * 1024;
-
-/// How hard blocks are compressed. Level 6 takes twice as long to make a few per cent less.
-const LEVEL: Compression = Compression::new(3);
 
 /// The room for one family's metadata, in bytes. A wrong guess costs a copy.
 const METADATA: usize = 384;
@@ -154,7 +151,7 @@ impl Rendered {
 
 fn pack(out: &mut Vec<u8>, bytes: &[u8], packing: Packing) {
     match packing {
-        Packing::Deflated => gzip::deflate(out, bytes, LEVEL),
+        Packing::Deflated => deflate(out, bytes),
         Packing::Stored => gzip::store(out, bytes),
     }
 }

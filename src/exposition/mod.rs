@@ -13,6 +13,7 @@
 
 mod block;
 mod builder;
+mod deflate;
 mod error;
 mod family;
 mod gzip;
@@ -26,3 +27,13 @@ pub use error::{ExpositionError, LeftOut};
 pub use family::{Family, Kind};
 pub use negotiate::{Encoding, Format, Negotiated, negotiate};
 pub use payload::{Payload, assemble};
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Appends `bytes` as deflate blocks.
+    pub fn deflate(out: &mut Vec<u8>, bytes: &[u8]) {
+        super::deflate::deflate(out, bytes);
+    }
+}
