@@ -1,10 +1,6 @@
 //! Samples in, a block out: every sample is written once, checked as it comes.
 
-use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
-use std::ops::Range;
-
+use super::seen::Seen;
 use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
 
 /// Collects families and renders their samples into one buffer.
@@ -28,8 +24,7 @@ pub struct BlockBuilder {
     pub(super) samples: Vec<u8>,
     pub(super) spans: Vec<Span>,
     pub(super) left_out: LeftOut,
-    seen: HashMap<u64, Range<usize>, BuildHasherDefault<Hashed>>,
-    hasher: RandomState,
+    seen: Seen,
 }
 
 /// The samples of one family, which are written behind those of the families before it.
@@ -56,10 +51,6 @@ pub(super) struct Span {
     pub(super) start: usize,
     pub(super) count: usize,
 }
-
-/// A hasher for keys that are hashes already.
-#[derive(Debug, Default)]
-pub(super) struct Hashed(u64);
 
 // === impl BlockBuilder ===
 
@@ -95,20 +86,6 @@ impl BlockBuilder {
     /// Renders and packs what was collected.
     pub fn finish(self, packing: Packing) -> Block {
         Block::new(self, packing)
-    }
-
-    /// Whether the labels from `start` to the end of the samples are new to the family.
-    fn is_new(&mut self, start: usize) -> bool {
-        let labels = start..self.samples.len();
-        let text = self.samples.get(labels.clone()).unwrap_or_default();
-        match self.seen.entry(self.hasher.hash_one(text)) {
-            Entry::Vacant(slot) => {
-                slot.insert(labels);
-                true
-            }
-            // Two texts with one hash do not happen in practice; the second one would merely be unknown to later checks.
-            Entry::Occupied(slot) => self.samples.get(slot.get().clone()).is_some_and(|known| known != text),
-        }
     }
 }
 
@@ -209,27 +186,12 @@ impl Samples<'_> {
 
     /// Takes back everything from `start` on if the family has a line with the labels of the one that is open.
     fn refuse_twice(&mut self, start: usize, labels_start: usize) -> Result<(), ExpositionError> {
-        if self.builder.is_new(labels_start) {
+        let BlockBuilder { samples, seen, .. } = &mut *self.builder;
+        if seen.is_new(samples, labels_start) {
             return Ok(());
         }
-        self.builder.samples.truncate(start);
+        samples.truncate(start);
         Err(ExpositionError::SampleTwice { family: self.family.name })
-    }
-}
-
-// === impl Hashed ===
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 

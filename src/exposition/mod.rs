@@ -19,6 +19,7 @@ mod family;
 mod gzip;
 mod negotiate;
 mod payload;
+mod seen;
 mod write;
 
 pub use block::Block;
