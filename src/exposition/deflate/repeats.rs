@@ -15,6 +15,9 @@ const ALIKE: u32 = 5;
 /// The binary logarithm of the number of places that are remembered. They take 16 KiB; twice as many make 0.5 % less.
 const PLACES_BITS: u32 = 12;
 
+/// How many digits behind the first are not looked at: no identifier and no value has more, and what has may repeat.
+const MAX_DIGITS: usize = 31;
+
 /// What spreads the hashes of places: 2⁶⁴ by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -48,7 +51,8 @@ impl<'a> Repeats<'a> {
             let before = tokens.len();
             tokens.push(Token::byte(*byte));
             if byte.is_ascii_digit() {
-                let digits = rest.iter().take(most - tokens.len()).take_while(|byte| byte.is_ascii_digit());
+                let at_most = (most - tokens.len()).min(MAX_DIGITS);
+                let digits = rest.iter().take(at_most).take_while(|byte| byte.is_ascii_digit());
                 tokens.extend(digits.map(|byte| Token::byte(*byte)));
             }
             self.at += tokens.len() - before;
