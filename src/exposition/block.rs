@@ -3,17 +3,15 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use flate2::Compression;
 
-use super::gzip::{self, Checksum};
-use super::{BlockBuilder, Family, Format, LeftOut, Packing};
+use super::builder::Span;
+use super::deflate::deflate;
+use super::gzip::Checksum;
+use super::{BlockBuilder, ExpositionError, Family, Format, LeftOut, Packing};
 
 /// From this many bytes on, a family's samples are held once for both formats. Below it they are copied into each
 /// format's text, as a copy costs less than one more chunk in every response.
 const SHARED_FROM: usize = 16 * 1024;
-
-/// How hard blocks are compressed. Level 6 takes twice as long to make a few per cent less.
-const LEVEL: Compression = Compression::new(3);
 
 /// The room for one family's metadata, in bytes. A wrong guess costs a copy.
 const METADATA: usize = 384;
@@ -32,6 +30,13 @@ pub struct Block {
     openmetrics: OnceLock<Rendered>,
 }
 
+/// Families of a block that is not put together yet. Parts can be made on several threads.
+#[derive(Debug)]
+pub struct Part {
+    pieces: Vec<Piece>,
+    left_out: LeftOut,
+}
+
 /// A block in one format.
 #[derive(Debug, Default)]
 pub(super) struct Rendered {
@@ -41,7 +46,7 @@ pub(super) struct Rendered {
     pub(super) packed: Option<Packed>,
 }
 
-/// The compressed bytes of a block.
+/// Compressed bytes.
 #[derive(Debug, Default)]
 pub(super) struct Packed {
     /// Deflate blocks that end on a byte boundary.
@@ -55,26 +60,40 @@ pub(super) struct Packed {
 struct Piece {
     family: &'static Family,
     bytes: Bytes,
+    samples: usize,
+    /// The same compressed, once for both formats, where they are many.
+    packed: Option<Packed>,
 }
 
 // === impl Block ===
 
 impl Block {
-    pub(super) fn new(builder: BlockBuilder, packing: Packing) -> Self {
-        let BlockBuilder { mut samples, spans, left_out, .. } = builder;
-        samples.shrink_to_fit();
-        let samples = Bytes::from(samples);
-        let ends = spans.iter().skip(1).map(|span| span.start).chain([samples.len()]);
-        let pieces: Vec<Piece> = spans
-            .iter()
-            .zip(ends)
-            .filter(|(span, end)| span.start < *end)
-            .map(|(span, end)| Piece { family: span.family, bytes: samples.slice(span.start..end) })
-            .collect();
+    /// A block of the families of `parts`, in their order. A family that clashes with one in an earlier part is left out.
+    ///
+    /// What is small is packed here, by `packing`.
+    pub fn of(parts: impl IntoIterator<Item = Part>, packing: Packing) -> Self {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut left_out = LeftOut::default();
+        for part in parts {
+            part.left_out.iter().for_each(|(error, samples)| left_out.add(error, samples));
+            // A part has no clashes in itself.
+            let earlier = pieces.len();
+            for piece in part.pieces {
+                let family = piece.family;
+                let mut others = pieces.iter().take(earlier).map(|piece| piece.family);
+                match others.find(|other| other.clashes_with(family)) {
+                    Some(other) => left_out.add(
+                        ExpositionError::NameClash { family: family.name, other: other.name },
+                        u64::try_from(piece.samples).unwrap_or(u64::MAX),
+                    ),
+                    None => pieces.push(piece),
+                }
+            }
+        }
         let block = Self {
             families: pieces.iter().map(|piece| piece.family).collect(),
             claims: pieces.iter().flat_map(|piece| piece.family.claims()).collect(),
-            samples: spans.iter().map(|span| span.count).sum(),
+            samples: pieces.iter().map(|piece| piece.samples).sum(),
             left_out,
             pieces,
             text: OnceLock::new(),
@@ -83,7 +102,7 @@ impl Block {
         match packing {
             Packing::Stored => block,
             // Nobody who scrapes should have to wait for it.
-            Packing::Deflated => block.rendered_in_both(),
+            Packing::Deflated => block.compressed(),
         }
     }
 
@@ -115,20 +134,42 @@ impl Block {
     }
 
     /// Compresses the pieces for both formats, after which they are not needed any more.
-    fn rendered_in_both(mut self) -> Self {
+    fn compressed(mut self) -> Self {
         let pieces = std::mem::take(&mut self.pieces);
-        let shared: Vec<Option<Packed>> = pieces.iter().map(Piece::compress_if_large).collect();
-        let render = |format| OnceLock::from(Rendered::compressed(format, &pieces, &shared));
+        let render = |format| OnceLock::from(Rendered::compressed(format, &pieces));
         Self { text: render(Format::Text), openmetrics: render(Format::OpenMetrics), ..self }
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    pub(super) fn new(builder: BlockBuilder, packing: Packing) -> Self {
+        let BlockBuilder { mut samples, spans, left_out, .. } = builder;
+        samples.shrink_to_fit();
+        let samples = Bytes::from(samples);
+        let ends = spans.iter().skip(1).map(|span| span.start).chain([samples.len()]);
+        let pieces = spans
+            .iter()
+            .zip(ends)
+            .filter(|(span, end)| span.start < *end)
+            .map(|(span, end)| Piece::new(span, samples.slice(span.start..end), packing))
+            .collect();
+        Self { pieces, left_out }
     }
 }
 
 // === impl Piece ===
 
 impl Piece {
-    /// Compresses what both formats share.
-    fn compress_if_large(&self) -> Option<Packed> {
-        (self.bytes.len() >= SHARED_FROM).then(|| Packed::new(&self.bytes))
+    fn new(span: &Span, bytes: Bytes, packing: Packing) -> Self {
+        let is_shared = packing == Packing::Deflated && bytes.len() >= SHARED_FROM;
+        let packed = is_shared.then(|| {
+            let mut packed = Vec::new();
+            deflate(&mut packed, &bytes);
+            Packed { bytes: Bytes::from(packed), checksum: Checksum::of(&bytes) }
+        });
+        Self { family: span.family, bytes, samples: span.count, packed }
     }
 }
 
@@ -137,21 +178,20 @@ impl Piece {
 impl Rendered {
     fn stored(format: Format, pieces: &[Piece]) -> Self {
         let mut all = Vec::with_capacity(pieces.iter().map(|piece| piece.bytes.len() + METADATA).sum());
-        for Piece { family, bytes } in pieces {
+        for Piece { family, bytes, .. } in pieces {
             family.write_metadata(format, &mut all);
             all.extend_from_slice(bytes);
         }
         Self { plain: vec![Bytes::from(all)], packed: None }
     }
 
-    /// What both formats share of `pieces` is compressed already, in `shared`.
-    fn compressed(format: Format, pieces: &[Piece], shared: &[Option<Packed>]) -> Self {
-        let small = pieces.iter().zip(shared).filter(|(_, shared)| shared.is_none());
-        let mut run = Vec::with_capacity(small.map(|(piece, _)| piece.bytes.len() + METADATA).sum());
+    fn compressed(format: Format, pieces: &[Piece]) -> Self {
+        let small = pieces.iter().filter(|piece| piece.packed.is_none()).map(|piece| piece.bytes.len() + METADATA);
+        let mut run = Vec::with_capacity(small.sum());
         let mut rendered = Self { plain: Vec::new(), packed: None };
         let mut packed = Vec::new();
         let mut checksum = Checksum::default();
-        for (Piece { family, bytes }, shared) in pieces.iter().zip(shared) {
+        for Piece { family, bytes, packed: shared, .. } in pieces {
             family.write_metadata(format, &mut run);
             let Some(shared) = shared else {
                 run.extend_from_slice(bytes);
@@ -171,19 +211,9 @@ impl Rendered {
         if run.is_empty() {
             return Checksum::default();
         }
-        gzip::deflate(packed, run, LEVEL);
+        deflate(packed, run);
         let checksum = Checksum::of(run);
         self.plain.push(Bytes::from(std::mem::take(run)));
         checksum
-    }
-}
-
-// === impl Packed ===
-
-impl Packed {
-    fn new(plain: &[u8]) -> Self {
-        let mut bytes = Vec::new();
-        gzip::deflate(&mut bytes, plain, LEVEL);
-        Self { bytes: Bytes::from(bytes), checksum: Checksum::of(plain) }
     }
 }

@@ -1,11 +1,7 @@
 //! Samples in, a block out: every sample is written once, checked as it comes.
 
-use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
-use std::ops::Range;
-
-use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
+use super::seen::Seen;
+use super::{Block, ExpositionError, Family, Kind, LeftOut, Part, write};
 
 /// Collects families and renders their samples into one buffer.
 ///
@@ -28,8 +24,7 @@ pub struct BlockBuilder {
     pub(super) samples: Vec<u8>,
     pub(super) spans: Vec<Span>,
     pub(super) left_out: LeftOut,
-    seen: HashMap<u64, Range<usize>, BuildHasherDefault<Hashed>>,
-    hasher: RandomState,
+    seen: Seen,
 }
 
 /// The samples of one family, which are written behind those of the families before it.
@@ -56,10 +51,6 @@ pub(super) struct Span {
     pub(super) start: usize,
     pub(super) count: usize,
 }
-
-/// A hasher for keys that are hashes already.
-#[derive(Debug, Default)]
-pub(super) struct Hashed(u64);
 
 // === impl BlockBuilder ===
 
@@ -94,21 +85,12 @@ impl BlockBuilder {
 
     /// Renders and packs what was collected.
     pub fn finish(self, packing: Packing) -> Block {
-        Block::new(self, packing)
+        Block::of([self.part(packing)], packing)
     }
 
-    /// Whether the labels from `start` to the end of the samples are new to the family.
-    fn is_new(&mut self, start: usize) -> bool {
-        let labels = start..self.samples.len();
-        let text = self.samples.get(labels.clone()).unwrap_or_default();
-        match self.seen.entry(self.hasher.hash_one(text)) {
-            Entry::Vacant(slot) => {
-                slot.insert(labels);
-                true
-            }
-            // Two texts with one hash do not happen in practice; the second one would merely be unknown to later checks.
-            Entry::Occupied(slot) => self.samples.get(slot.get().clone()).is_some_and(|known| known != text),
-        }
+    /// Packs what was collected, for a block that has other parts as well.
+    pub fn part(self, packing: Packing) -> Part {
+        Part::new(self, packing)
     }
 }
 
@@ -209,27 +191,12 @@ impl Samples<'_> {
 
     /// Takes back everything from `start` on if the family has a line with the labels of the one that is open.
     fn refuse_twice(&mut self, start: usize, labels_start: usize) -> Result<(), ExpositionError> {
-        if self.builder.is_new(labels_start) {
+        let BlockBuilder { samples, seen, .. } = &mut *self.builder;
+        if seen.is_new(samples, labels_start) {
             return Ok(());
         }
-        self.builder.samples.truncate(start);
+        samples.truncate(start);
         Err(ExpositionError::SampleTwice { family: self.family.name })
-    }
-}
-
-// === impl Hashed ===
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 
@@ -320,6 +287,44 @@ mod tests {
              x_seconds{a=\"1\",b=\"1\"} 1\nx_seconds{a=\"1\",b=\"2\"} 5\n\
              # HELP y Help.\n# TYPE y histogram\ny_bucket{a=\"v\",le=\"+Inf\"} 2\ny_sum{a=\"v\"} 0\ny_count{a=\"v\"} 2\n"
         );
+    }
+
+    #[test]
+    fn parts_make_the_block_that_one_builder_makes() {
+        let fill = |builder: &mut BlockBuilder, family: &'static Family| {
+            let mut samples = builder.family(family);
+            (0..2_000).for_each(|n| samples.sample(&[&n.to_string(), "b"], 1.0));
+            samples.sample(&["1", "b"], 1.0);
+        };
+        const OTHER: Family = Family { name: "z_seconds", ..GAUGE };
+        let mut whole = BlockBuilder::new();
+        let part = |family| {
+            let mut builder = BlockBuilder::new();
+            fill(&mut builder, family);
+            builder.part(Packing::Deflated)
+        };
+        for family in [&GAUGE, &OTHER] {
+            fill(&mut whole, family);
+        }
+        let whole = whole.finish(Packing::Deflated);
+        let parts = Block::of([part(&GAUGE), part(&OTHER)], Packing::Deflated);
+        assert_eq!(parts.families(), [&GAUGE, &OTHER]);
+        assert_eq!(parts.samples(), whole.samples());
+        assert_eq!(parts.left_out(), whole.left_out());
+        let gzip = |block: Block| {
+            let negotiated = Negotiated { encoding: crate::exposition::Encoding::Gzip, ..Negotiated::default() };
+            assemble(&[block.into()], negotiated).chunks.concat()
+        };
+        assert!(gzip(parts) == gzip(whole));
+
+        let twice = Block::of([part(&GAUGE), part(&GAUGE)], Packing::Deflated);
+        let family = GAUGE.name;
+        let expected = [
+            (ExpositionError::SampleTwice { family }, 2),
+            (ExpositionError::NameClash { family, other: family }, 2_000),
+        ];
+        assert_eq!(twice.left_out().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(twice.families(), [&GAUGE]);
     }
 
     #[test]

@@ -9,7 +9,6 @@
 //! [gzip]: https://www.rfc-editor.org/rfc/rfc1952
 
 use crc32fast::Hasher;
-use flate2::{Compress, Compression, FlushCompress};
 
 /// The head of a member: deflate, no name, no time, and `255` for an operating system that is nobody's concern.
 pub(super) const HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -21,10 +20,7 @@ pub(super) const TAIL_LEN: usize = 5 + 4 + 4;
 const LAST_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
 /// The most bytes that a stored block can hold: its length has 16 bits.
-const MAX_STORED: usize = 0xffff;
-
-/// The room that output is extended by when it is full.
-const OUTPUT_STEP: usize = 32 * 1024;
+pub(super) const MAX_STORED: usize = 0xffff;
 
 /// The length and CRC-32 of some bytes, which can be joined with those of the bytes behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,35 +63,20 @@ impl Checksum {
     }
 }
 
-/// Appends `bytes` as compressed blocks.
-pub(super) fn deflate(out: &mut Vec<u8>, bytes: &[u8], level: Compression) {
-    if bytes.is_empty() {
-        return;
-    }
-    let mut compress = Compress::new(level, false);
-    let mut rest = bytes;
-    loop {
-        out.reserve(OUTPUT_STEP);
-        let before = compress.total_in();
-        // The flush is over when all input was taken and room is left in the output.
-        let outcome = compress.compress_vec(rest, out, FlushCompress::Sync);
-        let taken = usize::try_from(compress.total_in() - before).unwrap_or(usize::MAX);
-        rest = rest.get(taken..).unwrap_or_default();
-        if outcome.is_err() || (rest.is_empty() && out.len() < out.capacity()) {
-            return;
-        }
-    }
-}
-
 /// Appends `bytes` as they are, in blocks that need no compressor.
 pub(super) fn store(out: &mut Vec<u8>, bytes: &[u8]) {
     for part in bytes.chunks(MAX_STORED) {
-        let len = u16::try_from(part.len()).unwrap_or(u16::MAX);
         out.push(0);
-        out.extend_from_slice(&len.to_le_bytes());
-        out.extend_from_slice(&(!len).to_le_bytes());
-        out.extend_from_slice(part);
+        stored(out, part);
     }
+}
+
+/// Appends what follows the type of a stored block: the length of `part`, at most [`MAX_STORED`], and its bytes.
+pub(super) fn stored(out: &mut Vec<u8>, part: &[u8]) {
+    let len = u16::try_from(part.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(&(!len).to_le_bytes());
+    out.extend_from_slice(part);
 }
 
 /// The end of a member that holds everything `all` speaks of.
@@ -116,6 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::exposition::deflate::deflate;
 
     fn member(pieces: &[(bool, Vec<u8>)]) -> Vec<u8> {
         let mut out = HEAD.to_vec();
@@ -123,7 +105,7 @@ mod tests {
         for (stored, bytes) in pieces {
             match stored {
                 true => store(&mut out, bytes),
-                false => deflate(&mut out, bytes, Compression::fast()),
+                false => deflate(&mut out, bytes),
             }
             assert_eq!(all.with(bytes), all.join(Checksum::of(bytes)));
             all = all.with(bytes);

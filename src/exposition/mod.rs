@@ -13,16 +13,28 @@
 
 mod block;
 mod builder;
+mod deflate;
 mod error;
 mod family;
 mod gzip;
 mod negotiate;
 mod payload;
+mod seen;
 mod write;
 
-pub use block::Block;
+pub use block::{Block, Part};
 pub use builder::{BlockBuilder, Packing, Samples};
 pub use error::{ExpositionError, LeftOut};
 pub use family::{Family, Kind};
 pub use negotiate::{Encoding, Format, Negotiated, negotiate};
 pub use payload::{Payload, assemble};
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Appends `bytes` as deflate blocks.
+    pub fn deflate(out: &mut Vec<u8>, bytes: &[u8]) {
+        super::deflate::deflate(out, bytes);
+    }
+}

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::Rendered;
-use super::builder::Hashed;
 use super::gzip::{self, Checksum};
+use super::seen::Hashed;
 use super::{Block, Encoding, ExpositionError, Format, LeftOut, Negotiated};
 
 /// What ends an OpenMetrics document, once.

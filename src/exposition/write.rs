@@ -53,7 +53,8 @@ pub(super) fn escape_help(out: &mut Vec<u8>, text: &str) {
 
 fn escape(out: &mut Vec<u8>, text: &str, special: impl Fn(u8) -> bool) {
     // Nearly no value needs escaping, and a copy as a whole is several times faster than one byte by byte.
-    if !text.bytes().any(&special) {
+    // Looking at all bytes is faster than stopping at the first one, as it takes 16 at once.
+    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
         out.extend_from_slice(text.as_bytes());
         return;
     }

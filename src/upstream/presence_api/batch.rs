@@ -31,7 +31,7 @@ impl PresenceSource {
         errand.go_on()?;
         let Some(asked) = batch.asked else {
             let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, errand).await?;
-            return Ok(reading.tally.finish());
+            return aside(move || reading.tally.finish()).await;
         };
         let (mut batch, mut outcome) = self.read_and_keep(batch, asked, window, errand).await?;
         if outcome.doubt
