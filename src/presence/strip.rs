@@ -104,6 +104,8 @@ pub struct StripBuilder {
     /// The cell in hand: its span, and its time by state.
     open: Option<Window>,
     shares: Vec<(u8, Micros)>,
+    /// The same in centiseconds, as it is packed.
+    rounded: Vec<(u8, u64)>,
     incoming: Vec<(usize, Micros)>,
 }
 
@@ -289,8 +291,9 @@ impl StripBuilder {
         let [start, end] = [open.start, open.end].map(|moment| centiseconds(moment.saturating_since(base)));
         let start = start.max(self.end);
         let length = end.saturating_sub(start);
-        let shares = self.shares.drain(..).map(|(place, time)| (place, centiseconds(time)));
-        push(&mut self.packed, start - self.end, length, &shares.collect::<Vec<_>>());
+        self.rounded.clear();
+        self.rounded.extend(self.shares.drain(..).map(|(place, time)| (place, centiseconds(time))));
+        push(&mut self.packed, start - self.end, length, &self.rounded);
         self.end = start + length;
     }
 }
