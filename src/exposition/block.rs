@@ -34,8 +34,8 @@ pub struct Block {
 pub(super) struct Rendered {
     /// The bytes, in order. Large pieces are shared with the other format.
     pub(super) plain: Vec<Bytes>,
-    /// The same as deflate blocks that end on a byte boundary.
-    pub(super) packed: Bytes,
+    /// The same as deflate blocks that end on a byte boundary. Large pieces are shared, too.
+    pub(super) packed: Vec<Bytes>,
     /// Of all the plain bytes.
     pub(super) checksum: Checksum,
 }
@@ -48,7 +48,7 @@ struct Piece {
 }
 
 struct Shared {
-    packed: Vec<u8>,
+    packed: Bytes,
     checksum: Checksum,
 }
 
@@ -110,7 +110,8 @@ impl Piece {
         let shared = (bytes.len() >= SHARED_FROM).then(|| {
             let mut packed = Vec::new();
             pack(&mut packed, &bytes, packing);
-            Shared { packed, checksum: Checksum::of(&bytes) }
+            packed.shrink_to_fit();
+            Shared { packed: packed.into(), checksum: Checksum::of(&bytes) }
         });
         Self { family: span.family, bytes, shared }
     }
@@ -130,15 +131,28 @@ impl Rendered {
                 None => run.extend_from_slice(bytes),
                 Some(shared) => {
                     rendered.close_run(&mut run, &mut packed, packing);
-                    packed.extend_from_slice(&shared.packed);
+                    if shared.packed.len() < SHARED_FROM {
+                        packed.extend_from_slice(&shared.packed);
+                    } else {
+                        rendered.close_packed(&mut packed);
+                        rendered.packed.push(shared.packed.clone());
+                    }
                     rendered.plain.push(bytes.clone());
                     rendered.checksum = rendered.checksum.join(shared.checksum);
                 }
             }
         }
         rendered.close_run(&mut run, &mut packed, packing);
-        packed.shrink_to_fit();
-        Self { packed: Bytes::from(packed), ..rendered }
+        rendered.close_packed(&mut packed);
+        rendered
+    }
+
+    /// Makes the compressed pieces collected in `packed` a chunk of their own.
+    fn close_packed(&mut self, packed: &mut Vec<u8>) {
+        if !packed.is_empty() {
+            packed.shrink_to_fit();
+            self.packed.push(Bytes::from(std::mem::take(packed)));
+        }
     }
 
     /// Makes the metadata and the small families collected in `run` a chunk of their own.

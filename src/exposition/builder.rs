@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
-use std::ops::Range;
 
 use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
 
@@ -28,7 +27,8 @@ pub struct BlockBuilder {
     pub(super) samples: Vec<u8>,
     pub(super) spans: Vec<Span>,
     pub(super) left_out: LeftOut,
-    seen: HashMap<u64, Range<usize>, BuildHasherDefault<Hashed>>,
+    /// Where the labels of the family in hand begin, by their hashes.
+    seen: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
     hasher: RandomState,
 }
 
@@ -85,7 +85,8 @@ impl BlockBuilder {
             (Ok(()), Some(other)) => Some(ExpositionError::NameClash { family: family.name, other: other.name }),
             (Ok(()), None) => {
                 self.spans.push(Span { family, start: self.samples.len(), count: 0 });
-                self.seen.clear();
+                // Emptied of a large family it would be as large; a new one takes no time to speak of.
+                self.seen = HashMap::default();
                 None
             }
         };
@@ -99,15 +100,15 @@ impl BlockBuilder {
 
     /// Whether the labels from `start` to the end of the samples are new to the family.
     fn is_new(&mut self, start: usize) -> bool {
-        let labels = start..self.samples.len();
-        let text = self.samples.get(labels.clone()).unwrap_or_default();
+        let text = self.samples.get(start..).unwrap_or_default();
         match self.seen.entry(self.hasher.hash_one(text)) {
             Entry::Vacant(slot) => {
-                slot.insert(labels);
+                slot.insert(start);
                 true
             }
             // Two texts with one hash do not happen in practice; the second one would merely be unknown to later checks.
-            Entry::Occupied(slot) => self.samples.get(slot.get().clone()).is_some_and(|known| known != text),
+            // Labels end with a blank outside of quotes, so what begins alike up to there is alike.
+            Entry::Occupied(slot) => !self.samples.get(*slot.get()..).is_some_and(|known| known.starts_with(text)),
         }
     }
 }

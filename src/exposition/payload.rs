@@ -76,9 +76,10 @@ fn list_plain(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
 
 fn list_gzip(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
     let rendered = || blocks.iter().map(|block| block.rendered(format));
-    chunks.expect(rendered().map(|rendered| rendered.packed.len()));
+    let packed = || rendered().flat_map(|rendered| &rendered.packed);
+    chunks.expect(packed().map(Bytes::len));
     chunks.copy(gzip::HEAD);
-    rendered().for_each(|rendered| chunks.push(&rendered.packed));
+    packed().for_each(|chunk| chunks.push(chunk));
     let mut checksum = rendered().fold(Checksum::default(), |all, rendered| {
         if rendered.checksum.len() < JOIN_FROM {
             rendered.plain.iter().fold(all, |all, chunk| all.with(chunk))
