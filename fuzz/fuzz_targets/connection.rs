@@ -76,7 +76,7 @@ static FRONT: LazyLock<Front> = LazyLock::new(|| {
         });
         TenantFront { refresher: Arc::new(refresher), instruments }
     });
-    let app = App::new(fronts.collect(), exporter, clock, config.to_yaml_redacted(), Options::default());
+    let app = App::new(fronts.collect(), exporter, clock, config.clone(), Options::default());
     Front { runtime, app: Arc::new(app) }
 });
 

@@ -40,7 +40,7 @@ pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Cl
     let whole = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.roster())?;
     let origin = Origin::fixed(whole, shard);
     let config = origin.load().map_err(|faults| ServeError::Usage(faults.to_string()))?;
-    serve::run(&config, origin, &args.web, None, None, clock).await?;
+    serve::run(config, origin, &args.web, None, None, clock).await?;
     simulator.shutdown().await;
     Ok(())
 }

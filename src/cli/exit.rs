@@ -128,7 +128,7 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         None => {
             let config = load(&cli, &origin)?;
             let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
-            serve::run(&config, origin, &cli.web, watch, cli.storage_path.as_deref(), clock).await.map_err(serving)
+            serve::run(config, origin, &cli.web, watch, cli.storage_path.as_deref(), clock).await.map_err(serving)
         }
         Some(Command::Demo(args)) => demo::run(args, shard, clock).await.map_err(serving),
         Some(Command::Simulate(_)) if shard.is_some() => Err(Failure::WrongUse(

@@ -154,7 +154,7 @@ impl Reloader {
         let same = |(front, tenant): (&TenantFront, &Arc<Tenant>)| *front.refresher.configured() == **tenant;
         loaded.tenants.len() == config.tenants.len()
             && loaded.tenants.iter().zip(&config.tenants).all(same)
-            && loaded.config_yaml == config.to_yaml_redacted()
+            && loaded.config.schedules == config.schedules
     }
 
     /// Does everything that can fail, and changes nothing.
@@ -187,7 +187,7 @@ impl Reloader {
             connections.insert(tenant.name.clone(), connection);
         }
         let removed = (served.tenants.len() + added).saturating_sub(tenants.len());
-        let loaded = Loaded { tenants, config_yaml: config.to_yaml_redacted() };
+        let loaded = Loaded { tenants, config: config.clone() };
         Ok(Prepared { loaded, connections, changed, added, removed })
     }
 

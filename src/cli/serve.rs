@@ -63,7 +63,7 @@ pub(super) enum ServeError {
 /// Serves until the process is told to stop. Reloads read `origin` again, by themselves once in `watch`.
 /// What is to survive the process is kept below `storage_path`.
 pub(super) async fn run(
-    config: &Config,
+    config: Config,
     origin: Origin,
     web: &WebArgs,
     watch: Option<Duration>,
@@ -75,6 +75,7 @@ pub(super) async fn run(
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
+    let tenants = config.tenants.len();
     let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
     let app = match &web.config_file {
         Some(path) => {
@@ -91,7 +92,7 @@ pub(super) async fn run(
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     for address in bound.addresses() {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
-        info!(%address, path, tls, tenants = config.tenants.len(), version = version::VERSION, "listening");
+        info!(%address, path, tls, tenants, version = version::VERSION, "listening");
     }
     if let Some(shard) = origin.shard() {
         info!(shard = shard.index(), shards = shard.total(), "each tenant is asked for the agents of this shard only");
@@ -125,7 +126,7 @@ fn handed_over() -> Result<Bound, ServeError> {
 
 /// Puts the front together over one refresher a tenant.
 fn build(
-    config: &Config,
+    config: Config,
     options: Options,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
@@ -139,7 +140,7 @@ fn build(
         tenants.push(front);
         connections.insert(tenant.name.clone(), connection);
     }
-    Ok((App::new(tenants, exporter, clock, config.to_yaml_redacted(), options), connections))
+    Ok((App::new(tenants, exporter, clock, config, options), connections))
 }
 
 /// The front of one tenant that this process has not asked yet, and the way to it.

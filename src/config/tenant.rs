@@ -317,6 +317,8 @@ fn read_agents(
     }
     let named = references.teams.iter().filter_map(|(team, (limit, _))| Some(((*team).to_owned(), (*limit)?)));
     let offline_limits = OfflineLimits { teams: named.collect(), tenant: references.tenant_limit };
+    // They stay for the process's life, so the room that the list grew by is given back.
+    roster.agents.shrink_to_fit();
     Whom { agents: roster.agents, everyone, offline_limits }
 }
 

@@ -49,8 +49,8 @@ pub(super) struct Rendered {
 /// Compressed bytes.
 #[derive(Debug, Default)]
 pub(super) struct Packed {
-    /// Deflate blocks that end on a byte boundary.
-    pub(super) bytes: Bytes,
+    /// Deflate blocks that end on a byte boundary, in order. Large pieces are shared with the other format.
+    pub(super) chunks: Vec<Bytes>,
     /// Of all the plain bytes.
     pub(super) checksum: Checksum,
 }
@@ -167,7 +167,8 @@ impl Piece {
         let packed = is_shared.then(|| {
             let mut packed = Vec::new();
             deflate(&mut packed, &bytes);
-            Packed { bytes: Bytes::from(packed), checksum: Checksum::of(&bytes) }
+            packed.shrink_to_fit();
+            Packed { chunks: vec![Bytes::from(packed)], checksum: Checksum::of(&bytes) }
         });
         Self { family: span.family, bytes, samples: span.count, packed }
     }
@@ -189,6 +190,7 @@ impl Rendered {
         let small = pieces.iter().filter(|piece| piece.packed.is_none()).map(|piece| piece.bytes.len() + METADATA);
         let mut run = Vec::with_capacity(small.sum());
         let mut rendered = Self { plain: Vec::new(), packed: None };
+        let mut chunks = Vec::new();
         let mut packed = Vec::new();
         let mut checksum = Checksum::default();
         for Piece { family, bytes, packed: shared, .. } in pieces {
@@ -198,12 +200,18 @@ impl Rendered {
                 continue;
             };
             checksum = checksum.join(rendered.close_run(&mut run, &mut packed)).join(shared.checksum);
-            packed.extend_from_slice(&shared.bytes);
+            for chunk in &shared.chunks {
+                if chunk.len() < SHARED_FROM {
+                    packed.extend_from_slice(chunk);
+                } else {
+                    chunks.extend([Bytes::from(std::mem::take(&mut packed).into_boxed_slice()), chunk.clone()]);
+                }
+            }
             rendered.plain.push(bytes.clone());
         }
         checksum = checksum.join(rendered.close_run(&mut run, &mut packed));
-        packed.shrink_to_fit();
-        Self { packed: Some(Packed { bytes: Bytes::from(packed), checksum }), ..rendered }
+        chunks.push(Bytes::from(packed.into_boxed_slice()));
+        Self { packed: Some(Packed { chunks, checksum }), ..rendered }
     }
 
     /// Makes the metadata and the small families collected in `run` a chunk of their own, and compresses them.

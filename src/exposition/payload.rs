@@ -77,19 +77,12 @@ fn list_plain(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
 
 fn list_gzip(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
     let rendered = || blocks.iter().map(|block| block.rendered(format));
-    chunks.expect(rendered().flat_map(|Rendered { plain, packed }| {
-        match packed {
-            Some(packed) => std::slice::from_ref(&packed.bytes),
-            None => plain,
-        }
-        .iter()
-        .map(Bytes::len)
-    }));
+    chunks.expect(rendered().flat_map(in_member).map(Bytes::len));
     chunks.copy(gzip::HEAD);
     let mut checksum = Checksum::default();
     for Rendered { plain, packed } in rendered() {
         match packed {
-            Some(packed) => chunks.push(&packed.bytes),
+            Some(packed) => packed.chunks.iter().for_each(|chunk| chunks.push(chunk)),
             None => plain.iter().for_each(|bytes| gzip::store(&mut chunks.small, bytes)),
         }
         checksum = match packed {
@@ -102,6 +95,11 @@ fn list_gzip(chunks: &mut Chunks, blocks: &[&Block], format: Format) {
         checksum = checksum.with(EOF);
     }
     chunks.copy(&gzip::tail(checksum));
+}
+
+/// What of a block goes into a gzip member.
+fn in_member(Rendered { plain, packed }: &Rendered) -> &[Bytes] {
+    packed.as_ref().map_or(plain, |packed| &packed.chunks)
 }
 
 /// The blocks less those that would write a name which an earlier one writes.

@@ -150,7 +150,10 @@ impl<'a> Counter<'a> {
             state.place = place;
             Some((Arc::clone(self.names.get(index)?), std::mem::take(&mut state.time)))
         };
-        self.seen.iter().enumerate().filter_map(take).collect()
+        // As they are kept, there is no more room than is needed.
+        let mut states = Vec::with_capacity(self.seen.len());
+        states.extend(self.seen.iter().enumerate().filter_map(take));
+        states
     }
 
     /// The buckets hour by hour, once they are summed.

@@ -4,12 +4,18 @@
 //! and length, so that nothing is cut to a grid that the spans do not have, and the seconds of a cell are those of
 //! its spans. Within a cell nobody knows the order of states, so it has one share per state.
 //!
-//! | words of 32 bits | content |
+//! Times are in centiseconds. What most cells have in common takes no bytes: they begin where the one before ends, are an
+//! hour long, and their shares fill them.
+//!
+//! | bytes | content |
 //! | --- | --- |
-//! | 1 | the cell's start, in centiseconds after the strip's |
-//! | 1 | 8 bits: how many shares follow; 24 bits: the cell's length in centiseconds |
-//! | 1 a share | 8 bits: the state's place in the agent's states, or [`Strip::OTHER`]; 24 bits: centiseconds |
+//! | 1 | how many shares there are, and what of the following is there: [`GAP`], [`HOUR`], [`SET`], [`FULL`] |
+//! | a number, or none | from the end of the cell before (of the strip's start) to the cell's start |
+//! | a number, or none | the cell's length |
+//! | 1, or 1 a share | places in the agent's states, or [`Strip::OTHER`]: as the bits of a set, or each by itself |
+//! | a number a share, or one less | time, as [`push_time`] writes it |
 
+use super::varint::{self, Bytes};
 use super::{Micros, Timestamp, Window};
 
 #[cfg(test)]
@@ -18,12 +24,12 @@ mod tests;
 /// What a cell takes in, unless a single span is longer: an hour, at which people and CXone's reports count.
 const CELL: Micros = Micros::from_seconds(3_600);
 
-/// A longer span is several cells, as more would not fit into 24 bits of centiseconds. A day is what people call the
-/// next unit, and well below.
+/// A longer span is several cells, so that it can be seen when in it an agent was there. A day is what people call the
+/// next unit.
 const LONGEST_CELL: u64 = 86_400 * 1_000_000;
 
-/// The words that an agent-hour may take: 64 bytes. Tenants have some twenty states and people are in three of them
-/// in an hour, so that most hours take 20 bytes.
+/// The words of four bytes that an agent-hour may take: 64 bytes. Tenants have some twenty states and people are in three
+/// of them in an hour, so that most hours take 10 bytes.
 const WORDS_AN_HOUR: u64 = 16;
 
 /// The words before the first hour is over: one cell that was cut by the window's start, and [`RESERVE`].
@@ -33,17 +39,31 @@ const WORDS_AT_FIRST: u64 = 24;
 /// hour together, or the second's first span would be in the first; so there is always as much again after both.
 const RESERVE: u64 = 8;
 
-/// The words of a cell's head.
+/// The words that are set aside for what stands before a cell's shares; each of those has one. A cell or a gap of many
+/// hours may take more than is set aside, which its hours have room for.
 const HEAD: u64 = 2;
 
 const CENTISECOND: u64 = 10_000;
-const LOW_24_BITS: u32 = 0x00ff_ffff;
+
+/// The centiseconds of a second.
+const SECOND: u64 = 100;
+
+/// The bits of a cell's first byte that say how many shares there are.
+const COUNT: u8 = 0x0f;
+/// The cell does not begin where the one before ends.
+const GAP: u8 = 0x10;
+/// The cell is as long as [`CELL`].
+const HOUR: u8 = 0x20;
+/// The places of its shares ascend and are below eight, and stand there as a set.
+const SET: u8 = 0x40;
+/// The shares add up to the cell's length, so the last one's time is what is left.
+const FULL: u8 = 0x80;
 
 /// An agent's time in each state, cell by cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strip {
     start: Timestamp,
-    words: Box<[u32]>,
+    packed: Box<[u8]>,
 }
 
 /// One cell of a strip: about an hour.
@@ -51,17 +71,41 @@ pub struct Strip {
 pub struct Cell<'a> {
     /// From when to when.
     pub span: Window,
-    shares: &'a [u32],
+    shares: Shares<'a>,
+}
+
+/// The shares of a cell that are still to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shares<'a> {
+    count: u8,
+    places: Places<'a>,
+    /// The time that no share before has taken, where they fill the cell.
+    left: Option<u64>,
+    /// From here on there are times, and then the next cell.
+    bytes: Bytes<'a>,
+}
+
+/// The places of a cell's shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Places<'a> {
+    Set(u8),
+    Each(Bytes<'a>),
 }
 
 /// Makes strips, one after the other, of spans in their order.
 #[derive(Debug, Default)]
 pub struct StripBuilder {
     start: Option<Timestamp>,
-    words: Vec<u32>,
+    packed: Vec<u8>,
+    /// The words that the cells so far may take.
+    words: u64,
+    /// Where the last cell ends, in centiseconds after the start.
+    end: u64,
     /// The cell in hand: its span, and its time by state.
     open: Option<Window>,
     shares: Vec<(u8, Micros)>,
+    /// The same in centiseconds, as it is packed.
+    rounded: Vec<(u8, u64)>,
     incoming: Vec<(usize, Micros)>,
 }
 
@@ -76,48 +120,48 @@ impl Strip {
 
     /// The cells in their order; they do not overlap.
     pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
-        let mut rest = &*self.words;
+        let (mut bytes, mut end) = (Bytes(&self.packed), 0);
         std::iter::from_fn(move || {
-            let (&[start, head], behind) = rest.split_first_chunk()?;
-            let (shares, behind) = behind.split_at_checked(usize::try_from(head >> 24).ok()?)?;
-            rest = behind;
-            let start = self.start + span(start).into();
-            Some(Cell { span: Window { start, end: start + span(head & LOW_24_BITS).into() }, shares })
+            let (start, length, shares) = read(&mut bytes, end)?;
+            end = start + length;
+            Some(Cell { span: Window { start: self.at(start), end: self.at(end) }, shares })
         })
     }
 
     /// Whether there is no cell.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.packed.is_empty()
     }
 
     /// The bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.words)
+        self.packed.len()
     }
 
     /// Follows a change of the agent's states: `place` has the new place of each old one.
     pub(super) fn relocate(&mut self, place: impl Fn(usize) -> Option<usize>) {
-        let mut rest = &mut *self.words;
-        while let Some(([_, head], behind)) = rest.split_first_chunk_mut()
-            && let Ok(count) = usize::try_from(*head >> 24)
-            && let Some((shares, behind)) = behind.split_at_mut_checked(count)
-        {
-            for share in shares {
-                let [old, ..] = share.to_be_bytes();
-                if old != Self::OTHER {
-                    *share = packed(byte(place(old.into())), *share & LOW_24_BITS);
-                }
+        let (mut bytes, mut end) = (Bytes(&self.packed), 0);
+        let (mut packed, mut relocated) = (Vec::with_capacity(self.packed.len()), Vec::new());
+        while let Some((start, length, mut shares)) = read(&mut bytes, end) {
+            relocated.clear();
+            while let Some((old, time)) = shares.next() {
+                relocated.push((if old == Self::OTHER { old } else { byte(place(old.into())) }, time));
             }
-            rest = behind;
+            push(&mut packed, start - end, length, &relocated);
+            end = start + length;
         }
+        self.packed = packed.into();
+    }
+
+    fn at(&self, centiseconds: u64) -> Timestamp {
+        self.start + span(centiseconds).into()
     }
 }
 
 /// No cell at all: what is known of agents before their first refresh, and after a restart until the next one.
 impl Default for Strip {
     fn default() -> Self {
-        Self { start: Timestamp::from_micros(0), words: Box::default() }
+        Self { start: Timestamp::from_micros(0), packed: Box::default() }
     }
 }
 
@@ -126,10 +170,35 @@ impl Default for Strip {
 impl<'a> Cell<'a> {
     /// Place in the agent's states ([`Strip::OTHER`]: none), and time in it. A place may come twice.
     pub fn shares(self) -> impl Iterator<Item = (u8, Micros)> + 'a {
-        self.shares.iter().map(|share| {
-            let [place, ..] = share.to_be_bytes();
-            (place, span(share & LOW_24_BITS))
-        })
+        let mut shares = self.shares;
+        std::iter::from_fn(move || shares.next()).map(|(place, time)| (place, span(time)))
+    }
+}
+
+// === impl Shares ===
+
+impl Shares<'_> {
+    /// The next share: its place, and its time in centiseconds.
+    fn next(&mut self) -> Option<(u8, u64)> {
+        self.count = self.count.checked_sub(1)?;
+        let place = match &mut self.places {
+            Places::Set(set) => {
+                let place = set.trailing_zeros();
+                *set &= set.wrapping_sub(1);
+                u8::try_from(place).ok()?
+            }
+            Places::Each(places) => places.byte()?,
+        };
+        let time = match &mut self.left {
+            Some(left) if self.count == 0 => *left,
+            Some(left) => {
+                let time = read_time(&mut self.bytes)?;
+                *left = left.saturating_sub(time);
+                time
+            }
+            None => read_time(&mut self.bytes)?,
+        };
+        Some((place, time))
     }
 }
 
@@ -171,9 +240,10 @@ impl StripBuilder {
             return Strip::default();
         };
         self.close(start);
-        let words = self.words.as_slice().into();
-        self.words.clear();
-        Strip { start, words }
+        let packed = self.packed.as_slice().into();
+        self.packed.clear();
+        (self.words, self.end) = (0, 0);
+        Strip { start, packed }
     }
 
     /// A span too long for a cell is as many as it takes, with states spread evenly, as nobody knows better.
@@ -202,7 +272,7 @@ impl StripBuilder {
     fn close(&mut self, base: Timestamp) {
         let Some(open) = self.open.take() else { return };
         let hours = open.end.saturating_since(base).get().saturating_mul(WORDS_AN_HOUR) / CELL.get();
-        let room = (WORDS_AT_FIRST + hours).saturating_sub(self.words.len() as u64);
+        let room = (WORDS_AT_FIRST + hours).saturating_sub(self.words);
         let room = room.saturating_sub(RESERVE).max(RESERVE.min(room)).saturating_sub(HEAD);
         let most = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, Strip::MAX_SHARES);
 
@@ -216,12 +286,67 @@ impl StripBuilder {
             }
         }
         self.shares.sort_unstable_by_key(|&(place, _)| place);
-        let after = open.start.saturating_since(base).get().saturating_add(CENTISECOND / 2) / CENTISECOND;
-        self.words.push(u32::try_from(after).unwrap_or(u32::MAX));
-        self.words.push(packed(byte(Some(self.shares.len())), centiseconds(open.length())));
-        self.words.extend(self.shares.iter().map(|&(place, time)| packed(place, centiseconds(time))));
-        self.shares.clear();
+        self.words += HEAD + self.shares.len() as u64;
+        // Both ends are rounded, and not the length, so that cells without a gap have none, however many they are.
+        let [start, end] = [open.start, open.end].map(|moment| centiseconds(moment.saturating_since(base)));
+        let start = start.max(self.end);
+        let length = end.saturating_sub(start);
+        self.rounded.clear();
+        self.rounded.extend(self.shares.drain(..).map(|(place, time)| (place, centiseconds(time))));
+        push(&mut self.packed, start - self.end, length, &self.rounded);
+        self.end = start + length;
     }
+}
+
+/// Appends a cell; all times are centiseconds.
+fn push(packed: &mut Vec<u8>, gap: u64, length: u64, shares: &[(u8, u64)]) {
+    let count = u8::try_from(shares.len()).unwrap_or(COUNT).min(COUNT);
+    let is_hour = length == centiseconds(CELL);
+    let is_set = shares.iter().all(|(place, _)| *place < 8) && shares.is_sorted_by(|(one, _), (next, _)| one < next);
+    let is_full = count > 0 && shares.iter().map(|(_, time)| time).sum::<u64>() == length;
+    let flags = [(gap > 0, GAP), (is_hour, HOUR), (is_set, SET), (is_full, FULL)];
+    packed.push(flags.iter().filter(|(holds, _)| *holds).fold(count, |head, (_, flag)| head | flag));
+    if gap > 0 {
+        varint::push(packed, gap);
+    }
+    if !is_hour {
+        varint::push(packed, length);
+    }
+    if is_set {
+        packed.push(shares.iter().fold(0, |set, (place, _)| set | 1 << place));
+    } else {
+        packed.extend(shares.iter().map(|(place, _)| place));
+    }
+    for (_, time) in shares.iter().take(shares.len() - usize::from(is_full)) {
+        push_time(packed, *time);
+    }
+}
+
+/// The next cell, where the one before ends at `end`: its start, its length and its shares, all in centiseconds.
+fn read<'a>(bytes: &mut Bytes<'a>, end: u64) -> Option<(u64, u64, Shares<'a>)> {
+    let head = bytes.byte()?;
+    let has = |flag| head & flag != 0;
+    let start = if has(GAP) { end.saturating_add(bytes.varint()?) } else { end };
+    let length = if has(HOUR) { centiseconds(CELL) } else { bytes.varint()? };
+    let count = head & COUNT;
+    let places = if has(SET) { Places::Set(bytes.byte()?) } else { Places::Each(Bytes(bytes.take(count.into())?)) };
+    let shares = Shares { count, places, left: has(FULL).then_some(length), bytes: *bytes };
+    let mut all = shares;
+    while all.next().is_some() {}
+    *bytes = all.bytes;
+    Some((start, length, shares))
+}
+
+/// Appends a time: seconds, if it is whole seconds, as CXone counts, or else centiseconds; the lowest bit tells which.
+fn push_time(packed: &mut Vec<u8>, centiseconds: u64) {
+    let whole = centiseconds.is_multiple_of(SECOND);
+    varint::push(packed, if whole { (centiseconds / SECOND) << 1 } else { (centiseconds << 1) | 1 });
+}
+
+/// The next time, in centiseconds.
+fn read_time(bytes: &mut Bytes<'_>) -> Option<u64> {
+    let time = bytes.varint()?;
+    Some(if time & 1 == 0 { (time >> 1).saturating_mul(SECOND) } else { time >> 1 })
 }
 
 /// A place that fits, or [`Strip::OTHER`].
@@ -229,16 +354,11 @@ fn byte(place: Option<usize>) -> u8 {
     place.and_then(|place| u8::try_from(place).ok()).unwrap_or(Strip::OTHER)
 }
 
-/// Rounded, and at most what 24 bits hold.
-fn centiseconds(span: Micros) -> u32 {
-    let rounded = span.get().saturating_add(CENTISECOND / 2) / CENTISECOND;
-    u32::try_from(rounded).unwrap_or(u32::MAX).min(LOW_24_BITS)
+/// Rounded.
+const fn centiseconds(span: Micros) -> u64 {
+    span.get().saturating_add(CENTISECOND / 2) / CENTISECOND
 }
 
-fn span(centiseconds: u32) -> Micros {
-    Micros::new(u64::from(centiseconds) * CENTISECOND)
-}
-
-fn packed(high: u8, low: u32) -> u32 {
-    u32::from(high) << 24 | low
+const fn span(centiseconds: u64) -> Micros {
+    Micros::new(centiseconds.saturating_mul(CENTISECOND))
 }

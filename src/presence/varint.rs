@@ -4,7 +4,7 @@
 const MAX_BYTES: u32 = 10;
 
 /// Bytes that are read from the front.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 /// Appends `number`.

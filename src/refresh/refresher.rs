@@ -358,7 +358,7 @@ impl Refresher {
         let asked_everybody = !again && stays && succession::covers(&asked, tenant);
         let old = self.published.load_full();
         let last_read = (result != RefreshResult::Failure).then_some(now);
-        let brought = succession::inherit(&succession::brought(asked, harvest.answered, window, now), tenant);
+        let brought = succession::inherit(&succession::brought(&asked, harvest.answered, window, now), tenant);
         let snapshot = succession::overlay(&old.snapshot, brought).without_expired(now);
         let block = (self.render)(&snapshot);
 

@@ -53,16 +53,20 @@ fn off_schedule(data: &AgentData) -> Arc<AgentData> {
 
 /// What a refresh brought, as a snapshot with nothing else in it.
 pub(super) fn brought(
-    tenant: Arc<Tenant>,
+    tenant: &Arc<Tenant>,
     answered: Vec<(AgentId, Option<AgentPresence>)>,
     window: Window,
     now: Moment,
 ) -> Snapshot {
-    let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
-    let row = |agent: &Agent| AgentRow {
-        data: answered.remove(&agent.id).map(|presence| Arc::new(AgentData { presence, window, read_at: now })),
-    };
-    Snapshot { rows: tenant.agents.iter().map(row).collect(), tenant }
+    let mut snapshot = Snapshot::empty(Arc::clone(tenant));
+    // Places alone are looked up, as a map of what was answered would be all of it once more.
+    let places: HashMap<&AgentId, usize> = tenant.agents.iter().map(|agent| &agent.id).zip(0..).collect();
+    for (agent, presence) in answered {
+        if let Some(row) = places.get(&agent).and_then(|place| snapshot.rows.get_mut(*place)) {
+            row.data = Some(Arc::new(AgentData { presence, window, read_at: now }));
+        }
+    }
+    snapshot
 }
 
 /// The rows of `old` with those of `new`, where it has data, in their place. Both are of one tenant.

@@ -12,6 +12,7 @@ use super::limits::PAGES_AT_ONCE;
 use super::page::Summaries;
 use super::reload::ReloadHandle;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
 use crate::refresh::Refresher;
 
@@ -40,8 +41,8 @@ pub struct App {
 pub struct Loaded {
     /// The tenants, in the order of the configuration.
     pub tenants: Vec<TenantFront>,
-    /// The effective configuration as YAML, without secrets.
-    pub config_yaml: String,
+    /// What is configured. Its text is made when somebody asks for it, as that of thirty thousand agents takes megabytes.
+    pub config: Config,
 }
 
 /// One tenant as the front sees it.
@@ -93,12 +94,12 @@ impl App {
         tenants: Vec<TenantFront>,
         exporter: Arc<ExporterInstruments>,
         clock: Arc<dyn Clock>,
-        config_yaml: String,
+        config: Config,
         options: Options,
     ) -> Self {
         let scrapes = InFlight::new(options.max_requests);
         Self {
-            loaded: ArcSwap::from_pointee(Loaded { tenants, config_yaml }),
+            loaded: ArcSwap::from_pointee(Loaded { tenants, config }),
             exporter,
             clock,
             options,

@@ -59,7 +59,7 @@ pub(super) async fn answer<B: Body>(app: Arc<App>, request: Request<B>) -> Answe
         Route::Healthy => text(StatusCode::OK, "healthy\n"),
         // This is answered only once the configuration is loaded and the listener is up.
         Route::Ready => text(StatusCode::OK, "ready\n"),
-        Route::Config => text(StatusCode::OK, app.loaded().config_yaml.clone()),
+        Route::Config => page::configuration(&app).await,
         Route::Reload => reload::answer(&app).await,
     }
 }

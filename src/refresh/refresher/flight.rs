@@ -61,12 +61,14 @@ impl Flight {
         let harvest = tokio::select! {
             harvest = fetch => harvest,
             () = clock.sleep_until(deadline + OVERTIME) => Harvest {
-                failed: everybody,
+                failed: everybody.clone(),
                 error: Some(UpstreamError::refresh_timeout(tenant.refresh_timeout)),
                 ..Harvest::default()
             },
         };
 
+        // Nobody needs it any more, and the time of rendering is when there is most in memory.
+        drop(everybody);
         // Merging and rendering tens of thousands of agents takes milliseconds; scrapes must not wait behind it.
         let flown = Flown { harvest, tenant: Arc::clone(tenant), window, started, again: again.is_some() };
         let landing = Arc::clone(&refresher);

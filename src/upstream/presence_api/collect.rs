@@ -148,7 +148,9 @@ impl PresenceSource {
 impl Progress {
     fn new(batches: &[Batch]) -> Self {
         let ids = |batch: &Batch| batch.agents.iter().map(|agent| agent.id.clone()).collect();
-        Self { harvest: Harvest::default(), open: batches.iter().map(ids).collect(), failed_in_a_row: 0, grave: false }
+        let open: Vec<Vec<AgentId>> = batches.iter().map(ids).collect();
+        let answered = Vec::with_capacity(open.iter().map(Vec::len).sum());
+        Self { harvest: Harvest { answered, ..Harvest::default() }, open, failed_in_a_row: 0, grave: false }
     }
 
     fn succeeded(&mut self, batch: usize, outcome: TallyOutcome) {

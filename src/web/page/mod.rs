@@ -98,6 +98,15 @@ pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, heade
     answer
 }
 
+/// The effective configuration as YAML, without secrets.
+pub(super) async fn configuration(app: &App) -> Answer {
+    // It may be megabytes, so it is made like a page.
+    let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
+    let loaded = app.loaded();
+    let yaml = tokio::task::spawn_blocking(move || loaded.config.to_yaml_redacted());
+    yaml.await.map_or_else(|_| unavailable(), |yaml| text(StatusCode::OK, yaml))
+}
+
 /// What keeps a browser from doing more with an answer than it is for.
 fn protect(answer: &mut Answer) {
     let head = answer.headers_mut();

@@ -143,7 +143,7 @@ impl House {
         let built: Vec<_> = tenants.into_iter().map(|tenant| front(tenant, clock)).collect();
         let source = built[0].1.clone();
         let fronts = built.into_iter().map(|(front, _)| front).collect();
-        let app = App::new(fronts, exporter, Arc::new(clock.clone()), config.to_yaml_redacted(), plan.options);
+        let app = App::new(fronts, exporter, Arc::new(clock.clone()), config, plan.options);
         let app = match plan.web_config {
             Some(path) => {
                 let exporter = Arc::clone(&app.exporter);
