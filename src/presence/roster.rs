@@ -41,6 +41,8 @@ pub(super) struct Roster {
     agents: Vec<WatchedAgent>,
     by_id: HashMap<AgentId, usize>,
     last: usize,
+    /// Whether the last id was the one before it again.
+    repeats: bool,
     /// Per agent, who followed it last: a guess, always checked against the id itself.
     followers: Vec<usize>,
 }
@@ -68,7 +70,7 @@ impl Roster {
                 *follower = owner;
             }
         }
-        Self { agents, by_id, last: 0, followers }
+        Self { agents, by_id, last: 0, repeats: true, followers }
     }
 
     /// The agents, in the order they were given.
@@ -79,13 +81,16 @@ impl Roster {
     /// The agent of `id`, if it is one of them.
     #[inline]
     pub(super) fn find(&mut self, id: &str) -> Option<AgentIndex> {
-        if self.is(self.last, id) {
-            return Some(AgentIndex(self.last));
-        }
         let follower = self.followers.get(self.last).copied().unwrap_or_default();
-        if self.is(follower, id) {
-            self.last = follower;
-            return Some(AgentIndex(follower));
+        let (guess, other) = if self.repeats { (self.last, follower) } else { (follower, self.last) };
+        if self.is(guess, id) {
+            self.last = guess;
+            return Some(AgentIndex(guess));
+        }
+        self.repeats = other == self.last;
+        if self.is(other, id) {
+            self.last = other;
+            return Some(AgentIndex(other));
         }
         self.look_up(id)
     }

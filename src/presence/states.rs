@@ -32,8 +32,15 @@ pub(super) struct StateNames {
     by_name: HashMap<StateName, StateIndex>,
     /// What names are from here on, by what they are as they come.
     renamed: Arc<BTreeMap<StateName, StateName>>,
-    /// Where a name was found last, by [`recent_slot`]: a guess, always checked against the name itself.
-    recent: [StateIndex; RECENT],
+    /// What came last, by [`recent_slot`]: a guess, always checked against the name itself.
+    recent: [Option<Recent>; RECENT],
+}
+
+/// A name as it came, and the index that it led to.
+#[derive(Debug)]
+struct Recent {
+    spelling: StateName,
+    index: StateIndex,
 }
 
 /// Spreads names well enough that a tenant's handful rarely collide, at the cost of two loads.
@@ -52,7 +59,7 @@ impl StateNames {
     /// Begins with the two names that a tally itself gives, then `known`.
     pub(super) fn new(known: &[StateName]) -> Self {
         let (names, by_name) = (Vec::new(), HashMap::new());
-        let mut names = Self { names, by_name, renamed: Arc::default(), recent: [Self::OTHER; RECENT] };
+        let mut names = Self { names, by_name, renamed: Arc::default(), recent: [const { None }; RECENT] };
         names.add(Arc::from(OTHER_STATE));
         names.add(Arc::from(UNKNOWN_STATE));
         for name in known {
@@ -64,6 +71,8 @@ impl StateNames {
     /// Takes names as `map` has them from now on.
     pub(super) fn rename(&mut self, map: Arc<BTreeMap<StateName, StateName>>) {
         self.renamed = map;
+        // What came like this before may be another state from here on.
+        self.recent = [const { None }; RECENT];
     }
 
     /// How many names there are.
@@ -75,6 +84,9 @@ impl StateNames {
     pub(super) fn truncate(&mut self, len: usize) {
         for name in self.names.drain(len.min(self.names.len())..) {
             self.by_name.remove(&name);
+        }
+        for recent in &mut self.recent {
+            recent.take_if(|recent| recent.index.0 >= len);
         }
     }
 
@@ -88,17 +100,10 @@ impl StateNames {
     #[allow(clippy::indexing_slicing, reason = "a slot is a remainder by the table's length")]
     pub(super) fn index(&mut self, name: &str) -> StateIndex {
         let slot = recent_slot(name);
-        let guess = self.recent[slot];
-        if !self.renamed.is_empty() {
-            // What is called like this from here on may be another state than what came so.
-            return self.look_up(name);
+        match &self.recent[slot] {
+            Some(recent) if *recent.spelling == *name => recent.index,
+            _ => self.look_up(name, slot),
         }
-        if self.names.get(guess.0).is_some_and(|recent| **recent == *name) {
-            return guess;
-        }
-        let index = self.look_up(name);
-        self.recent[slot] = index;
-        index
     }
 
     /// The index of a name that is called as it is to be from here on.
@@ -107,18 +112,25 @@ impl StateNames {
     }
 
     #[cold]
-    fn look_up(&mut self, name: &str) -> StateIndex {
-        // An empty label value would be the same as none at all.
-        let name = if name.is_empty() { UNKNOWN_STATE } else { name };
+    #[allow(clippy::indexing_slicing, reason = "a slot is a remainder by the table's length")]
+    fn look_up(&mut self, name: &str, slot: usize) -> StateIndex {
         if name.len() > MAX_STATE_NAME_BYTES {
             return Self::OTHER;
         }
+        // An empty label value would be the same as none at all.
+        let spelling = if name.is_empty() { UNKNOWN_STATE } else { name };
         let renamed = Arc::clone(&self.renamed);
-        let name = renamed.get(name).map_or(name, |shown| &**shown);
-        match self.by_name.get(name) {
-            Some(&index) => index,
-            None => self.add(Arc::from(name)),
-        }
+        let (name, spelling) = match (renamed.get_key_value(spelling), self.by_name.get_key_value(spelling)) {
+            (Some((spelling, name)), _) => (Arc::clone(name), Arc::clone(spelling)),
+            (None, Some((name, _))) => (Arc::clone(name), Arc::clone(name)),
+            (None, None) => {
+                let name = StateName::from(spelling);
+                (Arc::clone(&name), name)
+            }
+        };
+        let index = self.add(name);
+        self.recent[slot] = Some(Recent { spelling, index });
+        index
     }
 
     fn add(&mut self, name: StateName) -> StateIndex {
@@ -173,8 +185,28 @@ mod tests {
         let lunch = names.index("Lunch");
         names.index("Training");
         names.truncate(before);
-        // The table of recent names still points where Lunch was; it must not be believed.
+        // What was found of Lunch must not be believed any more.
         assert_eq!(names.index("Training"), lunch);
         assert_ne!(names.index("Lunch"), lunch);
+    }
+
+    #[test]
+    fn names_are_called_as_the_map_has_them_however_often_they_come() {
+        let pair = |from: &str, to: &str| (StateName::from(from), StateName::from(to));
+        let map = [pair("A", "B"), pair("B", "A"), pair("Pause", "Break"), pair("Unknown", "Break")];
+        let mut names = StateNames::new(&["Break".into()]);
+        names.index("A");
+        names.rename(Arc::new(map.into()));
+        let before = names.len();
+        for round in 0..3 {
+            let shown = ["A", "B", "Pause", "Break", "Unknown", "", "C", "C"].map(|name| {
+                let index = names.index(name);
+                names.as_slice()[index.0].to_string()
+            });
+            assert_eq!(shown, ["B", "A", "Break", "Break", "Break", "Break", "C", "C"], "{round}");
+            if round == 1 {
+                names.truncate(before);
+            }
+        }
     }
 }

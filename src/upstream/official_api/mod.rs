@@ -50,6 +50,9 @@ use crate::clock::{Clock, Monotonic};
 use crate::config::{Official, Tenant};
 use crate::presence::{StateName, Timestamp};
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use self::wire::fuzzing;
 #[cfg(doc)]
 use crate::presence::Chronicle;
 

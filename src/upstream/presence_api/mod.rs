@@ -197,3 +197,32 @@ impl fmt::Debug for PresenceSource {
             .finish_non_exhaustive()
     }
 }
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::PresenceSource;
+    use super::memory::Batch;
+    use crate::config::Agent;
+    use crate::presence::{AgentPresence, Tally, WatchedAgent, Window};
+
+    /// What a refresh at the end of `window` makes of what is kept, if the tenant answers nothing new.
+    pub fn counted_from_memory(source: &PresenceSource, window: Window) -> Vec<Option<AgentPresence>> {
+        let watched = |agent: &Agent| WatchedAgent { id: agent.id.clone(), schedule: None };
+        let agents: Vec<WatchedAgent> = source.tenant.agents.iter().map(watched).collect();
+        let batches = source.memory().map(|memory| memory.plan(window, agents, usize::MAX, |_| false));
+        let count = |batch: Batch| {
+            let asked = batch.asked?;
+            let tally = Tally::new(window, batch.agents, source.offline_states.clone(), &source.known_states);
+            let mut tally = tally.keeping(asked);
+            for (agent, past) in batch.pasts.iter().enumerate() {
+                if let Some(past) = past {
+                    tally.recall(agent, past);
+                }
+            }
+            Some(tally.finish_keeping(asked.grid.floor(window.end)).counted.agents)
+        };
+        batches.into_iter().flatten().filter_map(count).flatten().collect()
+    }
+}

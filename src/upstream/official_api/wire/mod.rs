@@ -11,3 +11,47 @@ pub(super) mod duration;
 pub(super) mod envelope;
 pub(super) mod loose;
 pub(super) mod rows;
+
+/// What the fuzz targets reach into.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    use super::duration;
+    use super::envelope::{self, Next, Row};
+    use super::rows::{AgentRow, CodeRow, HistoryRow, StateRow};
+    use crate::presence::{Micros, Rejection};
+
+    /// What one page of a list said.
+    #[derive(Debug, PartialEq, Eq)]
+    pub struct Page {
+        /// How many rows there are; `None` where the answer has no such list.
+        pub rows: Option<usize>,
+        /// How many rows there are on all pages, if that is said.
+        pub total: Option<u64>,
+        /// The address of the next page; `Some(None)` where it is said that there is none.
+        pub next: Option<Option<String>>,
+    }
+
+    /// The lists that are read, by the keys that their rows stand under, each with what reads a page of it.
+    #[allow(clippy::type_complexity, reason = "a table of functions")]
+    pub const LISTS: [(&str, fn(&[u8]) -> Result<Page, serde_json::Error>); 4] = [
+        (AgentRow::LIST, page::<AgentRow>),
+        (StateRow::LIST, page::<StateRow>),
+        (HistoryRow::LIST, page::<HistoryRow>),
+        (CodeRow::LIST, page::<CodeRow>),
+    ];
+
+    /// The span that a duration of the history stands for.
+    pub fn duration(text: &str) -> Result<Micros, Rejection> {
+        duration::parse(text)
+    }
+
+    fn page<T: Row>(body: &[u8]) -> Result<Page, serde_json::Error> {
+        let page = envelope::decode::<T>(body)?;
+        let next = match page.next {
+            Next::Unsaid => None,
+            Next::End => Some(None),
+            Next::Link(link) => Some(Some(link)),
+        };
+        Ok(Page { rows: page.rows.map(|rows| rows.len()), total: page.total, next })
+    }
+}

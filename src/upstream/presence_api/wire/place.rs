@@ -44,9 +44,17 @@ impl Place {
     pub(super) fn enter<E: serde::de::Error>(&mut self, field: Field, met: &mut Met) -> Result<(), E> {
         self.field = field;
         let bit = 1 << field as u16;
-        self.twice = met.0 & bit != 0;
+        if met.0 & bit != 0 {
+            return Err(self.meet_again());
+        }
         met.0 |= bit;
-        if self.twice { Err(E::custom("twice")) } else { Ok(()) }
+        Ok(())
+    }
+
+    #[cold]
+    fn meet_again<E: serde::de::Error>(&mut self) -> E {
+        self.twice = true;
+        E::custom("twice")
     }
 
     /// Puts an error about a value into words that name its place. One about JSON itself quotes nothing as it is.

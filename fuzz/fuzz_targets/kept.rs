@@ -1,0 +1,74 @@
+//! What an earlier process kept for incremental refreshes: any bytes are taken up or refused, what is taken up counts within
+//! the window, and it is kept again as it is.
+//!
+//! An input is what follows the version and the question, which it gets here.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use cxone_exporter::clock::DrivenClock;
+use cxone_exporter::config::Config;
+use cxone_exporter::presence::{AgentPresence, Micros, Timestamp, Window};
+use cxone_exporter::upstream::presence_api::PresenceSource;
+use cxone_exporter::upstream::presence_api::fuzzing::counted_from_memory;
+use cxone_exporter::upstream::{SilentObserver, Source as _};
+use cxone_exporter_fuzz::in_folder;
+use libfuzzer_sys::fuzz_target;
+
+/// One agent, as several are kept in any order. The input may have others, which are not of this tenant.
+const CONFIG: &[u8] = b"
+tenants:
+  - name: acme
+    base_url: http://127.0.0.1:9
+    client_id: my-client
+    client_secret: hunter2
+    incremental: true
+    agents: [{ id: \"1\" }]
+";
+const WINDOW: Window =
+    Window { start: Timestamp::from_seconds(1_699_913_600), end: Timestamp::from_seconds(1_700_000_000) };
+/// What is kept of nobody after version and question: a line, flags, a time and the lengths of two lists.
+const NOTHING: usize = 5;
+
+struct House {
+    /// The version and the question.
+    head: Vec<u8>,
+    source: PresenceSource,
+    /// As a later process would.
+    later: PresenceSource,
+}
+
+static HOUSE: LazyLock<House> = LazyLock::new(|| {
+    let config = in_folder(|folder| Config::from_file(&folder.write("config.yml", CONFIG)).unwrap());
+    let clock = Arc::new(DrivenClock::new(WINDOW.end));
+    let source =
+        || PresenceSource::new(Arc::clone(&config.tenants[0]), clock.clone(), Arc::new(SilentObserver)).unwrap();
+    let mut head = source().kept().unwrap();
+    head.truncate(head.len() - NOTHING);
+    House { head, source: source(), later: source() }
+});
+
+fn check(counted: &[Option<AgentPresence>]) {
+    for presence in counted.iter().flatten() {
+        assert!(presence.observed <= WINDOW.length());
+        assert_eq!(presence.states.iter().map(|(_, time)| *time).sum::<Micros>(), presence.observed);
+        assert!(presence.states.is_sorted_by(|(a, _), (b, _)| a < b));
+        assert!(WINDOW.start < presence.last_data && presence.last_data <= WINDOW.end);
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let House { head, source, later } = &*HOUSE;
+    let before = source.kept();
+    let Some(agents) = source.take_up(&[head, input].concat()) else {
+        assert_eq!(source.kept(), before, "what is refused changes nothing");
+        return;
+    };
+    assert!(agents <= input.len());
+    let counted = counted_from_memory(source, WINDOW);
+    check(&counted);
+    let again = source.kept().unwrap();
+    assert!(later.take_up(&again).is_some_and(|agents| agents <= 1));
+    assert_eq!(later.kept(), Some(again));
+    assert_eq!(counted_from_memory(later, WINDOW), counted);
+});

@@ -1,0 +1,41 @@
+//! A page of a list of NICE's documented API: there are no more rows than a body has room for, and what a version puts
+//! around the rows makes no difference. An input is a duration of the history as well.
+#![no_main]
+
+use cxone_exporter::upstream::official_api::fuzzing::{LISTS, duration};
+use libfuzzer_sys::fuzz_target;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The fewest bytes of a row: `{}` and what is between it and the next.
+const LEAST_ROW: usize = 3;
+/// Well below what `serde_json` follows, which is 128.
+const DEEP: usize = 100;
+
+/// How deep lists and objects lie in each other, at the most.
+fn depth(body: &[u8]) -> usize {
+    body.iter().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
+
+fuzz_target!(|body: &[u8]| {
+    let bare = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let wrapped = [br#"{"resultSet":"#, bare, b"}"].concat();
+    for (list, read) in LISTS {
+        let Ok(page) = read(body) else { continue };
+        assert!(page.rows.unwrap_or_default() * LEAST_ROW <= body.len(), "{list}: {page:?}");
+        assert!(
+            page.next.iter().flatten().all(|link| !link.is_empty() && link.len() <= body.len()),
+            "{list}: {page:?}"
+        );
+        if bare.trim_ascii().is_empty() {
+            assert_eq!(page.rows, Some(0), "{list}");
+            continue;
+        }
+        match read(&wrapped) {
+            Ok(again) => assert_eq!(again, page, "{list}"),
+            Err(error) => assert!(depth(body) > DEEP, "{list}: {error}"),
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(body) {
+        assert_eq!(duration(&text.to_ascii_uppercase()), duration(&text.to_ascii_lowercase()));
+    }
+});
