@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::builder::Span;
 use super::deflate::deflate;
 use super::gzip::{self, Checksum};
-use super::{BlockBuilder, ExpositionError, Family, Format, LeftOut, Packing};
+use super::{BlockBuilder, Family, Format, LeftOut, Packing};
 
 /// From this many bytes on, a family's samples are held once for both formats. Below it they are copied into each
 /// format's text, as a copy costs less than one more chunk in every response.
@@ -26,13 +26,6 @@ pub struct Block {
     openmetrics: Rendered,
 }
 
-/// Families of a block that is not put together yet. Parts can be made on several threads.
-#[derive(Debug)]
-pub struct Part {
-    pieces: Vec<Piece>,
-    left_out: LeftOut,
-}
-
 /// A block in one format.
 #[derive(Debug, Default)]
 pub(super) struct Rendered {
@@ -45,15 +38,12 @@ pub(super) struct Rendered {
 }
 
 /// A family's samples, with what is computed once for both formats.
-#[derive(Debug)]
 struct Piece {
     family: &'static Family,
     bytes: Bytes,
-    samples: usize,
     shared: Option<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     packed: Vec<u8>,
     checksum: Checksum,
@@ -62,32 +52,21 @@ struct Shared {
 // === impl Block ===
 
 impl Block {
-    /// A block of the families of `parts`, in their order. A family that clashes with one in an earlier part is left out.
-    ///
-    /// What is small is packed here, by `packing`.
-    pub fn of(parts: impl IntoIterator<Item = Part>, packing: Packing) -> Self {
-        let mut pieces: Vec<Piece> = Vec::new();
-        let mut left_out = LeftOut::default();
-        for part in parts {
-            part.left_out.iter().for_each(|(error, samples)| left_out.add(error, samples));
-            // A part has no clashes in itself.
-            let earlier = pieces.len();
-            for piece in part.pieces {
-                let family = piece.family;
-                let mut others = pieces.iter().take(earlier).map(|piece| piece.family);
-                match others.find(|other| other.clashes_with(family)) {
-                    Some(other) => left_out.add(
-                        ExpositionError::NameClash { family: family.name, other: other.name },
-                        u64::try_from(piece.samples).unwrap_or(u64::MAX),
-                    ),
-                    None => pieces.push(piece),
-                }
-            }
-        }
+    pub(super) fn new(builder: BlockBuilder, packing: Packing) -> Self {
+        let BlockBuilder { mut samples, spans, left_out, .. } = builder;
+        samples.shrink_to_fit();
+        let samples = Bytes::from(samples);
+        let ends = spans.iter().skip(1).map(|span| span.start).chain([samples.len()]);
+        let pieces: Vec<Piece> = spans
+            .iter()
+            .zip(ends)
+            .filter(|(span, end)| span.start < *end)
+            .map(|(span, end)| Piece::new(span, samples.slice(span.start..end), packing))
+            .collect();
         Self {
             families: pieces.iter().map(|piece| piece.family).collect(),
             claims: pieces.iter().flat_map(|piece| piece.family.claims()).collect(),
-            samples: pieces.iter().map(|piece| piece.samples).sum(),
+            samples: spans.iter().map(|span| span.count).sum(),
             left_out,
             text: Rendered::new(Format::Text, &pieces, packing),
             openmetrics: Rendered::new(Format::OpenMetrics, &pieces, packing),
@@ -121,24 +100,6 @@ impl Block {
     }
 }
 
-// === impl Part ===
-
-impl Part {
-    pub(super) fn new(builder: BlockBuilder, packing: Packing) -> Self {
-        let BlockBuilder { mut samples, spans, left_out, .. } = builder;
-        samples.shrink_to_fit();
-        let samples = Bytes::from(samples);
-        let ends = spans.iter().skip(1).map(|span| span.start).chain([samples.len()]);
-        let pieces = spans
-            .iter()
-            .zip(ends)
-            .filter(|(span, end)| span.start < *end)
-            .map(|(span, end)| Piece::new(span, samples.slice(span.start..end), packing))
-            .collect();
-        Self { pieces, left_out }
-    }
-}
-
 // === impl Piece ===
 
 impl Piece {
@@ -148,7 +109,7 @@ impl Piece {
             pack(&mut packed, &bytes, packing);
             Shared { packed, checksum: Checksum::of(&bytes) }
         });
-        Self { family: span.family, bytes, samples: span.count, shared }
+        Self { family: span.family, bytes, shared }
     }
 }
 
@@ -160,7 +121,7 @@ impl Rendered {
         let mut packed = Vec::new();
         let small = pieces.iter().filter(|piece| piece.shared.is_none()).map(|piece| piece.bytes.len() + METADATA);
         let mut run = Vec::with_capacity(small.sum());
-        for Piece { family, bytes, shared, .. } in pieces {
+        for Piece { family, bytes, shared } in pieces {
             family.write_metadata(format, &mut run);
             match shared {
                 None => run.extend_from_slice(bytes),
