@@ -4,10 +4,9 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::builder::Span;
 use super::deflate::deflate;
 use super::gzip::Checksum;
-use super::{BlockBuilder, ExpositionError, Family, Format, LeftOut, Packing};
+use super::{BlockBuilder, Family, Format, LeftOut, Packing};
 
 /// From this many bytes on, a family's samples are held once for both formats. Below it they are copied into each
 /// format's text, as a copy costs less than one more chunk in every response.
@@ -28,13 +27,6 @@ pub struct Block {
     pieces: Vec<Piece>,
     text: OnceLock<Rendered>,
     openmetrics: OnceLock<Rendered>,
-}
-
-/// Families of a block that is not put together yet. Parts can be made on several threads.
-#[derive(Debug)]
-pub struct Part {
-    pieces: Vec<Piece>,
-    left_out: LeftOut,
 }
 
 /// A block in one format.
@@ -60,7 +52,6 @@ pub(super) struct Packed {
 struct Piece {
     family: &'static Family,
     bytes: Bytes,
-    samples: usize,
     /// The same compressed, once for both formats, where they are many.
     packed: Option<Packed>,
 }
@@ -68,32 +59,21 @@ struct Piece {
 // === impl Block ===
 
 impl Block {
-    /// A block of the families of `parts`, in their order. A family that clashes with one in an earlier part is left out.
-    ///
-    /// What is small is packed here, by `packing`.
-    pub fn of(parts: impl IntoIterator<Item = Part>, packing: Packing) -> Self {
-        let mut pieces: Vec<Piece> = Vec::new();
-        let mut left_out = LeftOut::default();
-        for part in parts {
-            part.left_out.iter().for_each(|(error, samples)| left_out.add(error, samples));
-            // A part has no clashes in itself.
-            let earlier = pieces.len();
-            for piece in part.pieces {
-                let family = piece.family;
-                let mut others = pieces.iter().take(earlier).map(|piece| piece.family);
-                match others.find(|other| other.clashes_with(family)) {
-                    Some(other) => left_out.add(
-                        ExpositionError::NameClash { family: family.name, other: other.name },
-                        u64::try_from(piece.samples).unwrap_or(u64::MAX),
-                    ),
-                    None => pieces.push(piece),
-                }
-            }
-        }
+    pub(super) fn new(builder: BlockBuilder, packing: Packing) -> Self {
+        let BlockBuilder { mut samples, spans, left_out, .. } = builder;
+        samples.shrink_to_fit();
+        let samples = Bytes::from(samples);
+        let ends = spans.iter().skip(1).map(|span| span.start).chain([samples.len()]);
+        let pieces: Vec<Piece> = spans
+            .iter()
+            .zip(ends)
+            .filter(|(span, end)| span.start < *end)
+            .map(|(span, end)| Piece::new(span.family, samples.slice(span.start..end), packing))
+            .collect();
         let block = Self {
             families: pieces.iter().map(|piece| piece.family).collect(),
             claims: pieces.iter().flat_map(|piece| piece.family.claims()).collect(),
-            samples: pieces.iter().map(|piece| piece.samples).sum(),
+            samples: spans.iter().map(|span| span.count).sum(),
             left_out,
             pieces,
             text: OnceLock::new(),
@@ -141,28 +121,10 @@ impl Block {
     }
 }
 
-// === impl Part ===
-
-impl Part {
-    pub(super) fn new(builder: BlockBuilder, packing: Packing) -> Self {
-        let BlockBuilder { mut samples, spans, left_out, .. } = builder;
-        samples.shrink_to_fit();
-        let samples = Bytes::from(samples);
-        let ends = spans.iter().skip(1).map(|span| span.start).chain([samples.len()]);
-        let pieces = spans
-            .iter()
-            .zip(ends)
-            .filter(|(span, end)| span.start < *end)
-            .map(|(span, end)| Piece::new(span, samples.slice(span.start..end), packing))
-            .collect();
-        Self { pieces, left_out }
-    }
-}
-
 // === impl Piece ===
 
 impl Piece {
-    fn new(span: &Span, bytes: Bytes, packing: Packing) -> Self {
+    fn new(family: &'static Family, bytes: Bytes, packing: Packing) -> Self {
         let is_shared = packing == Packing::Deflated && bytes.len() >= SHARED_FROM;
         let packed = is_shared.then(|| {
             let mut packed = Vec::new();
@@ -170,7 +132,7 @@ impl Piece {
             packed.shrink_to_fit();
             Packed { chunks: vec![Bytes::from(packed)], checksum: Checksum::of(&bytes) }
         });
-        Self { family: span.family, bytes, samples: span.count, packed }
+        Self { family, bytes, packed }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Samples in, a block out: every sample is written once, checked as it comes.
 
 use super::seen::Seen;
-use super::{Block, ExpositionError, Family, Kind, LeftOut, Part, write};
+use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
 
 /// Collects families and renders their samples into one buffer.
 ///
@@ -85,12 +85,7 @@ impl BlockBuilder {
 
     /// Renders and packs what was collected.
     pub fn finish(self, packing: Packing) -> Block {
-        Block::of([self.part(packing)], packing)
-    }
-
-    /// Packs what was collected, for a block that has other parts as well.
-    pub fn part(self, packing: Packing) -> Part {
-        Part::new(self, packing)
+        Block::new(self, packing)
     }
 }
 
@@ -287,44 +282,6 @@ mod tests {
              x_seconds{a=\"1\",b=\"1\"} 1\nx_seconds{a=\"1\",b=\"2\"} 5\n\
              # HELP y Help.\n# TYPE y histogram\ny_bucket{a=\"v\",le=\"+Inf\"} 2\ny_sum{a=\"v\"} 0\ny_count{a=\"v\"} 2\n"
         );
-    }
-
-    #[test]
-    fn parts_make_the_block_that_one_builder_makes() {
-        let fill = |builder: &mut BlockBuilder, family: &'static Family| {
-            let mut samples = builder.family(family);
-            (0..2_000).for_each(|n| samples.sample(&[&n.to_string(), "b"], 1.0));
-            samples.sample(&["1", "b"], 1.0);
-        };
-        const OTHER: Family = Family { name: "z_seconds", ..GAUGE };
-        let mut whole = BlockBuilder::new();
-        let part = |family| {
-            let mut builder = BlockBuilder::new();
-            fill(&mut builder, family);
-            builder.part(Packing::Deflated)
-        };
-        for family in [&GAUGE, &OTHER] {
-            fill(&mut whole, family);
-        }
-        let whole = whole.finish(Packing::Deflated);
-        let parts = Block::of([part(&GAUGE), part(&OTHER)], Packing::Deflated);
-        assert_eq!(parts.families(), [&GAUGE, &OTHER]);
-        assert_eq!(parts.samples(), whole.samples());
-        assert_eq!(parts.left_out(), whole.left_out());
-        let gzip = |block: Block| {
-            let negotiated = Negotiated { encoding: crate::exposition::Encoding::Gzip, ..Negotiated::default() };
-            assemble(&[block.into()], negotiated).chunks.concat()
-        };
-        assert!(gzip(parts) == gzip(whole));
-
-        let twice = Block::of([part(&GAUGE), part(&GAUGE)], Packing::Deflated);
-        let family = GAUGE.name;
-        let expected = [
-            (ExpositionError::SampleTwice { family }, 2),
-            (ExpositionError::NameClash { family, other: family }, 2_000),
-        ];
-        assert_eq!(twice.left_out().iter().collect::<Vec<_>>(), expected);
-        assert_eq!(twice.families(), [&GAUGE]);
     }
 
     #[test]

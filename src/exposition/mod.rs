@@ -22,7 +22,7 @@ mod payload;
 mod seen;
 mod write;
 
-pub use block::{Block, Part};
+pub use block::Block;
 pub use builder::{BlockBuilder, Packing, Samples};
 pub use error::{ExpositionError, LeftOut};
 pub use family::{Family, Kind};

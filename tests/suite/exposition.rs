@@ -63,23 +63,6 @@ fn every_way_says_the_same_of_few_agents_and_of_many() {
     every_way_says_the_same(&Scrape::of_many_agents(600).blocks());
 }
 
-/// Many agents are rendered by several threads, few by one.
-#[test]
-fn many_agents_are_told_of_in_the_order_and_the_words_of_few() {
-    let [few, many] = [600, 1_200].map(|agents| {
-        let block = Scrape::of_many_agents(agents).agents();
-        assert!(block.left_out().is_empty());
-        Document::parse(&body(&[block], WAYS[1]), Format::Text).unwrap()
-    });
-    assert_eq!(few.families.len(), many.families.len());
-    for (few, many) in few.families.iter().zip(&many.families) {
-        assert_eq!((&few.name, &few.help), (&many.name, &many.help));
-        let per_agent = few.samples.len() / 600;
-        assert_eq!(many.samples.len(), if per_agent == 0 { few.samples.len() } else { 1_200 * per_agent });
-        assert_eq!(few.samples, many.samples[..few.samples.len()]);
-    }
-}
-
 fn every_way_says_the_same(blocks: &[Arc<Block>]) {
     let documents = WAYS.map(|way| Document::parse(&body(blocks, way), way.format).unwrap());
     let [text, text_gzip, openmetrics, openmetrics_gzip] = &documents;

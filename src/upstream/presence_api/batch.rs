@@ -93,7 +93,9 @@ impl PresenceSource {
     fn reading(&self, batch: &Batch, window: Window) -> Reading {
         let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.known_states)
             .renaming(Arc::clone(&self.state_map));
-        Reading { tally, body: Vec::new() }
+        // A compressed answer does not say how long it is, and growing copies all of it several times.
+        let page_bytes = self.page_bytes.load(Ordering::Relaxed);
+        Reading { tally, body: Vec::with_capacity(page_bytes + page_bytes / 8) }
     }
 
     /// Reads all pages of `range`.
@@ -127,6 +129,7 @@ impl PresenceSource {
         let mut attempts = Attempts::default();
         loop {
             let answer = self.session.get(&REPORT, url, &mut reading.body, &mut attempts, errand).await?;
+            self.page_bytes.store(reading.body.len(), Ordering::Relaxed);
             let outcome;
             (reading, outcome) = decode(reading, answer).await?;
             match outcome {

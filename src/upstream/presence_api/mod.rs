@@ -11,7 +11,7 @@ pub mod wire;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::login::ClientCredentials;
@@ -54,6 +54,8 @@ pub struct PresenceSource {
     known_states: Vec<StateName>,
     /// Whether a page has ever been answered, which shows that what all requests have in common is right.
     proven: AtomicBool,
+    /// How long the last page was, which the next one most often is as well, in bytes.
+    page_bytes: AtomicUsize,
     /// The agents of batches that were refused as wrong. They are asked for last, so that one bad agent
     /// cannot keep the others from being asked for at all.
     suspects: Mutex<HashSet<AgentId>>,
@@ -136,6 +138,7 @@ impl PresenceSource {
             state_map: Arc::new(tenant.state_map.clone()),
             known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
             proven: AtomicBool::new(false),
+            page_bytes: AtomicUsize::new(0),
             suspects: Mutex::default(),
             memory: tenant.incremental.map(|settings| {
                 let mut memory = Memory::new(settings, tenant.interval.length);
