@@ -12,6 +12,10 @@ use super::{BlockBuilder, Family, Format, LeftOut, Packing};
 /// format's text, as a copy costs less than one more chunk in every response.
 const SHARED_FROM: usize = 16 * 1024;
 
+/// From this many bytes on, they are held once compressed as well. It takes thousands of agents to come to so many, and below
+/// it an answer in one chunk is worth more than the memory.
+const SHARED_PACKED_FROM: usize = 128 * 1024;
+
 /// The room for one family's metadata, in bytes. A wrong guess costs a copy.
 const METADATA: usize = 384;
 
@@ -163,7 +167,7 @@ impl Rendered {
             };
             checksum = checksum.join(rendered.close_run(&mut run, &mut packed)).join(shared.checksum);
             for chunk in &shared.chunks {
-                if chunk.len() < SHARED_FROM {
+                if chunk.len() < SHARED_PACKED_FROM {
                     packed.extend_from_slice(chunk);
                 } else {
                     chunks.extend([Bytes::from(std::mem::take(&mut packed).into_boxed_slice()), chunk.clone()]);
