@@ -23,6 +23,9 @@ KINDS = {
     "gzip": {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "gzip"},
     "OpenMetrics, gzip": {"Accept": OPENMETRICS, "Accept-Encoding": "gzip"},
 }
+# What the systemd unit and the image tell the allocator.
+UNIT = pathlib.Path(__file__).parents[2] / "deploy/systemd/cxone-exporter.service"
+ALLOCATOR = dict(pair.split("=") for pair in re.search(r"^Environment=(MALLOC_.*)$", UNIT.read_text(), re.M)[1].split())
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 NGINX = """
@@ -115,7 +118,8 @@ def start_exporter(house, binary, agents):
     simulator, port = free_port(), free_port()
     house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
     config = house.write("config.yml", Tenant(simulator).config(**SETTINGS))
-    process = house.start("exporter", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
+    serve = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
+    process = house.start("exporter", *serve, env=os.environ | ALLOCATOR)
     # The first scrape may have to wait for the refresh.
     patience = {"X-Prometheus-Scrape-Timeout-Seconds": str(REFRESH_SECONDS)}
     answer = lambda: fetch(port, headers=patience, timeout=REFRESH_SECONDS)[2]

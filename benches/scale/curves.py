@@ -1,11 +1,12 @@
 """Refreshes of more and more agents, and scrapes beside them."""
 
+import os
 import threading
 import time
 
 from house import LOOPBACK, free_port, wait_for
 from latency import Scraper, in_turn, many, median, p99
-from servers import Server, fetch
+from servers import ALLOCATOR, Server, fetch
 from simulated import Tenant
 
 # The largest tenant on a busy machine.
@@ -31,7 +32,8 @@ class Exporter(Server):
 
     def __init__(self, house, name, binary, config):
         port = free_port()
-        process = house.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
+        serve = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
+        process = house.start(name, *serve, env=os.environ | ALLOCATOR)
         super().__init__(name, port, [process.pid])
         wait_for(f"{name} answers", lambda: house.alive(name) and fetch(port, "/-/healthy")[0] == 200)
 
