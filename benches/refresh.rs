@@ -30,7 +30,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use url::{Url, form_urlencoded};
 
 const AGENTS: u32 = 10_000;
@@ -182,7 +182,7 @@ fn answer(page: Option<Page>) -> Response<Full<Bytes>> {
 }
 
 /// The refresher of a tenant, as it is served.
-fn refresher(tenant: Tenant, clock: &Arc<dyn Clock>) -> Arc<Refresher> {
+fn refresher(tenant: Tenant, clock: &Arc<dyn Clock>, handle: &Handle) -> Arc<Refresher> {
     let tenant = Arc::new(tenant);
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(clock)));
     let connection = Connection::new(&tenant, Arc::clone(clock), instruments.clone()).unwrap();
@@ -193,7 +193,7 @@ fn refresher(tenant: Tenant, clock: &Arc<dyn Clock>) -> Arc<Refresher> {
         clock: Arc::clone(clock),
         observer: instruments,
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
-        runtime: tokio::runtime::Handle::current(),
+        runtime: handle.clone(),
     }))
 }
 
@@ -263,7 +263,7 @@ fn compare(runtime: &Runtime, name: &str, upstream: Upstream, gzip: bool) {
         "the same is asked for"
     );
     let (cooldown, agents) = (tenant.cooldown, tenant.agents.clone());
-    let refresher = refresher(Tenant { base_url: base_url.parse().unwrap(), ..tenant }, &clock);
+    let refresher = refresher(Tenant { base_url: base_url.parse().unwrap(), ..tenant }, &clock, runtime.handle());
     let client = reqwest::Client::builder().gzip(true).no_proxy().http1_only().build().unwrap();
 
     let stopwatch = SystemClock::new();
