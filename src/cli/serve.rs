@@ -90,7 +90,9 @@ pub(super) async fn run(
     let tls = app.has_tls();
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
-    for address in bound.addresses() {
+    let addresses = bound.addresses();
+    let threads = Threads::start(bound, Arc::clone(&app), Threads::recommended()).await.map_err(ServeError::Threads)?;
+    for address in addresses {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tls, tenants, version = version::VERSION, "listening");
     }
@@ -99,7 +101,6 @@ pub(super) async fn run(
     }
     let reloader = Reloader::new(Arc::clone(&app), origin, connections, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
-    let threads = Threads::start(bound, app, Threads::recommended()).map_err(ServeError::Threads)?;
     let watchdog = tokio::spawn(systemd::watchdog(clock, threads.runtimes().to_vec()));
     systemd::ready();
     stop.await;

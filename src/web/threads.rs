@@ -5,12 +5,13 @@
 //! the others, a scrape waits for the kernel to give these a turn and for nothing else.
 
 use std::io;
+use std::net::TcpListener;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::App;
 use super::limits::{BLOCKING_THREADS, MAX_SERVING_THREADS};
@@ -49,25 +50,21 @@ impl Threads {
     ///
     /// # Errors
     ///
-    /// When the system gives no thread, or no descriptors for its runtime and the sockets.
-    pub fn start(bound: Bound, app: Arc<App>, count: usize) -> io::Result<Self> {
+    /// When the system gives no thread, or no descriptors for its runtime and the sockets. What was started ends.
+    pub async fn start(bound: Bound, app: Arc<App>, count: usize) -> io::Result<Self> {
         let reception = Reception::new(app);
         let (phase, _) = watch::channel(Phase::Accepting);
         let (ended, accepting) = mpsc::channel(1);
         let mut runtimes = Vec::with_capacity(count);
         for number in 0..count {
-            let runtime = Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
-            runtimes.push(runtime.handle().clone());
-            let bound = {
-                let _context = runtime.enter();
-                Bound::from_listeners(bound.share()?)?
-            };
+            let sockets = bound.share()?;
             let (reception, phase, ended) = (reception.clone(), phase.subscribe(), ended.clone());
-            thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
-                runtime.block_on(serve(bound, reception, phase, ended));
-                // Whoever was too slow for the drain is cut, and no page that is being made is waited for.
-                runtime.shutdown_background();
-            })?;
+            let (started, starting) = oneshot::channel();
+            thread::Builder::new()
+                .name(format!("serve-{number}"))
+                .spawn(move || run(sockets, reception, phase, ended, started))?;
+            // A thread that ends without a word has no place in the count of those that serve.
+            runtimes.push(starting.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?);
         }
         // The sockets are the threads' now; this runtime is not to be waked for newcomers.
         drop(bound);
@@ -87,6 +84,33 @@ impl Threads {
         reception.drain().await;
         phase.send_replace(Phase::Over);
     }
+}
+
+/// One thread, from its runtime on, of which it tells or why there is none. A runtime must not end on a thread of another.
+fn run(
+    sockets: Vec<TcpListener>,
+    reception: Reception,
+    phase: watch::Receiver<Phase>,
+    ended: mpsc::Sender<()>,
+    started: oneshot::Sender<io::Result<Handle>>,
+) {
+    let runtime = Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build();
+    let ready = runtime.and_then(|runtime| {
+        let bound = runtime.block_on(async { Bound::from_listeners(sockets) })?;
+        Ok((runtime, bound))
+    });
+    let (runtime, bound) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            // Where nobody takes it, whoever asked has given up already.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let _ = started.send(Ok(runtime.handle().clone()));
+    runtime.block_on(serve(bound, reception, phase, ended));
+    // Whoever was too slow for the drain is cut, and no page that is being made is waited for.
+    runtime.shutdown_background();
 }
 
 /// One thread's work. Connections are tasks of its runtime, which runs for as long as this does.

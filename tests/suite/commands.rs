@@ -1,8 +1,9 @@
 //! `report` and `check` as processes, against the simulated tenant.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,5 +188,41 @@ async fn a_probe_says_what_is_wrong_and_fails() {
     );
     assert!(stderr(&output).contains("the probe failed: tenant simulated at scope"), "{}", stderr(&output));
     assert_eq!(stage.requests(), (1, 1));
+    stage.simulator.shutdown().await;
+}
+
+/// Each limit lets the program come a little farther; what it lacks in the end are the descriptors of the threads that serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_too_few_descriptors_it_says_so_and_with_enough_it_serves() {
+    let stage = Stage::set(&[]).await;
+    let mut ends = Vec::new();
+    for limit in 10..60 {
+        let script = format!("ulimit -n {limit}; exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.env_clear().args(["-c", &script, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
+        command.args(["--web.listen-address=127.0.0.1:0", "--config.file"]).arg(&stage.config);
+        let end = tokio::task::spawn_blocking(move || {
+            let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(program.stderr.take().unwrap()).lines().map_while(Result::ok);
+            let mut said: Vec<String> = Vec::new();
+            for line in lines {
+                if line.contains("message=listening") {
+                    program.kill().unwrap();
+                    program.wait().unwrap();
+                    return None;
+                }
+                said.push(line);
+            }
+            assert_eq!(program.wait().unwrap().code(), Some(1), "{said:#?}");
+            Some(said.join("\n"))
+        });
+        match end.await.unwrap() {
+            Some(said) => ends.push(said),
+            None => break,
+        }
+    }
+    assert!(ends.len() < 50, "it never served: {ends:#?}");
+    assert!(ends.iter().all(|said| said.contains("Too many open files") || said.contains("os error 24")), "{ends:#?}");
+    assert!(ends.iter().any(|said| said.contains("the threads that serve cannot start")), "{ends:#?}");
     stage.simulator.shutdown().await;
 }

@@ -161,7 +161,7 @@ impl House {
                 let stopped = async { drop(stopped.await) };
                 match plan.threads {
                     Some(count) => {
-                        let threads = Threads::start(bound, app, count).unwrap();
+                        let threads = Threads::start(bound, app, count).await.unwrap();
                         stopped.await;
                         threads.stop().await;
                     }
