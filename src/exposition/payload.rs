@@ -1,14 +1,11 @@
 //! A response's body out of blocks: nothing is encoded here, and only what is small is copied.
 
-use std::collections::HashSet;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::block::Rendered;
 use super::gzip::{self, Checksum};
-use super::seen::Hashed;
 use super::{Block, Encoding, ExpositionError, Format, LeftOut, Negotiated};
 
 /// What ends an OpenMetrics document, once.
@@ -107,24 +104,18 @@ fn without_clashes(blocks: &[Arc<Block>]) -> (Vec<&Block>, LeftOut) {
     if all_differ(blocks.iter().flat_map(|block| block.claims()).copied()) {
         return (blocks.iter().map(|block| &**block).collect(), LeftOut::default());
     }
-    let mut claimed: HashSet<u64, BuildHasherDefault<Hashed>> = HashSet::default();
-    claimed.reserve(blocks.iter().map(|block| block.claims().len()).sum());
     let mut kept: Vec<&Block> = Vec::with_capacity(blocks.len());
     let mut left_out = LeftOut::default();
     for block in blocks {
-        if block.claims().iter().any(|claim| claimed.contains(claim))
-            && let Some(error) = clash(&kept, block)
-        {
-            left_out.add(error, u64::try_from(block.samples()).unwrap_or(u64::MAX));
-        } else {
-            claimed.extend(block.claims());
-            kept.push(block);
+        match clash(&kept, block) {
+            Some(error) => left_out.add(error, u64::try_from(block.samples()).unwrap_or(u64::MAX)),
+            None => kept.push(block),
         }
     }
     (kept, left_out)
 }
 
-/// Whether no two of `hashes` are the same. It may say no where they are, of very many or of a 0, but never yes where not.
+/// Whether no two of `hashes` are the same. Of very many, and where one is 0, it says no without having looked.
 ///
 /// Every scrape asks this of some ninety names, so it takes a table on the stack instead of a set.
 fn all_differ(hashes: impl Iterator<Item = u64>) -> bool {

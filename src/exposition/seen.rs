@@ -15,7 +15,7 @@ pub(super) struct Seen {
 
 /// A hasher for keys that are hashes already.
 #[derive(Debug, Default)]
-pub(super) struct Hashed(u64);
+struct Hashed(u64);
 
 // === impl Seen ===
 
