@@ -113,19 +113,25 @@ def fetch(port, path="/metrics", headers=None, timeout=15):
         connection.close()
 
 
+def serve(house, name, binary, config):
+    """Starts an exporter with this configuration, its allocator told what the unit tells it: its port and its process id."""
+    port = free_port()
+    command = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
+    return port, house.start(name, *command, env=os.environ | ALLOCATOR).pid
+
+
 def start_exporter(house, binary, agents):
     """The exporter, once it has the data of a simulated tenant with so many agents. The tenant is gone by then."""
-    simulator, port = free_port(), free_port()
+    simulator = free_port()
     house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
     config = house.write("config.yml", Tenant(simulator).config(**SETTINGS))
-    serve = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
-    process = house.start("exporter", *serve, env=os.environ | ALLOCATOR)
+    port, pid = serve(house, "exporter", binary, config)
     # The first scrape may have to wait for the refresh.
     patience = {"X-Prometheus-Scrape-Timeout-Seconds": str(REFRESH_SECONDS)}
     answer = lambda: fetch(port, headers=patience, timeout=REFRESH_SECONDS)[2]
     wait_for("the exporter has data", lambda: house.alive("exporter") and b"\ncxone_up 1\n" in answer(), REFRESH_SECONDS)
     house.stop("simulator")
-    return Server("exporter", port, [process.pid])
+    return Server("exporter", port, [pid])
 
 
 def start_nginx(house, exporter, cache):

@@ -1,12 +1,11 @@
 """Refreshes of more and more agents, and scrapes beside them."""
 
-import os
 import threading
 import time
 
 from house import LOOPBACK, free_port, wait_for
 from latency import Scraper, in_turn, many, median, p99
-from servers import ALLOCATOR, Server, fetch
+from servers import Server, fetch, serve
 from simulated import Tenant
 
 # The largest tenant on a busy machine.
@@ -31,10 +30,8 @@ class Exporter(Server):
     """An exporter that asks the simulated tenant at `url`."""
 
     def __init__(self, house, name, binary, config):
-        port = free_port()
-        serve = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
-        process = house.start(name, *serve, env=os.environ | ALLOCATOR)
-        super().__init__(name, port, [process.pid])
+        port, pid = serve(house, name, binary, config)
+        super().__init__(name, port, [pid])
         wait_for(f"{name} answers", lambda: house.alive(name) and fetch(port, "/-/healthy")[0] == 200)
 
     def refresh(self):
