@@ -19,14 +19,14 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A simulated tenant and a configuration file for it.
-struct Stage {
+struct ProcessHarness {
     simulator: Simulator,
     clock: Arc<SystemClock>,
     config: PathBuf,
     _folder: TempDir,
 }
 
-impl Stage {
+impl ProcessHarness {
     async fn set(faults: &[&str]) -> Self {
         let clock = Arc::new(SystemClock::new());
         let options = SimulatorOptions {
@@ -66,20 +66,20 @@ fn stderr(output: &Output) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_the_simulators_truth_at_the_fewest_requests() {
-    let stage = Stage::set(&[]).await;
-    let before = stage.clock.now().whole_second();
-    let output = stage.run(&["report", "--format", "json"]).await;
-    let after = stage.clock.now();
+    let harness = ProcessHarness::set(&[]).await;
+    let before = harness.clock.now().whole_second();
+    let output = harness.run(&["report", "--format", "json"]).await;
+    let after = harness.clock.now();
     assert!(output.status.success(), "{}", stderr(&output));
     // Four batches of 50 agents, whose 1,200 buckets take two pages each.
-    assert_eq!(stage.requests(), (1, 8));
+    assert_eq!(harness.requests(), (1, 8));
 
     let report: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report.len(), AGENTS);
     let ends = std::iter::successors(Some(before), |end| Some(*end + Duration::from_secs(1)));
     let mut ends = ends.take_while(|end| *end <= after);
-    assert!(ends.any(|end| is_truth(&stage.simulator, &report, end)), "it is of no second between the two");
-    stage.simulator.shutdown().await;
+    assert!(ends.any(|end| is_truth(&harness.simulator, &report, end)), "it is of no second between the two");
+    harness.simulator.shutdown().await;
 }
 
 /// Whether each agent's seconds are those of the day that ends at `end`.
@@ -96,10 +96,10 @@ fn is_truth(simulator: &Simulator, report: &[Value], end: Timestamp) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_of_all_shards_have_each_agent_once_and_a_check_tells_the_shard() {
-    let stage = Stage::set(&[]).await;
+    let harness = ProcessHarness::set(&[]).await;
     let mut agents = Vec::new();
     for index in ["0", "1", "2"] {
-        let output = stage.run(&["report", "--format", "csv", "--shard.index", index, "--shard.total", "3"]).await;
+        let output = harness.run(&["report", "--format", "csv", "--shard.index", index, "--shard.total", "3"]).await;
         assert!(output.status.success(), "{}", stderr(&output));
         assert!(stderr(&output).contains(&format!("shard={index} shards=3")), "{}", stderr(&output));
         let mut lines = csv::Reader::from_reader(&*output.stdout);
@@ -112,19 +112,19 @@ async fn reports_of_all_shards_have_each_agent_once_and_a_check_tells_the_shard(
     agents.dedup();
     assert_eq!(agents.len(), AGENTS);
 
-    let output = stage.run(&["check", "--shard.pod-name", "cxone-exporter-2", "--shard.total", "3"]).await;
+    let output = harness.run(&["check", "--shard.pod-name", "cxone-exporter-2", "--shard.total", "3"]).await;
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("\nThis is shard 2 of 3, counted from 0: "), "{}", stdout(&output));
-    let output = stage.run(&["check", "--shard.pod-name", "cxone-exporter-3", "--shard.total", "3"]).await;
+    let output = harness.run(&["check", "--shard.pod-name", "cxone-exporter-3", "--shard.total", "3"]).await;
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
     assert!(stderr(&output).contains("so the last one is 2"), "{}", stderr(&output));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_plain_where_there_is_no_terminal() {
-    let stage = Stage::set(&[]).await;
-    let output = stage.run(&["report"]).await;
+    let harness = ProcessHarness::set(&[]).await;
+    let output = harness.run(&["report"]).await;
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
     let text = stdout(&output);
@@ -133,53 +133,53 @@ async fn a_table_is_plain_where_there_is_no_terminal() {
     let mut lines = text.lines().filter(|line| line.contains(" | ")).map(columns);
     let first = lines.next().unwrap();
     assert!(first.len() == 2 && lines.all(|line| line == first));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_with_a_hole_is_printed_and_fails() {
-    let stage = Stage::set(&["presence:garbage@1"]).await;
-    let output = stage.run(&["report", "--format", "csv"]).await;
+    let harness = ProcessHarness::set(&["presence:garbage@1"]).await;
+    let output = harness.run(&["report", "--format", "csv"]).await;
     assert_eq!(output.status.code(), Some(1));
     let mut lines = csv::Reader::from_reader(&*output.stdout);
     let mut agents: Vec<_> = lines.records().map(|line| line.unwrap()[0].to_owned()).collect();
     agents.dedup();
     assert_eq!(agents.len(), 150);
     assert!(stderr(&output).contains("50 of 200 agents"), "{}", stderr(&output));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_is_not_there_is_wrong_use() {
-    let stage = Stage::set(&[]).await;
-    let output = stage.run(&["report", "--tenant", "nobody"]).await;
+    let harness = ProcessHarness::set(&[]).await;
+    let output = harness.run(&["report", "--tenant", "nobody"]).await;
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
     assert!(stderr(&output).contains("no tenant `nobody` is configured; there is `simulated`"), "{}", stderr(&output));
-    assert_eq!(stage.requests(), (0, 0));
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), (0, 0));
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_sends_nothing_and_a_probe_two_requests() {
-    let stage = Stage::set(&[]).await;
-    let output = stage.run(&["check"]).await;
+    let harness = ProcessHarness::set(&[]).await;
+    let output = harness.run(&["check"]).await;
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("1,800 = 200 agents × (4 states + 5)"), "{}", stdout(&output));
-    let flag = stage.run(&["--config.check"]).await;
+    let flag = harness.run(&["--config.check"]).await;
     assert_eq!((flag.status, flag.stdout), (output.status, output.stdout));
-    assert_eq!(stage.requests(), (0, 0));
+    assert_eq!(harness.requests(), (0, 0));
 
-    let output = stage.run(&["check", "--probe"]).await;
+    let output = harness.run(&["check", "--probe"]).await;
     assert!(output.status.success(), "{}", stdout(&output));
     assert!(stdout(&output).ends_with("2 requests sent by this probe\n"), "{}", stdout(&output));
-    assert_eq!(stage.requests(), (1, 1));
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), (1, 1));
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_says_what_is_wrong_and_fails() {
-    let stage = Stage::set(&["presence:status=403"]).await;
-    let output = stage.run(&["check", "--probe"]).await;
+    let harness = ProcessHarness::set(&["presence:status=403"]).await;
+    let output = harness.run(&["check", "--probe"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stdout(&output).contains("FAILED scope") && stdout(&output).contains("reporting:read"),
@@ -187,20 +187,20 @@ async fn a_probe_says_what_is_wrong_and_fails() {
         stdout(&output)
     );
     assert!(stderr(&output).contains("the probe failed: tenant simulated at scope"), "{}", stderr(&output));
-    assert_eq!(stage.requests(), (1, 1));
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), (1, 1));
+    harness.simulator.shutdown().await;
 }
 
 /// Each limit lets the program come a little farther; what it lacks in the end are the descriptors of the threads that serve.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_too_few_descriptors_it_says_so_and_with_enough_it_serves() {
-    let stage = Stage::set(&[]).await;
+    let harness = ProcessHarness::set(&[]).await;
     let mut ends = Vec::new();
     for limit in 10..60 {
         let script = format!("ulimit -n {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.env_clear().args(["-c", &script, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
-        command.args(["--web.listen-address=127.0.0.1:0", "--config.file"]).arg(&stage.config);
+        command.args(["--web.listen-address=127.0.0.1:0", "--config.file"]).arg(&harness.config);
         let end = tokio::task::spawn_blocking(move || {
             let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
             let lines = BufReader::new(program.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -224,5 +224,5 @@ async fn with_too_few_descriptors_it_says_so_and_with_enough_it_serves() {
     assert!(ends.len() < 50, "it never served: {ends:#?}");
     assert!(ends.iter().all(|said| said.contains("Too many open files") || said.contains("os error 24")), "{ends:#?}");
     assert!(ends.iter().any(|said| said.contains("the threads that serve cannot start")), "{ends:#?}");
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }

@@ -12,8 +12,8 @@ use cxone_exporter::simulator::{Align, Endpoint, Fault, Order, RequestRecord, Ru
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 
-use crate::house::scraped::Scraped;
-use crate::house::{COOLDOWN, HOUR, House, NOW, Plan, REFRESH_TIMEOUT, last_day};
+use crate::app::scraped::Scraped;
+use crate::app::{COOLDOWN, HOUR, NOW, REFRESH_TIMEOUT, TestApp, TestAppBuilder, last_day};
 use crate::scripted::drive;
 
 /// In the middle of an hour and of a second.
@@ -22,15 +22,15 @@ const ODD: Timestamp = Timestamp::from_micros(1_773_242_251_250_001);
 const NEXT_HOUR: Timestamp = Timestamp::from_seconds(1_773_244_800);
 
 /// A house over a simulated tenant, of whose agents it watches `watched`.
-struct Bench {
+struct AppHarness {
     simulator: Simulator,
-    house: House,
+    app: TestApp,
     options: SimulatorOptions,
     watched: usize,
     batch: usize,
 }
 
-impl Bench {
+impl AppHarness {
     async fn new(now: Timestamp, options: SimulatorOptions, batch: usize, concurrent: usize) -> Self {
         let clock = DrivenClock::new(now);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -45,17 +45,17 @@ impl Bench {
             offline_limit: None,
             schedule: None,
         };
-        let mut plan = Plan::at(&simulator.base_url()).with(|tenant| {
+        let mut builder = TestAppBuilder::new(&simulator.base_url()).configure(|tenant| {
             tenant.client_id = credentials.client_id.into();
             tenant.client_secret = credentials.client_secret.into();
             tenant.agents = agents.iter().map(agent).collect();
             tenant.agents_per_request = batch;
             tenant.max_concurrent_requests = concurrent;
         });
-        plan.options.max_requests = 100;
-        plan.threads = Some(3);
-        let house = House::open(&clock, plan).await;
-        Self { simulator, house, options, watched, batch }
+        builder.options.max_requests = 100;
+        builder.threads = Some(3);
+        let app = builder.start(&clock).await;
+        Self { simulator, app, options, watched, batch }
     }
 
     /// What Prometheus must see of a refresh that started at the end of `window`.
@@ -72,7 +72,7 @@ impl Bench {
     }
 
     fn assert_exact(&self, scrape: &Scraped, window: Window) {
-        assert_eq!(scrape.value("cxone_up"), Some(1.0), "{:?}", self.house.refresher().current().status);
+        assert_eq!(scrape.value("cxone_up"), Some(1.0), "{:?}", self.app.refresher().current().status);
         assert_eq!(scrape.value("cxone_window_end_timestamp_seconds"), Some(window.end.seconds_f64()));
         let (seen, expected) = (scrape.seconds(), self.expected(window));
         assert_eq!(seen.len(), expected.len());
@@ -109,18 +109,18 @@ async fn whatever_the_pages_are_like() {
                     SimulatorOptions { align, order, page_size, gzip: tried % 2 == 0, seed: 7 + tried, ..options() };
                 // A bucket of the running hour holds what happened after the window's end, a part of a second ago.
                 let now = if align == Align::Hour { ODD.whole_second() } else { ODD };
-                let bench = Bench::new(now, options, batch, concurrent).await;
+                let harness = AppHarness::new(now, options, batch, concurrent).await;
                 for buckets in [25, 24] {
-                    let window = last_day(&bench.house.clock);
-                    let scrape = bench.house.scrape().await;
-                    bench.assert_exact(&scrape, window);
+                    let window = last_day(&harness.app.clock);
+                    let scrape = harness.app.scrape().await;
+                    harness.assert_exact(&scrape, window);
                     let on_the_hour = window.end.micros() % 3_600_000_000 == 0;
                     let buckets = if align == Align::Window || on_the_hour { 24 } else { buckets };
-                    assert_eq!(bench.requests(Endpoint::Presence).len(), bench.pages(buckets));
-                    bench.simulator.forget_requests();
+                    assert_eq!(harness.requests(Endpoint::Presence).len(), harness.pages(buckets));
+                    harness.simulator.forget_requests();
                     // On to the full hour, where both grids are the same.
-                    let left = NEXT_HOUR.saturating_since(bench.house.clock.now());
-                    bench.house.clock.advance(Duration::from_micros(left.get()));
+                    let left = NEXT_HOUR.saturating_since(harness.app.clock.now());
+                    harness.app.clock.advance(Duration::from_micros(left.get()));
                 }
                 tried += 1;
             }
@@ -130,21 +130,21 @@ async fn whatever_the_pages_are_like() {
 
 #[tokio::test]
 async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
-    let bench = Bench::new(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
-    let window = last_day(&bench.house.clock);
-    let deadline = bench.house.clock.monotonic() + REFRESH_TIMEOUT;
-    let scrapes = join_all((0..60).map(|_| bench.house.scrape_within("600")));
-    let scrapes = drive(&bench.house.clock, deadline, scrapes).await;
-    scrapes.iter().for_each(|scrape| bench.assert_exact(scrape, window));
-    assert_eq!(bench.requests(Endpoint::Token).len(), 1);
-    assert_eq!(bench.requests(Endpoint::Presence).len(), bench.pages(24));
-    let after = bench.house.scrape().await;
+    let harness = AppHarness::new(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
+    let window = last_day(&harness.app.clock);
+    let deadline = harness.app.clock.monotonic() + REFRESH_TIMEOUT;
+    let scrapes = join_all((0..60).map(|_| harness.app.scrape_within("600")));
+    let scrapes = drive(&harness.app.clock, deadline, scrapes).await;
+    scrapes.iter().for_each(|scrape| harness.assert_exact(scrape, window));
+    assert_eq!(harness.requests(Endpoint::Token).len(), 1);
+    assert_eq!(harness.requests(Endpoint::Presence).len(), harness.pages(24));
+    let after = harness.app.scrape().await;
     assert_eq!(after.get("cxone_refreshes_total", &[("result", "success")]), Some(1.0));
     let served = |served| after.get("cxone_exporter_scrapes_total", &[("served", served)]).unwrap();
     // Whoever came before the refresh ended waited for it; nobody was given anything else.
     assert_eq!((served("fresh") + served("cooldown"), served("stale"), served("none")), (61.0, 0.0, 0.0));
     assert!(served("fresh") >= 1.0);
-    assert_eq!(bench.requests(Endpoint::Token).len(), 1);
+    assert_eq!(harness.requests(Endpoint::Token).len(), 1);
 }
 
 #[tokio::test]
@@ -168,17 +168,17 @@ async fn whatever_goes_wrong_on_the_way() {
     ];
     for (name, rules, beside, tokens) in cases {
         println!("{name}");
-        let bench = Bench::new(NOW, SimulatorOptions { page_size: 20, gzip: false, ..options() }, 4, 1).await;
-        rules.into_iter().for_each(|rule| bench.simulator.faults().push(rule));
-        let window = last_day(&bench.house.clock);
-        let scrape = bench.house.scrape().await;
-        bench.assert_exact(&scrape, window);
-        assert!(bench.simulator.faults().pending().is_empty(), "the fault did not happen");
-        let requests = bench.requests(Endpoint::Presence);
-        assert_eq!(requests.len(), bench.pages(24) + beside);
-        assert_eq!(bench.requests(Endpoint::Token).len(), tokens);
-        assert_waits(&bench.simulator.requests(), name);
-        assert!(bench.house.warnings().is_empty(), "what healed is no news");
+        let harness = AppHarness::new(NOW, SimulatorOptions { page_size: 20, gzip: false, ..options() }, 4, 1).await;
+        rules.into_iter().for_each(|rule| harness.simulator.faults().push(rule));
+        let window = last_day(&harness.app.clock);
+        let scrape = harness.app.scrape().await;
+        harness.assert_exact(&scrape, window);
+        assert!(harness.simulator.faults().pending().is_empty(), "the fault did not happen");
+        let requests = harness.requests(Endpoint::Presence);
+        assert_eq!(requests.len(), harness.pages(24) + beside);
+        assert_eq!(harness.requests(Endpoint::Token).len(), tokens);
+        assert_waits(&harness.simulator.requests(), name);
+        assert!(harness.app.warnings().is_empty(), "what healed is no news");
     }
 }
 
@@ -205,22 +205,22 @@ fn assert_waits(requests: &[RequestRecord], name: &str) {
 
 #[tokio::test]
 async fn through_a_day_of_refreshes_that_partly_fail() {
-    let bench = Bench::new(NOW, SimulatorOptions { page_size: 50, ..options() }, 4, 2).await;
+    let harness = AppHarness::new(NOW, SimulatorOptions { page_size: 50, ..options() }, 4, 2).await;
     for round in 0..24 {
         // One batch in three meets something that does not heal, in every third round.
         if round % 3 == 1 {
-            bench.simulator.faults().push(Rule::new(Fault::Garbage).times(1).after(round % 2));
+            harness.simulator.faults().push(Rule::new(Fault::Garbage).times(1).after(round % 2));
         }
-        let window = last_day(&bench.house.clock);
-        let scrape = bench.house.scrape().await;
+        let window = last_day(&harness.app.clock);
+        let scrape = harness.app.scrape().await;
         match round % 3 {
-            0 => bench.assert_exact(&scrape, window),
+            0 => harness.assert_exact(&scrape, window),
             1 => assert_eq!((scrape.value("cxone_up"), scrape.agents()), (Some(0.0), [8.0, 4.0, 0.0])),
             _ => assert_eq!((scrape.value("cxone_up"), scrape.agents()), (Some(1.0), [4.0, 8.0, 0.0])),
         }
         let sums = scrape.seconds();
         assert!(sums.values().all(|states| states.values().sum::<f64>() <= 86_400.0 + 1e-6));
-        bench.house.clock.advance(COOLDOWN * 5 / 4);
+        harness.app.clock.advance(COOLDOWN * 5 / 4);
     }
-    assert_eq!(bench.requests(Endpoint::Token).len(), 1);
+    assert_eq!(harness.requests(Endpoint::Token).len(), 1);
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use cxone_exporter::clock::{Clock as _, DrivenClock};
 use cxone_exporter::presence::{Schedule, Shift, TimeZone, Timestamp};
 
-use crate::house::scraped::Scraped;
-use crate::house::{HOUR, House, NOW, Plan};
-use crate::scripted::{Answer, Asked, Scripted};
+use crate::app::scraped::Scraped;
+use crate::app::{HOUR, NOW, TestApp, TestAppBuilder};
+use crate::scripted::{Request, Response, ScriptedServer};
 
 const GOOD: u8 = 0;
 const BAD: u8 = 1;
@@ -17,15 +17,15 @@ const BAD: u8 = 1;
 const PARTLY: u8 = 2;
 
 /// A tenant in a mood that the test sets. Every agent was Available all the last hour before `now`.
-async fn tenant(clock: &DrivenClock, mood: &Arc<AtomicU8>, ahead_seconds: &Arc<AtomicI64>) -> Scripted {
-    let (clock_of_answers, mood, ahead) = (clock.clone(), Arc::clone(mood), Arc::clone(ahead_seconds));
-    Scripted::start(clock, move |asked| {
-        let bad = match mood.load(Ordering::Relaxed) {
+async fn tenant(clock: &DrivenClock, mode: &Arc<AtomicU8>, ahead_seconds: &Arc<AtomicI64>) -> ScriptedServer {
+    let (clock_of_answers, mode, ahead) = (clock.clone(), Arc::clone(mode), Arc::clone(ahead_seconds));
+    ScriptedServer::start(clock, move |request| {
+        let bad = match mode.load(Ordering::Relaxed) {
             BAD => true,
-            PARTLY => asked.query("agentIds").unwrap().ends_with('1'),
+            PARTLY => request.query("agentIds").unwrap().ends_with('1'),
             _ => false,
         };
-        let answer = if bad { Answer::json("nonsense") } else { Answer::json(page(asked)) };
+        let answer = if bad { Response::json("nonsense") } else { Response::json(page(request)) };
         let seconds = clock_of_answers.now().micros() / 1_000_000 + ahead.load(Ordering::Relaxed);
         let date = std::time::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap());
         answer.header("Date", httpdate::fmt_http_date(date))
@@ -33,18 +33,18 @@ async fn tenant(clock: &DrivenClock, mood: &Arc<AtomicU8>, ahead_seconds: &Arc<A
     .await
 }
 
-fn page(asked: &Asked) -> String {
-    let end = Timestamp::parse(asked.query("endTime").unwrap().as_bytes()).unwrap();
-    let (agent, start) = (asked.query("agentIds").unwrap(), end.saturating_sub(HOUR));
+fn page(request: &Request) -> String {
+    let end = Timestamp::parse(request.query("endTime").unwrap().as_bytes()).unwrap();
+    let (agent, start) = (request.query("agentIds").unwrap(), end.saturating_sub(HOUR));
     let states = r#"[{"state":"Available","duration":3600}]"#;
     format!(r#"{{"data":[{{"agentId":"{agent}","startTime":"{start}","endTime":"{end}","states":{states}}}]}}"#)
 }
 
-async fn house(clock: &DrivenClock) -> (House, Scripted, Arc<AtomicU8>, Arc<AtomicI64>) {
-    let (mood, ahead) = (Arc::new(AtomicU8::new(GOOD)), Arc::new(AtomicI64::new(0)));
-    let upstream = tenant(clock, &mood, &ahead).await;
-    let house = House::open(clock, Plan::at(&upstream.base_url())).await;
-    (house, upstream, mood, ahead)
+async fn app(clock: &DrivenClock) -> (TestApp, ScriptedServer, Arc<AtomicU8>, Arc<AtomicI64>) {
+    let (mode, ahead) = (Arc::new(AtomicU8::new(GOOD)), Arc::new(AtomicI64::new(0)));
+    let upstream = tenant(clock, &mode, &ahead).await;
+    let app = TestAppBuilder::new(&upstream.base_url()).start(clock).await;
+    (app, upstream, mode, ahead)
 }
 
 /// A moment that is told, in seconds since [`NOW`].
@@ -91,12 +91,12 @@ async fn through_a_day_of_failures_and_recoveries() {
         (90_000, GOOD, 1.0, ALL, "fresh", Some(90_000.0), Some(90_000.0), 30),
     ];
     let clock = DrivenClock::new(NOW);
-    let (house, upstream, mood, _) = house(&clock).await;
+    let (app, upstream, mode, _) = app(&clock).await;
     let mut before: Option<Scraped> = None;
     for (at, how, up, agents, served, success, attempt, requests) in day {
-        clock.advance(Duration::from_secs(*at) - house.now());
-        mood.store(*how, Ordering::Relaxed);
-        let scrape = house.scrape().await;
+        clock.advance(Duration::from_secs(*at) - app.now());
+        mode.store(*how, Ordering::Relaxed);
+        let scrape = app.scrape().await;
         assert_eq!(scrape.value("cxone_up"), Some(*up), "at {at}");
         assert_eq!(scrape.agents(), *agents, "at {at}");
         let counted = match &before {
@@ -119,13 +119,13 @@ async fn through_a_day_of_failures_and_recoveries() {
         assert_eq!(scrape.samples("cxone_agent_info").count(), 2, "at {at}");
         before = Some(scrape);
     }
-    let warnings: Vec<_> = house.warnings().iter().map(ToString::to_string).collect();
+    let warnings: Vec<_> = app.warnings().iter().map(ToString::to_string).collect();
     let begun: Vec<_> = warnings.iter().map(|line| line.contains("result=partial")).collect();
     // Failures begin at 0, 135, 420 and 615; that the last one reads a part again at 1754 is no news.
     assert_eq!(begun, [false, false, true, false], "{warnings:#?}");
-    let again = house.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
+    let again = app.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
     assert_eq!(again, 4);
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
@@ -143,19 +143,19 @@ async fn through_jumps_of_the_clock_on_the_wall() {
     for (name, jump, agents) in cases {
         println!("{name}");
         let clock = DrivenClock::new(NOW);
-        let (house, upstream, ..) = house(&clock).await;
-        house.scrape().await;
+        let (app, upstream, ..) = app(&clock).await;
+        app.scrape().await;
         clock.advance(Duration::from_secs(30));
         clock.step_to(Timestamp::from_micros(clock.now().micros() + jump * 1_000_000));
-        let jumped = house.scrape().await;
+        let jumped = app.scrape().await;
         assert_eq!(jumped.agents(), agents);
         assert_eq!(upstream.pages().len(), 2, "a jump shortens no wait");
 
         clock.advance(Duration::from_secs(29));
-        house.scrape().await;
+        app.scrape().await;
         assert_eq!(upstream.pages().len(), 2);
         clock.advance(Duration::from_secs(1));
-        let after = house.scrape().await;
+        let after = app.scrape().await;
         assert_eq!(upstream.pages().len(), 4, "a jump lengthens no wait");
         assert_eq!((after.value("cxone_up"), after.agents()), (Some(1.0), [2.0, 0.0, 0.0]));
         // From now on everything is told by the new time.
@@ -169,7 +169,7 @@ async fn through_jumps_of_the_clock_on_the_wall() {
 #[tokio::test]
 async fn a_clock_that_is_off_is_said_to_be_when_it_begins_and_when_it_ends() {
     let clock = DrivenClock::new(NOW);
-    let (house, _upstream, _, ahead) = house(&clock).await;
+    let (app, _upstream, _, ahead) = app(&clock).await;
     // Seconds that the tenant is ahead, and what is told of it.
     let steps = [
         (0, 0.0),
@@ -185,11 +185,11 @@ async fn a_clock_that_is_off_is_said_to_be_when_it_begins_and_when_it_ends() {
     ];
     for (seconds, told) in steps {
         ahead.store(seconds, Ordering::Relaxed);
-        let scrape = house.scrape().await;
+        let scrape = app.scrape().await;
         assert_eq!(scrape.value("cxone_clock_skew_seconds"), Some(told), "{seconds}");
         clock.advance(Duration::from_secs(60));
     }
-    let said: Vec<_> = house.lines().into_iter().filter(|line| line.message.contains("clock")).collect();
+    let said: Vec<_> = app.lines().into_iter().filter(|line| line.message.contains("clock")).collect();
     let said: Vec<_> = said.iter().map(|line| (line.is_warning(), line.field("ahead_seconds"))).collect();
     assert_eq!(said, [(true, Some("3600")), (false, None), (true, Some("-7200")), (false, None)]);
 }
@@ -200,8 +200,8 @@ async fn a_schedule_follows_the_clocks_of_its_zone() {
     let nights = [("2026-03-29T12:00:00Z", 3.0), ("2026-03-30T12:00:00Z", 4.0), ("2026-10-25T12:00:00Z", 5.0)];
     for (now, hours) in nights {
         let clock = DrivenClock::new(Timestamp::parse(now.as_bytes()).unwrap());
-        let (mood, ahead) = Default::default();
-        let upstream = tenant(&clock, &mood, &ahead).await;
+        let (mode, ahead) = Default::default();
+        let upstream = tenant(&clock, &mode, &ahead).await;
         let [start, end] = [1, 5].map(|hour| chrono::NaiveTime::from_hms_opt(hour, 0, 0).unwrap());
         let schedule = Schedule {
             timezone: TimeZone::named("Europe/Berlin").unwrap(),
@@ -209,9 +209,10 @@ async fn a_schedule_follows_the_clocks_of_its_zone() {
             hours: vec![Shift { start, end }],
             holidays: Vec::new(),
         };
-        let plan = Plan::at(&upstream.base_url()).with(|tenant| tenant.agents[0].schedule = Some(Arc::new(schedule)));
-        let house = House::open(&clock, plan).await;
-        let scrape = house.scrape().await;
+        let builder = TestAppBuilder::new(&upstream.base_url())
+            .configure(|tenant| tenant.agents[0].schedule = Some(Arc::new(schedule)));
+        let app = builder.start(&clock).await;
+        let scrape = app.scrape().await;
         let scheduled: Vec<_> = scrape.samples("cxone_agent_scheduled_seconds").map(|sample| sample.value).collect();
         assert_eq!(scheduled, [hours * 3600.0], "{now}");
     }

@@ -15,7 +15,7 @@ use cxone_exporter::simulator::{Align, Fault, Order, RequestCounts, Rule, Simula
 use cxone_exporter::upstream::{Connection, Harvest, Query, SilentObserver};
 use tokio::net::TcpListener;
 
-use crate::house::{DAY, REFRESH_TIMEOUT, tenant};
+use crate::app::{DAY, REFRESH_TIMEOUT, tenant};
 use crate::scripted::drive;
 
 /// 2026-03-11T15:17:31Z: within an hour, five minutes and a minute.
@@ -27,7 +27,7 @@ const INCREMENTAL: Incremental =
     Incremental { settle: Duration::from_secs(1800), full_refresh_interval: Duration::from_secs(6 * 3600) };
 
 /// A simulated tenant, a source that asks it incrementally, and one that does not.
-struct Bench {
+struct SourceHarness {
     clock: DrivenClock,
     simulator: Simulator,
     align: Align,
@@ -40,7 +40,7 @@ type Answered = BTreeMap<AgentId, Option<AgentPresence>>;
 
 // === impl Bench ===
 
-impl Bench {
+impl SourceHarness {
     async fn new(options: SimulatorOptions, minutes: u64, batch: usize) -> Self {
         let options = SimulatorOptions { gzip: false, ..options };
         let (clock, align) = (DrivenClock::new(NOW), options.align);
@@ -133,18 +133,18 @@ async fn every_refresh_comes_to_the_truth_through_two_days() {
     ];
     for (seed, (align, order, minutes, page_size)) in (1..).zip(cases) {
         let options = SimulatorOptions { agents: 7, align, order, page_size, seed, ..SimulatorOptions::default() };
-        let bench = Bench::new(options, minutes, 3).await;
+        let harness = SourceHarness::new(options, minutes, 3).await;
         let mut rng = fastrand::Rng::with_seed(seed);
         let end = NOW + 2 * DAY;
-        while bench.clock.now() < end {
-            let window = bench.window();
-            let (answered, _) = bench.refresh_in_full().await;
-            bench.assert_true(&answered, window);
+        while harness.clock.now() < end {
+            let window = harness.window();
+            let (answered, _) = harness.refresh_in_full().await;
+            harness.assert_true(&answered, window);
             if align == Align::Hour && rng.u8(..4) == 0 {
-                assert_eq!(answered, bench.plainly().await.0, "the two are the same in everything");
+                assert_eq!(answered, harness.plainly().await.0, "the two are the same in everything");
             }
             let seconds = [60, 61, 300, 1_740, 3_600, 9_000][rng.usize(..6)];
-            bench.clock.advance(Duration::from_secs(seconds));
+            harness.clock.advance(Duration::from_secs(seconds));
         }
     }
 }
@@ -155,17 +155,17 @@ async fn a_tail_costs_a_tenth() {
     let cases = [(Align::Hour, 60, 10, 2), (Align::Hour, 5, 30, 10), (Align::Window, 5, 25, 7)];
     for (align, minutes, bytes, requests) in cases {
         let options = SimulatorOptions { agents: 100, align, ..SimulatorOptions::default() };
-        let bench = Bench::new(options, minutes, 50).await;
-        let (_, full) = bench.plainly().await;
-        let (_, first) = bench.refresh_in_full().await;
+        let harness = SourceHarness::new(options, minutes, 50).await;
+        let (_, full) = harness.plainly().await;
+        let (_, first) = harness.refresh_in_full().await;
         assert!(first.bytes <= full.bytes * 21 / 20, "{first:?}, {full:?}");
         let (mut tails, rounds) = (RequestCounts::default(), 12);
         for round in 0..rounds {
-            bench.clock.advance(MINUTE * 3);
-            let window = bench.window();
-            let (answered, counts) = bench.refresh_in_full().await;
+            harness.clock.advance(MINUTE * 3);
+            let window = harness.window();
+            let (answered, counts) = harness.refresh_in_full().await;
             if round + 1 == rounds {
-                bench.assert_true(&answered, window);
+                harness.assert_true(&answered, window);
             }
             tails.bytes += counts.bytes;
             tails.presence += counts.presence;
@@ -184,22 +184,22 @@ async fn whatever_fails_is_made_up_for() {
     let cases = [(Align::Hour, at_once.to_vec()), (Align::Window, [at_once, after_a_while].concat())];
     for (align, faults) in cases {
         let options = SimulatorOptions { agents: 9, align, page_size: 20, ..SimulatorOptions::default() };
-        let bench = Bench::new(options, 60, 3).await;
+        let harness = SourceHarness::new(options, 60, 3).await;
         let mut rng = fastrand::Rng::with_seed(4);
         let mut failed = 0;
         for round in 0..100 {
             if round % 2 == 1 {
                 // Some of it heals within the refresh, and some fails a batch or all of them.
                 let fault: Rule = faults[rng.usize(..faults.len())].parse().unwrap();
-                bench.simulator.faults().push(fault.times([1, 4][rng.usize(..2)]).after(rng.u32(..3)));
+                harness.simulator.faults().push(fault.times([1, 4][rng.usize(..2)]).after(rng.u32(..3)));
             }
-            let window = bench.window();
-            let (harvest, _) = bench.refresh().await;
+            let window = harness.window();
+            let (harvest, _) = harness.refresh().await;
             failed += harvest.failed.len();
             assert_eq!(harvest.answered.len() + harvest.failed.len(), 9);
-            bench.assert_true(&harvest.answered.into_iter().collect(), window);
-            bench.simulator.faults().clear();
-            bench.clock.advance(MINUTE * rng.u32(1..90));
+            harness.assert_true(&harvest.answered.into_iter().collect(), window);
+            harness.simulator.faults().clear();
+            harness.clock.advance(MINUTE * rng.u32(1..90));
         }
         assert!(failed > 30, "{failed}");
     }
@@ -208,93 +208,93 @@ async fn whatever_fails_is_made_up_for() {
 #[tokio::test]
 async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     let options = SimulatorOptions { agents: 8, align: Align::Hour, ..SimulatorOptions::default() };
-    let mut bench = Bench::new(options, 60, 50).await;
-    let everybody = bench.tenant.agents.clone();
-    bench.reconfigure(|tenant| tenant.agents.truncate(6));
-    let (_, full) = bench.refresh_in_full().await;
+    let mut harness = SourceHarness::new(options, 60, 50).await;
+    let everybody = harness.tenant.agents.clone();
+    harness.reconfigure(|tenant| tenant.agents.truncate(6));
+    let (_, full) = harness.refresh_in_full().await;
     assert_eq!((full.presence, full.rows), (1, 6 * 25));
-    let check = async |bench: &Bench, requests: u64, rows: u64, what: &str| {
-        bench.clock.advance(MINUTE);
-        let window = bench.window();
-        let (answered, counts) = bench.refresh_in_full().await;
+    let check = async |harness: &SourceHarness, requests: u64, rows: u64, what: &str| {
+        harness.clock.advance(MINUTE);
+        let window = harness.window();
+        let (answered, counts) = harness.refresh_in_full().await;
         assert_eq!((counts.presence, counts.rows), (requests, rows), "{what}");
-        assert_eq!(answered.len(), bench.tenant.agents.len());
-        bench.assert_true(&answered, window);
+        assert_eq!(answered.len(), harness.tenant.agents.len());
+        harness.assert_true(&answered, window);
     };
-    check(&bench, 1, 6 * 2, "a tail").await;
-    bench.reconfigure(|tenant| tenant.agents = everybody.clone());
-    check(&bench, 2, 6 * 2 + 2 * 25, "two are new").await;
-    bench.reconfigure(|tenant| tenant.cooldown = MINUTE * 5);
-    check(&bench, 1, 8 * 2, "nothing else is asked").await;
-    bench.reconfigure(|tenant| tenant.interval = interval(30));
-    check(&bench, 1, 8 * 49, "another interval").await;
-    bench.reconfigure(|tenant| tenant.states = vec!["Busy".into(), "Offline".into()]);
-    bench.clock.advance(MINUTE);
-    assert_eq!(bench.refresh().await.1.rows, 8 * 49, "another filter");
-    bench.reconfigure(|tenant| tenant.states = Vec::new());
-    check(&bench, 1, 8 * 49, "none again").await;
-    bench.reconfigure(|tenant| tenant.incremental = None);
-    check(&bench, 1, 8 * 49, "no longer").await;
+    check(&harness, 1, 6 * 2, "a tail").await;
+    harness.reconfigure(|tenant| tenant.agents = everybody.clone());
+    check(&harness, 2, 6 * 2 + 2 * 25, "two are new").await;
+    harness.reconfigure(|tenant| tenant.cooldown = MINUTE * 5);
+    check(&harness, 1, 8 * 2, "nothing else is asked").await;
+    harness.reconfigure(|tenant| tenant.interval = interval(30));
+    check(&harness, 1, 8 * 49, "another interval").await;
+    harness.reconfigure(|tenant| tenant.states = vec!["Busy".into(), "Offline".into()]);
+    harness.clock.advance(MINUTE);
+    assert_eq!(harness.refresh().await.1.rows, 8 * 49, "another filter");
+    harness.reconfigure(|tenant| tenant.states = Vec::new());
+    check(&harness, 1, 8 * 49, "none again").await;
+    harness.reconfigure(|tenant| tenant.incremental = None);
+    check(&harness, 1, 8 * 49, "no longer").await;
 }
 
 #[tokio::test]
 async fn clocks_that_jump_and_long_silences_are_answered_with_a_full_read() {
     let options = SimulatorOptions { agents: 3, align: Align::Hour, ..SimulatorOptions::default() };
-    let bench = Bench::new(options, 60, 50).await;
-    let rows = async |bench: &Bench| {
-        let window = bench.window();
-        let (answered, counts) = bench.refresh_in_full().await;
-        bench.assert_true(&answered, window);
+    let harness = SourceHarness::new(options, 60, 50).await;
+    let rows = async |harness: &SourceHarness| {
+        let window = harness.window();
+        let (answered, counts) = harness.refresh_in_full().await;
+        harness.assert_true(&answered, window);
         counts.rows / 3
     };
-    assert_eq!(rows(&bench).await, 25);
-    bench.clock.advance(5 * 60 * MINUTE);
+    assert_eq!(rows(&harness).await, 25);
+    harness.clock.advance(5 * 60 * MINUTE);
     // From two o'clock, as three had not settled, to twenty past eight.
-    assert_eq!(rows(&bench).await, 7);
-    bench.clock.step_to(NOW);
-    assert_eq!(rows(&bench).await, 25, "the clock was set back");
-    bench.clock.advance(MINUTE);
-    assert_eq!(rows(&bench).await, 2);
-    bench.clock.advance(2 * DAY);
-    assert_eq!(rows(&bench).await, 25, "nothing of what is known is in the window");
+    assert_eq!(rows(&harness).await, 7);
+    harness.clock.step_to(NOW);
+    assert_eq!(rows(&harness).await, 25, "the clock was set back");
+    harness.clock.advance(MINUTE);
+    assert_eq!(rows(&harness).await, 2);
+    harness.clock.advance(2 * DAY);
+    assert_eq!(rows(&harness).await, 25, "nothing of what is known is in the window");
 }
 
 #[tokio::test]
 async fn what_is_rejected_is_counted_as_it_comes() {
     let options = SimulatorOptions { agents: 3, align: Align::Hour, ..SimulatorOptions::default() };
-    let bench = Bench::new(options, 60, 50).await;
+    let harness = SourceHarness::new(options, 60, 50).await;
     let rejected = |harvest: &Harvest| -> Vec<(Rejection, u64)> {
         harvest.rejections.iter().filter(|(_, count)| *count > 0).collect()
     };
-    bench.simulator.faults().push(Rule::new(Fault::OddRows).times(1));
+    harness.simulator.faults().push(Rule::new(Fault::OddRows).times(1));
     let odd = [(Rejection::UnknownAgent, 1), (Rejection::BadTime, 1), (Rejection::OutsideWindow, 1)];
-    assert_eq!(rejected(&bench.refresh().await.0), odd);
-    bench.clock.advance(MINUTE);
-    assert_eq!(rejected(&bench.refresh().await.0), [], "what is kept was counted when it came");
+    assert_eq!(rejected(&harness.refresh().await.0), odd);
+    harness.clock.advance(MINUTE);
+    assert_eq!(rejected(&harness.refresh().await.0), [], "what is kept was counted when it came");
 }
 
 /// One run of the exporter that keeps what it knows in `folder`, as far as refreshes go.
-fn run(bench: &Bench, folder: &Path) -> (Arc<Refresher>, Storage) {
-    let clock = Arc::new(bench.clock.clone());
+fn run(harness: &SourceHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
+    let clock = Arc::new(harness.clock.clone());
     let storage = Storage::open(folder, clock.clone()).unwrap();
     let observer = Arc::new(TenantInstruments::default());
-    let source = Connection::new(&bench.tenant, clock.clone(), observer.clone()).unwrap().source();
+    let source = Connection::new(&harness.tenant, clock.clone(), observer.clone()).unwrap().source();
     let rendering = Arc::clone(&observer);
     let render = Arc::new(move |snapshot: &Snapshot| rendering.agents(snapshot));
-    let tenant = Arc::clone(&bench.tenant);
+    let tenant = Arc::clone(&harness.tenant);
     let parts =
         Parts { tenant, source, clock, observer: observer.clone(), render, runtime: tokio::runtime::Handle::current() };
-    let store = storage.tenant(&bench.tenant.name, observer);
+    let store = storage.tenant(&harness.tenant.name, observer);
     (Arc::new(Refresher::new(parts).kept_in(store)), storage)
 }
 
 /// A run with one refresh, and how many rows of each agent that read.
-async fn one_refresh(bench: &Bench, folder: &Path) -> u64 {
-    bench.clock.advance(MINUTE * 5);
-    let (refresher, storage) = run(bench, folder);
-    let window = bench.window();
-    bench.simulator.forget_requests();
-    let deadline = bench.clock.monotonic() + REFRESH_TIMEOUT;
+async fn one_refresh(harness: &SourceHarness, folder: &Path) -> u64 {
+    harness.clock.advance(MINUTE * 5);
+    let (refresher, storage) = run(harness, folder);
+    let window = harness.window();
+    harness.simulator.forget_requests();
+    let deadline = harness.clock.monotonic() + REFRESH_TIMEOUT;
     // Nothing has to be waited for, so the clock stands still.
     let scrape = refresher.scrape(deadline).await;
     while Arc::strong_count(&refresher) > 1 {
@@ -304,31 +304,31 @@ async fn one_refresh(bench: &Bench, folder: &Path) -> u64 {
     let snapshot = &scrape.published.snapshot;
     let rows = snapshot.tenant.agents.iter().zip(&snapshot.rows);
     let presence = |row: &AgentRow| row.data.as_ref().unwrap().presence.clone();
-    bench.assert_true(&rows.map(|(agent, row)| (agent.id.clone(), presence(row))).collect(), window);
-    let agents = u64::try_from(bench.tenant.agents.len()).unwrap();
-    assert_eq!(bench.simulator.counts().rows % agents, 0);
-    bench.simulator.counts().rows / agents
+    harness.assert_true(&rows.map(|(agent, row)| (agent.id.clone(), presence(row))).collect(), window);
+    let agents = u64::try_from(harness.tenant.agents.len()).unwrap();
+    assert_eq!(harness.simulator.counts().rows % agents, 0);
+    harness.simulator.counts().rows / agents
 }
 
 #[tokio::test]
 async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     let options = SimulatorOptions { agents: 6, align: Align::Hour, ..SimulatorOptions::default() };
-    let mut bench = Bench::new(options, 60, 50).await;
+    let mut harness = SourceHarness::new(options, 60, 50).await;
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let kept = folder.join(format!("{}.kept", bench.tenant.name));
-    assert_eq!(one_refresh(&bench, folder).await, 25);
+    let kept = folder.join(format!("{}.kept", harness.tenant.name));
+    assert_eq!(one_refresh(&harness, folder).await, 25);
     assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(one_refresh(&bench, folder).await, 2, "a restart");
-    bench.clock.advance(MINUTE * 180);
-    assert_eq!(one_refresh(&bench, folder).await, 5, "one of an hour");
+    assert_eq!(one_refresh(&harness, folder).await, 2, "a restart");
+    harness.clock.advance(MINUTE * 180);
+    assert_eq!(one_refresh(&harness, folder).await, 5, "one of an hour");
 
     let whole = std::fs::read(&kept).unwrap();
     assert!(!String::from_utf8_lossy(&whole).contains("not-a-secret"));
     let mut flipped = whole.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
-    let aside = folder.join(format!("{}.kept.bad", bench.tenant.name));
+    let aside = folder.join(format!("{}.kept.bad", harness.tenant.name));
     let table = [
         ("flipped", flipped, true),
         ("cut off", whole[..middle].to_vec(), true),
@@ -338,17 +338,17 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     ];
     for (what, bytes, is_bad) in table {
         std::fs::write(&kept, bytes).unwrap();
-        let rows = one_refresh(&bench, folder).await;
+        let rows = one_refresh(&harness, folder).await;
         assert!(if is_bad { rows == 25 } else { rows <= 3 }, "{what}: {rows}");
         assert_eq!(aside.exists(), is_bad, "{what}");
         let _ = std::fs::remove_file(&aside);
-        assert!(one_refresh(&bench, folder).await <= 2, "{what}, and after it");
+        assert!(one_refresh(&harness, folder).await <= 2, "{what}, and after it");
     }
 
-    bench.reconfigure(|tenant| tenant.interval = interval(30));
-    assert_eq!(one_refresh(&bench, folder).await, 49, "another question");
-    assert!(one_refresh(&bench, folder).await <= 3);
-    bench.reconfigure(|tenant| tenant.incremental = None);
-    assert_eq!(one_refresh(&bench, folder).await, 49);
+    harness.reconfigure(|tenant| tenant.interval = interval(30));
+    assert_eq!(one_refresh(&harness, folder).await, 49, "another question");
+    assert!(one_refresh(&harness, folder).await <= 3);
+    harness.reconfigure(|tenant| tenant.incremental = None);
+    assert_eq!(one_refresh(&harness, folder).await, 49);
     assert!(!kept.exists(), "nobody needs it any more");
 }

@@ -7,6 +7,7 @@
     reason = "a test that fails is meant to panic"
 )]
 
+mod app;
 mod commands;
 mod config;
 mod docs;
@@ -15,7 +16,6 @@ mod exposition;
 mod faults;
 mod freshness;
 mod help;
-mod house;
 mod incremental;
 mod lifecycle;
 mod official;

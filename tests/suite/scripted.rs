@@ -1,5 +1,5 @@
-//! An upstream on loopback that answers each request as its script says, down to the bytes and the
-//! point at which the connection breaks, and remembers what it was asked and when.
+//! A scripted upstream on loopback: it sends the bytes that a script returns, breaks connections at a given byte, and records
+//! each request with its time.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -11,36 +11,36 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The most that is sent of an endless answer, so that a client that does not stop fails its test.
+/// The size of an endless response, so that a client that never stops reading fails its test.
 const ENDLESS_BYTES: usize = 256 * 1024 * 1024;
 
-/// How often an answer lets others run before it goes out, so that requests which may overlap do.
-const YIELDS_PER_ANSWER: usize = 50;
+/// How often a response yields before it is sent, so that requests that may overlap do overlap.
+const YIELDS_PER_RESPONSE: usize = 50;
 
-/// A running upstream. It stops when dropped.
-pub(crate) struct Scripted {
+/// A running scripted server. It stops when dropped.
+pub(crate) struct ScriptedServer {
     address: SocketAddr,
     log: Arc<Mutex<Log>>,
     task: JoinHandle<()>,
 }
 
-/// A request as it arrived.
+/// A request as it was received.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct Request {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
-    /// When it arrived, since the clock's start.
+    /// The time of arrival, since the start of the clock.
     pub(crate) at: Duration,
-    /// How many requests for the same path came before it.
+    /// The number of earlier requests for the same path.
     pub(crate) nth: usize,
 }
 
-/// What a request is answered with.
+/// A response, with the faults of its transmission.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -51,10 +51,10 @@ pub(crate) struct Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
-    Told,
-    /// The end of the connection is the end of the body.
+    Known,
+    /// The end of the connection ends the body.
     UntilClose,
-    /// Chunked, and the body is repeated without end.
+    /// Chunked, and the body is repeated up to [`ENDLESS_BYTES`].
     Endless,
 }
 
@@ -66,29 +66,32 @@ enum Break {
 
 #[derive(Debug, Default)]
 struct Log {
-    asked: Vec<Asked>,
+    requests: Vec<Request>,
     in_flight: usize,
     peak: usize,
 }
 
-type Script = dyn Fn(&Asked) -> Answer + Send + Sync;
+type Script = dyn Fn(&Request) -> Response + Send + Sync;
 
 // === impl Scripted ===
 
-impl Scripted {
-    /// Issues `token-1`, `token-2`, … for an hour each, and answers everything else by `script`.
-    pub(crate) async fn start(clock: &DrivenClock, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start_raw(clock, move |asked| match asked.path() {
-            "/oauth/token" => Answer::token(&format!("token-{}", asked.nth + 1), "3600"),
-            _ => script(asked),
+impl ScriptedServer {
+    /// Issues tokens `token-1`, `token-2`, … that last an hour; `script` responds to all other requests.
+    pub(crate) async fn start(
+        clock: &DrivenClock,
+        script: impl Fn(&Request) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_raw(clock, move |request| match request.path() {
+            "/oauth/token" => Response::token(&format!("token-{}", request.nth + 1), "3600"),
+            _ => script(request),
         })
         .await
     }
 
-    /// Answers everything by `script`.
+    /// `script` responds to all requests.
     pub(crate) async fn start_raw(
         clock: &DrivenClock,
-        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+        script: impl Fn(&Request) -> Response + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -97,7 +100,7 @@ impl Scripted {
         let task = tokio::spawn({
             let log = Arc::clone(&log);
             async move {
-                // Dropping the set ends its connections.
+                // Dropping the set closes its connections.
                 let mut connections = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
                     connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&log), clock.clone()));
@@ -111,28 +114,28 @@ impl Scripted {
         format!("http://{}", self.address)
     }
 
-    /// Every request so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.log.lock().unwrap().asked.clone()
+    /// All requests so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.log.lock().unwrap().requests.clone()
     }
 
-    /// The requests so far for what is not a token.
-    pub(crate) fn pages(&self) -> Vec<Asked> {
-        self.asked().into_iter().filter(|asked| asked.path() != "/oauth/token").collect()
+    /// The requests so far, without those for tokens.
+    pub(crate) fn pages(&self) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.path() != "/oauth/token").collect()
     }
 
-    /// How many tokens were asked for so far.
+    /// The number of token requests so far.
     pub(crate) fn tokens(&self) -> usize {
-        self.asked().len() - self.pages().len()
+        self.requests().len() - self.pages().len()
     }
 
-    /// How many requests were under way at once at most.
+    /// The highest number of concurrent requests.
     pub(crate) fn peak(&self) -> usize {
         self.log.lock().unwrap().peak
     }
 }
 
-impl Drop for Scripted {
+impl Drop for ScriptedServer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -140,7 +143,7 @@ impl Drop for Scripted {
 
 // === impl Asked ===
 
-impl Asked {
+impl Request {
     pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap()
     }
@@ -158,13 +161,13 @@ impl Asked {
 
 // === impl Answer ===
 
-impl Answer {
+impl Response {
     pub(crate) fn status(status: u16) -> Self {
         Self {
             status,
             headers: Vec::new(),
             body: Vec::new(),
-            length: Length::Told,
+            length: Length::Known,
             break_after: None,
             byte_by_byte: false,
         }
@@ -174,7 +177,7 @@ impl Answer {
         Self::status(200).header("Content-Type", "application/json").body(body)
     }
 
-    /// A token that lives for `expires_in`, which is JSON.
+    /// A token with this `expires_in`, which is JSON.
     pub(crate) fn token(token: &str, expires_in: &str) -> Self {
         Self::json(format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":{expires_in}}}"#))
     }
@@ -194,20 +197,20 @@ impl Answer {
         self
     }
 
-    /// The body so far, compressed.
+    /// Compresses the body.
     pub(crate) fn gzip(self) -> Self {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&self.body).unwrap();
         self.header("Content-Encoding", "gzip").body(gzip.finish().unwrap())
     }
 
-    /// The connection's end is the body's end.
+    /// Sends no length; the end of the connection ends the body.
     pub(crate) fn until_close(mut self) -> Self {
         self.length = Length::UntilClose;
         self
     }
 
-    /// The body is sent over and over.
+    /// Repeats the body without end.
     pub(crate) fn endless(mut self) -> Self {
         self.length = Length::Endless;
         self
@@ -225,13 +228,13 @@ impl Answer {
         self
     }
 
-    /// Each byte in a segment of its own.
+    /// Sends each byte in its own segment.
     pub(crate) fn byte_by_byte(mut self) -> Self {
         self.byte_by_byte = true;
         self
     }
 
-    /// How many bytes come before the body.
+    /// The number of bytes before the body.
     pub(crate) fn head_length(&self) -> usize {
         self.head().len()
     }
@@ -242,14 +245,14 @@ impl Answer {
             head += &format!("{name}: {value}\r\n");
         }
         match self.length {
-            Length::Told => head += &format!("Content-Length: {}\r\n", self.body.len()),
+            Length::Known => head += &format!("Content-Length: {}\r\n", self.body.len()),
             Length::UntilClose => head += "Connection: close\r\n",
             Length::Endless => head += "Transfer-Encoding: chunked\r\n",
         }
         head + "\r\n"
     }
 
-    /// Sends the answer; whether the connection can take another.
+    /// Sends the response. Returns whether the connection can be used again.
     async fn send(&self, stream: &mut TcpStream) -> std::io::Result<bool> {
         let mut bytes = self.head().into_bytes();
         if self.length != Length::Endless {
@@ -259,7 +262,7 @@ impl Answer {
             bytes.truncate(after);
             stream.write_all(&bytes).await?;
             if matches!(how, Break::Stall) {
-                // Until the client loses its patience.
+                // Waits until the client times out.
                 let _ = stream.read(&mut [0; 64]).await;
             }
             return Ok(false);
@@ -281,7 +284,7 @@ impl Answer {
                 stream.write_all(&chunk).await?;
             }
         }
-        Ok(self.length == Length::Told)
+        Ok(self.length == Length::Known)
     }
 }
 
@@ -289,28 +292,28 @@ impl Answer {
 
 async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Log>>, clock: DrivenClock) {
     let mut unread = Vec::new();
-    while let Some(mut asked) = receive(&mut stream, &mut unread).await {
-        asked.at = clock.monotonic().saturating_since(Monotonic::default());
+    while let Some(mut request) = receive(&mut stream, &mut unread).await {
+        request.at = clock.monotonic().saturating_since(Monotonic::default());
         {
             let mut log = log.lock().unwrap();
-            asked.nth = log.asked.iter().filter(|before| before.path() == asked.path()).count();
-            log.asked.push(asked.clone());
+            request.nth = log.requests.iter().filter(|earlier| earlier.path() == request.path()).count();
+            log.requests.push(request.clone());
             log.in_flight += 1;
             log.peak = log.peak.max(log.in_flight);
         }
-        let answer = script(&asked);
-        for _ in 0..YIELDS_PER_ANSWER {
+        let response = script(&request);
+        for _ in 0..YIELDS_PER_RESPONSE {
             tokio::task::yield_now().await;
         }
         // Before the bytes go out: the client may have sent its next request before this task runs again.
         log.lock().unwrap().in_flight -= 1;
-        if !answer.send(&mut stream).await.unwrap_or(false) {
+        if !response.send(&mut stream).await.unwrap_or(false) {
             return;
         }
     }
 }
 
-async fn receive(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Asked> {
+async fn receive(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Request> {
     let end = loop {
         if let Some(end) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
@@ -333,7 +336,7 @@ async fn receive(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Asked> 
             return None;
         }
     }
-    Some(Asked {
+    Some(Request {
         method: request_line.next()?.to_owned(),
         target: request_line.next()?.to_owned(),
         headers,
@@ -345,10 +348,10 @@ async fn receive(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Asked> 
 
 // === driving ===
 
-/// The real time that any one piece of driven work may take, far above what it needs.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest real time of one call of [`drive`], far above what a slow machine needs.
+const TEST_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Runs `work`, moving `clock` to whatever is waited for, but never as far as `deadline`.
+/// Runs `work` and advances `clock` to each time that it waits for, as long as that is before `deadline`.
 pub(crate) async fn drive<T>(clock: &DrivenClock, deadline: Monotonic, work: impl Future<Output = T>) -> T {
     let driving = async {
         loop {
@@ -362,8 +365,8 @@ pub(crate) async fn drive<T>(clock: &DrivenClock, deadline: Monotonic, work: imp
         tokio::select! {
             biased;
             outcome = work => outcome,
-            () = driving => unreachable!("it drives for ever"),
+            () = driving => unreachable!("the driver never ends"),
         }
     };
-    tokio::time::timeout(PATIENCE, driven).await.expect("the work hangs")
+    tokio::time::timeout(TEST_TIMEOUT, driven).await.expect("the work does not end")
 }

@@ -16,8 +16,8 @@ use cxone_exporter::upstream::{Connection, Endpoint, Observer, Query, ResponseCo
 use futures_util::future;
 use tokio::net::TcpListener;
 
-use crate::house::scraped::Scraped;
-use crate::house::{House, NOW, Plan, last_day};
+use crate::app::scraped::Scraped;
+use crate::app::{NOW, TestAppBuilder, last_day};
 
 const SHARDS: u32 = 4;
 
@@ -51,7 +51,7 @@ fn whole(simulator: &Simulator) -> Tenant {
         offline_limit: agent.offline_limit,
         schedule: Some(Arc::clone(&agent.schedule)),
     };
-    let mut tenant = Plan::at(&simulator.base_url()).tenants.remove(0);
+    let mut tenant = TestAppBuilder::new(&simulator.base_url()).tenants.remove(0);
     (tenant.client_id, tenant.client_secret) = (CLIENT_ID.to_owned(), CLIENT_SECRET.into());
     tenant.agents = simulator.roster().agents().iter().map(agent).collect();
     tenant.agents_per_request = 20;
@@ -89,9 +89,9 @@ fn parts(tenant: &Tenant) -> Vec<Tenant> {
 }
 
 async fn scrape(clock: &DrivenClock, tenant: Tenant) -> Scraped {
-    let house = House::open(clock, Plan::of(vec![tenant])).await;
-    let scraped = house.scrape().await;
-    assert_eq!(scraped.value("cxone_up"), Some(1.0), "{:?}", house.refresher().current().status);
+    let app = TestAppBuilder::with_tenants(vec![tenant]).start(clock).await;
+    let scraped = app.scrape().await;
+    assert_eq!(scraped.value("cxone_up"), Some(1.0), "{:?}", app.refresher().current().status);
     scraped
 }
 

@@ -15,46 +15,46 @@ use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::config::{AgentLabel, Privacy, Pseudonyms};
 use cxone_exporter::exposition::Format;
 
+use crate::app::http::Client;
+use crate::app::{NOW, TestApp, TestAppBuilder, agents, tenant};
 use crate::exposition::parser::Document;
-use crate::house::http::Client;
-use crate::house::{House, NOW, Plan, agents, tenant};
-use crate::scripted::{Answer, Asked, Scripted};
+use crate::scripted::{Request, Response, ScriptedServer};
 
 const OPENMETRICS: &str =
     "Accept: application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5\r\n";
 
 /// An hour Available for every agent asked for.
-fn hour(asked: &Asked) -> Answer {
-    let agents = asked.query("agentIds").unwrap();
+fn hour(request: &Request) -> Response {
+    let agents = request.query("agentIds").unwrap();
     let records = agents.split(',').map(|agent| {
         let times = r#""startTime":"2026-03-11T13:00:00Z","endTime":"2026-03-11T14:00:00Z""#;
         format!(r#"{{"agentId":"{agent}",{times},"states":[{{"state":"Available","duration":3600}}]}}"#)
     });
-    Answer::json(format!(r#"{{"data":[{}]}}"#, records.collect::<Vec<_>>().join(",")))
+    Response::json(format!(r#"{{"data":[{}]}}"#, records.collect::<Vec<_>>().join(",")))
 }
 
-async fn house(plan: impl FnOnce(Plan) -> Plan) -> (House, Scripted) {
+async fn app(builder: impl FnOnce(TestAppBuilder) -> TestAppBuilder) -> (TestApp, ScriptedServer) {
     let clock = DrivenClock::new(NOW);
-    let upstream = Scripted::start(&clock, hour).await;
-    let plan = plan(Plan::at(&upstream.base_url()));
-    (House::open(&clock, plan).await, upstream)
+    let upstream = ScriptedServer::start(&clock, hour).await;
+    let builder = builder(TestAppBuilder::new(&upstream.base_url()));
+    (builder.start(&clock).await, upstream)
 }
 
 /// One with the web configuration at `path`.
-async fn guarded(path: PathBuf) -> (House, Scripted) {
-    house(move |mut plan| {
-        plan.web_config = Some(path);
-        plan
+async fn guarded(path: PathBuf) -> (TestApp, ScriptedServer) {
+    app(move |mut builder| {
+        builder.web_config = Some(path);
+        builder
     })
     .await
 }
 
 #[tokio::test]
 async fn every_route_and_what_is_none() {
-    let (house, upstream) = house(|plan| plan).await;
-    let name = house.refresher().tenant().name.clone();
+    let (app, upstream) = app(|builder| builder).await;
+    let name = app.refresher().tenant().name.clone();
     let probe = format!("/probe?target={name}");
-    house.scrape().await;
+    app.scrape().await;
     let (text, html, exposition) =
         ("text/plain; charset=utf-8", "text/html; charset=utf-8", "text/plain; version=0.0.4");
     let routes = [
@@ -90,37 +90,43 @@ async fn every_route_and_what_is_none() {
     for (target, status, content_type) in routes {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
             let request = format!("{method} {target} HTTP/1.1\r\nHost: exporter\r\nContent-Length: 0\r\n\r\n");
-            let mut client = Client::connect(house.address).await;
-            let reply = client.ask(&request).await.unwrap();
+            let mut client = Client::connect(app.address).await;
+            let response = client.request(&request).await.unwrap();
             let reads = matches!(method, "GET" | "HEAD");
             // Whether there is anything is told before what may be done with it.
             let looked_up = ["/probe", "/agent", "/static/", "/?"].iter().any(|route| target.starts_with(route));
             let nowhere = status == 404 && !looked_up;
             let expected = if reads || nowhere { status } else { 405 };
-            assert_eq!(reply.status, expected, "{method} {target}");
-            assert_eq!(reply.header("allow"), (expected == 405).then_some("GET, HEAD"), "{method} {target}");
-            let length: usize = reply.header("content-length").unwrap().parse().unwrap();
-            assert!(length > 0 && reply.body.len() == if method == "HEAD" { 0 } else { length }, "{method} {target}");
+            assert_eq!(response.status, expected, "{method} {target}");
+            assert_eq!(response.header("allow"), (expected == 405).then_some("GET, HEAD"), "{method} {target}");
+            let length: usize = response.header("content-length").unwrap().parse().unwrap();
+            assert!(
+                length > 0 && response.body.len() == if method == "HEAD" { 0 } else { length },
+                "{method} {target}"
+            );
             let content_type = if expected == 405 { text } else { content_type };
-            assert!(reply.header("content-type").unwrap().starts_with(content_type), "{method} {target} {reply:?}");
+            assert!(
+                response.header("content-type").unwrap().starts_with(content_type),
+                "{method} {target} {response:?}"
+            );
             let vary = match content_type {
                 _ if content_type == exposition => Some("Accept, Accept-Encoding"),
                 _ if content_type == html => Some("Accept-Encoding"),
                 _ => None,
             };
-            assert_eq!(reply.header("vary"), vary, "{method} {target}");
+            assert_eq!(response.header("vary"), vary, "{method} {target}");
             // The connection can be used again.
-            assert_eq!(client.ask("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+            assert_eq!(client.request("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
         }
     }
     assert_eq!(upstream.pages().len(), 2, "only a scrape costs requests");
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn format_and_encoding_are_the_scrapers_choice() {
-    let (house, _upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(30))).await;
-    house.scrape().await;
+    let (app, _upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(30))).await;
+    app.scrape().await;
     let plain = "text/plain; version=0.0.4; charset=utf-8";
     let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let gzip = "Accept-Encoding: gzip\r\n";
@@ -136,44 +142,44 @@ async fn format_and_encoding_are_the_scrapers_choice() {
         ("Accept: \u{7f}\r\n", plain, None),
     ];
     for (headers, content_type, encoding) in cases {
-        let reply = house.get("/metrics", headers).await;
-        assert_eq!(reply.status, if headers.contains('\u{7f}') { 400 } else { 200 }, "{headers}");
-        if reply.status == 400 {
+        let response = app.get("/metrics", headers).await;
+        assert_eq!(response.status, if headers.contains('\u{7f}') { 400 } else { 200 }, "{headers}");
+        if response.status == 400 {
             continue;
         }
         assert_eq!(
-            (reply.header("content-type"), reply.header("content-encoding")),
+            (response.header("content-type"), response.header("content-encoding")),
             (Some(content_type), encoding),
             "{headers}"
         );
         let format = if content_type == open { Format::OpenMetrics } else { Format::Text };
-        let document = Document::parse(&reply.text(), format).unwrap();
+        let document = Document::parse(&response.text(), format).unwrap();
         assert_eq!(document.family("cxone_agent_observed_seconds").unwrap().samples.len(), 30);
     }
     // The families themselves are the same both ways, and HEAD tells the length that GET has.
     let head = format!("HEAD /metrics HTTP/1.1\r\nHost: x\r\n{gzip}\r\n");
-    let reply = Client::connect(house.address).await.ask(&head).await.unwrap();
-    assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("gzip")));
+    let response = Client::connect(app.address).await.request(&head).await.unwrap();
+    assert_eq!((response.status, response.header("content-encoding")), (200, Some("gzip")));
 }
 
 #[tokio::test]
 async fn several_tenants_are_probed_one_by_one_and_discovered() {
     let clock = DrivenClock::new(NOW);
-    let upstream = Scripted::start(&clock, hour).await;
-    let mut plan = Plan::at(&upstream.base_url());
-    plan.tenants.push(tenant(&upstream.base_url()));
-    let names: Vec<_> = plan.tenants.iter().map(|tenant| tenant.name.clone()).collect();
-    let house = House::open(&clock, plan).await;
-    let own = house.scrape().await;
-    assert_eq!((own.value("cxone_up"), upstream.asked().len()), (None, 0), "/metrics speaks of no tenant");
+    let upstream = ScriptedServer::start(&clock, hour).await;
+    let mut builder = TestAppBuilder::new(&upstream.base_url());
+    builder.tenants.push(tenant(&upstream.base_url()));
+    let names: Vec<_> = builder.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let app = builder.start(&clock).await;
+    let own = app.scrape().await;
+    assert_eq!((own.value("cxone_up"), upstream.requests().len()), (None, 0), "/metrics speaks of no tenant");
     assert_eq!(own.samples("cxone_exporter_build_info").count(), 1);
-    let reply = house.get(&format!("/probe?target={}", names[1]), "").await;
-    let document = Document::parse(&reply.text(), Format::Text).unwrap();
+    let response = app.get(&format!("/probe?target={}", names[1]), "").await;
+    let document = Document::parse(&response.text(), Format::Text).unwrap();
     assert!(document.family("cxone_agent_state_seconds").is_some());
     assert!(document.family("cxone_exporter_build_info").is_none() && document.family("process_open_fds").is_none());
     assert_eq!(upstream.tokens(), 1, "the other tenant was not asked");
 
-    let discovered: serde_json::Value = serde_json::from_str(&house.get("/sd", "").await.text()).unwrap();
+    let discovered: serde_json::Value = serde_json::from_str(&app.get("/sd", "").await.text()).unwrap();
     for (group, name) in discovered.as_array().unwrap().iter().zip(&names) {
         assert_eq!(group["targets"][0], "exporter");
         assert_eq!(
@@ -183,40 +189,40 @@ async fn several_tenants_are_probed_one_by_one_and_discovered() {
         assert_eq!(group["labels"]["__metrics_path__"], "/probe");
     }
     assert_eq!(discovered.as_array().unwrap().len(), 2);
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn where_pseudonyms_stand_for_agents_nothing_shows_an_id() {
     let pseudonyms = Pseudonyms::new("a key that is long enough".into(), None);
     let privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
-    let (house, upstream) = house(|plan| {
-        plan.with(|tenant| {
+    let (app, upstream) = app(|builder| {
+        builder.configure(|tenant| {
             tenant.privacy = privacy;
             tenant.agents.iter_mut().for_each(|agent| agent.name = None);
         })
     })
     .await;
-    let scraped = house.scrape().await;
-    let tenant = house.refresher().tenant();
+    let scraped = app.scrape().await;
+    let tenant = app.refresher().tenant();
     let label = tenant.label(&tenant.agents[0]);
     assert_eq!(scraped.samples("cxone_agent_info").count(), 2);
     for path in ["/metrics", "/", "/config"] {
-        let text = house.get(path, "").await.text();
+        let text = app.get(path, "").await.text();
         assert!(text.contains(&*label), "{path}: {text}");
         assert!(!text.contains(&*tenant.agents[0].id) && !text.contains("Pl4nted"), "{path}: {text}");
     }
     assert!(upstream.pages().len() == 2, "the tenant knows its agents by their ids");
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn everything_lives_under_the_route_prefix() {
-    let (house, _upstream) = house(|mut plan| {
-        plan.options.route_prefix = "/cxone".into();
-        plan.options.external_prefix = "/proxied/cxone".into();
-        plan.options.telemetry_path = "/numbers".into();
-        plan
+    let (app, _upstream) = app(|mut builder| {
+        builder.options.route_prefix = "/cxone".into();
+        builder.options.external_prefix = "/proxied/cxone".into();
+        builder.options.telemetry_path = "/numbers".into();
+        builder
     })
     .await;
     let cases = [
@@ -234,9 +240,9 @@ async fn everything_lives_under_the_route_prefix() {
         ("/cxone", 302),
     ];
     for (target, status) in cases {
-        let reply = house.get(target, "").await;
-        assert_eq!(reply.status, status, "{target}");
-        assert_eq!(reply.header("location"), (status == 302).then_some("/cxone/"), "{target}");
+        let response = app.get(target, "").await;
+        assert_eq!(response.status, status, "{target}");
+        assert_eq!(response.header("location"), (status == 302).then_some("/cxone/"), "{target}");
     }
-    assert!(house.get("/cxone/", "").await.text().contains(r#"href="/proxied/cxone/numbers""#));
+    assert!(app.get("/cxone/", "").await.text().contains(r#"href="/proxied/cxone/numbers""#));
 }

@@ -13,24 +13,24 @@ fn refused(warnings: &'static [&'static str]) -> Outcome {
 }
 
 fn body(text: impl Into<Vec<u8>>) -> Fault {
-    last(Answer::json(text))
+    last(Response::json(text))
 }
 
 #[tokio::test]
 async fn of_what_is_too_large() {
     let large: &[&str] = &["is larger than 32 MiB"];
     check(vec![
-        ("a gzip bomb", last(Answer::json(vec![b' '; 48 * MEBIBYTE]).gzip()), refused(large)),
-        ("a body without end", last(Answer::json(vec![b' '; MEBIBYTE / 16]).endless()), refused(large)),
-        ("a length over the limit", last(Answer::json(vec![b' '; 33 * MEBIBYTE])), refused(large)),
+        ("a gzip bomb", last(Response::json(vec![b' '; 48 * MEBIBYTE]).gzip()), refused(large)),
+        ("a body without end", last(Response::json(vec![b' '; MEBIBYTE / 16]).endless()), refused(large)),
+        ("a length over the limit", last(Response::json(vec![b' '; 33 * MEBIBYTE])), refused(large)),
         (
             "an error without end",
-            last(Answer::status(400).body(vec![b'x'; MEBIBYTE / 64]).endless()),
+            last(Response::status(400).body(vec![b'x'; MEBIBYTE / 64]).endless()),
             partial("200=3 400=1", 0.0, &["(400)"]),
         ),
         (
             "a token without end",
-            token(Answer::json(vec![b' '; MEBIBYTE / 64]).endless()),
+            token(Response::json(vec![b' '; MEBIBYTE / 64]).endless()),
             failed("token:decode=1", 0.0, &["is larger than 64 KiB"]),
         ),
     ])
@@ -39,26 +39,26 @@ async fn of_what_is_too_large() {
 
 #[tokio::test]
 async fn of_what_is_wrongly_packed() {
-    let trailing = |asked: &Asked| {
-        let answer = Answer::json(page(asked, 1)).gzip();
+    let trailing = |request: &Request| {
+        let answer = Response::json(page(request, 1)).gzip();
         answer.header("X-Note", "the length and the encoding are right")
     };
-    let typed = |asked: &Asked| Answer::status(200).header("Content-Type", "text/plain").body(page(asked, 1));
+    let typed = |request: &Request| Response::status(200).header("Content-Type", "text/plain").body(page(request, 1));
     check(vec![
         (
             "a login page",
-            last(Answer::status(200).header("Content-Type", "text/html").body("<html>log in</html>")),
+            last(Response::status(200).header("Content-Type", "text/html").body("<html>log in</html>")),
             refused(&["with text/html instead of JSON"]),
         ),
         ("JSON of another type", Fault::new(Hits::LastPage, typed), healed("200=4", 0.0)),
         (
             "bad gzip",
-            last(Answer::json("{}").header("Content-Encoding", "gzip")),
+            last(Response::json("{}").header("Content-Encoding", "gzip")),
             refused(&["is not the compressed data that it says it is"]),
         ),
         (
             "an encoding not asked for",
-            last(Answer::json("\x01\x02").header("Content-Encoding", "br")),
+            last(Response::json("\x01\x02").header("Content-Encoding", "br")),
             refused(&["in the encoding br, which was not asked for"]),
         ),
         ("good gzip", Fault::new(Hits::LastPage, trailing), healed("200=4", 0.0)),

@@ -26,9 +26,9 @@ const PROXIES: [&str; 8] =
 async fn as_a_child() {
     let Ok(base_url) = std::env::var(BASE_URL) else { return };
     let clock = DrivenClock::new(NOW);
-    let plan = Plan::at(&base_url).with(|tenant| tenant.request_timeout = Duration::from_secs(5));
-    let house = House::open(&clock, plan).await;
-    let met = house.scrape().await;
+    let builder = TestAppBuilder::new(&base_url).configure(|tenant| tenant.request_timeout = Duration::from_secs(5));
+    let app = builder.start(&clock).await;
+    let met = app.scrape().await;
     assert!(met.seconds().is_empty());
     assert_eq!(met.samples("cxone_agent_info").count(), 2, "what is configured stays");
     assert_eq!((met.value("cxone_up"), met.agents()), (Some(0.0), [0.0, 0.0, 2.0]));
@@ -37,11 +37,11 @@ async fn as_a_child() {
     let wait = not_before - met.value("cxone_refresh_last_attempt_timestamp_seconds").unwrap();
     assert!(BACK_OFF.contains(&wait), "{wait}");
 
-    let lines = house.warnings();
-    let again = house.scrape().await;
+    let lines = app.warnings();
+    let again = app.scrape().await;
     assert_eq!(again.served_since(&met), ["none"]);
-    assert_eq!(house.warnings().len(), lines.len(), "a failure was logged twice");
-    house.assert_discreet().await;
+    assert_eq!(app.warnings().len(), lines.len(), "a failure was logged twice");
+    app.assert_no_secrets().await;
     let codes = met.samples("cxone_api_requests_total").filter(|sample| sample.value > 0.0);
     let codes: Vec<_> = codes.map(|sample| format!("{}={}", sample.label("code").unwrap(), sample.value)).collect();
     let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
@@ -136,10 +136,10 @@ async fn of_hosts_that_are_not_there() {
 async fn of_proxies() {
     let unused = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     for status in [407, 403, 502] {
-        let proxy = Scripted::start_raw(&DrivenClock::new(NOW), move |_| Answer::status(status)).await;
+        let proxy = ScriptedServer::start_raw(&DrivenClock::new(NOW), move |_| Response::status(status)).await;
         let seen = seen_by_child("https://acme.test", &[("HTTPS_PROXY", &proxy.base_url())]).await;
         assert!(seen.starts_with("connect=3 WARN refresh failed") && seen.contains("HTTPS_PROXY"), "{seen}");
-        assert!(!format!("{:?}", proxy.asked()).contains("pl4nted"));
+        assert!(!format!("{:?}", proxy.requests()).contains("pl4nted"));
     }
     let seen = seen_by_child("https://acme.test", &[("HTTPS_PROXY", &unused)]).await;
     assert!(seen.starts_with("connect=3 WARN refresh failed") && seen.contains("HTTPS_PROXY"), "{seen}");

@@ -6,15 +6,15 @@ const BODY: &str = r#"{"data":[]}"#;
 
 /// The length of an answer's head with [`BODY`].
 fn head() -> usize {
-    Answer::json(BODY).head_length()
+    Response::json(BODY).head_length()
 }
 
-fn cut(bytes: usize) -> Answer {
-    Answer::json(BODY).cut_after(bytes)
+fn cut(bytes: usize) -> Response {
+    Response::json(BODY).cut_after(bytes)
 }
 
-fn stall(bytes: usize) -> Answer {
-    Answer::json(BODY).stall_after(bytes)
+fn stall(bytes: usize) -> Response {
+    Response::json(BODY).stall_after(bytes)
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn of_connections_that_are_cut() {
         ("before the last byte", once(cut(head() + BODY.len() - 1)), healed()),
         (
             "of the token, in the body",
-            token_once(Answer::token("t", "60").cut_after(90)),
+            token_once(Response::token("t", "60").cut_after(90)),
             super::healed("200=4 token:200=1 token:connect=1", 1.0),
         ),
         (
@@ -39,16 +39,20 @@ async fn of_connections_that_are_cut() {
         ),
         ("always, in the body", every(cut(head() + 3)), failed("connect=6", 4.0, &["was cut"])),
         ("one page, always", last(cut(head() + 3)), partial("200=3 connect=3", 2.0, &["was cut"])),
-        ("chunks that end early", once(Answer::json(BODY).endless().cut_after(200)), healed()),
-        ("compression that ends early", once(Answer::json("{}").gzip().body(&b"\x1f\x8b\x08\0\0\0\0\0"[..])), healed()),
+        ("chunks that end early", once(Response::json(BODY).endless().cut_after(200)), healed()),
+        (
+            "compression that ends early",
+            once(Response::json("{}").gzip().body(&b"\x1f\x8b\x08\0\0\0\0\0"[..])),
+            healed(),
+        ),
         (
             "a body that ends early by its own length",
-            once(Answer::json(r#"{"data":["#)),
+            once(Response::json(r#"{"data":["#)),
             super::healed("200=4 decode=1", 1.0),
         ),
         (
             "a body that ends early by the connection's end",
-            once(Answer::json(r#"{"data":["#).until_close()),
+            once(Response::json(r#"{"data":["#).until_close()),
             super::healed("200=4 decode=1", 1.0),
         ),
     ])
@@ -64,7 +68,7 @@ async fn of_connections_that_stall() {
         ("in the body", once(stall(head() + 4)).impatient(), healed()),
         (
             "of the token",
-            token_once(Answer::token("t", "60").stall_after(90)).impatient(),
+            token_once(Response::token("t", "60").stall_after(90)).impatient(),
             super::healed("200=4 token:200=1 token:timeout=1", 1.0),
         ),
     ])
@@ -77,7 +81,7 @@ async fn of_connections_that_always_stall() {
         ("one page", last(stall(0)).impatient(), partial("200=3 timeout=3", 2.0, &["did not answer in full within"])),
         (
             "the token",
-            token(Answer::token("t", "60").stall_after(0)).impatient(),
+            token(Response::token("t", "60").stall_after(0)).impatient(),
             failed("token:timeout=3", 2.0, &["did not answer in full"]),
         ),
     ])
@@ -86,9 +90,9 @@ async fn of_connections_that_always_stall() {
 
 #[tokio::test]
 async fn of_answers_that_trickle_in() {
-    let slowly = |asked: &Asked| Answer::json(page(asked, 1)).byte_by_byte();
-    let compressed = |asked: &Asked| Answer::json(page(asked, 1)).gzip().byte_by_byte();
-    let unannounced = |asked: &Asked| Answer::json(page(asked, 1)).until_close();
+    let slowly = |request: &Request| Response::json(page(request, 1)).byte_by_byte();
+    let compressed = |request: &Request| Response::json(page(request, 1)).gzip().byte_by_byte();
+    let unannounced = |request: &Request| Response::json(page(request, 1)).until_close();
     check(vec![
         ("byte by byte", Fault::new(Hits::EveryPage, slowly), healed("200=4", 0.0)),
         ("compressed, byte by byte", Fault::new(Hits::EveryPage, compressed), healed("200=4", 0.0)),

@@ -5,16 +5,16 @@ use super::*;
 #[tokio::test]
 async fn states_without_end_make_no_series_without_end() {
     let clock = DrivenClock::new(NOW);
-    let upstream = Scripted::start(&clock, |asked| {
+    let upstream = ScriptedServer::start(&clock, |request| {
         let states: Vec<_> =
             (1..=200).map(|nth| format!(r#"{{"state":"S{nth:03}","duration":{}}}"#, nth % 18)).collect();
-        let honest = record(asked, 0, 0);
+        let honest = record(request, 0, 0);
         let head = honest.split(r#""states":"#).next().unwrap();
-        Answer::json(format!(r#"{{"data":[{head}"states":[{}]}}]}}"#, states.join(",")))
+        Response::json(format!(r#"{{"data":[{head}"states":[{}]}}]}}"#, states.join(",")))
     })
     .await;
-    let house = House::open(&clock, Plan::at(&upstream.base_url())).await;
-    let scrape = house.scrape().await;
+    let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
+    let scrape = app.scrape().await;
     let total: u32 = (1..=200).map(|nth| nth % 18).sum();
     for states in scrape.seconds().values() {
         // The four that are declared are there at zero, as they are for everybody.
@@ -28,29 +28,29 @@ async fn states_without_end_make_no_series_without_end() {
 #[tokio::test]
 async fn a_failure_is_told_when_it_begins_changes_and_ends_and_never_in_between() {
     let clock = DrivenClock::new(NOW);
-    let mood = Arc::new(AtomicU8::new(0));
-    let upstream = Scripted::start(&clock, {
-        let mood = Arc::clone(&mood);
-        move |asked| match mood.load(Ordering::Relaxed) {
-            0 => Answer::json(page(asked, 0)),
-            1 => Answer::status(403),
-            2 => Answer::status(500).body(format!("incident number {}", asked.nth)),
-            _ => Answer::status(429).header("Retry-After", format!("{}", 200 + asked.nth)),
+    let mode = Arc::new(AtomicU8::new(0));
+    let upstream = ScriptedServer::start(&clock, {
+        let mode = Arc::clone(&mode);
+        move |request| match mode.load(Ordering::Relaxed) {
+            0 => Response::json(page(request, 0)),
+            1 => Response::status(403),
+            2 => Response::status(500).body(format!("incident number {}", request.nth)),
+            _ => Response::status(429).header("Retry-After", format!("{}", 200 + request.nth)),
         }
     })
     .await;
-    let house = House::open(&clock, Plan::at(&upstream.base_url())).await;
+    let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
     // For each mood, three hours of scrapes, one in five minutes.
     let mut said = Vec::new();
     for now in [0, 1, 2, 3, 0] {
-        mood.store(now, Ordering::Relaxed);
-        let before = house.lines().len();
+        mode.store(now, Ordering::Relaxed);
+        let before = app.lines().len();
         for _ in 0..36 {
-            house.scrape().await;
+            app.scrape().await;
             clock.advance(Duration::from_secs(300));
         }
-        let lines = house.lines().split_off(before);
-        let news = |line: &&crate::house::log::Line| line.level <= tracing::Level::INFO;
+        let lines = app.lines().split_off(before);
+        let news = |line: &&crate::app::log::LogLine| line.level <= tracing::Level::INFO;
         said.push(lines.iter().filter(news).map(|line| line.message.clone()).collect::<Vec<_>>());
     }
     let failed = vec!["refresh failed".to_owned()];

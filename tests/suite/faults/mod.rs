@@ -23,9 +23,9 @@ use std::time::Duration;
 use cxone_exporter::clock::{Clock as _, DrivenClock};
 use cxone_exporter::presence::Timestamp;
 
-use crate::house::scraped::Scraped;
-use crate::house::{COOLDOWN, HOUR, House, NOW, Plan, TOKEN};
-use crate::scripted::{Answer, Asked, Scripted};
+use crate::app::scraped::Scraped;
+use crate::app::{COOLDOWN, HOUR, NOW, TOKEN, TestApp, TestAppBuilder};
+use crate::scripted::{Request, Response, ScriptedServer};
 
 /// One line of the table.
 type Row = (&'static str, Fault, Outcome);
@@ -33,7 +33,7 @@ type Row = (&'static str, Fault, Outcome);
 /// What the tenant does.
 struct Fault {
     hits: Hits,
-    answer: Box<dyn Fn(&Asked) -> Answer + Send + Sync>,
+    answer: Box<dyn Fn(&Request) -> Response + Send + Sync>,
     request_timeout: Duration,
     /// How long the tokens live that are given out while all is well, as JSON.
     token_life: &'static str,
@@ -86,7 +86,7 @@ const BACK_OFF: RangeInclusive<f64> = 60.0..=75.0;
 // === impl Fault ===
 
 impl Fault {
-    fn new(hits: Hits, answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+    fn new(hits: Hits, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let token_life = if matches!(hits, Hits::EveryToken | Hits::FirstToken) { "60" } else { "3600" };
         Self { hits, answer: Box::new(answer), request_timeout: Duration::from_secs(20), token_life }
     }
@@ -97,29 +97,29 @@ impl Fault {
     }
 }
 
-fn every(answer: Answer) -> Fault {
+fn every(answer: Response) -> Fault {
     Fault::new(Hits::EveryPage, move |_| answer.clone())
 }
 
-fn once(answer: Answer) -> Fault {
+fn once(answer: Response) -> Fault {
     Fault::new(Hits::FirstPage, move |_| answer.clone())
 }
 
-fn last(answer: Answer) -> Fault {
+fn last(answer: Response) -> Fault {
     Fault::new(Hits::LastPage, move |_| answer.clone())
 }
 
-fn token(answer: Answer) -> Fault {
+fn token(answer: Response) -> Fault {
     Fault::new(Hits::EveryToken, move |_| answer.clone())
 }
 
-fn token_once(answer: Answer) -> Fault {
+fn token_once(answer: Response) -> Fault {
     Fault::new(Hits::FirstToken, move |_| answer.clone())
 }
 
 /// The second agent's last page is the right one, with `change` made to its text.
 fn altered(change: impl Fn(String) -> String + Send + Sync + 'static) -> Fault {
-    Fault::new(Hits::LastPage, move |asked| Answer::json(change(page(asked, 1))))
+    Fault::new(Hits::LastPage, move |request| Response::json(change(page(request, 1))))
 }
 
 // === impl Outcome ===
@@ -169,18 +169,18 @@ fn available(phase: usize) -> f64 {
 }
 
 /// The right answer in `phase`: an hour a page, the last hour before [`NOW`] and the one before that.
-fn page(asked: &Asked, phase: usize) -> String {
-    match asked.query("nextPageToken").as_deref() {
-        None => format!(r#"{{"data":[{}],"nextPageToken":"page-2"}}"#, record(asked, 0, phase)),
-        Some("page-2") => format!(r#"{{"data":[{}]}}"#, record(asked, 1, phase)),
+fn page(request: &Request, phase: usize) -> String {
+    match request.query("nextPageToken").as_deref() {
+        None => format!(r#"{{"data":[{}],"nextPageToken":"page-2"}}"#, record(request, 0, phase)),
+        Some("page-2") => format!(r#"{{"data":[{}]}}"#, record(request, 1, phase)),
         Some(other) => panic!("nobody gave out {other}"),
     }
 }
 
 /// The bucket of the hour that `hour` counts back from [`NOW`].
-fn record(asked: &Asked, hour: i64, phase: usize) -> String {
+fn record(request: &Request, hour: i64, phase: usize) -> String {
     let start = Timestamp::from_seconds(NOW.micros() / 1_000_000 - 3600 * (hour + 1));
-    let (agent, end) = (asked.query("agentIds").unwrap(), start + HOUR);
+    let (agent, end) = (request.query("agentIds").unwrap(), start + HOUR);
     let (available, offline) = (AVAILABLE[phase], 3600 - AVAILABLE[phase]);
     let states = format!(
         r#"[{{"state":"Available","duration":{available},"percentage":50}},{{"state":"Offline","duration":{offline}.0}}]"#
@@ -188,28 +188,28 @@ fn record(asked: &Asked, hour: i64, phase: usize) -> String {
     format!(r#"{{"agentId":"{agent}","startTime":"{start}","endTime":"{end}","states":{states}}}"#)
 }
 
-async fn upstream(clock: &DrivenClock, fault: Fault, phase: &Arc<AtomicU8>) -> Scripted {
+async fn upstream(clock: &DrivenClock, fault: Fault, phase: &Arc<AtomicU8>) -> ScriptedServer {
     let (phase, hit) = (Arc::clone(phase), AtomicUsize::new(0));
     let first = move |yes: bool| yes && hit.fetch_add(1, Ordering::Relaxed) == 0;
-    Scripted::start_raw(clock, move |asked| {
+    ScriptedServer::start_raw(clock, move |request| {
         let phase = usize::from(phase.load(Ordering::Relaxed));
-        let is_token = asked.path() == "/oauth/token";
+        let is_token = request.path() == "/oauth/token";
         let due = phase == 1
             && match fault.hits {
                 Hits::EveryPage => !is_token,
                 Hits::FirstPage => first(!is_token),
                 Hits::LastPage => {
                     !is_token
-                        && asked.query("agentIds").unwrap().ends_with('1')
-                        && asked.query("nextPageToken").is_some()
+                        && request.query("agentIds").unwrap().ends_with('1')
+                        && request.query("nextPageToken").is_some()
                 }
                 Hits::EveryToken => is_token,
                 Hits::FirstToken => first(is_token),
             };
         match (due, is_token) {
-            (true, _) => (fault.answer)(asked),
-            (false, true) => Answer::token(&format!("{TOKEN}-{}", asked.nth), fault.token_life),
-            (false, false) => Answer::json(page(asked, phase)),
+            (true, _) => (fault.answer)(request),
+            (false, true) => Response::token(&format!("{TOKEN}-{}", request.nth), fault.token_life),
+            (false, false) => Response::json(page(request, phase)),
         }
     })
     .await
@@ -228,16 +228,17 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
     let (clock, phase) = (DrivenClock::new(NOW), Arc::new(AtomicU8::new(0)));
     let request_timeout = fault.request_timeout;
     let upstream = upstream(&clock, fault, &phase).await;
-    let plan = Plan::at(&upstream.base_url()).with(|tenant| tenant.request_timeout = request_timeout);
-    let house = House::open(&clock, plan).await;
+    let builder =
+        TestAppBuilder::new(&upstream.base_url()).configure(|tenant| tenant.request_timeout = request_timeout);
+    let app = builder.start(&clock).await;
 
-    let before = house.scrape().await;
+    let before = app.scrape().await;
     assert_data(&before, [Data::Old; 2]);
     assert_eq!(before.value("cxone_up"), Some(1.0));
     clock.advance(COOLDOWN);
     phase.store(1, Ordering::Relaxed);
 
-    let met = house.scrape().await;
+    let met = app.scrape().await;
     assert_data(&met, outcome.served);
     assert_eq!(met.value("cxone_up"), Some(f64::from(u8::from(outcome.up))));
     assert_eq!(met.served_since(&before), [if outcome.up { "fresh" } else { "stale" }]);
@@ -255,50 +256,50 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
     let nothing = outcome.served.iter().filter(|data| **data == Data::Nothing).count();
     let counts = [2 - old - nothing, old, nothing].map(|count| f64::from(u8::try_from(count).unwrap()));
     assert_eq!(met.agents(), counts);
-    assert_warnings(&house, outcome.warnings);
+    assert_warnings(&app, outcome.warnings);
 
-    let wait = assert_closed(&house, &upstream, &met, outcome).await;
+    let wait = assert_closed(&app, &upstream, &met, outcome).await;
 
     clock.advance(wait - COOLDOWN.min(wait) + Duration::from_millis(1));
     clock.advance(COOLDOWN.min(wait));
     phase.store(2, Ordering::Relaxed);
-    let asked = upstream.asked().len();
-    let after = house.scrape().await;
-    assert!(upstream.asked().len() > asked, "nothing was sent though it might be");
+    let requests = upstream.requests().len();
+    let after = app.scrape().await;
+    assert!(upstream.requests().len() > requests, "nothing was sent though it might be");
     assert_eq!(after.value("cxone_up"), Some(1.0));
     let new = [Data::Only(&[("Available", 1200.0), ("Offline", 6000.0)]); 2];
     // After a partial failure only the agents of the failed batch are asked again.
     let again = if result == "partial=1" { [Data::New, new[1]] } else { new };
     assert_data(&after, again);
-    assert_warnings(&house, outcome.warnings);
-    let recoveries = house.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
+    assert_warnings(&app, outcome.warnings);
+    let recoveries = app.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
     assert_eq!(recoveries, usize::from(!outcome.up));
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 /// Nothing is sent or logged before the announced time, whoever scrapes; how far it is from now.
-async fn assert_closed(house: &House, upstream: &Scripted, met: &Scraped, outcome: &Outcome) -> Duration {
+async fn assert_closed(app: &TestApp, upstream: &ScriptedServer, met: &Scraped, outcome: &Outcome) -> Duration {
     let not_before = met.value("cxone_refresh_not_before_timestamp_seconds").unwrap();
     let wait = not_before - met.value("cxone_refresh_last_attempt_timestamp_seconds").unwrap();
     let grain = 1e-3;
     assert!((outcome.wait.start() - grain..=outcome.wait.end() + grain).contains(&wait), "the next in {wait} s");
-    let (asked, lines) = (upstream.asked().len(), house.warnings().len());
-    let closed = house.scrape().await;
+    let (requests, lines) = (upstream.requests().len(), app.warnings().len());
+    let closed = app.scrape().await;
     assert_eq!(closed.served_since(met), [if outcome.up { "cooldown" } else { "stale" }]);
     assert_data(&closed, outcome.served);
-    let left = Duration::from_secs_f64(not_before - house.clock.now().seconds_f64());
+    let left = Duration::from_secs_f64(not_before - app.clock.now().seconds_f64());
     // Data that is too old would be left out, which is not what this looks at.
     if left < Duration::from_secs(600) {
-        house.clock.advance(left.saturating_sub(Duration::from_millis(1)));
-        house.scrape().await;
+        app.clock.advance(left.saturating_sub(Duration::from_millis(1)));
+        app.scrape().await;
     }
-    assert_eq!(upstream.asked().len(), asked, "something was sent before its time");
-    assert_eq!(house.warnings().len(), lines, "a failure was logged twice");
-    Duration::from_secs_f64((not_before - house.clock.now().seconds_f64()).max(0.0))
+    assert_eq!(upstream.requests().len(), requests, "something was sent before its time");
+    assert_eq!(app.warnings().len(), lines, "a failure was logged twice");
+    Duration::from_secs_f64((not_before - app.clock.now().seconds_f64()).max(0.0))
 }
 
-fn assert_warnings(house: &House, expected: &[&str]) {
-    let warnings: Vec<_> = house.warnings().iter().map(ToString::to_string).collect();
+fn assert_warnings(app: &TestApp, expected: &[&str]) {
+    let warnings: Vec<_> = app.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
     for (warning, part) in warnings.iter().zip(expected) {
         assert!(warning.contains(part), "{part} is not in {warning}");

@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn limited() -> Answer {
-    Answer::status(429)
+fn limited() -> Response {
+    Response::status(429)
 }
 
-fn after(value: &str) -> Answer {
+fn after(value: &str) -> Response {
     limited().header("Retry-After", value)
 }
 
@@ -30,10 +30,10 @@ async fn of_waits_that_fit_into_the_refresh() {
         ("several, the longest counts", once(after("1").header("Retry-After", "30")), healed()),
         ("several, one of them garbage", once(after("soon").header("Retry-After", "30")), healed()),
         ("joined by a proxy", once(after("5, 30")), healed()),
-        ("on a 503", once(Answer::status(503).header("Retry-After", "30")), super::healed("200=4 503=1", 1.0)),
+        ("on a 503", once(Response::status(503).header("Retry-After", "30")), super::healed("200=4 503=1", 1.0)),
         (
             "on a 200",
-            Fault::new(Hits::FirstPage, |asked| Answer::json(page(asked, 1)).header("Retry-After", "30")),
+            Fault::new(Hits::FirstPage, |request| Response::json(page(request, 1)).header("Retry-After", "30")),
             super::healed("200=4", 0.0),
         ),
         ("429 of the token endpoint", token_once(after("30")), super::healed("200=4 token:200=1 token:429=1", 1.0)),
@@ -53,12 +53,12 @@ async fn of_waits_that_do_not_fit() {
         ("ten minutes on one page", last(after("599")), partial("200=3 429=1", 0.0, limit).waiting(599.0..=599.0)),
         (
             "ten minutes on a 503",
-            every(Answer::status(503).header("Retry-After", "599")),
+            every(Response::status(503).header("Retry-After", "599")),
             failed("503=1", 0.0, limit).waiting(599.0..=599.0),
         ),
         (
             "ten minutes on a 403",
-            every(Answer::status(403).header("Retry-After", "599")),
+            every(Response::status(403).header("Retry-After", "599")),
             failed("403=1", 0.0, &["(403)"]).waiting(599.0..=599.0),
         ),
         ("an hour and a second", every(after("3601")), hour()),

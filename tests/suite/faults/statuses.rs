@@ -10,16 +10,16 @@ fn fatal(warnings: &'static [&'static str], codes: &'static str) -> Outcome {
 #[tokio::test]
 async fn of_servers_that_are_ill() {
     check(vec![
-        ("500 once", once(Answer::status(500).body("oops")), healed("200=4 500=1", 1.0)),
-        ("502 once", once(Answer::status(502)), healed("200=4 502=1", 1.0)),
-        ("503 once", once(Answer::status(503)), healed("200=4 503=1", 1.0)),
-        ("504 once", once(Answer::status(504)), healed("200=4 504=1", 1.0)),
-        ("599 once", once(Answer::status(599)), healed("200=4 599=1", 1.0)),
-        ("408 once", once(Answer::status(408)), healed("200=4 408=1", 1.0)),
-        ("500 always", every(Answer::status(500)), failed("500=6", 4.0, &["(500), which is for CXone to mend"])),
-        ("501 always", every(Answer::status(501)), failed("501=6", 4.0, &["(501)"])),
-        ("503 on one page", last(Answer::status(503)), partial("200=3 503=3", 2.0, &["result=partial"])),
-        ("408 on one page", last(Answer::status(408)), partial("200=3 408=3", 2.0, &["(408)"])),
+        ("500 once", once(Response::status(500).body("oops")), healed("200=4 500=1", 1.0)),
+        ("502 once", once(Response::status(502)), healed("200=4 502=1", 1.0)),
+        ("503 once", once(Response::status(503)), healed("200=4 503=1", 1.0)),
+        ("504 once", once(Response::status(504)), healed("200=4 504=1", 1.0)),
+        ("599 once", once(Response::status(599)), healed("200=4 599=1", 1.0)),
+        ("408 once", once(Response::status(408)), healed("200=4 408=1", 1.0)),
+        ("500 always", every(Response::status(500)), failed("500=6", 4.0, &["(500), which is for CXone to mend"])),
+        ("501 always", every(Response::status(501)), failed("501=6", 4.0, &["(501)"])),
+        ("503 on one page", last(Response::status(503)), partial("200=3 503=3", 2.0, &["result=partial"])),
+        ("408 on one page", last(Response::status(408)), partial("200=3 408=3", 2.0, &["(408)"])),
     ])
     .await;
 }
@@ -30,27 +30,31 @@ async fn of_requests_that_are_refused() {
     check(vec![
         (
             "400",
-            last(Answer::status(400).body("the interval\r\nis wrong")),
+            last(Response::status(400).body("the interval\r\nis wrong")),
             partial("200=3 400=1", 0.0, &["It said: the interval is wrong"]),
         ),
-        ("400 without a body", every(Answer::status(400)), fatal(&["(400)"], "400=2")),
+        ("400 without a body", every(Response::status(400)), fatal(&["(400)"], "400=2")),
         (
             "400 that echoes",
-            last(Answer::status(400).body(echo.replace("Bearer ", ""))),
+            last(Response::status(400).body(echo.replace("Bearer ", ""))),
             partial("200=3 400=1", 0.0, &["no good: <secret>, <secret>"]),
         ),
-        ("402", every(Answer::status(402)), fatal(&["unexpected status (402)"], "402=2")),
-        ("403", every(Answer::status(403)), fatal(&["reporting:read"], "403=1")),
-        ("403 on one page", last(Answer::status(403)), partial("200=3 403=1", 0.0, &["(403)"])),
-        ("404", every(Answer::status(404)), fatal(&["does not know the presence API (404)"], "404=2")),
-        ("405", every(Answer::status(405)), fatal(&["(405)"], "405=2")),
-        ("410", last(Answer::status(410)), partial("200=3 410=1", 0.0, &["(410)"])),
-        ("413", last(Answer::status(413)), partial("200=3 413=1", 0.0, &["(413)"])),
-        ("418 of a proxy", last(Answer::status(418).body("<h1>teapot</h1>")), partial("200=3 418=1", 0.0, &["teapot"])),
-        ("431", last(Answer::status(431)), partial("200=3 431=1", 0.0, &["(431)"])),
-        ("451", last(Answer::status(451)), partial("200=3 451=1", 0.0, &["(451)"])),
-        ("a status of no class", last(Answer::status(799)), partial("200=3 other=1", 0.0, &["(799)"])),
-        ("304 though nothing was kept", last(Answer::status(304)), partial("200=3 304=1", 0.0, &["(304)"])),
+        ("402", every(Response::status(402)), fatal(&["unexpected status (402)"], "402=2")),
+        ("403", every(Response::status(403)), fatal(&["reporting:read"], "403=1")),
+        ("403 on one page", last(Response::status(403)), partial("200=3 403=1", 0.0, &["(403)"])),
+        ("404", every(Response::status(404)), fatal(&["does not know the presence API (404)"], "404=2")),
+        ("405", every(Response::status(405)), fatal(&["(405)"], "405=2")),
+        ("410", last(Response::status(410)), partial("200=3 410=1", 0.0, &["(410)"])),
+        ("413", last(Response::status(413)), partial("200=3 413=1", 0.0, &["(413)"])),
+        (
+            "418 of a proxy",
+            last(Response::status(418).body("<h1>teapot</h1>")),
+            partial("200=3 418=1", 0.0, &["teapot"]),
+        ),
+        ("431", last(Response::status(431)), partial("200=3 431=1", 0.0, &["(431)"])),
+        ("451", last(Response::status(451)), partial("200=3 451=1", 0.0, &["(451)"])),
+        ("a status of no class", last(Response::status(799)), partial("200=3 other=1", 0.0, &["(799)"])),
+        ("304 though nothing was kept", last(Response::status(304)), partial("200=3 304=1", 0.0, &["(304)"])),
     ])
     .await;
 }
@@ -61,61 +65,61 @@ async fn of_successes_that_are_odd() {
     check(vec![
         (
             "201",
-            Fault::new(Hits::EveryPage, |asked| Answer::json(page(asked, 1)).with_status(201)),
+            Fault::new(Hits::EveryPage, |request| Response::json(page(request, 1)).with_status(201)),
             healed("201=4", 0.0),
         ),
-        ("204", last(Answer::status(204)), healed("200=3 204=1", 0.0).serving(nothing)),
-        ("200 without a body", last(Answer::status(200)), healed("200=4", 0.0).serving(nothing)),
-        ("204 for everything", every(Answer::status(204)), healed("204=2", 0.0).serving([Data::Nothing; 2])),
+        ("204", last(Response::status(204)), healed("200=3 204=1", 0.0).serving(nothing)),
+        ("200 without a body", last(Response::status(200)), healed("200=4", 0.0).serving(nothing)),
+        ("204 for everything", every(Response::status(204)), healed("204=2", 0.0).serving([Data::Nothing; 2])),
     ])
     .await;
 }
 
 #[tokio::test]
 async fn of_redirects() {
-    let elsewhere = Scripted::start_raw(&DrivenClock::new(NOW), |_| panic!("a redirect was followed")).await;
+    let elsewhere = ScriptedServer::start_raw(&DrivenClock::new(NOW), |_| panic!("a redirect was followed")).await;
     let target = format!("{}/take?token=pl4nted", elsewhere.base_url());
-    let to = |status: u16| Answer::status(status).header("Location", target.clone());
+    let to = |status: u16| Response::status(status).header("Location", target.clone());
     let said: &[&str] = &["redirects to 127.0.0.1 "];
     check(vec![
         ("301", every(to(301)), fatal(said, "301=1")),
         ("302 of a login page", every(to(302)), fatal(said, "302=1")),
         ("303", every(to(303)), fatal(said, "303=1")),
         ("307 for one page", last(to(307)), partial("200=3 307=1", 0.0, said)),
-        ("308 without an address", every(Answer::status(308)), fatal(&["an address that cannot be read"], "308=1")),
+        ("308 without an address", every(Response::status(308)), fatal(&["an address that cannot be read"], "308=1")),
         ("307 for the token", token(to(307)), fatal(said, "token:307=1")),
-        ("a redirect to itself", every(Answer::status(302).header("Location", "?again")), fatal(said, "302=1")),
+        ("a redirect to itself", every(Response::status(302).header("Location", "?again")), fatal(said, "302=1")),
     ])
     .await;
-    assert!(elsewhere.asked().is_empty());
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[tokio::test]
 async fn of_tokens_that_are_refused() {
-    let not_the_first = |asked: &Asked, refused: &[&str]| {
-        let token = asked.header("Authorization").unwrap();
+    let not_the_first = |request: &Request, refused: &[&str]| {
+        let token = request.header("Authorization").unwrap();
         let is_refused = refused.iter().any(|nth| token.ends_with(nth));
-        if is_refused { Answer::status(401) } else { Answer::json(page(asked, 1)) }
+        if is_refused { Response::status(401) } else { Response::json(page(request, 1)) }
     };
     check(vec![
         (
             "a token revoked before a page",
-            Fault::new(Hits::EveryPage, move |asked| not_the_first(asked, &["-0"])),
+            Fault::new(Hits::EveryPage, move |request| not_the_first(request, &["-0"])),
             healed("200=4 401=1 token:200=1", 1.0),
         ),
         (
             "a token revoked between pages",
-            Fault::new(Hits::LastPage, move |asked| not_the_first(asked, &["-0"])),
+            Fault::new(Hits::LastPage, move |request| not_the_first(request, &["-0"])),
             healed("200=4 401=1 token:200=1", 1.0),
         ),
         (
             "every token refused",
-            every(Answer::status(401)),
+            every(Response::status(401)),
             failed("401=2 token:200=1", 1.0, &["A newly issued token was refused as well"]),
         ),
         (
             "every token refused for one page",
-            last(Answer::status(401)),
+            last(Response::status(401)),
             partial("200=3 401=2 token:200=1", 1.0, &["(401)"]),
         ),
     ])

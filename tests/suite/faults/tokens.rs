@@ -2,21 +2,21 @@
 
 use super::*;
 
-fn issued(token: &str, life: &str) -> Answer {
-    Answer::token(token, life)
+fn issued(token: &str, life: &str) -> Response {
+    Response::token(token, life)
 }
 
 #[tokio::test]
 async fn of_endpoints_that_refuse() {
     check(vec![
-        ("400", token(Answer::status(400)), failed("token:400=1", 0.0, &["may not be one for client credentials"])),
-        ("401", token(Answer::status(401)), failed("token:401=1", 0.0, &["client id or the client secret is wrong"])),
-        ("403", token(Answer::status(403)), failed("token:403=1", 0.0, &["is disabled or lacks permission"])),
-        ("404", token(Answer::status(404)), failed("token:404=1", 0.0, &["(404)"])),
-        ("500 once", token_once(Answer::status(500)), healed("200=4 token:200=1 token:500=1", 1.0)),
-        ("500 always", token(Answer::status(500)), failed("token:500=3", 2.0, &["(500)"])),
+        ("400", token(Response::status(400)), failed("token:400=1", 0.0, &["may not be one for client credentials"])),
+        ("401", token(Response::status(401)), failed("token:401=1", 0.0, &["client id or the client secret is wrong"])),
+        ("403", token(Response::status(403)), failed("token:403=1", 0.0, &["is disabled or lacks permission"])),
+        ("404", token(Response::status(404)), failed("token:404=1", 0.0, &["(404)"])),
+        ("500 once", token_once(Response::status(500)), healed("200=4 token:200=1 token:500=1", 1.0)),
+        ("500 always", token(Response::status(500)), failed("token:500=3", 2.0, &["(500)"])),
         ("cut always", token(issued("t", "60").cut_after(20)), failed("token:connect=3", 2.0, &["was cut"])),
-        ("429 without Retry-After", token_once(Answer::status(429)), healed("200=4 token:200=1 token:429=1", 1.0)),
+        ("429 without Retry-After", token_once(Response::status(429)), healed("200=4 token:200=1 token:429=1", 1.0)),
     ])
     .await;
 }
@@ -29,23 +29,24 @@ async fn of_tokens_that_are_none() {
         ("with a line break", token(issued(r"pl4nted\r\nX-Evil: 1", "60")), refused(&["holds spaces, line breaks"])),
         ("with a NUL", token(issued(r"pl4nted\u0000", "60")), refused(&["holds spaces, line breaks"])),
         ("too long", token(issued(&"x".repeat(17 * 1024), "60")), refused(&["is longer than 16 KiB"])),
-        ("null", token(Answer::json(r#"{"access_token":null}"#)), refused(&["no `access_token` could be read"])),
-        ("missing", token(Answer::json("{}")), refused(&["no `access_token` could be read"])),
-        ("not JSON", token(Answer::json("pl4nted")), refused(&["no `access_token` could be read"])),
+        ("null", token(Response::json(r#"{"access_token":null}"#)), refused(&["no `access_token` could be read"])),
+        ("missing", token(Response::json("{}")), refused(&["no `access_token` could be read"])),
+        ("not JSON", token(Response::json("pl4nted")), refused(&["no `access_token` could be read"])),
         (
             "a login page",
-            token(Answer::status(200).header("Content-Type", "text/html").body("<html>")),
+            token(Response::status(200).header("Content-Type", "text/html").body("<html>")),
             refused(&["with text/html instead of JSON"]),
         ),
-        ("no body", token(Answer::status(204)), refused(&["no `access_token` could be read"])),
+        ("no body", token(Response::status(204)), refused(&["no `access_token` could be read"])),
     ])
     .await;
 }
 
 #[tokio::test]
 async fn of_tokens_of_a_strange_life() {
-    let lives =
-        |life: &'static str| Fault::new(Hits::EveryToken, move |asked| issued(&format!("{TOKEN}-{}", asked.nth), life));
+    let lives = |life: &'static str| {
+        Fault::new(Hits::EveryToken, move |request| issued(&format!("{TOKEN}-{}", request.nth), life))
+    };
     check(vec![
         ("never expires", lives("1e300"), healed("200=4 token:200=1", 0.0)),
         ("of words", lives(r#""soon""#), healed("200=4 token:200=1", 0.0)),

@@ -14,14 +14,14 @@ fn web_config(name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_needs_no_password_and_no_certificate() {
-    let stage = Stage::usual().await;
+    let harness = ProcessHarness::usual().await;
     for (file, text) in [
         ("users.yml", "basic_auth_users: { alice: $2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e }\n"),
         ("rate.yml", "rate_limit: { interval: 1h, burst: 1 }\n"),
     ] {
-        stage.write(file, text);
+        harness.write(file, text);
     }
-    let (users, rate) = (stage.path("users.yml"), stage.path("rate.yml"));
+    let (users, rate) = (harness.path("users.yml"), harness.path("rate.yml"));
     let configs = [
         (users.to_str().unwrap().to_owned(), false, 401),
         (rate.to_str().unwrap().to_owned(), false, 200),
@@ -29,7 +29,7 @@ async fn health_needs_no_password_and_no_certificate() {
         (web_config("auth_RequireAnyClientCert.good.yml"), true, 0),
     ];
     for (config, tls, stranger) in configs {
-        let exporter = stage.start(&["--web.config.file", &config]);
+        let exporter = harness.start(&["--web.config.file", &config]);
         let healthy = |scheme: &str, path: &str| {
             let output = run(&["healthcheck", &format!("{scheme}://{}{path}", exporter.address)]);
             (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -47,14 +47,14 @@ async fn health_needs_no_password_and_no_certificate() {
             assert!(code == Some(1) && message.contains("answered 404"), "{message}");
         }
     }
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_address_and_a_socket_that_is_handed_over_speak_tls() {
-    let stage = Stage::usual().await;
+    let harness = ProcessHarness::usual().await;
     let config = web_config("tls.good.yml");
-    let exporter = stage.start(&["--web.listen-address", "[::1]:0", "--web.config.file", &config]);
+    let exporter = harness.start(&["--web.listen-address", "[::1]:0", "--web.config.file", &config]);
     let second = exporter.listening();
     assert!(exporter.address.is_ipv4() && second.is_ipv6(), "{} {second}", exporter.address);
     for address in [exporter.address, second] {
@@ -62,17 +62,17 @@ async fn every_address_and_a_socket_that_is_handed_over_speak_tls() {
     }
     let listener = StdListener::bind("[::1]:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let mut command = handing_over(&stage, listener);
+    let mut command = handing_over(&harness, listener);
     command.args(["--web.config.file", &config]);
     let handed = Exporter::spawn(command);
     assert_eq!(handed.address, address);
     assert_eq!(https(address, "/-/ready").status, 200);
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prefixes_hold_with_tls_too() {
-    let stage = Stage::usual().await;
+    let harness = ProcessHarness::usual().await;
     let config = web_config("tls.good.yml");
     let url = "https://proxy.example/cxone/";
     // The flags; the paths that there are, and those that there are not; how the page's links begin.
@@ -83,7 +83,7 @@ async fn prefixes_hold_with_tls_too() {
         (&["--web.route-prefix", "/deep/er"], "/deep/er", "/deep", "/deep/er/metrics"),
     ];
     for (flags, prefix, nowhere, link) in table {
-        let exporter = stage.start(&[flags, &["--web.config.file", &config]].concat());
+        let exporter = harness.start(&[flags, &["--web.config.file", &config]].concat());
         let get = |prefix: &str, path: &str| https(exporter.address, &format!("{prefix}{path}"));
         for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/sd", "/config"] {
             assert_eq!(get(prefix, path).status, 200, "{flags:?} {path}");
@@ -94,5 +94,5 @@ async fn prefixes_hold_with_tls_too() {
         let page = get(prefix, "/").body;
         assert!(page.contains(&format!("href=\"{link}\"")), "{flags:?}: {page}");
     }
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }

@@ -16,28 +16,28 @@ use cxone_exporter::simulator::{Simulator, SimulatorOptions};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use process::{Answer, Exporter, http, https, until};
+use process::{Exporter, Response, http, https, until};
 
 /// A simulated tenant, and a folder with a configuration of it and the secret's file.
-struct Stage {
+struct ProcessHarness {
     simulator: Simulator,
     folder: TempDir,
 }
 
-impl Stage {
+impl ProcessHarness {
     async fn set(options: SimulatorOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(options, listener, Arc::new(SystemClock::new())).unwrap();
-        let stage = Self { simulator, folder: tempfile::tempdir().unwrap() };
-        stage.write("secret", stage.simulator.credentials().client_secret);
-        stage
+        let harness = Self { simulator, folder: tempfile::tempdir().unwrap() };
+        harness.write("secret", harness.simulator.credentials().client_secret);
+        harness
     }
 
     /// A tenant that answers at once, configured with its first three agents and a cooldown that outlasts any test.
     async fn usual() -> Self {
-        let stage = Self::set(SimulatorOptions::default()).await;
-        stage.configure("1h", &[0, 1, 2]);
-        stage
+        let harness = Self::set(SimulatorOptions::default()).await;
+        harness.configure("1h", &[0, 1, 2]);
+        harness
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -95,7 +95,7 @@ fn value(metrics: &str, series: &str) -> Option<f64> {
 }
 
 fn scrape(address: SocketAddr) -> String {
-    let Answer { status, body, .. } = http(address, "GET", "/metrics");
+    let Response { status, body, .. } = http(address, "GET", "/metrics");
     assert_eq!(status, 200, "{body}");
     body
 }

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// How long anything may take on a machine that does much else.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running exporter. It is ended with the test.
 pub(super) struct Exporter {
@@ -25,7 +25,7 @@ pub(super) struct Exporter {
 }
 
 /// An answer over HTTP.
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: String,
@@ -61,7 +61,8 @@ impl Exporter {
     pub(super) fn logged(&self, part: &str) -> String {
         let (clock, started) = started();
         let mut seen = Vec::new();
-        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(clock.monotonic().saturating_since(started)))
+        while let Ok(line) =
+            self.log.recv_timeout(TEST_TIMEOUT.saturating_sub(clock.monotonic().saturating_since(started)))
         {
             if line.contains(part) {
                 return line;
@@ -91,12 +92,12 @@ impl Drop for Exporter {
 }
 
 /// Asks once, on a connection of its own.
-pub(super) fn http(address: SocketAddr, method: &str, path: &str) -> Answer {
+pub(super) fn http(address: SocketAddr, method: &str, path: &str) -> Response {
     asked(connected(address), method, path)
 }
 
 /// Gets by TLS, from a server with the certificate of tests/configs/web.
-pub(super) fn https(address: SocketAddr, path: &str) -> Answer {
+pub(super) fn https(address: SocketAddr, path: &str) -> Response {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file("tests/configs/web/ca.pem").unwrap()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -108,23 +109,23 @@ pub(super) fn https(address: SocketAddr, path: &str) -> Answer {
 
 fn connected(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream
 }
 
-fn asked(mut stream: impl Read + Write, method: &str, path: &str) -> Answer {
+fn asked(mut stream: impl Read + Write, method: &str, path: &str) -> Response {
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    Response { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// The first result of `condition`. Another process brings it about, so it can only be asked again and again.
 pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let (clock, started) = started();
-    while clock.monotonic().saturating_since(started) < PATIENCE {
+    while clock.monotonic().saturating_since(started) < TEST_TIMEOUT {
         if let Some(result) = condition() {
             return result;
         }

@@ -6,23 +6,23 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_come_and_go_and_the_others_are_not_asked_for_again() {
-    let stage = Stage::usual().await;
-    let exporter = stage.start(&["--web.enable-lifecycle"]);
+    let harness = ProcessHarness::usual().await;
+    let exporter = harness.start(&["--web.enable-lifecycle"]);
     let before = scrape(exporter.address);
-    assert_eq!(stage.requests(), (1, 1));
+    assert_eq!(harness.requests(), (1, 1));
 
-    stage.configure("1h", &[3, 1, 2]);
+    harness.configure("1h", &[3, 1, 2]);
     let answer = http(exporter.address, "POST", "/-/reload");
     assert_eq!((answer.status, &*answer.body), (200, "reloaded\n"));
     let after = scrape(exporter.address);
     let observed = |metrics: &str, agent| {
-        value(metrics, &format!("cxone_agent_observed_seconds{{agent=\"{}\"}}", stage.agent(agent)))
+        value(metrics, &format!("cxone_agent_observed_seconds{{agent=\"{}\"}}", harness.agent(agent)))
     };
     for agent in [1, 2] {
         assert!(observed(&after, agent).is_some() && observed(&after, agent) == observed(&before, agent));
     }
     assert!(observed(&before, 0).is_some() && observed(&after, 0).is_none());
-    assert!(after.contains(&format!("cxone_agent_info{{agent=\"{}\"", stage.agent(3))));
+    assert!(after.contains(&format!("cxone_agent_info{{agent=\"{}\"", harness.agent(3))));
     assert_eq!(value(&after, "cxone_refresh_agents{result=\"fresh\"}"), Some(2.0));
     assert_eq!(value(&after, "cxone_refresh_agents{result=\"missing\"}"), Some(1.0));
     for series in ["cxone_up", "cxone_refresh_last_success_timestamp_seconds", "cxone_token_expiry_timestamp_seconds"] {
@@ -32,22 +32,22 @@ async fn agents_come_and_go_and_the_others_are_not_asked_for_again() {
     assert_eq!(value(&after, "cxone_exporter_scrapes_total{served=\"cooldown\"}"), Some(1.0));
 
     // With a shorter cooldown all of them are asked for, in one request and with the token in hand.
-    stage.configure("1s", &[3, 1, 2]);
+    harness.configure("1s", &[3, 1, 2]);
     assert_eq!(http(exporter.address, "PUT", "/-/reload").status, 200);
     until("the new agent has data", || observed(&scrape(exporter.address), 3));
-    let (tokens, pages) = stage.requests();
+    let (tokens, pages) = harness.requests();
     assert!(tokens == 1 && pages >= 2, "{tokens} {pages}");
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_comes_changes_and_goes_with_the_configuration_and_a_shard_keeps_its_part_of_it() {
-    let stage = Stage::usual().await;
-    let exporter = stage.start(&["--web.enable-lifecycle", "--shard.index=0", "--shard.total=2"]);
+    let harness = ProcessHarness::usual().await;
+    let exporter = harness.start(&["--web.enable-lifecycle", "--shard.index=0", "--shard.total=2"]);
     let (limit, waited) = ("cxone_api_requests_per_minute_limit", "cxone_api_budget_wait_seconds_total");
     let budget = |budget: &str| {
-        let tenant = stage.tenant("acme", "1h", &[0, 1, 2, 3, 4, 5]);
-        stage.write(
+        let tenant = harness.tenant("acme", "1h", &[0, 1, 2, 3, 4, 5]);
+        harness.write(
             "cxone.yml",
             &format!("tenants:\n{}", tenant.replacen("    cooldown", &format!("{budget}    cooldown"), 1)),
         );
@@ -79,20 +79,20 @@ async fn a_budget_comes_changes_and_goes_with_the_configuration_and_a_shard_keep
     assert_eq!((value(&without, limit), value(&without, waited)), (None, Some(0.0)));
     let config = http(exporter.address, "GET", "/config").body;
     assert!(config.starts_with("# This is shard 0 of 2, counted from 0: "), "{config}");
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_changes_nothing_but_the_metrics_about_it() {
-    let stage = Stage::usual().await;
-    let exporter = stage.start(&["--web.enable-lifecycle"]);
+    let harness = ProcessHarness::usual().await;
+    let exporter = harness.start(&["--web.enable-lifecycle"]);
     let before = scrape(exporter.address);
     let config = http(exporter.address, "GET", "/config").body;
 
-    let secret = stage.simulator.credentials().client_secret;
+    let secret = harness.simulator.credentials().client_secret;
     let bad =
         format!("tenants:\n  - name: b/d\n    client_secret: {secret}\n    cooldwn: 1s\n    agents: [{{id: x y}}]\n");
-    stage.write("cxone.yml", &bad);
+    harness.write("cxone.yml", &bad);
     let answer = http(exporter.address, "POST", "/-/reload");
     assert_eq!(answer.status, 500);
     for fault in ["cxone.yml:2: tenants[0].name:", "cxone.yml:4: tenants[0]: unknown key `cooldwn`", "client_id"] {
@@ -114,25 +114,25 @@ async fn a_bad_file_changes_nothing_but_the_metrics_about_it() {
     assert!(!series(&before).is_empty() && series(&after) == series(&before));
     assert_eq!(http(exporter.address, "GET", "/config").body, config);
     assert_eq!(http(exporter.address, "GET", "/-/ready").status, 200);
-    assert_eq!(stage.requests(), (1, 1));
+    assert_eq!(harness.requests(), (1, 1));
 
-    stage.configure("1h", &[0, 1, 2]);
+    harness.configure("1h", &[0, 1, 2]);
     assert_eq!(http(exporter.address, "POST", "/-/reload").status, 200);
     let again = scrape(exporter.address);
     assert_eq!(value(&again, metric), Some(1.0));
     assert!(value(&again, since) > value(&before, since));
     assert_eq!(series(&again), series(&before));
-    assert_eq!(stage.requests(), (1, 1));
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), (1, 1));
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tenants_come_and_go_and_the_others_are_not_touched() {
-    let stage = Stage::usual().await;
-    let exporter = stage.start(&["--web.enable-lifecycle"]);
+    let harness = ProcessHarness::usual().await;
+    let exporter = harness.start(&["--web.enable-lifecycle"]);
     scrape(exporter.address);
-    let (acme, other) = (stage.tenant("acme", "1h", &[0, 1, 2]), stage.tenant("other", "1h", &[3]));
-    stage.write("cxone.yml", &format!("tenants:\n{other}{acme}"));
+    let (acme, other) = (harness.tenant("acme", "1h", &[0, 1, 2]), harness.tenant("other", "1h", &[3]));
+    harness.write("cxone.yml", &format!("tenants:\n{other}{acme}"));
     assert_eq!(http(exporter.address, "POST", "/-/reload").status, 200);
 
     let names: serde_json::Value = serde_json::from_str(&http(exporter.address, "GET", "/sd").body).unwrap();
@@ -143,37 +143,37 @@ async fn tenants_come_and_go_and_the_others_are_not_touched() {
     assert_eq!(value(&acme, "cxone_refreshes_total{result=\"success\"}"), Some(1.0));
     let other = http(exporter.address, "GET", "/probe?target=other").body;
     assert_eq!(value(&other, "cxone_up"), Some(1.0));
-    assert_eq!(stage.requests(), (2, 2));
+    assert_eq!(harness.requests(), (2, 2));
 
-    stage.configure("1h", &[0, 1, 2]);
+    harness.configure("1h", &[0, 1, 2]);
     exporter.signal("HUP");
     exporter.logged("removed=1");
     assert_eq!(http(exporter.address, "GET", "/probe?target=other").status, 404);
     assert_eq!(value(&scrape(exporter.address), "cxone_refreshes_total{result=\"success\"}"), Some(1.0));
-    assert_eq!(stage.requests(), (2, 2));
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), (2, 2));
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_rotated_by_a_signal() {
-    let stage = Stage::usual().await;
-    stage.configure("1s", &[0]);
-    stage.write("secret", "not-this-one");
-    let exporter = stage.start(&[]);
+    let harness = ProcessHarness::usual().await;
+    harness.configure("1s", &[0]);
+    harness.write("secret", "not-this-one");
+    let exporter = harness.start(&[]);
     assert_eq!(value(&scrape(exporter.address), "cxone_up"), Some(0.0));
 
-    stage.write("secret", stage.simulator.credentials().client_secret);
+    harness.write("secret", harness.simulator.credentials().client_secret);
     exporter.signal("HUP");
     let line = exporter.logged("the configuration was reloaded");
     assert!(line.contains("trigger=signal") && line.contains("changed=1"), "{line}");
     until("the new secret is used", || (value(&scrape(exporter.address), "cxone_up") == Some(1.0)).then_some(()));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reloading_over_http_must_be_enabled_and_is_no_get() {
-    let stage = Stage::usual().await;
-    let exporter = stage.start(&[]);
+    let harness = ProcessHarness::usual().await;
+    let exporter = harness.start(&[]);
     for method in ["POST", "PUT"] {
         let answer = http(exporter.address, method, "/-/reload");
         assert_eq!(answer.status, 403);
@@ -184,52 +184,52 @@ async fn reloading_over_http_must_be_enabled_and_is_no_get() {
         assert_eq!(answer.status, 405);
         assert!(answer.head.contains("allow: POST, PUT"), "{}", answer.head);
     }
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_seen_where_they_are_looked_for() {
-    let stage = Stage::usual().await;
+    let harness = ProcessHarness::usual().await;
     let shows =
         |exporter: &Exporter, text: &str| http(exporter.address, "GET", "/config").body.contains(text).then_some(());
-    fs::write(stage.path("agents.csv"), "id\n1\n").unwrap();
-    let tenant = stage.tenant("acme", "1h", &[0]);
-    stage.write("cxone.yml", &format!("tenants:\n{tenant}    agents_file: agents.csv\n"));
-    let exporter = stage.start(&["--config.enable-auto-reload", "--config.auto-reload-interval", "1s"]);
+    fs::write(harness.path("agents.csv"), "id\n1\n").unwrap();
+    let tenant = harness.tenant("acme", "1h", &[0]);
+    harness.write("cxone.yml", &format!("tenants:\n{tenant}    agents_file: agents.csv\n"));
+    let exporter = harness.start(&["--config.enable-auto-reload", "--config.auto-reload-interval", "1s"]);
 
-    stage.write("agents.csv", "id\n1\n2\n");
+    harness.write("agents.csv", "id\n1\n2\n");
     until("the new agent is there", || shows(&exporter, "- id: \"2\""));
     let line = exporter.logged("the configuration was reloaded");
     assert!(line.contains("trigger=watch"), "{line}");
 
-    stage.write("agents.csv", "id,nam\n1,\n");
+    harness.write("agents.csv", "id,nam\n1,\n");
     until("the bad file is refused", || (!reloaded(exporter.address)).then_some(()));
     // The same files as are served: nothing to take over, but the fault is gone.
-    stage.write("agents.csv", "id\n1\n2\n");
+    harness.write("agents.csv", "id\n1\n2\n");
     until("the good file is taken", || reloaded(exporter.address).then_some(()));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_file_the_dotenv_file_is_read_again() {
-    let stage = Stage::usual().await;
+    let harness = ProcessHarness::usual().await;
     let dotenv = |agents: &str| {
-        let credentials = stage.simulator.credentials();
-        stage.write(
+        let credentials = harness.simulator.credentials();
+        harness.write(
             ".env",
             &format!(
                 "CXONE_BASE_URL={}\nCXONE_CLIENT_ID={}\nCXONE_CLIENT_SECRET={}\nCXONE_AGENT_IDS={agents}\n",
-                stage.simulator.base_url(),
+                harness.simulator.base_url(),
                 credentials.client_id,
                 credentials.client_secret,
             ),
         );
     };
     dotenv("1");
-    let exporter = Exporter::start(&["--web.listen-address", "127.0.0.1:0"], stage.folder.path(), &[]);
+    let exporter = Exporter::start(&["--web.listen-address", "127.0.0.1:0"], harness.folder.path(), &[]);
     dotenv("1,2");
     exporter.signal("HUP");
     exporter.logged("the configuration was reloaded");
     assert!(http(exporter.address, "GET", "/config").body.contains("- id: \"2\""));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }

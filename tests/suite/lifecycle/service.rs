@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cxone_exporter::web::DRAIN_TIMEOUT;
 
-use super::process::PATIENCE;
+use super::process::TEST_TIMEOUT;
 use super::*;
 
 /// Makes standard input descriptor 3, as systemd hands sockets over, and goes on as the command in its arguments.
@@ -19,9 +19,9 @@ const HAND_OVER: &str = r#"export LISTEN_FDS=1 LISTEN_PID=${PID:-$$}; exec "$@" 
 struct Notices(UnixDatagram);
 
 impl Notices {
-    fn bind(stage: &Stage) -> Self {
-        let socket = UnixDatagram::bind(stage.path("notify")).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    fn bind(harness: &ProcessHarness) -> Self {
+        let socket = UnixDatagram::bind(harness.path("notify")).unwrap();
+        socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         Self(socket)
     }
 
@@ -34,10 +34,10 @@ impl Notices {
 }
 
 /// The command that starts the exporter with `listener` on descriptor 3.
-pub(super) fn handing_over(stage: &Stage, listener: StdListener) -> Command {
+pub(super) fn handing_over(harness: &ProcessHarness, listener: StdListener) -> Command {
     let mut command = Command::new("sh");
     command.env_clear().args(["-c", HAND_OVER, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
-    command.arg("--web.systemd-socket").arg("--config.file").arg(stage.config());
+    command.arg("--web.systemd-socket").arg("--config.file").arg(harness.config());
     command.stdin(Stdio::from(OwnedFd::from(listener)));
     command
 }
@@ -48,17 +48,18 @@ pub(super) fn run(arguments: &[&str]) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_manager_is_told_of_start_reload_and_stop() {
-    let stage = Stage::usual().await;
-    let notices = Notices::bind(&stage);
-    let (config, socket) = (stage.config(), stage.path("notify"));
+    let harness = ProcessHarness::usual().await;
+    let notices = Notices::bind(&harness);
+    let (config, socket) = (harness.config(), harness.path("notify"));
     let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
-    let mut exporter = Exporter::start(&arguments, stage.folder.path(), &[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
+    let mut exporter =
+        Exporter::start(&arguments, harness.folder.path(), &[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
     assert_eq!(notices.next(), "READY=1\n");
     assert_eq!(http(exporter.address, "GET", "/-/ready").status, 200);
 
     for good in [true, false] {
         if !good {
-            stage.write("cxone.yml", "tenants: []\n");
+            harness.write("cxone.yml", "tenants: []\n");
         }
         exporter.signal("HUP");
         let notice = notices.next();
@@ -70,43 +71,43 @@ async fn the_service_manager_is_told_of_start_reload_and_stop() {
     exporter.signal("TERM");
     assert_eq!(notices.next(), "STOPPING=1\n");
     assert_eq!(exporter.ended().code(), Some(0));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signs_of_life_are_sent_as_often_as_they_are_wanted() {
-    let stage = Stage::usual().await;
-    let notices = Notices::bind(&stage);
-    let (config, socket) = (stage.config(), stage.path("notify"));
+    let harness = ProcessHarness::usual().await;
+    let notices = Notices::bind(&harness);
+    let (config, socket) = (harness.config(), harness.path("notify"));
     let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
     let environment = [("NOTIFY_SOCKET", socket.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
-    let _exporter = Exporter::start(&arguments, stage.folder.path(), &environment);
+    let _exporter = Exporter::start(&arguments, harness.folder.path(), &environment);
     let mut said: Vec<_> = (0..4).map(|_| notices.next()).collect();
     said.sort();
     assert_eq!(said, ["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"]);
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_is_handed_over_is_served_on_and_a_scrape_before_the_start_waits() {
-    let stage = Stage::usual().await;
+    let harness = ProcessHarness::usual().await;
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let early = std::thread::spawn(move || scrape(address));
-    let exporter = Exporter::spawn(handing_over(&stage, listener));
+    let exporter = Exporter::spawn(handing_over(&harness, listener));
     assert_eq!(exporter.address, address);
     assert_eq!(value(&early.join().unwrap(), "cxone_up"), Some(1.0));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_is_missing_is_wrong_use() {
-    let stage = Stage::usual().await;
-    let config = stage.config();
+    let harness = ProcessHarness::usual().await;
+    let config = harness.config();
     let alone = run(&["--web.systemd-socket", "--config.file", config.to_str().unwrap()]);
     // Meant for the process that started this one.
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
-    let others = handing_over(&stage, listener).env("PID", "1").output().unwrap();
+    let others = handing_over(&harness, listener).env("PID", "1").output().unwrap();
     for output in [alone, others] {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");
@@ -114,18 +115,18 @@ async fn a_socket_that_is_missing_is_wrong_use() {
     }
     let both = run(&["--web.systemd-socket", "--web.listen-address", "127.0.0.1:0"]);
     assert_eq!(both.status.code(), Some(2));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_answers_the_scrapes_in_flight_and_takes_no_new_ones() {
     let latency = Duration::from_millis(700);
-    let stage = Stage::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
-    stage.configure("1h", &[0, 1, 2]);
-    let mut exporter = stage.start(&[]);
+    let harness = ProcessHarness::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
+    harness.configure("1h", &[0, 1, 2]);
+    let mut exporter = harness.start(&[]);
     let address = exporter.address;
     let scrapes: Vec<_> = (0..5).map(|_| std::thread::spawn(move || scrape(address))).collect();
-    until("the refresh is under way", || (stage.requests().0 > 0).then_some(()));
+    until("the refresh is under way", || (harness.requests().0 > 0).then_some(()));
     // A scrape that does not wait, to show that those before it have been read.
     assert_eq!(http(address, "GET", "/-/healthy").status, 200);
     exporter.signal("TERM");
@@ -135,31 +136,31 @@ async fn a_stop_answers_the_scrapes_in_flight_and_takes_no_new_ones() {
         assert_eq!(value(&scrape.join().unwrap(), "cxone_up"), Some(1.0));
     }
     assert_eq!(exporter.ended().code(), Some(0));
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_that_would_take_longer_does_not_hold_the_stop_up() {
     let latency = Duration::from_secs(60);
-    let stage = Stage::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
-    stage.configure("1h", &[0]);
-    let mut exporter = stage.start(&[]);
+    let harness = ProcessHarness::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
+    harness.configure("1h", &[0]);
+    let mut exporter = harness.start(&[]);
     let mut stream = std::net::TcpStream::connect(exporter.address).unwrap();
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
-    until("the refresh is under way", || (stage.requests().0 > 0).then_some(()));
+    until("the refresh is under way", || (harness.requests().0 > 0).then_some(()));
     exporter.signal("TERM");
     exporter.logged("stopping");
     // Within `PATIENCE`, which is longer than the drain time and shorter than what the scrape would take.
     exporter.logged("they are cut");
     assert_eq!(exporter.ended().code(), Some(0));
-    assert!(DRAIN_TIMEOUT < PATIENCE && PATIENCE < latency);
+    assert!(DRAIN_TIMEOUT < TEST_TIMEOUT && TEST_TIMEOUT < latency);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_an_exit_code() {
-    let stage = Stage::usual().await;
-    let exporter = stage.start(&[]);
+    let harness = ProcessHarness::usual().await;
+    let exporter = harness.start(&[]);
     let base = format!("http://{}", exporter.address);
     let closed = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let table = [
@@ -176,6 +177,6 @@ async fn health_is_an_exit_code() {
         assert_eq!(output.status.code(), Some(code), "{url}: {stderr}");
         assert!(stderr.contains(message), "{url}: {stderr}");
     }
-    assert_eq!(stage.requests(), (0, 0));
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), (0, 0));
+    harness.simulator.shutdown().await;
 }

@@ -14,63 +14,63 @@ fn agents(metrics: &str) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_goes_on_where_the_process_before_stopped() {
     for signal in ["TERM", "KILL"] {
-        let stage = Stage::usual().await;
-        let state = stage.path("state");
+        let harness = ProcessHarness::usual().await;
+        let state = harness.path("state");
         let arguments = ["--storage.path", state.to_str().unwrap()];
-        let mut exporter = stage.start(&arguments);
+        let mut exporter = harness.start(&arguments);
         let before = scrape(exporter.address);
         assert_eq!(value(&before, "cxone_up"), Some(1.0), "{before}");
-        assert_eq!(stage.requests(), (1, 1));
+        assert_eq!(harness.requests(), (1, 1));
         until("the file is written", || {
             value(&scrape(exporter.address), "cxone_exporter_storage_last_write_timestamp_seconds")
         });
         exporter.signal(signal);
         exporter.ended();
 
-        let exporter = stage.start(&arguments);
+        let exporter = harness.start(&arguments);
         let after = scrape(exporter.address);
         assert_eq!(agents(&after), agents(&before), "after {signal}");
         assert_eq!(value(&after, SERIES), value(&before, SERIES));
         assert_eq!(value(&after, "cxone_exporter_scrapes_total{served=\"cooldown\"}"), Some(1.0));
         assert_eq!(value(&after, "cxone_exporter_storage_errors_total{operation=\"read\"}"), Some(0.0));
-        assert_eq!(stage.requests(), (1, 1), "nothing is sent after {signal}");
-        stage.simulator.shutdown().await;
+        assert_eq!(harness.requests(), (1, 1), "nothing is sent after {signal}");
+        harness.simulator.shutdown().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_process_on_a_path_does_not_start() {
-    let stage = Stage::usual().await;
-    let state = stage.path("state");
+    let harness = ProcessHarness::usual().await;
+    let state = harness.path("state");
     let arguments = ["--storage.path", state.to_str().unwrap()];
-    let _first = stage.start(&arguments);
+    let _first = harness.start(&arguments);
     let mut second = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
-    second.env_clear().args(arguments).arg("--config.file").arg(stage.config());
+    second.env_clear().args(arguments).arg("--config.file").arg(harness.config());
     second.args(["--web.listen-address", "127.0.0.1:0"]).stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || second.output()).await.unwrap().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("another process uses this directory"), "{message}");
-    stage.simulator.shutdown().await;
+    harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_comes_back_with_a_reload_finds_its_file() {
-    let stage = Stage::usual().await;
-    let state = stage.path("state");
-    let exporter = stage.start(&["--storage.path", state.to_str().unwrap()]);
+    let harness = ProcessHarness::usual().await;
+    let state = harness.path("state");
+    let exporter = harness.start(&["--storage.path", state.to_str().unwrap()]);
     scrape(exporter.address);
     until("the file is written", || {
         fs::read_to_string(state.join("acme.cxone")).ok().filter(|file| file.contains("Available"))
     });
-    let sent = stage.requests();
+    let sent = harness.requests();
     for name in ["other", "acme"] {
-        stage.write("cxone.yml", &format!("tenants:\n{}", stage.tenant(name, "1h", &[0, 1, 2])));
+        harness.write("cxone.yml", &format!("tenants:\n{}", harness.tenant(name, "1h", &[0, 1, 2])));
         exporter.signal("HUP");
         exporter.logged("message=\"the configuration was reloaded\"");
     }
     let after = scrape(exporter.address);
     assert_eq!(value(&after, "cxone_up"), Some(1.0), "{after}");
-    assert_eq!(stage.requests(), sent);
-    stage.simulator.shutdown().await;
+    assert_eq!(harness.requests(), sent);
+    harness.simulator.shutdown().await;
 }

@@ -17,14 +17,14 @@ async fn nothing_is_sent_to_an_address_that_is_not_the_tenants() {
         let (listener, address) = stranger().await;
         let addresses = [address, "https://api.example.com/x".to_owned(), "https://127.0.0.1@evil.example/".to_owned()];
         for address in addresses {
-            let bench = Bench::new(options(3, Vec::new()), |tenant| {
+            let harness = AppHarness::new(options(3, Vec::new()), |tenant| {
                 by_issuer(tenant, ClientAuth::Basic);
                 tenant.agents.iter_mut().for_each(|agent| agent.name = None);
             })
             .await;
-            bench.simulator.faults().push(Rule::new(Fault::ForeignLink(address.clone())).on(endpoint));
-            let scrape = bench.house.scrape().await;
-            let error = bench.house.refresher().current().status.last_error.clone();
+            harness.simulator.faults().push(Rule::new(Fault::ForeignLink(address.clone())).on(endpoint));
+            let scrape = harness.app.scrape().await;
+            let error = harness.app.refresher().current().status.last_error.clone();
             if endpoint == Endpoint::Agents {
                 // The list of people alone fails no refresh.
                 assert_eq!(scrape.value("cxone_up"), Some(1.0), "{error:?}");
@@ -33,7 +33,7 @@ async fn nothing_is_sent_to_an_address_that_is_not_the_tenants() {
                 let message = error.unwrap().to_string();
                 assert!(message.contains("nothing is sent there"), "{message}");
             }
-            bench.house.assert_discreet().await;
+            harness.app.assert_no_secrets().await;
         }
         let knock = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(knock.is_err(), "{endpoint:?}: somebody came");
@@ -48,16 +48,16 @@ async fn what_heals_is_no_news_and_what_does_not_fails_the_refresh() {
     for endpoint in ["states", "history"] {
         for (faults, up) in [(&heals[..], 1.0), (&fails[..], 0.0)] {
             for fault in faults {
-                let bench = Bench::new(SimulatorOptions { gzip: false, ..options(4, Vec::new()) }, |_| ()).await;
+                let harness = AppHarness::new(SimulatorOptions { gzip: false, ..options(4, Vec::new()) }, |_| ()).await;
                 let rule: Rule = format!("{endpoint}:{fault}").parse().unwrap();
-                bench.simulator.faults().push(rule);
-                let scrape = bench.house.scrape().await;
-                let status = bench.house.refresher().current().status.clone();
+                harness.simulator.faults().push(rule);
+                let scrape = harness.app.scrape().await;
+                let status = harness.app.refresher().current().status.clone();
                 assert_eq!(scrape.value("cxone_up"), Some(up), "{endpoint}:{fault}: {status:?}");
-                bench.simulator.faults().clear();
-                bench.house.clock.advance(HOUR);
-                bench.scrape_exactly(&format!("{endpoint}:{fault}, healed")).await;
-                bench.house.assert_discreet().await;
+                harness.simulator.faults().clear();
+                harness.app.clock.advance(HOUR);
+                harness.scrape_exactly(&format!("{endpoint}:{fault}, healed")).await;
+                harness.app.assert_no_secrets().await;
             }
         }
     }
@@ -84,23 +84,23 @@ async fn wrong_credentials_are_said_to_be_that_and_asked_once() {
         ),
     ];
     for (change, words) in table {
-        let bench = Bench::new(options(3, Vec::new()), change).await;
-        let scrape = bench.house.scrape().await;
+        let harness = AppHarness::new(options(3, Vec::new()), change).await;
+        let scrape = harness.app.scrape().await;
         assert_eq!(scrape.value("cxone_up"), Some(0.0));
-        let message = bench.house.refresher().current().status.last_error.clone().unwrap().to_string();
+        let message = harness.app.refresher().current().status.last_error.clone().unwrap().to_string();
         assert!(message.contains(words), "{message}");
-        assert_eq!((bench.counts()[0], bench.counts()[3]), (1, 0));
+        assert_eq!((harness.counts()[0], harness.counts()[3]), (1, 0));
     }
 }
 
 #[tokio::test]
 async fn codes_that_cannot_be_read_fail_no_refresh_and_are_asked_for_again() {
-    let bench = Bench::new(options(12, habits("acw-by-codes")), |_| ()).await;
-    bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Codes));
-    let scrape = bench.house.scrape().await;
+    let harness = AppHarness::new(options(12, habits("acw-by-codes")), |_| ()).await;
+    harness.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Codes));
+    let scrape = harness.app.scrape().await;
     assert_eq!(scrape.value("cxone_up"), Some(1.0));
-    assert_eq!(bench.house.warnings().len(), 1);
-    bench.simulator.faults().clear();
-    bench.house.clock.advance(Duration::from_secs(11 * 60));
-    bench.scrape_exactly("codes are known now").await;
+    assert_eq!(harness.app.warnings().len(), 1);
+    harness.simulator.faults().clear();
+    harness.app.clock.advance(Duration::from_secs(11 * 60));
+    harness.scrape_exactly("codes are known now").await;
 }

@@ -19,8 +19,8 @@ use cxone_exporter::simulator::{
 };
 use tokio::net::TcpListener;
 
-use crate::house::scraped::Scraped;
-use crate::house::{HOUR, House, Plan, last_day};
+use crate::app::scraped::Scraped;
+use crate::app::{HOUR, TestApp, TestAppBuilder, last_day};
 
 /// 2026-03-11T15:04:11.25Z, a Wednesday: whoever comes to work on Mondays was there within the look-back.
 const NOW: Timestamp = Timestamp::from_micros(1_773_241_451_250_001);
@@ -29,9 +29,9 @@ const NOW: Timestamp = Timestamp::from_micros(1_773_241_451_250_001);
 const LOOKBACK: Duration = Duration::from_secs(10 * 86_400);
 
 /// A house over a simulated tenant that is asked by the official API.
-struct Bench {
+struct AppHarness {
     simulator: Simulator,
-    house: House,
+    app: TestApp,
     split: bool,
 }
 
@@ -49,7 +49,7 @@ fn official(base_url: &str) -> Official {
     Official { history_lookback: LOOKBACK, ..Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET) }
 }
 
-impl Bench {
+impl AppHarness {
     async fn new(options: SimulatorOptions, change: impl FnOnce(&mut Tenant)) -> Self {
         let clock = DrivenClock::new(NOW);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,7 +63,7 @@ impl Bench {
             schedule: Some(Arc::clone(&agent.schedule)),
         };
         let mut split = false;
-        let plan = Plan::at(&simulator.base_url()).with(|tenant| {
+        let builder = TestAppBuilder::new(&simulator.base_url()).configure(|tenant| {
             tenant.api = Api::Official;
             tenant.agents = agents.iter().map(agent).collect();
             (tenant.client_id, tenant.client_secret) = (String::new(), "".into());
@@ -74,15 +74,15 @@ impl Bench {
             change(tenant);
             split = tenant.official.as_ref().unwrap().unavailable_codes;
         });
-        let house = House::open(&clock, plan).await;
-        Self { simulator, house, split }
+        let app = builder.start(&clock).await;
+        Self { simulator, app, split }
     }
 
     /// Scrapes and compares every sum with the truth, to within a second and what has not been listed yet.
     async fn scrape_exactly(&self, what: &str) -> Scraped {
-        let window = last_day(&self.house.clock);
-        let scrape = self.house.scrape().await;
-        let status = &self.house.refresher().current().status;
+        let window = last_day(&self.app.clock);
+        let scrape = self.app.scrape().await;
+        let status = &self.app.refresher().current().status;
         assert_eq!(scrape.value("cxone_up"), Some(1.0), "{what}: {status:?}");
         let seen = scrape.seconds();
         assert_eq!(seen.len(), self.simulator.roster().agents().len(), "{what}");

@@ -14,7 +14,7 @@ fn known(scrape: &Scraped) -> Vec<[String; 3]> {
 
 #[tokio::test]
 async fn agents_all_takes_the_list_through_its_filter() {
-    let bench = Bench::new(options(100, Vec::new()), |tenant| {
+    let harness = AppHarness::new(options(100, Vec::new()), |tenant| {
         tenant.agents.clear();
         tenant.everyone = Some(AgentFilter {
             teams: vec!["Support".to_owned(), "Billing".to_owned()],
@@ -24,8 +24,8 @@ async fn agents_all_takes_the_list_through_its_filter() {
         tenant.offline_limits.teams = [("Billing".to_owned(), HOUR)].into();
     })
     .await;
-    let scrape = bench.house.scrape().await;
-    let roster = bench.simulator.roster().agents();
+    let scrape = harness.app.scrape().await;
+    let roster = harness.simulator.roster().agents();
     let matching =
         roster.iter().enumerate().filter(|(nth, agent)| nth % 80 != 79 && ["Support", "Billing"].contains(&agent.team));
     let found = known(&scrape);
@@ -38,44 +38,44 @@ async fn agents_all_takes_the_list_through_its_filter() {
         assert_eq!(limit, (agent.team == "Billing").then_some(3_600.0));
         assert!(scrape.get("cxone_agent_observed_seconds", &[("agent", id)]).unwrap() > 0.0);
     }
-    assert_eq!(bench.counts()[2], 1);
+    assert_eq!(harness.counts()[2], 1);
 }
 
 #[tokio::test]
 async fn the_list_is_read_rarely_and_stays_when_it_cannot_be_read() {
-    let bench = Bench::new(options(20, Vec::new()), |tenant| {
+    let harness = AppHarness::new(options(20, Vec::new()), |tenant| {
         tenant.agents.iter_mut().for_each(|agent| agent.name = None);
         tenant.agents[0].name = Some("As configured".to_owned());
     })
     .await;
-    let first = known(&bench.scrape_exactly("names").await);
+    let first = known(&harness.scrape_exactly("names").await);
     assert_eq!(first.iter().filter(|[_, name, _]| name.is_empty()).count(), 0);
     assert_eq!(first.iter().filter(|[_, name, _]| name == "As configured").count(), 1);
-    bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
+    harness.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
     for hours in 1..=8 {
-        bench.house.clock.advance(HOUR);
-        assert_eq!(known(&bench.scrape_exactly("later").await), first, "{hours} hours later");
+        harness.app.clock.advance(HOUR);
+        assert_eq!(known(&harness.scrape_exactly("later").await), first, "{hours} hours later");
     }
     // Once at the start; then after six hours, and again at each refresh, an hour apart.
-    assert_eq!(bench.counts()[2], 1 + 3);
-    assert_eq!(bench.house.warnings().len(), 1, "{:?}", bench.house.warnings());
-    bench.house.assert_discreet().await;
+    assert_eq!(harness.counts()[2], 1 + 3);
+    assert_eq!(harness.app.warnings().len(), 1, "{:?}", harness.app.warnings());
+    harness.app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn without_any_list_there_is_nobody_to_ask_for() {
-    let bench = Bench::new(options(5, Vec::new()), |tenant| {
+    let harness = AppHarness::new(options(5, Vec::new()), |tenant| {
         tenant.agents.clear();
         tenant.everyone = Some(AgentFilter::default());
     })
     .await;
-    bench.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
-    let scrape = bench.house.scrape().await;
+    harness.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));
+    let scrape = harness.app.scrape().await;
     assert_eq!((scrape.value("cxone_up"), known(&scrape).len()), (Some(0.0), 0));
-    let error = bench.house.refresher().current().status.last_error.clone().unwrap();
+    let error = harness.app.refresher().current().status.last_error.clone().unwrap();
     assert!(error.to_string().contains("may not list agents"), "{error}");
-    bench.simulator.faults().clear();
-    bench.house.clock.advance(HOUR);
-    let scrape = bench.house.scrape().await;
+    harness.simulator.faults().clear();
+    harness.app.clock.advance(HOUR);
+    let scrape = harness.app.scrape().await;
     assert_eq!((scrape.value("cxone_up"), known(&scrape).len()), (Some(1.0), 5));
 }

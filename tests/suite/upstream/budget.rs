@@ -10,8 +10,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A bench of `count` agents, a batch each, at so many requests a minute and one after the other: the clock is driven on
 /// while requests are under way, so of several at once nobody could tell when they were sent.
-fn bench(clock: &DrivenClock, upstream: &Scripted, count: usize, per_minute: u32, timeout: Duration) -> Bench {
-    Bench::new(clock, &upstream.base_url(), |tenant| {
+fn harness(
+    clock: &DrivenClock,
+    upstream: &ScriptedServer,
+    count: usize,
+    per_minute: u32,
+    timeout: Duration,
+) -> SourceHarness {
+    SourceHarness::new(clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(count);
         tenant.max_requests_per_minute = NonZeroU32::new(per_minute);
         tenant.refresh_timeout = timeout;
@@ -19,8 +25,8 @@ fn bench(clock: &DrivenClock, upstream: &Scripted, count: usize, per_minute: u32
 }
 
 /// When requests of any kind came, since the start of the clock.
-fn arrivals(upstream: &Scripted) -> Vec<Duration> {
-    upstream.asked().iter().map(|asked| asked.at).collect()
+fn arrivals(upstream: &ScriptedServer) -> Vec<Duration> {
+    upstream.requests().iter().map(|request| request.at).collect()
 }
 
 fn most_in_a_minute(arrivals: &[Duration]) -> usize {
@@ -31,19 +37,19 @@ fn most_in_a_minute(arrivals: &[Duration]) -> usize {
 #[tokio::test]
 async fn without_a_budget_nothing_waits() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(30));
-    assert_exact(&bench.fetch().await, 30);
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(30));
+    assert_exact(&harness.fetch().await, 30);
     assert_eq!(clock.monotonic(), Monotonic::default());
-    assert_eq!((bench.seen.limits(), bench.seen.waited()), (Vec::new(), Duration::ZERO));
+    assert_eq!((harness.observer.limits(), harness.observer.waited()), (Vec::new(), Duration::ZERO));
 }
 
 #[tokio::test]
 async fn requests_are_spread_over_time_and_tokens_count() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = bench(&clock, &upstream, 30, 60, Duration::from_secs(300));
-    assert_exact(&bench.fetch().await, 30);
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = harness(&clock, &upstream, 30, 60, Duration::from_secs(300));
+    assert_exact(&harness.fetch().await, 30);
     let arrivals = arrivals(&upstream);
     assert_eq!((arrivals.len(), upstream.tokens()), (61, 1));
     assert_eq!(most_in_a_minute(&arrivals), 60);
@@ -51,39 +57,39 @@ async fn requests_are_spread_over_time_and_tokens_count() {
     for pair in arrivals[3..].windows(2) {
         assert!((1_052..=1_053).contains(&(pair[1] - pair[0]).as_millis()), "not even: {arrivals:?}");
     }
-    assert_eq!(bench.seen.waited(), arrivals[60], "whatever time it took, it was the budget's");
-    assert!(bench.seen.limits().iter().all(|limit| *limit == Some(60)));
+    assert_eq!(harness.observer.waited(), arrivals[60], "whatever time it took, it was the budget's");
+    assert!(harness.observer.limits().iter().all(|limit| *limit == Some(60)));
 }
 
 #[tokio::test]
 async fn the_budget_is_one_over_refreshes_and_reloads() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let mut bench = bench(&clock, &upstream, 5, 20, Duration::from_secs(120));
-    assert_exact(&bench.fetch().await, 5);
-    assert_exact(&bench.fetch().await, 5);
-    let mut tenant = Tenant::clone(&bench.tenant);
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let mut harness = harness(&clock, &upstream, 5, 20, Duration::from_secs(120));
+    assert_exact(&harness.fetch().await, 5);
+    assert_exact(&harness.fetch().await, 5);
+    let mut tenant = Tenant::clone(&harness.tenant);
     tenant.max_requests_per_minute = NonZeroU32::new(10);
-    bench.tenant = Arc::new(tenant);
-    let observer: Arc<Seen> = Arc::clone(&bench.seen);
-    bench.source = bench.source.reconfigured(Arc::clone(&bench.tenant), observer).unwrap();
+    harness.tenant = Arc::new(tenant);
+    let observer: Arc<RecordingObserver> = Arc::clone(&harness.observer);
+    harness.source = harness.source.reconfigured(Arc::clone(&harness.tenant), observer).unwrap();
     let reloaded = arrivals(&upstream).len();
-    assert_exact(&bench.fetch().await, 5);
+    assert_exact(&harness.fetch().await, 5);
     let arrivals = arrivals(&upstream);
     assert!(most_in_a_minute(&arrivals) <= 20);
     assert!(most_in_a_minute(&arrivals[reloaded..]) <= 10);
     assert!(arrivals[reloaded] > arrivals[reloaded - 1], "nothing was saved up: {arrivals:?}");
-    assert_eq!(bench.seen.limits().last(), Some(&Some(10)));
+    assert_eq!(harness.observer.limits().last(), Some(&Some(10)));
 }
 
 #[tokio::test]
 async fn what_cannot_fit_fails_before_anything_is_sent_and_says_what_to_change() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = bench(&clock, &upstream, 21, 10, Duration::from_secs(120));
-    let harvest = bench.fetch().await;
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = harness(&clock, &upstream, 21, 10, Duration::from_secs(120));
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Budget, 21));
-    assert_eq!((upstream.asked().len(), clock.monotonic()), (0, Monotonic::default()));
+    assert_eq!((upstream.requests().len(), clock.monotonic()), (0, Monotonic::default()));
     let message = harvest.error.unwrap().message;
     for words in ["10 requests a minute", "`max_requests_per_minute`", "the 21 requests", "2 min", "`refresh_timeout`"]
     {
@@ -95,9 +101,9 @@ async fn what_cannot_fit_fails_before_anything_is_sent_and_says_what_to_change()
 async fn what_turns_out_not_to_fit_fails_as_soon_as_that_is_known_and_what_was_read_is_kept() {
     let clock = clock();
     // Two pages an agent, which nobody could know beforehand.
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = bench(&clock, &upstream, 12, 10, Duration::from_secs(100));
-    let harvest = bench.fetch().await;
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = harness(&clock, &upstream, 12, 10, Duration::from_secs(100));
+    let harvest = harness.fetch().await;
     let (endpoint, kind, failed) = failure(&harvest);
     assert_eq!((endpoint, kind), (Endpoint::Presence, ErrorKind::Budget));
     assert_eq!(failed + harvest.answered.len(), 12);
@@ -109,19 +115,19 @@ async fn what_turns_out_not_to_fit_fails_as_soon_as_that_is_known_and_what_was_r
 #[tokio::test]
 async fn a_429_lowers_the_budget_and_minutes_raise_it_again() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        if asked.path() != "/oauth/token" && asked.nth == 10 {
-            Answer::status(429).header("Retry-After", "30")
+    let upstream = ScriptedServer::start(&clock, |request| {
+        if request.path() != "/oauth/token" && request.nth == 10 {
+            Response::status(429).header("Retry-After", "30")
         } else {
-            honest(asked)
+            honest(request)
         }
     })
     .await;
-    let bench = bench(&clock, &upstream, 60, 60, Duration::from_secs(900));
-    assert_exact(&bench.fetch().await, 60);
+    let harness = harness(&clock, &upstream, 60, 60, Duration::from_secs(900));
+    assert_exact(&harness.fetch().await, 60);
     let arrivals = arrivals(&upstream);
     assert_eq!(arrivals.len(), 1 + 120 + 1);
-    let mut limits: Vec<u32> = bench.seen.limits().into_iter().flatten().collect();
+    let mut limits: Vec<u32> = harness.observer.limits().into_iter().flatten().collect();
     limits.dedup();
     assert_eq!(limits[..5], [60, 30, 33, 36, 39], "down by half, up by a twentieth a minute");
     // No burst awaits the end of Retry-After: a request does, and the gate's jitter is too short for two more.
@@ -134,14 +140,14 @@ async fn a_429_lowers_the_budget_and_minutes_raise_it_again() {
 #[tokio::test]
 async fn a_lowered_budget_reads_what_fits() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        let is_early = asked.path() != "/oauth/token" && asked.nth == 0;
-        if is_early { Answer::status(429).header("Retry-After", "1") } else { honest(asked) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        let is_early = request.path() != "/oauth/token" && request.nth == 0;
+        if is_early { Response::status(429).header("Retry-After", "1") } else { honest(request) }
     })
     .await;
     // At 20 a minute, two pages each for 18 agents fit into two minutes; at 10 they do not.
-    let bench = bench(&clock, &upstream, 18, 20, Duration::from_secs(120));
-    let harvest = bench.fetch().await;
+    let harness = harness(&clock, &upstream, 18, 20, Duration::from_secs(120));
+    let harvest = harness.fetch().await;
     let (_, kind, failed) = failure(&harvest);
     assert_eq!(kind, ErrorKind::Budget);
     assert!((1..18).contains(&failed), "{failed}");
@@ -163,24 +169,24 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let clock = clock();
-            let upstream = Scripted::start(&clock, move |asked| match faults[asked.nth % faults.len()] {
-                0 => Answer::status(429).header("Retry-After", retry_after.to_string()),
-                1 => Answer::status(429),
-                2 => Answer::status(503),
-                3 => Answer::json("{").cut_after(20),
-                4 => Answer::status(401),
-                _ => honest(asked),
+            let upstream = ScriptedServer::start(&clock, move |request| match faults[request.nth % faults.len()] {
+                0 => Response::status(429).header("Retry-After", retry_after.to_string()),
+                1 => Response::status(429),
+                2 => Response::status(503),
+                3 => Response::json("{").cut_after(20),
+                4 => Response::status(401),
+                _ => honest(request),
             })
             .await;
-            let bench = bench(&clock, &upstream, count, per_minute, Duration::from_secs(600));
+            let harness = harness(&clock, &upstream, count, per_minute, Duration::from_secs(600));
             for _ in 0..3 {
-                bench.fetch().await;
+                harness.fetch().await;
                 clock.advance(Duration::from_secs(7));
             }
             let arrivals = arrivals(&upstream);
             let most = most_in_a_minute(&arrivals);
             assert!(most <= usize::try_from(per_minute).unwrap(), "{most} in a minute of {per_minute}: {arrivals:?}");
-            assert!(bench.seen.limits().iter().flatten().all(|limit| (1..=per_minute).contains(limit)));
+            assert!(harness.observer.limits().iter().flatten().all(|limit| (1..=per_minute).contains(limit)));
         });
     }
 }

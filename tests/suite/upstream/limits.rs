@@ -2,16 +2,16 @@
 
 use super::*;
 
-async fn fetch(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Harvest, Arc<Seen>) {
+async fn fetch(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (Harvest, Arc<RecordingObserver>) {
     let clock = clock();
-    let upstream = Scripted::start(&clock, answer).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
-    (bench.fetch().await, bench.seen)
+    let upstream = ScriptedServer::start(&clock, answer).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
+    (harness.fetch().await, harness.observer)
 }
 
 #[tokio::test]
 async fn compressed_answers_are_read_and_counted_as_they_unfold() {
-    let (harvest, seen) = fetch(|asked| honest(asked).gzip()).await;
+    let (harvest, seen) = fetch(|request| honest(request).gzip()).await;
     assert_exact(&harvest, 1);
     let plain = seen.requests.lock().unwrap().iter().map(|(_, _, bytes)| *bytes).max().unwrap();
     assert!(plain > 200, "{plain}");
@@ -19,18 +19,18 @@ async fn compressed_answers_are_read_and_counted_as_they_unfold() {
 
 #[tokio::test]
 async fn answers_that_trickle_in_are_read() {
-    let (harvest, _) = fetch(|asked| honest(asked).byte_by_byte()).await;
+    let (harvest, _) = fetch(|request| honest(request).byte_by_byte()).await;
     assert_exact(&harvest, 1);
-    let (harvest, _) = fetch(|asked| honest(asked).gzip().byte_by_byte()).await;
+    let (harvest, _) = fetch(|request| honest(request).gzip().byte_by_byte()).await;
     assert_exact(&harvest, 1);
-    let (harvest, _) = fetch(|asked| honest(asked).until_close()).await;
+    let (harvest, _) = fetch(|request| honest(request).until_close()).await;
     assert_exact(&harvest, 1);
 }
 
 #[tokio::test]
 async fn a_bomb_and_a_body_without_end_are_dropped_at_the_limit() {
-    let bomb = Answer::json(vec![b' '; 48 * 1024 * 1024]).gzip();
-    let endless = Answer::json(vec![b' '; 64 * 1024]).endless();
+    let bomb = Response::json(vec![b' '; 48 * 1024 * 1024]).gzip();
+    let endless = Response::json(vec![b' '; 64 * 1024]).endless();
     for answer in [bomb, endless] {
         let (harvest, seen) = fetch(move |_| answer.clone()).await;
         assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::TooMuch, 1));
@@ -43,7 +43,7 @@ async fn a_bomb_and_a_body_without_end_are_dropped_at_the_limit() {
 
 #[tokio::test]
 async fn an_announced_size_over_the_limit_is_not_even_read() {
-    let (harvest, seen) = fetch(|_| Answer::status(200).body(vec![b' '; 33 * 1024 * 1024])).await;
+    let (harvest, seen) = fetch(|_| Response::status(200).body(vec![b' '; 33 * 1024 * 1024])).await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::TooMuch, 1));
     assert_eq!(seen.requests.lock().unwrap().last().unwrap().2, 0);
 }
@@ -51,11 +51,11 @@ async fn an_announced_size_over_the_limit_is_not_even_read() {
 #[tokio::test]
 async fn a_token_or_an_error_without_end_is_dropped_as_well() {
     let clock = clock();
-    let upstream = Scripted::start_raw(&clock, |_| Answer::json(vec![b' '; 16 * 1024]).endless()).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    assert_eq!(failure(&bench.fetch().await), (Endpoint::Token, ErrorKind::TooMuch, 3));
+    let upstream = ScriptedServer::start_raw(&clock, |_| Response::json(vec![b' '; 16 * 1024]).endless()).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    assert_eq!(failure(&harness.fetch().await), (Endpoint::Token, ErrorKind::TooMuch, 3));
 
-    let (harvest, seen) = fetch(|_| Answer::status(400).body(vec![b'x'; 16 * 1024]).endless()).await;
+    let (harvest, seen) = fetch(|_| Response::status(400).body(vec![b'x'; 16 * 1024]).endless()).await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::BadRequest, 1));
     assert!(!harvest.error.unwrap().message.contains("xxx"));
     assert_eq!(seen.page_codes(), [ResponseCode::Status(400)]);
@@ -64,15 +64,15 @@ async fn a_token_or_an_error_without_end_is_dropped_as_well() {
 #[tokio::test]
 async fn what_is_not_the_documented_answer_is_counted_as_such() {
     let cases = [
-        ("html", Answer::status(200).header("Content-Type", "text/html").body("<html>login</html>")),
-        ("no json", Answer::json("nonsense")),
-        ("another shape", Answer::json("[1, 2]")),
-        ("deep nesting", Answer::json("[".repeat(100_000) + &"]".repeat(100_000))),
-        ("a huge number", Answer::json(r#"{"data":1e999}"#)),
-        ("two values", Answer::json("{} {}")),
-        ("not UTF-8", Answer::json(&b"{\"nextPageToken\":\"\xff\"}"[..])),
-        ("bad gzip", Answer::json("{}").header("Content-Encoding", "gzip")),
-        ("another encoding", Answer::json("\x01\x02").header("Content-Encoding", "br")),
+        ("html", Response::status(200).header("Content-Type", "text/html").body("<html>login</html>")),
+        ("no json", Response::json("nonsense")),
+        ("another shape", Response::json("[1, 2]")),
+        ("deep nesting", Response::json("[".repeat(100_000) + &"]".repeat(100_000))),
+        ("a huge number", Response::json(r#"{"data":1e999}"#)),
+        ("two values", Response::json("{} {}")),
+        ("not UTF-8", Response::json(&b"{\"nextPageToken\":\"\xff\"}"[..])),
+        ("bad gzip", Response::json("{}").header("Content-Encoding", "gzip")),
+        ("another encoding", Response::json("\x01\x02").header("Content-Encoding", "br")),
     ];
     for (name, answer) in cases {
         let (harvest, seen) = fetch(move |_| answer.clone()).await;

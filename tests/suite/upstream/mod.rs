@@ -20,7 +20,7 @@ use cxone_exporter::presence::{Timestamp, WatchedAgent, Window};
 use cxone_exporter::upstream::presence_api::PresenceSource;
 use cxone_exporter::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source as _};
 
-use crate::scripted::{Answer, Asked, Scripted, drive};
+use crate::scripted::{Request, Response, ScriptedServer, drive};
 
 /// The full hour at which every test begins: 2023-11-14T22:00:00Z.
 const NOW: Timestamp = Timestamp::from_seconds(1_699_999_200);
@@ -32,16 +32,16 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
 const SECRET: &str = "s3cr3t/with+signs=";
 
 /// A source, the clock it goes by and what its observer was told.
-struct Bench {
+struct SourceHarness {
     clock: DrivenClock,
     source: PresenceSource,
     tenant: Arc<Tenant>,
-    seen: Arc<Seen>,
+    observer: Arc<RecordingObserver>,
 }
 
 /// What an observer was told.
 #[derive(Debug, Default)]
-struct Seen {
+struct RecordingObserver {
     requests: Mutex<Vec<(Endpoint, ResponseCode, u64)>>,
     retries: Mutex<u64>,
     capped: Mutex<Vec<(Duration, Duration)>>,
@@ -50,7 +50,7 @@ struct Seen {
     waited: Mutex<Duration>,
 }
 
-impl Observer for Seen {
+impl Observer for RecordingObserver {
     fn request(&self, endpoint: Endpoint, code: ResponseCode, _: Duration, body_bytes: u64) {
         self.requests.lock().unwrap().push((endpoint, code, body_bytes));
     }
@@ -59,8 +59,8 @@ impl Observer for Seen {
         *self.retries.lock().unwrap() += 1;
     }
 
-    fn retry_after_capped(&self, asked: Duration, kept: Duration) {
-        self.capped.lock().unwrap().push((asked, kept));
+    fn retry_after_capped(&self, request: Duration, kept: Duration) {
+        self.capped.lock().unwrap().push((request, kept));
     }
 
     fn clock_skew(&self, ahead_seconds: i64) {
@@ -76,7 +76,7 @@ impl Observer for Seen {
     }
 }
 
-impl Seen {
+impl RecordingObserver {
     /// The codes of the requests for pages, in the order they ended.
     fn page_codes(&self) -> Vec<ResponseCode> {
         self.codes(Endpoint::Presence)
@@ -102,14 +102,13 @@ impl Seen {
     }
 }
 
-impl Bench {
+impl SourceHarness {
     fn new(clock: &DrivenClock, base_url: &str, change: impl FnOnce(&mut Tenant)) -> Self {
         let mut tenant = tenant(base_url);
         change(&mut tenant);
-        let (tenant, seen) = (Arc::new(tenant), Arc::new(Seen::default()));
-        let observer: Arc<Seen> = Arc::clone(&seen);
-        let source = PresenceSource::new(Arc::clone(&tenant), Arc::new(clock.clone()), observer).unwrap();
-        Self { clock: clock.clone(), source, tenant, seen }
+        let (tenant, observer) = (Arc::new(tenant), Arc::new(RecordingObserver::default()));
+        let source = PresenceSource::new(Arc::clone(&tenant), Arc::new(clock.clone()), observer.clone()).unwrap();
+        Self { clock: clock.clone(), source, tenant, observer }
     }
 
     fn deadline(&self) -> Monotonic {
@@ -177,10 +176,10 @@ fn agents(count: usize) -> Vec<Agent> {
 
 /// The page that truth has for `asked`: for each agent, in the hour that `hour` counts back from
 /// [`NOW`], 1,800 s Available and the rest Offline; `next` is the token of the page after it.
-fn page(asked: &Asked, hour: i64, next: Option<&str>) -> String {
+fn page(request: &Request, hour: i64, next: Option<&str>) -> String {
     let start = Timestamp::from_seconds(NOW.micros() / 1_000_000 - 3600 * (hour + 1));
     let end = start + Duration::from_secs(3600);
-    let agents = asked.query("agentIds").unwrap();
+    let agents = request.query("agentIds").unwrap();
     let buckets = agents.split(',').map(|agent| {
         let states = r#"[{"state":"Available","duration":1800,"percentage":50},{"state":"Offline","duration":1800.0}]"#;
         format!(r#"{{"agentId":"{agent}","startTime":"{start}","endTime":"{end}","states":{states}}}"#)
@@ -191,10 +190,10 @@ fn page(asked: &Asked, hour: i64, next: Option<&str>) -> String {
 }
 
 /// An upstream without faults: a page per hour for two hours, then the end.
-fn honest(asked: &Asked) -> Answer {
-    match asked.query("nextPageToken").as_deref() {
-        None => Answer::json(page(asked, 0, Some("page-2"))),
-        Some("page-2") => Answer::json(page(asked, 1, None)),
+fn honest(request: &Request) -> Response {
+    match request.query("nextPageToken").as_deref() {
+        None => Response::json(page(request, 0, Some("page-2"))),
+        Some("page-2") => Response::json(page(request, 1, None)),
         Some(other) => panic!("nobody gave out {other}"),
     }
 }

@@ -16,8 +16,8 @@ const BASE_URL: &str = "CXONE_TEST_BASE_URL";
 async fn as_a_child() {
     let Ok(base_url) = std::env::var(BASE_URL) else { return };
     let clock = clock();
-    let bench = Bench::new(&clock, &base_url, |_| ());
-    println!("{MARK}{}", bench.fetch().await.error.unwrap());
+    let harness = SourceHarness::new(&clock, &base_url, |_| ());
+    println!("{MARK}{}", harness.fetch().await.error.unwrap());
 }
 
 /// The error that a process with `environment` runs into.
@@ -39,13 +39,13 @@ async fn error_of_child(base_url: &str, environment: &[(&str, &str)]) -> String 
 #[tokio::test]
 async fn a_proxy_that_refuses_is_named_as_a_suspect_and_sees_no_credentials() {
     for status in [407, 502] {
-        let proxy = Scripted::start_raw(&clock(), move |_| Answer::status(status)).await;
+        let proxy = ScriptedServer::start_raw(&clock(), move |_| Response::status(status)).await;
         let error = error_of_child("https://acme.test", &[("HTTPS_PROXY", &proxy.base_url())]).await;
         assert!(error.starts_with("No connection to acme.test (") && error.contains("HTTPS_PROXY"), "{error}");
-        let asked = proxy.asked();
-        assert_eq!(asked.len(), 3);
-        assert!(asked.iter().all(|asked| asked.method == "CONNECT" && asked.target == "acme.test:443"));
-        assert!(!format!("{asked:?}").contains("s3cr3t"));
+        let requests = proxy.requests();
+        assert_eq!(requests.len(), 3);
+        assert!(requests.iter().all(|request| request.method == "CONNECT" && request.target == "acme.test:443"));
+        assert!(!format!("{requests:?}").contains("s3cr3t"));
     }
 }
 
@@ -58,8 +58,8 @@ async fn a_proxy_that_is_not_there_is_named_as_a_suspect() {
 
 #[tokio::test]
 async fn loopback_and_what_no_proxy_names_are_asked_directly() {
-    let proxy = Scripted::start_raw(&clock(), |_| panic!("nobody asks the proxy")).await;
-    let upstream = Scripted::start_raw(&clock(), |_| Answer::status(403)).await;
+    let proxy = ScriptedServer::start_raw(&clock(), |_| panic!("nobody asks the proxy")).await;
+    let upstream = ScriptedServer::start_raw(&clock(), |_| Response::status(403)).await;
     let all = proxy.base_url();
     let error =
         error_of_child(&upstream.base_url(), &[("HTTPS_PROXY", &all), ("ALL_PROXY", &all), ("HTTP_PROXY", &all)]).await;
@@ -69,5 +69,5 @@ async fn loopback_and_what_no_proxy_names_are_asked_directly() {
     let host = format!("{}.test", "a".repeat(70));
     let error = error_of_child(&format!("http://{host}"), &[("HTTP_PROXY", &all), ("NO_PROXY", ".test")]).await;
     assert!(error.starts_with(&format!("The name {host} could not be resolved")), "{error}");
-    assert!(proxy.asked().is_empty());
+    assert!(proxy.requests().is_empty());
 }

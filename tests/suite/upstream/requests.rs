@@ -9,21 +9,21 @@ use super::*;
 #[tokio::test]
 async fn a_refresh_sends_what_the_api_documents_and_nothing_more() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(5);
         tenant.agents_per_request = 2;
         tenant.states = vec!["Available".into(), "Offline".into()];
     });
-    assert_exact(&bench.fetch().await, 5);
+    assert_exact(&harness.fetch().await, 5);
 
-    let asked = upstream.asked();
-    assert_eq!(asked.len(), 1 + 3 * 2, "one token, three batches of two pages");
-    let token = &asked[0];
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 1 + 3 * 2, "one token, three batches of two pages");
+    let token = &requests[0];
     assert_eq!((token.method.as_str(), token.target.as_str()), ("POST", "/oauth/token"));
     assert_eq!(token.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert_eq!(token.body, "grant_type=client_credentials&client_id=my-client&client_secret=s3cr3t%2Fwith%2Bsigns%3D");
-    for (nth, page) in asked[1..].iter().enumerate() {
+    for (nth, page) in requests[1..].iter().enumerate() {
         let batch = match nth / 2 {
             0 => "1000000000000000000,1000000000000000001",
             1 => "1000000000000000002,1000000000000000003",
@@ -47,47 +47,47 @@ async fn a_refresh_sends_what_the_api_documents_and_nothing_more() {
         assert_eq!(page.header("accept-encoding"), Some("gzip"));
         assert_eq!(page.header("user-agent"), Some(concat!("cxone-exporter/", env!("CARGO_PKG_VERSION"))));
     }
-    assert_eq!(bench.seen.page_codes(), [ResponseCode::Status(200); 6]);
-    assert_eq!(bench.seen.retries(), 0);
-    assert_eq!(bench.source.not_before(), None);
+    assert_eq!(harness.observer.page_codes(), [ResponseCode::Status(200); 6]);
+    assert_eq!(harness.observer.retries(), 0);
+    assert_eq!(harness.source.not_before(), None);
 }
 
 #[tokio::test]
 async fn without_a_filter_no_states_are_sent_and_without_agents_nothing_is() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(0));
-    assert_exact(&bench.fetch().await, 0);
-    assert!(upstream.asked().is_empty());
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(0));
+    assert_exact(&harness.fetch().await, 0);
+    assert!(upstream.requests().is_empty());
 
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
-    assert_exact(&bench.fetch().await, 1);
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
+    assert_exact(&harness.fetch().await, 1);
     assert_eq!(upstream.pages()[0].query("states"), None);
 }
 
 #[tokio::test]
 async fn a_base_url_with_a_path_keeps_it() {
     let clock = clock();
-    let upstream = Scripted::start_raw(&clock, |asked| match asked.path() {
-        "/proxied/oauth/token" => Answer::token("token-1", "3600"),
-        "/proxied/api/v2/reporting/agent-presence" => honest(asked),
+    let upstream = ScriptedServer::start_raw(&clock, |request| match request.path() {
+        "/proxied/oauth/token" => Response::token("token-1", "3600"),
+        "/proxied/api/v2/reporting/agent-presence" => honest(request),
         other => panic!("{other}"),
     })
     .await;
-    let bench = Bench::new(&clock, &format!("{}/proxied/", upstream.base_url()), |_| ());
-    assert_exact(&bench.fetch().await, 3);
+    let harness = SourceHarness::new(&clock, &format!("{}/proxied/", upstream.base_url()), |_| ());
+    assert_exact(&harness.fetch().await, 3);
 }
 
 #[tokio::test]
 async fn as_many_requests_are_under_way_as_configured_and_never_more() {
     for bound in [1, 3, 8] {
         let clock = clock();
-        let upstream = Scripted::start(&clock, honest).await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+        let upstream = ScriptedServer::start(&clock, honest).await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
             tenant.agents = agents(24);
             tenant.max_concurrent_requests = bound;
         });
-        assert_exact(&bench.fetch().await, 24);
+        assert_exact(&harness.fetch().await, 24);
         assert_eq!(upstream.peak(), bound);
         assert_eq!(upstream.pages().len(), 48);
     }
@@ -96,24 +96,24 @@ async fn as_many_requests_are_under_way_as_configured_and_never_more() {
 #[tokio::test]
 async fn an_answer_without_data_is_no_failure() {
     let bodies = [
-        Answer::status(204),
-        Answer::json(""),
-        Answer::json(" \r\n"),
-        Answer::json("{}"),
-        Answer::json(r#"{"data":null}"#),
-        Answer::json(r#"{"data":[]}"#),
-        Answer::json(r#"{"data":[],"nextPageToken":""}"#),
-        Answer::json(r#"{"data":[],"nextPageToken":null}"#),
+        Response::status(204),
+        Response::json(""),
+        Response::json(" \r\n"),
+        Response::json("{}"),
+        Response::json(r#"{"data":null}"#),
+        Response::json(r#"{"data":[]}"#),
+        Response::json(r#"{"data":[],"nextPageToken":""}"#),
+        Response::json(r#"{"data":[],"nextPageToken":null}"#),
     ];
     for body in bodies {
         let clock = clock();
-        let upstream = Scripted::start(&clock, {
+        let upstream = ScriptedServer::start(&clock, {
             let body = body.clone();
             move |_| body.clone()
         })
         .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-        let harvest = bench.fetch().await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+        let harvest = harness.fetch().await;
         assert_eq!(harvest.error, None, "{body:?}");
         assert_eq!(harvest.answered.len(), 3);
         assert!(harvest.answered.iter().all(|(_, presence)| presence.is_none()));
@@ -124,14 +124,14 @@ async fn an_answer_without_data_is_no_failure() {
 #[tokio::test]
 async fn a_dropped_refresh_sends_nothing_more() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| match asked.nth {
-        0 => honest(asked),
-        _ => Answer::json("{}").stall_after(10),
+    let upstream = ScriptedServer::start(&clock, |request| match request.nth {
+        0 => honest(request),
+        _ => Response::json("{}").stall_after(10),
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    let deadline = bench.deadline();
-    let mut refresh = bench.source.fetch(bench.query(deadline));
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    let deadline = harness.deadline();
+    let mut refresh = harness.source.fetch(harness.query(deadline));
     while upstream.pages().len() < 2 {
         tokio::select! {
             biased;
@@ -144,26 +144,30 @@ async fn a_dropped_refresh_sends_nothing_more() {
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(upstream.asked().len(), 3);
-    assert_eq!(bench.seen.page_codes(), [ResponseCode::Status(200), ResponseCode::Timeout]);
+    assert_eq!(upstream.requests().len(), 3);
+    assert_eq!(harness.observer.page_codes(), [ResponseCode::Status(200), ResponseCode::Timeout]);
 
     // The source itself is none the worse: the token is still in hand.
     let upstream = upstream.tokens();
     assert_eq!(upstream, 1);
-    assert!(bench.source.token_expiry().is_some());
+    assert!(harness.source.token_expiry().is_some());
 }
 
 #[tokio::test]
 async fn at_its_deadline_a_refresh_ends_with_what_it_has() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        if asked.query("agentIds").unwrap().ends_with('0') { honest(asked) } else { Answer::json("{}").stall_after(0) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        if request.query("agentIds").unwrap().ends_with('0') {
+            honest(request)
+        } else {
+            Response::json("{}").stall_after(0)
+        }
     })
     .await;
-    let bench = Arc::new(Bench::new(&clock, &upstream.base_url(), |_| ()));
+    let harness = Arc::new(SourceHarness::new(&clock, &upstream.base_url(), |_| ()));
     let refresh: tokio::task::JoinHandle<Harvest> = tokio::spawn({
-        let bench = Arc::clone(&bench);
-        async move { bench.source.fetch(bench.query(bench.deadline())).await }
+        let harness = Arc::clone(&harness);
+        async move { harness.source.fetch(harness.query(harness.deadline())).await }
     });
     while upstream.pages().len() < 3 {
         tokio::task::yield_now().await;
@@ -172,18 +176,18 @@ async fn at_its_deadline_a_refresh_ends_with_what_it_has() {
     let harvest = refresh.await.unwrap();
     assert_eq!(harvest.answered.len(), 1);
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Timeout, 2));
-    let codes = bench.seen.page_codes();
+    let codes = harness.observer.page_codes();
     assert_eq!(codes, [ResponseCode::Status(200), ResponseCode::Status(200), ResponseCode::Timeout]);
 }
 
 #[tokio::test]
 async fn a_refresh_that_begins_too_late_sends_nothing() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = bench.source.fetch(bench.query(clock.monotonic())).await;
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    let harvest = harness.source.fetch(harness.query(clock.monotonic())).await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Timeout, 3));
-    assert!(upstream.asked().is_empty() && bench.seen.requests.lock().unwrap().is_empty());
+    assert!(upstream.requests().is_empty() && harness.observer.requests.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -198,16 +202,16 @@ async fn a_clock_that_is_off_is_noticed() {
     ];
     for (date, skew) in table {
         let clock = clock();
-        let upstream = Scripted::start(&clock, move |_| Answer::json("{}").header("Date", date)).await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
-        bench.fetch().await;
-        assert_eq!(*bench.seen.skews.lock().unwrap(), Vec::from_iter(skew), "{date}");
+        let upstream = ScriptedServer::start(&clock, move |_| Response::json("{}").header("Date", date)).await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
+        harness.fetch().await;
+        assert_eq!(*harness.observer.skews.lock().unwrap(), Vec::from_iter(skew), "{date}");
     }
 }
 
 #[test]
 fn nothing_secret_is_in_a_source_that_is_printed() {
-    let bench = Bench::new(&clock(), "http://127.0.0.1:1", |_| ());
-    let printed = format!("{:?}", bench.source);
+    let harness = SourceHarness::new(&clock(), "http://127.0.0.1:1", |_| ());
+    let printed = format!("{:?}", harness.source);
     assert!(!printed.contains("s3cr3t") && !printed.contains("Ada"), "{printed}");
 }

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use super::*;
 
 /// Seconds since the start of the test at which pages were asked for.
-fn times(upstream: &Scripted) -> Vec<f64> {
-    upstream.pages().iter().map(|asked| asked.at.as_secs_f64()).collect()
+fn times(upstream: &ScriptedServer) -> Vec<f64> {
+    upstream.pages().iter().map(|request| request.at.as_secs_f64()).collect()
 }
 
-fn assert_times(upstream: &Scripted, expected: &[RangeInclusive<f64>]) {
+fn assert_times(upstream: &ScriptedServer, expected: &[RangeInclusive<f64>]) {
     let times = times(upstream);
     assert_eq!(times.len(), expected.len(), "{times:?}");
     for (time, range) in times.iter().zip(expected) {
@@ -19,64 +19,64 @@ fn assert_times(upstream: &Scripted, expected: &[RangeInclusive<f64>]) {
 
 #[tokio::test]
 async fn what_heals_by_itself_costs_one_repetition_and_no_data() {
-    let cases: Vec<(&str, Answer, ResponseCode)> = vec![
-        ("503", Answer::status(503), ResponseCode::Status(503)),
-        ("500 with a body", Answer::status(500).body("oops"), ResponseCode::Status(500)),
-        ("408", Answer::status(408), ResponseCode::Status(408)),
-        ("cut before the head", Answer::json("{}").cut_after(0), ResponseCode::Connect),
-        ("cut in the status line", Answer::json("{}").cut_after(7), ResponseCode::Connect),
-        ("cut in the headers", Answer::json("{}").cut_after(30), ResponseCode::Connect),
+    let cases: Vec<(&str, Response, ResponseCode)> = vec![
+        ("503", Response::status(503), ResponseCode::Status(503)),
+        ("500 with a body", Response::status(500).body("oops"), ResponseCode::Status(500)),
+        ("408", Response::status(408), ResponseCode::Status(408)),
+        ("cut before the head", Response::json("{}").cut_after(0), ResponseCode::Connect),
+        ("cut in the status line", Response::json("{}").cut_after(7), ResponseCode::Connect),
+        ("cut in the headers", Response::json("{}").cut_after(30), ResponseCode::Connect),
         (
             "cut before the body",
-            Answer::json("{\"data\":[]}").cut_after(Answer::json("{\"data\":[]}").head_length()),
+            Response::json("{\"data\":[]}").cut_after(Response::json("{\"data\":[]}").head_length()),
             ResponseCode::Connect,
         ),
         (
             "cut in the body",
-            Answer::json("{\"data\":[]}").cut_after(Answer::json("{\"data\":[]}").head_length() + 5),
+            Response::json("{\"data\":[]}").cut_after(Response::json("{\"data\":[]}").head_length() + 5),
             ResponseCode::Connect,
         ),
-        ("a body that ends early, by its own length", Answer::json("{\"data\":["), ResponseCode::Decode),
+        ("a body that ends early, by its own length", Response::json("{\"data\":["), ResponseCode::Decode),
         (
             "a body that ends early, by the end of the connection",
-            Answer::json("{\"data\":[").until_close(),
+            Response::json("{\"data\":[").until_close(),
             ResponseCode::Decode,
         ),
         (
             "compression that ends early",
-            Answer::json("{}").gzip().body(&b"\x1f\x8b\x08\0\0\0\0\0"[..]),
+            Response::json("{}").gzip().body(&b"\x1f\x8b\x08\0\0\0\0\0"[..]),
             ResponseCode::Connect,
         ),
-        ("slow headers", Answer::json("{}").stall_after(0), ResponseCode::Timeout),
-        ("slow body", Answer::json("{\"data\":[]}").stall_after(70), ResponseCode::Timeout),
+        ("slow headers", Response::json("{}").stall_after(0), ResponseCode::Timeout),
+        ("slow body", Response::json("{\"data\":[]}").stall_after(70), ResponseCode::Timeout),
     ];
     for (name, fault, code) in cases {
         for faulty_page in [None, Some("page-2".to_owned())] {
             let clock = clock();
             let (fault, hit) = (fault.clone(), std::sync::atomic::AtomicBool::new(false));
-            let upstream = Scripted::start(&clock, {
+            let upstream = ScriptedServer::start(&clock, {
                 let faulty_page = faulty_page.clone();
-                move |asked| {
-                    let is_due = asked.query("nextPageToken") == faulty_page;
+                move |request| {
+                    let is_due = request.query("nextPageToken") == faulty_page;
                     if is_due && !hit.swap(true, std::sync::atomic::Ordering::Relaxed) {
                         fault.clone()
                     } else {
-                        honest(asked)
+                        honest(request)
                     }
                 }
             })
             .await;
-            let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+            let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
                 if code == ResponseCode::Timeout {
                     tenant.request_timeout = Duration::from_millis(300);
                 }
             });
-            let harvest = bench.fetch().await;
+            let harvest = harness.fetch().await;
             assert_eq!(harvest.error, None, "{name}");
             assert_exact(&harvest, 3);
             assert_eq!(upstream.pages().len(), 7, "{name}");
-            assert_eq!(bench.seen.retries(), 1, "{name}");
-            assert_eq!(bench.seen.page_codes().iter().filter(|seen| **seen == code).count(), 1, "{name}");
+            assert_eq!(harness.observer.retries(), 1, "{name}");
+            assert_eq!(harness.observer.page_codes().iter().filter(|seen| **seen == code).count(), 1, "{name}");
         }
     }
 }
@@ -84,12 +84,12 @@ async fn what_heals_by_itself_costs_one_repetition_and_no_data() {
 #[tokio::test]
 async fn what_does_not_heal_is_tried_three_times_ever_later_and_fails_its_batch_only() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        if asked.query("agentIds").unwrap().ends_with('1') { Answer::status(502) } else { honest(asked) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        if request.query("agentIds").unwrap().ends_with('1') { Response::status(502) } else { honest(request) }
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = bench.fetch().await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Server, 1));
     assert_eq!(seconds(&harvest).len(), 2);
     assert_eq!(&*harvest.failed[0], "1000000000000000001");
@@ -100,9 +100,9 @@ async fn what_does_not_heal_is_tried_three_times_ever_later_and_fails_its_batch_
 #[tokio::test]
 async fn a_sick_server_is_left_alone_after_three_batches() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |_| Answer::status(500)).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(20));
-    let harvest = bench.fetch().await;
+    let upstream = ScriptedServer::start(&clock, |_| Response::status(500)).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(20));
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Server, 20));
     assert_eq!(upstream.pages().len(), 9);
 }
@@ -110,42 +110,45 @@ async fn a_sick_server_is_left_alone_after_three_batches() {
 #[tokio::test]
 async fn batches_that_fail_between_others_do_not_end_the_refresh() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        let agent = asked.query("agentIds").unwrap();
-        if agent.ends_with(['1', '2', '4', '5', '7']) { Answer::json("nonsense") } else { honest(asked) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        let agent = request.query("agentIds").unwrap();
+        if agent.ends_with(['1', '2', '4', '5', '7']) { Response::json("nonsense") } else { honest(request) }
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(10));
-    let harvest = bench.fetch().await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(10));
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Decode, 5));
     assert_eq!(seconds(&harvest).len(), 5);
 }
 
 #[tokio::test]
 async fn a_429_is_waited_out_to_the_second_in_either_form() {
-    let at_date = || Answer::status(429).header("Date", "Tue, 14 Nov 2023 23:30:00 GMT");
+    let at_date = || Response::status(429).header("Date", "Tue, 14 Nov 2023 23:30:00 GMT");
     let cases = [
-        ("seconds", Answer::status(429).header("Retry-After", "30"), 30.0..=32.0),
-        ("a fraction", Answer::status(429).header("Retry-After", "29.2"), 30.0..=32.0),
+        ("seconds", Response::status(429).header("Retry-After", "30"), 30.0..=32.0),
+        ("a fraction", Response::status(429).header("Retry-After", "29.2"), 30.0..=32.0),
         (
             "a date by our clock",
-            Answer::status(429).header("Retry-After", "Tue, 14 Nov 2023 22:00:30 GMT"),
+            Response::status(429).header("Retry-After", "Tue, 14 Nov 2023 22:00:30 GMT"),
             30.0..=32.0,
         ),
         ("a date by the server's", at_date().header("Retry-After", "Tue, 14 Nov 2023 23:30:30 GMT"), 30.0..=32.0),
-        ("the longest", Answer::status(429).header("Retry-After", "5").header("Retry-After", "30"), 30.0..=32.0),
-        ("absent", Answer::status(429), 2.0..=3.3),
-        ("zero", Answer::status(429).header("Retry-After", "0"), 2.0..=3.3),
-        ("negative", Answer::status(429).header("Retry-After", "-20"), 2.0..=3.3),
-        ("garbage", Answer::status(429).header("Retry-After", "soon"), 2.0..=3.3),
+        ("the longest", Response::status(429).header("Retry-After", "5").header("Retry-After", "30"), 30.0..=32.0),
+        ("absent", Response::status(429), 2.0..=3.3),
+        ("zero", Response::status(429).header("Retry-After", "0"), 2.0..=3.3),
+        ("negative", Response::status(429).header("Retry-After", "-20"), 2.0..=3.3),
+        ("garbage", Response::status(429).header("Retry-After", "soon"), 2.0..=3.3),
         ("past", at_date().header("Retry-After", "Tue, 14 Nov 2023 23:29:59 GMT"), 2.0..=3.3),
     ];
     for (name, limit, again) in cases {
         let clock = clock();
-        let upstream =
-            Scripted::start(&clock, move |asked| if asked.nth == 1 { limit.clone() } else { honest(asked) }).await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
-        let harvest = bench.fetch().await;
+        let upstream = ScriptedServer::start(
+            &clock,
+            move |request| if request.nth == 1 { limit.clone() } else { honest(request) },
+        )
+        .await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
+        let harvest = harness.fetch().await;
         assert_exact(&harvest, 1);
         println!("{name}");
         assert_times(&upstream, &[0.0..=0.0, 0.0..=0.0, again]);
@@ -156,15 +159,19 @@ async fn a_429_is_waited_out_to_the_second_in_either_form() {
 async fn retry_after_is_a_floor_for_every_batch_and_for_tokens() {
     for status in [503, 429, 200] {
         let clock = clock();
-        let upstream = Scripted::start(&clock, move |asked| {
-            if asked.nth == 2 { honest(asked).with_status(status).header("Retry-After", "40") } else { honest(asked) }
+        let upstream = ScriptedServer::start(&clock, move |request| {
+            if request.nth == 2 {
+                honest(request).with_status(status).header("Retry-After", "40")
+            } else {
+                honest(request)
+            }
         })
         .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
             tenant.agents = agents(6);
             tenant.max_concurrent_requests = 2;
         });
-        assert_exact(&bench.fetch().await, 6);
+        assert_exact(&harness.fetch().await, 6);
         // Those that were under way when the answer came have been sent at zero.
         let times = times(&upstream);
         let early = times.iter().filter(|time| **time < 40.0).collect::<Vec<_>>();
@@ -175,53 +182,49 @@ async fn retry_after_is_a_floor_for_every_batch_and_for_tokens() {
 #[tokio::test]
 async fn retry_after_of_the_token_endpoint_counts_too() {
     let clock = clock();
-    let upstream = Scripted::start_raw(&clock, |asked| match (asked.path(), asked.nth) {
-        ("/oauth/token", 0) => Answer::status(429).header("Retry-After", "30"),
-        ("/oauth/token", _) => Answer::token("t", "3600").header("Retry-After", "10"),
-        _ => honest(asked),
+    let upstream = ScriptedServer::start_raw(&clock, |request| match (request.path(), request.nth) {
+        ("/oauth/token", 0) => Response::status(429).header("Retry-After", "30"),
+        ("/oauth/token", _) => Response::token("t", "3600").header("Retry-After", "10"),
+        _ => honest(request),
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
-    assert_exact(&bench.fetch().await, 1);
-    let asked = upstream.asked();
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
+    assert_exact(&harness.fetch().await, 1);
+    let requests = upstream.requests();
     assert!(
-        asked[1].at >= Duration::from_secs(30) && asked[2].at >= asked[1].at + Duration::from_secs(10),
-        "{asked:?}"
+        requests[1].at >= Duration::from_secs(30) && requests[2].at >= requests[1].at + Duration::from_secs(10),
+        "{requests:?}"
     );
 }
 
 #[tokio::test]
 async fn a_wait_that_does_not_fit_ends_the_refresh_at_once_and_outlives_it() {
-    for (name, answer) in [("429", Answer::status(429)), ("503", Answer::status(503))] {
+    for (name, answer) in [("429", Response::status(429)), ("503", Response::status(503))] {
         let clock = clock();
         let answer = answer.header("Retry-After", "600");
-        let upstream =
-            Scripted::start(
-                &clock,
-                move |asked| {
-                    if asked.at < Duration::from_secs(600) { answer.clone() } else { honest(asked) }
-                },
-            )
-            .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-        let harvest = bench.fetch().await;
+        let upstream = ScriptedServer::start(&clock, move |request| {
+            if request.at < Duration::from_secs(600) { answer.clone() } else { honest(request) }
+        })
+        .await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+        let harvest = harness.fetch().await;
         let retry_after = Some(Duration::from_secs(600));
         assert_eq!(harvest.error.as_ref().unwrap().kind, ErrorKind::RateLimited { retry_after }, "{name}");
         assert_eq!(harvest.failed.len(), 3);
         assert_eq!(upstream.pages().len(), 1, "the other batches are not sent");
-        assert_eq!(bench.source.not_before(), Some(Monotonic::from_start(Duration::from_secs(600))));
+        assert_eq!(harness.source.not_before(), Some(Monotonic::from_start(Duration::from_secs(600))));
 
         // A refresh that comes too early sends nothing, and says how long it would have to wait.
         let before = clock.monotonic();
         clock.advance(Duration::from_secs(100) - before.saturating_since(Monotonic::default()));
-        let harvest = bench.fetch().await;
+        let harvest = harness.fetch().await;
         let retry_after = Some(Duration::from_secs(500));
         assert_eq!(harvest.error.as_ref().unwrap().kind, ErrorKind::RateLimited { retry_after });
         assert_eq!(upstream.pages().len(), 1);
 
         clock.advance(Duration::from_secs(500));
-        assert_eq!(bench.source.not_before(), None);
-        assert_exact(&bench.fetch().await, 3);
+        assert_eq!(harness.source.not_before(), None);
+        assert_exact(&harness.fetch().await, 3);
     }
 }
 
@@ -229,12 +232,12 @@ async fn a_wait_that_does_not_fit_ends_the_refresh_at_once_and_outlives_it() {
 async fn more_than_an_hour_is_kept_as_an_hour_and_said() {
     for value in ["3601", "99999999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let clock = clock();
-        let upstream = Scripted::start(&clock, move |_| Answer::status(429).header("Retry-After", value)).await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-        bench.fetch().await;
+        let upstream = ScriptedServer::start(&clock, move |_| Response::status(429).header("Retry-After", value)).await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+        harness.fetch().await;
         let hour = Duration::from_secs(3600);
-        assert_eq!(bench.source.not_before(), Some(Monotonic::from_start(hour)));
-        let capped = bench.seen.capped.lock().unwrap().clone();
+        assert_eq!(harness.source.not_before(), Some(Monotonic::from_start(hour)));
+        let capped = harness.observer.capped.lock().unwrap().clone();
         assert_eq!(capped.len(), 1);
         assert!(capped[0].0 > hour && capped[0].1 == hour, "{capped:?}");
     }
@@ -243,9 +246,9 @@ async fn more_than_an_hour_is_kept_as_an_hour_and_said() {
 #[tokio::test]
 async fn a_server_that_is_never_content_is_not_asked_for_ever() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |_| Answer::status(429).header("Retry-After", "1")).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = bench.fetch().await;
+    let upstream = ScriptedServer::start(&clock, |_| Response::status(429).header("Retry-After", "1")).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    let harvest = harness.fetch().await;
     assert!(matches!(failure(&harvest), (Endpoint::Presence, ErrorKind::RateLimited { .. }, 3)), "{harvest:?}");
     assert_eq!(upstream.pages().len(), 5);
 }
@@ -253,27 +256,27 @@ async fn a_server_that_is_never_content_is_not_asked_for_ever() {
 #[tokio::test]
 async fn a_restart_within_a_retry_after_sends_nothing_before_its_end() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    bench.source.hold_until(Monotonic::from_start(Duration::from_secs(90)));
-    assert_exact(&bench.fetch().await, 3);
-    assert!(upstream.asked().iter().all(|asked| asked.at >= Duration::from_secs(90)));
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    harness.source.hold_until(Monotonic::from_start(Duration::from_secs(90)));
+    assert_exact(&harness.fetch().await, 3);
+    assert!(upstream.requests().iter().all(|request| request.at >= Duration::from_secs(90)));
 }
 
 #[tokio::test]
 async fn what_every_batch_would_meet_is_met_once() {
-    let cases: [(Answer, ErrorKind); 5] = [
-        (Answer::status(400), ErrorKind::BadRequest),
-        (Answer::status(403), ErrorKind::Forbidden),
-        (Answer::status(404), ErrorKind::UnexpectedStatus),
-        (Answer::status(302).header("Location", "/login"), ErrorKind::UnexpectedStatus),
-        (Answer::status(418), ErrorKind::UnexpectedStatus),
+    let cases: [(Response, ErrorKind); 5] = [
+        (Response::status(400), ErrorKind::BadRequest),
+        (Response::status(403), ErrorKind::Forbidden),
+        (Response::status(404), ErrorKind::UnexpectedStatus),
+        (Response::status(302).header("Location", "/login"), ErrorKind::UnexpectedStatus),
+        (Response::status(418), ErrorKind::UnexpectedStatus),
     ];
     for (answer, kind) in cases {
         let clock = clock();
-        let upstream = Scripted::start(&clock, move |_| answer.clone()).await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(50));
-        assert_eq!(failure(&bench.fetch().await), (Endpoint::Presence, kind, 50));
+        let upstream = ScriptedServer::start(&clock, move |_| answer.clone()).await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(50));
+        assert_eq!(failure(&harness.fetch().await), (Endpoint::Presence, kind, 50));
         assert_eq!((upstream.pages().len(), upstream.tokens()), (1, 1), "{kind:?}");
         assert_eq!(clock.monotonic(), Monotonic::default(), "nothing is waited for");
     }
@@ -282,12 +285,12 @@ async fn what_every_batch_would_meet_is_met_once() {
 #[tokio::test]
 async fn a_batch_that_is_refused_among_good_ones_fails_alone() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        if asked.query("agentIds").unwrap().ends_with('1') { Answer::status(400) } else { honest(asked) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        if request.query("agentIds").unwrap().ends_with('1') { Response::status(400) } else { honest(request) }
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = bench.fetch().await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::BadRequest, 1));
     assert_eq!(seconds(&harvest).len(), 2);
 }
@@ -295,13 +298,13 @@ async fn a_batch_that_is_refused_among_good_ones_fails_alone() {
 #[tokio::test]
 async fn one_bad_agent_at_the_head_of_the_list_does_not_keep_the_others_out() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        if asked.query("agentIds").unwrap().ends_with('0') { Answer::status(400) } else { honest(asked) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        if request.query("agentIds").unwrap().ends_with('0') { Response::status(400) } else { honest(request) }
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(9));
-    assert_eq!(failure(&bench.fetch().await), (Endpoint::Presence, ErrorKind::BadRequest, 9));
-    let harvest = bench.fetch().await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(9));
+    assert_eq!(failure(&harness.fetch().await), (Endpoint::Presence, ErrorKind::BadRequest, 9));
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::BadRequest, 1));
     assert_eq!(seconds(&harvest).len(), 8);
 }

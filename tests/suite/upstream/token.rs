@@ -2,69 +2,69 @@
 
 use super::*;
 
-fn bearer(asked: &Asked) -> String {
-    asked.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned()
+fn bearer(request: &Request) -> String {
+    request.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn sixty_batches_at_once_ask_for_one_token() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(60);
         tenant.max_concurrent_requests = 60;
     });
-    assert_exact(&bench.fetch().await, 60);
+    assert_exact(&harness.fetch().await, 60);
     assert_eq!((upstream.tokens(), upstream.pages().len()), (1, 120));
-    assert_exact(&bench.fetch().await, 60);
+    assert_exact(&harness.fetch().await, 60);
     assert_eq!(upstream.tokens(), 1);
 }
 
 #[tokio::test]
 async fn sixty_batches_with_wrong_credentials_ask_once() {
     let clock = clock();
-    let upstream = Scripted::start_raw(&clock, |_| Answer::status(401)).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+    let upstream = ScriptedServer::start_raw(&clock, |_| Response::status(401)).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(60);
         tenant.max_concurrent_requests = 20;
     });
-    let harvest = bench.fetch().await;
+    let harvest = harness.fetch().await;
     assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Unauthorized, 60));
-    assert_eq!(upstream.asked().len(), 1);
-    assert_eq!(bench.source.token_expiry(), None);
+    assert_eq!(upstream.requests().len(), 1);
+    assert_eq!(harness.source.token_expiry(), None);
 }
 
 #[tokio::test]
 async fn a_token_revoked_between_two_pages_is_renewed_once_and_the_page_asked_for_again() {
     for concurrent in [1, 2, 20] {
         let clock = clock();
-        let upstream = Scripted::start(&clock, |asked| {
-            if asked.query("nextPageToken").is_some() && bearer(asked) == "token-1" {
-                Answer::status(401)
+        let upstream = ScriptedServer::start(&clock, |request| {
+            if request.query("nextPageToken").is_some() && bearer(request) == "token-1" {
+                Response::status(401)
             } else {
-                honest(asked)
+                honest(request)
             }
         })
         .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| {
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
             tenant.agents = agents(20);
             tenant.max_concurrent_requests = concurrent;
         });
-        assert_exact(&bench.fetch().await, 20);
+        assert_exact(&harness.fetch().await, 20);
         assert_eq!(upstream.tokens(), 2, "one to begin with and one instead");
-        let refused = bench.seen.page_codes().iter().filter(|code| **code == ResponseCode::Status(401)).count();
+        let refused = harness.observer.page_codes().iter().filter(|code| **code == ResponseCode::Status(401)).count();
         assert!((1..=concurrent).contains(&refused), "{refused} of {concurrent}");
         assert_eq!(upstream.pages().len(), 40 + refused);
-        assert_eq!(bench.seen.retries(), u64::try_from(refused).unwrap());
+        assert_eq!(harness.observer.retries(), u64::try_from(refused).unwrap());
     }
 }
 
 #[tokio::test]
 async fn a_second_401_is_final_for_everybody() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |_| Answer::status(401)).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    assert_eq!(failure(&bench.fetch().await), (Endpoint::Presence, ErrorKind::Unauthorized, 3));
+    let upstream = ScriptedServer::start(&clock, |_| Response::status(401)).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    assert_eq!(failure(&harness.fetch().await), (Endpoint::Presence, ErrorKind::Unauthorized, 3));
     assert_eq!((upstream.tokens(), upstream.pages().len()), (2, 2));
 }
 
@@ -72,13 +72,13 @@ async fn a_second_401_is_final_for_everybody() {
 async fn the_renewal_may_be_needed_again_on_a_later_page() {
     let clock = clock();
     // Each token is good for one page only, and says nothing of the kind.
-    let upstream = Scripted::start(&clock, |asked| {
-        let expected = format!("token-{}", asked.nth.div_ceil(2) + 1);
-        if bearer(asked) == expected { honest(asked) } else { Answer::status(401) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        let expected = format!("token-{}", request.nth.div_ceil(2) + 1);
+        if bearer(request) == expected { honest(request) } else { Response::status(401) }
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(2));
-    assert_exact(&bench.fetch().await, 2);
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(2));
+    assert_exact(&harness.fetch().await, 2);
     assert_eq!(upstream.tokens(), 4);
 }
 
@@ -100,15 +100,15 @@ async fn a_token_is_used_until_shortly_before_its_end() {
     ];
     for (expires_in, later, tokens) in table {
         let clock = clock();
-        let upstream = Scripted::start_raw(&clock, move |asked| match asked.path() {
-            "/oauth/token" => Answer::token(&format!("token-{}", asked.nth + 1), expires_in),
-            _ => honest(asked),
+        let upstream = ScriptedServer::start_raw(&clock, move |request| match request.path() {
+            "/oauth/token" => Response::token(&format!("token-{}", request.nth + 1), expires_in),
+            _ => honest(request),
         })
         .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-        bench.fetch().await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+        harness.fetch().await;
         clock.advance(Duration::from_secs(later));
-        assert_exact(&bench.fetch().await, 3);
+        assert_exact(&harness.fetch().await, 3);
         assert_eq!(upstream.tokens(), tokens, "{expires_in} after {later} s");
     }
 }
@@ -117,27 +117,27 @@ async fn a_token_is_used_until_shortly_before_its_end() {
 async fn a_token_without_life_is_used_once() {
     for expires_in in ["0", "-5", "\"0\""] {
         let clock = clock();
-        let upstream = Scripted::start_raw(&clock, move |asked| match asked.path() {
-            "/oauth/token" => Answer::token(&format!("token-{}", asked.nth + 1), expires_in),
-            _ => honest(asked),
+        let upstream = ScriptedServer::start_raw(&clock, move |request| match request.path() {
+            "/oauth/token" => Response::token(&format!("token-{}", request.nth + 1), expires_in),
+            _ => honest(request),
         })
         .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(2));
-        assert_exact(&bench.fetch().await, 2);
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(2));
+        assert_exact(&harness.fetch().await, 2);
         let used: Vec<_> = upstream.pages().iter().map(bearer).collect();
         assert_eq!(used, ["token-1", "token-2", "token-3", "token-4"]);
-        assert_eq!(bench.source.token_expiry(), Some(NOW));
+        assert_eq!(harness.source.token_expiry(), Some(NOW));
     }
 }
 
 #[tokio::test]
 async fn the_expiry_is_told_as_a_time_of_day() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, honest).await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    assert_eq!(bench.source.token_expiry(), None);
-    bench.fetch().await;
-    assert_eq!(bench.source.token_expiry(), Some(NOW + Duration::from_secs(3600)));
+    let upstream = ScriptedServer::start(&clock, honest).await;
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    assert_eq!(harness.source.token_expiry(), None);
+    harness.fetch().await;
+    assert_eq!(harness.source.token_expiry(), Some(NOW + Duration::from_secs(3600)));
 }
 
 #[tokio::test]
@@ -159,60 +159,60 @@ async fn a_token_that_is_none_is_refused_before_it_is_used() {
     ];
     for body in bodies {
         let clock = clock();
-        let upstream = Scripted::start_raw(&clock, {
+        let upstream = ScriptedServer::start_raw(&clock, {
             let body = body.clone();
-            move |_| Answer::json(body.clone())
+            move |_| Response::json(body.clone())
         })
         .await;
-        let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-        let harvest = bench.fetch().await;
+        let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+        let harvest = harness.fetch().await;
         assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Decode, 3), "{body}");
-        assert_eq!(upstream.asked().len(), 1);
-        assert_eq!(bench.seen.codes(Endpoint::Token), [ResponseCode::Decode]);
+        assert_eq!(upstream.requests().len(), 1);
+        assert_eq!(harness.observer.codes(Endpoint::Token), [ResponseCode::Decode]);
     }
 }
 
 #[tokio::test]
 async fn the_token_endpoint_is_tried_again_as_any_other() {
     let clock = clock();
-    let upstream = Scripted::start_raw(&clock, |asked| match (asked.path(), asked.nth) {
-        ("/oauth/token", 0) => Answer::status(503),
-        ("/oauth/token", 1) => Answer::json("{}").cut_after(20),
-        ("/oauth/token", _) => Answer::token("t", "3600"),
-        _ => honest(asked),
+    let upstream = ScriptedServer::start_raw(&clock, |request| match (request.path(), request.nth) {
+        ("/oauth/token", 0) => Response::status(503),
+        ("/oauth/token", 1) => Response::json("{}").cut_after(20),
+        ("/oauth/token", _) => Response::token("t", "3600"),
+        _ => honest(request),
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    assert_exact(&bench.fetch().await, 3);
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    assert_exact(&harness.fetch().await, 3);
     assert_eq!(upstream.tokens(), 3);
-    let codes = bench.seen.codes(Endpoint::Token);
+    let codes = harness.observer.codes(Endpoint::Token);
     assert_eq!(codes, [ResponseCode::Status(503), ResponseCode::Connect, ResponseCode::Status(200)]);
 }
 
 #[tokio::test]
 async fn after_a_reload_the_gate_and_the_token_live_on() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |asked| {
-        if asked.nth == 6 { Answer::status(429).header("Retry-After", "600") } else { honest(asked) }
+    let upstream = ScriptedServer::start(&clock, |request| {
+        if request.nth == 6 { Response::status(429).header("Retry-After", "600") } else { honest(request) }
     })
     .await;
-    let bench = Bench::new(&clock, &upstream.base_url(), |_| ());
-    assert_exact(&bench.fetch().await, 3);
-    bench.fetch().await;
-    let until = bench.source.not_before();
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
+    assert_exact(&harness.fetch().await, 3);
+    harness.fetch().await;
+    let until = harness.source.not_before();
     assert_eq!(until, Some(Monotonic::from_start(Duration::from_secs(600))));
 
-    let mut tenant = Tenant::clone(&bench.tenant);
+    let mut tenant = Tenant::clone(&harness.tenant);
     tenant.client_secret = "rotated".into();
-    let source = bench.source.reconfigured(Arc::new(tenant.clone()), Arc::new(Seen::default())).unwrap();
+    let source = harness.source.reconfigured(Arc::new(tenant.clone()), Arc::new(RecordingObserver::default())).unwrap();
     assert_eq!(source.not_before(), until);
-    assert_eq!(source.token_expiry(), bench.source.token_expiry());
+    assert_eq!(source.token_expiry(), harness.source.token_expiry());
 
     tenant.client_id = "another".into();
-    let source = bench.source.reconfigured(Arc::new(tenant.clone()), Arc::new(Seen::default())).unwrap();
+    let source = harness.source.reconfigured(Arc::new(tenant.clone()), Arc::new(RecordingObserver::default())).unwrap();
     assert_eq!((source.not_before(), source.token_expiry()), (until, None));
 
     tenant.base_url = "http://127.0.0.1:2".parse().unwrap();
-    let source = bench.source.reconfigured(Arc::new(tenant), Arc::new(Seen::default())).unwrap();
+    let source = harness.source.reconfigured(Arc::new(tenant), Arc::new(RecordingObserver::default())).unwrap();
     assert_eq!((source.not_before(), source.token_expiry()), (None, None));
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 
-async fn fetch(base_url: &str, change: impl FnOnce(&mut Tenant)) -> (Harvest, Arc<Seen>) {
+async fn fetch(base_url: &str, change: impl FnOnce(&mut Tenant)) -> (Harvest, Arc<RecordingObserver>) {
     let clock = clock();
-    let bench = Bench::new(&clock, base_url, change);
-    (bench.fetch().await, bench.seen)
+    let harness = SourceHarness::new(&clock, base_url, change);
+    (harness.fetch().await, harness.observer)
 }
 
 #[tokio::test]
@@ -83,30 +83,31 @@ fn self_signed(listener: &std::net::TcpListener) -> bool {
 #[tokio::test]
 async fn a_redirect_is_never_followed() {
     let clock = clock();
-    let elsewhere = Scripted::start_raw(&clock, |_| Answer::token("stolen", "3600")).await;
+    let elsewhere = ScriptedServer::start_raw(&clock, |_| Response::token("stolen", "3600")).await;
     for status in [301, 302, 303, 307, 308] {
         let target = format!("{}/take?token=secret", elsewhere.base_url());
-        let tokens = Scripted::start_raw(&clock, {
+        let tokens = ScriptedServer::start_raw(&clock, {
             let target = target.clone();
-            move |_| Answer::status(status).header("Location", target.clone())
+            move |_| Response::status(status).header("Location", target.clone())
         })
         .await;
         let (harvest, _) = fetch(&tokens.base_url(), |_| ()).await;
         assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::UnexpectedStatus, 3));
 
-        let pages = Scripted::start(&clock, move |_| Answer::status(status).header("Location", target.clone())).await;
+        let pages =
+            ScriptedServer::start(&clock, move |_| Response::status(status).header("Location", target.clone())).await;
         let (harvest, _) = fetch(&pages.base_url(), |_| ()).await;
         assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::UnexpectedStatus, 3));
         let message = harvest.error.unwrap().message;
         assert!(message.contains("redirects to 127.0.0.1 ") && !message.contains("take"), "{message}");
     }
-    assert!(elsewhere.asked().is_empty());
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_slow_upstream_costs_request_timeout_each_time_and_fails_its_batches() {
     let clock = clock();
-    let upstream = Scripted::start(&clock, |_| Answer::json("{\"data\":[]}").stall_after(60)).await;
+    let upstream = ScriptedServer::start(&clock, |_| Response::json("{\"data\":[]}").stall_after(60)).await;
     let (harvest, seen) = fetch(&upstream.base_url(), |tenant| {
         tenant.request_timeout = Duration::from_millis(50);
         tenant.agents = agents(1);

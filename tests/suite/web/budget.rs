@@ -8,19 +8,19 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::house::HOUR;
+use crate::app::HOUR;
 
 /// A house over a tenant whose pages do not come before `tap` lets them.
 struct Slow {
-    house: House,
-    upstream: Scripted,
+    app: TestApp,
+    upstream: ScriptedServer,
     tap: Arc<Semaphore>,
 }
 
 impl Slow {
-    async fn new(change: impl FnOnce(Plan) -> Plan) -> Self {
+    async fn new(change: impl FnOnce(TestAppBuilder) -> TestAppBuilder) -> Self {
         let clock = DrivenClock::new(NOW);
-        let upstream = Scripted::start(&clock, hour).await;
+        let upstream = ScriptedServer::start(&clock, hour).await;
         let tap = Arc::new(Semaphore::new(0));
         // A proxy that holds every connection back is the same to the house as a tenant that is slow.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -39,20 +39,20 @@ impl Slow {
                 }
             }
         });
-        let house = House::open(&clock, change(Plan::at(&base_url))).await;
-        Self { house, upstream, tap }
+        let app = change(TestAppBuilder::new(&base_url)).start(&clock).await;
+        Self { app, upstream, tap }
     }
 
     /// Ends once as many wait for the clock as are expected to.
     async fn until_somebody_sleeps(&self, until: Duration) {
         let deadline = cxone_exporter::clock::Monotonic::from_start(until);
-        while self.house.clock.next_sleeper() != Some(deadline) {
+        while self.app.clock.next_sleeper() != Some(deadline) {
             tokio::task::yield_now().await;
         }
     }
 
     async fn until_idle(&self) {
-        while self.house.refresher().current().status.last_attempt.is_none() {
+        while self.app.refresher().current().status.last_attempt.is_none() {
             tokio::task::yield_now().await;
         }
     }
@@ -65,8 +65,8 @@ async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
         [("2", 1.5), ("3.25", 2.75), ("0.3", 0.0), ("0", 0.0), ("-1", 9.5), ("soon", 9.5), ("", 9.5)]
     {
         println!("{budget:?}");
-        let slow = Slow::new(|plan| plan).await;
-        let clock = slow.house.clock.clone();
+        let slow = Slow::new(|builder| builder).await;
+        let clock = slow.app.clock.clone();
         let answered = Duration::from_secs_f64(answered);
         let driving = async {
             if !answered.is_zero() {
@@ -78,16 +78,16 @@ async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
                 clock.advance(Duration::from_millis(1));
             }
         };
-        let (scrape, ()) = tokio::join!(slow.house.scrape_within(budget), driving);
+        let (scrape, ()) = tokio::join!(slow.app.scrape_within(budget), driving);
         assert_eq!(clock.monotonic().saturating_since(Default::default()), answered);
         assert_eq!((scrape.value("cxone_up"), scrape.seconds().len()), (Some(0.0), 0));
         assert_eq!(scrape.get("cxone_exporter_scrapes_total", &[("served", "none")]), Some(1.0));
-        assert_eq!(slow.upstream.asked().len(), 0);
+        assert_eq!(slow.upstream.requests().len(), 0);
 
         clock.advance(Duration::from_secs(4).saturating_sub(answered));
         slow.tap.add_permits(1000);
         slow.until_idle().await;
-        let later = slow.house.scrape().await;
+        let later = slow.app.scrape().await;
         assert_eq!((later.value("cxone_up"), later.seconds().len()), (Some(1.0), 2));
         assert_eq!(later.get("cxone_exporter_scrapes_total", &[("served", "cooldown")]), Some(1.0));
         assert_eq!(
@@ -100,42 +100,42 @@ async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
 
 #[tokio::test]
 async fn old_data_goes_out_at_the_deadline_as_stale() {
-    let slow = Slow::new(|plan| plan).await;
+    let slow = Slow::new(|builder| builder).await;
     slow.tap.add_permits(1000);
-    let first = slow.house.scrape().await;
+    let first = slow.app.scrape().await;
     slow.tap.forget_permits(1000);
     // The connection that is kept open is given up by then, in real time, so a new tenant of the same kind is used.
-    let clock = slow.house.clock.clone();
+    let clock = slow.app.clock.clone();
     clock.advance(Duration::from_secs(60));
-    let scrape = slow.house.scrape_within("0.1").await;
+    let scrape = slow.app.scrape_within("0.1").await;
     assert_eq!((scrape.served_since(&first), scrape.agents()), (vec!["stale".to_owned()], [2.0, 0.0, 0.0]));
     assert_eq!(scrape.seconds(), first.seconds());
 }
 
 #[tokio::test]
 async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
-    let slow = Slow::new(|mut plan| {
-        plan.options.max_requests = 3;
-        plan
+    let slow = Slow::new(|mut builder| {
+        builder.options.max_requests = 3;
+        builder
     })
     .await;
-    let scrapes = join_all((0..8).map(|_| slow.house.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n")));
+    let scrapes = join_all((0..8).map(|_| slow.app.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n")));
     let driving = async {
         slow.until_somebody_sleeps(Duration::from_millis(99_500)).await;
         // The page and the health checks have no part in the limit.
-        assert_eq!(slow.house.get("/-/healthy", "").await.status, 200);
-        assert_eq!(slow.house.get("/", "").await.status, 200);
+        assert_eq!(slow.app.get("/-/healthy", "").await.status, 200);
+        assert_eq!(slow.app.get("/", "").await.status, 200);
         for _ in 0..5000 {
             tokio::task::yield_now().await;
         }
         slow.tap.add_permits(1000);
     };
     let (replies, ()) = tokio::join!(scrapes, driving);
-    let refused: Vec<_> = replies.iter().filter(|reply| reply.status == 503).collect();
+    let refused: Vec<_> = replies.iter().filter(|response| response.status == 503).collect();
     assert_eq!((replies.len(), refused.len()), (8, 5));
-    assert!(refused.iter().all(|reply| reply.text().contains("--web.max-requests")));
-    slow.house.clock.advance(HOUR);
-    let after = slow.house.scrape().await;
+    assert!(refused.iter().all(|response| response.text().contains("--web.max-requests")));
+    slow.app.clock.advance(HOUR);
+    let after = slow.app.scrape().await;
     let rejected = after.get("cxone_exporter_http_rejected_total", &[("reason", "max_requests")]);
     assert_eq!((rejected, slow.upstream.tokens()), (Some(5.0), 2));
 }
@@ -143,27 +143,27 @@ async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
 #[tokio::test]
 async fn scrapes_that_wait_for_one_tenant_keep_none_of_another_out() {
     let clock = DrivenClock::new(NOW);
-    let quick = Scripted::start(&clock, hour).await;
-    let slow = Slow::new(|mut plan| {
-        plan.options.max_requests = 3;
-        plan.tenants.push(tenant(&quick.base_url()));
-        plan
+    let quick = ScriptedServer::start(&clock, hour).await;
+    let slow = Slow::new(|mut builder| {
+        builder.options.max_requests = 3;
+        builder.tenants.push(tenant(&quick.base_url()));
+        builder
     })
     .await;
-    let loaded = slow.house.app.loaded();
+    let loaded = slow.app.web.loaded();
     let [slow_one, quick_one] =
         [0, 1].map(|at| format!("/probe?target={}", loaded.tenants[at].refresher.tenant().name));
     let patient = "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n";
-    let waiting = join_all((0..4).map(|_| slow.house.get(&slow_one, patient)));
+    let waiting = join_all((0..4).map(|_| slow.app.get(&slow_one, patient)));
     let driving = async {
         slow.until_somebody_sleeps(Duration::from_millis(99_500)).await;
         for _ in 0..3 {
-            let reply = slow.house.get(&quick_one, patient).await;
-            assert_eq!(reply.status, 200);
-            assert!(reply.text().contains("\ncxone_up 1\n"));
+            let response = slow.app.get(&quick_one, patient).await;
+            assert_eq!(response.status, 200);
+            assert!(response.text().contains("\ncxone_up 1\n"));
         }
         slow.tap.add_permits(1000);
     };
     let (replies, ()) = tokio::join!(waiting, driving);
-    assert_eq!(replies.iter().filter(|reply| reply.status == 503).count(), 1);
+    assert_eq!(replies.iter().filter(|response| response.status == 503).count(), 1);
 }

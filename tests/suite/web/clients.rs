@@ -6,13 +6,13 @@ use super::*;
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
 
-async fn assert_alive(house: &House) {
-    assert_eq!(Client::connect(house.address).await.ask(HEALTHY).await.unwrap().status, 200);
+async fn assert_alive(app: &TestApp) {
+    assert_eq!(Client::connect(app.address).await.request(HEALTHY).await.unwrap().status, 200);
 }
 
 #[tokio::test]
 async fn requests_that_are_none() {
-    let (house, upstream) = house(|plan| plan).await;
+    let (app, upstream) = app(|builder| builder).await;
     // The limit is looked at between two reads, so what comes in one piece may be a little more.
     let long = "x".repeat(300_000);
     let flood: String = (0..300).map(|nth| format!("X-{nth}: x\r\n")).collect();
@@ -34,55 +34,58 @@ async fn requests_that_are_none() {
         ("a flood of headers", format!("GET / HTTP/1.1\r\n{flood}\r\n"), &[400, 431]),
     ];
     for (name, request, statuses) in cases {
-        let mut client = Client::connect(house.address).await;
+        let mut client = Client::connect(app.address).await;
         client.send(request.as_bytes()).await;
-        if let Some(reply) = client.reply(true).await {
-            assert!(statuses.contains(&reply.status), "{name}: {reply:?}");
+        if let Some(response) = client.response(true).await {
+            assert!(statuses.contains(&response.status), "{name}: {response:?}");
             assert!(client.is_closed().await, "{name}");
         }
-        assert_alive(&house).await;
+        assert_alive(&app).await;
     }
-    assert!(upstream.asked().is_empty());
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn requests_in_a_row_in_pieces_and_of_old_clients() {
-    let (house, _upstream) = house(|plan| plan).await;
-    house.scrape().await;
-    let mut client = Client::connect(house.address).await;
+    let (app, _upstream) = app(|builder| builder).await;
+    app.scrape().await;
+    let mut client = Client::connect(app.address).await;
     let metrics = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
     client.send([HEALTHY, metrics, "HEAD /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", HEALTHY].concat().as_bytes()).await;
     for (status, with_body) in [(200, true), (200, true), (404, false), (200, true)] {
-        assert_eq!(client.reply(with_body).await.unwrap().status, status);
+        assert_eq!(client.response(with_body).await.unwrap().status, status);
     }
     for byte in HEALTHY.bytes() {
         client.send(&[byte]).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(client.reply(true).await.unwrap().text(), "healthy\n");
+    assert_eq!(client.response(true).await.unwrap().text(), "healthy\n");
 
-    let mut old = Client::connect(house.address).await;
-    let reply = old.ask("GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
-    assert_eq!((reply.status, &*reply.version), (200, "HTTP/1.0"));
-    assert!(reply.header("content-length").is_some() && reply.header("transfer-encoding").is_none());
+    let mut old = Client::connect(app.address).await;
+    let response = old.request("GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    assert_eq!((response.status, &*response.version), (200, "HTTP/1.0"));
+    assert!(response.header("content-length").is_some() && response.header("transfer-encoding").is_none());
     assert!(old.is_closed().await);
 
     // A body that nobody asked for is not read as the next request.
-    let mut poster = Client::connect(house.address).await;
+    let mut poster = Client::connect(app.address).await;
     let smuggled = format!("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{HEALTHY}", HEALTHY.len());
-    assert_eq!(poster.ask(&smuggled).await.unwrap().status, 405);
-    let next = poster.ask(metrics).await;
-    assert!(next.is_none_or(|reply| reply.status == 200 && reply.header("vary").is_some()), "it was smuggled in");
+    assert_eq!(poster.request(&smuggled).await.unwrap().status, 405);
+    let next = poster.request(metrics).await;
+    assert!(
+        next.is_none_or(|response| response.status == 200 && response.header("vary").is_some()),
+        "it was smuggled in"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn heads_that_never_end_and_connections_that_idle_are_closed() {
-    let (house, _upstream) = house(|plan| plan).await;
-    let mut slow = Client::connect(house.address).await;
+    let (app, _upstream) = app(|builder| builder).await;
+    let mut slow = Client::connect(app.address).await;
     slow.send(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
-    let mut mute = Client::connect(house.address).await;
-    let mut scraper = Client::connect(house.address).await;
-    assert_eq!(scraper.ask(HEALTHY).await.unwrap().status, 200);
+    let mut mute = Client::connect(app.address).await;
+    let mut scraper = Client::connect(app.address).await;
+    assert_eq!(scraper.request(HEALTHY).await.unwrap().status, 200);
     tokio::time::timeout(Duration::from_secs(15), async {
         slow.closes().await;
         mute.closes().await;
@@ -97,12 +100,12 @@ async fn heads_that_never_end_and_connections_that_idle_are_closed() {
 
 #[tokio::test]
 async fn clients_that_go_away_stop_nothing() {
-    let (house, upstream) = house(|plan| plan).await;
+    let (app, upstream) = app(|builder| builder).await;
     for _ in 0..20 {
-        let mut client = Client::connect(house.address).await;
+        let mut client = Client::connect(app.address).await;
         client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
     }
-    let scrape = house.scrape().await;
+    let scrape = app.scrape().await;
     assert_eq!((scrape.value("cxone_up"), scrape.seconds().len()), (Some(1.0), 2));
     assert_eq!(
         (upstream.pages().len(), upstream.tokens()),

@@ -90,7 +90,7 @@ fn basic(user: &str, password: &str) -> String {
 async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
     let headers = "http_server_config: { headers: { X-Frame-Options: deny } }\n";
     let dir = folder(&format!("{headers}basic_auth_users: {{ alice: {HASH} }}\n"));
-    let (house, _upstream) = guarded(dir.path().join("web.yml")).await;
+    let (app, _upstream) = guarded(dir.path().join("web.yml")).await;
     let right = basic("alice", "correct horse");
     for (authorization, status) in [
         ("", 401),
@@ -99,18 +99,18 @@ async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
         (&*basic("alice", "wrong"), 401),
         (&*basic("bob", "correct horse"), 401),
     ] {
-        let reply = house.get("/-/healthy", authorization).await;
+        let reply = app.get("/-/healthy", authorization).await;
         assert_eq!((reply.status, reply.header("x-frame-options")), (status, Some("deny")));
         assert_eq!(reply.header("www-authenticate"), (status == 401).then_some("Basic"));
     }
     fs::write(dir.path().join("web.yml"), format!("basic_auth_users: {{ alice: {OTHER_HASH} }}\n")).unwrap();
-    assert_eq!(house.get("/-/healthy", &right).await.status, 401);
+    assert_eq!(app.get("/-/healthy", &right).await.status, 401);
     let other = basic("alice", "battery staple");
-    let reply = house.get("/-/healthy", &other).await;
+    let reply = app.get("/-/healthy", &other).await;
     assert_eq!((reply.status, reply.header("x-frame-options")), (200, None));
     fs::write(dir.path().join("web.yml"), "basic_auth_users: { alice: plain }\n").unwrap();
-    assert_eq!(house.get("/-/healthy", "").await.status, 401, "a fault lets nobody in");
-    let metrics = house.get("/metrics", &other).await.text();
+    assert_eq!(app.get("/-/healthy", "").await.status, 401, "a fault lets nobody in");
+    let metrics = app.get("/metrics", &other).await.text();
     assert!(metrics.contains("cxone_exporter_web_config_last_reload_successful 0\n"), "{metrics}");
     assert!(metrics.contains("http_rejected_total{reason=\"unauthorized\"} 5\n"), "{metrics}");
 }
@@ -119,17 +119,17 @@ async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
 async fn the_rate_is_limited_before_anybody_is_asked_who_they_are() {
     let limit = "rate_limit: { interval: 2s, burst: 2 }";
     let dir = folder(&format!("{limit}\nbasic_auth_users: {{ alice: {HASH} }}\n"));
-    let (house, _upstream) = guarded(dir.path().join("web.yml")).await;
+    let (app, _upstream) = guarded(dir.path().join("web.yml")).await;
     let statuses = [401, 401, 429];
     for status in statuses {
-        assert_eq!(house.get("/-/healthy", "").await.status, status);
+        assert_eq!(app.get("/-/healthy", "").await.status, status);
     }
-    house.clock.advance(std::time::Duration::from_secs(2));
-    assert_eq!(house.get("/-/healthy", "").await.status, 401);
-    assert_eq!(house.get("/-/healthy", "").await.status, 429);
+    app.clock.advance(std::time::Duration::from_secs(2));
+    assert_eq!(app.get("/-/healthy", "").await.status, 401);
+    assert_eq!(app.get("/-/healthy", "").await.status, 429);
     // As in the toolkit: a bucket that holds nothing.
     let dir = folder("rate_limit: { interval: 1s }");
-    let (house, _upstream) = guarded(dir.path().join("web.yml")).await;
-    house.clock.advance(std::time::Duration::from_secs(100));
-    assert_eq!(house.get("/-/healthy", "").await.status, 429);
+    let (app, _upstream) = guarded(dir.path().join("web.yml")).await;
+    app.clock.advance(std::time::Duration::from_secs(100));
+    assert_eq!(app.get("/-/healthy", "").await.status, 429);
 }

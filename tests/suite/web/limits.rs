@@ -15,7 +15,7 @@ fn turned_away(metrics: &str, reason: &str) -> usize {
 
 #[tokio::test]
 async fn bodies_are_refused_unread() {
-    let (house, _upstream) = house(|plan| plan).await;
+    let (app, _upstream) = app(|builder| builder).await;
     let bodies = [
         "Content-Length: 4\r\n\r\nbody",
         // It never comes, and nobody waits for it.
@@ -27,55 +27,55 @@ async fn bodies_are_refused_unread() {
     ];
     for (nth, body) in bodies.into_iter().enumerate() {
         for method in ["GET", "HEAD"] {
-            let mut client = Client::connect(house.address).await;
-            let reply = client.ask(&format!("{method} /sd HTTP/1.1\r\nHost: x\r\n{body}")).await.unwrap();
-            assert_eq!((reply.status, reply.header("connection")), (413, Some("close")), "{body:?}");
+            let mut client = Client::connect(app.address).await;
+            let response = client.request(&format!("{method} /sd HTTP/1.1\r\nHost: x\r\n{body}")).await.unwrap();
+            assert_eq!((response.status, response.header("connection")), (413, Some("close")), "{body:?}");
             client.closes().await;
         }
-        let metrics = house.get("/metrics", "").await.text();
+        let metrics = app.get("/metrics", "").await.text();
         assert_eq!(turned_away(&metrics, "body"), 2 * (nth + 1), "{body:?}");
     }
     // One of no bytes is none, and what is not found or not allowed is told before.
-    assert_eq!(house.get("/sd", "Content-Length: 0\r\n").await.status, 200);
-    assert_eq!(house.get("/nowhere", "Content-Length: 0\r\n").await.status, 404);
+    assert_eq!(app.get("/sd", "Content-Length: 0\r\n").await.status, 200);
+    assert_eq!(app.get("/nowhere", "Content-Length: 0\r\n").await.status, 404);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_does_not_go_on_is_ended() {
     let site = Site::new("");
-    let (house, _upstream) = site.open().await;
+    let (app, _upstream) = site.open().await;
     // Nothing at all, and the beginning of a record that never ends.
     for bytes in [&b""[..], b"\x16\x03\x01\x40\x00\x01"] {
-        let mut client = Client::connect(house.address).await;
+        let mut client = Client::connect(app.address).await;
         client.send(bytes).await;
         let mut closing = std::pin::pin!(client.closes());
         assert!(tokio::time::timeout(Duration::from_secs(9), &mut closing).await.is_err(), "it has its time");
         tokio::time::timeout(Duration::from_secs(2), closing).await.expect("and no more than that");
     }
-    let mut client = Client::over(site.caller().connect(&house).await.unwrap());
-    let metrics = client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().text();
+    let mut client = Client::from_stream(site.caller().connect(&app).await.unwrap());
+    let metrics = client.request("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().text();
     assert_eq!((turned_away(&metrics, "timeout"), turned_away(&metrics, "tls")), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_given_up_and_its_connection_reset() {
-    let (house, _upstream) = house(|plan| {
-        plan.with(|tenant| {
+    let (app, _upstream) = app(|builder| {
+        builder.configure(|tenant| {
             // Far more than the kernel keeps for a client.
             tenant.agents = agents(5_000);
             tenant.agents_per_request = 1_000;
         })
     })
     .await;
-    house.scrape().await;
+    app.scrape().await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
-    let mut stream = socket.connect(house.address).await.unwrap();
+    let mut stream = socket.connect(app.address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     // A proper scrape beside it has all of it at once.
-    assert!(house.get("/metrics", "").await.text().len() > 1_000_000);
+    assert!(app.get("/metrics", "").await.text().len() > 1_000_000);
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let metrics = house.get("/metrics", "").await.text();
+    let metrics = app.get("/metrics", "").await.text();
     assert_eq!(turned_away(&metrics, "slow_reader"), 1);
     // What came so far can be read; the rest is not sent any more.
     let mut taken = Vec::new();

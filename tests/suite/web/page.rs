@@ -6,20 +6,20 @@ use std::time::Duration;
 use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::config::{Config, Shard, Tenant};
 
-use super::{hour, house};
-use crate::house::http::Client;
-use crate::house::{COOLDOWN, House, MAX_STALENESS, NOW, Plan, agents, tenant};
-use crate::scripted::{Answer, Scripted};
+use super::{app, hour};
+use crate::app::http::Client;
+use crate::app::{COOLDOWN, MAX_STALENESS, NOW, TestAppBuilder, agents, tenant};
+use crate::scripted::{Response, ScriptedServer};
 
 #[tokio::test]
 async fn it_shows_agents_and_no_secret_and_asks_cxone_for_nothing() {
-    let (house, upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(120))).await;
-    let before = house.get("/", "").await.text();
+    let (app, upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(120))).await;
+    let before = app.get("/", "").await.text();
     assert!(before.contains("No data yet") && before.contains("none yet") && before.contains("no data"), "{before}");
-    assert_eq!(upstream.asked().len(), 0);
-    house.scrape().await;
-    let asked = upstream.asked().len();
-    let page = house.get("/", "").await.text();
+    assert_eq!(upstream.requests().len(), 0);
+    app.scrape().await;
+    let asked = upstream.requests().len();
+    let page = app.get("/", "").await.text();
     for expected in [
         "\u{2713} Fresh",
         "120 fresh, 0 stale, 0 without data",
@@ -32,32 +32,32 @@ async fn it_shows_agents_and_no_secret_and_asks_cxone_for_nothing() {
     }
     assert!(!page.contains("<b>"), "{page}");
     assert!(page.contains("1000000000000000049") && !page.contains("1000000000000000050"), "a page has 50 agents");
-    let last = house.get("/?page=3", "").await.text();
+    let last = app.get("/?page=3", "").await.text();
     assert!(last.contains("1000000000000000100") && last.contains("101 to 120 of 120"), "{last}");
-    let agent = house.get("/agent?agent=1000000000000000119", "").await.text();
+    let agent = app.get("/agent?agent=1000000000000000119", "").await.text();
     assert!(agent.contains("<td class=\"number\">3600.00</td><td class=\"number\">1.00</td>"), "{agent}");
-    assert_eq!(upstream.asked().len(), asked, "pages are made of what is there");
+    assert_eq!(upstream.requests().len(), asked, "pages are made of what is there");
 
-    let config = house.get("/config", "").await.text();
+    let config = app.get("/config", "").await.text();
     assert!(config.contains("client_secret: <secret>") && config.contains("client_id: "), "{config}");
     assert!(!config.contains("Pl4nted") && !config.contains("pl4nted"), "{config}");
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn its_verdict_follows_the_data() {
     static BROKEN: AtomicBool = AtomicBool::new(false);
     let clock = DrivenClock::new(NOW);
-    let answer = |asked: &_| if BROKEN.load(Ordering::SeqCst) { Answer::status(400) } else { hour(asked) };
-    let upstream = Scripted::start(&clock, answer).await;
-    let house = House::open(&clock, Plan::at(&upstream.base_url())).await;
+    let answer = |request: &_| if BROKEN.load(Ordering::SeqCst) { Response::status(400) } else { hour(request) };
+    let upstream = ScriptedServer::start(&clock, answer).await;
+    let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
     let verdict = async || {
-        let page = house.get("/", "").await.text();
+        let page = app.get("/", "").await.text();
         let (_, rest) = page.split_once("data-verdict=\"").unwrap();
         (rest.split('"').next().unwrap().to_owned(), page)
     };
     assert_eq!(verdict().await.0, "waiting");
-    house.scrape().await;
+    app.scrape().await;
     assert_eq!(verdict().await.0, "fresh");
     clock.advance(COOLDOWN + Duration::from_secs(120));
     assert_eq!(verdict().await.0, "fresh", "scrapes may be minutes apart");
@@ -66,38 +66,38 @@ async fn its_verdict_follows_the_data() {
     assert!(idle == "idle" && page.contains("Is Prometheus scraping?"), "{page}");
 
     BROKEN.store(true, Ordering::SeqCst);
-    house.scrape().await;
+    app.scrape().await;
     let (stale, page) = verdict().await;
     assert_eq!(stale, "stale");
-    let error = house.refresher().current().status.last_error.clone().unwrap().to_string();
+    let error = app.refresher().current().status.last_error.clone().unwrap().to_string();
     let shown = maud::html! { (error) }.into_string();
     assert!(page.contains(&shown) && page.contains("Last attempt"), "{page}");
     clock.advance(MAX_STALENESS);
     let (failing, page) = verdict().await;
     assert!(failing == "failing" && page.contains("0 fresh, 0 stale, 2 without data"), "{page}");
-    house.assert_discreet().await;
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn browsers_are_told_to_keep_and_to_load_nothing_else() {
-    let (house, _upstream) = house(|plan| plan).await;
-    house.scrape().await;
+    let (app, _upstream) = app(|builder| builder).await;
+    app.scrape().await;
     for (target, status) in [("/", 200), ("/agent?agent=1000000000000000000", 200), ("/?tenant=nobody", 404)] {
-        let reply = house.get(target, "").await;
-        assert_eq!(reply.status, status);
-        let policy = reply.header("content-security-policy").unwrap();
+        let response = app.get(target, "").await;
+        assert_eq!(response.status, status);
+        let policy = response.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
-        assert_eq!(reply.header("cache-control"), Some("no-store"), "it has names");
-        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "a search has names as well");
-        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
-        let text = reply.text();
+        assert_eq!(response.header("cache-control"), Some("no-store"), "it has names");
+        assert_eq!(response.header("referrer-policy"), Some("no-referrer"), "a search has names as well");
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+        let text = response.text();
         for inline in [" style=", "<style", " onclick", "javascript:", "http://", "https://"] {
             assert!(!text.contains(inline), "{target} has {inline}");
         }
         // What the page refers to is there, and may be kept for ever, as another content has another address.
         for (_, rest) in text.match_indices("static/").map(|(at, _)| text.split_at(at)) {
             let address = rest.split('"').next().unwrap();
-            let file = house.get(&format!("/{address}"), "").await;
+            let file = app.get(&format!("/{address}"), "").await;
             assert_eq!(file.status, 200, "{address}");
             assert!(file.header("cache-control").unwrap().contains("immutable"), "{address}");
             assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
@@ -107,71 +107,73 @@ async fn browsers_are_told_to_keep_and_to_load_nothing_else() {
 
 #[tokio::test]
 async fn it_is_compressed_for_those_who_want_it() {
-    let (house, _upstream) = house(|plan| plan.with(|tenant| tenant.agents = agents(50))).await;
-    house.scrape().await;
-    let plain = house.get("/", "").await;
-    let packed = house.get("/", "Accept-Encoding: gzip, br\r\n").await;
+    let (app, _upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(50))).await;
+    app.scrape().await;
+    let plain = app.get("/", "").await;
+    let packed = app.get("/", "Accept-Encoding: gzip, br\r\n").await;
     assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), (None, Some("gzip")));
     assert_eq!(packed.header("vary"), Some("Accept-Encoding"));
-    let length = |reply: &crate::house::http::Reply| reply.header("content-length").unwrap().parse::<usize>().unwrap();
+    let length = |response: &crate::app::http::HttpResponse| {
+        response.header("content-length").unwrap().parse::<usize>().unwrap()
+    };
     assert!(length(&packed) * 5 < length(&plain), "{} of {} bytes", length(&packed), length(&plain));
     assert_eq!(packed.text(), plain.text());
     let head = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
-    let reply = Client::connect(house.address).await.ask(head).await.unwrap();
-    assert_eq!((reply.status, length(&reply)), (200, length(&plain)));
+    let response = Client::connect(app.address).await.request(head).await.unwrap();
+    assert_eq!((response.status, length(&response)), (200, length(&plain)));
 }
 
 #[tokio::test]
 async fn several_tenants_have_a_line_each_and_agents_of_their_own() {
     let clock = DrivenClock::new(NOW);
-    let upstream = Scripted::start(&clock, hour).await;
-    let mut plan = Plan::at(&upstream.base_url());
-    plan.tenants.push(tenant(&upstream.base_url()));
-    plan.tenants[1].agents = agents(5).split_off(3);
-    let names: Vec<_> = plan.tenants.iter().map(|tenant| tenant.name.clone()).collect();
-    let house = House::open(&clock, plan).await;
-    house.get(&format!("/probe?target={}", names[1]), "").await;
+    let upstream = ScriptedServer::start(&clock, hour).await;
+    let mut builder = TestAppBuilder::new(&upstream.base_url());
+    builder.tenants.push(tenant(&upstream.base_url()));
+    builder.tenants[1].agents = agents(5).split_off(3);
+    let names: Vec<_> = builder.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let app = builder.start(&clock).await;
+    app.get(&format!("/probe?target={}", names[1]), "").await;
 
-    let first = house.get("/", "").await.text();
+    let first = app.get("/", "").await.text();
     assert!(first.contains(&format!("<h2 id=\"freshness-title\">Tenant {}</h2>", names[0])), "{first}");
     assert!(first.contains("1000000000000000000") && !first.contains("1000000000000000003"), "{first}");
     let verdicts: Vec<_> = first.match_indices("<td class=\"verdict\"").map(|(at, _)| &first[at..]).collect();
     assert!(verdicts[0].contains("data-verdict=\"waiting\"") && verdicts[1].contains("data-verdict=\"fresh\""));
 
-    let second = house.get(&format!("/?tenant={}", names[1]), "").await.text();
+    let second = app.get(&format!("/?tenant={}", names[1]), "").await.text();
     assert!(second.contains("1000000000000000003") && !second.contains("1000000000000000000"), "{second}");
     assert!(second.contains(&format!("href=\"/probe?target={}\"", names[1])), "{second}");
-    let agent = house.get(&format!("/agent?tenant={}&agent=1000000000000000003", names[1]), "").await.text();
+    let agent = app.get(&format!("/agent?tenant={}&agent=1000000000000000003", names[1]), "").await.text();
     assert!(agent.contains(&format!("{{tenant=&quot;{}&quot;,agent=", names[1])), "{agent}");
-    assert_eq!(house.get("/agent?agent=1000000000000000003", "").await.status, 404, "that is another tenant's");
-    house.assert_discreet().await;
+    assert_eq!(app.get("/agent?agent=1000000000000000003", "").await.status, 404, "that is another tenant's");
+    app.assert_no_secrets().await;
 }
 
 #[tokio::test]
 async fn it_names_the_shard_where_others_have_the_rest_of_the_agents() {
     let clock = DrivenClock::new(NOW);
-    let upstream = Scripted::start(&clock, hour).await;
+    let upstream = ScriptedServer::start(&clock, hour).await;
     let mut seen = 0;
     for (index, total) in [(0, 2), (1, 2), (0, 1)] {
-        let mut plan = Plan::at(&upstream.base_url()).with(|tenant| tenant.agents = agents(20));
-        let whole: Vec<_> = plan.tenants.drain(..).map(Into::into).collect();
+        let mut builder = TestAppBuilder::new(&upstream.base_url()).configure(|tenant| tenant.agents = agents(20));
+        let whole: Vec<_> = builder.tenants.drain(..).map(Into::into).collect();
         let config = Config { tenants: whole, schedules: Default::default(), warnings: Vec::new() };
         let part = config.of_shard(Shard::new(index, total).unwrap()).unwrap();
-        plan.tenants.extend(part.tenants.iter().map(|tenant| Tenant::clone(tenant)));
-        let house = House::open(&clock, plan).await;
-        house.scrape().await;
-        let page = house.get("/", "").await.text();
+        builder.tenants.extend(part.tenants.iter().map(|tenant| Tenant::clone(tenant)));
+        let app = builder.start(&clock).await;
+        app.scrape().await;
+        let page = app.get("/", "").await.text();
         let note = format!("<strong>Shard {index} of {total}, counted from 0</strong>");
         assert_eq!(page.contains(&note), total > 1, "one shard alone is no shard: {page}");
         assert_eq!(page.contains("Shard"), total > 1, "{page}");
         for id in agents(20).iter().map(|agent| agent.id.to_string()) {
-            let reply = house.get(&format!("/agent?agent={id}"), "").await;
-            assert_eq!(page.contains(&id), reply.status == 200, "{id}");
-            let elsewhere = reply.text().contains("It may be an agent of another shard.");
-            assert_eq!(elsewhere, reply.status == 404, "{id}");
-            seen += u32::from(reply.status == 200 && total > 1);
+            let response = app.get(&format!("/agent?agent={id}"), "").await;
+            assert_eq!(page.contains(&id), response.status == 200, "{id}");
+            let elsewhere = response.text().contains("It may be an agent of another shard.");
+            assert_eq!(elsewhere, response.status == 404, "{id}");
+            seen += u32::from(response.status == 200 && total > 1);
         }
-        house.assert_discreet().await;
+        app.assert_no_secrets().await;
     }
     assert_eq!(seen, 20, "each has a page on exactly one of the two");
 }

@@ -1,7 +1,7 @@
 //! Stopping: answers in flight go out, idle connections are closed, nobody new comes in.
 
 use super::*;
-use crate::house::http::Client;
+use crate::app::http::Client;
 
 #[tokio::test]
 async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
@@ -13,15 +13,17 @@ async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
 async fn stopped_with_an_answer_in_flight(threads: Option<usize>) {
     let clock = DrivenClock::new(NOW);
     let tap = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let upstream = Scripted::start(&clock, {
+    let upstream = ScriptedServer::start(&clock, {
         let tap = tap.clone();
-        move |asked| if tap.load(std::sync::atomic::Ordering::Relaxed) { hour(asked) } else { Answer::status(503) }
+        move |request| {
+            if tap.load(std::sync::atomic::Ordering::Relaxed) { hour(request) } else { Response::status(503) }
+        }
     })
     .await;
-    let mut house = House::open(&clock, Plan { threads, ..Plan::at(&upstream.base_url()) }).await;
-    let mut idle = Client::connect(house.address).await;
-    assert_eq!(idle.ask("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
-    let mut scraper = Client::connect(house.address).await;
+    let mut app = TestAppBuilder { threads, ..TestAppBuilder::new(&upstream.base_url()) }.start(&clock).await;
+    let mut idle = Client::connect(app.address).await;
+    assert_eq!(idle.request("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+    let mut scraper = Client::connect(app.address).await;
     scraper.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n").await;
     // The refresh waits to try again after the 503.
     while upstream.pages().is_empty()
@@ -31,14 +33,14 @@ async fn stopped_with_an_answer_in_flight(threads: Option<usize>) {
     {
         tokio::task::yield_now().await;
     }
-    house.stop();
+    app.stop();
     assert!(idle.is_closed().await);
-    assert!(tokio::net::TcpStream::connect(house.address).await.is_err(), "nobody listens any more");
+    assert!(tokio::net::TcpStream::connect(app.address).await.is_err(), "nobody listens any more");
 
     tap.store(true, std::sync::atomic::Ordering::Relaxed);
     clock.advance(std::time::Duration::from_secs(1));
-    let reply = scraper.reply(true).await.unwrap();
-    assert!(reply.text().contains("cxone_up 1\n"), "{}", reply.text());
+    let response = scraper.response(true).await.unwrap();
+    assert!(response.text().contains("cxone_up 1\n"), "{}", response.text());
     assert!(scraper.is_closed().await);
-    house.serving.take().unwrap().await.unwrap();
+    app.serving.take().unwrap().await.unwrap();
 }

@@ -32,32 +32,32 @@ async fn each_policy_lets_in_whom_it_should() {
         let ca = if with_ca { "  client_ca_file: ca.pem\n" } else { "" };
         let site = Site::new(&format!("  client_auth_type: {policy}\n{ca}"));
         let known = site.authority.localhost();
-        let (house, _upstream) = site.open().await;
+        let (app, _upstream) = site.open().await;
         for versions in [ONLY_12, ONLY_13] {
             let callers = [site.caller(), site.caller().showing(&known), site.caller().showing(&stranger)];
             for (caller, expected) in callers.into_iter().zip(expected) {
                 let caller = caller.speaking(versions);
-                assert_eq!(caller.is_let_in(&house).await, expected, "{policy} {versions:?}");
+                assert_eq!(caller.is_let_in(&app).await, expected, "{policy} {versions:?}");
             }
         }
         let refused = expected.iter().filter(|is_let_in| !**is_let_in).count() * 2;
-        assert_eq!(rejected(&site.caller().showing(&known), &house).await, refused, "{policy}");
+        assert_eq!(rejected(&site.caller().showing(&known), &app).await, refused, "{policy}");
     }
 }
 
 #[tokio::test]
 async fn without_a_client_ca_those_whom_the_system_trusts_count() {
     let site = Site::new("  client_auth_type: VerifyClientCertIfGiven\n");
-    let (house, _upstream) = site.open().await;
-    assert!(site.caller().is_let_in(&house).await);
+    let (app, _upstream) = site.open().await;
+    assert!(site.caller().is_let_in(&app).await);
     let stranger = site.authority.localhost();
-    assert!(!site.caller().showing(&stranger).is_let_in(&house).await, "no system trusts this authority");
+    assert!(!site.caller().showing(&stranger).is_let_in(&app).await, "no system trusts this authority");
 }
 
 /// How many handshakes were refused, as somebody who is let in can read it.
-async fn rejected(caller: &parties::Caller, house: &House) -> usize {
-    let mut client = Client::over(caller.connect(house).await.unwrap());
-    let metrics = client.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().text();
+async fn rejected(caller: &parties::Caller, app: &TestApp) -> usize {
+    let mut client = Client::from_stream(caller.connect(app).await.unwrap());
+    let metrics = client.request("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().text();
     let line =
         metrics.lines().find_map(|line| line.strip_prefix("cxone_exporter_http_rejected_total{reason=\"tls\"} "));
     line.unwrap().parse().unwrap()
@@ -69,7 +69,7 @@ async fn only_who_has_an_allowed_name_is_let_in() {
         "  client_allowed_sans: [scraper.example, 192.0.2.7, 2001:db8::1, ada@example.com, spiffe://example/scraper]\n";
     let verified = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n";
     let site = Site::new(&format!("{verified}{allowed}"));
-    let (house, _upstream) = site.open().await;
+    let (app, _upstream) = site.open().await;
     let (dns, mail, uri) = (
         |name: &str| SanType::DnsName(name.try_into().unwrap()),
         |name: &str| SanType::Rfc822Name(name.try_into().unwrap()),
@@ -96,25 +96,25 @@ async fn only_who_has_an_allowed_name_is_let_in() {
     for (names, expected) in table {
         let shown = format!("{names:?}");
         let caller = site.caller().showing(&site.authority.sign(names.clone()));
-        assert_eq!(caller.is_let_in(&house).await, expected, "{shown}");
+        assert_eq!(caller.is_let_in(&app).await, expected, "{shown}");
         let stranger = Authority::new("Another authority").sign(names);
-        assert!(!site.caller().showing(&stranger).is_let_in(&house).await, "{shown}, of another CA");
+        assert!(!site.caller().showing(&stranger).is_let_in(&app).await, "{shown}, of another CA");
     }
     // A list without a name lets nobody in.
     let site = Site::new(&format!("{verified}  client_allowed_sans: []\n"));
-    let (house, _upstream) = site.open().await;
+    let (app, _upstream) = site.open().await;
     let known = site.authority.localhost();
-    assert!(!site.caller().showing(&known).is_let_in(&house).await);
+    assert!(!site.caller().showing(&known).is_let_in(&app).await);
     // Where nobody is asked for a certificate, names keep nobody out, as in the toolkit; `check` warns of it.
     let site = Site::new(allowed);
-    let (house, _upstream) = site.open().await;
-    assert!(site.caller().is_let_in(&house).await);
+    let (app, _upstream) = site.open().await;
+    assert!(site.caller().is_let_in(&app).await);
     // Who must have a name must have a certificate, whatever the policy says.
     let site = Site::new(&format!("  client_auth_type: RequestClientCert\n{allowed}"));
-    let (house, _upstream) = site.open().await;
-    assert!(!site.caller().is_let_in(&house).await);
+    let (app, _upstream) = site.open().await;
+    assert!(!site.caller().is_let_in(&app).await);
     let stranger = Authority::new("Another authority").sign(vec![dns("scraper.example")]);
-    assert!(site.caller().showing(&stranger).is_let_in(&house).await);
+    assert!(site.caller().showing(&stranger).is_let_in(&app).await);
 }
 
 #[tokio::test]
@@ -128,9 +128,9 @@ async fn versions_are_those_between_the_least_and_the_greatest() {
     ];
     for (settings, expected) in table {
         let site = Site::new(settings);
-        let (house, _upstream) = site.open().await;
+        let (app, _upstream) = site.open().await;
         for (versions, expected) in [ONLY_12, ONLY_13, BOTH].into_iter().zip(expected) {
-            assert_eq!(site.caller().speaking(versions).is_let_in(&house).await, expected, "{settings} {versions:?}");
+            assert_eq!(site.caller().speaking(versions).is_let_in(&app).await, expected, "{settings} {versions:?}");
         }
     }
 }
@@ -148,20 +148,20 @@ async fn suites_and_curves_are_those_that_were_chosen() {
     ];
     for (settings, expected) in table {
         let site = Site::new(&format!("  max_version: TLS12\n  curve_preferences: [CurveP384]\n{settings}"));
-        let (house, _upstream) = site.open().await;
+        let (app, _upstream) = site.open().await;
         let mut caller = site.caller();
         caller.provider.cipher_suites =
             vec![suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384];
         caller.versions = ONLY_12;
-        let stream = caller.connect(&house).await.unwrap();
+        let stream = caller.connect(&app).await.unwrap();
         let connection = stream.get_ref().1;
         assert_eq!(connection.negotiated_cipher_suite().unwrap().suite(), expected, "{settings}");
         assert_eq!(connection.negotiated_key_exchange_group().unwrap().name(), NamedGroup::secp384r1);
         caller.provider.cipher_suites = vec![suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256];
-        assert!(caller.connect(&house).await.is_none(), "a suite that was not chosen");
+        assert!(caller.connect(&app).await.is_none(), "a suite that was not chosen");
         let mut caller = site.caller();
         caller.provider.kx_groups = vec![kx_group::X25519];
-        assert!(caller.connect(&house).await.is_none(), "a curve that was not chosen");
+        assert!(caller.connect(&app).await.is_none(), "a curve that was not chosen");
     }
 }
 
@@ -177,14 +177,14 @@ async fn http2_is_what_both_sides_agree_on() {
     ];
     for (settings, offered, expected) in table {
         let site = Site::new(settings);
-        let (house, _upstream) = site.open().await;
+        let (app, _upstream) = site.open().await;
         let mut caller = site.caller();
         caller.protocols = offered.to_vec();
-        let stream = caller.connect(&house).await.unwrap();
+        let stream = caller.connect(&app).await.unwrap();
         let agreed = stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8(name.to_vec()).unwrap());
         assert_eq!(agreed.as_deref(), expected, "{settings} {offered:?}");
         if expected != Some("h2") {
-            assert!(caller.is_let_in(&house).await);
+            assert!(caller.is_let_in(&app).await);
             continue;
         }
         let io = TokioIo::new(stream);
@@ -207,31 +207,31 @@ async fn http2_is_what_both_sides_agree_on() {
     }
     // With `http2: false` there is none, even for a client that offers nothing else.
     let site = Site::new("http_server_config: { http2: false }\n");
-    let (house, _upstream) = site.open().await;
+    let (app, _upstream) = site.open().await;
     let mut caller = site.caller();
     caller.protocols = vec!["h2"];
-    assert!(caller.connect(&house).await.is_none());
+    assert!(caller.connect(&app).await.is_none());
 }
 
 #[tokio::test]
 async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() {
     let site = Site::new("");
-    let (house, _upstream) = site.open().await;
+    let (app, _upstream) = site.open().await;
     let caller = site.caller();
-    let first = caller.sees(&house).await;
-    let open = caller.connect(&house).await.unwrap();
+    let first = caller.sees(&app).await;
+    let open = caller.connect(&app).await.unwrap();
     let second: Identity = site.authority.localhost();
     site.install(&second);
-    assert_eq!(caller.sees(&house).await, *second.certificate.der());
+    assert_eq!(caller.sees(&app).await, *second.certificate.der());
     assert_ne!(first, *second.certificate.der());
     // Who shook hands before goes on as before.
-    let mut open = Client::over(open);
-    assert_eq!(open.ask("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().status, 200);
+    let mut open = Client::from_stream(open);
+    assert_eq!(open.request("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().status, 200);
 
     let place = site.folder.path().to_str().unwrap();
-    let told = |message: &str| house.lines_with(message).iter().filter(|line| line.to_string().contains(place)).count();
+    let told = |message: &str| app.lines_with(message).iter().filter(|line| line.to_string().contains(place)).count();
     let gauge = async || {
-        let metrics = open_metrics(&caller, &house).await;
+        let metrics = open_metrics(&caller, &app).await;
         let name = "cxone_exporter_web_config_last_reload_successful ";
         metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
     };
@@ -241,8 +241,8 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
     for broken in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &other_key] {
         std::fs::write(site.folder.path().join("server.pem"), broken).unwrap();
         for _ in 0..3 {
-            assert_eq!(caller.sees(&house).await, *second.certificate.der(), "the last good one stays");
-            house.clock.advance(std::time::Duration::from_secs(2));
+            assert_eq!(caller.sees(&app).await, *second.certificate.der(), "the last good one stays");
+            app.clock.advance(std::time::Duration::from_secs(2));
         }
         assert_eq!(gauge().await, "0");
     }
@@ -251,16 +251,16 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
     assert!((1..=3).contains(&refused), "{refused} lines");
     // A certificate without its key is no pair either; with it, all is well again.
     std::fs::write(site.folder.path().join("server.pem"), third.certificate.pem()).unwrap();
-    assert_eq!(caller.sees(&house).await, *second.certificate.der());
+    assert_eq!(caller.sees(&app).await, *second.certificate.der());
     assert_eq!(gauge().await, "0");
     std::fs::write(site.folder.path().join("server.key"), key).unwrap();
-    assert_eq!(caller.sees(&house).await, *third.certificate.der());
+    assert_eq!(caller.sees(&app).await, *third.certificate.der());
     assert_eq!((gauge().await.as_str(), told("was read again")), ("1", 2));
 }
 
-async fn open_metrics(caller: &parties::Caller, house: &House) -> String {
-    let mut client = Client::over(caller.connect(house).await.unwrap());
-    client.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().text()
+async fn open_metrics(caller: &parties::Caller, app: &TestApp) -> String {
+    let mut client = Client::from_stream(caller.connect(app).await.unwrap());
+    client.request("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().text()
 }
 
 fn first_key(site: &Site) -> String {
@@ -270,7 +270,7 @@ fn first_key(site: &Site) -> String {
 #[tokio::test]
 async fn what_is_no_tls_is_turned_away_and_counted() {
     let site = Site::new("");
-    let (house, _upstream) = site.open().await;
+    let (app, _upstream) = site.open().await;
     let noise: [&[u8]; 4] = [
         b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\0\x01\x02garbage\r\n\r\n",
@@ -278,10 +278,10 @@ async fn what_is_no_tls_is_turned_away_and_counted() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ];
     for bytes in noise {
-        let mut client = Client::connect(house.address).await;
+        let mut client = Client::connect(app.address).await;
         client.send(bytes).await;
         client.closes().await;
-        assert!(site.caller().is_let_in(&house).await);
+        assert!(site.caller().is_let_in(&app).await);
     }
-    assert_eq!(rejected(&site.caller(), &house).await, noise.len());
+    assert_eq!(rejected(&site.caller(), &app).await, noise.len());
 }

@@ -96,7 +96,7 @@ impl Site {
         Path::join(self.folder.path(), "web.yml")
     }
 
-    pub(crate) async fn open(&self) -> (House, Scripted) {
+    pub(crate) async fn open(&self) -> (TestApp, ScriptedServer) {
         guarded(self.file()).await
     }
 
@@ -123,7 +123,7 @@ impl Caller {
     }
 
     /// Shakes hands as far as the client sees it: with TLS 1.3 the server may still turn away its certificate.
-    pub(crate) async fn connect(&self, house: &House) -> Option<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, app: &TestApp) -> Option<TlsStream<TcpStream>> {
         let builder = ClientConfig::builder_with_provider(Arc::new(self.provider.clone()));
         let builder = builder.with_protocol_versions(self.versions).unwrap().with_root_certificates(self.roots.clone());
         let mut config = match &self.identity {
@@ -133,17 +133,17 @@ impl Caller {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let stream = TcpStream::connect(house.address).await.unwrap();
+        let stream = TcpStream::connect(app.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
     }
 
     /// Whether the server lets it in: one request is answered.
-    pub(crate) async fn is_let_in(&self, house: &House) -> bool {
-        let Some(stream) = self.connect(house).await else { return false };
-        match Client::over(stream).ask("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await {
-            Some(reply) => {
-                assert_eq!((reply.status, &*reply.text()), (200, "healthy\n"));
+    pub(crate) async fn is_let_in(&self, app: &TestApp) -> bool {
+        let Some(stream) = self.connect(app).await else { return false };
+        match Client::from_stream(stream).request("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await {
+            Some(response) => {
+                assert_eq!((response.status, &*response.text()), (200, "healthy\n"));
                 true
             }
             None => false,
@@ -151,8 +151,8 @@ impl Caller {
     }
 
     /// The certificate that the server shows.
-    pub(crate) async fn sees(&self, house: &House) -> CertificateDer<'static> {
-        let stream = self.connect(house).await.expect("a handshake");
+    pub(crate) async fn sees(&self, app: &TestApp) -> CertificateDer<'static> {
+        let stream = self.connect(app).await.expect("a handshake");
         stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
 }

@@ -1,4 +1,4 @@
-//! What is logged, caught for the whole process: lines come from threads that no test knows.
+//! Captures the log of the whole process, because lines come from threads that no test knows.
 
 use std::fmt;
 use std::sync::{Mutex, Once};
@@ -9,40 +9,40 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
+static LINES: Mutex<Vec<LogLine>> = Mutex::new(Vec::new());
 
-/// A point in the log.
+/// A position in the log.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark(usize);
+pub(crate) struct LogPosition(usize);
 
 /// A line of the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
+pub(crate) struct LogLine {
     pub(crate) level: Level,
     pub(crate) message: String,
     fields: Vec<(&'static str, String)>,
 }
 
-struct Catch;
+struct CaptureLayer;
 
-/// Catches lines from now on. The filter is that of the command line at `--log.level trace`.
-pub(crate) fn listen() -> Mark {
-    static LISTENING: Once = Once::new();
-    LISTENING.call_once(|| {
+/// Captures lines from now on, with the filter of `--log.level trace`.
+pub(crate) fn capture() -> LogPosition {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
         let filter = Targets::new().with_default(LevelFilter::WARN).with_target("cxone_exporter", LevelFilter::TRACE);
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Catch.with_filter(filter)))
-            .expect("nobody else listens");
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(CaptureLayer.with_filter(filter)))
+            .expect("no other subscriber is set");
     });
-    Mark(LINES.lock().unwrap().len())
+    LogPosition(LINES.lock().unwrap().len())
 }
 
-pub(crate) fn since(mark: Mark) -> Vec<Line> {
+pub(crate) fn since(mark: LogPosition) -> Vec<LogLine> {
     LINES.lock().unwrap()[mark.0..].to_vec()
 }
 
-// === impl Line ===
+// === impl LogLine ===
 
-impl Line {
+impl LogLine {
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
@@ -52,14 +52,14 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.level, self.message)?;
         self.fields.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
     }
@@ -72,9 +72,9 @@ impl Visit for Line {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Catch {
+impl<S: Subscriber> Layer<S> for CaptureLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line { level: *event.metadata().level(), message: String::new(), fields: Vec::new() };
+        let mut line = LogLine { level: *event.metadata().level(), message: String::new(), fields: Vec::new() };
         event.record(&mut line);
         LINES.lock().unwrap().push(line);
     }
