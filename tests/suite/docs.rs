@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory};
 use cxone_exporter::cli::Cli;
 use cxone_exporter::config::{Config, keys};
 use cxone_exporter::metrics::catalogue;
 
-const README: &str = include_str!("../../README.md");
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
+const METRICS: &str = include_str!("../../docs/metrics.md");
+const WEB_CONFIG: &str = include_str!("../../docs/web-config.md");
 
-/// What stands in backticks in the first cells of the table under `heading`.
-fn first_cells(heading: &str) -> BTreeSet<String> {
-    let section = README.split(heading).nth(1).unwrap_or_else(|| panic!("the README has no {heading}"));
+/// The code spans in the first cells of the first table of `page` under `heading`.
+fn first_cells(page: &str, heading: &str) -> BTreeSet<String> {
+    let section = page.split(heading).nth(1).unwrap_or_else(|| panic!("the page has no {heading}"));
     let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = rows.skip(2).filter_map(|row| row.split('|').nth(1));
     cells.flat_map(in_backticks).map(ToOwned::to_owned).collect()
@@ -35,12 +37,12 @@ fn flags(command: &Command) -> BTreeSet<String> {
 
 #[test]
 fn every_metric_is_documented_and_nothing_else_is() {
-    assert_eq!(first_cells("## Metrics"), set(catalogue::all().map(|family| family.name)));
+    assert_eq!(first_cells(METRICS, "# Metrics"), set(catalogue::all().map(|family| family.name)));
 }
 
 #[test]
 fn every_label_is_documented_beside_its_metric() {
-    let section = README.split("## Metrics").nth(1).unwrap();
+    let section = METRICS;
     for family in catalogue::all().filter(|family| !family.name.starts_with("process_")) {
         let row = section.lines().find(|line| line.starts_with(&format!("| `{}` |", family.name))).unwrap();
         let labels: Vec<_> = in_backticks(row.split('|').nth(2).unwrap()).collect();
@@ -50,13 +52,13 @@ fn every_label_is_documented_beside_its_metric() {
 
 #[test]
 fn every_key_is_documented_with_its_default_and_nothing_else_is() {
-    assert_keys("| key | default | meaning |", keys::ALL, "");
-    assert_keys("| key of the web configuration | default | meaning |", keys::WEB_ALL, "web.");
+    assert_keys(CONFIGURATION, "| key | default | meaning |", keys::ALL, "");
+    assert_keys(WEB_CONFIG, "| key of the web configuration | default | meaning |", keys::WEB_ALL, "web.");
 }
 
-/// Holds the table under this line against `keys`, whose paths begin with `section`.
-fn assert_keys(head: &str, keys: &[keys::Key], section: &str) {
-    let table = README.split(head).nth(1).unwrap();
+/// Compares the table of `page` under the line `head` with `keys`, whose paths begin with `section`.
+fn assert_keys(page: &str, head: &str, keys: &[keys::Key], section: &str) {
+    let table = page.split(head).nth(1).unwrap();
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert_eq!(rows.len(), keys.len());
     for (row, key) in rows.iter().zip(keys) {
@@ -73,7 +75,7 @@ fn assert_keys(head: &str, keys: &[keys::Key], section: &str) {
 
 #[test]
 fn every_variable_is_documented_and_nothing_else_is() {
-    let table = README.split("| variable | meaning |").nth(1).unwrap();
+    let table = CONFIGURATION.split("| variable | meaning |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let documented: BTreeSet<_> = rows.flat_map(|row| in_backticks(row.split('|').nth(1).unwrap())).collect();
     assert_eq!(set(documented), set(keys::VARIABLES.iter().map(|variable| variable.name)));
@@ -86,17 +88,17 @@ fn every_command_and_flag_is_documented_and_nothing_else_is() {
     let visible = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
     let commands: Vec<&Command> = cli.get_subcommands().filter(visible).collect();
 
-    let mut documented = first_cells("## Commands");
+    let mut documented = first_cells(CONFIGURATION, "## Commands");
     documented.retain(|cell| cell.starts_with("cxone-exporter"));
     let names = commands.iter().map(|command| format!("cxone-exporter {}", command.get_name()));
     assert_eq!(documented, set(names.chain(["cxone-exporter".to_owned()])));
 
-    let table = first_cells("## Flags");
+    let table = first_cells(CONFIGURATION, "## Flags");
     let mut serving = flags(&cli);
     serving.insert("--help".to_owned());
     assert_eq!(table, serving);
 
-    let section = README.split("## Flags").nth(1).unwrap().split("\n## ").next().unwrap();
+    let section = CONFIGURATION.split("## Flags").nth(1).unwrap().split("\n## ").next().unwrap();
     let mentioned: BTreeSet<&str> = in_backticks(section).filter_map(|code| code.split([' ', '=']).next()).collect();
     let mut all = serving;
     for command in &commands {
@@ -112,7 +114,7 @@ fn every_command_and_flag_is_documented_and_nothing_else_is() {
 
 #[test]
 fn the_example_configuration_loads_and_has_every_tenant_key() {
-    let example = README.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = CONFIGURATION.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("agents.csv"), "id,name,team\n42,Grace Hopper,Sales\n").unwrap();
     fs::write(folder.path().join("secret"), "planted").unwrap();
@@ -135,7 +137,7 @@ fn every_alert_is_documented_and_has_its_runbook() {
     let rules = fs::read_to_string("deploy/prometheus/cxone.alerts.yml").unwrap();
     let alerts = set(rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")));
     assert!(!alerts.is_empty());
-    assert_eq!(first_cells("## Prometheus, alerts and dashboards"), alerts);
+    assert_eq!(first_cells(METRICS, "## Alerts"), alerts);
     let runbook = fs::read_to_string("deploy/prometheus/README.md").unwrap();
     for alert in alerts {
         assert!(runbook.contains(&format!("\n## {alert}\n")), "{alert}");
@@ -143,10 +145,58 @@ fn every_alert_is_documented_and_has_its_runbook() {
 }
 
 #[test]
-fn every_link_within_the_repository_leads_somewhere() {
-    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
-        let file = link.split('#').next().unwrap();
-        assert!(Path::new(file).exists(), "{link}");
+fn links_between_pages_lead_to_files() {
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            let file = page.parent().unwrap().join(link.split('#').next().unwrap());
+            assert!(file.exists(), "{} links to {link}", page.display());
+        }
     }
+}
+
+#[test]
+fn readme_examples_load_and_name_real_metrics() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    assert!(readme.lines().count() <= 150, "reference belongs into docs/");
+
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secret"), "planted").unwrap();
+    let file = folder.path().join("config.yml");
+    fs::write(&file, example.replace("/run/secrets/cxone", "secret")).unwrap();
+    Config::from_file(&file).unwrap();
+
+    let names = set(catalogue::all().map(|family| family.name));
+    let words = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    for word in words.filter(|word| word.starts_with("cxone_")) {
+        assert!(names.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn module_tables_of_lib_and_architecture_agree() {
+    let rows = |text: &str, prefix: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix)?.strip_prefix("| "));
+        lines
+            .filter(|line| line.starts_with('`') || line.starts_with("[`"))
+            .map(|line| line.replace(['[', ']'], ""))
+            .collect()
+    };
+    let lib = fs::read_to_string("src/lib.rs").unwrap();
+    let architecture = fs::read_to_string("ARCHITECTURE.md").unwrap();
+    let table = rows(&lib, "//! ");
+    assert!(table.len() > 8);
+    assert_eq!(table, rows(&architecture, ""));
+}
+
+/// README, ARCHITECTURE and their like, and all of docs/.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for folder in [".", "docs", "docs/design", "deploy/prometheus"] {
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(files.filter(|file| file.extension().is_some_and(|end| end == "md")));
+    }
+    pages
 }

@@ -64,10 +64,9 @@ fn each_bad_file_has_its_message() {
 }
 
 #[test]
-fn the_example_of_the_readme_is_right() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let section = readme.split("## Web configuration").nth(1).unwrap();
-    let example = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+fn documented_web_config_example_is_valid() {
+    let page = fs::read_to_string("docs/web-config.md").unwrap();
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let dir = folder(example);
     Access::check(&dir.path().join("web.yml")).unwrap();
 }
