@@ -112,7 +112,7 @@ def main():
             print(f"The baseline is of {there['machine']}, and counts of {here['machine']} are others: nothing is compared.")
             return
         if here["rustc"] != there["rustc"]:
-            # The compiler is pinned by rust-toolchain.toml, so whoever changes that writes the baseline in the same commit.
+            # The compiler is pinned by rust-toolchain.toml: a commit that changes the pin also rewrites the baseline.
             raise SystemExit(
                 f"The baseline is of rustc {there['rustc']} and this is {here['rustc']}: counts of two compilers cannot be "
                 "compared. Use the toolchain of rust-toolchain.toml; if that has changed, run `benches/instructions/run --write` "

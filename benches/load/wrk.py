@@ -51,7 +51,7 @@ def compare(exporter, nginx, place, headers, connections, rounds, seconds):
     paths = ((exporter, "/metrics"), (nginx, f"/{place}"))
     runs = ([], [])
     for turn in range(rounds):
-        # Whoever comes first is another one each time.
+        # The order alternates between rounds.
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             server, path = paths[side]
             runs[side].append(Run(server, path, headers, connections, seconds))

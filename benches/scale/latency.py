@@ -9,7 +9,7 @@ from house import LOOPBACK
 
 # As Prometheus asks.
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-# Without any patience: whoever waits for a refresh would measure the refresh.
+# With the shortest timeout: a scrape that waits for a refresh would measure the refresh.
 HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "gzip", "X-Prometheus-Scrape-Timeout-Seconds": "0"}
 # Scrapers do not come without a pause, and a scraper that never sleeps takes a processor from what it measures.
 PAUSE_SECONDS = 0.002

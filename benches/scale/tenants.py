@@ -14,7 +14,7 @@ from simulated import Tenant
 AGENTS_A_TENANT = 100
 # Prometheus spreads its targets over the interval; this is worse.
 AT_ONCE = 16
-# One in so many is asked of a server that takes connections and never answers, and one of a port where nobody listens.
+# One tenant in so many has a server that accepts connections and never answers, and one has a closed port.
 BROKEN_ONE_IN = 10
 PATIENCE_SECONDS = 2
 SETTINGS = "    agents_per_request: 100\n    cooldown: 1s\n    max_staleness: 1h\n    request_timeout: 5s\n    refresh_timeout: 10s\n"
@@ -115,13 +115,13 @@ def tenants(house, binary, count):
     tenant = Tenant(port)
     print(f"First refreshes of the healthy ones, {AT_ONCE} probes at once, then three cached probes of each; median / p99, in ms.\n")
     print("| tenants | all refreshed after s | a first probe | a cached one | MB at rest | MB at most |\n" + "| --- " + "| ---: " * 5 + "|")
-    everyone = range(count)
-    measure(house, binary, f"{count}, all healthy", config(tenant, count, [tenant.url]), everyone, [])
+    all_numbers = range(count)
+    measure(house, binary, f"{count}, all healthy", config(tenant, count, [tenant.url]), all_numbers, [])
     with Silent() as silent:
         urls = [tenant.url] * BROKEN_ONE_IN
         urls[0], urls[BROKEN_ONE_IN // 2] = f"http://{LOOPBACK}:{silent.port}", f"http://{LOOPBACK}:{free_port()}"
-        broken = [number for number in everyone if urls[number % BROKEN_ONE_IN] != tenant.url]
-        healthy = [number for number in everyone if number not in broken]
+        broken = [number for number in all_numbers if urls[number % BROKEN_ONE_IN] != tenant.url]
+        healthy = [number for number in all_numbers if number not in broken]
         what = f"{count}, {len(broken)} of them broken"
         measure(house, binary, what, config(tenant, count, urls), healthy, broken)
     house.stop("simulator")

@@ -128,7 +128,7 @@ def tenants():
         f"max {PER_TENANT} (cxone_exporter_shard_index{{{TENANT}}}) "
         f"or max {PER_TENANT} (cxone_up{{{TENANT}}}) * 0 - 1"
     )
-    everybody = panels.setting("mappings", [{"type": "value", "options": {"-1": {"text": "all", "index": 0}}}])
+    all_shards = panels.setting("mappings", [{"type": "value", "options": {"-1": {"text": "all", "index": 0}}}])
     return panels.table(
         "Tenants", "How things stand, a row a tenant and a shard, and how many agents have data of the last refresh, older data, or none.",
         [
@@ -143,7 +143,7 @@ def tenants():
         {
             "instance": ("Exporter", []),
             "tenant": ("Tenant", []),
-            "Value #G": ("Shard", [*panels.measured(COUNT, width=60), everybody]),
+            "Value #G": ("Shard", [*panels.measured(COUNT, width=60), all_shards]),
             "Value #A": ("Up", panels.measured(COUNT, (None, "red"), (1, "green"), width=60)),
             "Value #B": ("Last success", panels.measured(AGO)),
             "Value #C": ("Next allowed", panels.measured(AGO)),

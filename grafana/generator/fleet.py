@@ -1,4 +1,4 @@
-"""The Fleet dashboard: everybody at a glance, and the lists that lead to single agents."""
+"""The Fleet dashboard: all agents at a glance, and lists that link to single agents."""
 
 from grafana_foundation_sdk.builders import dashboard as build
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 
 TOP = Path(__file__).resolve().parents[2]
-NOBODY = 65534
+UNPRIVILEGED_ID = 65534
 # How long anything may take; a scrape that refreshes has as long.
 PATIENCE = 15.0
 # Short, so that a missing keep-alive is seen soon; the unit's own is longer.
@@ -108,7 +108,7 @@ def unprivileged(command):
     """As the unit has it: another user, no capabilities, none to be gained."""
     if os.getuid() != 0:
         return command
-    ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    ids = [f"--reuid={UNPRIVILEGED_ID}", f"--regid={UNPRIVILEGED_ID}", "--clear-groups"]
     return ["setpriv", *ids, "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", *command]
 
 
@@ -144,7 +144,7 @@ def exercise(binary, unit, directory):
     config = settings(tenant, directory)
     file.write_text(yaml.safe_dump(config))
     for path in (directory, *directory.iterdir()):
-        os.chown(path, NOBODY, NOBODY)
+        os.chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
     notifications = Notifications(directory)
     listener = socket.create_server(("127.0.0.1", 0))
     base = "http://127.0.0.1:%d" % listener.getsockname()[1]
