@@ -22,7 +22,7 @@ use cxone_exporter::presence::{Tally, Timestamp, WatchedAgent, Window};
 use cxone_exporter::refresh::{Parts, Refresher, Served};
 use cxone_exporter::simulator::{Simulator, SimulatorOptions};
 use cxone_exporter::upstream::presence_api::wire::decode_page;
-use cxone_exporter::upstream::{Connection, Endpoint};
+use cxone_exporter::upstream::{AnySource, Endpoint};
 use http_body_util::Full;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::server::conn::http1;
@@ -185,7 +185,7 @@ fn answer(page: Option<Page>) -> Response<Full<Bytes>> {
 fn refresher(tenant: Tenant, clock: &Arc<dyn Clock>, handle: &Handle) -> Arc<Refresher> {
     let tenant = Arc::new(tenant);
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(clock)));
-    let connection = Connection::new(&tenant, Arc::clone(clock), instruments.clone()).unwrap();
+    let connection = AnySource::new(&tenant, Arc::clone(clock), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);
     Arc::new(Refresher::new(Parts {
         tenant,

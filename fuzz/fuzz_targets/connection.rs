@@ -8,7 +8,7 @@ use cxone_exporter::config::Config;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{AgentPresence, Micros, Strip, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher};
-use cxone_exporter::upstream::{Fetch, Harvest, Query, Source};
+use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
 use cxone_exporter::web::{App, Options, TenantFront, fuzzing};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
@@ -30,7 +30,7 @@ const STATUSES: [&[u8]; 9] = [b"200", b"302", b"400", b"404", b"405", b"413", b"
 struct Canned;
 
 impl Source for Canned {
-    fn fetch(&self, query: Query) -> Fetch<'_> {
+    fn fetch(&self, query: Query) -> FetchFuture<'_> {
         let presence = AgentPresence {
             states: vec![("Available".into(), Micros::from_seconds(60))],
             observed: Micros::from_seconds(60),
@@ -40,7 +40,7 @@ impl Source for Canned {
             strip: Strip::default(),
         };
         let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
-        Box::pin(async { Harvest { answered, ..Harvest::default() } })
+        Box::pin(async { FetchResult { answered, ..FetchResult::default() } })
     }
 
     fn not_before(&self) -> Option<Monotonic> {

@@ -11,7 +11,7 @@ use cxone_exporter::config::Config;
 use cxone_exporter::presence::{AgentPresence, Micros, Timestamp, Window};
 use cxone_exporter::upstream::presence_api::PresenceSource;
 use cxone_exporter::upstream::presence_api::fuzzing::counted_from_memory;
-use cxone_exporter::upstream::{SilentObserver, Source as _};
+use cxone_exporter::upstream::{NoopObserver, Source as _};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
 
@@ -42,8 +42,8 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
     let config = in_folder(|folder| Config::from_file(&folder.write("config.yml", CONFIG)).unwrap());
     let clock = Arc::new(DrivenClock::new(WINDOW.end));
     let source =
-        || PresenceSource::new(Arc::clone(&config.tenants[0]), clock.clone(), Arc::new(SilentObserver)).unwrap();
-    let mut head = source().kept().unwrap();
+        || PresenceSource::new(Arc::clone(&config.tenants[0]), clock.clone(), Arc::new(NoopObserver)).unwrap();
+    let mut head = source().export_history().unwrap();
     head.truncate(head.len() - NOTHING);
     House { head, source: source(), later: source() }
 });
@@ -59,16 +59,16 @@ fn check(counted: &[Option<AgentPresence>]) {
 
 fuzz_target!(|input: &[u8]| {
     let House { head, source, later } = &*HOUSE;
-    let before = source.kept();
-    let Some(agents) = source.take_up(&[head, input].concat()) else {
-        assert_eq!(source.kept(), before, "what is refused changes nothing");
+    let before = source.export_history();
+    let Some(agents) = source.restore_history(&[head, input].concat()) else {
+        assert_eq!(source.export_history(), before, "what is refused changes nothing");
         return;
     };
     assert!(agents <= input.len());
     let counted = counted_from_memory(source, WINDOW);
     check(&counted);
-    let again = source.kept().unwrap();
-    assert!(later.take_up(&again).is_some_and(|agents| agents <= 1));
-    assert_eq!(later.kept(), Some(again));
+    let again = source.export_history().unwrap();
+    assert!(later.restore_history(&again).is_some_and(|agents| agents <= 1));
+    assert_eq!(later.export_history(), Some(again));
     assert_eq!(counted_from_memory(later, WINDOW), counted);
 });

@@ -11,7 +11,7 @@ use cxone_exporter::config::{Config, Tenant};
 use cxone_exporter::metrics::TenantInstruments;
 use cxone_exporter::presence::{Micros, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher, Storage};
-use cxone_exporter::upstream::{Fetch, Harvest, Query, Source};
+use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{self, Runtime};
@@ -32,8 +32,8 @@ const MAGIC: &[u8] = b"cxone-exporter-state";
 struct Silent;
 
 impl Source for Silent {
-    fn fetch(&self, _: Query) -> Fetch<'_> {
-        Box::pin(async { Harvest::default() })
+    fn fetch(&self, _: Query) -> FetchFuture<'_> {
+        Box::pin(async { FetchResult::default() })
     }
 
     fn not_before(&self) -> Option<Monotonic> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Tenant;
-use crate::upstream::{BuildError, Connection, Observer, Source};
+use crate::upstream::{AnySource, BuildError, Observer, Source};
 
 /// Sets up the source of a tenant. The commands take it as an argument, so that a test hands them a source of its own.
 pub(super) type Connect =
@@ -16,7 +16,7 @@ pub(super) fn connect(
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<dyn Source>, BuildError> {
-    Ok(Connection::new(tenant, clock, observer)?.source())
+    Ok(AnySource::new(tenant, clock, observer)?.source())
 }
 
 /// As [`connect`], but the source sends nothing again that failed: what is seen is how things stand.
@@ -25,5 +25,5 @@ pub(super) fn connect_for_probe(
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<dyn Source>, BuildError> {
-    Ok(Connection::for_probe(tenant, clock, observer)?.source())
+    Ok(AnySource::for_probe(tenant, clock, observer)?.source())
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::config::{Incremental, Tenant};
-use crate::upstream::Pace;
+use crate::upstream::RequestRate;
 
 /// Series of every agent besides one a state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
 /// `…_last_data_timestamp_seconds`, `…_info` and `…_offline_limit_seconds`.
@@ -84,7 +84,7 @@ pub(super) struct Estimate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Budgeted {
     /// The budget.
-    pub(super) pace: Pace,
+    pub(super) pace: RequestRate,
     /// A refresh that reads everything.
     pub(super) all: Spread,
     /// What most refreshes are; another one only where they are incremental.
@@ -145,7 +145,7 @@ impl Estimate {
         let tails = tenant.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
         let budget = tenant.max_requests_per_minute.map(|per_minute| {
             let all = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
-            Budgeted::of(Pace::new(per_minute), all, tails.as_ref().map_or(all, |tails| tails.paged_requests))
+            Budgeted::of(RequestRate::new(per_minute), all, tails.as_ref().map_or(all, |tails| tails.paged_requests))
         });
         Self {
             agents,
@@ -211,7 +211,7 @@ impl Tails {
 
 impl Budgeted {
     /// Of refreshes that read everything, and of most of them, with so many requests besides the token's.
-    fn of(pace: Pace, all: u64, usual: u64) -> Self {
+    fn of(pace: RequestRate, all: u64, usual: u64) -> Self {
         let spread = |pages: u64| {
             let requests = pages.saturating_add(1);
             Spread { requests, time: pace.time_for(requests) }

@@ -9,7 +9,7 @@ use chrono::NaiveTime;
 use crate::clock::Monotonic;
 use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
 use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Strip, TimeZone, Timestamp, Window};
-use crate::upstream::{Fetch, Harvest, Query, Source};
+use crate::upstream::{FetchFuture, FetchResult, Query, Source};
 
 /// What the tests take for now.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -81,7 +81,7 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
 }
 
 /// What a [`FakeSource`] makes of a query.
-type Respond = dyn Fn(&Query) -> Harvest + Send + Sync;
+type Respond = dyn Fn(&Query) -> FetchResult + Send + Sync;
 
 /// Answers as it is told, and keeps what it was asked.
 pub(crate) struct FakeSource {
@@ -91,7 +91,7 @@ pub(crate) struct FakeSource {
 
 impl FakeSource {
     /// A source that answers with what `respond` makes of a query.
-    pub(crate) fn new(respond: impl Fn(&Query) -> Harvest + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn new(respond: impl Fn(&Query) -> FetchResult + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { respond: Box::new(respond), windows: Mutex::default() })
     }
 
@@ -102,10 +102,10 @@ impl FakeSource {
 }
 
 impl Source for FakeSource {
-    fn fetch(&self, query: Query) -> Fetch<'_> {
+    fn fetch(&self, query: Query) -> FetchFuture<'_> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(query.window);
-        let harvest = (self.respond)(&query);
-        Box::pin(async move { harvest })
+        let fetched = (self.respond)(&query);
+        Box::pin(async move { fetched })
     }
 
     fn not_before(&self) -> Option<Monotonic> {

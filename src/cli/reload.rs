@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::TenantInstruments;
 use crate::refresh::{Refresher, Storage};
-use crate::upstream::{BuildError, Connection, Observer as _, Source};
+use crate::upstream::{AnySource, BuildError, Observer as _, Source};
 use crate::web::{App, Loaded, ReloadRequests, TenantFront};
 
 /// Why a reload is done.
@@ -42,7 +42,7 @@ pub(super) struct Reloader {
 
 struct Memory {
     /// By the names of the tenants that are served.
-    connections: HashMap<String, Connection>,
+    connections: HashMap<String, AnySource>,
     /// Why the last configuration was refused, if it was.
     refused: Option<String>,
 }
@@ -50,7 +50,7 @@ struct Memory {
 /// A configuration that has been found good, and how to take it over.
 struct Prepared {
     loaded: Loaded,
-    connections: HashMap<String, Connection>,
+    connections: HashMap<String, AnySource>,
     changed: Vec<Change>,
     added: usize,
     removed: usize,
@@ -82,7 +82,7 @@ impl Reloader {
     pub(super) fn new(
         app: Arc<App>,
         origin: Origin,
-        connections: HashMap<String, Connection>,
+        connections: HashMap<String, AnySource>,
         storage: Option<Arc<Storage>>,
         clock: Arc<dyn Clock>,
     ) -> Self {

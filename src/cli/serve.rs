@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
-use crate::upstream::{BuildError, Connection, Endpoint, Observer as _};
+use crate::upstream::{AnySource, BuildError, Endpoint, Observer as _};
 use crate::web::{Access, App, BindError, Bound, Options, TenantFront, Threads, WebConfigError, reload_channel};
 
 const BUILD: BuildInfo =
@@ -131,7 +131,7 @@ fn build(
     options: Options,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
-) -> Result<(App, HashMap<String, Connection>), BuildError> {
+) -> Result<(App, HashMap<String, AnySource>), BuildError> {
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
     exporter.config_loaded(true);
     let mut tenants = Vec::with_capacity(config.tenants.len());
@@ -149,12 +149,12 @@ pub(super) fn front(
     tenant: Arc<Tenant>,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
-) -> Result<(TenantFront, Connection), BuildError> {
+) -> Result<(TenantFront, AnySource), BuildError> {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(&clock)));
     instruments.of_shard(tenant.shard());
     instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
-    let connection = Connection::new(&tenant, Arc::clone(&clock), instruments.clone())?;
+    let connection = AnySource::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
         tenant,

@@ -23,7 +23,7 @@ use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::exposition::Block;
 use crate::presence::{AgentId, Timestamp, Window};
-use crate::upstream::{Harvest, Source};
+use crate::upstream::{FetchResult, Source};
 
 /// Renders the agents' series of a snapshot.
 pub type Render = dyn Fn(&Snapshot) -> Arc<Block> + Send + Sync;
@@ -93,7 +93,7 @@ pub struct Scrape {
 
 /// What a refresh brought.
 struct Flown {
-    harvest: Harvest,
+    fetched: FetchResult,
     /// As it was configured when the refresh started.
     tenant: Arc<Tenant>,
     window: Window,
@@ -343,22 +343,22 @@ impl Refresher {
     fn land(&self, flown: Flown) {
         let _rebuilding = self.rebuilding();
         let now = self.now();
-        let Flown { harvest, tenant: asked, window, started, again } = flown;
-        let in_full = harvest.error.is_none();
-        let result = match (in_full, harvest.answered.is_empty()) {
+        let Flown { fetched, tenant: asked, window, started, again } = flown;
+        let in_full = fetched.error.is_none();
+        let result = match (in_full, fetched.answered.is_empty()) {
             (true, _) => RefreshResult::Success,
             (false, false) => RefreshResult::Partial,
             (false, true) => RefreshResult::Failure,
         };
         let took = now.monotonic.saturating_since(started.monotonic);
-        self.observer.refreshed(result, took, &harvest.rejections);
+        self.observer.refreshed(result, took, &fetched.rejections);
 
         let Subject { tenant, source, .. } = &**self.subject.load();
         let stays = Arc::ptr_eq(&asked, tenant) || succession::asks_the_same(&asked, tenant);
         let asked_everybody = !again && stays && succession::covers(&asked, tenant);
         let old = self.published.load_full();
         let last_read = (result != RefreshResult::Failure).then_some(now);
-        let brought = succession::inherit(&succession::brought(&asked, harvest.answered, window, now), tenant);
+        let brought = succession::inherit(&succession::brought(&asked, fetched.answered, window, now), tenant);
         let snapshot = succession::overlay(&old.snapshot, brought).without_expired(now);
         let block = (self.render)(&snapshot);
 
@@ -367,9 +367,9 @@ impl Refresher {
         inner.gate.ended(now.monotonic, in_full, source.not_before(), fastrand::f64());
         // One try for the failed batches alone; should that fail too, everybody is asked again, so that one
         // batch which can never succeed does not let the others grow old.
-        inner.again = (result == RefreshResult::Partial && !again && stays).then_some(harvest.failed);
+        inner.again = (result == RefreshResult::Partial && !again && stays).then_some(fetched.failed);
         let not_before = inner.not_before(now);
-        inner.log.refreshed(&tenant.name, result, took, harvest.error.as_ref(), not_before, inner.gate.failures());
+        inner.log.refreshed(&tenant.name, result, took, fetched.error.as_ref(), not_before, inner.gate.failures());
 
         let of_everybody = in_full && asked_everybody;
         self.publish(Arc::new(Published {
@@ -383,7 +383,7 @@ impl Refresher {
                 agents: snapshot.counts(last_read),
                 agents_dropped: old.status.agents_dropped,
                 token_expiry: source.token_expiry(),
-                last_error: harvest.error,
+                last_error: fetched.error,
             },
             people: old.people.clone(),
             full_at: of_everybody.then_some(now),

@@ -14,7 +14,7 @@ use crate::clock::{Clock, DrivenClock, Monotonic};
 use crate::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{AgentPresence, Micros, Rejections, ScheduledTime, Strip, Timestamp};
-use crate::upstream::{Endpoint, ErrorKind, Fetch, Harvest, Query, Source, UpstreamError};
+use crate::upstream::{Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
 
 mod reload;
 
@@ -70,7 +70,7 @@ impl ToldSource {
 }
 
 impl Source for ToldSource {
-    fn fetch(&self, query: Query) -> Fetch<'_> {
+    fn fetch(&self, query: Query) -> FetchFuture<'_> {
         Box::pin(async move {
             let on_schedule = query.agents.iter().any(|agent| agent.schedule.is_some());
             let ids: Vec<_> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
@@ -95,7 +95,7 @@ impl Source for ToldSource {
                 scheduled: on_schedule.then(ScheduledTime::default),
                 strip: Strip::default(),
             };
-            Harvest {
+            FetchResult {
                 error: (!failed.is_empty()).then(|| UpstreamError {
                     endpoint: Endpoint::Presence,
                     kind: ErrorKind::Server,

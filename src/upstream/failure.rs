@@ -10,22 +10,22 @@ pub(super) struct Failure {
     /// What a person is told.
     pub(super) error: UpstreamError,
     /// What may heal it.
-    pub(super) remedy: Remedy,
+    pub(super) retry: RetryPolicy,
     /// Whom else it concerns.
     pub(super) scope: Scope,
 }
 
 /// What may turn a failed request into a good one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remedy {
+pub(super) enum RetryPolicy {
     /// Nothing: the same request would fail in the same way.
-    Nothing,
+    Never,
     /// Sending it again after a while.
-    AnotherTry,
+    AfterBackoff,
     /// Waiting as long as the server says, else a while, and sending it again.
-    Patience,
+    AfterRateLimit,
     /// Sending it again with a token that is not this one.
-    NewToken,
+    WithNewToken,
 }
 
 /// Which of a refresh's requests a failure speaks for.
@@ -45,26 +45,26 @@ impl Failure {
     /// A failure that nothing heals and that speaks for this request only; see the methods that widen it.
     pub(super) fn new(endpoint: Endpoint, kind: ErrorKind, message: impl Into<String>) -> Self {
         let error = UpstreamError { endpoint, kind, message: message.into() };
-        Self { error, remedy: Remedy::Nothing, scope: Scope::Request }
+        Self { error, retry: RetryPolicy::Never, scope: Scope::Request }
     }
 
     /// The decoding of an answer panicked.
-    pub(super) fn broke_off(endpoint: Endpoint) -> Self {
+    pub(super) fn decode_panicked(endpoint: Endpoint) -> Self {
         let message = "The answer could not be decoded: this is a fault of the exporter, please report it.";
         Self::new(endpoint, ErrorKind::Decode, message)
     }
 
-    pub(super) fn heals_by(self, remedy: Remedy) -> Self {
-        Self { remedy, ..self }
+    pub(super) fn with_retry(self, retry: RetryPolicy) -> Self {
+        Self { retry, ..self }
     }
 
-    pub(super) fn concerns(self, scope: Scope) -> Self {
+    pub(super) fn with_scope(self, scope: Scope) -> Self {
         Self { scope, ..self }
     }
 }
 
 /// A span of time as people say it: `250 ms`, `1.5 s`, `45 s`, `2 min 5 s`, `1 h`.
-pub(super) fn spoken(span: Duration) -> String {
+pub(super) fn humanize(span: Duration) -> String {
     let seconds = span.as_secs();
     if seconds == 0 {
         return format!("{} ms", span.as_millis());
@@ -73,9 +73,9 @@ pub(super) fn spoken(span: Duration) -> String {
         return format!("{:.1} s", span.as_secs_f64());
     }
     let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let spoken: Vec<_> =
+    let humanize: Vec<_> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
-    spoken.join(" ")
+    humanize.join(" ")
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
             (3_661_000, "1 h 1 min 1 s"),
         ];
         for (millis, words) in table {
-            assert_eq!(spoken(Duration::from_millis(millis)), words);
+            assert_eq!(humanize(Duration::from_millis(millis)), words);
         }
     }
 }

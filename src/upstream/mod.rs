@@ -1,49 +1,39 @@
 //! Asking CXone: HTTP client, token, retries, rate gate, and one folder per API.
 //!
-//! Only this module knows reqwest. What it hands on is a [`Harvest`] of [`presence`](crate::presence)
+//! Only this module knows reqwest. What it hands on is a [`FetchResult`] of [`presence`](crate::presence)
 //! values. It reports what it did to an [`Observer`], so it knows nothing of Prometheus.
 
-mod answer;
-mod budget;
-mod client;
-mod connection;
-mod errand;
+mod any_source;
+mod auth;
 mod error;
 mod failure;
-mod limits;
+mod fetch_context;
+mod http;
 mod observer;
 pub mod official_api;
 pub mod presence_api;
-mod rate_gate;
-mod redact;
-mod report;
-mod retry;
-mod retry_after;
-mod session;
-mod token;
-mod transport;
-mod trust;
+mod rate;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use budget::Pace;
-pub use client::CLOCK_SKEW_TOLERANCE;
-pub use connection::Connection;
+pub use any_source::AnySource;
 pub use error::{BuildError, ErrorKind, UpstreamError};
-pub use observer::{Endpoint, Observer, ResponseCode, SilentObserver};
+pub use http::CLOCK_SKEW_TOLERANCE;
+pub use observer::{Endpoint, NoopObserver, Observer, ResponseCode};
+pub use rate::RequestRate;
 
 use crate::clock::Monotonic;
 use crate::presence::{AgentId, AgentPresence, Person, Rejections, Timestamp, WatchedAgent, Window};
 
 /// A future that a [`Source`] hands out.
-pub type Fetch<'a> = Pin<Box<dyn Future<Output = Harvest> + Send + 'a>>;
+pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = FetchResult> + Send + 'a>>;
 
 /// The answer of [`Source::directory`].
-pub type Directory<'a> = Pin<Box<dyn Future<Output = Result<Vec<Person>, UpstreamError>> + Send + 'a>>;
+pub type DirectoryFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Person>, UpstreamError>> + Send + 'a>>;
 
 /// The answer of [`Source::probe`].
-pub type Probe<'a> = Pin<Box<dyn Future<Output = Vec<ProbeStep>> + Send + 'a>>;
+pub type ProbeFuture<'a> = Pin<Box<dyn Future<Output = Vec<ProbeStep>> + Send + 'a>>;
 
 /// One thing that a probe looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,33 +64,33 @@ pub trait Source: Send + Sync + 'static {
     /// Asks for the presence of `query.agents` within `query.window`.
     ///
     /// It never fails as a whole: agents whose data could not be read in full are in
-    /// [`Harvest::failed`], with the reason beside them. It ends by `query.deadline`.
-    fn fetch(&self, query: Query) -> Fetch<'_>;
+    /// [`FetchResult::failed`], with the reason beside them. It ends by `query.deadline`.
+    fn fetch(&self, query: Query) -> FetchFuture<'_>;
 
     /// Asks for the tenant's own list of people, in the time until `deadline`; `None` where the API has no such list.
     ///
     /// All or nothing, as a list with gaps would make names and agents come and go.
-    fn directory(&self, deadline: Monotonic) -> Option<Directory<'_>> {
+    fn directory(&self, deadline: Monotonic) -> Option<DirectoryFuture<'_>> {
         let _ = deadline;
         None
     }
 
     /// Takes the fewest requests that show how things stand, and tells step by step; `None` where a fetch of one agent is
     /// as much as that.
-    fn probe(&self, query: Query) -> Option<Probe<'_>> {
+    fn probe(&self, query: Query) -> Option<ProbeFuture<'_>> {
         let _ = query;
         None
     }
 
     /// What is kept from refresh to refresh that a later process can take up; `None` where nothing is. It may be many
     /// megabytes.
-    fn kept(&self) -> Option<Vec<u8>> {
+    fn export_history(&self) -> Option<Vec<u8>> {
         None
     }
 
     /// Takes up what an earlier process kept, and tells of how many agents that is; `None` where it is of no use, as it is
     /// damaged, or part of the answer to another question.
-    fn take_up(&self, kept: &[u8]) -> Option<usize> {
+    fn restore_history(&self, kept: &[u8]) -> Option<usize> {
         let _ = kept;
         None
     }
@@ -125,7 +115,7 @@ pub struct Query {
 
 /// What came back, all or nothing per batch of agents.
 #[derive(Debug, Default)]
-pub struct Harvest {
+pub struct FetchResult {
     /// Agents whose data was read in full, with `None` where the tenant reported nothing for them.
     pub answered: Vec<(AgentId, Option<AgentPresence>)>,
     /// Agents whose data could not be read in full; what was read of it has been dropped.
@@ -142,7 +132,7 @@ pub struct Harvest {
 pub mod fuzzing {
     use std::time::Duration;
 
-    use super::retry_after;
+    use super::rate::retry_after;
     use crate::presence::Timestamp;
 
     /// The longest wait that one of these `Retry-After` headers asks for.

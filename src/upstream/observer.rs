@@ -66,7 +66,7 @@ pub trait Observer: Send + Sync + 'static {
 
 /// An [`Observer`] that does not care.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SilentObserver;
+pub struct NoopObserver;
 
 impl Endpoint {
     /// The endpoints that are asked by `api`.
@@ -91,7 +91,7 @@ impl Endpoint {
     }
 }
 
-impl Observer for SilentObserver {
+impl Observer for NoopObserver {
     fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {}
     fn retry(&self) {}
     fn retry_after_capped(&self, _: Duration, _: Duration) {}

@@ -12,7 +12,7 @@ use cxone_exporter::metrics::TenantInstruments;
 use cxone_exporter::presence::{AgentId, AgentPresence, Rejection, Timestamp, WatchedAgent, Window};
 use cxone_exporter::refresh::{AgentRow, Parts, Refresher, Snapshot, Storage};
 use cxone_exporter::simulator::{Align, Fault, Order, RequestCounts, Rule, Simulator, SimulatorOptions};
-use cxone_exporter::upstream::{Connection, Harvest, Query, SilentObserver};
+use cxone_exporter::upstream::{AnySource, FetchResult, NoopObserver, Query};
 use tokio::net::TcpListener;
 
 use crate::app::{DAY, REFRESH_TIMEOUT, tenant};
@@ -32,8 +32,8 @@ struct SourceHarness {
     simulator: Simulator,
     align: Align,
     tenant: Arc<Tenant>,
-    source: Connection,
-    plain: Connection,
+    source: AnySource,
+    plain: AnySource,
 }
 
 type Answered = BTreeMap<AgentId, Option<AgentPresence>>;
@@ -58,7 +58,7 @@ impl SourceHarness {
             ..tenant(&simulator.base_url())
         });
         let connect =
-            |tenant: &Arc<Tenant>| Connection::new(tenant, Arc::new(clock.clone()), Arc::new(SilentObserver)).unwrap();
+            |tenant: &Arc<Tenant>| AnySource::new(tenant, Arc::new(clock.clone()), Arc::new(NoopObserver)).unwrap();
         let source = connect(&tenant);
         let plain = connect(&Arc::new(Tenant { incremental: None, ..Tenant::clone(&tenant) }));
         Self { clock, simulator, align, tenant, source, plain }
@@ -68,7 +68,7 @@ impl SourceHarness {
         Window::ending_at(self.clock.now().whole_second(), DAY)
     }
 
-    async fn fetch_by(&self, source: &Connection) -> Harvest {
+    async fn fetch_by(&self, source: &AnySource) -> FetchResult {
         let deadline = self.clock.monotonic() + REFRESH_TIMEOUT;
         let agents = self.tenant.agents.iter().map(|agent| WatchedAgent { id: agent.id.clone(), schedule: None });
         let query = Query { window: self.window(), agents: agents.collect(), deadline };
@@ -76,25 +76,25 @@ impl SourceHarness {
     }
 
     /// One incremental refresh, and what it cost.
-    async fn refresh(&self) -> (Harvest, RequestCounts) {
+    async fn refresh(&self) -> (FetchResult, RequestCounts) {
         self.simulator.forget_requests();
-        let harvest = self.fetch_by(&self.source).await;
-        (harvest, self.simulator.counts())
+        let fetched = self.fetch_by(&self.source).await;
+        (fetched, self.simulator.counts())
     }
 
     /// One that goes well.
     async fn refresh_in_full(&self) -> (Answered, RequestCounts) {
-        let (harvest, counts) = self.refresh().await;
-        assert_eq!(harvest.error, None);
-        (harvest.answered.into_iter().collect(), counts)
+        let (fetched, counts) = self.refresh().await;
+        assert_eq!(fetched.error, None);
+        (fetched.answered.into_iter().collect(), counts)
     }
 
     /// A refresh that reads the whole window.
     async fn plainly(&self) -> (Answered, RequestCounts) {
         self.simulator.forget_requests();
-        let harvest = self.fetch_by(&self.plain).await;
-        assert_eq!(harvest.error, None);
-        (harvest.answered.into_iter().collect(), self.simulator.counts())
+        let fetched = self.fetch_by(&self.plain).await;
+        assert_eq!(fetched.error, None);
+        (fetched.answered.into_iter().collect(), self.simulator.counts())
     }
 
     fn assert_true(&self, answered: &Answered, window: Window) {
@@ -111,7 +111,7 @@ impl SourceHarness {
         change(&mut tenant);
         self.tenant = Arc::new(tenant);
         let clock = Arc::new(self.clock.clone());
-        self.source = self.source.reconfigured(&self.tenant, clock, Arc::new(SilentObserver)).unwrap();
+        self.source = self.source.reconfigured(&self.tenant, clock, Arc::new(NoopObserver)).unwrap();
     }
 }
 
@@ -194,10 +194,10 @@ async fn whatever_fails_is_made_up_for() {
                 harness.simulator.faults().push(fault.times([1, 4][rng.usize(..2)]).after(rng.u32(..3)));
             }
             let window = harness.window();
-            let (harvest, _) = harness.refresh().await;
-            failed += harvest.failed.len();
-            assert_eq!(harvest.answered.len() + harvest.failed.len(), 9);
-            harness.assert_true(&harvest.answered.into_iter().collect(), window);
+            let (fetched, _) = harness.refresh().await;
+            failed += fetched.failed.len();
+            assert_eq!(fetched.answered.len() + fetched.failed.len(), 9);
+            harness.assert_true(&fetched.answered.into_iter().collect(), window);
             harness.simulator.faults().clear();
             harness.clock.advance(MINUTE * rng.u32(1..90));
         }
@@ -263,8 +263,8 @@ async fn clocks_that_jump_and_long_silences_are_answered_with_a_full_read() {
 async fn what_is_rejected_is_counted_as_it_comes() {
     let options = SimulatorOptions { agents: 3, align: Align::Hour, ..SimulatorOptions::default() };
     let harness = SourceHarness::new(options, 60, 50).await;
-    let rejected = |harvest: &Harvest| -> Vec<(Rejection, u64)> {
-        harvest.rejections.iter().filter(|(_, count)| *count > 0).collect()
+    let rejected = |fetched: &FetchResult| -> Vec<(Rejection, u64)> {
+        fetched.rejections.iter().filter(|(_, count)| *count > 0).collect()
     };
     harness.simulator.faults().push(Rule::new(Fault::OddRows).times(1));
     let odd = [(Rejection::UnknownAgent, 1), (Rejection::BadTime, 1), (Rejection::OutsideWindow, 1)];
@@ -278,7 +278,7 @@ fn run(harness: &SourceHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
     let clock = Arc::new(harness.clock.clone());
     let storage = Storage::open(folder, clock.clone()).unwrap();
     let observer = Arc::new(TenantInstruments::default());
-    let source = Connection::new(&harness.tenant, clock.clone(), observer.clone()).unwrap().source();
+    let source = AnySource::new(&harness.tenant, clock.clone(), observer.clone()).unwrap().source();
     let rendering = Arc::clone(&observer);
     let render = Arc::new(move |snapshot: &Snapshot| rendering.agents(snapshot));
     let tenant = Arc::clone(&harness.tenant);

@@ -12,7 +12,7 @@ use cxone_exporter::presence::WatchedAgent;
 use cxone_exporter::simulator::{
     self, ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorOptions,
 };
-use cxone_exporter::upstream::{Connection, Endpoint, Observer, Query, ResponseCode};
+use cxone_exporter::upstream::{AnySource, Endpoint, Observer, Query, ResponseCode};
 use futures_util::future;
 use tokio::net::TcpListener;
 
@@ -193,7 +193,7 @@ async fn four_shards_at_once_stay_within_the_budget_of_one() {
         .map(|part| {
             let meter = Meter { clock: clock.clone(), under_way: Arc::clone(&under_way), sent: Arc::clone(&sent) };
             let part = Arc::new(part);
-            (Connection::new(&part, Arc::new(clock.clone()), Arc::new(meter)).unwrap().source(), part)
+            (AnySource::new(&part, Arc::new(clock.clone()), Arc::new(meter)).unwrap().source(), part)
         })
         .collect();
     for _ in 0..2 {
@@ -217,9 +217,9 @@ async fn four_shards_at_once_stay_within_the_budget_of_one() {
             () = driving => unreachable!("it drives for ever"),
         };
         let mut answered = BTreeSet::new();
-        for harvest in harvests {
-            assert_eq!(harvest.error, None);
-            assert!(harvest.answered.into_iter().all(|(agent, _)| answered.insert(agent)), "nobody is asked for twice");
+        for fetched in harvests {
+            assert_eq!(fetched.error, None);
+            assert!(fetched.answered.into_iter().all(|(agent, _)| answered.insert(agent)), "nobody is asked for twice");
         }
         assert_eq!(answered.len(), 240);
     }

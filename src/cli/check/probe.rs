@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::config::{Agent, Tenant, format_duration};
 use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window};
 use crate::upstream::BuildError;
-use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict};
+use crate::upstream::{
+    Endpoint, ErrorKind, FetchResult, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
+};
 
 /// What is to be right, in the order in which it shows. Each takes those before it for granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,9 +83,9 @@ pub(super) async fn probe(
         let lines = vec![ProbeStep { verdict: Verdict::Note, label: Step::Data.label(), text }];
         return Ok(Findings { failed_at: None, lines, requests: 0 });
     };
-    let harvest = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
+    let fetched = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
     let seen = witness.seen();
-    Ok(Findings::of(tenant, agent, &harvest, &seen, source.token_expiry()))
+    Ok(Findings::of(tenant, agent, &fetched, &seen, source.token_expiry()))
 }
 
 /// What is not right, going by how the fetch failed.
@@ -138,13 +140,13 @@ impl Findings {
         Self { failed_at: failed.map(|line| line.label), lines, requests: seen.requests.len() }
     }
 
-    fn of(tenant: &Tenant, agent: &Agent, harvest: &Harvest, seen: &Seen, token_expiry: Option<Timestamp>) -> Self {
-        let failed_at = harvest.error.as_ref().map(|error| failed_at(error, seen.answered()));
+    fn of(tenant: &Tenant, agent: &Agent, fetched: &FetchResult, seen: &Seen, token_expiry: Option<Timestamp>) -> Self {
+        let failed_at = fetched.error.as_ref().map(|error| failed_at(error, seen.answered()));
         let line = |step| {
-            let (verdict, text) = match (failed_at, &harvest.error) {
+            let (verdict, text) = match (failed_at, &fetched.error) {
                 (Some(failed), Some(error)) if step == failed => (Verdict::Failed, error.to_string()),
                 (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
-                _ => right(step, tenant, agent, harvest, seen, token_expiry),
+                _ => right(step, tenant, agent, fetched, seen, token_expiry),
             };
             ProbeStep { verdict, label: step.label(), text }
         };
@@ -158,7 +160,7 @@ fn right(
     step: Step,
     tenant: &Tenant,
     agent: &Agent,
-    harvest: &Harvest,
+    fetched: &FetchResult,
     seen: &Seen,
     token_expiry: Option<Timestamp>,
 ) -> (Verdict, String) {
@@ -192,14 +194,14 @@ fn right(
             let window = format_duration(tenant.window);
             (Verdict::Right, format!("{} is accepted for a window of {window}", tenant.interval.text))
         }
-        Step::Data => data(agent, harvest),
+        Step::Data => data(agent, fetched),
     }
 }
 
 /// What the answer says of the agent.
-fn data(agent: &Agent, harvest: &Harvest) -> (Verdict, String) {
-    let presence: Option<&AgentPresence> = harvest.answered.iter().find_map(|(_, presence)| presence.as_ref());
-    let rejected: Vec<_> = harvest.rejections.iter().filter(|(_, count)| *count > 0).collect();
+fn data(agent: &Agent, fetched: &FetchResult) -> (Verdict, String) {
+    let presence: Option<&AgentPresence> = fetched.answered.iter().find_map(|(_, presence)| presence.as_ref());
+    let rejected: Vec<_> = fetched.rejections.iter().filter(|(_, count)| *count > 0).collect();
     let (verdict, mut text) = match presence {
         Some(presence) if !presence.states.is_empty() => {
             let states = u64::try_from(presence.states.len()).unwrap_or(u64::MAX);

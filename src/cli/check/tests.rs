@@ -11,7 +11,7 @@ use crate::clock::DrivenClock;
 use crate::config::{Api, Incremental, Interval, Official};
 use crate::presence::{Rejection, Rejections};
 use crate::simulator::{Credentials, Simulator, SimulatorOptions};
-use crate::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source, UpstreamError};
+use crate::upstream::{Endpoint, ErrorKind, FetchResult, Observer, Query, ResponseCode, Source, UpstreamError};
 
 const OK: ResponseCode = ResponseCode::Status(200);
 
@@ -25,7 +25,7 @@ async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Resu
 /// A source that tells its observer of `requests`, each of which takes 40 ms, and then answers with `respond`.
 fn telling(
     requests: &'static [(Endpoint, ResponseCode, u64)],
-    respond: impl Fn(&Query) -> Harvest + Clone + Send + Sync + 'static,
+    respond: impl Fn(&Query) -> FetchResult + Clone + Send + Sync + 'static,
 ) -> Box<Connect> {
     Box::new(move |_, _, observer| {
         let respond = respond.clone();
@@ -38,20 +38,20 @@ fn telling(
     })
 }
 
-fn unasked(_: &Query) -> Harvest {
+fn unasked(_: &Query) -> FetchResult {
     panic!("nothing may be asked without --probe")
 }
 
-fn answered(query: &Query) -> Harvest {
+fn answered(query: &Query) -> FetchResult {
     let presence = fixture::presence(&[("Available", 28_800.0), ("Offline", 57_600.0)]);
     let answered = query.agents.iter().map(|agent| (agent.id.clone(), Some(presence.clone())));
-    Harvest { answered: answered.collect(), ..Harvest::default() }
+    FetchResult { answered: answered.collect(), ..FetchResult::default() }
 }
 
-fn failed(query: &Query, endpoint: Endpoint, kind: ErrorKind, message: &str) -> Harvest {
+fn failed(query: &Query, endpoint: Endpoint, kind: ErrorKind, message: &str) -> FetchResult {
     let error = UpstreamError { endpoint, kind, message: message.to_owned() };
     let failed = query.agents.iter().map(|agent| agent.id.clone()).collect();
-    Harvest { failed, error: Some(error), ..Harvest::default() }
+    FetchResult { failed, error: Some(error), ..FetchResult::default() }
 }
 
 /// Compares with a file under `tests/golden/check`.
@@ -140,7 +140,7 @@ async fn a_probe_notes_what_is_odd() {
             let mut rejections = Rejections::default();
             rejections.add(Rejection::UnknownAgent);
             let answered = query.agents.iter().map(|agent| (agent.id.clone(), None)).collect();
-            Harvest { answered, rejections, ..Harvest::default() }
+            FetchResult { answered, rejections, ..FetchResult::default() }
         }) as Arc<dyn Source>)
     };
     let (text, ended) = check(&connect, &config, true).await;

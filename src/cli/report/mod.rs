@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::presence::{WatchedAgent, Window};
 use crate::upstream::BuildError;
-use crate::upstream::{Harvest, Query, UpstreamError};
+use crate::upstream::{FetchResult, Query, UpstreamError};
 
 /// Why a report is not, or not all of it, there.
 #[derive(Debug, Error)]
@@ -95,10 +95,10 @@ async fn run_over(
     let mut unread = Vec::new();
     for tenant in chosen(config, args.tenant.as_deref())? {
         let window = Window::ending_at(clock.now().whole_second(), tenant.window);
-        let mut harvest = ask(connect, tenant, window, &clock, terminal).await?;
-        let answered = std::mem::take(&mut harvest.answered);
+        let mut fetched = ask(connect, tenant, window, &clock, terminal).await?;
+        let answered = std::mem::take(&mut fetched.answered);
         answers.push(Answer { tenant, window, rows: row::of_agents(&tenant.agents, answered) });
-        unread.extend(missing(tenant, harvest));
+        unread.extend(missing(tenant, fetched));
     }
 
     let text = match args.format {
@@ -134,27 +134,27 @@ async fn ask(
     window: Window,
     clock: &Arc<dyn Clock>,
     terminal: Terminal,
-) -> Result<Harvest, ReportError> {
+) -> Result<FetchResult, ReportError> {
     let progress = Progress::new(tenant);
     let source = connect(tenant, Arc::clone(clock), Arc::new(progress.clone()))?;
     let agents = tenant.agents.iter();
     let agents = agents.map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() });
     let started = clock.monotonic();
     let query = Query { window, agents: agents.collect(), deadline: started + tenant.refresh_timeout };
-    let harvest = source.fetch(query);
+    let fetched = source.fetch(query);
     if !terminal.progress {
-        return Ok(harvest.await);
+        return Ok(fetched.await);
     }
-    Ok(progress.shown_during(harvest, clock.sleep_until(started + progress::SHOWN_AFTER)).await)
+    Ok(progress.shown_during(fetched, clock.sleep_until(started + progress::SHOWN_AFTER)).await)
 }
 
 /// What is missing from the report, if anything is.
-fn missing(tenant: &Tenant, harvest: Harvest) -> Option<Unread> {
-    if harvest.failed.is_empty() {
+fn missing(tenant: &Tenant, fetched: FetchResult) -> Option<Unread> {
+    if fetched.failed.is_empty() {
         return None;
     }
-    let (agents, of) = (harvest.failed.len(), tenant.agents.len());
-    Some(Unread { tenant: tenant.name.clone(), agents, of, error: harvest.error })
+    let (agents, of) = (fetched.failed.len(), tenant.agents.len());
+    Some(Unread { tenant: tenant.name.clone(), agents, of, error: fetched.error })
 }
 
 fn sentence(unread: &[Unread]) -> String {

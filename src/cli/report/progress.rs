@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::estimate::Estimate;
 use crate::clock::Sleep;
 use crate::config::Tenant;
-use crate::upstream::{Endpoint, Fetch, Harvest, Observer, ResponseCode};
+use crate::upstream::{Endpoint, FetchFuture, FetchResult, Observer, ResponseCode};
 
 /// A run that is shorter shows nothing: a bar that only flickers up tells nobody anything.
 pub(super) const SHOWN_AFTER: Duration = Duration::from_secs(1);
@@ -41,18 +41,18 @@ impl Progress {
         Self { bar }
     }
 
-    /// Waits for `harvest`, and shows the bar from when `hidden` has ended. Nothing of it is left at the end.
-    pub(super) async fn shown_during(self, mut harvest: Fetch<'_>, hidden: Sleep) -> Harvest {
-        let harvest = tokio::select! {
-            harvest = &mut harvest => harvest,
+    /// Waits for `fetched`, and shows the bar from when `hidden` has ended. Nothing of it is left at the end.
+    pub(super) async fn shown_during(self, mut fetched: FetchFuture<'_>, hidden: Sleep) -> FetchResult {
+        let fetched = tokio::select! {
+            fetched = &mut fetched => fetched,
             () = hidden => {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr());
                 self.bar.enable_steady_tick(REDRAWN_EVERY);
-                harvest.await
+                fetched.await
             }
         };
         self.bar.finish_and_clear();
-        harvest
+        fetched
     }
 }
 

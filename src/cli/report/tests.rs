@@ -55,19 +55,19 @@ fn said(id: &AgentId) -> Option<AgentPresence> {
 }
 
 /// Answers in the reverse order, which must not show.
-fn answers(query: &Query) -> Harvest {
+fn answers(query: &Query) -> FetchResult {
     let answered = query.agents.iter().rev().map(|agent| (agent.id.clone(), said(&agent.id)));
-    Harvest { answered: answered.collect(), ..Harvest::default() }
+    FetchResult { answered: answered.collect(), ..FetchResult::default() }
 }
 
 /// Cannot read the agents after the second.
-fn half_an_answer(query: &Query) -> Harvest {
-    let mut harvest = answers(query);
-    harvest.answered.retain(|(id, _)| id.len() > 1 || &**id == "2");
-    harvest.failed = query.agents.iter().skip(2).map(|agent| agent.id.clone()).collect();
+fn half_an_answer(query: &Query) -> FetchResult {
+    let mut fetched = answers(query);
+    fetched.answered.retain(|(id, _)| id.len() > 1 || &**id == "2");
+    fetched.failed = query.agents.iter().skip(2).map(|agent| agent.id.clone()).collect();
     let message = "acme.example.com is ill (503).".to_owned();
-    harvest.error = Some(UpstreamError { endpoint: Endpoint::Presence, kind: Kind::Server, message });
-    harvest
+    fetched.error = Some(UpstreamError { endpoint: Endpoint::Presence, kind: Kind::Server, message });
+    fetched
 }
 
 async fn report(

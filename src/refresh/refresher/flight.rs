@@ -12,7 +12,7 @@ use crate::clock::Monotonic;
 use crate::config::Tenant;
 use crate::presence::{AgentId, WatchedAgent, Window};
 use crate::refresh::people::People;
-use crate::upstream::{Harvest, Query, UpstreamError};
+use crate::upstream::{FetchResult, Query, UpstreamError};
 
 /// A source ends by its deadline; one that does not is given up this much later, so that a fault in it
 /// cannot hold every later refresh back.
@@ -54,23 +54,23 @@ impl Flight {
         let fetch = async {
             match without_people {
                 // There is nobody to ask for, and why is known.
-                Some(error) if tenant.agents.is_empty() => Harvest { error: Some(error), ..Harvest::default() },
+                Some(error) if tenant.agents.is_empty() => FetchResult { error: Some(error), ..FetchResult::default() },
                 _ => source.fetch(Query { window, agents, deadline }).await,
             }
         };
-        let harvest = tokio::select! {
-            harvest = fetch => harvest,
-            () = clock.sleep_until(deadline + OVERTIME) => Harvest {
+        let fetched = tokio::select! {
+            fetched = fetch => fetched,
+            () = clock.sleep_until(deadline + OVERTIME) => FetchResult {
                 failed: everybody.clone(),
                 error: Some(UpstreamError::refresh_timeout(tenant.refresh_timeout)),
-                ..Harvest::default()
+                ..FetchResult::default()
             },
         };
 
         // Nobody needs it any more, and the time of rendering is when there is most in memory.
         drop(everybody);
         // Merging and rendering tens of thousands of agents takes milliseconds; scrapes must not wait behind it.
-        let flown = Flown { harvest, tenant: Arc::clone(tenant), window, started, again: again.is_some() };
+        let flown = Flown { fetched, tenant: Arc::clone(tenant), window, started, again: again.is_some() };
         let landing = Arc::clone(&refresher);
         self.landed = tokio::task::spawn_blocking(move || landing.land(flown)).await.is_ok();
         // Wakes the scrapes that wait; writing is for the next process, not for them.

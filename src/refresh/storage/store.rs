@@ -107,7 +107,7 @@ impl TenantStore {
             Err(error) => return self.set_aside(path, &error),
         };
         let taken_up = match frame::unframe(&bytes) {
-            Ok(contents) => source.take_up(contents.body),
+            Ok(contents) => source.restore_history(contents.body),
             Err(bad) => return self.set_aside(path, &bad),
         };
         let (tenant, path) = (&self.file.name, path.display());
@@ -310,7 +310,7 @@ impl TenantFile {
         if kept_at.is_some_and(|kept_at| now < kept_at + KEPT_EVERY) {
             return Ok(());
         }
-        let Some(kept) = source.kept() else { return Ok(()) };
+        let Some(kept) = source.export_history() else { return Ok(()) };
         disk::replace(&self.kept_path, &[&framed(&kept)?])?;
         *kept_at = Some(now);
         Ok(())

@@ -1,8 +1,8 @@
 //! What the official API means by its refusals, and what to do about them.
 
 use crate::upstream::Endpoint;
-use crate::upstream::answer::Advice;
-use crate::upstream::session::Resource;
+use crate::upstream::auth::Resource;
+use crate::upstream::http::ErrorHints;
 
 /// The most that a page may have after decompression. A page of 10,000 rows has some 7 MB; several times that is room
 /// for any honest page, and bounds what a bomb can take.
@@ -12,7 +12,7 @@ const UNAUTHORIZED: &str = "A newly issued token was refused as well: check that
     access key belongs to.";
 
 /// Of the documents that tell addresses.
-pub(super) const DISCOVERY: Advice = Advice {
+pub(super) const DISCOVERY: ErrorHints = ErrorHints {
     bad_request: "Check `issuer` or `area`.",
     unauthorized: "Check `issuer` or `area`; set `api_endpoint` by hand if this address needs to be spared.",
     forbidden: "Check `issuer` or `area`; set `api_endpoint` by hand if this address needs to be spared.",
@@ -20,7 +20,7 @@ pub(super) const DISCOVERY: Advice = Advice {
 };
 
 /// Of the issuer's password grant. An issuer answers 400 (`invalid_grant`) as well as 401 to a key that it does not know.
-pub(super) const PASSWORD_GRANT: Advice = Advice {
+pub(super) const PASSWORD_GRANT: ErrorHints = ErrorHints {
     bad_request: "Most often the access key is wrong or has been deactivated, or the OAuth client is not the registered \
         one: compare `access_key_id` and its secret with CXone, Employees > the user > Access Keys, and `client_id` with \
         NICE's registration mail; `client_auth: body` is for clients that were registered so.",
@@ -31,7 +31,7 @@ pub(super) const PASSWORD_GRANT: Advice = Advice {
 };
 
 /// Of tokens for an access key alone.
-pub(super) const ACCESS_KEY: Advice = Advice {
+pub(super) const ACCESS_KEY: ErrorHints = ErrorHints {
     bad_request: "Check that `access_key_id` and its secret are those of an access key: CXone, Employees > the user > \
         Access Keys.",
     unauthorized: "The access key is wrong or has been deactivated: compare `access_key_id` and its secret with CXone, \
@@ -44,7 +44,7 @@ pub(super) const ACCESS_KEY: Advice = Advice {
 pub(super) const AGENTS: Resource = Resource {
     endpoint: Endpoint::Agents,
     body_limit: MAX_PAGE_BYTES,
-    advice: &Advice {
+    advice: &ErrorHints {
         bad_request: "Check `api_version`.",
         unauthorized: UNAUTHORIZED,
         forbidden: "The access key's user may not list agents: give its role Employees > View in CXone, or configure names \
@@ -57,7 +57,7 @@ pub(super) const AGENTS: Resource = Resource {
 pub(super) const STATES: Resource = Resource {
     endpoint: Endpoint::States,
     body_limit: MAX_PAGE_BYTES,
-    advice: &Advice {
+    advice: &ErrorHints {
         bad_request: "Check `api_version`.",
         unauthorized: UNAUTHORIZED,
         forbidden: "The access key's user may not read real-time data: give its role the Real-Time Data API permission in \
@@ -70,7 +70,7 @@ pub(super) const STATES: Resource = Resource {
 pub(super) const HISTORY: Resource = Resource {
     endpoint: Endpoint::History,
     body_limit: MAX_PAGE_BYTES,
-    advice: &Advice {
+    advice: &ErrorHints {
         bad_request: "Most often the range is longer than the tenant allows: lower `window` or `history_lookback`; else check \
             `api_version`.",
         unauthorized: UNAUTHORIZED,
@@ -83,7 +83,7 @@ pub(super) const HISTORY: Resource = Resource {
 pub(super) const CODES: Resource = Resource {
     endpoint: Endpoint::Codes,
     body_limit: MAX_PAGE_BYTES,
-    advice: &Advice {
+    advice: &ErrorHints {
         bad_request: "Check `api_version`.",
         unauthorized: UNAUTHORIZED,
         forbidden: "The access key's user may not read unavailable codes, so time in after-contact work is told from other \

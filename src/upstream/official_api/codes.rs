@@ -15,8 +15,8 @@ use super::collect::Memory;
 use super::pages::Paging;
 use super::wire::rows::CodeRow;
 use crate::clock::Monotonic;
-use crate::upstream::errand::Errand;
 use crate::upstream::failure::Failure;
+use crate::upstream::fetch_context::FetchContext;
 
 /// How long a team's codes are good for. Somebody edits them once in a while.
 const LIFE: Duration = Duration::from_secs(6 * 3600);
@@ -36,7 +36,7 @@ pub(super) struct Codes {
 
 impl OfficialSource {
     /// Brings the codes of `teams` up to date, as far as that is due.
-    pub(super) async fn read_codes(&self, memory: &mut Memory, teams: &[String], errand: &Errand) {
+    pub(super) async fn read_codes(&self, memory: &mut Memory, teams: &[String], context: &FetchContext) {
         if !memory.states.has_codes() {
             return;
         }
@@ -45,7 +45,7 @@ impl OfficialSource {
         let seeking = memory.states.has_unlisted_codes();
         let due: Vec<String> = teams.iter().filter(|team| memory.codes.is_due(team, seeking, now)).cloned().collect();
         let each = due.into_iter().map(|team| async move {
-            let read = self.read_codes_of(&team, errand).await;
+            let read = self.read_codes_of(&team, context).await;
             (team, read)
         });
         let mut ends = stream::iter(each).buffer_unordered(self.tenant.max_concurrent_requests.max(1));
@@ -71,14 +71,14 @@ impl OfficialSource {
         }
     }
 
-    async fn read_codes_of(&self, team: &str, errand: &Errand) -> Result<Vec<CodeRow>, Failure> {
-        let mut url = self.url("/teams", errand).await?;
+    async fn read_codes_of(&self, team: &str, context: &FetchContext) -> Result<Vec<CodeRow>, Failure> {
+        let mut url = self.url("/teams", context).await?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.push(team).push("unavailable-codes");
         }
         url.query_pairs_mut().append_pair("activeOnly", "false");
         let mut rows = Vec::new();
-        self.read_list(&advice::CODES, &url, Paging::Whole, errand, |page| rows.extend(page)).await?;
+        self.read_list(&advice::CODES, &url, Paging::Whole, context, |page| rows.extend(page)).await?;
         Ok(rows)
     }
 }

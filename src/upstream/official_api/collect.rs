@@ -21,9 +21,9 @@ use crate::presence::{
     AgentId, AgentPresence, Chronicle, ChronicleRow, Naming, Rejection, Rejections, RowKey, Sighting, Timestamp,
     WatchedAgent, Window,
 };
-use crate::upstream::errand::Errand;
-use crate::upstream::failure::{Failure, Scope, spoken};
-use crate::upstream::{Endpoint, ErrorKind, Harvest, Query};
+use crate::upstream::failure::{Failure, Scope, humanize};
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::{Endpoint, ErrorKind, FetchResult, Query};
 
 /// Where the states that agents are in are listed.
 pub(super) const STATES_PATH: &str = "/agents/states";
@@ -45,29 +45,33 @@ struct Reading {
 }
 
 impl OfficialSource {
-    pub(super) async fn collect(&self, query: Query) -> Harvest {
+    pub(super) async fn collect(&self, query: Query) -> FetchResult {
         if query.agents.is_empty() {
             // As of a shard that no agent falls to; lists of everybody would be read for nobody.
-            return Harvest::default();
+            return FetchResult::default();
         }
-        let errand = Errand::new(query.deadline);
+        let context = FetchContext::new(query.deadline);
         let agents: Vec<AgentId> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
-        let refresh = self.refresh(query, &agents, &errand);
+        let refresh = self.refresh(query, &agents, &context);
         let refreshed = tokio::select! {
             biased;
             refreshed = refresh => refreshed,
-            () = self.clock.sleep_until(errand.deadline) => Err(self.out_of_time()),
+            () = self.clock.sleep_until(context.deadline) => Err(self.out_of_time()),
         };
-        refreshed.unwrap_or_else(|failure| Harvest { failed: agents, error: Some(failure.error), ..Harvest::default() })
+        refreshed.unwrap_or_else(|failure| FetchResult {
+            failed: agents,
+            error: Some(failure.error),
+            ..FetchResult::default()
+        })
     }
 
-    async fn refresh(&self, query: Query, ids: &[AgentId], errand: &Errand) -> Result<Harvest, Failure> {
+    async fn refresh(&self, query: Query, ids: &[AgentId], context: &FetchContext) -> Result<FetchResult, Failure> {
         if self.clock.monotonic() >= query.deadline {
             return Err(self.out_of_time());
         }
         // One for the states that agents are in.
         let least = self.history_requests(ids).saturating_add(1);
-        self.session.client.limits().fits(least, Endpoint::States, errand)?;
+        self.session.client.limits().fits(least, Endpoint::States, context)?;
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =
@@ -75,18 +79,18 @@ impl OfficialSource {
         let plan = reading.memory.synced.plan(window, self.official.history_lookback, self.official.settle, &wanted);
 
         let seen = self.clock.now();
-        let states = self.read_states(errand).await?;
-        let history = self.read_history(plan.range, self.official.history_lookback, ids, errand).await?;
+        let states = self.read_states(context).await?;
+        let history = self.read_history(plan.range, self.official.history_lookback, ids, context).await?;
         let teams = teams_of(&states, &wanted);
         reading.take(&wanted, seen, states, history);
-        self.read_codes(&mut reading.memory, &teams, errand).await;
+        self.read_codes(&mut reading.memory, &teams, context).await;
         self.conclude(reading, plan, window, agents, wanted).await
     }
 
-    pub(super) async fn read_states(&self, errand: &Errand) -> Result<Vec<StateRow>, Failure> {
-        let url = self.url(STATES_PATH, errand).await?;
+    pub(super) async fn read_states(&self, context: &FetchContext) -> Result<Vec<StateRow>, Failure> {
+        let url = self.url(STATES_PATH, context).await?;
         let mut states = Vec::new();
-        self.read_list(&advice::STATES, &url, Paging::Paged, errand, |rows| states.extend(rows)).await?;
+        self.read_list(&advice::STATES, &url, Paging::Paged, context, |rows| states.extend(rows)).await?;
         Ok(states)
     }
 
@@ -98,7 +102,7 @@ impl OfficialSource {
         window: Window,
         agents: Vec<WatchedAgent>,
         wanted: HashSet<AgentId>,
-    ) -> Result<Harvest, Failure> {
+    ) -> Result<FetchResult, Failure> {
         let shown = reading.memory.states.shown(self.official.unavailable_codes, &self.tenant.state_map);
         let offline = Arc::clone(&self.offline_states);
         let keep_from = window.start.saturating_sub(self.official.history_lookback);
@@ -120,34 +124,34 @@ impl OfficialSource {
             (memory, rejections, failed, ids.zip(counted.agents).collect::<Vec<_>>())
         });
         let Ok((memory, rejections, failed, counted)) = counting.await else {
-            return Err(Failure::broke_off(Endpoint::History));
+            return Err(Failure::decode_panicked(Endpoint::History));
         };
         *self.memory() = memory;
-        Ok(harvest(counted, failed, rejections))
+        Ok(fetched(counted, failed, rejections))
     }
 
     pub(super) fn out_of_time(&self) -> Failure {
         let message = format!(
             "The refresh was not done within {}. Raise `refresh_timeout`, or ask less: a shorter `window` or \
             `history_lookback`.",
-            spoken(self.tenant.refresh_timeout)
+            humanize(self.tenant.refresh_timeout)
         );
-        Failure::new(Endpoint::History, ErrorKind::Timeout, message).concerns(Scope::Tenant)
+        Failure::new(Endpoint::History, ErrorKind::Timeout, message).with_scope(Scope::Tenant)
     }
 }
 
 /// What became of each agent, those apart whose history could not be read.
-fn harvest(
+fn fetched(
     counted: Vec<(AgentId, Option<AgentPresence>)>,
     failed: Vec<(AgentId, Failure)>,
     rejections: Rejections,
-) -> Harvest {
+) -> FetchResult {
     // What concerns the whole tenant goes before what one agent met with.
     let gravest = failed.iter().find(|(_, failure)| failure.scope == Scope::Tenant).or(failed.first());
     let error = gravest.map(|(_, failure)| failure.error.clone());
     let failed: HashSet<AgentId> = failed.into_iter().map(|(agent, _)| agent).collect();
     let answered = counted.into_iter().filter(|(agent, _)| !failed.contains(agent)).collect();
-    Harvest { answered, failed: failed.into_iter().collect(), rejections, error }
+    FetchResult { answered, failed: failed.into_iter().collect(), rejections, error }
 }
 
 /// The teams of the agents that are `wanted`.

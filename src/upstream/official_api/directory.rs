@@ -9,16 +9,16 @@ use super::wire::rows::AgentRow;
 use crate::clock::Monotonic;
 use crate::presence::Person;
 use crate::upstream::UpstreamError;
-use crate::upstream::errand::Errand;
 use crate::upstream::failure::Failure;
+use crate::upstream::fetch_context::FetchContext;
 
 /// Where the list is.
 pub(super) const PATH: &str = "/agents";
 
 impl OfficialSource {
     pub(super) async fn read_directory(&self, deadline: Monotonic) -> Result<Vec<Person>, UpstreamError> {
-        let errand = Errand::new(deadline);
-        let read = self.read_people(&errand);
+        let context = FetchContext::new(deadline);
+        let read = self.read_people(&context);
         tokio::select! {
             biased;
             people = read => people.map_err(|failure| failure.error),
@@ -26,10 +26,10 @@ impl OfficialSource {
         }
     }
 
-    async fn read_people(&self, errand: &Errand) -> Result<Vec<Person>, Failure> {
-        let url = self.url(PATH, errand).await?;
+    async fn read_people(&self, context: &FetchContext) -> Result<Vec<Person>, Failure> {
+        let url = self.url(PATH, context).await?;
         let mut people = Vec::new();
-        self.read_list(&advice::AGENTS, &url, Paging::Paged, errand, |rows| {
+        self.read_list(&advice::AGENTS, &url, Paging::Paged, context, |rows| {
             people.extend(rows.into_iter().filter_map(person));
         })
         .await?;

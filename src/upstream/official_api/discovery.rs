@@ -9,10 +9,10 @@ use url::Url;
 
 use super::advice;
 use super::trust::Trust;
-use crate::upstream::client::{Client, Request};
-use crate::upstream::errand::Errand;
 use crate::upstream::failure::{Failure, Scope};
-use crate::upstream::retry::Attempts;
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::http::{Client, Request};
+use crate::upstream::rate::Attempts;
 use crate::upstream::{Endpoint, ErrorKind};
 
 /// Where an issuer tells its addresses.
@@ -45,9 +45,9 @@ struct Claims {
 }
 
 /// Asks the issuer where tokens are issued.
-pub(super) async fn token_endpoint(client: &Client, trust: &Trust, errand: &Errand) -> Result<Url, Failure> {
+pub(super) async fn token_endpoint(client: &Client, trust: &Trust, context: &FetchContext) -> Result<Url, Failure> {
     let url = client.url(OPENID_PATH);
-    let found: OpenidConfiguration = document(client, &url, "token_endpoint", errand).await?;
+    let found: OpenidConfiguration = document(client, &url, "token_endpoint", context).await?;
     trust.check(&found.token_endpoint, &url, "The `token_endpoint` that the issuer names", Endpoint::Discovery)
 }
 
@@ -56,13 +56,13 @@ pub(super) async fn api_endpoint(
     client: &Client,
     trust: &Trust,
     tenant_id: Option<&str>,
-    errand: &Errand,
+    context: &FetchContext,
 ) -> Result<Url, Failure> {
     let mut url = client.url(TENANT_PATH);
     if let Some(tenant_id) = tenant_id {
         url.query_pairs_mut().append_pair("tenantId", tenant_id);
     }
-    let found: TenantConfiguration = document(client, &url, "api_endpoint", errand).await?;
+    let found: TenantConfiguration = document(client, &url, "api_endpoint", context).await?;
     trust.check(&found.api_endpoint, &url, "The `api_endpoint` that CXone names", Endpoint::Discovery)
 }
 
@@ -81,7 +81,7 @@ async fn document<T: for<'de> Deserialize<'de>>(
     client: &Client,
     url: &Url,
     wanted: &str,
-    errand: &Errand,
+    context: &FetchContext,
 ) -> Result<T, Failure> {
     let unsendable =
         |_| Failure::new(Endpoint::Discovery, ErrorKind::Connect, "The discovery request cannot be put together.");
@@ -89,11 +89,11 @@ async fn document<T: for<'de> Deserialize<'de>>(
     let advice = &advice::DISCOVERY;
     let request = Request { endpoint: Endpoint::Discovery, http, body_limit: MAX_DOCUMENT_BYTES, advice };
     let mut body = Vec::new();
-    let answer = client.ask(&request, &mut body, &mut Attempts::default(), errand).await;
-    let answer = answer.map_err(|failure| failure.concerns(Scope::Tenant))?;
+    let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await;
+    let answer = answer.map_err(|failure| failure.with_scope(Scope::Tenant))?;
     serde_json::from_slice(&body).map_err(|error| {
         let what = format!("no `{wanted}` could be read from it (line {}, column {})", error.line(), error.column());
-        answer.undecodable(&what).concerns(Scope::Tenant)
+        answer.undecodable(&what).with_scope(Scope::Tenant)
     })
 }
 

@@ -15,8 +15,8 @@ use super::pages::Paging;
 use super::wire::rows::HistoryRow;
 use crate::presence::{AgentId, Window};
 use crate::upstream::ErrorKind;
-use crate::upstream::errand::Errand;
 use crate::upstream::failure::{Failure, Scope};
+use crate::upstream::fetch_context::FetchContext;
 
 /// The history of everybody.
 pub(super) const PATH: &str = "/agents/state-history";
@@ -56,11 +56,11 @@ impl OfficialSource {
         range: Window,
         overlap: Duration,
         agents: &[AgentId],
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<History, Failure> {
         loop {
             let manner = *self.manner();
-            let failure = match self.read_in(manner, range, overlap, agents, errand).await {
+            let failure = match self.read_in(manner, range, overlap, agents, context).await {
                 Ok(history) => {
                     let mut learnt = self.manner();
                     learnt.bulk = learnt.bulk.or(Some(true));
@@ -72,7 +72,7 @@ impl OfficialSource {
             // One agent's history of the same range tells whether it is everybody's or the range that is refused.
             if manner.bulk.is_none()
                 && let Some(agent) = agents.first()
-                && self.read_parts(&parts(range, manner.longest, overlap), Some(agent), errand).await.is_ok()
+                && self.read_parts(&parts(range, manner.longest, overlap), Some(agent), context).await.is_ok()
             {
                 warn!(
                     tenant = self.tenant.name,
@@ -101,16 +101,16 @@ impl OfficialSource {
         range: Window,
         overlap: Duration,
         agents: &[AgentId],
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<History, Failure> {
         let parts = parts(range, manner.longest, overlap);
         if manner.bulk != Some(false) {
-            return Ok(History { parts: self.read_parts(&parts, None, errand).await?, failed: Vec::new() });
+            return Ok(History { parts: self.read_parts(&parts, None, context).await?, failed: Vec::new() });
         }
         let each = agents.iter().cloned().map(|agent| {
             let parts = &parts;
             async move {
-                let read = self.read_parts(parts, Some(&agent), errand).await;
+                let read = self.read_parts(parts, Some(&agent), context).await;
                 (agent, read)
             }
         });
@@ -122,7 +122,7 @@ impl OfficialSource {
                 Err(failure) if may_mean_otherwise(&failure) && history.parts.is_empty() => return Err(failure),
                 Err(failure) => {
                     if failure.scope == Scope::Tenant {
-                        errand.call_off(&failure);
+                        context.cancel(&failure);
                     }
                     history.failed.push((agent, failure));
                 }
@@ -136,17 +136,17 @@ impl OfficialSource {
         &self,
         parts: &[Window],
         agent: Option<&AgentId>,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<Vec<Part>, Failure> {
         let mut read = Vec::with_capacity(parts.len());
         for &asked in parts {
-            errand.go_on()?;
-            let mut url = of(&self.url(PATH, errand).await?, agent);
+            context.check_cancelled()?;
+            let mut url = of(&self.url(PATH, context).await?, agent);
             url.query_pairs_mut()
                 .append_pair("startDate", &asked.start.to_string())
                 .append_pair("endDate", &asked.end.to_string());
             let mut rows = Vec::new();
-            self.read_list(&advice::HISTORY, &url, Paging::Paged, errand, |page| rows.extend(page)).await?;
+            self.read_list(&advice::HISTORY, &url, Paging::Paged, context, |page| rows.extend(page)).await?;
             if let Some(agent) = agent {
                 // Whose history was asked for needs no saying.
                 rows.iter_mut().for_each(|row: &mut HistoryRow| row.agent_id.0 = Some(agent.to_string()));

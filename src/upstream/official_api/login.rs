@@ -14,12 +14,12 @@ use url::{Url, form_urlencoded};
 use super::trust::Trust;
 use super::{advice, discovery};
 use crate::config::{ClientAuth, Login, Official, Tenant};
-use crate::upstream::answer::{Advice, Answer};
-use crate::upstream::client::{Client, Request};
-use crate::upstream::errand::Errand;
+use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
-use crate::upstream::retry::Attempts;
-use crate::upstream::token::{self, Issue, Issued, Issuer};
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::http::{Client, Request};
+use crate::upstream::http::{ErrorHints, Response};
+use crate::upstream::rate::Attempts;
 use crate::upstream::{Endpoint, ErrorKind};
 
 /// Gets tokens for an access key.
@@ -99,15 +99,15 @@ impl AccessKeyLogin {
         }
     }
 
-    async fn log_in(&self, client: &Client, errand: &Errand) -> Result<Issued, Failure> {
+    async fn log_in(&self, client: &Client, context: &FetchContext) -> Result<IssuedToken, Failure> {
         let (request, advice) = match &self.way {
             Login::Issuer { client_auth } => {
-                let url = discovery::token_endpoint(client, &self.trust, errand).await?;
+                let url = discovery::token_endpoint(client, &self.trust, context).await?;
                 (self.password_grant(client.post(url), *client_auth), &advice::PASSWORD_GRANT)
             }
             Login::AccessKey { token_url } => (self.key_alone(client.post(token_url.clone())), &advice::ACCESS_KEY),
         };
-        let (body, answer) = ask(client, request, advice, errand).await?;
+        let (body, answer) = ask(client, request, advice, context).await?;
         // The error's own text is not shown, as it may quote the body, which is where the token is.
         let Ok(MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = serde_json::from_slice(&body) else {
             return Err(answer.undecodable("no `access_token` could be read from it"));
@@ -116,10 +116,10 @@ impl AccessKeyLogin {
         if let Some(id_token) = &id_token {
             client.redactor().learn(id_token);
         }
-        let issued = Issued::read(&access_token, expires_in, answer, client)?;
+        let issued = IssuedToken::read(&access_token, expires_in, answer, client)?;
         if !self.api.by_hand {
             let tenant_id = id_token.as_deref().and_then(discovery::tenant_id);
-            let url = discovery::api_endpoint(client, &self.trust, tenant_id.as_deref(), errand).await?;
+            let url = discovery::api_endpoint(client, &self.trust, tenant_id.as_deref(), context).await?;
             self.api.set(url);
         }
         Ok(issued)
@@ -155,22 +155,22 @@ impl AccessKeyLogin {
     }
 }
 
-impl Issuer for AccessKeyLogin {
-    fn issue<'a>(&'a self, client: &'a Client, errand: &'a Errand) -> Issue<'a> {
-        Box::pin(async { self.log_in(client, errand).await.map_err(|failure| failure.concerns(Scope::Tenant)) })
+impl TokenIssuer for AccessKeyLogin {
+    fn issue<'a>(&'a self, client: &'a Client, context: &'a FetchContext) -> IssueFuture<'a> {
+        Box::pin(async { self.log_in(client, context).await.map_err(|failure| failure.with_scope(Scope::Tenant)) })
     }
 }
 
 async fn ask(
     client: &Client,
     request: RequestBuilder,
-    advice: &'static Advice,
-    errand: &Errand,
-) -> Result<(Vec<u8>, Answer), Failure> {
+    advice: &'static ErrorHints,
+    context: &FetchContext,
+) -> Result<(Vec<u8>, Response), Failure> {
     let unsendable = |_| Failure::new(Endpoint::Token, ErrorKind::Connect, "The token request cannot be put together.");
     let http = request.build().map_err(unsendable)?;
     let request = Request { endpoint: Endpoint::Token, http, body_limit: token::MAX_BODY_BYTES, advice };
     let mut body = Vec::new();
-    let answer = client.ask(&request, &mut body, &mut Attempts::default(), errand).await?;
+    let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await?;
     Ok((body, answer))
 }

@@ -39,16 +39,16 @@ use self::collect::Memory;
 use self::history::Manner;
 use self::login::{AccessKeyLogin, ApiAddress};
 use self::trust::Trust;
-use super::client::Client;
-use super::errand::Errand;
+use super::auth::Session;
+use super::auth::TokenCache;
 use super::failure::{Failure, Scope};
-use super::limits::Limits;
-use super::session::Session;
-use super::token::TokenKeeper;
-use super::{BuildError, Directory, Endpoint, ErrorKind, Fetch, Observer, Probe, Query, Source};
+use super::http::Client;
+use super::rate::RateLimiter;
+use super::{BuildError, DirectoryFuture, Endpoint, ErrorKind, FetchFuture, Observer, ProbeFuture, Query, Source};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{Official, Tenant};
 use crate::presence::{StateName, Timestamp};
+use crate::upstream::fetch_context::FetchContext;
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -89,7 +89,7 @@ impl OfficialSource {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
-        let limits = Limits::new(&tenant, &clock);
+        let limits = RateLimiter::new(&tenant, &clock);
         Self::with(tenant, official, clock, observer, limits)
     }
 
@@ -117,7 +117,7 @@ impl OfficialSource {
         let limits = if same_address {
             self.session.client.limits().reconfigured(&tenant)
         } else {
-            Limits::new(&tenant, &clock)
+            RateLimiter::new(&tenant, &clock)
         };
         let same_key = self.official.access_key_id == official.access_key_id
             && self.tenant.client_id == tenant.client_id
@@ -137,7 +137,7 @@ impl OfficialSource {
         official: Official,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        limits: Limits,
+        limits: RateLimiter,
     ) -> Result<Self, BuildError> {
         let by_hand = official.api_endpoint.as_ref();
         let trust = Arc::new(Trust::new(&tenant.base_url, by_hand, &official.allowed_hosts));
@@ -145,7 +145,7 @@ impl OfficialSource {
         let login = AccessKeyLogin::new(&tenant, &official, Arc::clone(&trust), Arc::clone(&api));
         let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
         Ok(Self {
-            session: Session { client, tokens: Arc::new(TokenKeeper::new(login)) },
+            session: Session { client, tokens: Arc::new(TokenCache::new(login)) },
             clock,
             trust,
             api,
@@ -160,13 +160,13 @@ impl OfficialSource {
     }
 
     /// The address of `path` below the API's versioned root, once it is known where that is.
-    async fn url(&self, path: &str, errand: &Errand) -> Result<Url, Failure> {
+    async fn url(&self, path: &str, context: &FetchContext) -> Result<Url, Failure> {
         if self.api.get().is_none() {
-            self.session.tokens.get(&self.session.client, errand).await?;
+            self.session.tokens.get(&self.session.client, context).await?;
         }
         let Some(mut url) = self.api.get() else {
             let message = "CXone issued a token, but did not tell where the API is: set `api_endpoint`.";
-            return Err(Failure::new(Endpoint::Discovery, ErrorKind::Decode, message).concerns(Scope::Tenant));
+            return Err(Failure::new(Endpoint::Discovery, ErrorKind::Decode, message).with_scope(Scope::Tenant));
         };
         let prefix = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{prefix}/incontactapi/services/{}{path}", self.official.api_version));
@@ -185,15 +185,15 @@ impl OfficialSource {
 }
 
 impl Source for OfficialSource {
-    fn fetch(&self, query: Query) -> Fetch<'_> {
+    fn fetch(&self, query: Query) -> FetchFuture<'_> {
         Box::pin(self.collect(query))
     }
 
-    fn directory(&self, deadline: Monotonic) -> Option<Directory<'_>> {
+    fn directory(&self, deadline: Monotonic) -> Option<DirectoryFuture<'_>> {
         Some(Box::pin(self.read_directory(deadline)))
     }
 
-    fn probe(&self, query: Query) -> Option<Probe<'_>> {
+    fn probe(&self, query: Query) -> Option<ProbeFuture<'_>> {
         Some(Box::pin(self.look(query)))
     }
 

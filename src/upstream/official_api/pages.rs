@@ -13,11 +13,11 @@ use url::Url;
 use super::OfficialSource;
 use super::wire::envelope::{self, Next, Page, Row};
 use crate::upstream::ErrorKind;
-use crate::upstream::answer::Answer;
-use crate::upstream::errand::Errand;
+use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
-use crate::upstream::retry::Attempts;
-use crate::upstream::session::Resource;
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::http::Response;
+use crate::upstream::rate::Attempts;
 
 /// How many rows are asked for at once: what other clients of the API ask for, and get. A server that gives less is
 /// asked for the rest.
@@ -51,7 +51,7 @@ impl OfficialSource {
         resource: &'static Resource,
         first: &Url,
         paging: Paging,
-        errand: &Errand,
+        context: &FetchContext,
         mut take: impl FnMut(Vec<T>) + Send,
     ) -> Result<(), Failure> {
         let mut position = Position { read: 0, pages: 0, seen: HashSet::new(), hasher: RandomState::new() };
@@ -63,7 +63,7 @@ impl OfficialSource {
         loop {
             position.turn(resource, &url)?;
             let page: Page<T>;
-            (page, body) = self.read_page(resource, &url, body, errand).await?;
+            (page, body) = self.read_page(resource, &url, body, context).await?;
             let Some(rows) = page.rows else {
                 let message = format!("The answer is not what the API documents: there is no `{}` in it.", T::LIST);
                 return Err(Failure::new(resource.endpoint, ErrorKind::Decode, message));
@@ -103,9 +103,9 @@ impl OfficialSource {
         &self,
         resource: &'static Resource,
         list: &Url,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<Page<T>, Failure> {
-        Ok(self.read_page(resource, &at(list, 0), Vec::new(), errand).await?.0)
+        Ok(self.read_page(resource, &at(list, 0), Vec::new(), context).await?.0)
     }
 
     async fn read_page<T: Row>(
@@ -113,20 +113,20 @@ impl OfficialSource {
         resource: &'static Resource,
         url: &Url,
         mut body: Vec<u8>,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<(Page<T>, Vec<u8>), Failure> {
         let mut attempts = Attempts::default();
         loop {
-            let answer: Answer = self.session.get(resource, url, &mut body, &mut attempts, errand).await?;
+            let answer: Response = self.session.get(resource, url, &mut body, &mut attempts, context).await?;
             // Off the threads that serve: a page has some megabytes.
             let decoded = tokio::task::spawn_blocking(move || (envelope::decode::<T>(&body), body));
-            let Ok((page, buffer)) = decoded.await else { return Err(Failure::broke_off(resource.endpoint)) };
+            let Ok((page, buffer)) = decoded.await else { return Err(Failure::decode_panicked(resource.endpoint)) };
             body = buffer;
             match page {
                 Ok(page) => return Ok((page, body)),
                 Err(error) => {
                     let failure = answer.unreadable(&error);
-                    self.session.client.wait_after(failure, &mut attempts, errand).await?;
+                    self.session.client.wait_after(failure, &mut attempts, context).await?;
                 }
             }
         }

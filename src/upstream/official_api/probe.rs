@@ -8,9 +8,9 @@ use super::history::PATH as HISTORY_PATH;
 use super::wire::envelope::{Page, Row};
 use super::wire::rows::{AgentRow, HistoryRow, StateRow};
 use crate::config::Login;
-use crate::upstream::errand::Errand;
+use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
-use crate::upstream::session::Resource;
+use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{ProbeStep, Query, Verdict};
 
 /// How much history is asked for: enough to have rows in, and too little for any tenant to refuse.
@@ -22,11 +22,11 @@ const STEPS: [&str; 5] = ["login", "address", "agents", "states", "history"];
 impl OfficialSource {
     /// Asks for a token, where the API is, and one page of each list.
     pub(super) async fn look(&self, query: Query) -> Vec<ProbeStep> {
-        let errand = Errand::new(query.deadline);
+        let context = FetchContext::new(query.deadline);
         let mut steps = Vec::with_capacity(STEPS.len());
         let looked = tokio::select! {
             biased;
-            looked = self.look_at_all(&query, &errand, &mut steps) => looked,
+            looked = self.look_at_all(&query, &context, &mut steps) => looked,
             () = self.clock.sleep_until(query.deadline) => Err(self.out_of_time()),
         };
         if let Err(failure) = looked {
@@ -38,8 +38,13 @@ impl OfficialSource {
         steps
     }
 
-    async fn look_at_all(&self, query: &Query, errand: &Errand, steps: &mut Vec<ProbeStep>) -> Result<(), Failure> {
-        self.session.tokens.get(&self.session.client, errand).await?;
+    async fn look_at_all(
+        &self,
+        query: &Query,
+        context: &FetchContext,
+        steps: &mut Vec<ProbeStep>,
+    ) -> Result<(), Failure> {
+        self.session.tokens.get(&self.session.client, context).await?;
         let until = self.session.tokens.expiry().map(|expiry| format!(", good until {}", expiry.whole_second()));
         let way = match &self.official.login {
             Login::Issuer { .. } => "the issuer's password grant took the OAuth client and the access key",
@@ -47,7 +52,7 @@ impl OfficialSource {
         };
         steps.push(step("login", Verdict::Right, format!("{way}{}", until.unwrap_or_default())));
 
-        let url = self.url("", errand).await?;
+        let url = self.url("", context).await?;
         let found = if self.official.api_endpoint.is_some() { "set by hand to" } else { "found at" };
         let host = url.host_str().unwrap_or_default();
         steps.push(step(
@@ -56,10 +61,10 @@ impl OfficialSource {
             format!("the API is {found} {host}, {}", self.official.api_version),
         ));
 
-        let agents: Page<AgentRow> = self.page(&advice::AGENTS, AGENTS_PATH, errand).await?;
+        let agents: Page<AgentRow> = self.page(&advice::AGENTS, AGENTS_PATH, context).await?;
         steps.push(step("agents", Verdict::Right, format!("the list of agents can be read: {}", rows(&agents))));
 
-        let states: Page<StateRow> = self.page(&advice::STATES, STATES_PATH, errand).await?;
+        let states: Page<StateRow> = self.page(&advice::STATES, STATES_PATH, context).await?;
         let present: Vec<&str> = states.rows.iter().flatten().filter_map(|row| row.agent_id.0.as_deref()).collect();
         let missing = query.agents.iter().filter(|agent| !present.contains(&&*agent.id)).count();
         let all = rows(&states);
@@ -75,11 +80,11 @@ impl OfficialSource {
             step("states", Verdict::Right, format!("current states can be read: {all}"))
         });
 
-        let mut url = self.url(HISTORY_PATH, errand).await?;
+        let mut url = self.url(HISTORY_PATH, context).await?;
         url.query_pairs_mut()
             .append_pair("startDate", &query.window.end.saturating_sub(RANGE).to_string())
             .append_pair("endDate", &query.window.end.to_string());
-        let (verdict, text) = match self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, errand).await {
+        let (verdict, text) = match self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, context).await {
             Ok(page) => (
                 Verdict::Right,
                 format!("the history of all agents can be read at once: {} in the last hour", rows(&page)),
@@ -87,7 +92,7 @@ impl OfficialSource {
             Err(failure) if super::history::may_mean_otherwise(&failure) && !query.agents.is_empty() => {
                 let agent = query.agents.first().map(|agent| &agent.id);
                 let url = super::history::of(&url, agent);
-                let page = self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, errand).await?;
+                let page = self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, context).await?;
                 let text = format!(
                     "the history can be read agent by agent only ({} in the last hour for one), so each refresh takes a \
                     request an agent: {}",
@@ -102,9 +107,14 @@ impl OfficialSource {
         Ok(())
     }
 
-    async fn page<T: Row>(&self, resource: &'static Resource, path: &str, errand: &Errand) -> Result<Page<T>, Failure> {
-        let url = self.url(path, errand).await?;
-        self.read_first_page(resource, &url, errand).await
+    async fn page<T: Row>(
+        &self,
+        resource: &'static Resource,
+        path: &str,
+        context: &FetchContext,
+    ) -> Result<Page<T>, Failure> {
+        let url = self.url(path, context).await?;
+        self.read_first_page(resource, &url, context).await
     }
 }
 

@@ -40,7 +40,7 @@ impl Trust {
     /// When it is none, or nobody vouches for it. The message names its host and nothing else of it.
     pub(super) fn check(&self, text: &str, base: &Url, what: &str, endpoint: Endpoint) -> Result<Url, Failure> {
         let fail =
-            |message: String| Err(Failure::new(endpoint, ErrorKind::ForeignAddress, message).concerns(Scope::Tenant));
+            |message: String| Err(Failure::new(endpoint, ErrorKind::ForeignAddress, message).with_scope(Scope::Tenant));
         let Some(url) = base.join(text).ok().filter(Url::has_host) else {
             return fail(format!("{what} is not an address, so nothing is sent there."));
         };

@@ -12,10 +12,10 @@ use super::wire::{self, Page};
 use super::{PresenceSource, REPORT};
 use crate::presence::{Asked, KeptOutcome, Tally, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::Endpoint;
-use crate::upstream::answer::Answer;
-use crate::upstream::errand::Errand;
 use crate::upstream::failure::Failure;
-use crate::upstream::retry::Attempts;
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::http::Response;
+use crate::upstream::rate::Attempts;
 
 /// What a batch's pages are read into. It moves to the threads that decode and back, buffer and all,
 /// so that a batch allocates for its largest page once.
@@ -27,17 +27,22 @@ struct Reading {
 
 impl PresenceSource {
     /// Reads all pages of `batch`. What was read before a failure is dropped with it.
-    pub(super) async fn read(&self, batch: Batch, window: Window, errand: &Errand) -> Result<TallyOutcome, Failure> {
-        errand.go_on()?;
+    pub(super) async fn read(
+        &self,
+        batch: Batch,
+        window: Window,
+        context: &FetchContext,
+    ) -> Result<TallyOutcome, Failure> {
+        context.check_cancelled()?;
         let Some(asked) = batch.asked else {
-            let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, errand).await?;
-            return aside(move || reading.tally.finish()).await;
+            let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, context).await?;
+            return run_blocking(move || reading.tally.finish()).await;
         };
-        let (mut batch, mut outcome) = self.read_and_keep(batch, asked, window, errand).await?;
+        let (mut batch, mut outcome) = self.read_and_keep(batch, asked, window, context).await?;
         if outcome.doubt
             && let Some((whole, asked)) = self.again_in_full(&batch, window)
         {
-            (batch, outcome) = self.read_and_keep(whole, asked, window, errand).await?;
+            (batch, outcome) = self.read_and_keep(whole, asked, window, context).await?;
         }
         if let Some(mut memory) = self.memory() {
             memory.keep(&batch, window, &mut outcome);
@@ -51,11 +56,11 @@ impl PresenceSource {
         batch: Batch,
         asked: Asked,
         window: Window,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<(Batch, KeptOutcome), Failure> {
         let mut reading = self.reading(&batch, window);
         reading.tally = reading.tally.keeping(asked);
-        let (batch, reading) = aside(move || {
+        let (batch, reading) = run_blocking(move || {
             for (agent, past) in batch.pasts.iter().enumerate() {
                 if let Some(past) = past {
                     reading.tally.recall(agent, past);
@@ -64,15 +69,15 @@ impl PresenceSource {
             (batch, reading)
         })
         .await?;
-        let mut reading = self.read_range(reading, &batch.agents, asked.range, errand).await?;
+        let mut reading = self.read_range(reading, &batch.agents, asked.range, context).await?;
         let cuts = reading.tally.cuts();
         if let Some(head) = self.memory().and_then(|memory| memory.head(asked, window, cuts)) {
             reading.tally.head(head);
-            reading = self.read_range(reading, &batch.agents, head, errand).await?;
+            reading = self.read_range(reading, &batch.agents, head, context).await?;
         }
         let behind = self.session.client.behind();
         let until = self.memory().map_or(window.start, |memory| memory.settled(asked, window, behind));
-        aside(move || (batch, reading.tally.finish_keeping(until))).await
+        run_blocking(move || (batch, reading.tally.finish_keeping(until))).await
     }
 
     /// `batch` in full, after a tail of it brought what it should not have.
@@ -104,14 +109,14 @@ impl PresenceSource {
         mut reading: Reading,
         agents: &[WatchedAgent],
         range: Window,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<Reading, Failure> {
         let mut pages = Pages::new(agents.len(), range, self.tenant.interval.length);
         let first = request::first_page(self.session.client.url(request::PATH), &self.tenant, range, agents);
         let mut url = first.clone();
         loop {
             let page;
-            (reading, page) = self.read_page(reading, &url, errand).await?;
+            (reading, page) = self.read_page(reading, &url, context).await?;
             self.proven.store(true, Ordering::Relaxed);
             match pages.turn(page.next_page_token)? {
                 Some(token) => url = request::next_page(&first, &token),
@@ -124,18 +129,18 @@ impl PresenceSource {
         &self,
         mut reading: Reading,
         url: &url::Url,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<(Reading, Page), Failure> {
         let mut attempts = Attempts::default();
         loop {
-            let answer = self.session.get(&REPORT, url, &mut reading.body, &mut attempts, errand).await?;
+            let answer = self.session.get(&REPORT, url, &mut reading.body, &mut attempts, context).await?;
             self.page_bytes.store(reading.body.len(), Ordering::Relaxed);
             let outcome;
             (reading, outcome) = decode(reading, answer).await?;
             match outcome {
                 Ok(page) => return Ok((reading, page)),
                 Err(failure) => {
-                    self.session.client.wait_after(failure, &mut attempts, errand).await?;
+                    self.session.client.wait_after(failure, &mut attempts, context).await?;
                 }
             }
         }
@@ -144,12 +149,12 @@ impl PresenceSource {
 
 /// Counts a page into the tally, off the threads that serve. A page that cannot be decoded leaves the
 /// tally as it was.
-async fn decode(mut reading: Reading, answer: Answer) -> Result<(Reading, Result<Page, Failure>), Failure> {
+async fn decode(mut reading: Reading, answer: Response) -> Result<(Reading, Result<Page, Failure>), Failure> {
     // 204 and a 200 without a body say the same: no data.
     if reading.body.trim_ascii().is_empty() {
         return Ok((reading, Ok(Page { next_page_token: None, buckets: 0 })));
     }
-    let (reading, page) = aside(move || {
+    let (reading, page) = run_blocking(move || {
         let page = wire::decode_page(&reading.body, &mut reading.tally);
         (reading, page)
     })
@@ -159,6 +164,6 @@ async fn decode(mut reading: Reading, answer: Answer) -> Result<(Reading, Result
 }
 
 /// Does `work` off the threads that serve.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::broke_off(Endpoint::Presence))
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::decode_panicked(Endpoint::Presence))
 }

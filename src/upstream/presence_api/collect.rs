@@ -9,9 +9,9 @@ use tracing::warn;
 use super::PresenceSource;
 use super::memory::Batch;
 use crate::presence::{AgentId, TallyOutcome, WatchedAgent, Window};
-use crate::upstream::errand::Errand;
-use crate::upstream::failure::{Failure, Scope, spoken};
-use crate::upstream::{Endpoint, ErrorKind, Harvest, Query, UpstreamError};
+use crate::upstream::failure::{Failure, Scope, humanize};
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::{Endpoint, ErrorKind, FetchResult, Query, UpstreamError};
 
 /// After how many failed batches in a row a refresh is given up. Each has been tried several times by
 /// then, so the server is ill, and hundreds of further batches would not make it better.
@@ -20,32 +20,32 @@ const MAX_FAILED_IN_A_ROW: u32 = 3;
 /// A refresh as it goes along.
 #[derive(Debug)]
 struct Progress {
-    harvest: Harvest,
+    fetched: FetchResult,
     /// The agents of each batch that has not ended yet.
     open: Vec<Vec<AgentId>>,
     failed_in_a_row: u32,
-    /// Whether the error in the harvest concerns the whole tenant.
+    /// Whether the error in the fetched concerns the whole tenant.
     grave: bool,
 }
 
 impl PresenceSource {
-    pub(super) async fn collect(&self, query: Query) -> Harvest {
-        let errand = Errand::new(query.deadline);
+    pub(super) async fn collect(&self, query: Query) -> FetchResult {
+        let context = FetchContext::new(query.deadline);
         let batches = self.batches(query.window, query.agents);
         let mut progress = Progress::new(&batches);
         if self.clock.monotonic() >= query.deadline {
             progress.give_up(&self.out_of_time());
-            return progress.harvest;
+            return progress.fetched;
         }
         let least = u64::try_from(batches.len()).unwrap_or(u64::MAX);
-        if let Err(failure) = self.session.client.limits().fits(least, Endpoint::Presence, &errand) {
+        if let Err(failure) = self.session.client.limits().fits(least, Endpoint::Presence, &context) {
             progress.give_up(&failure);
-            return progress.harvest;
+            return progress.fetched;
         }
         // A batch has at most one request under way, for a page or for the token, so this bounds them all.
         let mut ends = stream::iter(batches.into_iter().enumerate())
             .map(|(index, batch)| {
-                let reading = self.read(batch, query.window, &errand);
+                let reading = self.read(batch, query.window, &context);
                 async move { (index, reading.await) }
             })
             .buffer_unordered(self.tenant.max_concurrent_requests.max(1));
@@ -56,18 +56,18 @@ impl PresenceSource {
                 end = ends.next() => end,
                 () = &mut deadline => {
                     let failure = self.out_of_time();
-                    errand.call_off(&failure);
+                    context.cancel(&failure);
                     progress.give_up(&failure);
                     break;
                 }
             };
             match end {
-                Some((batch, outcome)) => self.note(&mut progress, batch, outcome, &errand),
+                Some((batch, outcome)) => self.note(&mut progress, batch, outcome, &context),
                 None => break,
             }
         }
-        self.remember(query.window, &progress.harvest);
-        progress.harvest
+        self.remember(query.window, &progress.fetched);
+        progress.fetched
     }
 
     /// The agents in batches, those of batches that were refused before at the end.
@@ -84,9 +84,9 @@ impl PresenceSource {
     }
 
     /// Tidies up what is kept as a refresh ends, and tells where nothing can be kept.
-    fn remember(&self, window: Window, harvest: &Harvest) {
+    fn remember(&self, window: Window, fetched: &FetchResult) {
         let Some(mut memory) = self.memory() else { return };
-        let brought_data = harvest.answered.iter().any(|(_, presence)| presence.is_some());
+        let brought_data = fetched.answered.iter().any(|(_, presence)| presence.is_some());
         if memory.refreshed(window, brought_data) {
             warn!(
                 tenant = self.tenant.name,
@@ -97,14 +97,20 @@ impl PresenceSource {
         }
     }
 
-    fn note(&self, progress: &mut Progress, batch: usize, outcome: Result<TallyOutcome, Failure>, errand: &Errand) {
+    fn note(
+        &self,
+        progress: &mut Progress,
+        batch: usize,
+        outcome: Result<TallyOutcome, Failure>,
+        context: &FetchContext,
+    ) {
         match outcome {
             Ok(outcome) => {
                 self.suspect(progress.open.get(batch), false);
                 progress.succeeded(batch, outcome);
             }
-            // It met the end of the errand, which has been accounted for.
-            Err(failure) if errand.go_on().is_err() => progress.failed(batch, &failure, false),
+            // It met the end of the context, which has been accounted for.
+            Err(failure) if context.check_cancelled().is_err() => progress.failed(batch, &failure, false),
             Err(failure) => {
                 if failure.error.kind == ErrorKind::BadRequest && failure.scope == Scope::AllAlike {
                     self.suspect(progress.open.get(batch), true);
@@ -116,7 +122,7 @@ impl PresenceSource {
                 };
                 progress.failed(batch, &failure, hopeless);
                 if hopeless || progress.failed_in_a_row >= MAX_FAILED_IN_A_ROW {
-                    errand.call_off(&failure);
+                    context.cancel(&failure);
                 }
             }
         }
@@ -137,9 +143,9 @@ impl PresenceSource {
         let message = format!(
             "The refresh was not done within {}. Raise `refresh_timeout` or `max_concurrent_requests`, or ask less: a \
             longer `interval`, fewer agents.",
-            spoken(self.tenant.refresh_timeout)
+            humanize(self.tenant.refresh_timeout)
         );
-        Failure::new(Endpoint::Presence, ErrorKind::Timeout, message).concerns(Scope::Tenant)
+        Failure::new(Endpoint::Presence, ErrorKind::Timeout, message).with_scope(Scope::Tenant)
     }
 }
 
@@ -150,20 +156,20 @@ impl Progress {
         let ids = |batch: &Batch| batch.agents.iter().map(|agent| agent.id.clone()).collect();
         let open: Vec<Vec<AgentId>> = batches.iter().map(ids).collect();
         let answered = Vec::with_capacity(open.iter().map(Vec::len).sum());
-        Self { harvest: Harvest { answered, ..Harvest::default() }, open, failed_in_a_row: 0, grave: false }
+        Self { fetched: FetchResult { answered, ..FetchResult::default() }, open, failed_in_a_row: 0, grave: false }
     }
 
     fn succeeded(&mut self, batch: usize, outcome: TallyOutcome) {
         self.failed_in_a_row = 0;
-        self.harvest.rejections.merge(&outcome.rejections);
+        self.fetched.rejections.merge(&outcome.rejections);
         let agents = self.end(batch);
-        self.harvest.answered.extend(agents.into_iter().zip(outcome.agents));
+        self.fetched.answered.extend(agents.into_iter().zip(outcome.agents));
     }
 
     fn failed(&mut self, batch: usize, failure: &Failure, grave: bool) {
         self.failed_in_a_row += 1;
         let agents = self.end(batch);
-        self.harvest.failed.extend(agents);
+        self.fetched.failed.extend(agents);
         self.blame(&failure.error, grave);
     }
 
@@ -171,7 +177,7 @@ impl Progress {
     fn give_up(&mut self, failure: &Failure) {
         let agents: Vec<_> = self.open.drain(..).flatten().collect();
         if !agents.is_empty() {
-            self.harvest.failed.extend(agents);
+            self.fetched.failed.extend(agents);
             self.blame(&failure.error, false);
         }
     }
@@ -182,8 +188,8 @@ impl Progress {
 
     /// The first cause stays, but what concerns the whole tenant goes before what one batch met with.
     fn blame(&mut self, error: &UpstreamError, grave: bool) {
-        if self.harvest.error.is_none() || (grave && !self.grave) {
-            self.harvest.error = Some(error.clone());
+        if self.fetched.error.is_none() || (grave && !self.grave) {
+            self.fetched.error = Some(error.clone());
             self.grave = grave;
         }
     }

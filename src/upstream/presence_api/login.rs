@@ -6,18 +6,18 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::config::Tenant;
-use crate::upstream::answer::{Advice, Answer};
-use crate::upstream::client::{Client, Request};
-use crate::upstream::errand::Errand;
+use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
-use crate::upstream::retry::Attempts;
-use crate::upstream::token::{self, Issue, Issued, Issuer};
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::http::{Client, Request};
+use crate::upstream::http::{ErrorHints, Response};
+use crate::upstream::rate::Attempts;
 use crate::upstream::{Endpoint, ErrorKind};
 
 /// Where tokens are issued.
 const PATH: &str = "/oauth/token";
 
-const ADVICE: Advice = Advice {
+const ADVICE: ErrorHints = ErrorHints {
     bad_request: "The OAuth client may not be one for client credentials: check it in CXone under Security > API Clients.",
     unauthorized: "The client id or the client secret is wrong: compare `client_id` and the secret with CXone, Security > \
         API Clients.",
@@ -46,7 +46,7 @@ impl ClientCredentials {
         Self { client_id: tenant.client_id.clone(), client_secret: tenant.client_secret.clone() }
     }
 
-    async fn ask(&self, client: &Client, errand: &Errand) -> Result<Issued, Failure> {
+    async fn ask(&self, client: &Client, context: &FetchContext) -> Result<IssuedToken, Failure> {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
@@ -57,21 +57,21 @@ impl ClientCredentials {
         let http = client.post(client.url(PATH)).form(&form).build().map_err(unsendable)?;
         let request = Request { endpoint: Endpoint::Token, http, body_limit: token::MAX_BODY_BYTES, advice: &ADVICE };
         let mut body = Vec::new();
-        let answer = client.ask(&request, &mut body, &mut Attempts::default(), errand).await?;
+        let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await?;
         read(&body, answer, client)
     }
 }
 
-impl Issuer for ClientCredentials {
-    fn issue<'a>(&'a self, client: &'a Client, errand: &'a Errand) -> Issue<'a> {
+impl TokenIssuer for ClientCredentials {
+    fn issue<'a>(&'a self, client: &'a Client, context: &'a FetchContext) -> IssueFuture<'a> {
         // Without a token nothing else can be asked either.
-        Box::pin(async { self.ask(client, errand).await.map_err(|failure| failure.concerns(Scope::Tenant)) })
+        Box::pin(async { self.ask(client, context).await.map_err(|failure| failure.with_scope(Scope::Tenant)) })
     }
 }
 
-fn read(body: &[u8], answer: Answer, client: &Client) -> Result<Issued, Failure> {
+fn read(body: &[u8], answer: Response, client: &Client) -> Result<IssuedToken, Failure> {
     match serde_json::from_slice::<Body>(body) {
-        Ok(Body { access_token, expires_in }) => Issued::read(&access_token, expires_in, answer, client),
+        Ok(Body { access_token, expires_in }) => IssuedToken::read(&access_token, expires_in, answer, client),
         // The error's own text may quote the body, which is where the token is.
         Err(error) => {
             let what =

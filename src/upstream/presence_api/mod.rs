@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::login::ClientCredentials;
 use self::memory::{Excerpt, Memory};
-use super::answer::Advice;
-use super::client::Client;
-use super::limits::Limits;
-use super::session::{Resource, Session};
-use super::token::TokenKeeper;
-use super::{BuildError, Endpoint, Fetch, Observer, Query, Source};
+use super::auth::TokenCache;
+use super::auth::{Resource, Session};
+use super::http::Client;
+use super::http::ErrorHints;
+use super::rate::RateLimiter;
+use super::{BuildError, Endpoint, FetchFuture, Observer, Query, Source};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{StateMap, Tenant};
 use crate::presence::{AgentId, StateName, Timestamp};
@@ -33,7 +33,7 @@ const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 const REPORT: Resource = Resource {
     endpoint: Endpoint::Presence,
     body_limit: MAX_PAGE_BYTES,
-    advice: &Advice {
+    advice: &ErrorHints {
         bad_request: "Most often `interval` is not an ISO 8601 duration such as PT1H, or too small for `window`.",
         unauthorized: "A newly issued token was refused as well: check that the OAuth client belongs to this tenant \
             (CXone, Security > API Clients).",
@@ -73,8 +73,8 @@ impl PresenceSource {
     ///
     /// When the HTTP client cannot be built, for want of CA certificates above all.
     pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
-        let limits = Limits::new(&tenant, &clock);
-        let tokens = Arc::new(TokenKeeper::new(ClientCredentials::of(&tenant)));
+        let limits = RateLimiter::new(&tenant, &clock);
+        let tokens = Arc::new(TokenCache::new(ClientCredentials::of(&tenant)));
         Self::with(tenant, clock, observer, limits, tokens)
     }
 
@@ -100,9 +100,9 @@ impl PresenceSource {
         let limits = if same_address {
             self.session.client.limits().reconfigured(&tenant)
         } else {
-            Limits::new(&tenant, &clock)
+            RateLimiter::new(&tenant, &clock)
         };
-        let tokens = TokenKeeper::new(ClientCredentials::of(&tenant));
+        let tokens = TokenCache::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.client_id == tenant.client_id {
             tokens.inherit(&self.session.tokens);
         }
@@ -127,8 +127,8 @@ impl PresenceSource {
         tenant: Arc<Tenant>,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        limits: Limits,
-        tokens: Arc<TokenKeeper>,
+        limits: RateLimiter,
+        tokens: Arc<TokenCache>,
     ) -> Result<Self, BuildError> {
         let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
         Ok(Self {
@@ -166,17 +166,17 @@ fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
 }
 
 impl Source for PresenceSource {
-    fn fetch(&self, query: Query) -> Fetch<'_> {
+    fn fetch(&self, query: Query) -> FetchFuture<'_> {
         Box::pin(self.collect(query))
     }
 
-    fn kept(&self) -> Option<Vec<u8>> {
+    fn export_history(&self) -> Option<Vec<u8>> {
         // Writing takes a while; whoever refreshes need not wait for it.
         let excerpt = self.memory()?.excerpt();
         Some(excerpt.write(&self.tenant))
     }
 
-    fn take_up(&self, kept: &[u8]) -> Option<usize> {
+    fn restore_history(&self, kept: &[u8]) -> Option<usize> {
         let excerpt = Excerpt::read(kept, &self.tenant)?;
         let agents = excerpt.known.len();
         self.memory()?.take_up(excerpt);

@@ -53,7 +53,7 @@ pub fn decode_page(body: &[u8], tally: &mut Tally) -> Result<Page, serde_json::E
     let before = tally.checkpoint();
     let mut reader = Reader { tally, times: Times::default(), place: Place::default() };
     let mut json = serde_json::Deserializer::from_str(text);
-    match Read(Answer(&mut reader)).deserialize(&mut json).and_then(|token| json.end().map(|()| token)) {
+    match Read(Response(&mut reader)).deserialize(&mut json).and_then(|token| json.end().map(|()| token)) {
         Ok(next_page_token) => Ok(Page { next_page_token, buckets: reader.place.records }),
         Err(error) => {
             reader.tally.roll_back(before);
@@ -70,7 +70,7 @@ struct Reader<'t> {
 }
 
 /// Reads the answer: `{"data", "nextPageToken"}`. Comes to the token.
-struct Answer<'r, 't>(&'r mut Reader<'t>);
+struct Response<'r, 't>(&'r mut Reader<'t>);
 
 /// Reads `data`: a list of records.
 struct Data<'r, 't>(&'r mut Reader<'t>);
@@ -113,11 +113,11 @@ enum EntryKey {
     Other,
 }
 
-impl<'de> Visitor<'de> for Answer<'_, '_> {
+impl<'de> Visitor<'de> for Response<'_, '_> {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Field::Answer.expected())
+        f.write_str(Field::Response.expected())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut answer: A) -> Result<Self::Value, A::Error> {

@@ -17,7 +17,7 @@ use cxone_exporter::config::{Agent, Api, Config, Interval, OfflineLimits, StateM
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
-use cxone_exporter::upstream::{Connection, Endpoint};
+use cxone_exporter::upstream::{AnySource, Endpoint};
 use cxone_exporter::web::{Access, App, Bound, Options, TenantFront, Threads};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,7 +51,7 @@ pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     pub(crate) web: Arc<App>,
     /// The first tenant's source.
-    pub(crate) source: Connection,
+    pub(crate) source: AnySource,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     pub(crate) serving: Option<JoinHandle<()>>,
     log_from: LogPosition,
@@ -247,10 +247,10 @@ impl TestApp {
     }
 }
 
-fn tenant_front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, Connection) {
+fn tenant_front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, AnySource) {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::new(clock.clone())));
     instruments.of_shard(tenant.shard());
-    let source = Connection::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
+    let source = AnySource::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
     let rendering = Arc::clone(&instruments);
     let refresher = Refresher::new(Parts {
         tenant,

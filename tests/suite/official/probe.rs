@@ -3,7 +3,7 @@
 use cxone_exporter::clock::Clock as _;
 use cxone_exporter::presence::WatchedAgent;
 use cxone_exporter::simulator::Rule;
-use cxone_exporter::upstream::{Connection, ProbeStep, Query, SilentObserver, Verdict};
+use cxone_exporter::upstream::{AnySource, NoopObserver, ProbeStep, Query, Verdict};
 
 use super::*;
 
@@ -13,7 +13,7 @@ impl AppHarness {
         let agents = tenant.agents.iter().map(|agent| WatchedAgent { id: agent.id.clone(), schedule: None });
         let (window, deadline) = (last_day(&clock), clock.monotonic() + HOUR);
         let query = Query { window, agents: agents.collect(), deadline };
-        let connection = Connection::for_probe(&tenant, Arc::new(clock), Arc::new(SilentObserver)).unwrap();
+        let connection = AnySource::for_probe(&tenant, Arc::new(clock), Arc::new(NoopObserver)).unwrap();
         connection.source().probe(query).unwrap().await
     }
 }

@@ -87,10 +87,10 @@ async fn what_cannot_fit_fails_before_anything_is_sent_and_says_what_to_change()
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = harness(&clock, &upstream, 21, 10, Duration::from_secs(120));
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Budget, 21));
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Budget, 21));
     assert_eq!((upstream.requests().len(), clock.monotonic()), (0, Monotonic::default()));
-    let message = harvest.error.unwrap().message;
+    let message = fetched.error.unwrap().message;
     for words in ["10 requests a minute", "`max_requests_per_minute`", "the 21 requests", "2 min", "`refresh_timeout`"]
     {
         assert!(message.contains(words), "{words}: {message}");
@@ -103,13 +103,13 @@ async fn what_turns_out_not_to_fit_fails_as_soon_as_that_is_known_and_what_was_r
     // Two pages an agent, which nobody could know beforehand.
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = harness(&clock, &upstream, 12, 10, Duration::from_secs(100));
-    let harvest = harness.fetch().await;
-    let (endpoint, kind, failed) = failure(&harvest);
+    let fetched = harness.fetch().await;
+    let (endpoint, kind, failed) = failure(&fetched);
     assert_eq!((endpoint, kind), (Endpoint::Presence, ErrorKind::Budget));
-    assert_eq!(failed + harvest.answered.len(), 12);
-    assert!(!harvest.answered.is_empty(), "{harvest:?}");
+    assert_eq!(failed + fetched.answered.len(), 12);
+    assert!(!fetched.answered.is_empty(), "{fetched:?}");
     assert!(clock.monotonic() < Monotonic::from_start(Duration::from_secs(97)), "it waited for nothing");
-    assert!(harvest.error.unwrap().message.contains("Raise `max_requests_per_minute`"));
+    assert!(fetched.error.unwrap().message.contains("Raise `max_requests_per_minute`"));
 }
 
 #[tokio::test]
@@ -147,11 +147,11 @@ async fn a_lowered_budget_reads_what_fits() {
     .await;
     // At 20 a minute, two pages each for 18 agents fit into two minutes; at 10 they do not.
     let harness = harness(&clock, &upstream, 18, 20, Duration::from_secs(120));
-    let harvest = harness.fetch().await;
-    let (_, kind, failed) = failure(&harvest);
+    let fetched = harness.fetch().await;
+    let (_, kind, failed) = failure(&fetched);
     assert_eq!(kind, ErrorKind::Budget);
     assert!((1..18).contains(&failed), "{failed}");
-    let message = harvest.error.unwrap().message;
+    let message = fetched.error.unwrap().message;
     assert!(message.contains("after a 429, and not 20"), "{message}");
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn fetch(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (Harvest, Arc<RecordingObserver>) {
+async fn fetch(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (FetchResult, Arc<RecordingObserver>) {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, answer).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
@@ -11,20 +11,20 @@ async fn fetch(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) ->
 
 #[tokio::test]
 async fn compressed_answers_are_read_and_counted_as_they_unfold() {
-    let (harvest, seen) = fetch(|request| honest(request).gzip()).await;
-    assert_exact(&harvest, 1);
+    let (fetched, seen) = fetch(|request| honest(request).gzip()).await;
+    assert_exact(&fetched, 1);
     let plain = seen.requests.lock().unwrap().iter().map(|(_, _, bytes)| *bytes).max().unwrap();
     assert!(plain > 200, "{plain}");
 }
 
 #[tokio::test]
 async fn answers_that_trickle_in_are_read() {
-    let (harvest, _) = fetch(|request| honest(request).byte_by_byte()).await;
-    assert_exact(&harvest, 1);
-    let (harvest, _) = fetch(|request| honest(request).gzip().byte_by_byte()).await;
-    assert_exact(&harvest, 1);
-    let (harvest, _) = fetch(|request| honest(request).until_close()).await;
-    assert_exact(&harvest, 1);
+    let (fetched, _) = fetch(|request| honest(request).byte_by_byte()).await;
+    assert_exact(&fetched, 1);
+    let (fetched, _) = fetch(|request| honest(request).gzip().byte_by_byte()).await;
+    assert_exact(&fetched, 1);
+    let (fetched, _) = fetch(|request| honest(request).until_close()).await;
+    assert_exact(&fetched, 1);
 }
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn a_bomb_and_a_body_without_end_are_dropped_at_the_limit() {
     let bomb = Response::json(vec![b' '; 48 * 1024 * 1024]).gzip();
     let endless = Response::json(vec![b' '; 64 * 1024]).endless();
     for answer in [bomb, endless] {
-        let (harvest, seen) = fetch(move |_| answer.clone()).await;
-        assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::TooMuch, 1));
+        let (fetched, seen) = fetch(move |_| answer.clone()).await;
+        assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
         assert_eq!(seen.page_codes(), [ResponseCode::Decode]);
         let read = seen.requests.lock().unwrap().last().unwrap().2;
         let limit = 32 * 1024 * 1024;
@@ -43,8 +43,8 @@ async fn a_bomb_and_a_body_without_end_are_dropped_at_the_limit() {
 
 #[tokio::test]
 async fn an_announced_size_over_the_limit_is_not_even_read() {
-    let (harvest, seen) = fetch(|_| Response::status(200).body(vec![b' '; 33 * 1024 * 1024])).await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::TooMuch, 1));
+    let (fetched, seen) = fetch(|_| Response::status(200).body(vec![b' '; 33 * 1024 * 1024])).await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
     assert_eq!(seen.requests.lock().unwrap().last().unwrap().2, 0);
 }
 
@@ -55,9 +55,9 @@ async fn a_token_or_an_error_without_end_is_dropped_as_well() {
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
     assert_eq!(failure(&harness.fetch().await), (Endpoint::Token, ErrorKind::TooMuch, 3));
 
-    let (harvest, seen) = fetch(|_| Response::status(400).body(vec![b'x'; 16 * 1024]).endless()).await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::BadRequest, 1));
-    assert!(!harvest.error.unwrap().message.contains("xxx"));
+    let (fetched, seen) = fetch(|_| Response::status(400).body(vec![b'x'; 16 * 1024]).endless()).await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::BadRequest, 1));
+    assert!(!fetched.error.unwrap().message.contains("xxx"));
     assert_eq!(seen.page_codes(), [ResponseCode::Status(400)]);
 }
 
@@ -75,8 +75,8 @@ async fn what_is_not_the_documented_answer_is_counted_as_such() {
         ("another encoding", Response::json("\x01\x02").header("Content-Encoding", "br")),
     ];
     for (name, answer) in cases {
-        let (harvest, seen) = fetch(move |_| answer.clone()).await;
-        let error = harvest.error.unwrap();
+        let (fetched, seen) = fetch(move |_| answer.clone()).await;
+        let error = fetched.error.unwrap();
         assert_eq!((error.endpoint, error.kind), (Endpoint::Presence, ErrorKind::Decode), "{name}: {error}");
         assert!(seen.page_codes().iter().all(|code| *code == ResponseCode::Decode), "{name}");
     }

@@ -55,8 +55,8 @@ async fn message(upstream: &ScriptedServer, clock: &DrivenClock, name: &str) -> 
             tenant.request_timeout = Duration::from_millis(150);
         }
     });
-    let harvest = harness.fetch().await;
-    let message = harvest.error.expect("it fails").to_string();
+    let fetched = harness.fetch().await;
+    let message = fetched.error.expect("it fails").to_string();
     let port = upstream.base_url().rsplit(':').next().unwrap().to_owned();
     message.replace(&format!("127.0.0.1:{port}"), "UPSTREAM")
 }
@@ -99,8 +99,8 @@ async fn no_secret_comes_back_out_of_a_server_that_repeats_them() {
             })
             .await;
             let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-            let harvest = harness.fetch().await;
-            let shown = format!("{harvest:?} {} {:?}", harvest.error.as_ref().unwrap(), harness.source);
+            let fetched = harness.fetch().await;
+            let shown = format!("{fetched:?} {} {:?}", fetched.error.as_ref().unwrap(), harness.source);
             for secret in ["s3cr3t", basic.trim_end_matches('='), "Ada"] {
                 assert!(!shown.contains(secret), "{secret} in {shown}");
             }

@@ -18,7 +18,7 @@ use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
 use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use cxone_exporter::presence::{Timestamp, WatchedAgent, Window};
 use cxone_exporter::upstream::presence_api::PresenceSource;
-use cxone_exporter::upstream::{Endpoint, ErrorKind, Harvest, Observer, Query, ResponseCode, Source as _};
+use cxone_exporter::upstream::{Endpoint, ErrorKind, FetchResult, Observer, Query, ResponseCode, Source as _};
 
 use crate::scripted::{Request, Response, ScriptedServer, drive};
 
@@ -116,7 +116,7 @@ impl SourceHarness {
     }
 
     /// One refresh, with the clock moving on to whatever is waited for.
-    async fn fetch(&self) -> Harvest {
+    async fn fetch(&self) -> FetchResult {
         let deadline = self.deadline();
         drive(&self.clock, deadline, self.source.fetch(self.query(deadline))).await
     }
@@ -199,25 +199,25 @@ fn honest(request: &Request) -> Response {
 }
 
 /// What [`honest`] comes to for each agent: an hour in either state.
-fn assert_exact(harvest: &Harvest, agents: usize) {
-    assert_eq!(harvest.error, None);
-    assert!(harvest.failed.is_empty());
+fn assert_exact(fetched: &FetchResult, agents: usize) {
+    assert_eq!(fetched.error, None);
+    assert!(fetched.failed.is_empty());
     assert_eq!(
-        seconds(harvest),
+        seconds(fetched),
         vec![BTreeMap::from([("Available".into(), 3600.0), ("Offline".into(), 3600.0)]); agents]
     );
 }
 
 /// Seconds by state of each agent that was answered and had any.
-fn seconds(harvest: &Harvest) -> Vec<BTreeMap<String, f64>> {
-    let presences = harvest.answered.iter().filter_map(|(_, presence)| presence.as_ref());
+fn seconds(fetched: &FetchResult) -> Vec<BTreeMap<String, f64>> {
+    let presences = fetched.answered.iter().filter_map(|(_, presence)| presence.as_ref());
     let states = presences
         .map(|presence| presence.states.iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect());
     states.collect()
 }
 
 /// How the refresh failed, and how many agents of it.
-fn failure(harvest: &Harvest) -> (Endpoint, ErrorKind, usize) {
-    let error = harvest.error.as_ref().expect("nothing failed");
-    (error.endpoint, error.kind, harvest.failed.len())
+fn failure(fetched: &FetchResult) -> (Endpoint, ErrorKind, usize) {
+    let error = fetched.error.as_ref().expect("nothing failed");
+    (error.endpoint, error.kind, fetched.failed.len())
 }

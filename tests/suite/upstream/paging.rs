@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn fetch(script: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (Harvest, ScriptedServer) {
+async fn fetch(script: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (FetchResult, ScriptedServer) {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, script).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
@@ -11,7 +11,7 @@ async fn fetch(script: impl Fn(&Request) -> Response + Send + Sync + 'static) ->
 
 #[tokio::test]
 async fn a_page_token_is_sent_back_as_it_came() {
-    let (harvest, upstream) = fetch(|request| match request.query("nextPageToken").as_deref() {
+    let (fetched, upstream) = fetch(|request| match request.query("nextPageToken").as_deref() {
         None => Response::json(r#"{"data":[],"nextPageToken":"a+b/c=&d é%20\n"}"#),
         Some(token) => {
             assert_eq!(token, "a+b/c=&d é%20\n");
@@ -19,56 +19,56 @@ async fn a_page_token_is_sent_back_as_it_came() {
         }
     })
     .await;
-    assert_eq!(harvest.error, None);
+    assert_eq!(fetched.error, None);
     assert_eq!(upstream.pages().len(), 2);
 }
 
 #[tokio::test]
 async fn empty_pages_on_the_way_are_passed() {
-    let (harvest, upstream) = fetch(|request| match request.nth {
+    let (fetched, upstream) = fetch(|request| match request.nth {
         nth @ 0..5 => Response::json(format!(r#"{{"data":[],"nextPageToken":"{nth}"}}"#)),
         5 => Response::json(page(request, 0, Some("last"))),
         _ => Response::json(page(request, 1, None)),
     })
     .await;
-    assert_exact(&harvest, 1);
+    assert_exact(&fetched, 1);
     assert_eq!(upstream.pages().len(), 7);
 }
 
 #[tokio::test]
 async fn pages_that_repeat_are_an_error_and_none_of_them_counts() {
     for cycle in 1..=3 {
-        let (harvest, upstream) =
+        let (fetched, upstream) =
             fetch(move |request| Response::json(page(request, 0, Some(&format!("page-{}", request.nth % cycle)))))
                 .await;
-        assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Paging, 1));
-        assert!(harvest.answered.is_empty());
+        assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Paging, 1));
+        assert!(fetched.answered.is_empty());
         assert_eq!(upstream.pages().len(), cycle + 1);
     }
 }
 
 #[tokio::test]
 async fn pages_without_end_are_given_up_when_the_window_is_full() {
-    let (harvest, upstream) =
+    let (fetched, upstream) =
         fetch(|request| Response::json(page(request, 0, Some(&format!("page-{}", request.nth))))).await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::TooMuch, 1));
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
     assert_eq!(upstream.pages().len(), 24 + 2);
 }
 
 #[tokio::test]
 async fn a_page_token_too_long_to_be_sent_back_is_an_error() {
-    let (harvest, _) = fetch(|request| Response::json(page(request, 0, Some(&"x".repeat(5000))))).await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::TooMuch, 1));
+    let (fetched, _) = fetch(|request| Response::json(page(request, 0, Some(&"x".repeat(5000))))).await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
 }
 
 #[tokio::test]
 async fn a_batch_that_fails_on_its_last_page_leaves_nothing_behind() {
-    let (harvest, _) = fetch(|request| match request.nth {
+    let (fetched, _) = fetch(|request| match request.nth {
         0 => Response::json(page(request, 0, Some("page-2"))),
         _ => Response::json("nonsense"),
     })
     .await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Decode, 1));
-    assert!(harvest.answered.is_empty());
-    assert_eq!(harvest.rejections, Harvest::default().rejections);
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Decode, 1));
+    assert!(fetched.answered.is_empty());
+    assert_eq!(fetched.rejections, FetchResult::default().rejections);
 }

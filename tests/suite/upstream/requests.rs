@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cxone_exporter::upstream::{Endpoint, ErrorKind, Harvest, ResponseCode, Source as _};
+use cxone_exporter::upstream::{Endpoint, ErrorKind, FetchResult, ResponseCode, Source as _};
 
 use super::*;
 
@@ -113,10 +113,10 @@ async fn an_answer_without_data_is_no_failure() {
         })
         .await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-        let harvest = harness.fetch().await;
-        assert_eq!(harvest.error, None, "{body:?}");
-        assert_eq!(harvest.answered.len(), 3);
-        assert!(harvest.answered.iter().all(|(_, presence)| presence.is_none()));
+        let fetched = harness.fetch().await;
+        assert_eq!(fetched.error, None, "{body:?}");
+        assert_eq!(fetched.answered.len(), 3);
+        assert!(fetched.answered.iter().all(|(_, presence)| presence.is_none()));
         assert_eq!(upstream.pages().len(), 3, "one page a batch");
     }
 }
@@ -165,7 +165,7 @@ async fn at_its_deadline_a_refresh_ends_with_what_it_has() {
     })
     .await;
     let harness = Arc::new(SourceHarness::new(&clock, &upstream.base_url(), |_| ()));
-    let refresh: tokio::task::JoinHandle<Harvest> = tokio::spawn({
+    let refresh: tokio::task::JoinHandle<FetchResult> = tokio::spawn({
         let harness = Arc::clone(&harness);
         async move { harness.source.fetch(harness.query(harness.deadline())).await }
     });
@@ -173,9 +173,9 @@ async fn at_its_deadline_a_refresh_ends_with_what_it_has() {
         tokio::task::yield_now().await;
     }
     clock.advance(REFRESH_TIMEOUT);
-    let harvest = refresh.await.unwrap();
-    assert_eq!(harvest.answered.len(), 1);
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Timeout, 2));
+    let fetched = refresh.await.unwrap();
+    assert_eq!(fetched.answered.len(), 1);
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Timeout, 2));
     let codes = harness.observer.page_codes();
     assert_eq!(codes, [ResponseCode::Status(200), ResponseCode::Status(200), ResponseCode::Timeout]);
 }
@@ -185,8 +185,8 @@ async fn a_refresh_that_begins_too_late_sends_nothing() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = harness.source.fetch(harness.query(clock.monotonic())).await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Timeout, 3));
+    let fetched = harness.source.fetch(harness.query(clock.monotonic())).await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Timeout, 3));
     assert!(upstream.requests().is_empty() && harness.observer.requests.lock().unwrap().is_empty());
 }
 

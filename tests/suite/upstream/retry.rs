@@ -71,9 +71,9 @@ async fn what_heals_by_itself_costs_one_repetition_and_no_data() {
                     tenant.request_timeout = Duration::from_millis(300);
                 }
             });
-            let harvest = harness.fetch().await;
-            assert_eq!(harvest.error, None, "{name}");
-            assert_exact(&harvest, 3);
+            let fetched = harness.fetch().await;
+            assert_eq!(fetched.error, None, "{name}");
+            assert_exact(&fetched, 3);
             assert_eq!(upstream.pages().len(), 7, "{name}");
             assert_eq!(harness.observer.retries(), 1, "{name}");
             assert_eq!(harness.observer.page_codes().iter().filter(|seen| **seen == code).count(), 1, "{name}");
@@ -89,10 +89,10 @@ async fn what_does_not_heal_is_tried_three_times_ever_later_and_fails_its_batch_
     })
     .await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Server, 1));
-    assert_eq!(seconds(&harvest).len(), 2);
-    assert_eq!(&*harvest.failed[0], "1000000000000000001");
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Server, 1));
+    assert_eq!(seconds(&fetched).len(), 2);
+    assert_eq!(&*fetched.failed[0], "1000000000000000001");
     let (second, third) = (0.5..=0.75, 1.5..=2.25);
     assert_times(&upstream, &[0.0..=0.0, 0.0..=0.0, 0.0..=0.0, second, third.clone(), third.clone(), third]);
 }
@@ -102,8 +102,8 @@ async fn a_sick_server_is_left_alone_after_three_batches() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::status(500)).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(20));
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Server, 20));
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Server, 20));
     assert_eq!(upstream.pages().len(), 9);
 }
 
@@ -116,9 +116,9 @@ async fn batches_that_fail_between_others_do_not_end_the_refresh() {
     })
     .await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(10));
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Decode, 5));
-    assert_eq!(seconds(&harvest).len(), 5);
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Decode, 5));
+    assert_eq!(seconds(&fetched).len(), 5);
 }
 
 #[tokio::test]
@@ -148,8 +148,8 @@ async fn a_429_is_waited_out_to_the_second_in_either_form() {
         )
         .await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
-        let harvest = harness.fetch().await;
-        assert_exact(&harvest, 1);
+        let fetched = harness.fetch().await;
+        assert_exact(&fetched, 1);
         println!("{name}");
         assert_times(&upstream, &[0.0..=0.0, 0.0..=0.0, again]);
     }
@@ -207,19 +207,19 @@ async fn a_wait_that_does_not_fit_ends_the_refresh_at_once_and_outlives_it() {
         })
         .await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-        let harvest = harness.fetch().await;
+        let fetched = harness.fetch().await;
         let retry_after = Some(Duration::from_secs(600));
-        assert_eq!(harvest.error.as_ref().unwrap().kind, ErrorKind::RateLimited { retry_after }, "{name}");
-        assert_eq!(harvest.failed.len(), 3);
+        assert_eq!(fetched.error.as_ref().unwrap().kind, ErrorKind::RateLimited { retry_after }, "{name}");
+        assert_eq!(fetched.failed.len(), 3);
         assert_eq!(upstream.pages().len(), 1, "the other batches are not sent");
         assert_eq!(harness.source.not_before(), Some(Monotonic::from_start(Duration::from_secs(600))));
 
         // A refresh that comes too early sends nothing, and says how long it would have to wait.
         let before = clock.monotonic();
         clock.advance(Duration::from_secs(100) - before.saturating_since(Monotonic::default()));
-        let harvest = harness.fetch().await;
+        let fetched = harness.fetch().await;
         let retry_after = Some(Duration::from_secs(500));
-        assert_eq!(harvest.error.as_ref().unwrap().kind, ErrorKind::RateLimited { retry_after });
+        assert_eq!(fetched.error.as_ref().unwrap().kind, ErrorKind::RateLimited { retry_after });
         assert_eq!(upstream.pages().len(), 1);
 
         clock.advance(Duration::from_secs(500));
@@ -248,8 +248,8 @@ async fn a_server_that_is_never_content_is_not_asked_for_ever() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::status(429).header("Retry-After", "1")).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = harness.fetch().await;
-    assert!(matches!(failure(&harvest), (Endpoint::Presence, ErrorKind::RateLimited { .. }, 3)), "{harvest:?}");
+    let fetched = harness.fetch().await;
+    assert!(matches!(failure(&fetched), (Endpoint::Presence, ErrorKind::RateLimited { .. }, 3)), "{fetched:?}");
     assert_eq!(upstream.pages().len(), 5);
 }
 
@@ -290,9 +290,9 @@ async fn a_batch_that_is_refused_among_good_ones_fails_alone() {
     })
     .await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::BadRequest, 1));
-    assert_eq!(seconds(&harvest).len(), 2);
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::BadRequest, 1));
+    assert_eq!(seconds(&fetched).len(), 2);
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn one_bad_agent_at_the_head_of_the_list_does_not_keep_the_others_out() {
     .await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(9));
     assert_eq!(failure(&harness.fetch().await), (Endpoint::Presence, ErrorKind::BadRequest, 9));
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::BadRequest, 1));
-    assert_eq!(seconds(&harvest).len(), 8);
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::BadRequest, 1));
+    assert_eq!(seconds(&fetched).len(), 8);
 }

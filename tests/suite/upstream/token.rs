@@ -28,8 +28,8 @@ async fn sixty_batches_with_wrong_credentials_ask_once() {
         tenant.agents = agents(60);
         tenant.max_concurrent_requests = 20;
     });
-    let harvest = harness.fetch().await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Unauthorized, 60));
+    let fetched = harness.fetch().await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Unauthorized, 60));
     assert_eq!(upstream.requests().len(), 1);
     assert_eq!(harness.source.token_expiry(), None);
 }
@@ -165,8 +165,8 @@ async fn a_token_that_is_none_is_refused_before_it_is_used() {
         })
         .await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-        let harvest = harness.fetch().await;
-        assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Decode, 3), "{body}");
+        let fetched = harness.fetch().await;
+        assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Decode, 3), "{body}");
         assert_eq!(upstream.requests().len(), 1);
         assert_eq!(harness.observer.codes(Endpoint::Token), [ResponseCode::Decode]);
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn fetch(base_url: &str, change: impl FnOnce(&mut Tenant)) -> (Harvest, Arc<RecordingObserver>) {
+async fn fetch(base_url: &str, change: impl FnOnce(&mut Tenant)) -> (FetchResult, Arc<RecordingObserver>) {
     let clock = clock();
     let harness = SourceHarness::new(&clock, base_url, change);
     (harness.fetch().await, harness.observer)
@@ -11,16 +11,16 @@ async fn fetch(base_url: &str, change: impl FnOnce(&mut Tenant)) -> (Harvest, Ar
 #[tokio::test]
 async fn a_refused_connection_is_tried_three_times_and_speaks_for_all_batches() {
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let (harvest, seen) = fetch(&format!("http://{unused}"), |_| ()).await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Connect, 3));
+    let (fetched, seen) = fetch(&format!("http://{unused}"), |_| ()).await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Connect, 3));
     assert_eq!(seen.codes(Endpoint::Token), [ResponseCode::Connect; 3]);
 }
 
 #[tokio::test]
 async fn a_name_that_cannot_be_resolved_is_told_apart() {
     // A label of more than 63 bytes never leaves the machine: there is no such query.
-    let (harvest, seen) = fetch(&format!("http://{}.localdomain", "a".repeat(70)), |_| ()).await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Dns, 3));
+    let (fetched, seen) = fetch(&format!("http://{}.localdomain", "a".repeat(70)), |_| ()).await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Dns, 3));
     assert_eq!(seen.codes(Endpoint::Token), [ResponseCode::Connect; 3]);
 }
 
@@ -34,8 +34,8 @@ async fn something_else_than_tls_is_told_apart_and_not_tried_again() {
         let _ = stream.read(&mut [0; 1024]).await;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
-    let (harvest, seen) = fetch(&format!("https://{address}"), |_| ()).await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Tls, 3));
+    let (fetched, seen) = fetch(&format!("https://{address}"), |_| ()).await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Tls, 3));
     assert_eq!(seen.codes(Endpoint::Token), [ResponseCode::Connect]);
     server.await.unwrap();
 }
@@ -45,9 +45,9 @@ async fn a_certificate_of_nobody_that_is_trusted_is_told_apart_and_not_tried_aga
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = std::thread::spawn(move || self_signed(&listener));
-    let (harvest, seen) = fetch(&format!("https://localhost:{}", address.port()), |_| ()).await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Tls, 3));
-    let message = harvest.error.unwrap().message;
+    let (fetched, seen) = fetch(&format!("https://localhost:{}", address.port()), |_| ()).await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Tls, 3));
+    let message = fetched.error.unwrap().message;
     assert!(message.contains("self-signed") && message.contains("SSL_CERT_FILE"), "{message}");
     assert_eq!(seen.codes(Endpoint::Token), [ResponseCode::Connect]);
     assert!(server.join().unwrap(), "the client went on in spite of the certificate");
@@ -91,14 +91,14 @@ async fn a_redirect_is_never_followed() {
             move |_| Response::status(status).header("Location", target.clone())
         })
         .await;
-        let (harvest, _) = fetch(&tokens.base_url(), |_| ()).await;
-        assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::UnexpectedStatus, 3));
+        let (fetched, _) = fetch(&tokens.base_url(), |_| ()).await;
+        assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::UnexpectedStatus, 3));
 
         let pages =
             ScriptedServer::start(&clock, move |_| Response::status(status).header("Location", target.clone())).await;
-        let (harvest, _) = fetch(&pages.base_url(), |_| ()).await;
-        assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::UnexpectedStatus, 3));
-        let message = harvest.error.unwrap().message;
+        let (fetched, _) = fetch(&pages.base_url(), |_| ()).await;
+        assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::UnexpectedStatus, 3));
+        let message = fetched.error.unwrap().message;
         assert!(message.contains("redirects to 127.0.0.1 ") && !message.contains("take"), "{message}");
     }
     assert!(elsewhere.requests().is_empty());
@@ -108,12 +108,12 @@ async fn a_redirect_is_never_followed() {
 async fn a_slow_upstream_costs_request_timeout_each_time_and_fails_its_batches() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::json("{\"data\":[]}").stall_after(60)).await;
-    let (harvest, seen) = fetch(&upstream.base_url(), |tenant| {
+    let (fetched, seen) = fetch(&upstream.base_url(), |tenant| {
         tenant.request_timeout = Duration::from_millis(50);
         tenant.agents = agents(1);
     })
     .await;
-    assert_eq!(failure(&harvest), (Endpoint::Presence, ErrorKind::Timeout, 1));
+    assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::Timeout, 1));
     assert_eq!(seen.page_codes(), [ResponseCode::Timeout; 3]);
 }
 
@@ -121,9 +121,9 @@ async fn a_slow_upstream_costs_request_timeout_each_time_and_fails_its_batches()
 async fn a_host_that_never_shakes_hands_is_told_from_one_that_is_slow_to_answer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://{}", listener.local_addr().unwrap());
-    let (harvest, seen) = fetch(&base_url, |tenant| tenant.request_timeout = Duration::from_millis(300)).await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Timeout, 3));
-    let message = harvest.error.unwrap().message;
+    let (fetched, seen) = fetch(&base_url, |tenant| tenant.request_timeout = Duration::from_millis(300)).await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Timeout, 3));
+    let message = fetched.error.unwrap().message;
     assert!(message.starts_with("No connection to") && message.contains("within 150 ms"), "{message}");
     assert_eq!(seen.codes(Endpoint::Token), [ResponseCode::Timeout; 3]);
 }
@@ -139,7 +139,7 @@ async fn what_is_not_http_is_a_broken_connection() {
             let _ = stream.write_all(banner).await;
         }
     });
-    let (harvest, _) = fetch(&format!("http://{address}"), |_| ()).await;
-    assert_eq!(failure(&harvest), (Endpoint::Token, ErrorKind::Connect, 3));
+    let (fetched, _) = fetch(&format!("http://{address}"), |_| ()).await;
+    assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Connect, 3));
     server.await.unwrap();
 }

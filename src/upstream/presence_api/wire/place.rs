@@ -19,7 +19,7 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Field {
     #[default]
-    Answer,
+    Response,
     Data,
     NextPageToken,
     Record,
@@ -70,7 +70,7 @@ impl Place {
     fn path(self) -> String {
         let Self { records, entries, .. } = self;
         match self.field {
-            Field::Answer => "the answer".to_owned(),
+            Field::Response => "the answer".to_owned(),
             Field::Data => "data".to_owned(),
             Field::NextPageToken => "nextPageToken".to_owned(),
             Field::Record => format!("data[{records}]"),
@@ -91,7 +91,7 @@ impl Field {
     /// What it must be.
     pub(super) const fn expected(self) -> &'static str {
         match self {
-            Self::Answer | Self::Record | Self::Entry => "be an object",
+            Self::Response | Self::Record | Self::Entry => "be an object",
             Self::Data | Self::States => "be a list or null",
             Self::NextPageToken | Self::AgentId => "be a string, a whole number or null",
             Self::StartTime | Self::EndTime | Self::State => "be a string or null",

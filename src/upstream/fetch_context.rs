@@ -7,26 +7,26 @@ use crate::clock::Monotonic;
 
 /// The common purpose of the requests of one refresh.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct FetchContext {
     /// Nothing is waited for beyond this.
     pub(super) deadline: Monotonic,
     called_off: OnceLock<Failure>,
 }
 
-// === impl Errand ===
+// === impl FetchContext ===
 
-impl Errand {
+impl FetchContext {
     pub(super) const fn new(deadline: Monotonic) -> Self {
         Self { deadline, called_off: OnceLock::new() }
     }
 
     /// Lets nothing more be sent, for a cause that every further request would only meet again.
-    pub(super) fn call_off(&self, cause: &Failure) {
+    pub(super) fn cancel(&self, cause: &Failure) {
         self.called_off.get_or_init(|| cause.clone());
     }
 
     /// Whether, and why, nothing more is to be sent.
-    pub(super) fn go_on(&self) -> Result<(), Failure> {
+    pub(super) fn check_cancelled(&self) -> Result<(), Failure> {
         self.called_off.get().map_or(Ok(()), |cause| Err(cause.clone()))
     }
 }

@@ -24,7 +24,7 @@ struct Shared(Mutex<Option<(Monotonic, ClientConfig)>>);
 
 /// A client cannot have TLS.
 #[derive(Debug, Error)]
-pub(super) enum TrustError {
+pub(crate) enum TrustError {
     /// There is nobody to trust.
     #[error("no CA certificates were found")]
     Nobody,
@@ -38,12 +38,12 @@ pub(super) enum TrustError {
 
 /// The TLS settings of a client that trusts whom the system trusts, or whom `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 /// All that are made within some seconds share the certificates, and the sessions that can be resumed.
-pub(super) fn system(clock: &dyn Clock) -> Result<ClientConfig, TrustError> {
+pub(crate) fn system(clock: &dyn Clock) -> Result<ClientConfig, TrustError> {
     SHARED.get(clock)
 }
 
 /// The TLS settings of a client that never speaks TLS: it trusts nobody.
-pub(super) fn nobody() -> Result<ClientConfig, TrustError> {
+pub(crate) fn nobody() -> Result<ClientConfig, TrustError> {
     trusting(RootCertStore::empty())
 }
 

@@ -11,20 +11,20 @@ const MAX_BURST: u32 = 4;
 const BURST_PART: u32 = 10;
 
 /// The nanoseconds of a minute.
-pub(super) const MINUTE_NANOS: u64 = 60_000_000_000;
+pub(crate) const MINUTE_NANOS: u64 = 60_000_000_000;
 
 /// A budget of requests.
 ///
 /// No minute, wherever it begins, has more requests than the budget, so what goes out at once is taken off what is
 /// spread over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct RequestRate {
     per_minute: NonZeroU32,
 }
 
-// === impl Pace ===
+// === impl RequestRate ===
 
-impl Pace {
+impl RequestRate {
     /// At most so many requests in any minute.
     pub const fn new(per_minute: NonZeroU32) -> Self {
         Self { per_minute }
@@ -41,7 +41,7 @@ impl Pace {
     }
 
     /// How many requests come after those of a burst in each minute, evenly spread; at least one.
-    pub(super) fn steady(self) -> u32 {
+    pub(crate) fn steady(self) -> u32 {
         // A burst, and the first of those that are spread goes out just after the minute in which it began.
         self.per_minute() - self.burst() + 1
     }
@@ -54,12 +54,12 @@ impl Pace {
     }
 
     /// The same pace at half the requests, at least one.
-    pub(super) fn halved(self) -> Self {
+    pub(crate) fn halved(self) -> Self {
         Self { per_minute: NonZeroU32::new(self.per_minute() / 2).unwrap_or(NonZeroU32::MIN) }
     }
 
     /// The same pace with so many requests a minute more.
-    pub(super) const fn raised_by(self, requests: u32) -> Self {
+    pub(crate) const fn raised_by(self, requests: u32) -> Self {
         Self { per_minute: self.per_minute.saturating_add(requests) }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
             (6_000, 4, 5_997, 0.060),
         ];
         for (per_minute, burst, steady, ten) in table {
-            let pace = Pace::new(NonZeroU32::new(per_minute).unwrap());
+            let pace = RequestRate::new(NonZeroU32::new(per_minute).unwrap());
             assert_eq!((pace.burst(), pace.steady()), (burst, steady), "{per_minute}");
             let took = pace.time_for(10).as_secs_f64();
             assert!((took - ten).abs() < 0.001, "{per_minute}: {took}");

@@ -6,7 +6,7 @@ use crate::presence::Timestamp;
 
 /// The longest wait that is granted. A tenant that asks for more is asked again once an hour, which
 /// costs it one request and lets an absurd value heal by itself.
-pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The wait that the values of all `Retry-After` headers of an answer come to: the longest valid one.
 ///
@@ -14,7 +14,7 @@ pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// does not shorten the wait. Values that ask for no time at all (zero, negative, past) or cannot be
 /// read are as good as absent: the caller's own back-off is the kinder reading. The result is not
 /// capped; whoever grants it does that.
-pub(super) fn longest<'a>(values: impl IntoIterator<Item = &'a [u8]>, server_now: Timestamp) -> Option<Duration> {
+pub(crate) fn longest<'a>(values: impl IntoIterator<Item = &'a [u8]>, server_now: Timestamp) -> Option<Duration> {
     values
         .into_iter()
         .filter_map(|value| std::str::from_utf8(value).ok())
@@ -23,7 +23,7 @@ pub(super) fn longest<'a>(values: impl IntoIterator<Item = &'a [u8]>, server_now
 }
 
 /// The moment that an HTTP date names, in any of the three forms that RFC 9110 wants to be understood.
-pub(super) fn http_date(value: &[u8]) -> Option<Timestamp> {
+pub(crate) fn http_date(value: &[u8]) -> Option<Timestamp> {
     let moment = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()?;
     let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_seconds(i64::try_from(since_epoch.as_secs()).ok()?))

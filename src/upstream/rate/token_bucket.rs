@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pace::{MINUTE_NANOS, Pace};
+use super::request_rate::{MINUTE_NANOS, RequestRate};
 use crate::clock::Monotonic;
 
 /// What one request takes out of the bucket. In these units a pace of one request a minute fills in one each
@@ -20,7 +20,7 @@ const STEP_PART: u32 = 20;
 ///
 /// The configured pace is not its own, as a reload may change that while it is in use.
 #[derive(Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     /// Which moment `level` is of; `None` before the first request, when it is full. One that has not come yet is that at
     /// which the server wants requests again.
     seen: Option<Monotonic>,
@@ -32,7 +32,7 @@ pub(super) struct Bucket {
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     at: Monotonic,
-    to: Pace,
+    to: RequestRate,
     /// From when on minutes count: before, the server wants no requests at all.
     recovers: Monotonic,
 }
@@ -41,7 +41,7 @@ struct Cut {
 
 impl Bucket {
     /// The pace that is allowed at `now`, never above the one `configured`.
-    pub(super) fn allowed(&self, configured: Pace, now: Monotonic) -> Pace {
+    pub(crate) fn allowed(&self, configured: RequestRate, now: Monotonic) -> RequestRate {
         let Some(Cut { to, recovers, .. }) = self.cut else { return configured };
         let steps = now.saturating_since(recovers).as_secs() / STEP_EVERY.as_secs();
         let step = (configured.per_minute() / STEP_PART).max(1);
@@ -54,7 +54,7 @@ impl Bucket {
     /// # Errors
     ///
     /// How long it takes until there is one, where there is none.
-    pub(super) fn take(&mut self, configured: Pace, now: Monotonic) -> Result<(), Duration> {
+    pub(crate) fn take(&mut self, configured: RequestRate, now: Monotonic) -> Result<(), Duration> {
         let of = self.fill(configured, now);
         let early = of.saturating_since(now);
         match self.level.checked_sub(REQUEST) {
@@ -71,7 +71,13 @@ impl Bucket {
 
     /// A request that was sent at `sent` met a 429, after which the server wants no other before `until`. Tells
     /// whether that lowers the pace: of requests that were under way together, the first one did.
-    pub(super) fn refused(&mut self, configured: Pace, sent: Monotonic, until: Monotonic, now: Monotonic) -> bool {
+    pub(crate) fn refused(
+        &mut self,
+        configured: RequestRate,
+        sent: Monotonic,
+        until: Monotonic,
+        now: Monotonic,
+    ) -> bool {
         if self.cut.is_some_and(|cut| sent <= cut.at) {
             return false;
         }
@@ -85,7 +91,7 @@ impl Bucket {
     }
 
     /// Works out the level at `now`, and tells which moment it is of.
-    fn fill(&mut self, configured: Pace, now: Monotonic) -> Monotonic {
+    fn fill(&mut self, configured: RequestRate, now: Monotonic) -> Monotonic {
         let full = u64::from(self.allowed(configured, now).burst()) * REQUEST;
         let level = self.seen.map_or(full, |seen| {
             // A pace that rose meanwhile counts from now on.
@@ -107,8 +113,8 @@ mod tests {
 
     use super::*;
 
-    fn pace(per_minute: u32) -> Pace {
-        Pace::new(NonZeroU32::new(per_minute).unwrap())
+    fn pace(per_minute: u32) -> RequestRate {
+        RequestRate::new(NonZeroU32::new(per_minute).unwrap())
     }
 
     const fn at(millis: u64) -> Monotonic {
@@ -116,7 +122,7 @@ mod tests {
     }
 
     /// Sends as soon as may be for `span`, and tells when, in milliseconds.
-    fn greedy(bucket: &mut Bucket, configured: Pace, from: u64, span: u64) -> Vec<u64> {
+    fn greedy(bucket: &mut Bucket, configured: RequestRate, from: u64, span: u64) -> Vec<u64> {
         let (mut sent, mut now) = (Vec::new(), at(from));
         while now < at(from + span) {
             match bucket.take(configured, now) {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// How often a request is sent in all when it meets 5xx, cut connections or timeouts. A hiccup is
 /// over by the third; more would only load a server that is ill.
-pub(super) const MAX_TRIES: u32 = 3;
+pub(crate) const MAX_TRIES: u32 = 3;
 
 /// How often one request may be answered 429 before it is given up. Without a bound, a server that
 /// answers `Retry-After: 1` for ever would be asked every second until the refresh ends.
-pub(super) const MAX_RATE_LIMITED: u32 = 5;
+pub(crate) const MAX_RATE_LIMITED: u32 = 5;
 
 /// The first wait after a failure. Shorter would land in the same hiccup.
 const FAILURE_BASE: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ const JITTER: f64 = 0.5;
 
 /// What one request has been through so far, its repetitions with a new token included.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     sent: bool,
     failed: u32,
     rate_limited: u32,
@@ -32,18 +32,18 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Notes that the request goes out, and tells whether it had gone out before.
-    pub(super) fn send(&mut self) -> bool {
+    pub(crate) fn send(&mut self) -> bool {
         std::mem::replace(&mut self.sent, true)
     }
 
     /// Notes a failure that another try may heal: how long to wait before it, or `None` to give up.
-    pub(super) fn failed(&mut self) -> Option<Duration> {
+    pub(crate) fn failed(&mut self) -> Option<Duration> {
         self.failed += 1;
         (self.failed < MAX_TRIES).then(|| back_off(FAILURE_BASE, self.failed))
     }
 
     /// Notes a 429: how long to wait where the server does not say, or `None` to give up.
-    pub(super) fn rate_limited(&mut self) -> Option<Duration> {
+    pub(crate) fn rate_limited(&mut self) -> Option<Duration> {
         self.rate_limited += 1;
         (self.rate_limited < MAX_RATE_LIMITED).then(|| back_off(RATE_LIMITED_BASE, self.rate_limited))
     }

@@ -3,23 +3,20 @@
 //! Everything that is sent to a tenant takes from it: tokens, discovery, lists, pages, repetitions. Without the key
 //! there is no budget, and nothing here has any effect. `Retry-After` is not its business; the rate gate holds that.
 
-mod bucket;
-mod pace;
-
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::pace::Pace;
+use super::request_rate::RequestRate;
 
-use self::bucket::Bucket;
+use super::token_bucket::Bucket;
 use crate::clock::{Clock, Monotonic};
 
 /// The budget of a tenant, shared by everything that is sent to it. It outlives refreshes.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     clock: Arc<dyn Clock>,
     /// What is configured; `None` is no budget.
-    pace: Option<Pace>,
+    pace: Option<RequestRate>,
     shared: Arc<Shared>,
 }
 
@@ -32,43 +29,43 @@ struct Shared {
 }
 
 /// The permission to be the next to take a request out of a budget.
-pub(super) struct Turn<'a>(Option<(&'a Budget, Pace, tokio::sync::MutexGuard<'a, ()>)>);
+pub(crate) struct Turn<'a>(Option<(&'a Budget, RequestRate, tokio::sync::MutexGuard<'a, ()>)>);
 
 /// What a budget has left when there is no request in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Exhausted {
+pub(crate) struct Exhausted {
     /// How long it takes until there is one.
-    pub(super) wait: Duration,
+    pub(crate) wait: Duration,
 }
 
 /// How a budget stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) configured: Pace,
+pub(crate) struct RateStatus {
+    pub(crate) configured: RequestRate,
     /// What is allowed now; less than configured for a while after a 429.
-    pub(super) allowed: Pace,
+    pub(crate) allowed: RequestRate,
 }
 
 // === impl Budget ===
 
 impl Budget {
-    pub(super) fn new(pace: Option<Pace>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(pace: Option<RequestRate>, clock: Arc<dyn Clock>) -> Self {
         Self { clock, pace, shared: Arc::default() }
     }
 
     /// The same budget, what was taken from it included, at another pace.
-    pub(super) fn at(&self, pace: Option<Pace>) -> Self {
+    pub(crate) fn at(&self, pace: Option<RequestRate>) -> Self {
         Self { clock: Arc::clone(&self.clock), pace, shared: Arc::clone(&self.shared) }
     }
 
     /// How it stands; `None` where there is no budget.
-    pub(super) fn standing(&self) -> Option<Standing> {
+    pub(crate) fn standing(&self) -> Option<RateStatus> {
         let configured = self.pace?;
-        Some(Standing { configured, allowed: self.bucket().allowed(configured, self.clock.monotonic()) })
+        Some(RateStatus { configured, allowed: self.bucket().allowed(configured, self.clock.monotonic()) })
     }
 
     /// Waits until everybody who came before has had a request.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    pub(crate) async fn turn(&self) -> Turn<'_> {
         match self.pace {
             None => Turn(None),
             Some(pace) => Turn(Some((self, pace, self.shared.turn.lock().await))),
@@ -77,14 +74,14 @@ impl Budget {
 
     /// A request that was sent at `sent` was answered 429, and no other is wanted before `until`. Tells what is allowed
     /// from now on, if that lowered it.
-    pub(super) fn refused(&self, sent: Monotonic, until: Option<Monotonic>) -> Option<Standing> {
+    pub(crate) fn refused(&self, sent: Monotonic, until: Option<Monotonic>) -> Option<RateStatus> {
         let (configured, now) = (self.pace?, self.clock.monotonic());
         let lowered = self.bucket().refused(configured, sent, until.unwrap_or(now), now);
         if lowered { self.standing() } else { None }
     }
 
     /// Whether so many requests can be sent before `deadline` at the configured pace, else how long they take.
-    pub(super) fn fits(&self, requests: u64, deadline: Monotonic) -> Result<(), (Pace, Duration)> {
+    pub(crate) fn fits(&self, requests: u64, deadline: Monotonic) -> Result<(), (RequestRate, Duration)> {
         let Some(pace) = self.pace else { return Ok(()) };
         let takes = pace.time_for(requests);
         if self.clock.monotonic() + takes < deadline { Ok(()) } else { Err((pace, takes)) }
@@ -106,7 +103,7 @@ impl fmt::Debug for Budget {
 
 impl Turn<'_> {
     /// Takes a request, which is to be sent at once.
-    pub(super) fn take(&self) -> Result<(), Exhausted> {
+    pub(crate) fn take(&self) -> Result<(), Exhausted> {
         let Some((budget, pace, _)) = &self.0 else { return Ok(()) };
         budget.bucket().take(*pace, budget.clock.monotonic()).map_err(|wait| Exhausted { wait })
     }
@@ -124,7 +121,7 @@ mod tests {
 
     fn budget(per_minute: Option<u32>) -> (DrivenClock, Budget) {
         let clock = DrivenClock::new(Timestamp::from_seconds(1_700_000_000));
-        let pace = per_minute.and_then(NonZeroU32::new).map(Pace::new);
+        let pace = per_minute.and_then(NonZeroU32::new).map(RequestRate::new);
         (clock.clone(), Budget::new(pace, Arc::new(clock)))
     }
 
@@ -154,7 +151,7 @@ mod tests {
         let turn = budget.turn().now_or_never().unwrap();
         while turn.take().is_ok() {}
         drop(turn);
-        let other = budget.at(Some(Pace::new(NonZeroU32::new(30).unwrap())));
+        let other = budget.at(Some(RequestRate::new(NonZeroU32::new(30).unwrap())));
         assert!(other.turn().now_or_never().unwrap().take().is_err());
         clock.advance(Duration::from_secs(3));
         assert_eq!(other.turn().now_or_never().unwrap().take(), Ok(()));

@@ -12,16 +12,16 @@ use crate::config::Tenant;
 ///
 /// Only here is it known which API that is, as a reload may change it.
 #[derive(Debug, Clone)]
-pub enum Connection {
+pub enum AnySource {
     /// `api: presence`.
     Presence(Arc<PresenceSource>),
     /// `api: official`.
     Official(Arc<OfficialSource>),
 }
 
-// === impl Connection ===
+// === impl AnySource ===
 
-impl Connection {
+impl AnySource {
     /// Sets up the source that the tenant's `api` asks for.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Connection {
         })
     }
 
-    /// As [`Connection::new`], but the source sends nothing again that failed: what is seen is how things stand.
+    /// As [`AnySource::new`], but the source sends nothing again that failed: what is seen is how things stand.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::new`].
+    /// As for [`AnySource::new`].
     pub fn reconfigured(
         &self,
         tenant: &Arc<Tenant>,

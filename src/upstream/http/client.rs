@@ -12,22 +12,22 @@ use reqwest::header::{ACCEPT, DATE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect;
 use url::{Host, Url};
 
-use super::answer::{Advice, Answer, Head};
-use super::budget::Standing;
-use super::errand::Errand;
-use super::failure::{Failure, Remedy};
-use super::limits::Limits;
-use super::rate_gate::RateGate;
+use super::errors::{self, Target};
 use super::redact::Redactor;
-use super::report::Report;
-use super::retry::{Attempts, MAX_RATE_LIMITED};
-use super::retry_after::{self, MAX_RETRY_AFTER};
-use super::transport::{self, Peer};
-use super::trust;
-use super::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
+use super::request_guard::RequestGuard;
+use super::response::{ErrorHints, Head, Response};
+use super::root_certs;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::presence::Timestamp;
+use crate::upstream::failure::{Failure, RetryPolicy};
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::rate::RateGate;
+use crate::upstream::rate::RateLimiter;
+use crate::upstream::rate::RateStatus;
+use crate::upstream::rate::retry_after::{self, MAX_RETRY_AFTER};
+use crate::upstream::rate::{Attempts, MAX_RATE_LIMITED};
+use crate::upstream::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
 
 /// The most that is read of an answer that is no success. Only a sentence of it is ever shown.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -58,7 +58,7 @@ const PRESENCE_KEYS: &str = "`domain` or `base_url`";
 const OFFICIAL_KEYS: &str = "`issuer`, `area` or `api_endpoint`";
 
 /// Sends requests to one tenant.
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base_url: Url,
     /// Whether the environment names a proxy that requests go through.
@@ -69,32 +69,32 @@ pub(super) struct Client {
     tenant: String,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-    limits: Limits,
+    limits: RateLimiter,
     redactor: Redactor,
     /// Whether the server's clock was noticeably off at its last answer.
     skewed: AtomicBool,
     /// How many whole seconds the server's clock was behind ours at its last answer.
     behind_seconds: AtomicU64,
     /// Whether a request that failed is sent again.
-    pub(super) repeats: bool,
+    pub(crate) repeats: bool,
 }
 
 /// A request that can be sent any number of times.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) endpoint: Endpoint,
-    pub(super) http: reqwest::Request,
+pub(crate) struct Request {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) http: reqwest::Request,
     /// The most that a successful answer may have after decompression, in bytes.
-    pub(super) body_limit: usize,
-    pub(super) advice: &'static Advice,
+    pub(crate) body_limit: usize,
+    pub(crate) advice: &'static ErrorHints,
 }
 
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(
+    pub(crate) fn new(
         tenant: &Tenant,
-        limits: Limits,
+        limits: RateLimiter,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
@@ -117,7 +117,7 @@ impl Client {
             .gzip(true)
             // Repetitions are counted and spaced here; nothing below may repeat by itself.
             .retry(reqwest::retry::never())
-            .connect_timeout(transport::connect_timeout(request_timeout))
+            .connect_timeout(errors::connect_timeout(request_timeout))
             .timeout(request_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(tenant.max_concurrent_requests);
@@ -125,7 +125,7 @@ impl Client {
             http = http.no_proxy();
         }
         // Without TLS no certificates are needed, and reading the system's takes longer than all else here.
-        let tls = if stays_plain { trust::nobody() } else { trust::system(&*clock) };
+        let tls = if stays_plain { root_certs::nobody() } else { root_certs::system(&*clock) };
         let tls = tls.map_err(|error| BuildError::new(&tenant.name, &error))?;
         let http =
             http.tls_backend_preconfigured(tls).build().map_err(|error| BuildError::new(&tenant.name, &error))?;
@@ -152,91 +152,91 @@ impl Client {
     }
 
     /// The address of `path`, which begins with a slash, at the tenant.
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base_url.clone();
         let prefix = url.path().trim_end_matches('/').to_owned();
         url.set_path(&(prefix + path));
         url
     }
 
-    pub(super) fn get(&self, url: Url) -> reqwest::RequestBuilder {
+    pub(crate) fn get(&self, url: Url) -> reqwest::RequestBuilder {
         self.http.get(url).header(ACCEPT, HeaderValue::from_static("application/json"))
     }
 
-    pub(super) fn post(&self, url: Url) -> reqwest::RequestBuilder {
+    pub(crate) fn post(&self, url: Url) -> reqwest::RequestBuilder {
         self.http.post(url).header(ACCEPT, HeaderValue::from_static("application/json"))
     }
 
-    pub(super) fn clock(&self) -> &dyn Clock {
+    pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }
 
-    pub(super) fn gate(&self) -> &RateGate {
+    pub(crate) fn gate(&self) -> &RateGate {
         self.limits.gate()
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &RateLimiter {
         &self.limits
     }
 
     /// How far the server's clock was behind ours at its last answer, to the second; zero where it was ahead, or did not
     /// tell.
-    pub(super) fn behind(&self) -> Duration {
+    pub(crate) fn behind(&self) -> Duration {
         Duration::from_secs(self.behind_seconds.load(Ordering::Relaxed))
     }
 
-    pub(super) fn redactor(&self) -> &Redactor {
+    pub(crate) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
-    /// Sends `request` until it succeeds, cannot succeed, or `errand` has no more time for it. The
+    /// Sends `request` until it succeeds, cannot succeed, or `context` has no more time for it. The
     /// answer's body is in `body`, which is emptied first.
     ///
     /// `attempts` go on counting where the caller has reasons of its own to ask once more.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         request: &Request,
         body: &mut Vec<u8>,
         attempts: &mut Attempts,
-        errand: &Errand,
-    ) -> Result<Answer, Failure> {
+        context: &FetchContext,
+    ) -> Result<Response, Failure> {
         let mut last: Option<Failure> = None;
         loop {
-            errand.go_on()?;
-            if let Err(held_back) = self.limits.admit(errand.deadline, &*self.observer).await {
+            context.check_cancelled()?;
+            if let Err(held_back) = self.limits.admit(context.deadline, &*self.observer).await {
                 let peer = authority(request.http.url());
                 return Err(self.limits.explained(held_back, request.endpoint, &peer, last));
             }
             // While this one waited, another may have found that there is no point.
-            errand.go_on()?;
+            context.check_cancelled()?;
             if attempts.send() {
                 self.observer.retry();
             }
             match self.exchange(request, body).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => last = Some(self.wait_after(failure, attempts, errand).await?),
+                Err(failure) => last = Some(self.wait_after(failure, attempts, context).await?),
             }
         }
     }
 
     /// Waits as long as is right after `failure`, or hands it back where nothing is to be gained by waiting.
-    pub(super) async fn wait_after(
+    pub(crate) async fn wait_after(
         &self,
         failure: Failure,
         attempts: &mut Attempts,
-        errand: &Errand,
+        context: &FetchContext,
     ) -> Result<Failure, Failure> {
-        match failure.remedy {
+        match failure.retry {
             _ if !self.repeats => return Err(failure),
-            Remedy::Nothing | Remedy::NewToken => return Err(failure),
-            Remedy::AnotherTry => {
+            RetryPolicy::Never | RetryPolicy::WithNewToken => return Err(failure),
+            RetryPolicy::AfterBackoff => {
                 let Some(wait) = attempts.failed() else { return Err(failure) };
                 let until = self.clock.monotonic() + wait;
                 if self.gate().opens() >= Some(until) {
                     // The server has said how long to wait, which is longer; the gate sees to that.
                     return Ok(failure);
                 }
-                if until >= errand.deadline {
+                if until >= context.deadline {
                     return Err(failure);
                 }
                 tracing::debug!(
@@ -248,7 +248,7 @@ impl Client {
                 );
                 self.clock.sleep_until(until).await;
             }
-            Remedy::Patience => {
+            RetryPolicy::AfterRateLimit => {
                 let Some(wait) = attempts.rate_limited() else {
                     let retry_after = self.gate().opens().map(|opens| opens.saturating_since(self.clock.monotonic()));
                     let mut failure = failure;
@@ -270,7 +270,7 @@ impl Client {
     }
 
     /// One request, one answer.
-    async fn exchange(&self, request: &Request, body: &mut Vec<u8>) -> Result<Answer, Failure> {
+    async fn exchange(&self, request: &Request, body: &mut Vec<u8>) -> Result<Response, Failure> {
         body.clear();
         let Some(http) = request.http.try_clone() else {
             // Only bodies that are streams cannot be copied, and none of ours is.
@@ -278,22 +278,22 @@ impl Client {
         };
         let peer = self.peer(request.http.url());
         let sent = self.clock.monotonic();
-        let mut report = Report::new(request.endpoint, &self.clock, &self.observer);
+        let mut guard = RequestGuard::new(request.endpoint, &self.clock, &self.observer);
         let mut response = match self.http.execute(http).await {
             Ok(response) => response,
-            Err(error) => return Err(self.broken(error, request.endpoint, &peer, report)),
+            Err(error) => return Err(self.classify_error(error, request.endpoint, &peer, guard)),
         };
         let status = response.status().as_u16();
         let head = Head::new(request.endpoint, &peer, request.http.url(), status, response.headers(), &self.redactor);
-        self.heed_headers(&response);
+        self.process_headers(&response);
         if status == TOO_MANY_REQUESTS {
             self.slow_down(sent);
         }
 
         if !head.is_success() {
-            report.counts_as(ResponseCode::Status(status));
-            let shown = self.read_refusal(&mut response, &mut report, body).await;
-            report.end();
+            guard.counts_as(ResponseCode::Status(status));
+            let shown = self.read_refusal(&mut response, &mut guard, body).await;
+            guard.end();
             return Err(head.refusal(request.advice, shown.as_deref()));
         }
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
@@ -302,19 +302,19 @@ impl Client {
         while !too_large {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
-                    report.read(chunk.len());
+                    guard.read(chunk.len());
                     too_large = body.len() + chunk.len() > request.body_limit;
                     body.extend_from_slice(&chunk);
                 }
                 Ok(None) => {
-                    report.counts_as(ResponseCode::Status(status));
-                    report.end();
-                    return Ok(Answer::new(head, report));
+                    guard.counts_as(ResponseCode::Status(status));
+                    guard.end();
+                    return Ok(Response::new(head, guard));
                 }
-                Err(error) => return Err(self.broken(error, request.endpoint, &peer, report)),
+                Err(error) => return Err(self.classify_error(error, request.endpoint, &peer, guard)),
             }
         }
-        report.counts_as(ResponseCode::Decode);
+        guard.counts_as(ResponseCode::Decode);
         Err(head.too_large(request.body_limit, request.advice))
     }
 
@@ -323,11 +323,11 @@ impl Client {
     async fn read_refusal(
         &self,
         response: &mut reqwest::Response,
-        report: &mut Report,
+        guard: &mut RequestGuard,
         body: &mut Vec<u8>,
     ) -> Option<String> {
         while let Some(chunk) = response.chunk().await.ok()? {
-            report.read(chunk.len());
+            guard.read(chunk.len());
             if body.len() + chunk.len() > MAX_ERROR_BYTES {
                 // A secret could lie across the cut, so none of it is shown.
                 return None;
@@ -338,7 +338,7 @@ impl Client {
     }
 
     /// Closes the gate for `Retry-After`, whatever the status, and looks at the server's clock.
-    fn heed_headers(&self, response: &reqwest::Response) {
+    fn process_headers(&self, response: &reqwest::Response) {
         let now = self.clock.now();
         let server_now = response.headers().get(DATE).and_then(|date| retry_after::http_date(date.as_bytes()));
         if let Some(server_now) = server_now {
@@ -361,7 +361,7 @@ impl Client {
 
     /// Lowers the budget after a 429 to a request that was sent at `sent`.
     fn slow_down(&self, sent: Monotonic) {
-        let Some(Standing { configured, allowed }) = self.limits.refused(sent) else { return };
+        let Some(RateStatus { configured, allowed }) = self.limits.refused(sent) else { return };
         self.observer.budget(Some(allowed.per_minute()));
         tracing::info!(
             tenant = self.tenant,
@@ -395,15 +395,21 @@ impl Client {
     }
 
     /// Whom a request to `url` is sent to.
-    fn peer(&self, url: &Url) -> Peer {
+    fn peer(&self, url: &Url) -> Target {
         let Self { proxied, keys, request_timeout, .. } = *self;
-        Peer { name: authority(url), keys, proxied, request_timeout }
+        Target { name: authority(url), keys, proxied, request_timeout }
     }
 
-    fn broken(&self, error: reqwest::Error, endpoint: Endpoint, peer: &Peer, mut report: Report) -> Failure {
+    fn classify_error(
+        &self,
+        error: reqwest::Error,
+        endpoint: Endpoint,
+        peer: &Target,
+        mut guard: RequestGuard,
+    ) -> Failure {
         // The address holds agents and page tokens, and is of no help to anybody.
-        let (code, failure) = transport::broken(&error.without_url(), endpoint, peer, &self.redactor);
-        report.counts_as(code);
+        let (code, failure) = errors::classify_error(&error.without_url(), endpoint, peer, &self.redactor);
+        guard.counts_as(code);
         failure
     }
 }

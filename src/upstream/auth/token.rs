@@ -9,12 +9,12 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer};
 
-use super::answer::Answer;
-use super::client::Client;
-use super::errand::Errand;
-use super::failure::Failure;
 use crate::clock::Monotonic;
 use crate::presence::Timestamp;
+use crate::upstream::failure::Failure;
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::http::Client;
+use crate::upstream::http::Response;
 
 /// The life of a token whose answer does not tell it: what the API documents as normal.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
@@ -31,7 +31,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 const MARGIN_PART: u32 = 10;
 
 /// The most that an answer with a token may have. Real ones have two kilobytes.
-pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The longest token that is taken. It goes into a header of every request, and servers
 /// commonly refuse more than 8 to 16 KiB of those.
@@ -39,24 +39,24 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// A token in hand.
 #[derive(Clone)]
-pub(super) struct Token {
+pub(crate) struct Token {
     /// Which one this is, counted from the first.
     generation: u64,
     /// The value of `Authorization`, marked as sensitive.
-    pub(super) authorization: HeaderValue,
+    pub(crate) authorization: HeaderValue,
 }
 
 /// Gets tokens from wherever a tenant's API issues them.
-pub(super) trait Issuer: Send + Sync {
+pub(crate) trait TokenIssuer: Send + Sync {
     /// Asks for a token. Without one nothing else can be asked, so a failure concerns the whole tenant.
-    fn issue<'a>(&'a self, client: &'a Client, errand: &'a Errand) -> Issue<'a>;
+    fn issue<'a>(&'a self, client: &'a Client, context: &'a FetchContext) -> IssueFuture<'a>;
 }
 
-/// The answer of an [`Issuer`].
-pub(super) type Issue<'a> = Pin<Box<dyn Future<Output = Result<Issued, Failure>> + Send + 'a>>;
+/// The answer of an [`TokenIssuer`].
+pub(crate) type IssueFuture<'a> = Pin<Box<dyn Future<Output = Result<IssuedToken, Failure>> + Send + 'a>>;
 
 /// A token that has been issued just now. It has no `Debug`, as it holds the token.
-pub(super) struct Issued {
+pub(crate) struct IssuedToken {
     /// The value of `Authorization`, marked as sensitive.
     authorization: HeaderValue,
     /// How long it is good for.
@@ -64,8 +64,8 @@ pub(super) struct Issued {
 }
 
 /// Keeps the token of one tenant.
-pub(super) struct TokenKeeper {
-    issuer: Box<dyn Issuer>,
+pub(crate) struct TokenCache {
+    issuer: Box<dyn TokenIssuer>,
     /// Held while a token is asked for, so that one request serves everybody who waits.
     flight: tokio::sync::Mutex<()>,
     held: Mutex<Held>,
@@ -84,15 +84,15 @@ struct Held {
     failure: Option<Failure>,
 }
 
-// === impl TokenKeeper ===
+// === impl TokenCache ===
 
-impl TokenKeeper {
-    pub(super) fn new(issuer: impl Issuer + 'static) -> Self {
+impl TokenCache {
+    pub(crate) fn new(issuer: impl TokenIssuer + 'static) -> Self {
         Self { issuer: Box::new(issuer), flight: tokio::sync::Mutex::new(()), held: Mutex::default() }
     }
 
     /// The token in hand, or a new one.
-    pub(super) async fn get(&self, client: &Client, errand: &Errand) -> Result<Token, Failure> {
+    pub(crate) async fn get(&self, client: &Client, context: &FetchContext) -> Result<Token, Failure> {
         let asked_before = {
             let held = self.held();
             if let Some(token) = held.good(client.clock().monotonic()) {
@@ -114,7 +114,7 @@ impl TokenKeeper {
                 }
             }
         }
-        let issued = self.issuer.issue(client, errand).await;
+        let issued = self.issuer.issue(client, context).await;
         let mut held = self.held();
         held.asked += 1;
         match issued {
@@ -127,7 +127,7 @@ impl TokenKeeper {
     }
 
     /// The server refused `token`: it is not used again, unless another has taken its place already.
-    pub(super) fn refuse(&self, token: &Token) {
+    pub(crate) fn refuse(&self, token: &Token) {
         let mut held = self.held();
         if held.token.as_ref().is_some_and(|current| current.generation == token.generation) {
             held.token = None;
@@ -136,7 +136,7 @@ impl TokenKeeper {
     }
 
     /// Takes over what `other` has in hand; for another secret of the same client.
-    pub(super) fn inherit(&self, other: &Self) {
+    pub(crate) fn inherit(&self, other: &Self) {
         let theirs = other.held();
         let mut held = self.held();
         held.token.clone_from(&theirs.token);
@@ -146,7 +146,7 @@ impl TokenKeeper {
     }
 
     /// When the token in hand expires.
-    pub(super) fn expiry(&self) -> Option<Timestamp> {
+    pub(crate) fn expiry(&self) -> Option<Timestamp> {
         self.held().expires
     }
 
@@ -156,9 +156,9 @@ impl TokenKeeper {
     }
 }
 
-impl fmt::Debug for TokenKeeper {
+impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenKeeper").field("expires", &self.expiry()).finish_non_exhaustive()
+        f.debug_struct("TokenCache").field("expires", &self.expiry()).finish_non_exhaustive()
     }
 }
 
@@ -169,8 +169,8 @@ impl Held {
         self.token.clone().filter(|_| now < self.good_until)
     }
 
-    fn keep(&mut self, issued: Issued, client: &Client) -> Token {
-        let Issued { authorization, life } = issued;
+    fn keep(&mut self, issued: IssuedToken, client: &Client) -> Token {
+        let IssuedToken { authorization, life } = issued;
         let margin = MARGIN.min(life / MARGIN_PART);
         self.generation += 1;
         self.failure = None;
@@ -182,14 +182,14 @@ impl Held {
     }
 }
 
-// === impl Issued ===
+// === impl IssuedToken ===
 
-impl Issued {
+impl IssuedToken {
     /// The token that `answer` gave, if it is one; its life is what the answer says, else what is normal.
-    pub(super) fn read(
+    pub(crate) fn read(
         access_token: &str,
         expires_in: Option<Duration>,
-        answer: Answer,
+        answer: Response,
         client: &Client,
     ) -> Result<Self, Failure> {
         let fault = if access_token.is_empty() {
@@ -211,7 +211,7 @@ impl Issued {
 
 /// Seconds as a number or as digits in a string; at most [`MAX_LIFE`], and no time at all below zero.
 /// What is neither is as good as absent: a wrong guess costs a 401, which is provided for.
-pub(super) fn life<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+pub(crate) fn life<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
     let seconds = match serde_json::Value::deserialize(input)? {
         serde_json::Value::Number(number) => number.as_f64(),
         serde_json::Value::String(text) => text.trim().parse::<f64>().ok(),
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[derive(Deserialize)]
-    struct Issued {
+    struct IssuedToken {
         #[serde(default, deserialize_with = "life")]
         expires_in: Option<Duration>,
     }
@@ -255,11 +255,11 @@ mod tests {
             ("{}", None),
         ];
         for (json, expected) in table {
-            let issued: Issued =
+            let issued: IssuedToken =
                 serde_json::from_str(&format!(r#"{{"access_token":"t","expires_in":{json}}}"#)).unwrap();
             assert_eq!(issued.expires_in.map(|life| life.as_secs()), expected, "{json}");
         }
-        let issued: Issued = serde_json::from_str(r#"{"access_token":"t","scope":["a"],"token_type":7}"#).unwrap();
+        let issued: IssuedToken = serde_json::from_str(r#"{"access_token":"t","scope":["a"],"token_type":7}"#).unwrap();
         assert_eq!(issued.expires_in, None);
     }
 }

@@ -4,25 +4,25 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOC
 use serde_json::error::Category;
 use url::Url;
 
-use super::failure::{Failure, Remedy, Scope};
+use super::errors::Target;
 use super::redact::Redactor;
-use super::report::Report;
-use super::transport::Peer;
-use super::{Endpoint, ErrorKind, ResponseCode};
+use super::request_guard::RequestGuard;
+use crate::upstream::failure::{Failure, RetryPolicy, Scope};
+use crate::upstream::{Endpoint, ErrorKind, ResponseCode};
 
 /// Where the official API says what is wrong, often with no body beside it.
 const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
 
 /// An answer whose body has been read in full.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Response {
     head: Head,
-    report: Report,
+    guard: RequestGuard,
 }
 
 /// What an answer said before its body, fit to be shown.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(crate) struct Head {
     endpoint: Endpoint,
     peer: String,
     keys: &'static str,
@@ -37,29 +37,29 @@ pub(super) struct Head {
 
 /// What the API at an endpoint means by a status, and what to do about it, as whole sentences.
 #[derive(Debug)]
-pub(super) struct Advice {
+pub(crate) struct ErrorHints {
     /// 400.
-    pub(super) bad_request: &'static str,
+    pub(crate) bad_request: &'static str,
     /// 401, where no new token can help.
-    pub(super) unauthorized: &'static str,
+    pub(crate) unauthorized: &'static str,
     /// 403.
-    pub(super) forbidden: &'static str,
+    pub(crate) forbidden: &'static str,
     /// What a body that is too large calls for.
-    pub(super) too_large: &'static str,
+    pub(crate) too_large: &'static str,
 }
 
-// === impl Answer ===
+// === impl Response ===
 
-impl Answer {
-    pub(super) const fn new(head: Head, report: Report) -> Self {
-        Self { head, report }
+impl Response {
+    pub(crate) const fn new(head: Head, guard: RequestGuard) -> Self {
+        Self { head, guard }
     }
 
     /// The body turned out not to be what the API documents; `what` is what was seen, without a full stop.
     ///
     /// The body itself is not shown: unlike an error's, it is data of people.
-    pub(super) fn undecodable(mut self, what: &str) -> Failure {
-        self.report.counts_as(ResponseCode::Decode);
+    pub(crate) fn undecodable(mut self, what: &str) -> Failure {
+        self.guard.counts_as(ResponseCode::Decode);
         let Head { endpoint, peer, keys, status, content_type, content_encoding, .. } = self.head;
         let is_json = content_type.as_deref().is_none_or(|value| value.to_ascii_lowercase().contains("json"));
         let message = if let Some(encoding) = content_encoding {
@@ -76,11 +76,13 @@ impl Answer {
     }
 
     /// The same for JSON that could not be read. The error's own text is not shown, as it may quote the body.
-    pub(super) fn unreadable(self, error: &serde_json::Error) -> Failure {
+    pub(crate) fn unreadable(self, error: &serde_json::Error) -> Failure {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
             // A server that ends an answer by closing the connection cuts it like this.
-            Category::Eof => self.undecodable(&format!("it ends early ({place})")).heals_by(Remedy::AnotherTry),
+            Category::Eof => {
+                self.undecodable(&format!("it ends early ({place})")).with_retry(RetryPolicy::AfterBackoff)
+            }
             Category::Syntax => self.undecodable(&format!("it is not JSON ({place})")),
             Category::Data | Category::Io => self.undecodable(&format!("it has another shape ({place})")),
         }
@@ -90,9 +92,9 @@ impl Answer {
 // === impl Head ===
 
 impl Head {
-    pub(super) fn new(
+    pub(crate) fn new(
         endpoint: Endpoint,
-        peer: &Peer,
+        peer: &Target,
         url: &Url,
         status: u16,
         headers: &HeaderMap,
@@ -119,12 +121,12 @@ impl Head {
         }
     }
 
-    pub(super) const fn is_success(&self) -> bool {
+    pub(crate) const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
     }
 
     /// A success whose body is over `limit` bytes.
-    pub(super) fn too_large(&self, limit: usize, advice: &Advice) -> Failure {
+    pub(crate) fn too_large(&self, limit: usize, advice: &ErrorHints) -> Failure {
         let Self { endpoint, peer, .. } = self;
         let mebibytes = limit / (1024 * 1024);
         let limit = if mebibytes > 0 { format!("{mebibytes} MiB") } else { format!("{} KiB", limit / 1024) };
@@ -133,7 +135,7 @@ impl Head {
     }
 
     /// What an answer that is no success means. `body` is what is to be shown of it.
-    pub(super) fn refusal(&self, advice: &Advice, body: Option<&str>) -> Failure {
+    pub(crate) fn refusal(&self, advice: &ErrorHints, body: Option<&str>) -> Failure {
         let Self { endpoint, peer, keys, status, .. } = self;
         let said = body.filter(|body| !body.is_empty()).or(self.description.as_deref());
         let said = said.map_or_else(String::new, |said| format!(" It said: {said}"));
@@ -143,12 +145,12 @@ impl Head {
                 ErrorKind::BadRequest,
                 format!("{peer} refused the request as wrong (400). {}{said}", advice.bad_request),
             )
-            .concerns(Scope::AllAlike),
+            .with_scope(Scope::AllAlike),
             401 => fail(ErrorKind::Unauthorized, format!("{peer} refused access (401). {}", advice.unauthorized))
-                .heals_by(Remedy::NewToken)
-                .concerns(Scope::Tenant),
+                .with_retry(RetryPolicy::WithNewToken)
+                .with_scope(Scope::Tenant),
             403 => fail(ErrorKind::Forbidden, format!("{peer} refused access (403). {}", advice.forbidden))
-                .concerns(Scope::Tenant),
+                .with_scope(Scope::Tenant),
             404 => fail(
                 ErrorKind::UnexpectedStatus,
                 format!(
@@ -156,13 +158,13 @@ impl Head {
                     endpoint.label()
                 ),
             )
-            .concerns(Scope::AllAlike),
+            .with_scope(Scope::AllAlike),
             408 => fail(ErrorKind::Timeout, format!("{peer} waited too long for the request (408)."))
-                .heals_by(Remedy::AnotherTry),
+                .with_retry(RetryPolicy::AfterBackoff),
             429 => {
                 fail(ErrorKind::RateLimited { retry_after: None }, format!("{peer} limits the rate of requests (429)."))
-                    .heals_by(Remedy::Patience)
-                    .concerns(Scope::Tenant)
+                    .with_retry(RetryPolicy::AfterRateLimit)
+                    .with_scope(Scope::Tenant)
             }
             300..=399 => {
                 let target = self.redirect_to.as_deref().unwrap_or("an address that cannot be read");
@@ -173,15 +175,15 @@ impl Head {
                         credentials to another address: set {keys} to the tenant's own."
                     ),
                 )
-                .concerns(Scope::Tenant)
+                .with_scope(Scope::Tenant)
             }
             500..=599 => fail(ErrorKind::Server, format!("{peer} failed ({status}), which is for CXone to mend."))
-                .heals_by(Remedy::AnotherTry),
+                .with_retry(RetryPolicy::AfterBackoff),
             _ => fail(
                 ErrorKind::UnexpectedStatus,
                 format!("{peer} answered with an unexpected status ({status}).{said}"),
             )
-            .concerns(Scope::AllAlike),
+            .with_scope(Scope::AllAlike),
         }
     }
 }

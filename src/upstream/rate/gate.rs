@@ -17,49 +17,49 @@ const MAX_JITTER: Duration = Duration::from_secs(2);
 ///
 /// There is one per tenant, shared by tokens and reports and by every batch that is under way, and it
 /// outlives refreshes. It only ever closes for longer; nothing opens it but time.
-pub(super) struct RateGate {
+pub(crate) struct RateGate {
     clock: Arc<dyn Clock>,
     opens: Mutex<Option<Monotonic>>,
 }
 
 /// The gate does not open before the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StaysClosed {
+pub(crate) struct GateClosed {
     /// How long it will still be closed.
-    pub(super) wait: Duration,
+    pub(crate) wait: Duration,
 }
 
 // === impl RateGate ===
 
 impl RateGate {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, opens: Mutex::new(None) }
     }
 
     /// Keeps the gate closed for at least `wait` from now.
-    pub(super) fn close_for(&self, wait: Duration) {
+    pub(crate) fn close_for(&self, wait: Duration) {
         self.close_until(self.clock.monotonic() + wait);
     }
 
     /// Keeps the gate closed at least until `point`.
-    pub(super) fn close_until(&self, point: Monotonic) {
+    pub(crate) fn close_until(&self, point: Monotonic) {
         let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         *opens = (*opens).max(Some(point));
     }
 
     /// When the gate opens; `None` while it is open.
-    pub(super) fn opens(&self) -> Option<Monotonic> {
+    pub(crate) fn opens(&self) -> Option<Monotonic> {
         let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         opens.filter(|opens| *opens > self.clock.monotonic())
     }
 
     /// Ends once the gate is open, and at once with an error where that is not before `deadline`.
-    pub(super) async fn pass(&self, deadline: Monotonic) -> Result<(), StaysClosed> {
+    pub(crate) async fn pass(&self, deadline: Monotonic) -> Result<(), GateClosed> {
         // Another answer may have closed the gate for longer in the meantime, hence the loop.
         while let Some(opens) = self.opens() {
             let wait = opens.saturating_since(self.clock.monotonic());
             if opens >= deadline {
-                return Err(StaysClosed { wait });
+                return Err(GateClosed { wait });
             }
             let jitter = wait.mul_f64(JITTER * fastrand::f64()).min(MAX_JITTER);
             let left = deadline.saturating_since(opens);
@@ -130,7 +130,7 @@ mod tests {
     async fn a_wait_that_does_not_fit_fails_at_once_and_leaves_the_gate_closed() {
         let (clock, gate) = gate();
         gate.close_for(Duration::from_secs(60));
-        assert_eq!(gate.pass(at(60)).await, Err(StaysClosed { wait: Duration::from_secs(60) }));
+        assert_eq!(gate.pass(at(60)).await, Err(GateClosed { wait: Duration::from_secs(60) }));
         assert_eq!(clock.next_sleeper(), None);
         assert_eq!(gate.opens(), Some(at(60)));
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rustls::{CertificateError, PeerIncompatible};
 
-use super::failure::{Failure, Remedy, Scope, spoken};
 use super::redact::Redactor;
-use super::{Endpoint, ErrorKind, ResponseCode};
 use crate::presence::Timestamp;
+use crate::upstream::failure::{Failure, RetryPolicy, Scope, humanize};
+use crate::upstream::{Endpoint, ErrorKind, ResponseCode};
 
 /// How long a connection may take to be made, names and TLS included. A host that is up needs a few
 /// round trips, and three of these still fit into the default `request_timeout`.
@@ -21,30 +21,30 @@ const CONNECTS_PER_REQUEST: u32 = 2;
 
 /// Whom an exchange was with, as far as messages speak of it.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(crate) struct Target {
     /// Host, and port where it is not the usual one.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The keys of the configuration that its address comes from, as a message names them.
-    pub(super) keys: &'static str,
+    pub(crate) keys: &'static str,
     /// Whether the environment names a proxy, which may be what failed.
-    pub(super) proxied: bool,
+    pub(crate) proxied: bool,
     /// `request_timeout`.
-    pub(super) request_timeout: Duration,
+    pub(crate) request_timeout: Duration,
 }
 
 /// How long a connection may take to be made, where a request may take `request_timeout`.
-pub(super) fn connect_timeout(request_timeout: Duration) -> Duration {
+pub(crate) fn connect_timeout(request_timeout: Duration) -> Duration {
     CONNECT_TIMEOUT.min(request_timeout / CONNECTS_PER_REQUEST)
 }
 
 /// Reads a broken exchange: what it counts as, and what follows from it.
-pub(super) fn broken(
+pub(crate) fn classify_error(
     error: &reqwest::Error,
     endpoint: Endpoint,
-    peer: &Peer,
+    peer: &Target,
     redactor: &Redactor,
 ) -> (ResponseCode, Failure) {
-    let Peer { name, keys, .. } = peer;
+    let Target { name, keys, .. } = peer;
     // Where a proxy is in use, the proxy is what gets connected to.
     let proxy = if peer.proxied { " A proxy is set in the environment (HTTPS_PROXY); check that as well." } else { "" };
     let fail = |kind, message: String| Failure::new(endpoint, kind, message);
@@ -53,31 +53,31 @@ pub(super) fn broken(
         let (what, advice) = tls_words(tls, keys);
         let what = redactor.clean(&what);
         let message = format!("TLS with {name} failed: {what}. {advice}");
-        return (ResponseCode::Connect, fail(ErrorKind::Tls, message).concerns(Scope::Tenant));
+        return (ResponseCode::Connect, fail(ErrorKind::Tls, message).with_scope(Scope::Tenant));
     }
     if error.is_timeout() {
         let (message, scope) = if error.is_connect() {
-            let limit = spoken(connect_timeout(peer.request_timeout));
+            let limit = humanize(connect_timeout(peer.request_timeout));
             let advice = "Check that a firewall lets this machine reach it.";
             (format!("No connection to {name} within {limit}. {advice}{proxy}"), Scope::Tenant)
         } else {
-            let limit = spoken(peer.request_timeout);
+            let limit = humanize(peer.request_timeout);
             let advice = "If it is only slow, raise `request_timeout` or lower `agents_per_request`.";
             (format!("{name} did not answer in full within {limit}. {advice}"), Scope::Request)
         };
-        let failure = fail(ErrorKind::Timeout, message).heals_by(Remedy::AnotherTry).concerns(scope);
+        let failure = fail(ErrorKind::Timeout, message).with_retry(RetryPolicy::AfterBackoff).with_scope(scope);
         return (ResponseCode::Timeout, failure);
     }
     let root = causes(error).last().map_or_else(String::new, |cause| redactor.clean(&cause.to_string()));
     if error.is_dns() {
         let message = format!("The name {name} could not be resolved ({root}). Check {keys}, and DNS.{proxy}");
-        let failure = fail(ErrorKind::Dns, message).heals_by(Remedy::AnotherTry).concerns(Scope::Tenant);
+        let failure = fail(ErrorKind::Dns, message).with_retry(RetryPolicy::AfterBackoff).with_scope(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
     if error.is_connect() {
         let advice = "and that a firewall lets this machine reach it.";
         let message = format!("No connection to {name} ({root}). Check {keys}, {advice}{proxy}");
-        let failure = fail(ErrorKind::Connect, message).heals_by(Remedy::AnotherTry).concerns(Scope::Tenant);
+        let failure = fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff).with_scope(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
     if is_bad_encoding(error) {
@@ -85,7 +85,7 @@ pub(super) fn broken(
         return (ResponseCode::Decode, fail(ErrorKind::Decode, message));
     }
     let message = format!("The connection to {name} was cut before its answer was complete ({root}).");
-    (ResponseCode::Connect, fail(ErrorKind::Connect, message).heals_by(Remedy::AnotherTry))
+    (ResponseCode::Connect, fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff))
 }
 
 /// The errors that `error` wraps, outermost first. The one inside an [`io::Error`] is not its `source`,

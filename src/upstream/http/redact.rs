@@ -19,7 +19,7 @@ const PLACEHOLDER: &str = "<secret>";
 const TOKENS_REMEMBERED: usize = 4;
 
 /// Takes known secrets out of text, however they are spelled in it.
-pub(super) struct Redactor {
+pub(crate) struct Redactor {
     credentials: Vec<String>,
     /// The newest tokens, oldest first.
     tokens: Mutex<Vec<Vec<String>>>,
@@ -29,7 +29,7 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// Takes out the secrets of these pairs of an id and its secret, and the pairs as `Authorization: Basic` has them.
-    pub(super) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
+    pub(crate) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
         let mut credentials = Vec::new();
         for (id, secret) in pairs {
             let secret = secret.expose_secret();
@@ -42,7 +42,7 @@ impl Redactor {
     }
 
     /// Takes `token` out as well from now on.
-    pub(super) fn learn(&self, token: &str) {
+    pub(crate) fn learn(&self, token: &str) {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.push(longest_first(spellings(token)));
         let surplus = tokens.len().saturating_sub(TOKENS_REMEMBERED);
@@ -50,7 +50,7 @@ impl Redactor {
     }
 
     /// `text` without secrets, on one line, cut to a length that can be shown.
-    pub(super) fn clean(&self, text: &str) -> String {
+    pub(crate) fn clean(&self, text: &str) -> String {
         // Secrets go first: cut or unwrapped text could hold a part of one that is no longer recognised.
         let mut text = text.to_owned();
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
