@@ -11,6 +11,7 @@
 //! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
 //! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the frozen types |
 //! | `people` | whom to ask for, once the tenant's own list is known |
+//! | `query_key` | whether old data answers a new configuration |
 //! | `shard` | what one of several exporters has of it |
 //! | `web` | the web configuration, a file of its own |
 //! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
@@ -35,6 +36,7 @@ mod nearest;
 mod official;
 mod people;
 mod privacy;
+mod query_key;
 mod redact;
 mod schedule;
 mod secret;
@@ -48,6 +50,7 @@ pub(crate) use address::is_loopback;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 pub use privacy::{AgentLabel, Privacy, Pseudonyms};
+pub use query_key::{QueryKey, ServerKey};
 pub use schedule::describe as describe_schedule;
 pub use shard::{Shard, ShardError, Share};
 pub use web::WebConfig;

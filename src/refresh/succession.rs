@@ -4,23 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::snapshot::{AgentData, AgentRow, Moment, Snapshot};
-use crate::config::{Agent, Tenant};
+use crate::config::{Agent, QueryKey, ServerKey, Tenant};
 use crate::presence::{AgentId, AgentPresence, Window};
 
-/// Whether what was answered for `old` is also an answer for `new`: the same agents of the same server, over as long a
-/// window, with no state left out that would now be shown as zero.
+/// Whether what was answered for `old` is also an answer for `new`.
 pub(super) fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
-    asks_the_same_server(old, new)
-        && old.window == new.window
-        && old.states == new.states
-        && old.state_map == new.state_map
-        && old.splits_codes() == new.splits_codes()
+    QueryKey::of(old) == QueryKey::of(new)
 }
 
 /// Whether both ask the same server by the same API.
 pub(super) fn asks_the_same_server(old: &Tenant, new: &Tenant) -> bool {
-    let by_hand = |tenant: &Tenant| tenant.official.as_ref().and_then(|official| official.api_endpoint.clone());
-    old.api == new.api && old.base_url == new.base_url && by_hand(old) == by_hand(new)
+    ServerKey::of(old) == ServerKey::of(new)
 }
 
 /// What `old` knows, for the agents of `tenant`. An agent whose schedule has changed keeps what does not depend on it.
@@ -31,13 +25,15 @@ pub(super) fn inherit(old: &Snapshot, tenant: &Arc<Tenant>) -> Snapshot {
     if !asks_the_same(&old.tenant, tenant) {
         return Snapshot::empty(Arc::clone(tenant));
     }
-    let same_offline = old.tenant.offline_states == tenant.offline_states;
     let known: HashMap<&AgentId, (&Agent, &AgentRow)> =
         old.tenant.agents.iter().zip(&old.rows).map(|(agent, row)| (&agent.id, (agent, row))).collect();
     let row = |agent: &Agent| {
         let Some((before, row)) = known.get(&agent.id) else { return AgentRow::default() };
-        let same_schedule = before.schedule == agent.schedule && (same_offline || agent.schedule.is_none());
-        if same_schedule { (*row).clone() } else { AgentRow { data: row.data.as_deref().map(off_schedule) } }
+        if before.schedule == agent.schedule {
+            (*row).clone()
+        } else {
+            AgentRow { data: row.data.as_deref().map(off_schedule) }
+        }
     };
     Snapshot { rows: tenant.agents.iter().map(row).collect(), tenant: Arc::clone(tenant) }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Api, Tenant};
+use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Strip, Timestamp, Window};
 use crate::refresh::people::People;
 use crate::refresh::{AgentData, Moment, Published};
@@ -18,8 +18,7 @@ use crate::refresh::{AgentData, Moment, Published};
 /// All that is kept of a tenant.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Body<'a> {
-    #[serde(borrow)]
-    pub(super) question: Question<'a>,
+    pub(super) query_key: QueryKey,
     /// Whose agents it has, where several exporters share those of the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) shard: Option<ShardOf>,
@@ -41,26 +40,6 @@ pub(super) struct Body<'a> {
     /// The agents, by the refresh that read them.
     #[serde(borrow)]
     pub(super) reads: Vec<Read<'a>>,
-}
-
-/// What was asked, as far as answers to anything else mean something else.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Question<'a> {
-    #[serde(borrow)]
-    pub(super) base_url: Cow<'a, str>,
-    #[serde(borrow)]
-    api: Cow<'a, str>,
-    #[serde(borrow)]
-    client_id: Cow<'a, str>,
-    window: Spell,
-    interval: Spell,
-    #[serde(borrow)]
-    states: Vec<Cow<'a, str>>,
-    #[serde(borrow)]
-    offline_states: Vec<Cow<'a, str>>,
-    /// How states are named: by which map, and whether apart by codes. Empty as long as neither is so.
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    naming: Vec<Cow<'a, str>>,
 }
 
 /// A [`Shard`](crate::config::Shard): its index, and how many there are.
@@ -164,7 +143,7 @@ impl<'a> Body<'a> {
         }
         let status = &published.status;
         Self {
-            question: Question::of(tenant),
+            query_key: QueryKey::of(tenant),
             shard: ShardOf::of(tenant),
             up: status.up,
             window: status.window.map(Span::from),
@@ -188,34 +167,6 @@ impl ShardOf {
     pub(super) fn of(tenant: &Tenant) -> Option<Self> {
         tenant.shard_among_others().map(|shard| Self(shard.index(), shard.total()))
     }
-}
-
-// === impl Question ===
-
-impl<'a> Question<'a> {
-    pub(super) fn of(tenant: &'a Tenant) -> Self {
-        let names = |names: &'a [StateName]| names.iter().map(|name| Cow::Borrowed(&**name)).collect();
-        Self {
-            base_url: Cow::Borrowed(tenant.base_url.as_str()),
-            api: Cow::Borrowed(match tenant.api {
-                Api::Presence => "presence",
-                Api::Official => "official",
-            }),
-            client_id: Cow::Borrowed(&tenant.client_id),
-            window: Micros::from(tenant.window).into(),
-            interval: Micros::from(tenant.interval.length).into(),
-            states: names(&tenant.states),
-            offline_states: names(&tenant.offline_states),
-            naming: naming(tenant),
-        }
-    }
-}
-
-/// What states are called differently by.
-fn naming(tenant: &Tenant) -> Vec<Cow<'_, str>> {
-    let map = tenant.state_map.iter().flat_map(|(from, to)| [from, to]);
-    let names = map.map(|name| Cow::Borrowed(&**name));
-    tenant.splits_codes().then_some(Cow::Borrowed("split by codes")).into_iter().chain(names).collect()
 }
 
 // === impl Member, PeopleList ===

@@ -1,7 +1,7 @@
 //! The outside of a tenant's file: what it is, whether it is whole, and the attempts noted behind it. Pure.
 //!
 //! ```text
-//! cxone-exporter-state 1 <bytes of the body> <CRC-32 of the body>
+//! cxone-exporter-state 2 <bytes of the body> <CRC-32 of the body>
 //! <the body: JSON without a line break>
 //! attempt <microseconds since 1970> <CRC-32 of the line up to here>
 //! ```
@@ -17,7 +17,7 @@ const MAGIC: &str = "cxone-exporter-state";
 
 /// The version that is written, and the only one that is read: what is in a file is worth one refresh, which is
 /// less than the code that would read older ones.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// No first line is longer: the magic, a version, a length of twenty digits and a checksum of eight.
 const MAX_HEADER_BYTES: usize = 80;
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_file_is_its_body_and_the_attempts_behind_it() {
         let mut file = frame(b"{}");
-        assert_eq!(String::from_utf8_lossy(&file), "cxone-exporter-state 1 2 a3a6bf43\n{}\n");
+        assert_eq!(String::from_utf8_lossy(&file), "cxone-exporter-state 2 2 a3a6bf43\n{}\n");
         assert_eq!(unframe(&file), Ok(Contents { body: b"{}", attempts: Attempts::default() }));
         file.extend(attempt(AT).bytes());
         file.extend(attempt(AT + std::time::Duration::from_secs(1)).bytes());
@@ -156,14 +156,14 @@ mod tests {
         let table: [(&[u8], BadFile); 13] = [
             (b"", BadFile::CutOff),
             (b"cxone-exp", BadFile::CutOff),
-            (b"cxone-exporter-state 1 2 a3cb3e", BadFile::CutOff),
-            (b"cxone-exporter-state 1 2 00000000\n{}\n", BadFile::Checksum),
-            (b"cxone-exporter-state 1 5 00000000\n{}\n", BadFile::CutOff),
+            (b"cxone-exporter-state 2 2 a3cb3e", BadFile::CutOff),
+            (b"cxone-exporter-state 2 2 00000000\n{}\n", BadFile::Checksum),
+            (b"cxone-exporter-state 2 5 00000000\n{}\n", BadFile::CutOff),
             (b"cxone-exporter-state 0 2 00000000\n{}\n", BadFile::Version("0".to_owned())),
-            (b"cxone-exporter-state 2 more to come\n{}\n", BadFile::Version("2".to_owned())),
-            (b"cxone-exporter-state 1 -2 00000000\n{}\n", BadFile::Foreign),
-            (b"cxone-exporter-state 1 99999999999999999999999 00000000\n{}\n", BadFile::Foreign),
-            (b"cxone-exporter-state 1 18446744073709551615 00000000\n{}\n", BadFile::CutOff),
+            (b"cxone-exporter-state 3 more to come\n{}\n", BadFile::Version("3".to_owned())),
+            (b"cxone-exporter-state 2 -2 00000000\n{}\n", BadFile::Foreign),
+            (b"cxone-exporter-state 2 99999999999999999999999 00000000\n{}\n", BadFile::Foreign),
+            (b"cxone-exporter-state 2 18446744073709551615 00000000\n{}\n", BadFile::CutOff),
             (b"cxone-exporter-state\n", BadFile::Foreign),
             (b"\xff\xfe\n", BadFile::Foreign),
             (b"tenants:\n  - name: acme\n", BadFile::Foreign),

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::{Body, Question, Read, Schedules, ShardOf, Time};
+use super::body::{Body, Read, Schedules, ShardOf, Time};
 use super::frame::{Attempts, BadFile};
 use crate::clock::Monotonic;
-use crate::config::Tenant;
+use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
 use crate::refresh::people::{People, Peopled};
@@ -71,13 +71,13 @@ pub(super) fn remember(
 ) -> Result<(Memory, Option<LeftOut>), BadFile> {
     let people = body.people.as_ref().map(|people| people.restore(now));
     let mut memory = Memory::nothing(tenant);
-    let question = Question::of(tenant);
-    if body.question.base_url != question.base_url {
+    let query_key = QueryKey::of(tenant);
+    if body.query_key.server() != query_key.server() {
         return Ok((memory, Some(LeftOut::OtherAddress)));
     }
     memory.take_people(tenant, people);
     memory.take_gate(body, attempts, now, chance);
-    if body.question != question {
+    if body.query_key != query_key {
         return Ok((memory, Some(LeftOut::OtherQuestion)));
     }
     let future = memory.take_data(body, now)?;

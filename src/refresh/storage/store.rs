@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{info, warn};
-use url::Url;
 
 use super::body::Body;
 use super::disk::{self, Folder, MAX_FILE_BYTES};
 use super::frame::{self, BadFile};
 use super::memory::{LeftOut, Memory, remember};
 use crate::clock::{Clock, Monotonic};
-use crate::config::Tenant;
+use crate::config::{ServerKey, Tenant};
 use crate::presence::Timestamp;
 use crate::refresh::{Moment, Observer, Published, StorageOperation};
 use crate::upstream::Source;
@@ -49,7 +48,7 @@ pub(super) struct TenantFile {
     /// When that was written last.
     kept_at: Mutex<Option<Monotonic>>,
     /// Whose address the file is about, as long as it is whole: attempts to ask there may be noted behind what it says.
-    whole: Mutex<Option<Url>>,
+    whole: Mutex<Option<ServerKey>>,
     /// Who may write. It is held while writing, so that no more than one thread waits for a disk that hangs.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether the last one to have the turn was given up, and may have it still.
@@ -83,7 +82,7 @@ impl TenantStore {
         };
         match recollect(&bytes, tenant, now) {
             Ok((memory, left_out)) => {
-                self.file.is_whole(Some(&tenant.base_url).filter(|_| left_out != Some(LeftOut::OtherAddress)));
+                self.file.is_whole(Some(ServerKey::of(tenant)).filter(|_| left_out != Some(LeftOut::OtherAddress)));
                 self.tell(&memory, left_out);
                 Some(memory)
             }
@@ -266,8 +265,8 @@ impl TenantFile {
         }
     }
 
-    fn is_whole(&self, about: Option<&Url>) {
-        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = about.cloned();
+    fn is_whole(&self, about: Option<ServerKey>) {
+        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = about;
     }
 
     /// Ends once nobody writes any more.
@@ -285,8 +284,8 @@ impl TenantFile {
         self.folder.claim()?;
         let line = frame::attempt(started);
         let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let base_url = &published.snapshot.tenant.base_url;
-        if whole.as_ref() == Some(base_url) && disk::append(&self.path, line.as_bytes()).is_ok() {
+        let server = ServerKey::of(&published.snapshot.tenant);
+        if whole == Some(server) && disk::append(&self.path, line.as_bytes()).is_ok() {
             return Ok(());
         }
         // Without a file to note it behind, or with one that a failed note may have spoilt, a new one is written.
@@ -300,7 +299,7 @@ impl TenantFile {
         drop(body);
         self.is_whole(None);
         disk::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
-        self.is_whole(Some(&published.snapshot.tenant.base_url));
+        self.is_whole(Some(ServerKey::of(&published.snapshot.tenant)));
         Ok(())
     }
 

@@ -32,7 +32,7 @@ async fn what_is_kept_is_for_nobody_else_and_names_nobody() {
     assert_eq!(files, ["acme.cxone", "lock"]);
     let text = disk.text("acme.cxone");
     assert!(!text.contains("secret"), "{text}");
-    let header = "cxone-exporter-state 1 ";
+    let header = "cxone-exporter-state 2 ";
     assert!(text.starts_with(header) && text.contains("\"reads\":[{\"read_at\":1700000000000000,"), "{text}");
 }
 
@@ -51,8 +51,8 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
         ("torn", good.as_bytes()[..good.len() / 2].to_vec()),
         ("foreign", b"tenants: []\n".to_vec()),
         ("binary", vec![0; 4096]),
-        ("older", good.replacen("-state 1 ", "-state 0 ", 1).into_bytes()),
-        ("newer", good.replacen("-state 1 ", "-state 2 ", 1).into_bytes()),
+        ("older", good.replacen("-state 2 ", "-state 1 ", 1).into_bytes()),
+        ("newer", good.replacen("-state 2 ", "-state 3 ", 1).into_bytes()),
         ("a digit that is another", good.replacen("86400000000", "86300000000", 1).into_bytes()),
         ("no JSON", frame::frame(b"{")),
         ("another JSON", frame::frame(b"[]")),
@@ -126,7 +126,7 @@ async fn cut_at_any_byte_a_file_is_refused_or_right() {
 async fn a_crash_before_the_rename_leaves_the_file_before() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
-    for left in ["", "cxone-exporter-state 1 99", "whatever"] {
+    for left in ["", "cxone-exporter-state 2 99", "whatever"] {
         let copy = disk.as_a_crash_leaves_it();
         fs::write(copy.file("acme.cxone.tmp"), left).unwrap();
         fs::set_permissions(copy.file("acme.cxone.tmp"), fs::Permissions::from_mode(0o444)).unwrap();

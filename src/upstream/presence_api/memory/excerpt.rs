@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Known;
-use crate::config::Tenant;
+use crate::config::{QueryKey, Tenant};
 use crate::presence::varint::{self, Bytes};
 use crate::presence::{AgentId, Grid, MAX_STATE_NAME_BYTES, Micros, Past, StateName, Timestamp};
 
@@ -94,8 +94,7 @@ impl Excerpt {
 /// What is asked, as far as what is kept would mean something else as part of another answer.
 pub(in super::super) fn question(tenant: &Tenant) -> String {
     let settle = tenant.incremental.map(|incremental| Micros::from(incremental.settle).get());
-    let Tenant { base_url, client_id, window, interval, states, state_map, .. } = tenant;
-    format!("{base_url}\n{client_id}\n{window:?} {interval:?} {settle:?}\n{states:?}\n{state_map:?}")
+    format!("{:?} {settle:?}", QueryKey::of(tenant))
 }
 
 fn push_text(bytes: &mut Vec<u8>, text: &str) {
