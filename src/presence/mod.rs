@@ -3,10 +3,9 @@
 //! A source turns wire answers into buckets and pushes them into a [`Tally`], which clips,
 //! de-duplicates and caps them and yields one [`AgentPresence`] per agent. All arithmetic is in whole
 //! microseconds, so sums are exact and do not depend on the order in which pages arrive. A source that has no buckets but
-//! changes of state keeps a [`Chronicle`], which comes to the same.
+//! changes of state keeps a [`StateTimeline`], which comes to the same.
 
 mod arena;
-mod chronicle;
 mod count;
 mod current;
 mod grid;
@@ -21,9 +20,9 @@ mod strip;
 mod tally;
 mod time;
 mod time_zone;
+mod timeline;
 pub(crate) mod varint;
 
-pub use chronicle::{Chronicle, ChronicleRow, Counted, MAX_ROWS_PER_AGENT, Naming, RawStateIndex, RowKey, Sighting};
 pub use grid::Grid;
 pub use limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
 pub use outcome::{AgentId, AgentPresence, ScheduledTime, StateName, TallyOutcome};
@@ -36,3 +35,6 @@ pub use strip::{Cell, Strip, StripBuilder};
 pub use tally::{Asked, Checkpoint, KeptOutcome, Tally};
 pub use time::{Micros, Timestamp, Window};
 pub use time_zone::TimeZone;
+pub use timeline::{
+    HistoryRow, MAX_ROWS_PER_AGENT, Observation, RawStateIndex, RowKey, StateLabels, StateTimeline, TimelineSums,
+};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::OfficialSource;
-use super::advice;
-use super::pages::Paging;
-use super::wire::rows::AgentRow;
+use super::error_hints;
+use super::pagination::Paging;
+use super::wire::records::AgentRecord;
 use crate::clock::Monotonic;
 use crate::presence::Person;
 use crate::upstream::UpstreamError;
@@ -29,7 +29,7 @@ impl OfficialSource {
     async fn read_people(&self, context: &FetchContext) -> Result<Vec<Person>, Failure> {
         let url = self.url(PATH, context).await?;
         let mut people = Vec::new();
-        self.read_list(&advice::AGENTS, &url, Paging::Paged, context, |rows| {
+        self.read_list(&error_hints::AGENTS, &url, Paging::Paged, context, |rows| {
             people.extend(rows.into_iter().filter_map(person));
         })
         .await?;
@@ -41,8 +41,8 @@ impl OfficialSource {
 }
 
 /// Who a row is about; nobody where it has no id.
-fn person(row: AgentRow) -> Option<Person> {
-    let AgentRow { agent_id, first_name, last_name, is_active, team_name } = row;
+fn person(row: AgentRecord) -> Option<Person> {
+    let AgentRecord { agent_id, first_name, last_name, is_active, team_name } = row;
     let names: Vec<String> = [first_name.0, last_name.0].into_iter().flatten().collect();
     Some(Person {
         id: Arc::from(agent_id.0?),

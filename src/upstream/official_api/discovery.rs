@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use url::Url;
 
-use super::advice;
-use super::trust::Trust;
+use super::error_hints;
+use super::trusted_hosts::TrustedHosts;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::http::{Client, Request};
@@ -45,16 +45,20 @@ struct Claims {
 }
 
 /// Asks the issuer where tokens are issued.
-pub(super) async fn token_endpoint(client: &Client, trust: &Trust, context: &FetchContext) -> Result<Url, Failure> {
+pub(super) async fn token_endpoint(
+    client: &Client,
+    trusted_hosts: &TrustedHosts,
+    context: &FetchContext,
+) -> Result<Url, Failure> {
     let url = client.url(OPENID_PATH);
     let found: OpenidConfiguration = document(client, &url, "token_endpoint", context).await?;
-    trust.check(&found.token_endpoint, &url, "The `token_endpoint` that the issuer names", Endpoint::Discovery)
+    trusted_hosts.check(&found.token_endpoint, &url, "The `token_endpoint` that the issuer names", Endpoint::Discovery)
 }
 
 /// Asks where the API is; of the tenant that `tenant_id` stands for, where the host serves several.
 pub(super) async fn api_endpoint(
     client: &Client,
-    trust: &Trust,
+    trusted_hosts: &TrustedHosts,
     tenant_id: Option<&str>,
     context: &FetchContext,
 ) -> Result<Url, Failure> {
@@ -63,7 +67,7 @@ pub(super) async fn api_endpoint(
         url.query_pairs_mut().append_pair("tenantId", tenant_id);
     }
     let found: TenantConfiguration = document(client, &url, "api_endpoint", context).await?;
-    trust.check(&found.api_endpoint, &url, "The `api_endpoint` that CXone names", Endpoint::Discovery)
+    trusted_hosts.check(&found.api_endpoint, &url, "The `api_endpoint` that CXone names", Endpoint::Discovery)
 }
 
 /// The tenant that an `id_token` is about.
@@ -86,7 +90,7 @@ async fn document<T: for<'de> Deserialize<'de>>(
     let unsendable =
         |_| Failure::new(Endpoint::Discovery, ErrorKind::Connect, "The discovery request cannot be put together.");
     let http = client.get(url.clone()).build().map_err(unsendable)?;
-    let advice = &advice::DISCOVERY;
+    let advice = &error_hints::DISCOVERY;
     let request = Request { endpoint: Endpoint::Discovery, http, body_limit: MAX_DOCUMENT_BYTES, advice };
     let mut body = Vec::new();
     let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await;

@@ -3,30 +3,30 @@
 //! It has no buckets, but state changes with durations. Much of it is undocumented: whether rows are kept by their start
 //! or by overlap, whether they are clipped at the range that is asked for, whether the state an agent is in is listed.
 //! So a refresh asks for the states that agents are in first, then for the history up to the window's end, and the
-//! [`Chronicle`] makes the same of either answer.
+//! [`StateTimeline`] makes the same of either answer.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `login`, `discovery`, `trust` | getting a token, finding the API, and which addresses are asked at all |
-//! | `pages`, `wire` | lists, page by page; what is in them |
-//! | `states` | the states of answers, and the names they are shown under |
-//! | `plan`, `history` | which range is asked for, and how: in bulk or by agent, whole or in parts |
-//! | `collect`, `codes`, `directory`, `probe` | a refresh; unavailable codes; the list of people; a look at how things stand |
+//! | `token_request`, `discovery`, `trusted_hosts` | getting a token, finding the API, and which addresses are asked at all |
+//! | `pagination`, `wire` | lists, page by page; what is in them |
+//! | `state_registry` | the states of answers, and the names they are shown under |
+//! | `sync_cursor`, `state_history` | which range is asked for, and how: in bulk or by agent, whole or in parts |
+//! | `fetch`, `unavailable_codes`, `directory`, `probe` | a refresh; unavailable codes; the list of people; a look at how things stand |
 //!
 //! Source: the pages of NICE's developer portal, and clients generated from its `OpenAPI` files.
 
-mod advice;
-mod codes;
-mod collect;
 mod directory;
 mod discovery;
-mod history;
-mod login;
-mod pages;
-mod plan;
+mod error_hints;
+mod fetch;
+mod pagination;
 mod probe;
-mod states;
-mod trust;
+mod state_history;
+mod state_registry;
+mod sync_cursor;
+mod token_request;
+mod trusted_hosts;
+mod unavailable_codes;
 mod wire;
 
 use std::fmt;
@@ -35,10 +35,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
-use self::collect::Memory;
-use self::history::Manner;
-use self::login::{AccessKeyLogin, ApiAddress};
-use self::trust::Trust;
+use self::fetch::HistoryState;
+use self::state_history::HistoryCapabilities;
+use self::token_request::{AccessKeyIssuer, ApiAddress};
+use self::trusted_hosts::TrustedHosts;
 use super::auth::Session;
 use super::auth::TokenCache;
 use super::failure::{Failure, Scope};
@@ -54,7 +54,7 @@ use crate::upstream::fetch_context::FetchContext;
 #[doc(hidden)]
 pub use self::wire::fuzzing;
 #[cfg(doc)]
-use crate::presence::Chronicle;
+use crate::presence::StateTimeline;
 
 /// A tenant's presence, put together from state changes.
 pub struct OfficialSource {
@@ -62,15 +62,15 @@ pub struct OfficialSource {
     official: Official,
     session: Session,
     clock: Arc<dyn Clock>,
-    trust: Arc<Trust>,
+    trusted_hosts: Arc<TrustedHosts>,
     api: Arc<ApiAddress>,
     offline_states: Arc<[StateName]>,
     /// Names that outlast others where there are too many.
     known_states: Vec<StateName>,
     /// What has been learnt of how the history may be asked for.
-    manner: Mutex<Manner>,
+    capabilities: Mutex<HistoryCapabilities>,
     /// What was read so far.
-    memory: Mutex<Memory>,
+    state: Mutex<HistoryState>,
     /// Whether it has been told that a list had fewer rows than it says.
     gap_told: AtomicBool,
 }
@@ -127,7 +127,7 @@ impl OfficialSource {
         if same_address && same_key {
             source.session.tokens.inherit(&self.session.tokens);
             source.api.inherit(&self.api);
-            *source.manner() = *self.manner();
+            *source.capabilities() = *self.capabilities();
         }
         Ok(source)
     }
@@ -140,19 +140,19 @@ impl OfficialSource {
         limits: RateLimiter,
     ) -> Result<Self, BuildError> {
         let by_hand = official.api_endpoint.as_ref();
-        let trust = Arc::new(Trust::new(&tenant.base_url, by_hand, &official.allowed_hosts));
+        let trusted_hosts = Arc::new(TrustedHosts::new(&tenant.base_url, by_hand, &official.allowed_hosts));
         let api = Arc::new(ApiAddress::new(by_hand));
-        let login = AccessKeyLogin::new(&tenant, &official, Arc::clone(&trust), Arc::clone(&api));
+        let login = AccessKeyIssuer::new(&tenant, &official, Arc::clone(&trusted_hosts), Arc::clone(&api));
         let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens: Arc::new(TokenCache::new(login)) },
             clock,
-            trust,
+            trusted_hosts,
             api,
             offline_states: tenant.offline_states.clone().into(),
             known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
-            manner: Mutex::default(),
-            memory: Mutex::default(),
+            capabilities: Mutex::default(),
+            state: Mutex::default(),
             gap_told: AtomicBool::new(false),
             official,
             tenant,
@@ -174,13 +174,13 @@ impl OfficialSource {
         Ok(url)
     }
 
-    fn manner(&self) -> MutexGuard<'_, Manner> {
-        self.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn capabilities(&self) -> MutexGuard<'_, HistoryCapabilities> {
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn state(&self) -> MutexGuard<'_, HistoryState> {
         // Not a tokio mutex: nothing awaits while it is held.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -194,7 +194,7 @@ impl Source for OfficialSource {
     }
 
     fn probe(&self, query: Query) -> Option<ProbeFuture<'_>> {
-        Some(Box::pin(self.look(query)))
+        Some(Box::pin(self.run_probe(query)))
     }
 
     fn not_before(&self) -> Option<Monotonic> {

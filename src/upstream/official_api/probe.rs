@@ -1,12 +1,12 @@
 //! A look at how things stand: getting in, and one page of each list.
 
 use super::OfficialSource;
-use super::advice;
-use super::collect::STATES_PATH;
 use super::directory::PATH as AGENTS_PATH;
-use super::history::PATH as HISTORY_PATH;
-use super::wire::envelope::{Page, Row};
-use super::wire::rows::{AgentRow, HistoryRow, StateRow};
+use super::error_hints;
+use super::fetch::STATES_PATH;
+use super::state_history::PATH as HISTORY_PATH;
+use super::wire::envelope::{Page, Record};
+use super::wire::records::{AgentRecord, HistoryRecord, StateRecord};
 use crate::config::Login;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
@@ -21,12 +21,12 @@ const STEPS: [&str; 5] = ["login", "address", "agents", "states", "history"];
 
 impl OfficialSource {
     /// Asks for a token, where the API is, and one page of each list.
-    pub(super) async fn look(&self, query: Query) -> Vec<ProbeStep> {
+    pub(super) async fn run_probe(&self, query: Query) -> Vec<ProbeStep> {
         let context = FetchContext::new(query.deadline);
         let mut steps = Vec::with_capacity(STEPS.len());
         let looked = tokio::select! {
             biased;
-            looked = self.look_at_all(&query, &context, &mut steps) => looked,
+            looked = self.run_steps(&query, &context, &mut steps) => looked,
             () = self.clock.sleep_until(query.deadline) => Err(self.out_of_time()),
         };
         if let Err(failure) = looked {
@@ -38,7 +38,7 @@ impl OfficialSource {
         steps
     }
 
-    async fn look_at_all(
+    async fn run_steps(
         &self,
         query: &Query,
         context: &FetchContext,
@@ -61,10 +61,10 @@ impl OfficialSource {
             format!("the API is {found} {host}, {}", self.official.api_version),
         ));
 
-        let agents: Page<AgentRow> = self.page(&advice::AGENTS, AGENTS_PATH, context).await?;
+        let agents: Page<AgentRecord> = self.page(&error_hints::AGENTS, AGENTS_PATH, context).await?;
         steps.push(step("agents", Verdict::Right, format!("the list of agents can be read: {}", rows(&agents))));
 
-        let states: Page<StateRow> = self.page(&advice::STATES, STATES_PATH, context).await?;
+        let states: Page<StateRecord> = self.page(&error_hints::STATES, STATES_PATH, context).await?;
         let present: Vec<&str> = states.rows.iter().flatten().filter_map(|row| row.agent_id.0.as_deref()).collect();
         let missing = query.agents.iter().filter(|agent| !present.contains(&&*agent.id)).count();
         let all = rows(&states);
@@ -84,15 +84,15 @@ impl OfficialSource {
         url.query_pairs_mut()
             .append_pair("startDate", &query.window.end.saturating_sub(RANGE).to_string())
             .append_pair("endDate", &query.window.end.to_string());
-        let (verdict, text) = match self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, context).await {
+        let (verdict, text) = match self.read_first_page::<HistoryRecord>(&error_hints::HISTORY, &url, context).await {
             Ok(page) => (
                 Verdict::Right,
                 format!("the history of all agents can be read at once: {} in the last hour", rows(&page)),
             ),
-            Err(failure) if super::history::may_mean_otherwise(&failure) && !query.agents.is_empty() => {
+            Err(failure) if super::state_history::is_capability_error(&failure) && !query.agents.is_empty() => {
                 let agent = query.agents.first().map(|agent| &agent.id);
-                let url = super::history::of(&url, agent);
-                let page = self.read_first_page::<HistoryRow>(&advice::HISTORY, &url, context).await?;
+                let url = super::state_history::of(&url, agent);
+                let page = self.read_first_page::<HistoryRecord>(&error_hints::HISTORY, &url, context).await?;
                 let text = format!(
                     "the history can be read agent by agent only ({} in the last hour for one), so each refresh takes a \
                     request an agent: {}",
@@ -107,7 +107,7 @@ impl OfficialSource {
         Ok(())
     }
 
-    async fn page<T: Row>(
+    async fn page<T: Record>(
         &self,
         resource: &'static Resource,
         path: &str,

@@ -8,13 +8,13 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::loose::{Text, Whole};
+use super::lenient::{Text, Whole};
 
 /// What some servers put before their JSON, though it means nothing there.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A row of a list.
-pub(in crate::upstream::official_api) trait Row:
+pub(in crate::upstream::official_api) trait Record:
     for<'de> Deserialize<'de> + Send + 'static
 {
     /// The key that the rows stand under.
@@ -58,7 +58,7 @@ struct Rows<T>(PhantomData<T>);
 /// # Errors
 ///
 /// When `body` is not JSON of that shape.
-pub(in crate::upstream::official_api) fn decode<T: Row>(body: &[u8]) -> Result<Page<T>, serde_json::Error> {
+pub(in crate::upstream::official_api) fn decode<T: Record>(body: &[u8]) -> Result<Page<T>, serde_json::Error> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if body.trim_ascii().is_empty() {
         return Ok(Page { rows: Some(Vec::new()), total: None, next: Next::End });
@@ -68,7 +68,7 @@ pub(in crate::upstream::official_api) fn decode<T: Row>(body: &[u8]) -> Result<P
     json.end().map(|()| page)
 }
 
-impl<'de, T: Row> DeserializeSeed<'de> for Envelope<T> {
+impl<'de, T: Record> DeserializeSeed<'de> for Envelope<T> {
     type Value = Page<T>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Page<T>, D::Error> {
@@ -76,7 +76,7 @@ impl<'de, T: Row> DeserializeSeed<'de> for Envelope<T> {
     }
 }
 
-impl<'de, T: Row> Visitor<'de> for Envelope<T> {
+impl<'de, T: Record> Visitor<'de> for Envelope<T> {
     type Value = Page<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,7 +127,7 @@ impl<'de, T: Row> Visitor<'de> for Envelope<T> {
     }
 }
 
-impl<'de, T: Row> DeserializeSeed<'de> for Rows<T> {
+impl<'de, T: Record> DeserializeSeed<'de> for Rows<T> {
     type Value = Vec<T>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Vec<T>, D::Error> {
@@ -135,7 +135,7 @@ impl<'de, T: Row> DeserializeSeed<'de> for Rows<T> {
     }
 }
 
-impl<'de, T: Row> Visitor<'de> for Rows<T> {
+impl<'de, T: Record> Visitor<'de> for Rows<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,7 +165,7 @@ mod tests {
         id: Whole,
     }
 
-    impl Row for Thing {
+    impl Record for Thing {
         const LIST: &'static str = "things";
     }
 

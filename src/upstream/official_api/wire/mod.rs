@@ -3,21 +3,21 @@
 //! | file | what it reads |
 //! | --- | --- |
 //! | `envelope` | what is around the rows of a list |
-//! | `rows` | the rows |
-//! | `loose` | single values, whatever type they have |
-//! | `duration` | ISO 8601 durations |
+//! | `records` | the rows |
+//! | `lenient` | single values, whatever type they have |
+//! | `iso_duration` | ISO 8601 durations |
 
-pub(super) mod duration;
 pub(super) mod envelope;
-pub(super) mod loose;
-pub(super) mod rows;
+pub(super) mod iso_duration;
+pub(super) mod lenient;
+pub(super) mod records;
 
 /// What the fuzz targets reach into.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
-    use super::duration;
-    use super::envelope::{self, Next, Row};
-    use super::rows::{AgentRow, CodeRow, HistoryRow, StateRow};
+    use super::envelope::{self, Next, Record};
+    use super::iso_duration;
+    use super::records::{AgentRecord, CodeRecord, HistoryRecord, StateRecord};
     use crate::presence::{Micros, Rejection};
 
     /// What one page of a list said.
@@ -34,18 +34,18 @@ pub mod fuzzing {
     /// The lists that are read, by the keys that their rows stand under, each with what reads a page of it.
     #[allow(clippy::type_complexity, reason = "a table of functions")]
     pub const LISTS: [(&str, fn(&[u8]) -> Result<Page, serde_json::Error>); 4] = [
-        (AgentRow::LIST, page::<AgentRow>),
-        (StateRow::LIST, page::<StateRow>),
-        (HistoryRow::LIST, page::<HistoryRow>),
-        (CodeRow::LIST, page::<CodeRow>),
+        (AgentRecord::LIST, page::<AgentRecord>),
+        (StateRecord::LIST, page::<StateRecord>),
+        (HistoryRecord::LIST, page::<HistoryRecord>),
+        (CodeRecord::LIST, page::<CodeRecord>),
     ];
 
     /// The span that a duration of the history stands for.
     pub fn duration(text: &str) -> Result<Micros, Rejection> {
-        duration::parse(text)
+        iso_duration::parse(text)
     }
 
-    fn page<T: Row>(body: &[u8]) -> Result<Page, serde_json::Error> {
+    fn page<T: Record>(body: &[u8]) -> Result<Page, serde_json::Error> {
         let page = envelope::decode::<T>(body)?;
         let next = match page.next {
             Next::Unsaid => None,

@@ -1,11 +1,11 @@
-//! What one agent did: rows as they were listed, sightings, and the states over time that follow from both.
+//! What one agent did: rows as they were listed, observations, and the states over time that follow from both.
 
 use super::super::{Rejection, Rejections, Timestamp, Window};
-use super::{MAX_ROWS_PER_AGENT, MAX_SIGHTINGS, RawStateIndex, RowKey, TOLERANCE};
+use super::{MAX_OBSERVATIONS, MAX_ROWS_PER_AGENT, RawStateIndex, RowKey, TOLERANCE};
 
 /// A row, as far as it is known by all its pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct MergedRow {
     pub(super) key: Option<RowKey>,
     pub(super) state: RawStateIndex,
     pub(super) start: Timestamp,
@@ -14,74 +14,74 @@ pub(super) struct Listed {
     /// Whether the end is known.
     pub(super) closed: bool,
     /// The refresh that it came in.
-    pub(super) turn: u32,
+    pub(super) refresh: u32,
 }
 
 /// A state that the agent was seen in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
+struct ObservedState {
     state: RawStateIndex,
     /// Since when; `None` is kept for the newest only.
     start: Option<Timestamp>,
     /// The last moment at which it was seen.
     seen: Timestamp,
-    turn: u32,
+    refresh: u32,
 }
 
 /// What one agent did.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Course {
+pub(super) struct AgentTimeline {
     /// By start, once tidied.
-    listed: Vec<Listed>,
+    listed: Vec<MergedRow>,
     /// By when they were seen.
-    sightings: Vec<Seen>,
-    untidy: bool,
+    observations: Vec<ObservedState>,
+    uncompacted: bool,
 }
 
-/// A span of time in one state. Spans of a course are in order and do not overlap.
+/// A span of time in one state. Spans of a agent are in order and do not overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) state: RawStateIndex,
     pub(super) time: Window,
     /// Up to when that is known. From then to its end it follows from no other row having arrived.
-    pub(super) sure: Timestamp,
+    pub(super) known_until: Timestamp,
 }
 
-// === impl Course ===
+// === impl AgentTimeline ===
 
-impl Course {
-    pub(super) fn add(&mut self, listed: Listed) {
+impl AgentTimeline {
+    pub(super) fn add(&mut self, listed: MergedRow) {
         self.listed.push(listed);
-        self.untidy = true;
+        self.uncompacted = true;
     }
 
-    pub(super) fn sight(&mut self, state: RawStateIndex, start: Option<Timestamp>, seen: Timestamp, turn: u32) {
-        // Without its start, a sighting is of use only for the moment.
-        self.sightings.retain(|sighting| sighting.start.is_some());
-        if let Some(last) = self.sightings.last_mut()
+    pub(super) fn observe(&mut self, state: RawStateIndex, start: Option<Timestamp>, seen: Timestamp, refresh: u32) {
+        // Without its start, a observation is of use only for the moment.
+        self.observations.retain(|observation| observation.start.is_some());
+        if let Some(last) = self.observations.last_mut()
             && let (Some(before), Some(start)) = (last.start, start)
             && last.state == state
             && is_same(before, start)
         {
-            (last.seen, last.turn) = (last.seen.max(seen), turn);
+            (last.seen, last.refresh) = (last.seen.max(seen), refresh);
         } else {
-            self.sightings.push(Seen { state, start, seen, turn });
+            self.observations.push(ObservedState { state, start, seen, refresh });
         }
-        let surplus = self.sightings.len().saturating_sub(MAX_SIGHTINGS);
-        self.sightings.drain(..surplus);
+        let surplus = self.observations.len().saturating_sub(MAX_OBSERVATIONS);
+        self.observations.drain(..surplus);
     }
 
     pub(super) fn rows(&self) -> usize {
         self.listed.len()
     }
 
-    pub(super) fn needs_tidying(&self, moment: Timestamp) -> bool {
-        self.untidy || self.listed.iter().any(|row| row.closed && row.end <= moment)
+    pub(super) fn needs_compacting(&self, moment: Timestamp) -> bool {
+        self.uncompacted || self.listed.iter().any(|row| row.closed && row.end <= moment)
     }
 
     /// Merges pieces of rows, puts rows in order, and drops what was over before `moment`. Tells how many rows there
     /// were too many.
-    pub(super) fn tidy(&mut self, moment: Timestamp) -> usize {
+    pub(super) fn compact(&mut self, moment: Timestamp) -> usize {
         self.merge_pieces();
         self.listed.sort_unstable_by_key(|row| (row.start, row.key));
         let next_starts: Vec<Option<Timestamp>> =
@@ -93,10 +93,11 @@ impl Course {
             over.is_none_or(|end| end > moment)
         });
         // One that another followed before that moment is over as well.
-        let starts: Vec<Timestamp> = self.sightings.iter().skip(1).filter_map(|sighting| sighting.start).collect();
+        let starts: Vec<Timestamp> =
+            self.observations.iter().skip(1).filter_map(|observation| observation.start).collect();
         let followed = starts.iter().filter(|start| **start <= moment).count();
-        self.sightings.drain(..followed.min(self.sightings.len().saturating_sub(1)));
-        self.untidy = false;
+        self.observations.drain(..followed.min(self.observations.len().saturating_sub(1)));
+        self.uncompacted = false;
         let surplus = self.listed.len().saturating_sub(MAX_ROWS_PER_AGENT);
         self.listed.drain(..surplus);
         surplus
@@ -119,14 +120,14 @@ impl Course {
         });
     }
 
-    /// What the agent did up to `now`, in order. Overlaps of rows that came in `turn` are counted.
-    pub(super) fn spans(&self, now: Timestamp, turn: u32, rejections: &mut Rejections) -> Vec<Span> {
+    /// What the agent did up to `now`, in order. Overlaps of rows that came in `refresh` are counted.
+    pub(super) fn spans(&self, now: Timestamp, refresh: u32, rejections: &mut Rejections) -> Vec<Span> {
         let mut rows = self.listed.clone();
-        for (nth, sighting) in self.sightings.iter().enumerate() {
-            let newest = nth + 1 == self.sightings.len() && sighting.turn == turn;
+        for (nth, observation) in self.observations.iter().enumerate() {
+            let newest = nth + 1 == self.observations.len() && observation.refresh == refresh;
             // What is seen now lasts up to now at the least.
-            let seen = if newest { sighting.seen.max(now) } else { sighting.seen };
-            weave(&mut rows, &Seen { seen, ..*sighting });
+            let seen = if newest { observation.seen.max(now) } else { observation.seen };
+            merge_observation(&mut rows, &ObservedState { seen, ..*observation });
         }
         let mut spans: Vec<Span> = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
@@ -134,8 +135,8 @@ impl Course {
             let end = match rows.peek() {
                 Some(next) if row.closed && row.end <= next.start => row.end,
                 Some(next) => {
-                    let of_both = row.turn == turn || next.turn == turn;
-                    if row.closed && of_both && row.end > next.start + TOLERANCE && !row.may_be_of_one(next) {
+                    let of_both = row.refresh == refresh || next.refresh == refresh;
+                    if row.closed && of_both && row.end > next.start + TOLERANCE && !row.may_be_same_row(next) {
                         rejections.add(Rejection::Overlap);
                     }
                     next.start
@@ -145,17 +146,17 @@ impl Course {
             // One that has only just begun has no time yet, but what is before it is over.
             if row.start < end || rows.peek().is_none() {
                 let time = Window { start: row.start, end };
-                spans.push(Span { state: row.state, time, sure: row.end.min(end) });
+                spans.push(Span { state: row.state, time, known_until: row.end.min(end) });
             }
         }
         spans
     }
 }
 
-/// Puts what a sighting tells among `rows`, which are in order of their starts, and stay so.
-fn weave(rows: &mut Vec<Listed>, sighting: &Seen) {
-    let Seen { state, seen, turn, .. } = *sighting;
-    let Some(start) = sighting.start else {
+/// Puts what a observation tells among `rows`, which are in order of their starts, and stay so.
+fn merge_observation(rows: &mut Vec<MergedRow>, observation: &ObservedState) {
+    let ObservedState { state, seen, refresh, .. } = *observation;
+    let Some(start) = observation.start else {
         // It goes on with the last row, if that has no end and is of the same state.
         if let Some(last) = rows.last_mut()
             && last.state == state
@@ -195,16 +196,16 @@ fn weave(rows: &mut Vec<Listed>, sighting: &Seen) {
     }
     // One that has only just begun tells at least that the row before it is over.
     if begins <= seen {
-        rows.insert(at, Listed { key: None, state, start: begins, end: seen, closed: false, turn });
+        rows.insert(at, MergedRow { key: None, state, start: begins, end: seen, closed: false, refresh });
         last(rows, at, state, seen);
     }
 }
 
 /// Lets the rows of `state` from the one at `at` on last until `seen`. There are several where a row was clipped at the
 /// range that was asked for, and nothing says that its pieces are of one; it is the last of them that lasts.
-fn last(rows: &mut [Listed], at: usize, state: RawStateIndex, seen: Timestamp) {
+fn last(rows: &mut [MergedRow], at: usize, state: RawStateIndex, seen: Timestamp) {
     let pieces = rows.iter_mut().skip(at).take_while(|row| row.state == state && row.start <= seen);
-    pieces.for_each(|row| row.lasts_until(seen));
+    pieces.for_each(|row| row.extend_to(seen));
 }
 
 /// Whether two moments are one.
@@ -212,9 +213,9 @@ fn is_same(one: Timestamp, other: Timestamp) -> bool {
     one.max(other) <= one.min(other) + TOLERANCE
 }
 
-// === impl Listed ===
+// === impl MergedRow ===
 
-impl Listed {
+impl MergedRow {
     /// Takes in a later piece of the same row.
     fn take(&mut self, later: &Self) {
         self.start = self.start.min(later.start);
@@ -225,11 +226,11 @@ impl Listed {
             (true, true) | (false, false) => self.end = self.end.max(later.end),
         }
         self.closed |= later.closed;
-        (self.state, self.turn) = (later.state, later.turn);
+        (self.state, self.refresh) = (later.state, later.refresh);
     }
 
     /// Was seen to last until `seen`: an end before that was none.
-    fn lasts_until(&mut self, seen: Timestamp) {
+    fn extend_to(&mut self, seen: Timestamp) {
         if self.end + TOLERANCE < seen || !self.closed {
             self.end = self.end.max(seen);
             self.closed = false;
@@ -237,7 +238,7 @@ impl Listed {
     }
 
     /// Whether two rows may be pieces of one, as neither says which it is.
-    fn may_be_of_one(&self, next: &Self) -> bool {
+    fn may_be_same_row(&self, next: &Self) -> bool {
         self.state == next.state && (self.key.is_none() || next.key.is_none())
     }
 }

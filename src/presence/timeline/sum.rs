@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::course::Span;
-use super::{Chronicle, TOLERANCE};
+use super::agent_timeline::Span;
+use super::{StateTimeline, TOLERANCE};
 use crate::presence::limits::limit_states;
 use crate::presence::states::{StateIndex, StateNames};
 use crate::presence::{
@@ -13,7 +13,7 @@ use crate::presence::{
 
 /// How states are called, and which of them mean what.
 #[derive(Debug)]
-pub struct Naming<'a> {
+pub struct StateLabels<'a> {
     /// What each state is called, by its [`RawStateIndex`](super::RawStateIndex).
     pub shown: &'a [StateName],
     /// Names that outlast others where there are too many.
@@ -22,9 +22,9 @@ pub struct Naming<'a> {
     pub offline: &'a [StateName],
 }
 
-/// What a chronicle comes to.
+/// What a timeline comes to.
 #[derive(Debug)]
-pub struct Counted {
+pub struct TimelineSums {
     /// The presence of each agent; `None` where nothing is known.
     pub agents: Vec<Option<AgentPresence>>,
     /// The earliest moment that no answer accounts for, of gaps that end after what was taken as settled. A row that is
@@ -40,7 +40,7 @@ struct Shown {
 }
 
 /// Counts agent after agent.
-struct Counter<'a> {
+struct PresenceSummer<'a> {
     window: Window,
     /// By raw state.
     states: Vec<StateIndex>,
@@ -51,53 +51,53 @@ struct Counter<'a> {
     strip: StripBuilder,
 }
 
-impl Chronicle {
+impl StateTimeline {
     /// The presence of each of `agents` within `window`, which ends now. No row arrives any more of what was over before
-    /// `settled`. Rows must have been [tidied](Self::tidy).
-    pub fn count(
+    /// `settled`. Rows must have been [tidied](Self::compact).
+    pub fn sum(
         &self,
         window: Window,
         settled: Timestamp,
         agents: &[WatchedAgent],
-        naming: &Naming<'_>,
+        labels: &StateLabels<'_>,
         rejections: &mut Rejections,
-    ) -> Counted {
+    ) -> TimelineSums {
         let mut unsettled: Option<Timestamp> = None;
-        let mut names = StateNames::new(naming.known);
+        let mut names = StateNames::new(labels.known);
         let known = names.len();
-        let states = naming.shown.iter().map(|name| names.index(name)).collect();
-        let mut counter = Counter {
+        let states = labels.shown.iter().map(|name| names.index(name)).collect();
+        let mut summer = PresenceSummer {
             window,
             states,
             names,
-            offline: naming.offline,
+            offline: labels.offline,
             on_shift: Vec::new(),
             strip: StripBuilder::default(),
         };
-        let mut counted: Vec<_> = agents
+        let mut presences: Vec<_> = agents
             .iter()
             .map(|agent| {
-                let course = self.courses.get(&agent.id)?;
-                let spans = course.spans(window.end, self.turn, rejections);
+                let timeline = self.agents.get(&agent.id)?;
+                let spans = timeline.spans(window.end, self.refresh, rejections);
                 unsettled = unsettled.into_iter().chain(unsettled_gap(&spans, settled)).min();
-                counter.count(&spans, agent)
+                summer.sum(&spans, agent)
             })
             .collect();
-        limit_states(&mut counted, &counter.names, known);
-        Counted { agents: counted, unsettled }
+        limit_states(&mut presences, &summer.names, known);
+        TimelineSums { agents: presences, unsettled }
     }
 }
 
 /// Where the first gap begins that ends after `settled`; what only follows from rows not having arrived is a gap here.
 fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
-    let gaps = spans.iter().zip(spans.iter().skip(1)).map(|(one, next)| (one.sure, next.time.start));
+    let gaps = spans.iter().zip(spans.iter().skip(1)).map(|(one, next)| (one.known_until, next.time.start));
     gaps.filter(|(start, end)| *start + TOLERANCE < *end && *end > settled).map(|(start, _)| start).next()
 }
 
-// === impl Counter ===
+// === impl PresenceSummer ===
 
-impl Counter<'_> {
-    fn count(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
+impl PresenceSummer<'_> {
+    fn sum(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
         let spans: Vec<Shown> = spans.iter().filter_map(|span| self.shown(span)).collect();
         let window = self.window;
         let inside = || spans.iter().filter_map(move |span| Some((span.state, span.time.intersection(window)?)));

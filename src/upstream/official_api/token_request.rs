@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::trust::Trust;
-use super::{advice, discovery};
+use super::trusted_hosts::TrustedHosts;
+use super::{discovery, error_hints};
 use crate::config::{ClientAuth, Login, Official, Tenant};
 use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
@@ -23,13 +23,13 @@ use crate::upstream::rate::Attempts;
 use crate::upstream::{Endpoint, ErrorKind};
 
 /// Gets tokens for an access key.
-pub(super) struct AccessKeyLogin {
+pub(super) struct AccessKeyIssuer {
     way: Login,
     client_id: String,
     client_secret: SecretString,
     access_key_id: String,
     access_key_secret: SecretString,
-    trust: Arc<Trust>,
+    trusted_hosts: Arc<TrustedHosts>,
     /// Where the API is: set by hand, or found at the last login.
     api: Arc<ApiAddress>,
 }
@@ -84,17 +84,22 @@ impl ApiAddress {
     }
 }
 
-// === impl AccessKeyLogin ===
+// === impl AccessKeyIssuer ===
 
-impl AccessKeyLogin {
-    pub(super) fn new(tenant: &Tenant, official: &Official, trust: Arc<Trust>, api: Arc<ApiAddress>) -> Self {
+impl AccessKeyIssuer {
+    pub(super) fn new(
+        tenant: &Tenant,
+        official: &Official,
+        trusted_hosts: Arc<TrustedHosts>,
+        api: Arc<ApiAddress>,
+    ) -> Self {
         Self {
             way: official.login.clone(),
             client_id: tenant.client_id.clone(),
             client_secret: tenant.client_secret.clone(),
             access_key_id: official.access_key_id.clone(),
             access_key_secret: official.access_key_secret.clone(),
-            trust,
+            trusted_hosts,
             api,
         }
     }
@@ -102,10 +107,12 @@ impl AccessKeyLogin {
     async fn log_in(&self, client: &Client, context: &FetchContext) -> Result<IssuedToken, Failure> {
         let (request, advice) = match &self.way {
             Login::Issuer { client_auth } => {
-                let url = discovery::token_endpoint(client, &self.trust, context).await?;
-                (self.password_grant(client.post(url), *client_auth), &advice::PASSWORD_GRANT)
+                let url = discovery::token_endpoint(client, &self.trusted_hosts, context).await?;
+                (self.password_grant(client.post(url), *client_auth), &error_hints::PASSWORD_GRANT)
             }
-            Login::AccessKey { token_url } => (self.key_alone(client.post(token_url.clone())), &advice::ACCESS_KEY),
+            Login::AccessKey { token_url } => {
+                (self.key_alone(client.post(token_url.clone())), &error_hints::ACCESS_KEY)
+            }
         };
         let (body, answer) = ask(client, request, advice, context).await?;
         // The error's own text is not shown, as it may quote the body, which is where the token is.
@@ -119,7 +126,7 @@ impl AccessKeyLogin {
         let issued = IssuedToken::read(&access_token, expires_in, answer, client)?;
         if !self.api.by_hand {
             let tenant_id = id_token.as_deref().and_then(discovery::tenant_id);
-            let url = discovery::api_endpoint(client, &self.trust, tenant_id.as_deref(), context).await?;
+            let url = discovery::api_endpoint(client, &self.trusted_hosts, tenant_id.as_deref(), context).await?;
             self.api.set(url);
         }
         Ok(issued)
@@ -155,7 +162,7 @@ impl AccessKeyLogin {
     }
 }
 
-impl TokenIssuer for AccessKeyLogin {
+impl TokenIssuer for AccessKeyIssuer {
     fn issue<'a>(&'a self, client: &'a Client, context: &'a FetchContext) -> IssueFuture<'a> {
         Box::pin(async { self.log_in(client, context).await.map_err(|failure| failure.with_scope(Scope::Tenant)) })
     }

@@ -11,7 +11,7 @@ use tracing::warn;
 use url::Url;
 
 use super::OfficialSource;
-use super::wire::envelope::{self, Next, Page, Row};
+use super::wire::envelope::{self, Next, Page, Record};
 use crate::upstream::ErrorKind;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
@@ -46,7 +46,7 @@ struct Position {
 
 impl OfficialSource {
     /// Reads the list at `first` to its end, page by page into `take`.
-    pub(super) async fn read_list<T: Row>(
+    pub(super) async fn read_list<T: Record>(
         &self,
         resource: &'static Resource,
         first: &Url,
@@ -89,7 +89,7 @@ impl OfficialSource {
                 }
                 Next::Link(link) => {
                     let what = "The link to the next page";
-                    self.trust.check(&link, &url, what, resource.endpoint)?
+                    self.trusted_hosts.check(&link, &url, what, resource.endpoint)?
                 }
                 Next::End if !says_more => return Ok(()),
                 Next::Unsaid if page.total.is_some() && !says_more => return Ok(()),
@@ -99,7 +99,7 @@ impl OfficialSource {
     }
 
     /// Reads the first page of a list, and no more.
-    pub(super) async fn read_first_page<T: Row>(
+    pub(super) async fn read_first_page<T: Record>(
         &self,
         resource: &'static Resource,
         list: &Url,
@@ -108,7 +108,7 @@ impl OfficialSource {
         Ok(self.read_page(resource, &at(list, 0), Vec::new(), context).await?.0)
     }
 
-    async fn read_page<T: Row>(
+    async fn read_page<T: Record>(
         &self,
         resource: &'static Resource,
         url: &Url,

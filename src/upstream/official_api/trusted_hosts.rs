@@ -13,7 +13,7 @@ const OWN_DOMAINS: [&str; 2] = ["niceincontact.com", "nice-incontact.com"];
 
 /// Knows the hosts that may be asked.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct TrustedHosts {
     /// What is configured: the issuer or the area's host, and the API's address where that is set by hand.
     configured: Vec<Url>,
     /// A name, or `.suffix`; lower case.
@@ -22,9 +22,9 @@ pub(super) struct Trust {
     plain: bool,
 }
 
-// === impl Trust ===
+// === impl TrustedHosts ===
 
-impl Trust {
+impl TrustedHosts {
     pub(super) fn new(issuer: &Url, api_endpoint: Option<&Url>, allowed_hosts: &[String]) -> Self {
         Self {
             configured: std::iter::once(issuer).chain(api_endpoint).cloned().collect(),
@@ -90,9 +90,9 @@ fn shown(url: &Url) -> String {
 mod tests {
     use super::*;
 
-    fn check(trust: &Trust, text: &str) -> Result<String, String> {
+    fn check(hosts: &TrustedHosts, text: &str) -> Result<String, String> {
         let base = Url::parse("https://cxone.niceincontact.com/x").unwrap();
-        trust
+        hosts
             .check(text, &base, "The link", Endpoint::Discovery)
             .map(String::from)
             .map_err(|failure| failure.error.message)
@@ -102,7 +102,8 @@ mod tests {
     fn only_hosts_that_somebody_vouches_for_are_asked() {
         let issuer = Url::parse("https://login.example.com:8443").unwrap();
         let api = Url::parse("https://api.example.net").unwrap();
-        let trust = Trust::new(&issuer, Some(&api), &["partner.example.org".to_owned(), ".eu.example.org".to_owned()]);
+        let hosts =
+            TrustedHosts::new(&issuer, Some(&api), &["partner.example.org".to_owned(), ".eu.example.org".to_owned()]);
         let good = [
             "https://login.example.com/token",
             "https://login.example.com:9999/token",
@@ -116,7 +117,7 @@ mod tests {
             "/relative/path?x=1",
         ];
         for text in good {
-            assert!(check(&trust, text).is_ok(), "{text}: {:?}", check(&trust, text));
+            assert!(check(&hosts, text).is_ok(), "{text}: {:?}", check(&hosts, text));
         }
         let bad = [
             ("https://evil.example/", "leads to evil.example, which is neither"),
@@ -136,7 +137,7 @@ mod tests {
             ("https://[::1", "is not an address"),
         ];
         for (text, message) in bad {
-            let said = check(&trust, text).unwrap_err();
+            let said = check(&hosts, text).unwrap_err();
             assert!(said.contains(message), "{text}: {said}");
             assert!(!said.contains("p@") && !said.contains("token"), "{said}");
         }
@@ -144,11 +145,11 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_an_issuer_on_this_machine() {
-        let trust =
-            Trust::new(&Url::parse("http://127.0.0.1:8080").unwrap(), None, &["partner.example.org".to_owned()]);
-        assert!(check(&trust, "http://127.0.0.1:9/x").is_ok());
-        assert!(check(&trust, "http://partner.example.org/").unwrap_err().contains("not https"));
-        assert!(check(&trust, "http://127.0.0.2/").unwrap_err().contains("which is neither"));
-        assert!(check(&trust, "https://partner.example.org/").is_ok());
+        let hosts =
+            TrustedHosts::new(&Url::parse("http://127.0.0.1:8080").unwrap(), None, &["partner.example.org".to_owned()]);
+        assert!(check(&hosts, "http://127.0.0.1:9/x").is_ok());
+        assert!(check(&hosts, "http://partner.example.org/").unwrap_err().contains("not https"));
+        assert!(check(&hosts, "http://127.0.0.2/").unwrap_err().contains("which is neither"));
+        assert!(check(&hosts, "https://partner.example.org/").is_ok());
     }
 }

@@ -9,17 +9,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::OfficialSource;
-use super::advice;
-use super::codes::Codes;
-use super::history::{History, Part};
-use super::pages::Paging;
-use super::plan::{Plan, Synced};
-use super::states::{StateFields, States};
-use super::wire::duration;
-use super::wire::rows::{HistoryRow, StateRow};
+use super::error_hints;
+use super::pagination::Paging;
+use super::state_history::{History, Part};
+use super::state_registry::{StateFields, StateRegistry};
+use super::sync_cursor::{SyncCursor, SyncRange};
+use super::unavailable_codes::UnavailableCodes;
+use super::wire::iso_duration;
+use super::wire::records::{HistoryRecord, StateRecord};
 use crate::presence::{
-    AgentId, AgentPresence, Chronicle, ChronicleRow, Naming, Rejection, Rejections, RowKey, Sighting, Timestamp,
-    WatchedAgent, Window,
+    AgentId, AgentPresence, HistoryRow, Observation, Rejection, Rejections, RowKey, StateLabels, StateTimeline,
+    Timestamp, WatchedAgent, Window,
 };
 use crate::upstream::failure::{Failure, Scope, humanize};
 use crate::upstream::fetch_context::FetchContext;
@@ -30,16 +30,16 @@ pub(super) const STATES_PATH: &str = "/agents/states";
 
 /// What is known from earlier refreshes.
 #[derive(Clone, Default)]
-pub(super) struct Memory {
-    pub(super) states: States,
-    pub(super) codes: Codes,
-    chronicle: Chronicle,
-    synced: Synced,
+pub(super) struct HistoryState {
+    pub(super) states: StateRegistry,
+    pub(super) codes: UnavailableCodes,
+    timeline: StateTimeline,
+    cursor: SyncCursor,
 }
 
 /// A refresh that has asked everything.
 struct Reading {
-    memory: Memory,
+    state: HistoryState,
     rejections: Rejections,
     failed: Vec<(AgentId, Failure)>,
 }
@@ -75,22 +75,22 @@ impl OfficialSource {
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =
-            Reading { memory: self.memory().clone(), rejections: Rejections::default(), failed: Vec::new() };
-        let plan = reading.memory.synced.plan(window, self.official.history_lookback, self.official.settle, &wanted);
+            Reading { state: self.state().clone(), rejections: Rejections::default(), failed: Vec::new() };
+        let plan = reading.state.cursor.plan(window, self.official.history_lookback, self.official.settle, &wanted);
 
         let seen = self.clock.now();
         let states = self.read_states(context).await?;
         let history = self.read_history(plan.range, self.official.history_lookback, ids, context).await?;
         let teams = teams_of(&states, &wanted);
         reading.take(&wanted, seen, states, history);
-        self.read_codes(&mut reading.memory, &teams, context).await;
+        self.read_codes(&mut reading.state, &teams, context).await;
         self.conclude(reading, plan, window, agents, wanted).await
     }
 
-    pub(super) async fn read_states(&self, context: &FetchContext) -> Result<Vec<StateRow>, Failure> {
+    pub(super) async fn read_states(&self, context: &FetchContext) -> Result<Vec<StateRecord>, Failure> {
         let url = self.url(STATES_PATH, context).await?;
         let mut states = Vec::new();
-        self.read_list(&advice::STATES, &url, Paging::Paged, context, |rows| states.extend(rows)).await?;
+        self.read_list(&error_hints::STATES, &url, Paging::Paged, context, |rows| states.extend(rows)).await?;
         Ok(states)
     }
 
@@ -98,35 +98,35 @@ impl OfficialSource {
     async fn conclude(
         &self,
         reading: Reading,
-        plan: Plan,
+        plan: SyncRange,
         window: Window,
         agents: Vec<WatchedAgent>,
         wanted: HashSet<AgentId>,
     ) -> Result<FetchResult, Failure> {
-        let shown = reading.memory.states.shown(self.official.unavailable_codes, &self.tenant.state_map);
+        let shown = reading.state.states.shown(self.official.unavailable_codes, &self.tenant.state_map);
         let offline = Arc::clone(&self.offline_states);
         let keep_from = window.start.saturating_sub(self.official.history_lookback);
         let known = self.known_states.clone();
         let settled = window.end.saturating_sub(self.official.settle);
         // Agents that are not asked for this time may be the next.
-        let kept = wanted.iter().chain(reading.memory.synced.agents()).cloned().collect();
+        let kept = wanted.iter().chain(reading.state.cursor.agents()).cloned().collect();
         let counting = tokio::task::spawn_blocking(move || {
-            let Reading { mut memory, mut rejections, failed } = reading;
-            memory.chronicle.tidy(keep_from, &kept, &mut rejections);
-            let naming = Naming { shown: &shown, known: &known, offline: &offline };
-            let counted = memory.chronicle.count(window, settled, &agents, &naming, &mut rejections);
+            let Reading { mut state, mut rejections, failed } = reading;
+            state.timeline.compact(keep_from, &kept, &mut rejections);
+            let labels = StateLabels { shown: &shown, known: &known, offline: &offline };
+            let counted = state.timeline.sum(window, settled, &agents, &labels, &mut rejections);
             if failed.is_empty() {
-                memory.synced.carried_out(plan, wanted, counted.unsettled);
+                state.cursor.carried_out(plan, wanted, counted.unsettled);
             } else {
-                memory.synced.doubt();
+                state.cursor.doubt();
             }
             let ids = agents.into_iter().map(|agent| agent.id);
-            (memory, rejections, failed, ids.zip(counted.agents).collect::<Vec<_>>())
+            (state, rejections, failed, ids.zip(counted.agents).collect::<Vec<_>>())
         });
-        let Ok((memory, rejections, failed, counted)) = counting.await else {
+        let Ok((state, rejections, failed, counted)) = counting.await else {
             return Err(Failure::decode_panicked(Endpoint::History));
         };
-        *self.memory() = memory;
+        *self.state() = state;
         Ok(fetched(counted, failed, rejections))
     }
 
@@ -155,8 +155,8 @@ fn fetched(
 }
 
 /// The teams of the agents that are `wanted`.
-fn teams_of(states: &[StateRow], wanted: &HashSet<AgentId>) -> Vec<String> {
-    let is_wanted = |row: &&StateRow| row.agent_id.0.as_deref().is_some_and(|id| wanted.contains(id));
+fn teams_of(states: &[StateRecord], wanted: &HashSet<AgentId>) -> Vec<String> {
+    let is_wanted = |row: &&StateRecord| row.agent_id.0.as_deref().is_some_and(|id| wanted.contains(id));
     let mut teams: Vec<String> = states.iter().filter(is_wanted).filter_map(|row| row.team_id.0.clone()).collect();
     teams.sort_unstable();
     teams.dedup();
@@ -167,25 +167,25 @@ fn teams_of(states: &[StateRow], wanted: &HashSet<AgentId>) -> Vec<String> {
 
 impl Reading {
     /// Takes the answers of one refresh. Agents that nobody asked for are passed over, as lists are of everybody.
-    fn take(&mut self, wanted: &HashSet<AgentId>, seen: Timestamp, states: Vec<StateRow>, history: History) {
+    fn take(&mut self, wanted: &HashSet<AgentId>, seen: Timestamp, states: Vec<StateRecord>, history: History) {
         let History { parts, failed } = history;
-        self.memory.chronicle.begin();
+        self.state.timeline.begin_refresh();
         for Part { asked, rows } in parts {
             let rows: Vec<_> = rows.iter().filter_map(|row| self.row(wanted, row)).collect();
-            self.memory.chronicle.add(asked, rows);
+            self.state.timeline.add(asked, rows);
         }
-        let sightings: Vec<_> = states.into_iter().filter_map(|row| self.sighting(wanted, &row)).collect();
-        self.memory.chronicle.sight(seen, sightings);
+        let observations: Vec<_> = states.into_iter().filter_map(|row| self.observation(wanted, &row)).collect();
+        self.state.timeline.observe(seen, observations);
         self.failed = failed;
     }
 
-    fn row(&mut self, wanted: &HashSet<AgentId>, row: &HistoryRow) -> Option<ChronicleRow> {
+    fn row(&mut self, wanted: &HashSet<AgentId>, row: &HistoryRecord) -> Option<HistoryRow> {
         let agent = Arc::clone(wanted.get(row.agent_id.0.as_deref()?)?);
         let Some(start) = row.start_date.0.as_deref().and_then(|start| Timestamp::parse(start.as_bytes())) else {
             self.rejections.add(Rejection::BadTime);
             return None;
         };
-        let length = match row.duration.0.as_deref().map(duration::parse) {
+        let length = match row.duration.0.as_deref().map(iso_duration::parse) {
             Some(Ok(length)) => Some(length),
             Some(Err(reason)) => {
                 // The row still tells when the state began.
@@ -194,7 +194,7 @@ impl Reading {
             }
             None => None,
         };
-        let state = self.memory.states.index(&StateFields {
+        let state = self.state.states.index(&StateFields {
             id: row.agent_state_id,
             name: &row.agent_state_name,
             code: &row.out_state_id,
@@ -202,12 +202,12 @@ impl Reading {
             acw: row.is_acw,
         });
         let key = row.agent_session_id.0.zip(row.state_index.0).map(|(session, index)| RowKey { session, index });
-        Some(ChronicleRow { agent, key, state, start, length })
+        Some(HistoryRow { agent, key, state, start, length })
     }
 
-    fn sighting(&mut self, wanted: &HashSet<AgentId>, row: &StateRow) -> Option<Sighting> {
+    fn observation(&mut self, wanted: &HashSet<AgentId>, row: &StateRecord) -> Option<Observation> {
         let agent = Arc::clone(wanted.get(row.agent_id.0.as_deref()?)?);
-        let state = self.memory.states.index(&StateFields {
+        let state = self.state.states.index(&StateFields {
             id: row.agent_state_id,
             name: &row.agent_state_name,
             code: &row.out_state_id,
@@ -215,6 +215,6 @@ impl Reading {
             acw: row.is_acw,
         });
         let start = row.start_date.0.as_deref().and_then(|start| Timestamp::parse(start.as_bytes()));
-        Some(Sighting { agent, state, start })
+        Some(Observation { agent, state, start })
     }
 }

@@ -1,4 +1,4 @@
-//! State changes over time, put together from whatever a tenant answers: rows of history and sightings of states.
+//! State changes over time, put together from whatever a tenant answers: rows of history and observations of states.
 //!
 //! What servers do is not known beforehand: rows may be clipped at the range that was asked for or not, kept by their
 //! start or by overlap, come twice or late; the state an agent is in may be listed, with a length or without, or not. So
@@ -7,15 +7,15 @@
 //! - A row's **start** is when its state began, or a moment within it where the row was clipped.
 //! - A row's **end** is known where it has a length that does not reach the end of the range that was asked for. Otherwise
 //!   the state lasts until the agent's next one starts, as every change is a row.
-//! - A **sighting** says that an agent was in a state since a moment and still is. It fills time that no row covers, and
+//! - A **observation** says that an agent was in a state since a moment and still is. It fills time that no row covers, and
 //!   closes the last state at the window's end. It is remembered, as rows may come much later than changes.
 //!
 //! Time that none of this accounts for stays unaccounted for.
 
-mod count;
-mod course;
+mod agent_timeline;
 #[cfg(test)]
 mod properties;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +23,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::count::{Counted, Naming};
-use self::course::{Course, Listed};
+use self::agent_timeline::{AgentTimeline, MergedRow};
+pub use self::sum::{StateLabels, TimelineSums};
 use super::{AgentId, Micros, Rejection, Rejections, Timestamp, Window};
 
 /// How far apart two moments may be that are one and the same. Rows give times in milliseconds, and durations that were
@@ -35,9 +35,9 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 /// as many in a day; nobody works like that, so more would only fill the memory.
 pub const MAX_ROWS_PER_AGENT: usize = 20_000;
 
-/// How many sightings of one agent are kept, each of another state. They matter only until the rows of their states
+/// How many observations of one agent are kept, each of another state. They matter only until the rows of their states
 /// arrive, which is long before there are as many.
-const MAX_SIGHTINGS: usize = 64;
+const MAX_OBSERVATIONS: usize = 64;
 
 /// Which of a source's states: an index that only the source can read, so that what a state is called may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ pub struct RowKey {
 
 /// One row of the history, as it was answered.
 #[derive(Debug, Clone)]
-pub struct ChronicleRow {
+pub struct HistoryRow {
     /// Whom it is about.
     pub agent: AgentId,
     /// Which row it is, where that is said.
@@ -69,7 +69,7 @@ pub struct ChronicleRow {
 
 /// The state that an agent is in.
 #[derive(Debug, Clone)]
-pub struct Sighting {
+pub struct Observation {
     /// Whom it is about.
     pub agent: AgentId,
     /// The state.
@@ -80,45 +80,45 @@ pub struct Sighting {
 
 /// What is known of the states of all agents over time. A copy shares what neither changes.
 #[derive(Debug, Clone, Default)]
-pub struct Chronicle {
-    courses: HashMap<AgentId, Arc<Course>>,
+pub struct StateTimeline {
+    agents: HashMap<AgentId, Arc<AgentTimeline>>,
     /// Counts refreshes, so that what is wrong with a row is counted once.
-    turn: u32,
+    refresh: u32,
 }
 
-// === impl Chronicle ===
+// === impl StateTimeline ===
 
-impl Chronicle {
+impl StateTimeline {
     /// Begins a refresh: rows that come from now on are new.
-    pub fn begin(&mut self) {
-        self.turn = self.turn.wrapping_add(1);
+    pub fn begin_refresh(&mut self) {
+        self.refresh = self.refresh.wrapping_add(1);
     }
 
     /// Takes rows of the history of `asked`. A row of one key may come in several pieces, from several ranges.
-    pub fn add(&mut self, asked: Window, rows: impl IntoIterator<Item = ChronicleRow>) {
+    pub fn add(&mut self, asked: Window, rows: impl IntoIterator<Item = HistoryRow>) {
         // What ends here may as well have been cut here.
         let cut = asked.end.saturating_sub(TOLERANCE);
-        for ChronicleRow { agent, key, state, start, length } in rows {
+        for HistoryRow { agent, key, state, start, length } in rows {
             let end = start + Duration::from_micros(length.unwrap_or_default().get());
             let closed = length.is_some() && end < cut;
-            let listed = Listed { key, state, start, end, closed, turn: self.turn };
-            Arc::make_mut(self.courses.entry(agent).or_default()).add(listed);
+            let listed = MergedRow { key, state, start, end, closed, refresh: self.refresh };
+            Arc::make_mut(self.agents.entry(agent).or_default()).add(listed);
         }
     }
 
     /// Takes the states that agents were in at `seen`, the newest moment of this refresh.
-    pub fn sight(&mut self, seen: Timestamp, sightings: impl IntoIterator<Item = Sighting>) {
-        for Sighting { agent, state, start } in sightings {
-            Arc::make_mut(self.courses.entry(agent).or_default()).sight(state, start, seen, self.turn);
+    pub fn observe(&mut self, seen: Timestamp, observations: impl IntoIterator<Item = Observation>) {
+        for Observation { agent, state, start } in observations {
+            Arc::make_mut(self.agents.entry(agent).or_default()).observe(state, start, seen, self.refresh);
         }
     }
 
     /// Puts in order what came, and drops what is over before `moment`, and agents that are not `wanted`.
-    pub fn tidy(&mut self, moment: Timestamp, wanted: &HashSet<AgentId>, rejections: &mut Rejections) {
-        self.courses.retain(|agent, _| wanted.contains(agent));
-        for course in self.courses.values_mut() {
-            if course.needs_tidying(moment) {
-                let dropped = Arc::make_mut(course).tidy(moment);
+    pub fn compact(&mut self, moment: Timestamp, wanted: &HashSet<AgentId>, rejections: &mut Rejections) {
+        self.agents.retain(|agent, _| wanted.contains(agent));
+        for agent in self.agents.values_mut() {
+            if agent.needs_compacting(moment) {
+                let dropped = Arc::make_mut(agent).compact(moment);
                 (0..dropped).for_each(|_| rejections.add(Rejection::TooMany));
             }
         }
@@ -126,6 +126,6 @@ impl Chronicle {
 
     /// How many rows are kept.
     pub fn rows(&self) -> usize {
-        self.courses.values().map(|course| course.rows()).sum()
+        self.agents.values().map(|agent| agent.rows()).sum()
     }
 }

@@ -26,7 +26,7 @@ struct Habits {
     keys: bool,
     /// How many seconds after its end a row can be read.
     late: i64,
-    sighting_has_start: bool,
+    observation_has_start: bool,
 }
 
 /// How the state that an agent is in is listed.
@@ -67,7 +67,7 @@ fn truth(changes: &[Change], end: i64) -> Vec<True> {
 }
 
 /// What is answered at `now` to whom asks for `[from, to)`.
-fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<ChronicleRow> {
+fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<HistoryRow> {
     let listed = |row: &&True| {
         let began = row.start < to && row.start <= now;
         let kept = if habits.by_overlap { row.end > from } else { row.start >= from };
@@ -86,7 +86,7 @@ fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<Ch
             Open::WithZero if open => Some(0),
             _ => Some(end - start),
         };
-        ChronicleRow {
+        HistoryRow {
             agent: AGENT.into(),
             key: habits.keys.then_some(RowKey { session: row.index / 7, index: row.index % 7 }),
             state: RawStateIndex(row.state),
@@ -98,32 +98,32 @@ fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<Ch
 }
 
 /// A refresh at `now` that asks for the history from `from` on, in parts that overlap.
-fn refresh(chronicle: &mut Chronicle, rows: &[True], habits: Habits, from: i64, now: i64, parts: i64) {
-    chronicle.begin();
+fn refresh(timeline: &mut StateTimeline, rows: &[True], habits: Habits, from: i64, now: i64, parts: i64) {
+    timeline.begin_refresh();
     let part = ((now - from) / parts).max(1);
     for nth in 0..parts {
         let (start, end) =
             ((from + nth * part - part / 2).max(from), if nth + 1 == parts { now } else { from + (nth + 1) * part });
-        chronicle.add(Window { start: at(start), end: at(end) }, answer(rows, habits, start, end, now));
+        timeline.add(Window { start: at(start), end: at(end) }, answer(rows, habits, start, end, now));
     }
     if let Some(row) = rows.iter().find(|row| row.start <= now && now < row.end) {
-        let start = habits.sighting_has_start.then_some(at(row.start));
-        chronicle.sight(at(now), [Sighting { agent: AGENT.into(), state: RawStateIndex(row.state), start }]);
+        let start = habits.observation_has_start.then_some(at(row.start));
+        timeline.observe(at(now), [Observation { agent: AGENT.into(), state: RawStateIndex(row.state), start }]);
     }
-    chronicle.tidy(at(now - 2 * DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
+    timeline.compact(at(now - 2 * DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
 }
 
-fn counted(chronicle: &Chronicle, now: i64) -> BTreeMap<u32, i64> {
-    counted_and_unsettled(chronicle, now).0
+fn counted(timeline: &StateTimeline, now: i64) -> BTreeMap<u32, i64> {
+    counted_and_unsettled(timeline, now).0
 }
 
 /// Seconds per state, and from when on history has to be asked for again.
-fn counted_and_unsettled(chronicle: &Chronicle, now: i64) -> (BTreeMap<u32, i64>, Option<i64>) {
+fn counted_and_unsettled(timeline: &StateTimeline, now: i64) -> (BTreeMap<u32, i64>, Option<i64>) {
     let names = ["0", "1", "2", "3"].map(StateName::from);
-    let naming = Naming { shown: &names, known: &names, offline: &[] };
+    let labels = StateLabels { shown: &names, known: &names, offline: &[] };
     let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
     let window = Window { start: at(now - DAY), end: at(now) };
-    let mut counted = chronicle.count(window, at(now - SETTLE), &agents, &naming, &mut Rejections::default());
+    let mut counted = timeline.sum(window, at(now - SETTLE), &agents, &labels, &mut Rejections::default());
     let presence = counted.agents.remove(0);
     presence.iter().for_each(assert_strip_shows_states);
     let states = presence.map(|presence| presence.states).unwrap_or_default();
@@ -162,7 +162,7 @@ fn habits(late: impl Strategy<Value = i64>) -> impl Strategy<Value = Habits> {
         by_overlap,
         keys,
         late,
-        sighting_has_start: true,
+        observation_has_start: true,
     })
 }
 
@@ -176,9 +176,9 @@ proptest! {
     fn any_server_comes_to_the_truth(changes in changes(), habits in habits(Just(0)), parts in 1_i64..5, second in 0_i64..DAY) {
         let now = second;
         let rows = truth(&changes, now);
-        let mut chronicle = Chronicle::default();
-        refresh(&mut chronicle, &rows, habits, now - 2 * DAY, now, parts);
-        prop_assert_eq!(counted(&chronicle, now), expected(&rows, now));
+        let mut timeline = StateTimeline::default();
+        refresh(&mut timeline, &rows, habits, now - 2 * DAY, now, parts);
+        prop_assert_eq!(counted(&timeline, now), expected(&rows, now));
     }
 
     #[test]
@@ -189,7 +189,7 @@ proptest! {
     ) {
         let end: i64 = steps.iter().sum();
         let rows = truth(&changes, end + 2 * SETTLE);
-        let mut tails = Chronicle::default();
+        let mut tails = StateTimeline::default();
         let mut now = 0;
         refresh(&mut tails, &rows, habits, -2 * DAY, now, 1);
         // After the last step, all that is late has arrived.
@@ -200,12 +200,12 @@ proptest! {
             let sum: i64 = counted(&tails, now).values().sum();
             prop_assert!(sum <= DAY, "{sum} s in a day");
         }
-        let mut all = Chronicle::default();
+        let mut all = StateTimeline::default();
         refresh(&mut all, &rows, habits, now - 2 * DAY, now, 1);
         // Rows that ended within the last half hour may not have been listed to either; what was seen of them in passing
         // only the tails know of.
         let late = Habits { late: 0, ..habits };
-        let mut whole = Chronicle::default();
+        let mut whole = StateTimeline::default();
         refresh(&mut whole, &rows, late, now - 2 * DAY, now, 1);
         let (tails, all, truth) = (counted(&tails, now), counted(&all, now), expected(&rows, now));
         prop_assert_eq!(&counted(&whole, now), &truth);
@@ -225,26 +225,26 @@ proptest! {
     #[test]
     fn no_nonsense_makes_more_than_the_window(
         rows in prop::collection::vec((any::<Option<(i8, i8)>>(), 0_u32..4, -DAY..DAY, any::<Option<u32>>()), 0..60),
-        sightings in prop::collection::vec((0_u32..4, any::<Option<i16>>(), 0_i64..DAY), 0..10),
+        observations in prop::collection::vec((0_u32..4, any::<Option<i16>>(), 0_i64..DAY), 0..10),
         ranges in prop::collection::vec((-DAY..DAY, 0..DAY), 1..4),
     ) {
-        let mut chronicle = Chronicle::default();
+        let mut timeline = StateTimeline::default();
         for (nth, (start, length)) in ranges.iter().enumerate() {
-            chronicle.begin();
-            let rows = rows.iter().skip(nth).step_by(ranges.len()).map(|(key, state, start, length)| ChronicleRow {
+            timeline.begin_refresh();
+            let rows = rows.iter().skip(nth).step_by(ranges.len()).map(|(key, state, start, length)| HistoryRow {
                 agent: AGENT.into(),
                 key: key.map(|(session, index)| RowKey { session: session.into(), index: index.into() }),
                 state: RawStateIndex(*state),
                 start: at(*start),
                 length: length.map(|length| Micros::from_seconds(length.into())),
             });
-            chronicle.add(Window { start: at(*start), end: at(start + length) }, rows);
-            for (state, start, seen) in sightings.iter().skip(nth).step_by(ranges.len()) {
+            timeline.add(Window { start: at(*start), end: at(start + length) }, rows);
+            for (state, start, seen) in observations.iter().skip(nth).step_by(ranges.len()) {
                 let start = start.map(|start| at(i64::from(start) * 3));
-                chronicle.sight(at(*seen), [Sighting { agent: AGENT.into(), state: RawStateIndex(*state), start }]);
+                timeline.observe(at(*seen), [Observation { agent: AGENT.into(), state: RawStateIndex(*state), start }]);
             }
-            chronicle.tidy(at(-DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
-            prop_assert!(counted(&chronicle, DAY).values().sum::<i64>() <= DAY);
+            timeline.compact(at(-DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
+            prop_assert!(counted(&timeline, DAY).values().sum::<i64>() <= DAY);
         }
     }
 }

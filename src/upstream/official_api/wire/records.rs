@@ -5,13 +5,13 @@
 
 use serde::Deserialize;
 
-use super::envelope::Row;
-use super::loose::{Flag, Text, Whole};
+use super::envelope::Record;
+use super::lenient::{Flag, Text, Whole};
 
 /// A row of `/agents`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(in crate::upstream::official_api) struct AgentRow {
+pub(in crate::upstream::official_api) struct AgentRecord {
     pub(in crate::upstream::official_api) agent_id: Text,
     pub(in crate::upstream::official_api) first_name: Text,
     pub(in crate::upstream::official_api) last_name: Text,
@@ -22,7 +22,7 @@ pub(in crate::upstream::official_api) struct AgentRow {
 /// A row of `/agents/states`: the state that an agent is in, and since when.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(in crate::upstream::official_api) struct StateRow {
+pub(in crate::upstream::official_api) struct StateRecord {
     pub(in crate::upstream::official_api) agent_id: Text,
     pub(in crate::upstream::official_api) team_id: Text,
     pub(in crate::upstream::official_api) start_date: Text,
@@ -37,7 +37,7 @@ pub(in crate::upstream::official_api) struct StateRow {
 /// A row of `/agents/state-history`: a state that an agent was in, from when and for how long.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(in crate::upstream::official_api) struct HistoryRow {
+pub(in crate::upstream::official_api) struct HistoryRecord {
     pub(in crate::upstream::official_api) agent_id: Text,
     pub(in crate::upstream::official_api) agent_session_id: Whole,
     pub(in crate::upstream::official_api) state_index: Whole,
@@ -54,25 +54,25 @@ pub(in crate::upstream::official_api) struct HistoryRow {
 /// A row of `/teams/{teamId}/unavailable-codes`: a reason to be unavailable.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(in crate::upstream::official_api) struct CodeRow {
+pub(in crate::upstream::official_api) struct CodeRecord {
     pub(in crate::upstream::official_api) out_state_id: Text,
     pub(in crate::upstream::official_api) out_state_name: Text,
     #[serde(rename = "isAcw", alias = "isACW")]
     pub(in crate::upstream::official_api) is_acw: Flag,
 }
 
-impl Row for AgentRow {
+impl Record for AgentRecord {
     const LIST: &'static str = "agents";
 }
 
-impl Row for StateRow {
+impl Record for StateRecord {
     const LIST: &'static str = "agentStates";
 }
 
-impl Row for HistoryRow {
+impl Record for HistoryRecord {
     const LIST: &'static str = "agentStateHistory";
 }
 
-impl Row for CodeRow {
+impl Record for CodeRecord {
     const LIST: &'static str = "unavailableCodes";
 }

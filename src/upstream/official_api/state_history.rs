@@ -10,9 +10,9 @@ use tracing::warn;
 use url::Url;
 
 use super::OfficialSource;
-use super::advice;
-use super::pages::Paging;
-use super::wire::rows::HistoryRow;
+use super::error_hints;
+use super::pagination::Paging;
+use super::wire::records::HistoryRecord;
 use crate::presence::{AgentId, Window};
 use crate::upstream::ErrorKind;
 use crate::upstream::failure::{Failure, Scope};
@@ -26,7 +26,7 @@ const SHORTEST_RANGE: Duration = Duration::from_secs(3600);
 
 /// What has been learnt of how the history may be asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Manner {
+pub(super) struct HistoryCapabilities {
     /// Whether asking for everybody has ever been answered (`Some(true)`), or is refused while one agent is not.
     bulk: Option<bool>,
     /// The longest range that is answered, where a longer one was refused.
@@ -36,7 +36,7 @@ pub(super) struct Manner {
 /// A part of the history, read to its end.
 pub(super) struct Part {
     pub(super) asked: Window,
-    pub(super) rows: Vec<HistoryRow>,
+    pub(super) rows: Vec<HistoryRecord>,
 }
 
 /// What was read of a range.
@@ -59,52 +59,52 @@ impl OfficialSource {
         context: &FetchContext,
     ) -> Result<History, Failure> {
         loop {
-            let manner = *self.manner();
-            let failure = match self.read_in(manner, range, overlap, agents, context).await {
+            let capabilities = *self.capabilities();
+            let failure = match self.read_in(capabilities, range, overlap, agents, context).await {
                 Ok(history) => {
-                    let mut learnt = self.manner();
+                    let mut learnt = self.capabilities();
                     learnt.bulk = learnt.bulk.or(Some(true));
                     return Ok(history);
                 }
-                Err(failure) if !may_mean_otherwise(&failure) => return Err(failure),
+                Err(failure) if !is_capability_error(&failure) => return Err(failure),
                 Err(failure) => failure,
             };
             // One agent's history of the same range tells whether it is everybody's or the range that is refused.
-            if manner.bulk.is_none()
+            if capabilities.bulk.is_none()
                 && let Some(agent) = agents.first()
-                && self.read_parts(&parts(range, manner.longest, overlap), Some(agent), context).await.is_ok()
+                && self.read_parts(&parts(range, capabilities.longest, overlap), Some(agent), context).await.is_ok()
             {
                 warn!(
                     tenant = self.tenant.name,
                     reason = %failure.error,
                     "CXone refuses the history of all agents at once, so it is asked for agent by agent: a request each"
                 );
-                self.manner().bulk = Some(false);
+                self.capabilities().bulk = Some(false);
                 continue;
             }
-            let refused = manner.longest.unwrap_or(length(range)).min(length(range));
+            let refused = capabilities.longest.unwrap_or(length(range)).min(length(range));
             if !matches!(failure.error.kind, ErrorKind::BadRequest | ErrorKind::TooMuch) || refused <= SHORTEST_RANGE {
                 return Err(failure);
             }
-            self.manner().longest = Some((refused / 2).max(SHORTEST_RANGE));
+            self.capabilities().longest = Some((refused / 2).max(SHORTEST_RANGE));
         }
     }
 
     /// The fewest requests that the history of `agents` takes, as far as it is known how it may be asked for.
     pub(super) fn history_requests(&self, agents: &[AgentId]) -> u64 {
-        if self.manner().bulk == Some(false) { u64::try_from(agents.len()).unwrap_or(u64::MAX) } else { 1 }
+        if self.capabilities().bulk == Some(false) { u64::try_from(agents.len()).unwrap_or(u64::MAX) } else { 1 }
     }
 
     async fn read_in(
         &self,
-        manner: Manner,
+        capabilities: HistoryCapabilities,
         range: Window,
         overlap: Duration,
         agents: &[AgentId],
         context: &FetchContext,
     ) -> Result<History, Failure> {
-        let parts = parts(range, manner.longest, overlap);
-        if manner.bulk != Some(false) {
+        let parts = parts(range, capabilities.longest, overlap);
+        if capabilities.bulk != Some(false) {
             return Ok(History { parts: self.read_parts(&parts, None, context).await?, failed: Vec::new() });
         }
         let each = agents.iter().cloned().map(|agent| {
@@ -119,7 +119,7 @@ impl OfficialSource {
         while let Some((agent, read)) = ends.next().await {
             match read {
                 Ok(parts) => history.parts.extend(parts),
-                Err(failure) if may_mean_otherwise(&failure) && history.parts.is_empty() => return Err(failure),
+                Err(failure) if is_capability_error(&failure) && history.parts.is_empty() => return Err(failure),
                 Err(failure) => {
                     if failure.scope == Scope::Tenant {
                         context.cancel(&failure);
@@ -146,10 +146,10 @@ impl OfficialSource {
                 .append_pair("startDate", &asked.start.to_string())
                 .append_pair("endDate", &asked.end.to_string());
             let mut rows = Vec::new();
-            self.read_list(&advice::HISTORY, &url, Paging::Paged, context, |page| rows.extend(page)).await?;
+            self.read_list(&error_hints::HISTORY, &url, Paging::Paged, context, |page| rows.extend(page)).await?;
             if let Some(agent) = agent {
                 // Whose history was asked for needs no saying.
-                rows.iter_mut().for_each(|row: &mut HistoryRow| row.agent_id.0 = Some(agent.to_string()));
+                rows.iter_mut().for_each(|row: &mut HistoryRecord| row.agent_id.0 = Some(agent.to_string()));
             }
             read.push(Part { asked, rows });
         }
@@ -167,7 +167,7 @@ pub(super) fn of(all: &Url, agent: Option<&AgentId>) -> Url {
 }
 
 /// Whether asking in another way may be answered where this was refused.
-pub(super) fn may_mean_otherwise(failure: &Failure) -> bool {
+pub(super) fn is_capability_error(failure: &Failure) -> bool {
     matches!(
         failure.error.kind,
         ErrorKind::BadRequest | ErrorKind::Forbidden | ErrorKind::UnexpectedStatus | ErrorKind::TooMuch

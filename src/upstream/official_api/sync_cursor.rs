@@ -14,7 +14,7 @@ pub(super) const RESYNC: Duration = Duration::from_secs(4 * 3600);
 
 /// How far history has been read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Synced {
+pub(super) struct SyncCursor {
     /// Up to when, and for whom, all is known; `None` while nothing is, or after a doubt.
     until: Option<Timestamp>,
     /// The earliest moment since which something is still to arrive, if there is any before `settle`.
@@ -26,16 +26,22 @@ pub(super) struct Synced {
 
 /// The part of the history to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct SyncRange {
     pub(super) range: Window,
     pub(super) full: bool,
 }
 
-// === impl Synced ===
+// === impl SyncCursor ===
 
-impl Synced {
+impl SyncCursor {
     /// What to ask for so that all is known of `agents` up to the end of `window` and from `lookback` before its start.
-    pub(super) fn plan(&self, window: Window, lookback: Duration, settle: Duration, agents: &HashSet<AgentId>) -> Plan {
+    pub(super) fn plan(
+        &self,
+        window: Window,
+        lookback: Duration,
+        settle: Duration,
+        agents: &HashSet<AgentId>,
+    ) -> SyncRange {
         let all = Window { start: window.start.saturating_sub(lookback), end: window.end };
         let tail = self.until.filter(|until| {
             // A clock that was set back makes nonsense of what is known to be past.
@@ -49,13 +55,13 @@ impl Synced {
             self.unsettled.map_or(settled, |unsettled| unsettled.whole_second().min(settled))
         };
         match tail.map(reaching_back).filter(|start| *start > all.start) {
-            Some(start) => Plan { range: Window { start, end: window.end }, full: false },
-            None => Plan { range: all, full: true },
+            Some(start) => SyncRange { range: Window { start, end: window.end }, full: false },
+            None => SyncRange { range: all, full: true },
         }
     }
 
     /// Notes that `plan` was carried out for `agents`, and from when on something may be missing.
-    pub(super) fn carried_out(&mut self, plan: Plan, agents: HashSet<AgentId>, unsettled: Option<Timestamp>) {
+    pub(super) fn carried_out(&mut self, plan: SyncRange, agents: HashSet<AgentId>, unsettled: Option<Timestamp>) {
         if plan.full {
             *self = Self { until: Some(plan.range.end), unsettled, full_at: Some(plan.range.end), agents };
         } else if self.agents == agents {
@@ -89,8 +95,8 @@ mod tests {
         Window::ending_at(Timestamp::from_seconds(1_700_000_000 + hour * 3600), 24 * HOUR)
     }
 
-    fn plan(synced: &Synced, hour: i64, ids: &[&str]) -> (bool, u64) {
-        let plan = synced.plan(window(hour), 12 * HOUR, HOUR / 2, &agents(ids));
+    fn plan(cursor: &SyncCursor, hour: i64, ids: &[&str]) -> (bool, u64) {
+        let plan = cursor.plan(window(hour), 12 * HOUR, HOUR / 2, &agents(ids));
         assert_eq!(plan.range.end, window(hour).end);
         (plan.full, plan.range.length().get() / 60_000_000)
     }
@@ -99,24 +105,24 @@ mod tests {
 
     #[test]
     fn after_a_full_read_only_the_tail_is_asked_for() {
-        let mut synced = Synced::default();
-        assert_eq!(plan(&synced, 0, &["1", "2"]), FULL);
-        let full = synced.plan(window(0), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
-        synced.carried_out(full, agents(&["1", "2"]), None);
-        assert_eq!(plan(&synced, 1, &["1", "2"]), (false, 90));
-        assert_eq!(plan(&synced, 1, &["1"]), (false, 90));
-        assert_eq!(plan(&synced, 3, &["1", "2"]), (false, 210));
-        assert_eq!(plan(&synced, 4, &["1", "2"]), FULL, "a resync is due");
-        assert_eq!(plan(&synced, 1, &["1", "3"]), FULL, "somebody is new");
-        assert_eq!(plan(&synced, -1, &["1"]), FULL, "the clock was set back");
+        let mut cursor = SyncCursor::default();
+        assert_eq!(plan(&cursor, 0, &["1", "2"]), FULL);
+        let full = cursor.plan(window(0), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
+        cursor.carried_out(full, agents(&["1", "2"]), None);
+        assert_eq!(plan(&cursor, 1, &["1", "2"]), (false, 90));
+        assert_eq!(plan(&cursor, 1, &["1"]), (false, 90));
+        assert_eq!(plan(&cursor, 3, &["1", "2"]), (false, 210));
+        assert_eq!(plan(&cursor, 4, &["1", "2"]), FULL, "a resync is due");
+        assert_eq!(plan(&cursor, 1, &["1", "3"]), FULL, "somebody is new");
+        assert_eq!(plan(&cursor, -1, &["1"]), FULL, "the clock was set back");
 
-        let tail = synced.plan(window(1), 12 * HOUR, HOUR / 2, &agents(&["1"]));
-        synced.carried_out(tail, agents(&["1"]), None);
-        assert_eq!(plan(&synced, 2, &["1", "2"]), (false, 150), "of the others nothing newer is known");
-        let tail = synced.plan(window(2), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
-        synced.carried_out(tail, agents(&["1", "2"]), Some(window(1).end));
-        assert_eq!(plan(&synced, 3, &["1", "2"]), (false, 120), "a row is missing since an hour before");
-        synced.doubt();
-        assert_eq!(plan(&synced, 3, &["1", "2"]), FULL);
+        let tail = cursor.plan(window(1), 12 * HOUR, HOUR / 2, &agents(&["1"]));
+        cursor.carried_out(tail, agents(&["1"]), None);
+        assert_eq!(plan(&cursor, 2, &["1", "2"]), (false, 150), "of the others nothing newer is known");
+        let tail = cursor.plan(window(2), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
+        cursor.carried_out(tail, agents(&["1", "2"]), Some(window(1).end));
+        assert_eq!(plan(&cursor, 3, &["1", "2"]), (false, 120), "a row is missing since an hour before");
+        cursor.doubt();
+        assert_eq!(plan(&cursor, 3, &["1", "2"]), FULL);
     }
 }

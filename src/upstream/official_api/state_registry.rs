@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::wire::loose::{Flag, Text, Whole};
+use super::wire::lenient::{Flag, Text, Whole};
 use crate::config::StateMap;
 use crate::presence::{OTHER_STATE, RawStateIndex, StateName, UNKNOWN_STATE};
 
@@ -32,7 +32,7 @@ const UNAVAILABLE: &str = "Unavailable";
 const WRAP_UP: &str = "WrapUp";
 
 /// How many different states are told apart. A tenant has some dozens with all its codes; a server that makes up names
-/// without end must not fill the memory. Whatever is beyond is one state, and its time is not lost.
+/// without end must not fill the state. Whatever is beyond is one state, and its time is not lost.
 const MAX_STATES: usize = 4_096;
 
 /// A state as an answer has it.
@@ -47,7 +47,7 @@ struct RawState {
 
 /// Every state seen so far.
 #[derive(Debug, Clone)]
-pub(super) struct States {
+pub(super) struct StateRegistry {
     raw: Vec<RawState>,
     indices: HashMap<RawState, RawStateIndex>,
     codes: HashMap<Arc<str>, Code>,
@@ -71,9 +71,9 @@ pub(super) struct StateFields<'a> {
     pub(super) acw: Flag,
 }
 
-// === impl States ===
+// === impl StateRegistry ===
 
-impl Default for States {
+impl Default for StateRegistry {
     fn default() -> Self {
         let mut states = Self { raw: Vec::new(), indices: HashMap::new(), codes: HashMap::new() };
         states.add(RawState { name: OTHER_STATE.into(), code: None, acw: false });
@@ -81,7 +81,7 @@ impl Default for States {
     }
 }
 
-impl States {
+impl StateRegistry {
     const OTHER: RawStateIndex = RawStateIndex(0);
 
     /// The state that a row speaks of.
@@ -177,9 +177,9 @@ mod tests {
 
     use super::*;
 
-    type Row = (Option<i64>, Option<&'static str>, Option<&'static str>, Option<&'static str>, Option<bool>);
+    type Record = (Option<i64>, Option<&'static str>, Option<&'static str>, Option<&'static str>, Option<bool>);
 
-    fn index(states: &mut States, (id, name, code, description, acw): Row) -> RawStateIndex {
+    fn index(states: &mut StateRegistry, (id, name, code, description, acw): Record) -> RawStateIndex {
         let text = |text: Option<&str>| Text(text.map(str::to_owned));
         let (name, code, description) = (text(name), text(code), text(description));
         states.index(&StateFields {
@@ -191,13 +191,13 @@ mod tests {
         })
     }
 
-    fn shown(states: &States, index: RawStateIndex, split: bool) -> String {
+    fn shown(states: &StateRegistry, index: RawStateIndex, split: bool) -> String {
         states.shown(split, &StateMap::new())[index.0 as usize].to_string()
     }
 
     #[test]
     fn a_row_is_shown_by_its_name_and_code() {
-        let table: [(Row, &str, &str); 12] = [
+        let table: [(Record, &str, &str); 12] = [
             ((Some(1), Some("Available"), None, None, None), "Available", "Available"),
             ((Some(3), None, None, None, None), "InboundContact", "InboundContact"),
             ((Some(99), None, None, None, None), "Unknown", "Unknown"),
@@ -212,7 +212,7 @@ mod tests {
             // What a contact state says of a code is not looked at.
             ((Some(3), Some("InboundContact"), Some("7"), None, Some(true)), "InboundContact", "InboundContact"),
         ];
-        let mut states = States::default();
+        let mut states = StateRegistry::default();
         for (row, whole, split) in table {
             let index = index(&mut states, row);
             assert_eq!(shown(&states, index, false), whole, "{row:?}");
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_code_is_wrap_up_as_soon_as_anybody_says_so() {
-        let mut states = States::default();
+        let mut states = StateRegistry::default();
         let before = index(&mut states, (Some(2), Some("Unavailable"), Some("9"), Some("Notes"), None));
         assert_eq!(shown(&states, before, true), "Unavailable: Notes");
         assert!(states.has_unlisted_codes());
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_map_comes_last_and_may_merge() {
-        let mut states = States::default();
+        let mut states = StateRegistry::default();
         let lunch = index(&mut states, (Some(2), Some("Unavailable"), Some("7"), Some("Lunch"), None));
         let out = index(&mut states, (Some(0), Some("LoggedOut"), None, None, None));
         let map: StateMap =
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn names_without_end_are_one_state() {
-        let mut states = States::default();
+        let mut states = StateRegistry::default();
         let indices: HashSet<_> = (0..2 * MAX_STATES)
             .map(|number| {
                 let name = Text(Some(format!("state {number}")));
