@@ -10,7 +10,8 @@
 //! | [`clock`] | the only place that reads the time of day | anything else |
 //! | [`config`] | files and environment → one immutable [`config::Config`] | HTTP |
 //! | [`upstream`] | HTTP client, token, retry, rate gate, budget; one folder per API | scrapes, Prometheus |
-//! | [`refresh`] | cooldown gate, single flight, back-off, snapshot | reqwest, hyper |
+//! | [`refresh`] | cooldown gate, single flight, back-off, snapshot | files, reqwest, hyper |
+//! | [`storage`] | one file per tenant: what survives a restart | HTTP, serving |
 //! | [`exposition`] | families, samples, escaping, encodings | agents, CXone, I/O |
 //! | [`metrics`] | snapshot → families; the exporter's own instruments | HTTP |
 //! | [`web`] | listener, TLS, authentication, limits, routes | reqwest, CXone's API |
@@ -30,5 +31,6 @@ pub mod metrics;
 pub mod presence;
 pub mod refresh;
 pub mod simulator;
+pub mod storage;
 pub mod upstream;
 pub mod web;

@@ -10,7 +10,8 @@ use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
 use cxone_exporter::config::{Config, Tenant};
 use cxone_exporter::metrics::TenantInstruments;
 use cxone_exporter::presence::{Micros, Timestamp};
-use cxone_exporter::refresh::{Parts, Refresher, Storage};
+use cxone_exporter::refresh::{Parts, Refresher};
+use cxone_exporter::storage::Storage;
 use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
@@ -86,7 +87,7 @@ fuzz_target!(|input: &[u8]| {
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
         runtime: house.runtime.handle().clone(),
     })
-    .kept_in(house.storage.tenant("acme", instruments));
+    .with_storage(house.storage.tenant("acme", instruments));
     let published = refresher.current();
     for data in published.snapshot.rows.iter().filter_map(|row| row.data.as_ref()) {
         assert!(data.read_at.utc <= NOW && data.window.length() <= Micros::from_seconds(86_400));

@@ -16,7 +16,8 @@ use super::systemd;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::TenantInstruments;
-use crate::refresh::{Refresher, Storage};
+use crate::refresh::Refresher;
+use crate::storage::Storage;
 use crate::upstream::{AnySource, BuildError, Observer as _, Source};
 use crate::web::{App, Loaded, ReloadRequests, TenantFront};
 

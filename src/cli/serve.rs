@@ -19,7 +19,8 @@ use super::{systemd, version};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
-use crate::refresh::{Parts, Refresher, Storage, StorageInUse};
+use crate::refresh::{Parts, Refresher};
+use crate::storage::{Storage, StorageInUse};
 use crate::upstream::{AnySource, BuildError, Endpoint, Observer as _};
 use crate::web::{Access, App, BindError, Bound, Options, TenantFront, Threads, WebConfigError, reload_channel};
 
@@ -165,7 +166,7 @@ pub(super) fn front(
         runtime: Handle::current(),
     });
     let refresher = match store {
-        Some(store) => refresher.kept_in(store),
+        Some(store) => refresher.with_storage(store),
         None => refresher,
     };
     Ok((TenantFront { refresher: Arc::new(refresher), instruments }, connection))

@@ -17,7 +17,7 @@ const JITTER: f64 = 0.25;
 /// further failure, lengthened by jitter, and at most ten cooldowns and five minutes.
 ///
 /// `chance` is a random number in `[0, 1)`.
-pub(super) fn delay(cooldown: Duration, failures: u32, chance: f64) -> Duration {
+pub(crate) fn delay(cooldown: Duration, failures: u32, chance: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let longest = cooldown.saturating_mul(MAX_COOLDOWNS).min(MAX_DELAY);
     let plain = cooldown.saturating_mul(1_u32 << doublings).min(longest);

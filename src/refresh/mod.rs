@@ -8,22 +8,20 @@
 //! A reload changes a refresher's settings in place ([`Refresher::reconfigure`]): data that is still an answer, the gate,
 //! the status and a refresh under way live on, and scrapes that wait keep waiting for the same thing.
 
-mod backoff;
+pub(crate) mod backoff;
+pub(crate) mod directory;
 mod gate;
 mod log;
+mod merge;
 mod observer;
-mod people;
 mod published;
 mod refresher;
 mod snapshot;
-mod storage;
-mod succession;
 
 pub use observer::{Observer, RefreshResult, Served, StorageOperation};
 pub use published::Published;
 pub use refresher::{Parts, Refresher, Render, Scrape};
 pub use snapshot::{AgentCounts, AgentData, AgentRow, Moment, Snapshot, Status};
-pub use storage::{Storage, StorageInUse, TenantStore};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::people::People;
+use super::directory::People;
 use super::snapshot::{Moment, Snapshot, Status};
 use crate::exposition::Block;
 
@@ -16,25 +16,25 @@ pub struct Published {
     /// How things stand.
     pub status: Status,
     /// The tenant's own list of people, where it was needed and read.
-    pub(super) people: Option<Arc<People>>,
+    pub(crate) people: Option<Arc<People>>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
-    pub(super) full_at: Option<Moment>,
+    pub(crate) full_at: Option<Moment>,
     /// When the last refresh read its data, if it read any.
-    pub(super) last_read: Option<Moment>,
+    pub(crate) last_read: Option<Moment>,
     /// When the oldest data in the snapshot was read.
-    pub(super) oldest: Option<Moment>,
+    pub(crate) oldest: Option<Moment>,
 }
 
 // === impl Published ===
 
 impl Published {
     /// Whether all of it is younger than the cooldown, so that nobody needs to ask.
-    pub(super) fn is_fresh(&self, now: Moment) -> bool {
+    pub(crate) fn is_fresh(&self, now: Moment) -> bool {
         self.full_at.is_some_and(|full_at| full_at.age(now) < self.snapshot.tenant.cooldown)
     }
 
     /// Whether some of it is too old to be exposed.
-    pub(super) fn has_expired(&self, now: Moment) -> bool {
+    pub(crate) fn has_expired(&self, now: Moment) -> bool {
         self.oldest.is_some_and(|oldest| oldest.age(now) >= self.snapshot.tenant.max_staleness)
     }
 

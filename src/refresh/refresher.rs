@@ -1,6 +1,6 @@
 //! Serves scrapes of one tenant, and refreshes its data when one of them needs it.
 
-mod flight;
+mod task;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,19 +10,19 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::error;
 
-use self::flight::Flight;
+use self::task::Flight;
+use super::directory::{People, Peopled, Turns};
 use super::gate::{Admission, Gate};
 use super::log::FailureLog;
+use super::merge;
 use super::observer::{Observer, RefreshResult, Served};
-use super::people::{People, Peopled, Turns};
 use super::published::Published;
 use super::snapshot::{Moment, Snapshot, Status};
-use super::storage::{Memory, TenantStore};
-use super::succession;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
 use crate::exposition::Block;
 use crate::presence::{AgentId, Timestamp, Window};
+use crate::storage::{Memory, TenantStore};
 use crate::upstream::{FetchResult, Source};
 
 /// Renders the agents' series of a snapshot.
@@ -142,7 +142,7 @@ impl Refresher {
 
     /// Takes up what an earlier process left in `store`, and keeps everything there from now on.
     #[must_use]
-    pub fn kept_in(mut self, store: TenantStore) -> Self {
+    pub fn with_storage(mut self, store: TenantStore) -> Self {
         let now = self.now();
         if let Some(memory) = store.recall(&self.tenant(), now) {
             self.take_up(memory, now);
@@ -195,7 +195,7 @@ impl Refresher {
     pub fn reconfigure(&self, configured: Arc<Tenant>, source: Arc<dyn Source>) {
         let _rebuilding = self.rebuilding();
         let old = self.published.load_full();
-        let same_people = succession::asks_the_same_server(&old.snapshot.tenant, &configured);
+        let same_people = merge::asks_the_same_server(&old.snapshot.tenant, &configured);
         let people = old.people.clone().filter(|_| same_people);
         self.serve(configured, source, people);
     }
@@ -215,20 +215,20 @@ impl Refresher {
         let Peopled { tenant, dropped } = Peopled::of(&configured, people.as_deref());
         // Where everything is as it was, whoever compares tenants by their address is right to find it so.
         let tenant = if *tenant == *before { Arc::clone(&before) } else { tenant };
-        let stays = succession::asks_the_same(&before, &tenant);
-        let snapshot = succession::inherit(&old.snapshot, &tenant).without_expired(now);
+        let stays = merge::asks_the_same(&before, &tenant);
+        let snapshot = merge::inherit(&old.snapshot, &tenant).without_expired(now);
         let block = (self.render)(&snapshot);
         let full_at = old.full_at.filter(|_| stays);
         let last_read = old.last_read.filter(|_| stays);
 
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if !succession::asks_the_same_server(&before, &tenant) {
+        if !merge::asks_the_same_server(&before, &tenant) {
             inner.gate.forget();
         }
         inner.gate.reconfigure(tenant.cooldown, full_at.map(|full_at| full_at.monotonic), source.not_before());
         inner.again =
-            inner.again.take().filter(|_| stays).and_then(|again| succession::still_to_ask(&again, &before, &tenant));
+            inner.again.take().filter(|_| stays).and_then(|again| merge::still_to_ask(&again, &before, &tenant));
         let status = Status {
             not_before: inner.not_before(now),
             agents: snapshot.counts(last_read),
@@ -354,12 +354,12 @@ impl Refresher {
         self.observer.refreshed(result, took, &fetched.rejections);
 
         let Subject { tenant, source, .. } = &**self.subject.load();
-        let stays = Arc::ptr_eq(&asked, tenant) || succession::asks_the_same(&asked, tenant);
-        let asked_everybody = !again && stays && succession::covers(&asked, tenant);
+        let stays = Arc::ptr_eq(&asked, tenant) || merge::asks_the_same(&asked, tenant);
+        let asked_everybody = !again && stays && merge::covers(&asked, tenant);
         let old = self.published.load_full();
         let last_read = (result != RefreshResult::Failure).then_some(now);
-        let brought = succession::inherit(&succession::brought(&asked, fetched.answered, window, now), tenant);
-        let snapshot = succession::overlay(&old.snapshot, brought).without_expired(now);
+        let brought = merge::inherit(&merge::brought(&asked, fetched.answered, window, now), tenant);
+        let snapshot = merge::overlay(&old.snapshot, brought).without_expired(now);
         let block = (self.render)(&snapshot);
 
         let mut guard = self.inner();

@@ -93,12 +93,12 @@ impl Moment {
     }
 
     /// The time of day at `later`, or this moment's own where that has passed.
-    pub(super) fn utc_at(self, later: Monotonic) -> Timestamp {
+    pub(crate) fn utc_at(self, later: Monotonic) -> Timestamp {
         self.utc + later.saturating_since(self.monotonic)
     }
 
     /// The moment of `utc`, which an earlier process noted, as seen at `now`. One that has not happened yet is now.
-    pub(super) fn remembered(utc: Timestamp, now: Self) -> Self {
+    pub(crate) fn remembered(utc: Timestamp, now: Self) -> Self {
         let age = Duration::from_micros(now.utc.saturating_since(utc).get());
         Self { monotonic: now.monotonic.saturating_sub(age), utc: utc.min(now.utc) }
     }

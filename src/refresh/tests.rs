@@ -18,14 +18,14 @@ use crate::upstream::{Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Sour
 
 mod reload;
 
-pub(super) const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
-pub(super) const COOLDOWN: Duration = Duration::from_secs(60);
-pub(super) const MAX_STALENESS: Duration = Duration::from_secs(900);
-pub(super) const PATIENCE: Duration = Duration::from_secs(9);
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
+pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(900);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(9);
 
 /// What the source does with one query.
 #[derive(Clone, Copy)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Every agent was available for the whole window.
     All,
     /// These agents fail, the others are answered.
@@ -36,12 +36,12 @@ pub(super) enum Answer {
     Panic,
 }
 
-pub(super) struct ToldSource {
+pub(crate) struct ToldSource {
     clock: DrivenClock,
     answers: Mutex<VecDeque<Answer>>,
     /// A fetch ends once it gets a permit.
-    pub(super) permits: Semaphore,
-    pub(super) asked: Mutex<Vec<Vec<String>>>,
+    pub(crate) permits: Semaphore,
+    pub(crate) asked: Mutex<Vec<Vec<String>>>,
     floor: Mutex<Option<Monotonic>>,
 }
 
@@ -58,7 +58,7 @@ struct House {
 // === impl ToldSource ===
 
 impl ToldSource {
-    pub(super) fn new(clock: DrivenClock, answers: &[Answer]) -> Self {
+    pub(crate) fn new(clock: DrivenClock, answers: &[Answer]) -> Self {
         Self {
             clock,
             answers: Mutex::new(answers.iter().copied().collect()),
@@ -177,7 +177,7 @@ impl House {
     }
 }
 
-pub(super) fn tenant() -> Tenant {
+pub(crate) fn tenant() -> Tenant {
     let agent = |id: &str| Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None };
     Tenant {
         name: "acme".to_owned(),
@@ -209,7 +209,7 @@ pub(super) fn tenant() -> Tenant {
     }
 }
 
-pub(super) fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts {
+pub(crate) fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts {
     AgentCounts { fresh, stale, missing }
 }
 

@@ -10,8 +10,9 @@ use cxone_exporter::clock::{Clock as _, DrivenClock};
 use cxone_exporter::config::{Agent, Incremental, Interval, Tenant};
 use cxone_exporter::metrics::TenantInstruments;
 use cxone_exporter::presence::{AgentId, AgentPresence, Rejection, Timestamp, WatchedAgent, Window};
-use cxone_exporter::refresh::{AgentRow, Parts, Refresher, Snapshot, Storage};
+use cxone_exporter::refresh::{AgentRow, Parts, Refresher, Snapshot};
 use cxone_exporter::simulator::{Align, Fault, Order, RequestCounts, Rule, Simulator, SimulatorOptions};
+use cxone_exporter::storage::Storage;
 use cxone_exporter::upstream::{AnySource, FetchResult, NoopObserver, Query};
 use tokio::net::TcpListener;
 
@@ -285,7 +286,7 @@ fn run(harness: &SourceHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
     let parts =
         Parts { tenant, source, clock, observer: observer.clone(), render, runtime: tokio::runtime::Handle::current() };
     let store = storage.tenant(&harness.tenant.name, observer);
-    (Arc::new(Refresher::new(parts).kept_in(store)), storage)
+    (Arc::new(Refresher::new(parts).with_storage(store)), storage)
 }
 
 /// A run with one refresh, and how many rows of each agent that read.

@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::{Body, Read, Schedules, ShardOf, Time};
+use super::format::{Body, Read, Schedules, ShardOf, Time};
 use super::frame::{Attempts, BadFile};
 use crate::clock::Monotonic;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
-use crate::refresh::people::{People, Peopled};
+use crate::refresh::directory::{People, Peopled};
 use crate::refresh::{AgentData, Moment, Snapshot, Status};
 
 /// A clock that is corrected by less than this says nothing about the data. More, and nobody knows how old it is.
@@ -22,23 +22,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// What a tenant's refresher takes up again.
 #[derive(Debug)]
-pub(in crate::refresh) struct Memory {
+pub(crate) struct Memory {
     /// The last good data of the agents that are still configured.
-    pub(in crate::refresh) snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// How things stood, as far as the file says.
-    pub(in crate::refresh) status: Status,
+    pub(crate) status: Status,
     /// The tenant's own list of people, which `snapshot` has the agents of.
-    pub(in crate::refresh) people: Option<People>,
+    pub(crate) people: Option<People>,
     /// How many agents of it there was no room for.
-    pub(in crate::refresh) agents_dropped: Option<usize>,
+    pub(crate) agents_dropped: Option<usize>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
-    pub(in crate::refresh) full_at: Option<Moment>,
+    pub(crate) full_at: Option<Moment>,
     /// When the last refresh read its data.
-    pub(in crate::refresh) last_read: Option<Moment>,
+    pub(crate) last_read: Option<Moment>,
     /// How many refreshes have failed in a row.
-    pub(in crate::refresh) failures: u32,
+    pub(crate) failures: u32,
     /// Before this nothing is sent.
-    pub(in crate::refresh) not_before: Option<Monotonic>,
+    pub(crate) not_before: Option<Monotonic>,
 }
 
 /// Why some of what is in a file is not taken up.

@@ -11,7 +11,7 @@ use super::{Flown, Refresher, Subject};
 use crate::clock::Monotonic;
 use crate::config::Tenant;
 use crate::presence::{AgentId, WatchedAgent, Window};
-use crate::refresh::people::People;
+use crate::refresh::directory::People;
 use crate::upstream::{FetchResult, Query, UpstreamError};
 
 /// A source ends by its deadline; one that does not is given up this much later, so that a fault in it

@@ -4,11 +4,11 @@
 //! whole after each refresh and gets a line more before one sends anything. Nothing read from it is trusted: it is
 //! bounded, checked, and held against the configuration and the clock before it is used.
 
-mod body;
-mod disk;
+mod file;
+mod format;
 mod frame;
-mod memory;
-mod store;
+mod restore;
+mod tenant_store;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,13 +19,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::warn;
 
-pub(in crate::refresh) use memory::Memory;
-pub use store::TenantStore;
+pub(crate) use restore::Memory;
+pub use tenant_store::TenantStore;
 
-use self::disk::{ClaimError, Folder};
-use self::store::TenantFile;
-use super::Observer;
+use self::file::{ClaimError, Folder};
+use self::tenant_store::TenantFile;
 use crate::clock::Clock;
+use crate::refresh::Observer;
 
 /// How long the end of the process waits for files that are being written. It takes well under a second, and what is
 /// cut off then is only the newest file, not the one before it.

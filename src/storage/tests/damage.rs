@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::refresh::Moment;
-use crate::refresh::storage::disk::MAX_FILE_BYTES;
-use crate::refresh::storage::frame;
-use crate::refresh::storage::store::recollect;
 use crate::refresh::tests::COOLDOWN;
+use crate::storage::file::MAX_FILE_BYTES;
+use crate::storage::frame;
+use crate::storage::tenant_store::recollect;
 
 const NONE_FAILED: [usize; 3] = [0; 3];
 

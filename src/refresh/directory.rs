@@ -14,7 +14,7 @@ use crate::presence::Person;
 use crate::upstream::UpstreamError;
 
 /// How long a list is good for. People join and leave by the day; four requests a day tell of them soon enough.
-pub(super) const LIFE: Duration = Duration::from_secs(6 * 3600);
+pub(crate) const LIFE: Duration = Duration::from_secs(6 * 3600);
 
 /// How long after a list could not be read it is asked for again. While nothing can be asked without one, each refresh
 /// asks, and the refreshes' own back-off spaces them.
@@ -22,25 +22,25 @@ const RETRY: Duration = Duration::from_secs(10 * 60);
 
 /// The tenant's own list of people.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct People {
+pub(crate) struct People {
     /// Everybody in it.
-    pub(super) list: Vec<Person>,
+    pub(crate) list: Vec<Person>,
     /// When it was read.
-    pub(super) read_at: Moment,
+    pub(crate) read_at: Moment,
 }
 
 /// A tenant whose agents are those of the list as well as those of the configuration.
 #[derive(Debug, Clone)]
-pub(super) struct Peopled {
+pub(crate) struct Peopled {
     /// The tenant as it is asked.
-    pub(super) tenant: Arc<Tenant>,
+    pub(crate) tenant: Arc<Tenant>,
     /// How many agents its `agent_filter` would take and has no room for; `None` without one.
-    pub(super) dropped: Option<usize>,
+    pub(crate) dropped: Option<usize>,
 }
 
 /// When lists are asked for, and what was said of that.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     failed_at: Option<Moment>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Turns {
 impl Peopled {
     /// `configured`, its agents completed by `people` as far as those are known. Where that changes nothing it is
     /// `configured` itself.
-    pub(super) fn of(configured: &Arc<Tenant>, people: Option<&People>) -> Self {
+    pub(crate) fn of(configured: &Arc<Tenant>, people: Option<&People>) -> Self {
         let list = people.filter(|_| configured.wants_directory()).map(|people| people.list.as_slice());
         let (agents, dropped) = configured.with_people(list.unwrap_or_default());
         let tenant = if agents == configured.agents {
@@ -65,21 +65,21 @@ impl Peopled {
 
 impl Turns {
     /// Whether the list is to be asked for at `now`; `needed` says that nothing can be asked without one.
-    pub(super) fn is_due(&self, people: Option<&People>, needed: bool, now: Moment) -> bool {
+    pub(crate) fn is_due(&self, people: Option<&People>, needed: bool, now: Moment) -> bool {
         let expired = people.is_none_or(|people| people.read_at.age(now) >= LIFE);
         let patient = self.failed_at.is_some_and(|failed_at| failed_at.age(now) < RETRY);
         expired && (needed || !patient)
     }
 
     /// Notes that the list was read.
-    pub(super) fn succeeded(&mut self, tenant: &str, people: usize) {
+    pub(crate) fn succeeded(&mut self, tenant: &str, people: usize) {
         if self.failed_at.take().is_some() {
             info!(tenant, people, "the list of agents can be read again");
         }
     }
 
     /// Notes that it was not. Said once, until it can be read again.
-    pub(super) fn failed(&mut self, tenant: &str, error: &UpstreamError, now: Moment) {
+    pub(crate) fn failed(&mut self, tenant: &str, error: &UpstreamError, now: Moment) {
         if self.failed_at.replace(now).is_none() {
             warn!(tenant, %error, "the list of agents could not be read; names and agents stay as they were");
         }

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::presence::{AgentPresence, Micros, StateName, Strip, Window};
-use crate::refresh::storage::body::Body;
-use crate::refresh::storage::frame::{self, BadFile};
-use crate::refresh::storage::store::recollect;
 use crate::refresh::{AgentData, AgentRow, Moment, Published, Snapshot, Status};
+use crate::storage::format::Body;
+use crate::storage::frame::{self, BadFile};
+use crate::storage::tenant_store::recollect;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -148,7 +148,7 @@ fn figures_of_thirty_thousand_agents() {
     let start = std::time::Instant::now();
     let bytes = bytes(&published, 0);
     let encoded = start.elapsed();
-    disk::replace(&path, &[&bytes]).unwrap();
+    file::replace(&path, &[&bytes]).unwrap();
     let written = start.elapsed();
     let memory = recollect(&bytes, &published.snapshot.tenant, now).unwrap().0;
     assert_eq!(contents(&memory.snapshot).len(), 30_000);

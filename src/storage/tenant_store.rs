@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::body::Body;
-use super::disk::{self, Folder, MAX_FILE_BYTES};
+use super::file::{self, Folder, MAX_FILE_BYTES};
+use super::format::Body;
 use super::frame::{self, BadFile};
-use super::memory::{LeftOut, Memory, remember};
+use super::restore::{LeftOut, Memory, remember};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{ServerKey, Tenant};
 use crate::presence::Timestamp;
@@ -66,14 +66,14 @@ impl TenantStore {
     /// What an earlier process left, as far as it is of use at `now`.
     ///
     /// What cannot be read is set aside and told; it is never an error.
-    pub(in crate::refresh) fn recall(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<Memory> {
+    pub(crate) fn recall(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<Memory> {
         self.observer.storage_used();
         if self.file.folder.claim().is_err() {
             // Why was said when the directory was opened.
             self.observer.storage_failed(StorageOperation::Read);
             return None;
         }
-        let bytes = match disk::read(&self.file.path, MAX_FILE_BYTES) {
+        let bytes = match file::read(&self.file.path, MAX_FILE_BYTES) {
             Ok(bytes) => bytes?,
             Err(error) => {
                 self.set_aside(&self.file.path, &error);
@@ -95,12 +95,12 @@ impl TenantStore {
 
     /// Hands what an earlier process's source kept to `source`. What cannot be read is set aside and told, and what is of no
     /// use is removed; either costs a refresh that reads everything.
-    pub(in crate::refresh) fn recall_kept(&self, source: &dyn Source) {
+    pub(crate) fn recall_kept(&self, source: &dyn Source) {
         if self.file.folder.claim().is_err() {
             return;
         }
         let path = &self.file.kept_path;
-        let bytes = match disk::read(path, MAX_FILE_BYTES) {
+        let bytes = match file::read(path, MAX_FILE_BYTES) {
             Ok(None) => return,
             Ok(Some(bytes)) => bytes,
             Err(error) => return self.set_aside(path, &error),
@@ -122,19 +122,14 @@ impl TenantStore {
 
     /// Notes that a refresh starts, before it sends anything, so that a process that does not live to see its end
     /// leaves word of it. Ends within five seconds, noted or not.
-    pub(in crate::refresh) async fn attempt_starts(
-        &self,
-        started: Timestamp,
-        published: Arc<Published>,
-        failures: u32,
-    ) {
+    pub(crate) async fn attempt_starts(&self, started: Timestamp, published: Arc<Published>, failures: u32) {
         let note = move |file: &TenantFile| file.note_attempt(started, &published, failures);
         self.run(StorageOperation::Attempt, ATTEMPT_PATIENCE, note).await;
     }
 
     /// Puts what is published in the place of what was kept before, after `failures` failed refreshes in a row, and now and
     /// then what `source` keeps beside it.
-    pub(in crate::refresh) async fn keep(&self, published: Arc<Published>, failures: u32, source: Arc<dyn Source>) {
+    pub(crate) async fn keep(&self, published: Arc<Published>, failures: u32, source: Arc<dyn Source>) {
         let now = self.clock.monotonic();
         let write = move |file: &TenantFile| {
             file.replace(&published, failures, None)?;
@@ -212,7 +207,7 @@ impl TenantStore {
     fn set_aside(&self, file: &Path, reason: &dyn std::fmt::Display) {
         self.observer.storage_failed(StorageOperation::Read);
         let (tenant, path) = (&self.file.name, file.display());
-        match disk::set_aside(file) {
+        match file::set_aside(file) {
             Ok(aside) => {
                 let aside = aside.display();
                 warn!(tenant, %path, %aside, %reason, "the tenant's file cannot be used and was set aside; starting without it");
@@ -285,7 +280,7 @@ impl TenantFile {
         let line = frame::attempt(started);
         let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let server = ServerKey::of(&published.snapshot.tenant);
-        if whole == Some(server) && disk::append(&self.path, line.as_bytes()).is_ok() {
+        if whole == Some(server) && file::append(&self.path, line.as_bytes()).is_ok() {
             return Ok(());
         }
         // Without a file to note it behind, or with one that a failed note may have spoilt, a new one is written.
@@ -298,7 +293,7 @@ impl TenantFile {
         let framed = framed(&body)?;
         drop(body);
         self.is_whole(None);
-        disk::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
+        file::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
         self.is_whole(Some(ServerKey::of(&published.snapshot.tenant)));
         Ok(())
     }
@@ -310,7 +305,7 @@ impl TenantFile {
             return Ok(());
         }
         let Some(kept) = source.export_history() else { return Ok(()) };
-        disk::replace(&self.kept_path, &[&framed(&kept)?])?;
+        file::replace(&self.kept_path, &[&framed(&kept)?])?;
         *kept_at = Some(now);
         Ok(())
     }

@@ -12,12 +12,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::super::tests::{Answer, PATIENCE, START, ToldSource, tenant};
 use super::*;
 use crate::clock::DrivenClock;
 use crate::config::Tenant;
 use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{Rejections, Timestamp};
+use crate::refresh::tests::{Answer, PATIENCE, START, ToldSource, tenant};
 use crate::refresh::{Parts, RefreshResult, Refresher, Scrape, Served, StorageOperation};
 
 /// Counts what is told of files.
@@ -115,7 +115,7 @@ impl Process {
             render: Arc::new(|_| Arc::new(BlockBuilder::new().finish(Packing::Stored))),
             runtime: tokio::runtime::Handle::current(),
         });
-        Self { clock, source, witness, storage, refresher: Arc::new(refresher.kept_in(store)) }
+        Self { clock, source, witness, storage, refresher: Arc::new(refresher.with_storage(store)) }
     }
 
     /// A run whose source never answers.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Strip, Timestamp, Window};
-use crate::refresh::people::People;
+use crate::refresh::directory::People;
 use crate::refresh::{AgentData, Moment, Published};
 
 /// All that is kept of a tenant.
