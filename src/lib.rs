@@ -14,8 +14,9 @@
 //! | [`storage`] | one file per tenant: what survives a restart | HTTP, serving |
 //! | [`exposition`] | families, samples, escaping, encodings | agents, CXone, I/O |
 //! | [`metrics`] | snapshot → families; the exporter's own instruments | HTTP |
-//! | [`web`] | listener, TLS, authentication, limits, routes | reqwest, CXone's API |
-//! | [`simulator`] | the simulated tenant, over real HTTP | the exporter's internals |
+//! | [`status_page`] | published snapshots → HTML pages | HTTP, I/O |
+//! | [`web`] | listener, limits, routes | reqwest, CXone's API |
+//! | [`simulator`] | the simulated tenant, served over HTTP | the exporter's modules, except types of `presence` and `clock` |
 //! | `fnv` | a hash that is the same in every run and version: pure | anything else |
 //! | [`cli`] | arguments, logging, dispatch, exit codes; one file per command | |
 //!
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod presence;
 pub mod refresh;
 pub mod simulator;
+pub mod status_page;
 pub mod storage;
 pub mod upstream;
 pub mod web;

@@ -9,12 +9,12 @@ use tokio::sync::Semaphore;
 use super::access::Access;
 use super::in_flight::InFlight;
 use super::limits::PAGES_AT_ONCE;
-use super::page::Summaries;
 use super::reload::ReloadHandle;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
 use crate::refresh::Refresher;
+use crate::status_page::Summaries;
 
 /// What every request is answered from.
 pub struct App {

@@ -62,8 +62,5 @@ pub(super) const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// No scrape waits longer, whatever its header says: no refresh takes longer either.
 pub(super) const MAX_SCRAPE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Agents shown on one page, so that tens of thousands neither freeze a browser nor cost a scrape.
-pub(super) const PAGE_ROWS: usize = 50;
-
 /// Pages made at once; others wait their turn. Each takes milliseconds of a processor that scrapes need as well.
 pub(super) const PAGES_AT_ONCE: usize = 2;

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::chart::{Frame, Measure, bars, cells};
 use super::format::{clock_time, seconds, short_moment};
-use super::palette::swatch;
+use super::page_query::{AgentQuery, Column, PageQuery};
+use super::selection::{Line, Page};
+use super::state_looks::swatch;
 use super::summary::Summary;
-use super::table::{Line, Page};
-use super::view::{Column, View};
 use crate::config::{Api, Tenant};
 use crate::presence::{AgentPresence, Micros};
 
@@ -20,23 +20,23 @@ const STRIP_HEIGHT: u32 = 28;
 const STRIP_COLUMNS: usize = 48;
 
 /// The section of agents.
-pub(super) fn section(tenant: &Tenant, summary: &Summary, view: &View, page: &Page<'_>) -> Markup {
+pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &Page<'_>) -> Markup {
     html! {
         section #agents-section aria-labelledby="agents-title" {
             h2 #agents-title { "Agents" }
-            (filters(summary, view))
-            (pager(view, page, "Pages, above the table"))
+            (filters(summary, query))
+            (pager(query, page, "Pages, above the table"))
             @if page.lines.is_empty() {
                 p.nobody {
-                    @if view.is_filtered() {
-                        "Nobody is like that. " a href=(view.unfiltered().href()) { "Show everybody" } "."
+                    @if query.is_filtered() {
+                        "Nobody is like that. " a href=(query.unfiltered().href()) { "Show everybody" } "."
                     } @else {
                         "There are no agents yet: the first list of people has not been read."
                     }
                 }
             } @else {
-                div.scroll tabindex="0" role="group" aria-label="Table of agents" { (table(tenant, summary, view, page)) }
-                (pager(view, page, "Pages, below the table"))
+                div.scroll tabindex="0" role="group" aria-label="Table of agents" { (table(tenant, summary, query, page)) }
+                (pager(query, page, "Pages, below the table"))
                 @if tenant.api == Api::Presence {
                     p.note {
                         "Reports tell how long an agent was in each state within a bucket, not in which order. So the states of a \
@@ -49,63 +49,63 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary, view: &View, page: &Pa
     }
 }
 
-fn filters(summary: &Summary, view: &View) -> Markup {
+fn filters(summary: &Summary, query: &PageQuery) -> Markup {
     let option = |value: &str, chosen: Option<&str>| {
         html! { option value=(value) selected[chosen == Some(value)] { (value) } }
     };
-    let hidden = view.pairs().into_iter().filter(|(key, _)| matches!(*key, "tenant" | "sort" | "order"));
+    let hidden = query.pairs().into_iter().filter(|(key, _)| matches!(*key, "tenant" | "sort" | "order"));
     html! {
         form #filter method="get" action="./" role="search" {
             @for (key, value) in hidden { input type="hidden" name=(key) value=(value); }
-            label { "Search " input type="search" name="q" value=(view.search) maxlength="80" placeholder="id, name or team"; }
+            label { "Search " input type="search" name="q" value=(query.search) maxlength="80" placeholder="id, name or team"; }
             label {
                 "Team "
                 select name="team" {
                     option value="" { "all" }
-                    @for team in &summary.teams { (option(team, view.team.as_deref())) }
+                    @for team in &summary.teams { (option(team, query.team.as_deref())) }
                 }
             }
             label {
                 "State now "
                 select name="state" {
                     option value="" { "all" }
-                    @for shade in summary.palette.shades() { (option(&shade.name, view.state.as_deref())) }
+                    @for shade in summary.palette.shades() { (option(&shade.name, query.state.as_deref())) }
                 }
             }
             button type="submit" { "Show" }
-            @if view.is_filtered() { a href=(view.unfiltered().href()) { "Show everybody" } }
+            @if query.is_filtered() { a href=(query.unfiltered().href()) { "Show everybody" } }
         }
     }
 }
 
-fn pager(view: &View, page: &Page<'_>, label: &str) -> Markup {
+fn pager(query: &PageQuery, page: &Page<'_>, label: &str) -> Markup {
     let Page { total, range, number, pages, .. } = page;
     let (first, last) = (range.start.saturating_add(1).min(range.end), range.end);
     html! {
         nav.pages aria-label=(label) {
             span { (first) " to " (last) " of " (total) }
             @if *number > 0 {
-                a href=(view.on_page(0).href()) { "First" }
-                a rel="prev" href=(view.on_page(number - 1).href()) { "Previous" }
+                a href=(query.on_page(0).href()) { "First" }
+                a rel="prev" href=(query.on_page(number - 1).href()) { "Previous" }
             }
             @if number + 1 < *pages {
-                a rel="next" href=(view.on_page(number + 1).href()) { "Next" }
-                a href=(view.on_page(pages - 1).href()) { "Last" }
+                a rel="next" href=(query.on_page(number + 1).href()) { "Next" }
+                a href=(query.on_page(pages - 1).href()) { "Last" }
             }
         }
     }
 }
 
-fn table(tenant: &Tenant, summary: &Summary, view: &View, page: &Page<'_>) -> Markup {
+fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &Page<'_>) -> Markup {
     let sortable = |column: Column, title: &str| {
-        let (sort, mark) = match (view.sort == Some(column), view.descending) {
+        let (sort, mark) = match (query.sort == Some(column), query.descending) {
             (false, _) => (None, ""),
             (true, false) => (Some("ascending"), " \u{25b2}"),
             (true, true) => (Some("descending"), " \u{25bc}"),
         };
         html! {
             th scope="col" aria-sort=[sort] {
-                a href=(view.sorted_by(column).href()) { (title) span aria-hidden="true" { (mark) } }
+                a href=(query.sorted_by(column).href()) { (title) span aria-hidden="true" { (mark) } }
             }
         }
     };
@@ -136,7 +136,7 @@ fn row(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
     let time = |time: Option<Micros>| time.map(clock_time).unwrap_or_default();
     html! {
         tr data-agent=(line.label) {
-            th scope="row" { a href=(agent_href(tenant, line.label)) { (line.label) } }
+            th scope="row" { a href=(AgentQuery::href(&tenant.name, line.label)) { (line.label) } }
             @if tenant.privacy.show_names { td data-label="Name" { (line.agent.name.as_deref().unwrap_or_default()) } }
             td data-label="Team" { (line.agent.team.as_deref().unwrap_or_default()) }
             @match line.presence() {
@@ -157,13 +157,6 @@ fn row(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
             @if summary.has_schedules { td.number data-label="Offline on shift" { (time(line.offline_on_shift())) } }
         }
     }
-}
-
-/// The address of an agent's own page.
-pub(super) fn agent_href(tenant: &Tenant, label: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("tenant", &tenant.name).append_pair("agent", label);
-    format!("agent?{}", query.finish())
 }
 
 /// The state an agent is in now.

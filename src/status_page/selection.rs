@@ -6,12 +6,14 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::page_query::{Column, PageQuery};
 use super::summary::Summary;
-use super::view::{Column, View};
 use crate::config::Agent;
 use crate::presence::{AgentPresence, Micros, Timestamp};
 use crate::refresh::{AgentData, Snapshot};
-use crate::web::limits::PAGE_ROWS;
+
+/// Agents shown on one page. Larger pages freeze browsers and take processor time from scrapes.
+const AGENTS_PER_PAGE: usize = 50;
 
 /// The agents of one page.
 #[derive(Debug)]
@@ -39,22 +41,22 @@ pub(super) struct Line<'a> {
     pub(super) offline: Option<Micros>,
 }
 
-/// The agents of `snapshot` that `view` asks for.
-pub(super) fn select<'a>(snapshot: &'a Snapshot, summary: &'a Summary, view: &View) -> Page<'a> {
-    let filter = Filter::new(view);
+/// The agents of `snapshot` that `query` asks for.
+pub(super) fn select<'a>(snapshot: &'a Snapshot, summary: &'a Summary, query: &PageQuery) -> Page<'a> {
+    let filter = Filter::new(query);
     let line = |index: usize| Line::new(snapshot, summary, index);
     let mut chosen: Vec<usize> = (0..snapshot.tenant.agents.len())
         .filter(|&index| line(index).is_some_and(|line| filter.takes(&line)))
         .collect();
 
     let total = chosen.len();
-    let pages = total.div_ceil(PAGE_ROWS).max(1);
-    let number = view.page.min(pages - 1);
-    let start = number * PAGE_ROWS;
-    let range = start..total.min(start + PAGE_ROWS);
-    if let Some(column) = view.sort {
+    let pages = total.div_ceil(AGENTS_PER_PAGE).max(1);
+    let number = query.page.min(pages - 1);
+    let start = number * AGENTS_PER_PAGE;
+    let range = start..total.min(start + AGENTS_PER_PAGE);
+    if let Some(column) = query.sort {
         let order = |a: &usize, b: &usize| match (line(*a), line(*b)) {
-            (Some(one), Some(other)) => by(column, view.descending, &one, &other).then(a.cmp(b)),
+            (Some(one), Some(other)) => by(column, query.descending, &one, &other).then(a.cmp(b)),
             _ => a.cmp(b),
         };
         put_in_order(&mut chosen, range.clone(), order);
@@ -118,9 +120,9 @@ fn compare<T>(a: Option<T>, b: Option<T>, order: impl FnOnce(T, T) -> Ordering) 
     }
 }
 
-/// Whom a view takes.
+/// Whom a query takes.
 struct Filter<'a> {
-    view: &'a View,
+    query: &'a PageQuery,
     /// What is searched for, in lower case.
     search: String,
 }
@@ -128,12 +130,12 @@ struct Filter<'a> {
 // === impl Filter ===
 
 impl<'a> Filter<'a> {
-    fn new(view: &'a View) -> Self {
-        Self { view, search: view.search.to_lowercase() }
+    fn new(query: &'a PageQuery) -> Self {
+        Self { query, search: query.search.to_lowercase() }
     }
 
     fn takes(&self, line: &Line<'_>) -> bool {
-        let View { team, state, .. } = self.view;
+        let PageQuery { team, state, .. } = self.query;
         team.as_deref().is_none_or(|team| line.agent.team.as_deref() == Some(team))
             && state.as_deref().is_none_or(|state| line.state() == Some(state))
             && line.text.contains(&self.search)
@@ -192,9 +194,9 @@ mod tests {
     use super::super::fixture::{many, presence, snapshot};
     use super::*;
 
-    fn labels(snapshot: &Snapshot, view: &View) -> Vec<String> {
+    fn labels(snapshot: &Snapshot, query: &PageQuery) -> Vec<String> {
         let summary = Summary::new(snapshot);
-        select(snapshot, &summary, view).lines.iter().map(|line| line.label.to_owned()).collect()
+        select(snapshot, &summary, query).lines.iter().map(|line| line.label.to_owned()).collect()
     }
 
     #[test]
@@ -205,24 +207,24 @@ mod tests {
             Some(presence(&[("Available", 0, 24)])),
             None,
         ]);
-        let view = |change: fn(&mut View)| {
-            let mut view = View::default();
-            change(&mut view);
-            view
+        let query = |change: fn(&mut PageQuery)| {
+            let mut query = PageQuery::default();
+            change(&mut query);
+            query
         };
-        let table: [(View, &[&str]); 9] = [
-            (view(|_| ()), &["9", "10", "11", "12"]),
-            (view(|view| view.search = "1".to_owned()), &["10", "11", "12"]),
-            (view(|view| view.search = "AGENT 9".to_owned()), &["9"]),
-            (view(|view| view.search = "bill".to_owned()), &["9", "11"]),
-            (view(|view| view.search = ".*".to_owned()), &[]),
-            (view(|view| view.team = Some("Support".to_owned())), &["10", "12"]),
-            (view(|view| view.state = Some("Available".to_owned())), &["9", "11"]),
-            (view(|view| (view.search, view.state) = ("11".to_owned(), Some("Available".to_owned()))), &["11"]),
-            (view(|view| view.team = Some("Nobody".to_owned())), &[]),
+        let table: [(PageQuery, &[&str]); 9] = [
+            (query(|_| ()), &["9", "10", "11", "12"]),
+            (query(|query| query.search = "1".to_owned()), &["10", "11", "12"]),
+            (query(|query| query.search = "AGENT 9".to_owned()), &["9"]),
+            (query(|query| query.search = "bill".to_owned()), &["9", "11"]),
+            (query(|query| query.search = ".*".to_owned()), &[]),
+            (query(|query| query.team = Some("Support".to_owned())), &["10", "12"]),
+            (query(|query| query.state = Some("Available".to_owned())), &["9", "11"]),
+            (query(|query| (query.search, query.state) = ("11".to_owned(), Some("Available".to_owned()))), &["11"]),
+            (query(|query| query.team = Some("Nobody".to_owned())), &[]),
         ];
-        for (view, expected) in table {
-            assert_eq!(labels(&snapshot, &view), expected, "{view:?}");
+        for (query, expected) in table {
+            assert_eq!(labels(&snapshot, &query), expected, "{query:?}");
         }
     }
 
@@ -244,9 +246,9 @@ mod tests {
             (Column::Limit, &["10", "12", "9", "11"], &["9", "12", "10", "11"]),
         ];
         for (column, ascending, descending) in table {
-            let view = |descending| View { sort: Some(column), descending, ..View::default() };
-            assert_eq!(labels(&snapshot, &view(false)), ascending, "{column:?}");
-            assert_eq!(labels(&snapshot, &view(true)), descending, "{column:?} descending");
+            let query = |descending| PageQuery { sort: Some(column), descending, ..PageQuery::default() };
+            assert_eq!(labels(&snapshot, &query(false)), ascending, "{column:?}");
+            assert_eq!(labels(&snapshot, &query(true)), descending, "{column:?} descending");
         }
     }
 
@@ -256,11 +258,11 @@ mod tests {
             let snapshot = many(agents);
             let summary = Summary::new(&snapshot);
             let sort = Some(Column::ALL[column]);
-            let view = View { sort, descending, ..View::default() };
-            let pages = select(&snapshot, &summary, &view).pages;
+            let query = PageQuery { sort, descending, ..PageQuery::default() };
+            let pages = select(&snapshot, &summary, &query).pages;
             let mut seen = Vec::new();
             for number in 0..pages {
-                let page = select(&snapshot, &summary, &view.on_page(number));
+                let page = select(&snapshot, &summary, &query.on_page(number));
                 prop_assert_eq!(page.range.start, seen.len());
                 prop_assert_eq!(page.range.len(), page.lines.len());
                 seen.extend(page.lines);
@@ -271,7 +273,7 @@ mod tests {
             labels.sort_unstable();
             labels.dedup();
             prop_assert_eq!(labels.len(), agents);
-            prop_assert_eq!(select(&snapshot, &summary, &view.on_page(pages + 7)).number, pages - 1);
+            prop_assert_eq!(select(&snapshot, &summary, &query.on_page(pages + 7)).number, pages - 1);
         }
     }
 }

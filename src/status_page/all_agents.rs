@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
+use super::axis;
 use super::chart::{Frame, Measure, bars, cells};
-use super::day;
-use super::palette::swatch;
+use super::page_query::PageQuery;
+use super::state_looks::swatch;
 use super::summary::Summary;
-use super::view::View;
 use crate::config::Tenant;
 
 const WIDTH: u32 = 720;
@@ -24,10 +24,10 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary) -> Markup {
                     @let frame = Frame { width: WIDTH, height: HEIGHT, window };
                     figure {
                         figcaption #day-title { "Share of each state in the time of all agents, over the window" }
-                        svg.fleet.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + day::AXIS_HEIGHT) } role="img" tabindex="0"
+                        svg.fleet.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + axis::AXIS_HEIGHT) } role="img" tabindex="0"
                             aria-labelledby="day-title" {
                             (bars(&summary.palette, &summary.day, frame))
-                            (day::axis(frame))
+                            (axis::axis(frame))
                             (cells(&summary.palette, &summary.day, frame, Measure::Share))
                         }
                     }
@@ -49,7 +49,7 @@ fn now(tenant: &Tenant, summary: &Summary) -> Markup {
                     tr {
                         th scope="row" {
                             (swatch(shade.look)) " "
-                            a href=(View::in_state(&tenant.name, &shade.name).href()) { (shade.name) }
+                            a href=(PageQuery::in_state(&tenant.name, &shade.name).href()) { (shade.name) }
                         }
                         td.number { (count) }
                         td.number { (share(*count, agents)) }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixture::{at, many, presence, snapshot};
+use super::page_query::PageQuery;
+use super::selection::Line;
 use super::summary::Summary;
-use super::table::Line;
-use super::view::View;
-use super::{agent, agents, fleet, table};
+use super::{agent_page, agent_table, all_agents, selection};
 use crate::config::{AgentLabel, Privacy, Pseudonyms, Tenant};
 use crate::presence::Micros;
 use crate::presence::ScheduledTime;
@@ -16,17 +16,19 @@ use crate::refresh::Snapshot;
 /// The sections on agents, as the overview has them.
 fn overview(snapshot: &Snapshot, query: &str) -> String {
     let summary = Summary::new(snapshot);
-    let view = View::parse(Some(query));
-    let page = table::select(snapshot, &summary, &view);
-    let sections =
-        [fleet::section(&snapshot.tenant, &summary), agents::section(&snapshot.tenant, &summary, &view, &page)];
+    let query = PageQuery::parse(Some(query));
+    let page = selection::select(snapshot, &summary, &query);
+    let sections = [
+        all_agents::section(&snapshot.tenant, &summary),
+        agent_table::section(&snapshot.tenant, &summary, &query, &page),
+    ];
     sections.map(maud::PreEscaped::into_string).concat()
 }
 
 fn page_of(snapshot: &Snapshot, index: usize) -> String {
     let summary = Summary::new(snapshot);
     let line = Line::new(snapshot, &summary, index).unwrap();
-    agent::content(&snapshot.tenant, &summary, &line, false).into_string()
+    agent_page::content(&snapshot.tenant, &summary, &line, false).into_string()
 }
 
 fn with_tenant(snapshot: &Snapshot, change: impl FnOnce(&mut Tenant)) -> Snapshot {
@@ -170,7 +172,7 @@ fn names_are_sorted_whatever_their_case() {
         tenant.agents[3].name = None;
     });
     let summary = Summary::new(&snapshot);
-    let page = table::select(&snapshot, &summary, &View::parse(Some("sort=name")));
+    let page = selection::select(&snapshot, &summary, &PageQuery::parse(Some("sort=name")));
     let shown: Vec<_> = page.lines.iter().map(|line| line.agent.name.as_deref()).collect();
     assert_eq!(shown, [Some("anna"), Some("Zoë"), Some("Émile"), None]);
 }

@@ -2,14 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::agents::{in_words, of_limit, state};
+use super::agent_table::{in_words, of_limit, state};
 use super::chart::{Column, Frame, Measure, bars, cells};
 use super::format::{clock_time, moment, seconds};
-use super::palette::swatch;
+use super::page_query::PageQuery;
+use super::selection::Line;
+use super::state_looks::swatch;
 use super::summary::Summary;
-use super::table::Line;
-use super::view::View;
-use super::{day, queries};
+use super::{axis, promql};
 use crate::config::Tenant;
 use crate::presence::{AgentPresence, Micros, Schedule, Window};
 
@@ -25,7 +25,7 @@ pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &Line<'_>, sever
     let title = line.agent.name.as_deref().map_or_else(|| format!("Agent {}", line.label), str::to_owned);
     html! {
         nav.trail aria-label="Where this is" {
-            a href=(View::of_tenant(&tenant.name).href()) { "All agents of " (tenant.name) }
+            a href=(PageQuery::of_tenant(&tenant.name).href()) { "All agents of " (tenant.name) }
         }
         h1 { (title) }
         (facts(tenant, summary, line))
@@ -33,12 +33,12 @@ pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &Line<'_>, sever
             (chart(summary, line, presence, data.window))
             div.side {
                 (totals(summary, presence))
-                (queries::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
+                (promql::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
             }
             (hours(summary, presence))
         } @else {
             p { "There is no data of this agent in the window." }
-            (queries::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
+            (promql::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
         }
     }
 }
@@ -98,11 +98,11 @@ fn chart(summary: &Summary, line: &Line<'_>, presence: &AgentPresence, window: W
             @if columns.is_empty() {
                 p { "The hours are known after the next refresh." }
             } @else {
-                svg.day.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + day::AXIS_HEIGHT) } role="img" tabindex="0"
+                svg.day.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + axis::AXIS_HEIGHT) } role="img" tabindex="0"
                     aria-label=(in_words(line)) {
                     (bars(&summary.palette, &columns, frame))
-                    @if let Some(shifts) = &shifts { (day::shifts(frame, shifts.shifts())) }
-                    (day::axis(frame))
+                    @if let Some(shifts) = &shifts { (axis::shifts(frame, shifts.shifts())) }
+                    (axis::axis(frame))
                     (cells(&summary.palette, &columns, frame, Measure::Time))
                 }
                 @if shifts.is_some() { p.note { "The line below the columns is the agent's schedule." } }

@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use maud::{Markup, html};
 
 use super::format::{epoch, seconds, time_of_day};
-use super::palette::{Palette, fill};
+use super::state_looks::{Palette, fill};
 use crate::presence::{Micros, Window};
 
 /// A span of time with what it was spent in.

@@ -1,30 +1,39 @@
-//! What a visitor wants to see, as it stands in the address of the page.
+//! The query strings of the status page: parsed from and written to its addresses.
 
 use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// The most bytes that are taken of a search: longer than any name, and what the page repeats of it stays small.
+/// Maximum length of a search in bytes: longer than any name. The page repeats the search, so it has to be bounded.
 const MAX_SEARCH_BYTES: usize = 256;
 
-/// What the table of agents shows. The default is everybody, in the order of the configuration.
+/// What the table of agents shows. The default is all agents, in the order of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct View {
-    /// Whose agents; `None` is the first tenant of the configuration.
+pub(super) struct PageQuery {
+    /// Name of the tenant; `None` is the first of the configuration.
     pub(super) tenant: Option<String>,
-    /// What a label, a name or a team has to contain.
+    /// Text that the label, name or team of an agent contains.
     pub(super) search: String,
-    /// The team that agents have to be in.
+    /// Team of the agents.
     pub(super) team: Option<String>,
-    /// The state that agents have to be in now.
+    /// Current state of the agents.
     pub(super) state: Option<String>,
     pub(super) sort: Option<Column>,
     pub(super) descending: bool,
-    /// Which page, from 0.
+    /// Page number, from 0.
     pub(super) page: usize,
 }
 
-/// What agents can be sorted by.
+/// Query string of an agent's page.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct AgentQuery {
+    /// Name of the tenant; `None` is the first of the configuration.
+    pub(super) tenant: Option<String>,
+    /// Label of the agent.
+    pub(super) agent: String,
+}
+
+/// A sortable column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     Agent,
@@ -53,7 +62,7 @@ impl Column {
         Self::OnShift,
     ];
 
-    /// As it stands in addresses.
+    /// Value of the parameter `sort`.
     pub(super) const fn key(self) -> &'static str {
         match self {
             Self::Agent => "agent",
@@ -68,73 +77,73 @@ impl Column {
         }
     }
 
-    /// Whether the first click is to bring the largest to the top: whoever sorts by time looks for the longest.
+    /// Whether the first click sorts descending: of durations, the longest matter most.
     const fn starts_descending(self) -> bool {
         matches!(self, Self::Observed | Self::Offline | Self::Limit | Self::OnShift)
     }
 }
 
-// === impl View ===
+// === impl PageQuery ===
 
-impl View {
-    /// Reads a query. What is not understood is left out, as a page is more use to people than a refusal.
+impl PageQuery {
+    /// Parses a query string. Unknown parameters and invalid values are ignored.
     pub(super) fn parse(query: Option<&str>) -> Self {
-        let mut view = Self::default();
+        let mut parsed = Self::default();
         for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let filled = |value: Cow<'_, str>| Some(value.into_owned()).filter(|value| !value.is_empty());
+            let non_empty = |value: Cow<'_, str>| Some(value.into_owned()).filter(|value| !value.is_empty());
             match &*key {
-                "tenant" => view.tenant = filled(value),
-                "q" => view.search = cut(value.trim()).to_owned(),
-                "team" => view.team = filled(value),
-                "state" => view.state = filled(value),
-                "sort" => view.sort = Column::ALL.into_iter().find(|column| column.key() == value),
-                "order" => view.descending = value == "desc",
-                "page" => view.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
+                "tenant" => parsed.tenant = non_empty(value),
+                "q" => parsed.search = truncate(value.trim()).to_owned(),
+                "team" => parsed.team = non_empty(value),
+                "state" => parsed.state = non_empty(value),
+                "sort" => parsed.sort = Column::ALL.into_iter().find(|column| column.key() == value),
+                "order" => parsed.descending = value == "desc",
+                "page" => parsed.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
                 _ => (),
             }
         }
-        view
+        parsed
     }
 
-    /// The same, sorted by `column`; the other way round if it is already.
+    /// The same agents sorted by `column`. If they are sorted by it already, the order is reversed.
     pub(super) fn sorted_by(&self, column: Column) -> Self {
         let descending = if self.sort == Some(column) { !self.descending } else { column.starts_descending() };
         Self { sort: Some(column), descending, page: 0, ..self.clone() }
     }
 
-    /// Page `page` of the same, from 0.
+    /// Another page of the same agents, from 0.
     pub(super) fn on_page(&self, page: usize) -> Self {
         Self { page, ..self.clone() }
     }
 
-    /// The same agents as here, without anybody being left out.
+    /// The same order without filters.
     pub(super) fn unfiltered(&self) -> Self {
         Self { search: String::new(), team: None, state: None, page: 0, ..self.clone() }
     }
 
-    /// Everybody of `tenant` who is in `state` now.
+    /// All agents of `tenant` that are in `state` now.
     pub(super) fn in_state(tenant: &str, state: &str) -> Self {
         Self { tenant: Some(tenant.to_owned()), state: Some(state.to_owned()), ..Self::default() }
     }
 
-    /// Everybody of `tenant`.
+    /// All agents of `tenant`.
     pub(super) fn of_tenant(tenant: &str) -> Self {
         Self { tenant: Some(tenant.to_owned()), ..Self::default() }
     }
 
-    /// Whether anybody is left out.
+    /// Whether a filter is set.
     pub(super) fn is_filtered(&self) -> bool {
         !self.search.is_empty() || self.team.is_some() || self.state.is_some()
     }
 
-    /// The address, relative to the page's own.
+    /// Address relative to the page.
     pub(super) fn href(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.pairs());
         format!("./?{}", query.finish())
     }
 
-    /// What stands in the address.
+    /// Parameters that differ from the default.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let sort = self.sort.map(|column| column.key().to_owned());
         let order = self.sort.filter(|_| self.descending).map(|_| "desc".to_owned());
@@ -155,8 +164,28 @@ impl View {
     }
 }
 
-/// As much of the text as is taken, in whole characters.
-fn cut(text: &str) -> &str {
+// === impl AgentQuery ===
+
+impl AgentQuery {
+    /// Parses a query string; the first value of a parameter counts.
+    pub(super) fn parse(query: Option<&str>) -> Self {
+        let parameter = |name: &str| {
+            let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+            pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        Self { tenant: parameter("tenant"), agent: parameter("agent").unwrap_or_default() }
+    }
+
+    /// Address relative to the page.
+    pub(super) fn href(tenant: &str, agent: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("tenant", tenant).append_pair("agent", agent);
+        format!("agent?{}", query.finish())
+    }
+}
+
+/// The text cut to [`MAX_SEARCH_BYTES`] at a character boundary.
+fn truncate(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_SEARCH_BYTES)).unwrap_or_default()
 }
 
@@ -167,28 +196,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_understood_is_left_out() {
+    fn unknown_parameters_and_invalid_values_are_ignored() {
         let table = [
-            (None, View::default()),
-            (Some("from=1&sort=age&page=-1&order=up&q=+"), View::default()),
-            (Some("page=0"), View::default()),
-            (Some("team=&state="), View::default()),
-            (Some("q=a&q=b&page=3"), View { search: "b".to_owned(), page: 2, ..View::default() }),
+            (None, PageQuery::default()),
+            (Some("from=1&sort=age&page=-1&order=up&q=+"), PageQuery::default()),
+            (Some("page=0"), PageQuery::default()),
+            (Some("team=&state="), PageQuery::default()),
+            (Some("q=a&q=b&page=3"), PageQuery { search: "b".to_owned(), page: 2, ..PageQuery::default() }),
             (
                 Some("sort=offline&order=desc&team=R%26D"),
-                View { sort: Some(Column::Offline), descending: true, team: Some("R&D".to_owned()), ..View::default() },
+                PageQuery {
+                    sort: Some(Column::Offline),
+                    descending: true,
+                    team: Some("R&D".to_owned()),
+                    ..PageQuery::default()
+                },
             ),
         ];
         for (query, expected) in table {
-            assert_eq!(View::parse(query), expected, "{query:?}");
+            assert_eq!(PageQuery::parse(query), expected, "{query:?}");
         }
-        let long = View::parse(Some(&format!("q={}", "é".repeat(1_000))));
+        let long = PageQuery::parse(Some(&format!("q={}", "é".repeat(1_000))));
         assert!(long.search.len() <= MAX_SEARCH_BYTES && long.search.chars().all(|c| c == 'é'));
     }
 
     #[test]
-    fn a_second_click_turns_the_order_round() {
-        let by_name = View { page: 4, ..View::default() }.sorted_by(Column::Name);
+    fn a_second_click_reverses_the_order() {
+        let by_name = PageQuery { page: 4, ..PageQuery::default() }.sorted_by(Column::Name);
         assert_eq!((by_name.sort, by_name.descending, by_name.page), (Some(Column::Name), false, 0));
         assert!(by_name.sorted_by(Column::Name).descending);
         assert!(by_name.sorted_by(Column::Offline).descending, "the longest first");
@@ -196,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_address_leads_back_to_what_it_was_made_of(
+        fn href_and_parse_round_trip(
             search in "[ -~]{0,20}",
             team in prop::option::of(".{1,20}"),
             column in 0..Column::ALL.len(),
@@ -204,16 +238,16 @@ mod tests {
             page in 0_usize..1_000_000,
         ) {
             let sort = Some(Column::ALL[column]);
-            let view = View { search: search.trim().to_owned(), team, sort, descending, page, ..View::default() };
-            let href = view.href();
+            let expected = PageQuery { search: search.trim().to_owned(), team, sort, descending, page, ..PageQuery::default() };
+            let href = expected.href();
             let query = href.split_once('?').map(|(_, query)| query);
-            prop_assert_eq!(View::parse(query), view);
+            prop_assert_eq!(PageQuery::parse(query), expected);
         }
 
         #[test]
-        fn no_query_is_too_odd(query in "\\PC{0,200}") {
-            let view = View::parse(Some(&query));
-            prop_assert_eq!(View::parse(view.href().split_once('?').map(|(_, query)| query)), view);
+        fn any_query_round_trips(query in "\\PC{0,200}") {
+            let parsed = PageQuery::parse(Some(&query));
+            prop_assert_eq!(PageQuery::parse(parsed.href().split_once('?').map(|(_, query)| query)), parsed);
         }
     }
 }

@@ -1,13 +1,12 @@
-//! What every page has around its content.
+//! The HTML document around the sections.
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::{assets, palette};
-use crate::web::App;
+use super::{StatusPage, assets, state_looks};
 
-/// A whole document. `skip_to` is the id of what most visitors come for.
-pub(super) fn document(app: &App, title: &str, skip_to: &str, content: &Markup) -> String {
-    let prefix = &app.options.external_prefix;
+/// A whole document. `skip_to` is the id of the main content.
+pub(super) fn document(status_page: &StatusPage<'_>, title: &str, skip_to: &str, content: &Markup) -> String {
+    let prefix = status_page.external_prefix;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -25,16 +24,16 @@ pub(super) fn document(app: &App, title: &str, skip_to: &str, content: &Markup) 
                     a.home href="./" { "CXone exporter" }
                     span.version { (env!("CARGO_PKG_VERSION")) }
                     nav aria-label="The exporter" {
-                        a href={ (prefix) (app.options.telemetry_path) } { "Metrics" }
+                        a href={ (prefix) (status_page.telemetry_path) } { "Metrics" }
                         a href={ (prefix) "/config" } { "Configuration" }
                         a href={ (prefix) "/-/healthy" } { "Health" }
                     }
-                    // The script puts a switch here, and says whose time it shows.
+                    // The script shows the time zone here, and a button that changes it.
                     span #zone-of-times { "Times are in UTC." }
                 }
-                (palette::patterns())
+                (state_looks::patterns())
                 main { (content) }
-                // Where the script shows what a strip says at a place.
+                // The tooltip of the charts, filled by the script.
                 div #tip role="status" hidden {}
             }
         }

@@ -1,34 +1,32 @@
-//! How things stand with a tenant, in words: is its data fresh, and if not, why and what to do.
+//! Data freshness of the tenants, and the reason if data is not fresh.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use maud::{Markup, html};
 
 use super::format::{about, ago, moment};
-use super::view::View;
+use super::page_query::PageQuery;
+use super::{StatusPage, TenantStatus};
 use crate::config::Tenant;
 use crate::presence::Timestamp;
 use crate::refresh::{Published, Status};
-use crate::web::App;
-use crate::web::app::TenantFront;
 
-/// How long after a cooldown data still counts as fresh: a scrape interval that is twice the usual one, as only scrapes
-/// start refreshes.
+/// Data counts as fresh for this long after the cooldown. Only scrapes start refreshes, so this is twice the usual
+/// scrape interval.
 const SCRAPE_GRACE: Duration = Duration::from_secs(120);
 
-/// What can be said in a word.
+/// Data freshness of a tenant in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// The last refresh succeeded, and not long ago.
+    /// The last refresh succeeded recently.
     Fresh,
-    /// The last refresh succeeded, but nobody has asked for another one for a while.
+    /// The last refresh succeeded, but no scrape has started another one since.
     Idle,
-    /// The last refresh failed, at least in part; older data is shown.
+    /// The last refresh failed or was incomplete; older data is shown.
     Stale,
     /// No refresh has ended yet.
     Waiting,
-    /// Refreshes fail, and there is no data, or none that is young enough.
+    /// Refreshes fail, and data is missing or older than `max_staleness`.
     Failing,
 }
 
@@ -47,7 +45,7 @@ impl Verdict {
         if age <= tenant.cooldown + SCRAPE_GRACE { Self::Fresh } else { Self::Idle }
     }
 
-    /// For the stylesheet.
+    /// Value of the attribute `data-verdict`, for the stylesheet.
     const fn key(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -58,7 +56,7 @@ impl Verdict {
         }
     }
 
-    /// A sign and a word, as colour alone is nothing to many.
+    /// A symbol and a word: colour alone is not accessible.
     const fn words(self) -> &'static str {
         match self {
             Self::Fresh => "\u{2713} Fresh",
@@ -71,39 +69,38 @@ impl Verdict {
 
     const fn explanation(self) -> &'static str {
         match self {
-            Self::Fresh => "The last refresh read everything it asked for.",
+            Self::Fresh => "The last refresh was complete.",
             Self::Idle => {
-                "The last refresh succeeded, and no scrape has asked for another one since. Is Prometheus scraping?"
+                "The last refresh succeeded; no scrape has started another one since. Is Prometheus scraping?"
             }
-            Self::Stale => "The last refresh did not read everything; what it missed is shown as it was.",
-            Self::Waiting => "The first scrape of the metrics starts the first refresh.",
-            Self::Failing => "Refreshes fail, and what was read before is too old to be shown.",
+            Self::Stale => "The last refresh failed or was incomplete; older data is shown for the rest.",
+            Self::Waiting => "The first scrape starts the first refresh.",
+            Self::Failing => "Refreshes fail, and earlier data is missing or too old to be shown.",
         }
     }
 }
 
-/// Which of several exporters this is, where others have the rest of the agents: nothing here counts those.
+/// The shard of this exporter, if there are several. The page shows and counts its own agents only.
 pub(super) fn shard(tenant: &Tenant) -> Markup {
     html! {
         @if let Some(shard) = tenant.shard_among_others() {
             p #shard .note {
                 strong { "Shard " (shard.index()) " of " (shard.total()) ", counted from 0" }
-                ": what follows is of its own agents. Each of the others has a page like this."
+                ": this page shows the agents of this shard only. Each shard has its own page."
             }
         }
     }
 }
 
-/// What is said of an agent that is not here.
-pub(super) fn may_be_elsewhere(tenant: &Tenant) -> &'static str {
+/// Remark on an unknown agent.
+pub(super) fn other_shard_remark(tenant: &Tenant) -> &'static str {
     if tenant.shard_among_others().is_some() { "It may be an agent of another shard. " } else { "" }
 }
 
-/// The chosen tenant.
-pub(super) fn freshness(app: &App, front: &TenantFront, published: &Published) -> Markup {
-    let tenant = &published.snapshot.tenant;
-    let now = app.clock.now();
-    let status = &published.status;
+/// Freshness of the selected tenant.
+pub(super) fn freshness(tenant_status: &TenantStatus, now: Timestamp) -> Markup {
+    let published = &*tenant_status.published;
+    let (tenant, status) = (&published.snapshot.tenant, &published.status);
     let verdict = Verdict::of(published, tenant, now);
     html! {
         section #freshness aria-labelledby="freshness-title" {
@@ -121,7 +118,7 @@ pub(super) fn freshness(app: &App, front: &TenantFront, published: &Published) -
                 @if let Some(at) = status.not_before {
                     div { dt { "Next fetch not before" } dd { (moment(at)) (wait(now, at)) } }
                 }
-                div { dt { "API calls of the last hour" } dd { (front.instruments.requests_in_last_hour()) } }
+                div { dt { "API calls of the last hour" } dd { (tenant_status.requests_in_last_hour) } }
                 div { dt { "Agents" } dd { (agents(status)) } }
             }
         }
@@ -159,13 +156,12 @@ fn agents(status: &Status) -> Markup {
     let counts = status.agents;
     html! {
         (counts.fresh) " fresh, " (counts.stale) " stale, " (counts.missing) " without data"
-        @if let Some(dropped @ 1..) = status.agents_dropped { ", " (dropped) " left out for " code { "agent_filter.max" } }
+        @if let Some(dropped @ 1..) = status.agents_dropped { ", " (dropped) " excluded by " code { "agent_filter.max" } }
     }
 }
 
-/// Every tenant in a line, where there are several.
-pub(super) fn table(app: &App, fronts: &[TenantFront], chosen: &str) -> Markup {
-    let now = app.clock.now();
+/// The table of all tenants.
+pub(super) fn table(page: &StatusPage<'_>, selected: &str) -> Markup {
     html! {
         section aria-labelledby="tenants-title" {
             h2 #tenants-title { "Tenants" }
@@ -183,7 +179,7 @@ pub(super) fn table(app: &App, fronts: &[TenantFront], chosen: &str) -> Markup {
                         }
                     }
                     tbody {
-                        @for front in fronts { (line(app, front, chosen, now)) }
+                        @for tenant in &page.tenants { (row(page, tenant, selected)) }
                     }
                 }
             }
@@ -191,23 +187,23 @@ pub(super) fn table(app: &App, fronts: &[TenantFront], chosen: &str) -> Markup {
     }
 }
 
-fn line(app: &App, front: &TenantFront, chosen: &str, now: Timestamp) -> Markup {
-    let published: Arc<Published> = front.refresher.current();
+fn row(page: &StatusPage<'_>, tenant_status: &TenantStatus, selected: &str) -> Markup {
+    let published = &*tenant_status.published;
     let (tenant, status) = (&published.snapshot.tenant, &published.status);
-    let verdict = Verdict::of(&published, tenant, now);
-    let current = (tenant.name == chosen).then_some("true");
+    let verdict = Verdict::of(published, tenant, page.now);
+    let current = (tenant.name == selected).then_some("true");
     let mut probe = url::form_urlencoded::Serializer::new(String::new());
     probe.append_pair("target", &tenant.name);
     html! {
         tr {
-            th scope="row" { a href=(View::of_tenant(&tenant.name).href()) aria-current=[current] { (tenant.name) } }
+            th scope="row" { a href=(PageQuery::of_tenant(&tenant.name).href()) aria-current=[current] { (tenant.name) } }
             td.verdict data-label="Data" data-verdict=(verdict.key()) { strong { (verdict.words()) } }
             td data-label="Last full success" { @if let Some(at) = status.last_success { (moment(at)) } @else { "none yet" } }
             td data-label="Next fetch not before" { @if let Some(at) = status.not_before { (moment(at)) } }
-            td.number data-label="API calls, last hour" { (front.instruments.requests_in_last_hour()) }
+            td.number data-label="API calls, last hour" { (tenant_status.requests_in_last_hour) }
             td data-label="Agents" { (agents(status)) }
             td data-label="Metrics" {
-                a href={ (app.options.external_prefix) "/probe?" (probe.finish()) } { "Metrics of " (tenant.name) }
+                a href={ (page.external_prefix) "/probe?" (probe.finish()) } { "Metrics of " (tenant.name) }
             }
         }
     }

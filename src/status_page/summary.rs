@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::chart::Column;
-use super::palette::Palette;
+use super::state_looks::Palette;
 use crate::config::{Agent, Tenant};
 use crate::presence::{AgentId, AgentPresence, Cell, Micros, StateName, Strip, Timestamp, Window};
 use crate::refresh::Snapshot;
@@ -49,7 +49,7 @@ pub(super) struct Summary {
 
 /// The summaries of the snapshots that are served.
 #[derive(Debug, Default)]
-pub(in crate::web) struct Summaries(Mutex<Vec<(Weak<Snapshot>, Arc<Summary>)>>);
+pub struct Summaries(Mutex<Vec<(Weak<Snapshot>, Arc<Summary>)>>);
 
 // === impl Summaries ===
 

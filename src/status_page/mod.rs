@@ -1,0 +1,135 @@
+//! The status page as HTML: data freshness of each tenant, its agents, and the window of one agent.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | `page_query` | the query string of a page: filters, sort order, page number |
+//! | `summary` | what needs every agent, computed once per snapshot |
+//! | `selection` | filters and sorts the agents; picks those of one page |
+//! | `state_looks`, `chart`, `axis` | colours and patterns of states; charts as SVG |
+//! | `tenant_status`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
+//! | `layout`, `assets` | document around the sections; stylesheet, script, icon |
+//!
+//! Pages are made of published snapshots only. `web` serves them; this module does no I/O.
+
+mod agent_page;
+mod agent_table;
+mod all_agents;
+mod assets;
+mod axis;
+mod chart;
+mod format;
+mod layout;
+mod page_query;
+mod promql;
+mod selection;
+mod state_looks;
+mod summary;
+mod tenant_status;
+
+use std::sync::Arc;
+
+use maud::{Markup, html};
+
+pub use self::assets::Asset;
+use self::page_query::{AgentQuery, PageQuery};
+use self::selection::Line;
+pub use self::summary::Summaries;
+use crate::presence::Timestamp;
+use crate::refresh::Published;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
+/// What the pages are made of.
+#[derive(Debug)]
+pub struct StatusPage<'a> {
+    /// The tenants, in the order of the configuration.
+    pub tenants: Vec<TenantStatus>,
+    /// The current time.
+    pub now: Timestamp,
+    /// Prefix of links (`--web.external-url`); empty for relative links.
+    pub external_prefix: &'a str,
+    /// Path of the metrics (`--web.telemetry-path`).
+    pub telemetry_path: &'a str,
+    /// Summaries of earlier pages, reused for the same snapshot.
+    pub summaries: &'a Summaries,
+}
+
+/// What a page shows of one tenant.
+#[derive(Debug)]
+pub struct TenantStatus {
+    /// The data that scrapes are answered from.
+    pub published: Arc<Published>,
+    /// API requests of the last hour.
+    pub requests_in_last_hour: u64,
+}
+
+/// A whole HTML document.
+#[derive(Debug)]
+pub struct Document {
+    /// The HTML.
+    pub html: String,
+    /// False if the query names an unknown tenant or agent; the document then says so.
+    pub found: bool,
+}
+
+// === impl StatusPage ===
+
+impl StatusPage<'_> {
+    /// All tenants, and the agents of the one that the query selects.
+    pub fn overview(&self, query: Option<&str>) -> Document {
+        let query = PageQuery::parse(query);
+        let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
+        let snapshot = &tenant.published.snapshot;
+        let summary = self.summaries.of(snapshot);
+        let page = selection::select(snapshot, &summary, &query);
+        let content = html! {
+            h1 { "Agent presence" }
+            (tenant_status::shard(&snapshot.tenant))
+            @if self.tenants.len() > 1 { (tenant_status::table(self, &snapshot.tenant.name)) }
+            (tenant_status::freshness(tenant, self.now))
+            (all_agents::section(&snapshot.tenant, &summary))
+            (agent_table::section(&snapshot.tenant, &summary, &query, &page))
+        };
+        Document { html: layout::document(self, "CXone exporter", "agents-section", &content), found: true }
+    }
+
+    /// The agent that the query selects.
+    pub fn agent(&self, query: Option<&str>) -> Document {
+        let query = AgentQuery::parse(query);
+        let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
+        let snapshot = &tenant.published.snapshot;
+        let summary = self.summaries.of(snapshot);
+        let index = summary.labels.iter().position(|label| **label == *query.agent);
+        let Some(line) = index.and_then(|index| Line::new(snapshot, &summary, index)) else {
+            return self.not_found("agent", tenant_status::other_shard_remark(&snapshot.tenant));
+        };
+        let content = agent_page::content(&snapshot.tenant, &summary, &line, self.tenants.len() > 1);
+        let content = html! { div #agent { (content) } };
+        let title = format!("Agent {} \u{2013} CXone exporter", line.label);
+        Document { html: layout::document(self, &title, "agent", &content), found: true }
+    }
+
+    /// The tenant of this name; without a name, the first.
+    fn tenant(&self, name: Option<&str>) -> Option<&TenantStatus> {
+        match name {
+            Some(name) => self.tenants.iter().find(|tenant| tenant.published.snapshot.tenant.name == name),
+            None => self.tenants.first(),
+        }
+    }
+
+    fn not_found(&self, what: &str, remark: &str) -> Document {
+        let content: Markup = html! {
+            div #nothing {
+                h1 { "There is no such " (what) }
+                p { "It is not in the configuration, or not any more. " (remark) a href="./" { "See all agents" } "." }
+            }
+        };
+        Document {
+            html: layout::document(self, "Not found \u{2013} CXone exporter", "nothing", &content),
+            found: false,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Serves the status page, its assets and the effective configuration.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Response, StatusCode};
+
+use super::Chunks;
+use super::app::App;
+use super::router::{Answer, text};
+use crate::exposition::{Encoding, negotiate};
+use crate::status_page::{Asset, Document, StatusPage, TenantStatus};
+
+/// Browsers load scripts, styles and images from the exporter only: nothing inline, no frames.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
+
+/// The requested page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// All tenants, and the agents of one.
+    Overview,
+    /// One agent.
+    Agent,
+}
+
+/// Answers with a page. Pages contain names of people: caches do not store them, and no referrer is sent.
+///
+/// A page takes milliseconds to make, so it is made on a blocking thread, and only a few at once.
+pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    let encoding = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let encoding = negotiate(None, encoding).encoding;
+    let query = query.map(str::to_owned);
+    // The semaphore is never closed, so this only waits.
+    let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
+    let rendering = Arc::clone(&app);
+    let page = tokio::task::spawn_blocking(move || {
+        let Document { html, found } = render(&rendering, kind, query.as_deref());
+        (found, compress(html, encoding))
+    });
+    let Ok((found, (body, encoding))) = page.await else { return unavailable() };
+    let mut answer = Response::new(Chunks::from(body));
+    *answer.status_mut() = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let head = answer.headers_mut();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    head.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if let Some(encoding) = encoding.content_encoding() {
+        head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    add_security_headers(&mut answer);
+    answer
+}
+
+/// The file `name` of the page; `None` if there is no such file.
+pub(super) fn asset(name: &str) -> Option<Answer> {
+    let asset = Asset::named(name)?;
+    let mut answer = Response::new(Chunks::from(asset.content));
+    let head = answer.headers_mut();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    add_security_headers(&mut answer);
+    Some(answer)
+}
+
+/// The effective configuration as YAML, without secrets.
+pub(super) async fn configuration(app: &App) -> Answer {
+    // It can be megabytes, so it is made like a page.
+    let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
+    let loaded = app.loaded();
+    let yaml = tokio::task::spawn_blocking(move || loaded.config.to_yaml_redacted());
+    yaml.await.map_or_else(|_| unavailable(), |yaml| text(StatusCode::OK, yaml))
+}
+
+fn render(app: &App, kind: Kind, query: Option<&str>) -> Document {
+    let loaded = app.loaded();
+    let tenants = loaded.tenants.iter().map(|front| TenantStatus {
+        published: front.refresher.current(),
+        requests_in_last_hour: front.instruments.requests_in_last_hour(),
+    });
+    let page = StatusPage {
+        tenants: tenants.collect(),
+        now: app.clock.now(),
+        external_prefix: &app.options.external_prefix,
+        telemetry_path: &app.options.telemetry_path,
+        summaries: &app.summaries,
+    };
+    match kind {
+        Kind::Overview => page.overview(query),
+        Kind::Agent => page.agent(query),
+    }
+}
+
+fn add_security_headers(answer: &mut Answer) {
+    let head = answer.headers_mut();
+    head.insert(CONTENT_SECURITY_POLICY, POLICY);
+    head.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    head.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+fn unavailable() -> Answer {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; see the exporter's log\n")
+}
+
+/// Compresses the page if the client accepts gzip; it takes a tenth of the bytes then.
+fn compress(page: String, encoding: Encoding) -> (Vec<u8>, Encoding) {
+    if encoding == Encoding::Gzip {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(page.len() / 8), Compression::fast());
+        // Writing into memory does not fail.
+        if encoder.write_all(page.as_bytes()).is_ok()
+            && let Ok(compressed) = encoder.finish()
+        {
+            return (compressed, Encoding::Gzip);
+        }
+    }
+    (page.into_bytes(), Encoding::Identity)
+}
