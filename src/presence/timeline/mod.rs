@@ -1,20 +1,21 @@
-//! State changes over time, put together from whatever a tenant answers: rows of history and observations of states.
+//! State changes over time, merged from history rows and observed current states.
 //!
-//! What servers do is not known beforehand: rows may be clipped at the range that was asked for or not, kept by their
-//! start or by overlap, come twice or late; the state an agent is in may be listed, with a length or without, or not. So
-//! nothing is taken from a row but what it must mean in every case:
+//! Servers differ: rows may be clipped at the requested range, selected by start or by overlap, repeated or late, and the
+//! current state may be listed with a length, without one, or not at all. Only what holds in every case is used:
 //!
-//! - A row's **start** is when its state began, or a moment within it where the row was clipped.
-//! - A row's **end** is known where it has a length that does not reach the end of the range that was asked for. Otherwise
-//!   the state lasts until the agent's next one starts, as every change is a row.
-//! - A **observation** says that an agent was in a state since a moment and still is. It fills time that no row covers, and
-//!   closes the last state at the window's end. It is remembered, as rows may come much later than changes.
+//! - The **start** of a row is the start of its state, or a time within the state if the row was clipped.
+//! - The **end** of a row is known if the row has a length and ends before the requested range does. Otherwise the state
+//!   lasts until the agent's next row starts, as every change of state is a row.
+//! - An **observation** says that the agent is in a state, and since when. It fills time that no row covers and extends the
+//!   last state to the end of the window. Observations are kept, as rows may arrive long after the change.
 //!
-//! Time that none of this accounts for stays unaccounted for.
+//! Time that no row and no observation covers is not counted.
 
 mod agent_timeline;
+mod observations;
 #[cfg(test)]
 mod properties;
+mod rows;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -23,108 +24,110 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::agent_timeline::{AgentTimeline, MergedRow};
+use self::agent_timeline::AgentTimeline;
+use self::observations::ObservedState;
+use self::rows::MergedRow;
 pub use self::sum::{StateLabels, TimelineSums};
 use super::{AgentId, Micros, Rejection, Rejections, Timestamp, Window};
 
-/// How far apart two moments may be that are one and the same. Rows give times in milliseconds, and durations that were
-/// measured apart from them.
+/// Times this close are the same. Rows give times in milliseconds, and durations that were measured separately.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// How many rows of one agent are kept, at some 56 bytes each. A change of state every four seconds around the clock makes
-/// as many in a day; nobody works like that, so more would only fill the memory.
+/// The limit of rows kept per agent, some 56 bytes each. It is a change of state every four seconds for a whole day, more
+/// than any agent makes.
 pub const MAX_ROWS_PER_AGENT: usize = 20_000;
 
-/// How many observations of one agent are kept, each of another state. They matter only until the rows of their states
-/// arrive, which is long before there are as many.
+/// The limit of observations kept per agent. They matter only until the rows of their states arrive, which takes far fewer
+/// changes of state.
 const MAX_OBSERVATIONS: usize = 64;
 
-/// Which of a source's states: an index that only the source can read, so that what a state is called may change.
+/// The index of a state in the source's own list, so that the name of a state may change later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RawStateIndex(pub u32);
 
-/// What makes a row the same row when it comes again, clipped differently or with a later end.
+/// Identifies a row that comes again, clipped differently or with a later end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowKey {
     /// The agent's session.
     pub session: i64,
-    /// The place of the state in the session.
+    /// The position of the state in the session.
     pub index: i64,
 }
 
-/// One row of the history, as it was answered.
+/// One row of the history, as returned.
 #[derive(Debug, Clone)]
 pub struct HistoryRow {
-    /// Whom it is about.
+    /// The agent.
     pub agent: AgentId,
-    /// Which row it is, where that is said.
+    /// The key of the row, if it has one.
     pub key: Option<RowKey>,
     /// The state.
     pub state: RawStateIndex,
-    /// When it began.
+    /// The start of the state.
     pub start: Timestamp,
-    /// How long it lasted; `None` where that is not said.
+    /// The length of the state, if it is given.
     pub length: Option<Micros>,
 }
 
-/// The state that an agent is in.
+/// The current state of an agent.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// Whom it is about.
+    /// The agent.
     pub agent: AgentId,
     /// The state.
     pub state: RawStateIndex,
-    /// Since when, where that is said.
+    /// The start of the state, if it is given.
     pub start: Option<Timestamp>,
 }
 
-/// What is known of the states of all agents over time. A copy shares what neither changes.
+/// The states of all agents over time. A clone shares the agents that neither copy changes.
 #[derive(Debug, Clone, Default)]
 pub struct StateTimeline {
     agents: HashMap<AgentId, Arc<AgentTimeline>>,
-    /// Counts refreshes, so that what is wrong with a row is counted once.
+    /// The number of the refresh, so that a rejection is counted once.
     refresh: u32,
 }
 
 // === impl StateTimeline ===
 
 impl StateTimeline {
-    /// Begins a refresh: rows that come from now on are new.
+    /// Begins a refresh: rows added from now on are new.
     pub fn begin_refresh(&mut self) {
         self.refresh = self.refresh.wrapping_add(1);
     }
 
-    /// Takes rows of the history of `asked`. A row of one key may come in several pieces, from several ranges.
-    pub fn add(&mut self, asked: Window, rows: impl IntoIterator<Item = HistoryRow>) {
-        // What ends here may as well have been cut here.
-        let cut = asked.end.saturating_sub(TOLERANCE);
+    /// Adds the rows returned for the range `requested`. A row with a key may come in several pieces, from several ranges.
+    pub fn add(&mut self, requested: Window, rows: impl IntoIterator<Item = HistoryRow>) {
+        // A row that ends here may have been clipped.
+        let clip_limit = requested.end.saturating_sub(TOLERANCE);
         for HistoryRow { agent, key, state, start, length } in rows {
             let end = start + Duration::from_micros(length.unwrap_or_default().get());
-            let closed = length.is_some() && end < cut;
-            let listed = MergedRow { key, state, start, end, closed, refresh: self.refresh };
-            Arc::make_mut(self.agents.entry(agent).or_default()).add(listed);
+            let closed = length.is_some() && end < clip_limit;
+            let row = MergedRow { key, state, start, end, closed, refresh: self.refresh };
+            Arc::make_mut(self.agents.entry(agent).or_default()).add(row);
         }
     }
 
-    /// Takes the states that agents were in at `seen`, the newest moment of this refresh.
-    pub fn observe(&mut self, seen: Timestamp, observations: impl IntoIterator<Item = Observation>) {
+    /// Adds the states observed at `now`, the end of this refresh's window.
+    pub fn observe(&mut self, now: Timestamp, observations: impl IntoIterator<Item = Observation>) {
         for Observation { agent, state, start } in observations {
-            Arc::make_mut(self.agents.entry(agent).or_default()).observe(state, start, seen, self.refresh);
+            let observation = ObservedState { state, start, last_seen: now, refresh: self.refresh };
+            Arc::make_mut(self.agents.entry(agent).or_default()).observe(observation);
         }
     }
 
-    /// Puts in order what came, and drops what is over before `moment`, and agents that are not `wanted`.
-    pub fn compact(&mut self, moment: Timestamp, wanted: &HashSet<AgentId>, rejections: &mut Rejections) {
+    /// Merges and sorts what was added, and drops what ended by `cutoff` and the agents that are not in `wanted`.
+    pub fn compact(&mut self, cutoff: Timestamp, wanted: &HashSet<AgentId>, rejections: &mut Rejections) {
         self.agents.retain(|agent, _| wanted.contains(agent));
         for agent in self.agents.values_mut() {
-            if agent.needs_compacting(moment) {
-                let dropped = Arc::make_mut(agent).compact(moment);
+            if agent.needs_compacting(cutoff) {
+                let dropped = Arc::make_mut(agent).compact(cutoff);
                 (0..dropped).for_each(|_| rejections.add(Rejection::TooMany));
             }
         }
     }
 
-    /// How many rows are kept.
+    /// The number of rows that are kept.
     pub fn rows(&self) -> usize {
         self.agents.values().map(|agent| agent.rows()).sum()
     }

@@ -1,4 +1,4 @@
-//! Whatever a server's habits, what it tells comes to the truth; and a refresh of the tail to the same as one of all.
+//! Every kind of server leads to the true sums, and a refresh of the tail to the same sums as a full one.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use crate::presence::{AgentPresence, Cell, StateName, WatchedAgent};
 
 const AGENT: &str = "4711";
 const DAY: i64 = 86_400;
-/// Every timeline begins here, well before the window.
+/// The start of every timeline, well before the window.
 const BEGIN: i64 = -2 * DAY;
-/// No row arrives later after its end.
+/// The longest delay of a row after its end.
 const SETTLE: i64 = 1_800;
 
-/// A change of state: which one, and after how many seconds the next one follows.
+/// A state and its length in seconds.
 type Change = (u32, i64);
 
-/// What a server does that nobody documents.
+/// Undocumented behaviour of a server.
 #[derive(Debug, Clone, Copy)]
-struct Habits {
+struct ServerVariant {
     clips: bool,
     open: Open,
     by_overlap: bool,
     keys: bool,
-    /// How many seconds after its end a row can be read.
+    /// The delay of a row after its end, in seconds.
     late: i64,
     observation_has_start: bool,
 }
 
-/// How the state that an agent is in is listed.
+/// How the history lists the current state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     Not,
@@ -39,7 +39,7 @@ enum Open {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct True {
+struct TrueRow {
     index: i64,
     state: u32,
     start: i64,
@@ -50,14 +50,14 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000 + seconds)
 }
 
-/// States that touch, from [`BEGIN`] to after `end`.
-fn truth(changes: &[Change], end: i64) -> Vec<True> {
-    let mut rows: Vec<True> = Vec::new();
+/// States without gaps, from [`BEGIN`] to after `end`.
+fn truth(changes: &[Change], end: i64) -> Vec<TrueRow> {
+    let mut rows: Vec<TrueRow> = Vec::new();
     let (mut start, mut previous) = (BEGIN, u32::MAX);
     for (index, (state, length)) in changes.iter().cycle().take(100_000).enumerate() {
         let state = if *state == previous { (state + 1) % 4 } else { *state };
         previous = state;
-        rows.push(True { index: index as i64, state, start, end: start + length });
+        rows.push(TrueRow { index: index as i64, state, start, end: start + length });
         start += length;
         if start > end + DAY {
             break;
@@ -66,29 +66,29 @@ fn truth(changes: &[Change], end: i64) -> Vec<True> {
     rows
 }
 
-/// What is answered at `now` to whom asks for `[from, to)`.
-fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<HistoryRow> {
-    let listed = |row: &&True| {
+/// The rows returned at `now` for the range `[from, to)`.
+fn answer(rows: &[TrueRow], variant: ServerVariant, from: i64, to: i64, now: i64) -> Vec<HistoryRow> {
+    let listed = |row: &&TrueRow| {
         let began = row.start < to && row.start <= now;
-        let kept = if habits.by_overlap { row.end > from } else { row.start >= from };
+        let kept = if variant.by_overlap { row.end > from } else { row.start >= from };
         let open = row.end > now;
-        let arrived = if open { habits.open != Open::Not } else { row.end + habits.late <= now };
+        let arrived = if open { variant.open != Open::Not } else { row.end + variant.late <= now };
         began && kept && arrived
     };
-    let made = |row: &True| {
+    let made = |row: &TrueRow| {
         let open = row.end > now;
         let (mut start, mut end) = (row.start, row.end.min(now));
-        if habits.clips {
+        if variant.clips {
             (start, end) = (start.max(from), end.min(to));
         }
-        let length = match habits.open {
+        let length = match variant.open {
             Open::WithoutLength if open => None,
             Open::WithZero if open => Some(0),
             _ => Some(end - start),
         };
         HistoryRow {
             agent: AGENT.into(),
-            key: habits.keys.then_some(RowKey { session: row.index / 7, index: row.index % 7 }),
+            key: variant.keys.then_some(RowKey { session: row.index / 7, index: row.index % 7 }),
             state: RawStateIndex(row.state),
             start: at(start),
             length: length.map(|length| Micros::from_seconds(length.cast_unsigned())),
@@ -97,17 +97,17 @@ fn answer(rows: &[True], habits: Habits, from: i64, to: i64, now: i64) -> Vec<Hi
     rows.iter().filter(listed).map(made).collect()
 }
 
-/// A refresh at `now` that asks for the history from `from` on, in parts that overlap.
-fn refresh(timeline: &mut StateTimeline, rows: &[True], habits: Habits, from: i64, now: i64, parts: i64) {
+/// A refresh at `now` that requests the history from `from` on, in overlapping parts.
+fn refresh(timeline: &mut StateTimeline, rows: &[TrueRow], variant: ServerVariant, from: i64, now: i64, parts: i64) {
     timeline.begin_refresh();
     let part = ((now - from) / parts).max(1);
     for nth in 0..parts {
         let (start, end) =
             ((from + nth * part - part / 2).max(from), if nth + 1 == parts { now } else { from + (nth + 1) * part });
-        timeline.add(Window { start: at(start), end: at(end) }, answer(rows, habits, start, end, now));
+        timeline.add(Window { start: at(start), end: at(end) }, answer(rows, variant, start, end, now));
     }
     if let Some(row) = rows.iter().find(|row| row.start <= now && now < row.end) {
-        let start = habits.observation_has_start.then_some(at(row.start));
+        let start = variant.observation_has_start.then_some(at(row.start));
         timeline.observe(at(now), [Observation { agent: AGENT.into(), state: RawStateIndex(row.state), start }]);
     }
     timeline.compact(at(now - 2 * DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
@@ -117,10 +117,10 @@ fn counted(timeline: &StateTimeline, now: i64) -> BTreeMap<u32, i64> {
     counted_and_unsettled(timeline, now).0
 }
 
-/// Seconds per state, and from when on history has to be asked for again.
+/// Seconds per state, and the start of the first unsettled gap.
 fn counted_and_unsettled(timeline: &StateTimeline, now: i64) -> (BTreeMap<u32, i64>, Option<i64>) {
     let names = ["0", "1", "2", "3"].map(StateName::from);
-    let labels = StateLabels { shown: &names, known: &names, offline: &[] };
+    let labels = StateLabels { names: &names, reserved: &names, offline: &[] };
     let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
     let window = Window { start: at(now - DAY), end: at(now) };
     let mut counted = timeline.sum(window, at(now - SETTLE), &agents, &labels, &mut Rejections::default());
@@ -133,7 +133,7 @@ fn counted_and_unsettled(timeline: &StateTimeline, now: i64) -> (BTreeMap<u32, i
     (sums.collect(), unsettled)
 }
 
-/// The day at a glance has the same seconds, but for what rounding to centiseconds loses in each cell.
+/// The strip has the same seconds, except for rounding to centiseconds in each cell.
 fn assert_strip_shows_states(presence: &AgentPresence) {
     let cells = presence.strip.cells().count();
     for (place, (state, time)) in presence.states.iter().enumerate() {
@@ -143,7 +143,7 @@ fn assert_strip_shows_states(presence: &AgentPresence) {
     }
 }
 
-fn expected(rows: &[True], now: i64) -> BTreeMap<u32, i64> {
+fn expected(rows: &[TrueRow], now: i64) -> BTreeMap<u32, i64> {
     let mut sums = BTreeMap::new();
     for row in rows {
         let time = row.end.min(now) - row.start.max(now - DAY);
@@ -154,15 +154,10 @@ fn expected(rows: &[True], now: i64) -> BTreeMap<u32, i64> {
     sums
 }
 
-fn habits(late: impl Strategy<Value = i64>) -> impl Strategy<Value = Habits> {
+fn variants(late: impl Strategy<Value = i64>) -> impl Strategy<Value = ServerVariant> {
     let open = prop_oneof![Just(Open::Not), Just(Open::WithLength), Just(Open::WithoutLength), Just(Open::WithZero)];
-    (any::<bool>(), open, any::<bool>(), any::<bool>(), late).prop_map(|(clips, open, by_overlap, keys, late)| Habits {
-        clips,
-        open,
-        by_overlap,
-        keys,
-        late,
-        observation_has_start: true,
+    (any::<bool>(), open, any::<bool>(), any::<bool>(), late).prop_map(|(clips, open, by_overlap, keys, late)| {
+        ServerVariant { clips, open, by_overlap, keys, late, observation_has_start: true }
     })
 }
 
@@ -173,48 +168,47 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 proptest! {
     #[test]
-    fn any_server_comes_to_the_truth(changes in changes(), habits in habits(Just(0)), parts in 1_i64..5, second in 0_i64..DAY) {
+    fn every_server_variant_leads_to_the_true_sums(changes in changes(), variant in variants(Just(0)), parts in 1_i64..5, second in 0_i64..DAY) {
         let now = second;
         let rows = truth(&changes, now);
         let mut timeline = StateTimeline::default();
-        refresh(&mut timeline, &rows, habits, now - 2 * DAY, now, parts);
+        refresh(&mut timeline, &rows, variant, now - 2 * DAY, now, parts);
         prop_assert_eq!(counted(&timeline, now), expected(&rows, now));
     }
 
     #[test]
-    fn tails_come_to_the_same_as_everything(
+    fn tail_refreshes_lead_to_the_sums_of_a_full_refresh(
         changes in changes(),
-        habits in habits(0_i64..SETTLE),
+        variant in variants(0_i64..SETTLE),
         steps in prop::collection::vec(1_i64..7_200, 1..12),
     ) {
         let end: i64 = steps.iter().sum();
         let rows = truth(&changes, end + 2 * SETTLE);
         let mut tails = StateTimeline::default();
         let mut now = 0;
-        refresh(&mut tails, &rows, habits, -2 * DAY, now, 1);
-        // After the last step, all that is late has arrived.
+        refresh(&mut tails, &rows, variant, -2 * DAY, now, 1);
+        // After the last step, all late rows have arrived.
         for step in steps.into_iter().chain([SETTLE]) {
             let from = counted_and_unsettled(&tails, now).1.unwrap_or(now).min(now - SETTLE);
             now += step;
-            refresh(&mut tails, &rows, habits, from, now, 1);
+            refresh(&mut tails, &rows, variant, from, now, 1);
             let sum: i64 = counted(&tails, now).values().sum();
             prop_assert!(sum <= DAY, "{sum} s in a day");
         }
         let mut all = StateTimeline::default();
-        refresh(&mut all, &rows, habits, now - 2 * DAY, now, 1);
-        // Rows that ended within the last half hour may not have been listed to either; what was seen of them in passing
-        // only the tails know of.
-        let late = Habits { late: 0, ..habits };
+        refresh(&mut all, &rows, variant, now - 2 * DAY, now, 1);
+        // Rows that ended within the last half hour may be missing from both; only the tails have observed them.
+        let late = ServerVariant { late: 0, ..variant };
         let mut whole = StateTimeline::default();
         refresh(&mut whole, &rows, late, now - 2 * DAY, now, 1);
         let (tails, all, truth) = (counted(&tails, now), counted(&all, now), expected(&rows, now));
         prop_assert_eq!(&counted(&whole, now), &truth);
-        if habits.late == 0 {
+        if variant.late == 0 {
             prop_assert_eq!(&all, &truth);
         }
-        let pending = |row: &&True| row.end <= now && now < row.end + habits.late;
+        let pending = |row: &&TrueRow| row.end <= now && now < row.end + variant.late;
         let pending: i64 = rows.iter().filter(pending).map(|row| row.end - row.start).sum();
-        // What is a second apart may be taken for one moment.
+        // Times up to a second apart are the same.
         let pending = pending + 1;
         for state in 0..4 {
             let [tail, truth] = [&tails, &truth].map(|sums| sums.get(&state).copied().unwrap_or_default());
@@ -223,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn no_nonsense_makes_more_than_the_window(
+    fn invalid_rows_never_exceed_the_window(
         rows in prop::collection::vec((any::<Option<(i8, i8)>>(), 0_u32..4, -DAY..DAY, any::<Option<u32>>()), 0..60),
         observations in prop::collection::vec((0_u32..4, any::<Option<i16>>(), 0_i64..DAY), 0..10),
         ranges in prop::collection::vec((-DAY..DAY, 0..DAY), 1..4),

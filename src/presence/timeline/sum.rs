@@ -1,4 +1,4 @@
-//! From what agents did to their presence within a window.
+//! Sums the time of each agent per state within a window.
 
 use std::sync::Arc;
 
@@ -11,49 +11,49 @@ use crate::presence::{
     WatchedAgent, Window,
 };
 
-/// How states are called, and which of them mean what.
+/// The names of states, and what some of them mean.
 #[derive(Debug)]
 pub struct StateLabels<'a> {
-    /// What each state is called, by its [`RawStateIndex`](super::RawStateIndex).
-    pub shown: &'a [StateName],
-    /// Names that outlast others where there are too many.
-    pub known: &'a [StateName],
-    /// Time in these is what schedules are held against.
+    /// The name of each state, by its [`RawStateIndex`](super::RawStateIndex).
+    pub names: &'a [StateName],
+    /// Names that are kept before others if there are too many.
+    pub reserved: &'a [StateName],
+    /// States whose time within a schedule is scheduled offline time.
     pub offline: &'a [StateName],
 }
 
-/// What a timeline comes to.
+/// The result of [`StateTimeline::sum`].
 #[derive(Debug)]
 pub struct TimelineSums {
-    /// The presence of each agent; `None` where nothing is known.
+    /// The presence of each agent; `None` if there is no data.
     pub agents: Vec<Option<AgentPresence>>,
-    /// The earliest moment that no answer accounts for, of gaps that end after what was taken as settled. A row that is
-    /// missing there may still arrive, and began no earlier.
+    /// The start of the earliest gap that ends after the settled time. A row that is missing there may still arrive, and does
+    /// not start earlier.
     pub unsettled: Option<Timestamp>,
 }
 
-/// A span of time under the name that it is shown by.
+/// A span of time in a named state.
 #[derive(Debug, Clone, Copy)]
-struct Shown {
+struct NamedSpan {
     state: StateIndex,
     time: Window,
 }
 
-/// Counts agent after agent.
+/// Sums agent by agent.
 struct PresenceSummer<'a> {
     window: Window,
-    /// By raw state.
+    /// By [`RawStateIndex`](super::RawStateIndex).
     states: Vec<StateIndex>,
     names: StateNames,
     offline: &'a [StateName],
-    /// Schedules that were laid over the window already; agents share few.
+    /// The shifts of each schedule within the window; agents share schedules.
     on_shift: Vec<(Arc<Schedule>, OnShift)>,
     strip: StripBuilder,
 }
 
 impl StateTimeline {
-    /// The presence of each of `agents` within `window`, which ends now. No row arrives any more of what was over before
-    /// `settled`. Rows must have been [tidied](Self::compact).
+    /// Sums the presence of each of `agents` within `window`, which ends now. Rows of states that ended before `settled` have
+    /// all arrived. Rows must have been [compacted](Self::compact).
     pub fn sum(
         &self,
         window: Window,
@@ -63,9 +63,9 @@ impl StateTimeline {
         rejections: &mut Rejections,
     ) -> TimelineSums {
         let mut unsettled: Option<Timestamp> = None;
-        let mut names = StateNames::new(labels.known);
-        let known = names.len();
-        let states = labels.shown.iter().map(|name| names.index(name)).collect();
+        let mut names = StateNames::new(labels.reserved);
+        let reserved = names.len();
+        let states = labels.names.iter().map(|name| names.index(name)).collect();
         let mut summer = PresenceSummer {
             window,
             states,
@@ -83,12 +83,12 @@ impl StateTimeline {
                 summer.sum(&spans, agent)
             })
             .collect();
-        limit_states(&mut presences, &summer.names, known);
+        limit_states(&mut presences, &summer.names, reserved);
         TimelineSums { agents: presences, unsettled }
     }
 }
 
-/// Where the first gap begins that ends after `settled`; what only follows from rows not having arrived is a gap here.
+/// The start of the first gap that ends after `settled`. Time after `known_until` is a gap here.
 fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
     let gaps = spans.iter().zip(spans.iter().skip(1)).map(|(one, next)| (one.known_until, next.time.start));
     gaps.filter(|(start, end)| *start + TOLERANCE < *end && *end > settled).map(|(start, _)| start).next()
@@ -98,7 +98,7 @@ fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
 
 impl PresenceSummer<'_> {
     fn sum(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
-        let spans: Vec<Shown> = spans.iter().filter_map(|span| self.shown(span)).collect();
+        let spans: Vec<NamedSpan> = spans.iter().filter_map(|span| self.named(span)).collect();
         let window = self.window;
         let inside = || spans.iter().filter_map(move |span| Some((span.state, span.time.intersection(window)?)));
         let (_, last) = inside().next_back()?;
@@ -112,13 +112,13 @@ impl PresenceSummer<'_> {
         }
         times.sort_unstable();
         let observed = times.iter().map(|(_, time)| *time).sum();
-        let scheduled = agent.schedule.as_ref().map(|schedule| self.held_against(schedule, inside()));
+        let scheduled = agent.schedule.as_ref().map(|schedule| self.scheduled_time(schedule, inside()));
         let strip = self.strip(&times, inside());
         let current = self.current(&spans);
         Some(AgentPresence { states: times, observed, current, last_data: last.end, scheduled, strip })
     }
 
-    /// The spans hour by hour, by their places in `times`.
+    /// The spans by hour; states are given by their positions in `times`.
     fn strip(&mut self, times: &[(StateName, Micros)], spans: impl Iterator<Item = (StateIndex, Window)>) -> Strip {
         for (state, time) in spans {
             let Some(name) = self.names.as_slice().get(state.0) else { continue };
@@ -128,15 +128,15 @@ impl PresenceSummer<'_> {
         self.strip.finish()
     }
 
-    /// A span as far as it has happened, under its name.
-    fn shown(&self, span: &Span) -> Option<Shown> {
+    /// The span up to the end of the window, with its name.
+    fn named(&self, span: &Span) -> Option<NamedSpan> {
         let end = span.time.end.min(self.window.end);
         let state = self.states.get(usize::try_from(span.state.0).ok()?)?;
-        (span.time.start < end).then_some(Shown { state: *state, time: Window { end, ..span.time } })
+        (span.time.start < end).then_some(NamedSpan { state: *state, time: Window { end, ..span.time } })
     }
 
-    /// The newest state, and for how long the agent has been in it: from before the window where it is so.
-    fn current(&self, spans: &[Shown]) -> Option<(StateName, Micros)> {
+    /// The newest state and its duration, which may begin before the window.
+    fn current(&self, spans: &[NamedSpan]) -> Option<(StateName, Micros)> {
         let newest = spans.last()?;
         let mut begins: Timestamp = newest.time.start;
         for span in spans.iter().rev().skip(1) {
@@ -149,7 +149,7 @@ impl PresenceSummer<'_> {
         Some((Arc::clone(name), newest.time.end.saturating_since(begins)))
     }
 
-    fn held_against(
+    fn scheduled_time(
         &mut self,
         schedule: &Arc<Schedule>,
         spans: impl Iterator<Item = (StateIndex, Window)>,

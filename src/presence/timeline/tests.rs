@@ -1,13 +1,13 @@
-//! Each rule by itself, in seconds after the beginning of a window of 1,000.
+//! The rules one by one, in seconds from the start of a window of 1,000 s.
 
 use super::*;
-use crate::presence::{AgentPresence, StateName, WatchedAgent};
+use crate::presence::{AgentPresence, OTHER_STATE, StateName, WatchedAgent};
 
 const AGENT: &str = "4711";
 const NAMES: [&str; 4] = ["A", "B", "C", "Out"];
 const WINDOW_END: i64 = 1_000;
 
-/// A row as an answer has it: key, state, start, length.
+/// A returned row: key, state, start, length.
 type Row = (Option<(i64, i64)>, u32, i64, Option<u64>);
 
 fn at(seconds: i64) -> Timestamp {
@@ -30,7 +30,7 @@ impl TimelineTest {
         Self { timeline, rejections: Rejections::default() }
     }
 
-    fn add(&mut self, asked: (i64, i64), rows: &[Row]) -> &mut Self {
+    fn add(&mut self, requested: (i64, i64), rows: &[Row]) -> &mut Self {
         let row = |&(key, state, start, length): &Row| HistoryRow {
             agent: AGENT.into(),
             key: key.map(|(session, index)| RowKey { session, index }),
@@ -38,13 +38,13 @@ impl TimelineTest {
             start: at(start),
             length: length.map(Micros::from_seconds),
         };
-        self.timeline.add(range(asked.0, asked.1), rows.iter().map(row));
+        self.timeline.add(range(requested.0, requested.1), rows.iter().map(row));
         self
     }
 
-    fn observe(&mut self, seen: i64, state: u32, start: Option<i64>) -> &mut Self {
+    fn observe(&mut self, now: i64, state: u32, start: Option<i64>) -> &mut Self {
         let observation = Observation { agent: AGENT.into(), state: RawStateIndex(state), start: start.map(at) };
-        self.timeline.observe(at(seen), [observation]);
+        self.timeline.observe(at(now), [observation]);
         self
     }
 
@@ -56,7 +56,7 @@ impl TimelineTest {
     fn presence(&mut self, window: Window) -> Option<AgentPresence> {
         self.compact(-10_000);
         let names = NAMES.map(StateName::from);
-        let labels = StateLabels { shown: &names, known: &[], offline: &names[3..] };
+        let labels = StateLabels { names: &names, reserved: &[], offline: &names[3..] };
         let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
         self.timeline.sum(window, window.start, &agents, &labels, &mut self.rejections).agents.remove(0)
     }
@@ -87,15 +87,15 @@ fn key(index: i64) -> Option<(i64, i64)> {
 }
 
 #[test]
-fn rows_are_cut_to_the_window() {
+fn rows_are_clipped_to_the_window() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, -500, Some(600)), (key(1), 1, 100, Some(200)), (key(2), 2, 300, Some(690))]);
     assert_eq!(test.seconds(), [100, 200, 690, 0]);
 }
 
 #[test]
-fn pieces_and_repeats_of_a_row_are_one() {
-    // Clipped at both ranges: [0, 400) and [300, 700) of a row that lasted from 100 to 600.
+fn pieces_and_repeats_of_a_row_are_merged() {
+    // A row from 100 to 600, clipped at the ranges [0, 400) and [300, 1000).
     for order in [[0, 1], [1, 0]] {
         let mut test = TimelineTest::new();
         for piece in order {
@@ -110,22 +110,22 @@ fn pieces_and_repeats_of_a_row_are_one() {
 }
 
 #[test]
-fn a_row_without_a_known_end_lasts_until_the_next_one() {
+fn an_open_row_lasts_until_the_next_row() {
     let lengths = [None, Some(300), Some(299)];
     for length in lengths {
         let mut test = TimelineTest::new();
-        // The range asked for ends at 400, which is where a row that began at 100 seems to end.
+        // The row from 100 may have been clipped at 400, the end of the requested range.
         test.add((0, 400), &[(key(0), 0, 100, length)]);
         test.add((400, 1_000), &[(key(1), 1, 700, Some(100))]);
         assert_eq!(test.seconds(), [600, 100, 0, 0], "{length:?}");
     }
     let mut test = TimelineTest::new();
     test.add((0, 400), &[(key(0), 0, 100, Some(200))]).add((400, 1_000), &[(key(1), 1, 700, Some(100))]);
-    assert_eq!(test.seconds(), [200, 100, 0, 0], "an end that is known leaves a gap");
+    assert_eq!(test.seconds(), [200, 100, 0, 0], "a known end leaves a gap");
 }
 
 #[test]
-fn an_open_row_that_is_seen_closed_is_replaced() {
+fn a_closed_piece_replaces_an_open_row() {
     for guess in [None, Some(100), Some(0), Some(900)] {
         let mut test = TimelineTest::new();
         test.add((0, 500), &[(key(0), 0, 400, guess)]).observe(500, 0, Some(400));
@@ -136,18 +136,18 @@ fn an_open_row_that_is_seen_closed_is_replaced() {
 }
 
 #[test]
-fn a_later_start_ends_the_row_before_it_and_that_is_counted_once() {
+fn an_overlap_is_cut_and_counted_once() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 0, Some(200)), (key(1), 1, 100, Some(100)), (key(2), 2, 199, Some(101))]);
     assert_eq!(test.seconds(), [100, 99, 101, 0]);
-    assert_eq!(test.overlaps(), 1, "a second is within what rounding explains");
+    assert_eq!(test.overlaps(), 1, "an overlap of 1 s is within the tolerance");
     test.timeline.begin_refresh();
     test.rejections = Rejections::default();
-    assert_eq!((test.seconds(), test.overlaps()), ([100, 99, 101, 0], 0), "old rows are not counted anew");
+    assert_eq!((test.seconds(), test.overlaps()), ([100, 99, 101, 0], 0), "old rows are not counted again");
 }
 
 #[test]
-fn the_current_state_closes_the_open_one_however_it_is_listed() {
+fn the_current_state_ends_the_open_row_before_it() {
     // MergedRow with its length so far, without, with none, and not at all.
     let listed: [Option<Option<u64>>; 4] = [Some(Some(300)), Some(None), Some(Some(0)), None];
     for listed in listed {
@@ -164,35 +164,35 @@ fn the_current_state_closes_the_open_one_however_it_is_listed() {
 }
 
 #[test]
-fn a_state_that_began_after_the_window_ends_nothing_within_it() {
+fn a_state_after_the_window_changes_nothing_within_it() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 100, None)]).observe(1_001, 1, Some(1_001));
     assert_eq!(test.seconds(), [900, 0, 0, 0]);
 }
 
 #[test]
-fn the_current_states_own_start_reaches_as_far_as_it_does() {
+fn an_observation_fills_time_from_its_own_start() {
     let mut test = TimelineTest::new();
     test.observe(1_000, 3, Some(-200_000));
     assert_eq!((test.seconds(), test.current()), ([0, 0, 0, 1_000], Some(("Out".to_owned(), 201_000))));
 
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 200, Some(300))]).observe(1_000, 3, Some(600));
-    assert_eq!(test.seconds(), [300, 0, 0, 400], "what nobody knows stays unaccounted for");
+    assert_eq!(test.seconds(), [300, 0, 0, 400], "time without data is not counted");
 }
 
 #[test]
-fn the_current_state_ends_a_row_that_claims_to_last_longer() {
+fn an_observation_cuts_a_row_that_lasts_longer() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 0, Some(605))]).observe(1_000, 1, Some(600));
     assert_eq!((test.seconds(), test.overlaps()), ([600, 400, 0, 0], 1));
 }
 
 #[test]
-fn a_row_that_began_before_all_that_was_asked_for_is_the_state_that_is_seen() {
+fn a_clipped_row_is_merged_with_its_observation() {
     for length in [None, Some(0), Some(2_000)] {
         let mut test = TimelineTest::new();
-        // Clipped at the beginning of the range, which is where it seems to begin.
+        // Clipped at the start of the range.
         test.add(ALL, &[(key(0), 3, -1_000, length)]).observe(1_000, 3, Some(-200_000));
         assert_eq!(
             (test.seconds(), test.current()),
@@ -203,7 +203,7 @@ fn a_row_that_began_before_all_that_was_asked_for_is_the_state_that_is_seen() {
 }
 
 #[test]
-fn a_sighting_without_a_start_goes_on_with_an_open_row_only() {
+fn an_observation_without_start_extends_an_open_row_only() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 200, None)]).observe(1_000, 0, None);
     assert_eq!(test.seconds(), [800, 0, 0, 0]);
@@ -216,14 +216,14 @@ fn a_sighting_without_a_start_goes_on_with_an_open_row_only() {
 }
 
 #[test]
-fn what_was_seen_is_remembered_until_its_row_arrives() {
+fn an_observation_is_kept_until_its_row_arrives() {
     let mut test = TimelineTest::new();
     test.add((-1_000, 500), &[(key(0), 0, 0, Some(100))]).observe(500, 3, Some(100));
     test.timeline.begin_refresh();
-    // Out ended at 520, but no row says so yet.
+    // Out ended at 520, but its row has not arrived.
     test.observe(1_000, 1, Some(520));
     assert_eq!(test.seconds(), [100, 480, 0, 420]);
-    // Then rows arrive: C in between was never seen.
+    // The rows arrive; C was never observed.
     test.timeline.begin_refresh();
     test.add((400, 1_000), &[(key(1), 3, 100, Some(405)), (key(2), 2, 505, Some(15))]).observe(1_000, 1, Some(520));
     assert_eq!(test.seconds(), [100, 480, 15, 405]);
@@ -231,16 +231,16 @@ fn what_was_seen_is_remembered_until_its_row_arrives() {
 }
 
 #[test]
-fn a_listed_row_wins_over_a_sighting() {
+fn a_row_takes_precedence_over_an_observation() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 0, Some(600)), (key(1), 1, 600, Some(100))]);
-    // B since 500, says the list of states, and A until 600 the history.
+    // B since 500 according to the observation, A until 600 according to the history.
     test.observe(1_000, 1, Some(500));
     assert_eq!(test.seconds(), [600, 400, 0, 0]);
 }
 
 #[test]
-fn the_current_state_reaches_over_rows_of_one_name() {
+fn the_current_state_spans_rows_of_one_name() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, -300, Some(200)), (key(1), 1, -100, Some(500)), (key(2), 1, 400, Some(300))]);
     test.observe(1_000, 1, Some(700));
@@ -248,7 +248,7 @@ fn the_current_state_reaches_over_rows_of_one_name() {
 }
 
 #[test]
-fn rows_without_a_key_are_told_apart_by_their_start() {
+fn rows_without_key_are_identified_by_start() {
     let mut test = TimelineTest::new();
     test.add((0, 600), &[(None, 0, 100, Some(300)), (None, 1, 400, Some(200))]);
     test.add((500, 1_000), &[(None, 1, 500, Some(200)), (None, 1, 500, Some(200)), (None, 0, 700, Some(50))]);
@@ -256,7 +256,7 @@ fn rows_without_a_key_are_told_apart_by_their_start() {
 }
 
 #[test]
-fn what_is_over_is_dropped_and_what_reaches_over_the_moment_is_kept() {
+fn compact_drops_ended_rows_and_unwanted_agents() {
     let mut test = TimelineTest::new();
     test.add(
         ALL,
@@ -266,14 +266,78 @@ fn what_is_over_is_dropped_and_what_reaches_over_the_moment_is_kept() {
     assert_eq!(test.timeline.rows(), 3);
     assert_eq!(test.seconds(), [0, 10, 5, 0]);
     test.timeline.compact(at(12), &HashSet::new(), &mut Rejections::default());
-    assert_eq!(test.timeline.rows(), 0, "nobody wants to know");
+    assert_eq!(test.timeline.rows(), 0, "the agent is not wanted");
 }
 
 #[test]
-fn rows_have_a_limit() {
+fn rows_per_agent_are_limited() {
     let mut test = TimelineTest::new();
     let rows: Vec<Row> = (0..MAX_ROWS_PER_AGENT as i64 + 3).map(|row| (key(row), 0, row, Some(1))).collect();
     test.add((0, 1_000_000), &rows).compact(-10);
     assert_eq!(test.timeline.rows(), MAX_ROWS_PER_AGENT);
     assert_eq!(test.rejections.iter().find(|(reason, _)| *reason == Rejection::TooMany).unwrap().1, 3);
+}
+
+#[test]
+fn last_data_and_states_are_sorted_and_end_at_the_last_span() {
+    let mut test = TimelineTest::new();
+    test.add(ALL, &[(key(0), 2, 0, Some(100)), (key(1), 1, 100, Some(100)), (key(2), 0, 200, Some(300))]);
+    let presence = test.presence(range(0, WINDOW_END)).unwrap();
+    let names: Vec<&str> = presence.states.iter().map(|(name, _)| &**name).collect();
+    assert_eq!((names, presence.last_data), (vec!["A", "B", "C"], at(500)));
+}
+
+#[test]
+fn the_current_state_ends_at_a_gap_over_the_tolerance() {
+    // The length of A before B, and the time in B; a gap of up to 1 s belongs to B.
+    for (length, expected) in [(400, 600), (399, 600), (398, 200), (100, 200)] {
+        let mut test = TimelineTest::new();
+        test.add((-1_000, 2_000), &[(key(0), 1, 400, Some(length)), (key(1), 1, 800, Some(200))]);
+        assert_eq!(test.current(), Some(("B".to_owned(), expected)), "{length}");
+    }
+}
+
+#[test]
+fn the_current_state_ends_with_the_window() {
+    let mut test = TimelineTest::new();
+    test.add((-1_000, 3_000), &[(key(0), 1, 400, Some(1_500))]);
+    assert_eq!(test.current(), Some(("B".to_owned(), 600)));
+}
+
+#[test]
+fn a_current_state_of_other_is_not_reported() {
+    let mut test = TimelineTest::new();
+    test.add(ALL, &[(key(0), 0, 0, Some(999))]);
+    test.compact(-10_000);
+    let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+    for (name, expected) in [("A", Some("A")), (OTHER_STATE, None)] {
+        let names = [StateName::from(name)];
+        let labels = StateLabels { names: &names, reserved: &[], offline: &[] };
+        let window = range(0, WINDOW_END);
+        let sums = test.timeline.sum(window, window.start, &agents, &labels, &mut Rejections::default());
+        let presence = sums.agents[0].clone().unwrap();
+        assert_eq!(presence.observed, Micros::from_seconds(999));
+        assert_eq!(presence.current.as_ref().map(|(name, _)| &**name), expected);
+    }
+}
+
+#[test]
+fn unsettled_is_the_first_gap_over_the_tolerance_after_settled() {
+    // Gaps [100, 300), [400, 401), [500, 600) and [700, 900).
+    let rows = [
+        (key(0), 0, 0, Some(100)),
+        (key(1), 1, 300, Some(100)),
+        (key(2), 0, 401, Some(99)),
+        (key(3), 1, 600, Some(100)),
+        (key(4), 0, 900, Some(10)),
+    ];
+    let mut test = TimelineTest::new();
+    test.add(ALL, &rows).compact(-10_000);
+    let names = NAMES.map(StateName::from);
+    let labels = StateLabels { names: &names, reserved: &[], offline: &[] };
+    let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+    for (settled, expected) in [(0, Some(100)), (299, Some(100)), (300, Some(500)), (899, Some(700)), (900, None)] {
+        let sums = test.timeline.sum(range(0, WINDOW_END), at(settled), &agents, &labels, &mut Rejections::default());
+        assert_eq!(sums.unsettled, expected.map(at), "{settled}");
+    }
 }

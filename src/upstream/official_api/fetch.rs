@@ -103,17 +103,17 @@ impl OfficialSource {
         agents: Vec<WatchedAgent>,
         wanted: HashSet<AgentId>,
     ) -> Result<FetchResult, Failure> {
-        let shown = reading.state.states.shown(self.official.unavailable_codes, &self.tenant.state_map);
+        let names = reading.state.states.shown(self.official.unavailable_codes, &self.tenant.state_map);
         let offline = Arc::clone(&self.offline_states);
         let keep_from = window.start.saturating_sub(self.official.history_lookback);
-        let known = self.known_states.clone();
+        let reserved = self.reserved_states.clone();
         let settled = window.end.saturating_sub(self.official.settle);
         // Agents that are not asked for this time may be the next.
         let kept = wanted.iter().chain(reading.state.cursor.agents()).cloned().collect();
         let counting = tokio::task::spawn_blocking(move || {
             let Reading { mut state, mut rejections, failed } = reading;
             state.timeline.compact(keep_from, &kept, &mut rejections);
-            let labels = StateLabels { shown: &shown, known: &known, offline: &offline };
+            let labels = StateLabels { names: &names, reserved: &reserved, offline: &offline };
             let counted = state.timeline.sum(window, settled, &agents, &labels, &mut rejections);
             if failed.is_empty() {
                 state.cursor.carried_out(plan, wanted, counted.unsettled);

@@ -66,7 +66,7 @@ pub struct OfficialSource {
     api: Arc<ApiAddress>,
     offline_states: Arc<[StateName]>,
     /// Names that outlast others where there are too many.
-    known_states: Vec<StateName>,
+    reserved_states: Vec<StateName>,
     /// What has been learnt of how the history may be asked for.
     capabilities: Mutex<HistoryCapabilities>,
     /// What was read so far.
@@ -150,7 +150,7 @@ impl OfficialSource {
             trusted_hosts,
             api,
             offline_states: tenant.offline_states.clone().into(),
-            known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
+            reserved_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
             capabilities: Mutex::default(),
             state: Mutex::default(),
             gap_told: AtomicBool::new(false),

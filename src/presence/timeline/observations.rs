@@ -1,0 +1,246 @@
+//! Observed current states, kept until their history rows arrive.
+
+use super::rows::MergedRow;
+use super::{MAX_OBSERVATIONS, RawStateIndex, TOLERANCE};
+use crate::presence::Timestamp;
+
+/// A state in which the agent was observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ObservedState {
+    pub(super) state: RawStateIndex,
+    /// The start of the state; `None` only for the newest observation.
+    pub(super) start: Option<Timestamp>,
+    /// The last time at which the state was observed.
+    pub(super) last_seen: Timestamp,
+    /// The number of the refresh that last observed the state.
+    pub(super) refresh: u32,
+}
+
+/// Adds `new` to `observations`, or extends the last observation if it is of the same state.
+pub(super) fn push(observations: &mut Vec<ObservedState>, new: ObservedState) {
+    // An observation without a start says nothing about the past.
+    observations.retain(|observation| observation.start.is_some());
+    if let Some(last) = observations.last_mut()
+        && let (Some(before), Some(start)) = (last.start, new.start)
+        && last.state == new.state
+        && is_same_time(before, start)
+    {
+        (last.last_seen, last.refresh) = (last.last_seen.max(new.last_seen), new.refresh);
+    } else {
+        observations.push(new);
+    }
+    let surplus = observations.len().saturating_sub(MAX_OBSERVATIONS);
+    observations.drain(..surplus);
+}
+
+/// Drops the observations that a later one had followed by `cutoff`.
+pub(super) fn drop_ended(observations: &mut Vec<ObservedState>, cutoff: Timestamp) {
+    let later_starts = observations.iter().skip(1).filter_map(|observation| observation.start);
+    let followed = later_starts.filter(|start| *start <= cutoff).count();
+    observations.drain(..followed);
+}
+
+/// Adds to `rows` the time that an observation proves. `rows` are sorted by start before and after.
+pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &ObservedState) {
+    let ObservedState { state, last_seen, refresh, .. } = *observation;
+    let Some(observed_start) = observation.start else {
+        // It extends the last row if that is open and of the same state.
+        if let Some(last) = rows.last_mut()
+            && last.state == state
+            && !last.closed
+        {
+            last.end = last.end.max(last_seen);
+        }
+        return;
+    };
+    let next_index = rows.partition_point(|row| row.start <= observed_start + TOLERANCE);
+    let mut start = observed_start;
+    let next = rows.get(next_index).map(|next| (next.state, next.start));
+    if let Some(row) = next_index.checked_sub(1).and_then(|before| rows.get(before)) {
+        // A gap between two times in the same state means that another state was in between.
+        if row.state == state && observed_start <= row.end + TOLERANCE {
+            extend_rows(rows, next_index - 1, state, last_seen);
+            return;
+        }
+        // A row of the observed state that follows without a gap has the more accurate start.
+        if next.is_some_and(|(next, next_start)| next == state && next_start <= row.end + TOLERANCE) {
+            extend_rows(rows, next_index, state, last_seen);
+            return;
+        }
+        // The row may start up to the tolerance after the observed start.
+        start = start.max(row.start);
+    }
+    if let Some((next, next_start)) = next
+        && next_start <= start + TOLERANCE
+    {
+        if next == state {
+            extend_rows(rows, next_index, state, last_seen);
+        }
+        return;
+    }
+    // A state that starts at `last_seen` has no time yet, but ends the row before it.
+    if start <= last_seen {
+        rows.insert(next_index, MergedRow { key: None, state, start, end: last_seen, closed: false, refresh });
+        extend_rows(rows, next_index, state, last_seen);
+    }
+}
+
+/// Extends the consecutive rows of `state` from `first` on to `last_seen`. There are several where a row without a key was
+/// cut into pieces at the limits of the requested ranges; only the last of them keeps the time.
+fn extend_rows(rows: &mut [MergedRow], first: usize, state: RawStateIndex, last_seen: Timestamp) {
+    let pieces = rows.iter_mut().skip(first).take_while(|row| row.state == state && row.start <= last_seen);
+    pieces.for_each(|row| row.extend_to(last_seen));
+}
+
+fn is_same_time(one: Timestamp, other: Timestamp) -> bool {
+    one.max(other) <= one.min(other) + TOLERANCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: u32 = 0;
+    const B: u32 = 1;
+    const C: u32 = 2;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000 + millis * 1_000)
+    }
+
+    fn observed(state: u32, start: Option<i64>, last_seen: i64, refresh: u32) -> ObservedState {
+        ObservedState { state: RawStateIndex(state), start: start.map(at), last_seen: at(last_seen), refresh }
+    }
+
+    /// State, start, end and `closed` of a row.
+    type Row = (u32, i64, i64, bool);
+
+    fn merged(rows: &[Row], observation: (u32, Option<i64>)) -> Vec<Row> {
+        let row = |&(state, start, end, closed): &Row| {
+            let state = RawStateIndex(state);
+            MergedRow { key: None, state, start: at(start), end: at(end), closed, refresh: 0 }
+        };
+        let mut rows: Vec<MergedRow> = rows.iter().map(row).collect();
+        merge_observation(&mut rows, &observed(observation.0, observation.1, 900_000, 1));
+        let millis = |time: Timestamp| (time.micros() - at(0).micros()) / 1_000;
+        rows.iter().map(|row| (row.state.0, millis(row.start), millis(row.end), row.closed)).collect()
+    }
+
+    #[test]
+    fn push_extends_only_the_same_state_with_the_same_start() {
+        let first = observed(A, Some(400), 500, 1);
+        let table = [
+            (observed(A, Some(400), 900, 2), vec![observed(A, Some(400), 900, 2)]),
+            (observed(A, Some(1_400), 900, 2), vec![observed(A, Some(400), 900, 2)]),
+            (observed(A, Some(400), 300, 2), vec![observed(A, Some(400), 500, 2)]),
+            (observed(A, Some(1_401), 900, 2), vec![first, observed(A, Some(1_401), 900, 2)]),
+            (observed(B, Some(400), 900, 2), vec![first, observed(B, Some(400), 900, 2)]),
+            (observed(A, None, 900, 2), vec![first, observed(A, None, 900, 2)]),
+        ];
+        for (new, expected) in table {
+            let mut observations = vec![first];
+            push(&mut observations, new);
+            assert_eq!(observations, expected, "{new:?}");
+        }
+    }
+
+    #[test]
+    fn push_drops_an_earlier_observation_without_start() {
+        let mut observations = vec![observed(A, Some(100), 200, 1), observed(B, None, 500, 2)];
+        push(&mut observations, observed(C, Some(600), 900, 3));
+        assert_eq!(observations, [observed(A, Some(100), 200, 1), observed(C, Some(600), 900, 3)]);
+    }
+
+    #[test]
+    fn push_drops_the_oldest_observations_over_the_limit() {
+        let mut observations = Vec::new();
+        for nth in 0..i64::try_from(MAX_OBSERVATIONS).unwrap() + 2 {
+            push(&mut observations, observed(A, Some(nth * 2_000), nth * 2_000 + 1, 1));
+        }
+        assert_eq!((observations.len(), observations[0].start), (MAX_OBSERVATIONS, Some(at(4_000))));
+    }
+
+    #[test]
+    fn drop_ended_keeps_the_state_at_the_cutoff() {
+        let all = [observed(A, Some(100), 200, 1), observed(B, Some(300), 400, 2), observed(C, Some(500), 600, 3)];
+        for (cutoff, dropped) in [(0, 0), (299, 0), (300, 1), (499, 1), (500, 2), (9_000, 2)] {
+            let mut observations = all.to_vec();
+            drop_ended(&mut observations, at(cutoff));
+            assert_eq!(observations, all[dropped..], "{cutoff}");
+        }
+        let mut none = Vec::new();
+        drop_ended(&mut none, at(0));
+        assert!(none.is_empty());
+    }
+
+    #[test]
+    fn merge_observation_extends_inserts_or_ignores() {
+        // Times in milliseconds; the state is last seen at 900 s, and times up to 1 s apart are the same.
+        let table: [(&str, Vec<Row>, (u32, Option<i64>), Vec<Row>); 15] = [
+            ("no rows", vec![], (A, Some(100)), vec![(A, 100, 900_000, false)]),
+            ("no start, open row", vec![(A, 0, 10, false)], (A, None), vec![(A, 0, 900_000, false)]),
+            ("no start, closed row", vec![(A, 0, 10, true)], (A, None), vec![(A, 0, 10, true)]),
+            ("no start, other state", vec![(B, 0, 10, false)], (A, None), vec![(B, 0, 10, false)]),
+            ("row reaches the start", vec![(A, 0, 50_000, true)], (A, Some(20_000)), vec![(A, 0, 900_000, false)]),
+            (
+                "within tolerance of the end",
+                vec![(A, 0, 50_000, true)],
+                (A, Some(51_000)),
+                vec![(A, 0, 900_000, false)],
+            ),
+            (
+                "gap after the end",
+                vec![(A, 0, 50_000, true)],
+                (A, Some(51_001)),
+                vec![(A, 0, 50_000, true), (A, 51_001, 900_000, false)],
+            ),
+            (
+                "other state before",
+                vec![(B, 0, 50_000, true)],
+                (A, Some(20_000)),
+                vec![(B, 0, 50_000, true), (A, 20_000, 900_000, false)],
+            ),
+            (
+                "row of another state starts within tolerance after the start",
+                vec![(B, 100_000, 100_400, true)],
+                (A, Some(99_500)),
+                vec![(B, 100_000, 100_400, true), (A, 100_000, 900_000, false)],
+            ),
+            (
+                "row of the state follows the row before within tolerance",
+                vec![(B, 0, 100_000, true), (A, 101_000, 200_000, true)],
+                (A, Some(50_000)),
+                vec![(B, 0, 100_000, true), (A, 101_000, 900_000, false)],
+            ),
+            (
+                "row of the state follows after a gap",
+                vec![(B, 0, 100_000, true), (A, 101_001, 200_000, true)],
+                (A, Some(50_000)),
+                // The inserted row and the listed one are of one state, so both are extended.
+                vec![(B, 0, 100_000, true), (A, 50_000, 900_000, false), (A, 101_001, 900_000, false)],
+            ),
+            (
+                "no room before the next row",
+                vec![(B, 100_000, 100_400, true), (C, 101_000, 300_000, true)],
+                (A, Some(99_500)),
+                vec![(B, 100_000, 100_400, true), (C, 101_000, 300_000, true)],
+            ),
+            (
+                "room before the next row",
+                vec![(B, 100_000, 100_400, true), (C, 101_001, 300_000, true)],
+                (A, Some(99_500)),
+                vec![(B, 100_000, 100_400, true), (A, 100_000, 900_000, false), (C, 101_001, 300_000, true)],
+            ),
+            (
+                "consecutive rows of the state",
+                vec![(A, 0, 10_000, true), (A, 10_000, 20_000, true), (B, 20_000, 30_000, true)],
+                (A, Some(5_000)),
+                vec![(A, 0, 900_000, false), (A, 10_000, 900_000, false), (B, 20_000, 30_000, true)],
+            ),
+            ("starts after it was last seen", vec![(B, 0, 10, false)], (A, Some(900_001)), vec![(B, 0, 10, false)]),
+        ];
+        for (name, rows, observation, expected) in table {
+            assert_eq!(merged(&rows, observation), expected, "{name}");
+        }
+    }
+}
