@@ -115,6 +115,9 @@ mod tests {
     /// State, start, end and `closed` of a row.
     type Row = (u32, i64, i64, bool);
 
+    /// A name, the rows before, state and start of the observation, and the rows after.
+    type Case = (&'static str, Vec<Row>, (u32, Option<i64>), Vec<Row>);
+
     fn merged(rows: &[Row], observation: (u32, Option<i64>)) -> Vec<Row> {
         let row = |&(state, start, end, closed): &Row| {
             let state = RawStateIndex(state);
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn merge_observation_extends_inserts_or_ignores() {
         // Times in milliseconds; the state is last seen at 900 s, and times up to 1 s apart are the same.
-        let table: [(&str, Vec<Row>, (u32, Option<i64>), Vec<Row>); 15] = [
+        let table: [Case; 15] = [
             ("no rows", vec![], (A, Some(100)), vec![(A, 100, 900_000, false)]),
             ("no start, open row", vec![(A, 0, 10, false)], (A, None), vec![(A, 0, 900_000, false)]),
             ("no start, closed row", vec![(A, 0, 10, true)], (A, None), vec![(A, 0, 10, true)]),
