@@ -19,7 +19,9 @@ use chrono::NaiveTime;
 use cxone_exporter::config::Config;
 use cxone_exporter::exposition::{assemble, negotiate};
 use cxone_exporter::metrics::agents;
-use cxone_exporter::presence::{Asked, Grid, Past, Schedule, Shift, Tally, TimeZone, Timestamp, Window};
+use cxone_exporter::presence::{
+    Asked, BucketBoundaries, BucketHistory, Schedule, Shift, Tally, TimeZone, Timestamp, Window,
+};
 use cxone_exporter::upstream::presence_api::wire::decode_page;
 
 use fixture::Scrape;
@@ -43,7 +45,7 @@ const PATHS: [(&str, Path); 12] = [
     ("decode-page-by-time", || decode(Order::ByTime)),
     ("count-page-in-order", || count(Order::ByAgent, 1)),
     ("count-page-repeated", || count(Order::ByTime, 3)),
-    ("recall-and-keep-page", recall_and_keep),
+    ("replay-and-keep-page", recall_and_keep),
     ("parse-timestamps", parse_timestamps),
     ("schedule-on-windows", schedule),
     ("render-500-agents", render),
@@ -89,20 +91,20 @@ fn count(order: Order, times: usize) {
 fn recall_and_keep() {
     let (agents, hours) = PAGE;
     let range = window(hours);
-    let grid = Grid::new(Duration::from_secs(3_600));
+    let grid = BucketBoundaries::new(Duration::from_secs(3_600));
     let asking_from = |start| tally(0..agents, hours).keeping(Asked { grid, range: Window { start, ..range } });
     let mut first = asking_from(range.start.saturating_sub(Duration::from_secs(900)));
     for page in pages(0..agents, hours, Order::ByAgent) {
         decode_page(page.as_bytes(), &mut first).unwrap();
     }
-    let pasts: Vec<_> = first.finish_keeping(range.end).pasts.into_iter().map(Option::unwrap).collect();
-    let kept: usize = pasts.iter().map(Past::buckets).sum();
+    let histories: Vec<_> = first.finish_keeping(range.end).histories.into_iter().map(Option::unwrap).collect();
+    let kept: usize = histories.iter().map(BucketHistory::buckets).sum();
     assert!(kept as u64 >= agents * (hours.unsigned_abs() - 1), "all but the last bucket of each is kept");
     let mut next = Some(asking_from(range.end));
     measured(&mut || {
         if let Some(mut tally) = next.take() {
-            for (agent, past) in pasts.iter().enumerate() {
-                tally.recall(agent, past);
+            for (agent, history) in histories.iter().enumerate() {
+                tally.replay(agent, history);
             }
             black_box(tally.finish_keeping(range.end));
         }

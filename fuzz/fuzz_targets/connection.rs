@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
 use cxone_exporter::config::Config;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
-use cxone_exporter::presence::{AgentPresence, Micros, Strip, Timestamp};
+use cxone_exporter::presence::{AgentPresence, Micros, PresenceChart, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
 use cxone_exporter::web::{App, Options, TenantFront, fuzzing};
@@ -37,7 +37,7 @@ impl Source for Canned {
             current: None,
             last_data: query.window.end,
             scheduled: None,
-            strip: Strip::default(),
+            chart: PresenceChart::default(),
         };
         let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
         Box::pin(async { FetchResult { answered, ..FetchResult::default() } })

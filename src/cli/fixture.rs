@@ -8,7 +8,7 @@ use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
 use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
-use crate::presence::{AgentPresence, Micros, Schedule, Shift, StateName, Strip, TimeZone, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window};
 use crate::upstream::{FetchFuture, FetchResult, Query, Source};
 
 /// What the tests take for now.
@@ -77,7 +77,7 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
         states.iter().map(|(state, seconds)| (StateName::from(*state), micros(*seconds))).collect();
     states.sort();
     let observed = states.iter().map(|(_, time)| *time).sum();
-    AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None, strip: Strip::default() }
+    AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None, chart: PresenceChart::default() }
 }
 
 /// What a [`FakeSource`] makes of a query.

@@ -5,34 +5,28 @@
 //! microseconds, so sums are exact and do not depend on the order in which pages arrive. A source that has no buckets but
 //! changes of state keeps a [`StateTimeline`], which comes to the same.
 
-mod arena;
-mod count;
-mod current;
-mod grid;
-mod limits;
-mod outcome;
-mod past;
+mod agent;
+mod buckets;
+mod chart;
 mod rejection;
-mod roster;
 mod schedule;
-mod states;
-mod strip;
-mod tally;
+mod state_limits;
+mod state_names;
 mod time;
 mod time_zone;
 mod timeline;
 pub(crate) mod varint;
 
-pub use grid::Grid;
-pub use limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
-pub use outcome::{AgentId, AgentPresence, ScheduledTime, StateName, TallyOutcome};
-pub use past::{MAX_BYTES_PER_BUCKET, Past};
+pub use agent::{AgentId, AgentPresence, Person, ScheduledTime, WatchedAgent};
+pub use buckets::{
+    AgentIndex, Asked, BucketBoundaries, BucketHistory, Checkpoint, KeptOutcome, MAX_BYTES_PER_BUCKET, Tally,
+    TallyOutcome,
+};
+pub use chart::{ChartSlot, PresenceChart, PresenceChartBuilder};
 pub use rejection::{Rejection, Rejections};
-pub use roster::{AgentIndex, Person, WatchedAgent};
 pub use schedule::{OnShift, Schedule, Shift};
-pub use states::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, UNKNOWN_STATE};
-pub use strip::{Cell, Strip, StripBuilder};
-pub use tally::{Asked, Checkpoint, KeptOutcome, Tally};
+pub use state_limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
+pub use state_names::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, StateName, UNKNOWN_STATE};
 pub use time::{Micros, Timestamp, Window};
 pub use time_zone::TimeZone;
 pub use timeline::{

@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::{Clock, DrivenClock, Monotonic};
 use crate::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
-use crate::presence::{AgentPresence, Micros, Rejections, ScheduledTime, Strip, Timestamp};
+use crate::presence::{AgentPresence, Micros, PresenceChart, Rejections, ScheduledTime, Timestamp};
 use crate::upstream::{Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
 
 mod reload;
@@ -93,7 +93,7 @@ impl Source for ToldSource {
                 current: None,
                 last_data: query.window.end,
                 scheduled: on_schedule.then(ScheduledTime::default),
-                strip: Strip::default(),
+                chart: PresenceChart::default(),
             };
             FetchResult {
                 error: (!failed.is_empty()).then(|| UpstreamError {

@@ -173,7 +173,7 @@ pub(super) fn state(summary: &Summary, line: &Line<'_>) -> Markup {
 
 fn strip(summary: &Summary, line: &Line<'_>) -> Markup {
     let (Some(presence), Some(data)) = (line.presence(), line.data) else { return html! {} };
-    if presence.strip.is_empty() {
+    if presence.chart.is_empty() {
         return html! { span.nothing { "after the next refresh" } };
     }
     let frame = Frame { width: STRIP_WIDTH, height: STRIP_HEIGHT, window: data.window };

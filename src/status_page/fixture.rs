@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::fixture;
 use crate::clock::Monotonic;
 use crate::config::{Agent, Tenant};
-use crate::presence::{AgentPresence, Micros, StateName, StripBuilder, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, PresenceChartBuilder, StateName, Timestamp, Window};
 use crate::refresh::{AgentData, AgentRow, Moment, Snapshot};
 
 /// An hour in microseconds.
@@ -32,7 +32,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
         }
     }
     states.sort();
-    let mut strip = StripBuilder::default();
+    let mut strip = PresenceChartBuilder::default();
     for (state, from, to) in spans {
         let place = states.iter().position(|(name, _)| **name == **state).unwrap();
         for hour in *from..*to {
@@ -46,7 +46,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
         current: Some((StateName::from(*state), hours(*from, *to))),
         last_data: at(*to),
         scheduled: None,
-        strip: strip.finish(),
+        chart: strip.finish(),
         states,
     }
 }

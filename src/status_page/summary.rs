@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::chart::Column;
 use super::state_looks::Palette;
 use crate::config::{Agent, Tenant};
-use crate::presence::{AgentId, AgentPresence, Cell, Micros, StateName, Strip, Timestamp, Window};
+use crate::presence::{AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, StateName, Timestamp, Window};
 use crate::refresh::Snapshot;
 
 /// The columns of the day of all: hours, for the usual window.
@@ -91,8 +91,8 @@ impl Summary {
             for (state, _) in &presence.states {
                 palette.place_or_add(state);
             }
-            has_rest =
-                has_rest || presence.strip.cells().flat_map(Cell::shares).any(|(place, _)| place == Strip::OTHER);
+            has_rest = has_rest
+                || presence.chart.slots().flat_map(ChartSlot::shares).any(|(place, _)| place == PresenceChart::OTHER);
             match &presence.current {
                 Some((state, _)) => add(&mut now, palette.place_or_add(state), 1),
                 None => unclear += 1,
@@ -133,7 +133,7 @@ impl Summary {
         let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
         for presence in snapshot.rows.iter().filter_map(|row| row.data.as_ref()?.presence.as_ref()) {
             let places = self.places_of(presence);
-            for cell in presence.strip.cells() {
+            for cell in presence.chart.slots() {
                 let first = slots.partition_point(|slot| slot.end <= cell.span.start);
                 let length = u128::from(cell.span.length().get());
                 for (slot, times) in slots.iter().zip(&mut times).skip(first) {
@@ -161,7 +161,7 @@ impl Summary {
     /// An agent's cells as columns; neighbours are drawn as one where there are more than `most`.
     pub(super) fn columns(&self, presence: &AgentPresence, most: usize) -> Vec<Column> {
         let places = self.places_of(presence);
-        let cells: Vec<_> = presence.strip.cells().collect();
+        let cells: Vec<_> = presence.chart.slots().collect();
         let together = cells.len().div_ceil(most.max(1)).max(1);
         let merged = cells.chunks(together).filter_map(|cells| {
             let span = Window { start: cells.first()?.span.start, end: cells.last()?.span.end };
@@ -261,11 +261,11 @@ mod tests {
     #[test]
     fn a_cell_on_an_edge_is_shared_out() {
         // One cell of three hours from a report in buckets of that length.
-        let mut builder = crate::presence::StripBuilder::default();
+        let mut builder = crate::presence::PresenceChartBuilder::default();
         let span = Window { start: at(1), end: at(4) };
         builder.add(span, std::iter::once((0, Micros::new(HOUR))));
         let mut one = presence(&[("Available", 1, 2)]);
-        one.strip = builder.finish();
+        one.chart = builder.finish();
         let summary = Summary::new(&snapshot(&[Some(one)]));
         let times: Vec<u64> = summary.day.iter().map(|column| column.whole).collect();
         assert_eq!(times[..5], [0, HOUR / 3, HOUR / 3, HOUR / 3, 0]);

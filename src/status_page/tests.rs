@@ -137,7 +137,7 @@ fn before_any_data_the_page_says_so() {
 #[test]
 fn after_a_restart_there_are_sums_without_strips() {
     let mut one = presence(&[("Available", 0, 24)]);
-    one.strip = crate::presence::Strip::default();
+    one.chart = crate::presence::PresenceChart::default();
     let snapshot = snapshot(&[Some(one)]);
     assert!(overview(&snapshot, "").contains("after the next refresh"));
     assert!(page_of(&snapshot, 0).contains("The hours are known after the next refresh."));
@@ -147,13 +147,13 @@ fn after_a_restart_there_are_sums_without_strips() {
 fn a_month_is_drawn_coarsely_and_told_exactly() {
     let long = Duration::from_secs(31 * 86_400);
     let window = crate::presence::Window::ending_at(at(24), long);
-    let mut strip = crate::presence::StripBuilder::default();
+    let mut strip = crate::presence::PresenceChartBuilder::default();
     for hour in 24 - 31 * 24..24 {
         let span = crate::presence::Window { start: at(hour), end: at(hour + 1) };
         strip.add(span, std::iter::once((0, span.length())));
     }
     let mut one = presence(&[("Available", 0, 24)]);
-    one.strip = strip.finish();
+    one.chart = strip.finish();
     let mut snapshot = snapshot(&[Some(one)]);
     let row = snapshot.rows[0].data.take().unwrap();
     snapshot.rows[0].data = Some(Arc::new(crate::refresh::AgentData { window, ..(*row).clone() }));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{QueryKey, Tenant};
-use crate::presence::{AgentPresence, Micros, Person, Schedule, StateName, Strip, Timestamp, Window};
+use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Schedule, StateName, Timestamp, Window};
 use crate::refresh::directory::People;
 use crate::refresh::{AgentData, Moment, Published};
 
@@ -243,7 +243,7 @@ impl Presence {
             current,
             last_data: self.last_data.into(),
             scheduled: None,
-            strip: Strip::default(),
+            chart: PresenceChart::default(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, Cell, StateName, WatchedAgent};
+use crate::presence::{AgentPresence, ChartSlot, StateName, WatchedAgent};
 
 const AGENT: &str = "4711";
 const DAY: i64 = 86_400;
@@ -135,9 +135,10 @@ fn counted_and_unsettled(timeline: &StateTimeline, now: i64) -> (BTreeMap<u32, i
 
 /// The strip has the same seconds, except for rounding to centiseconds in each cell.
 fn assert_strip_shows_states(presence: &AgentPresence) {
-    let cells = presence.strip.cells().count();
+    let cells = presence.chart.slots().count();
     for (place, (state, time)) in presence.states.iter().enumerate() {
-        let shares = presence.strip.cells().flat_map(Cell::shares).filter(|(share, _)| usize::from(*share) == place);
+        let shares =
+            presence.chart.slots().flat_map(ChartSlot::shares).filter(|(share, _)| usize::from(*share) == place);
         let shown: u64 = shares.map(|(_, time)| time.get()).sum();
         assert!(time.get().abs_diff(shown) <= 5_000 * cells as u64, "{state}: {time:?} is shown as {shown} µs");
     }

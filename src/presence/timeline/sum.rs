@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::agent_timeline::Span;
 use super::{StateTimeline, TOLERANCE};
-use crate::presence::limits::limit_states;
-use crate::presence::states::{StateIndex, StateNames};
+use crate::presence::state_limits::limit_states;
+use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::{
-    AgentPresence, Micros, OnShift, Rejections, Schedule, ScheduledTime, StateName, Strip, StripBuilder, Timestamp,
-    WatchedAgent, Window,
+    AgentPresence, Micros, OnShift, PresenceChart, PresenceChartBuilder, Rejections, Schedule, ScheduledTime,
+    StateName, Timestamp, WatchedAgent, Window,
 };
 
 /// The names of states, and what some of them mean.
@@ -48,7 +48,7 @@ struct PresenceSummer<'a> {
     offline: &'a [StateName],
     /// The shifts of each schedule within the window; agents share schedules.
     on_shift: Vec<(Arc<Schedule>, OnShift)>,
-    strip: StripBuilder,
+    chart: PresenceChartBuilder,
 }
 
 impl StateTimeline {
@@ -72,7 +72,7 @@ impl StateTimeline {
             names,
             offline: labels.offline,
             on_shift: Vec::new(),
-            strip: StripBuilder::default(),
+            chart: PresenceChartBuilder::default(),
         };
         let mut presences: Vec<_> = agents
             .iter()
@@ -113,19 +113,23 @@ impl PresenceSummer<'_> {
         times.sort_unstable();
         let observed = times.iter().map(|(_, time)| *time).sum();
         let scheduled = agent.schedule.as_ref().map(|schedule| self.scheduled_time(schedule, inside()));
-        let strip = self.strip(&times, inside());
+        let chart = self.chart(&times, inside());
         let current = self.current(&spans);
-        Some(AgentPresence { states: times, observed, current, last_data: last.end, scheduled, strip })
+        Some(AgentPresence { states: times, observed, current, last_data: last.end, scheduled, chart })
     }
 
     /// The spans by hour; states are given by their positions in `times`.
-    fn strip(&mut self, times: &[(StateName, Micros)], spans: impl Iterator<Item = (StateIndex, Window)>) -> Strip {
+    fn chart(
+        &mut self,
+        times: &[(StateName, Micros)],
+        spans: impl Iterator<Item = (StateIndex, Window)>,
+    ) -> PresenceChart {
         for (state, time) in spans {
             let Some(name) = self.names.as_slice().get(state.0) else { continue };
             let place = times.iter().position(|(known, _)| Arc::ptr_eq(known, name));
-            self.strip.add(time, place.map(|place| (place, time.length())).into_iter());
+            self.chart.add(time, place.map(|place| (place, time.length())).into_iter());
         }
-        self.strip.finish()
+        self.chart.finish()
     }
 
     /// The span up to the end of the window, with its name.

@@ -282,7 +282,7 @@ async fn each_tenant_has_a_file_of_its_own_whatever_it_was_called_before() {
 
 #[tokio::test]
 async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
-    use crate::presence::{AgentPresence, Micros, ScheduledTime, Strip, Window};
+    use crate::presence::{AgentPresence, Micros, PresenceChart, ScheduledTime, Window};
     use crate::refresh::{AgentData, AgentRow, Moment, Snapshot, Status};
     let schedule = |timezone| Some(Arc::new(Schedule { timezone, days: [true; 7], hours: vec![], holidays: vec![] }));
     let with = |schedule: &Option<Arc<Schedule>>| {
@@ -299,7 +299,7 @@ async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
         current: None,
         last_data: START,
         scheduled: Some(scheduled),
-        strip: Strip::default(),
+        chart: PresenceChart::default(),
     };
     let window = Window::ending_at(START, HOUR);
     let data = AgentData { presence: Some(presence), window, read_at: now };

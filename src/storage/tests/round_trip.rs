@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, Micros, StateName, Strip, Window};
+use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window};
 use crate::refresh::{AgentData, AgentRow, Moment, Published, Snapshot, Status};
 use crate::storage::format::Body;
 use crate::storage::frame::{self, BadFile};
@@ -53,7 +53,7 @@ fn presence() -> impl Strategy<Value = AgentPresence> {
                 observed: Micros::new(observed),
                 last_data: Timestamp::from_micros(last_data),
                 scheduled: None,
-                strip: Strip::default(),
+                chart: PresenceChart::default(),
             }
         },
     )
@@ -130,7 +130,7 @@ fn figures_of_thirty_thousand_agents() {
         current: Some((StateName::from("Busy"), Micros::new(1_234_567_890))),
         last_data: START,
         scheduled: None,
-        strip: Strip::default(),
+        chart: PresenceChart::default(),
     };
     let mut tenant = tenant();
     let agent = tenant.agents[0].clone();

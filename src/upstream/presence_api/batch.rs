@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::warn;
 
-use super::memory::Batch;
+use super::cache::Batch;
 use super::paging::Pages;
 use super::request;
 use super::wire::{self, Page};
@@ -44,8 +44,8 @@ impl PresenceSource {
         {
             (batch, outcome) = self.read_and_keep(whole, asked, window, context).await?;
         }
-        if let Some(mut memory) = self.memory() {
-            memory.keep(&batch, window, &mut outcome);
+        if let Some(mut cache) = self.cache() {
+            cache.keep(&batch, window, &mut outcome);
         }
         Ok(outcome.counted)
     }
@@ -61,9 +61,9 @@ impl PresenceSource {
         let mut reading = self.reading(&batch, window);
         reading.tally = reading.tally.keeping(asked);
         let (batch, reading) = run_blocking(move || {
-            for (agent, past) in batch.pasts.iter().enumerate() {
-                if let Some(past) = past {
-                    reading.tally.recall(agent, past);
+            for (agent, history) in batch.histories.iter().enumerate() {
+                if let Some(history) = history {
+                    reading.tally.replay(agent, history);
                 }
             }
             (batch, reading)
@@ -71,26 +71,26 @@ impl PresenceSource {
         .await?;
         let mut reading = self.read_range(reading, &batch.agents, asked.range, context).await?;
         let cuts = reading.tally.cuts();
-        if let Some(head) = self.memory().and_then(|memory| memory.head(asked, window, cuts)) {
+        if let Some(head) = self.cache().and_then(|cache| cache.head(asked, window, cuts)) {
             reading.tally.head(head);
             reading = self.read_range(reading, &batch.agents, head, context).await?;
         }
         let behind = self.session.client.behind();
-        let until = self.memory().map_or(window.start, |memory| memory.settled(asked, window, behind));
+        let until = self.cache().map_or(window.start, |cache| cache.settled(asked, window, behind));
         run_blocking(move || (batch, reading.tally.finish_keeping(until))).await
     }
 
     /// `batch` in full, after a tail of it brought what it should not have.
     fn again_in_full(&self, batch: &Batch, window: Window) -> Option<(Batch, Asked)> {
-        let mut memory = self.memory()?;
-        if memory.distrust(window.end) {
+        let mut cache = self.cache()?;
+        if cache.distrust(window.end) {
             warn!(
                 tenant = self.tenant.name,
                 "CXone answered with buckets from before the time that was asked for, so everything is asked for again; \
                 `incremental` pauses until the next full refresh is due"
             );
         }
-        let whole = memory.in_full(batch, window);
+        let whole = cache.in_full(batch, window);
         let asked = whole.asked?;
         Some((whole, asked))
     }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
 use super::PresenceSource;
-use super::memory::Batch;
+use super::cache::Batch;
 use crate::presence::{AgentId, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::failure::{Failure, Scope, humanize};
 use crate::upstream::fetch_context::FetchContext;
@@ -74,8 +74,8 @@ impl PresenceSource {
     fn batches(&self, window: Window, mut agents: Vec<WatchedAgent>) -> Vec<Batch> {
         let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         let size = self.tenant.agents_per_request.max(1);
-        if let Some(memory) = self.memory() {
-            return memory.plan(window, agents, size, |agent| suspects.contains(&agent.id));
+        if let Some(cache) = self.cache() {
+            return cache.plan(window, agents, size, |agent| suspects.contains(&agent.id));
         }
         if !suspects.is_empty() {
             agents.sort_by_key(|agent| suspects.contains(&agent.id));
@@ -85,9 +85,9 @@ impl PresenceSource {
 
     /// Tidies up what is kept as a refresh ends, and tells where nothing can be kept.
     fn remember(&self, window: Window, fetched: &FetchResult) {
-        let Some(mut memory) = self.memory() else { return };
+        let Some(mut cache) = self.cache() else { return };
         let brought_data = fetched.answered.iter().any(|(_, presence)| presence.is_some());
-        if memory.refreshed(window, brought_data) {
+        if cache.refreshed(window, brought_data) {
             warn!(
                 tenant = self.tenant.name,
                 interval = self.tenant.interval.text,

@@ -2,9 +2,9 @@
 //! from `POST /oauth/token`.
 
 mod batch;
+mod cache;
 mod collect;
 mod login;
-mod memory;
 mod paging;
 mod request;
 pub mod wire;
@@ -14,8 +14,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::cache::{BucketCache, CacheFile};
 use self::login::ClientCredentials;
-use self::memory::{Excerpt, Memory};
 use super::auth::TokenCache;
 use super::auth::{Resource, Session};
 use super::http::Client;
@@ -61,7 +61,7 @@ pub struct PresenceSource {
     suspects: Mutex<HashSet<AgentId>>,
     /// What is known of earlier refreshes, where they are incremental. A reload that changes nothing of what is asked
     /// hands it on.
-    memory: Option<Arc<Mutex<Memory>>>,
+    cache: Option<Arc<Mutex<BucketCache>>>,
 }
 
 // === impl PresenceSource ===
@@ -84,7 +84,7 @@ impl PresenceSource {
     pub fn without_repeats(mut self) -> Self {
         self.session.client.repeats = false;
         // One refresh learns nothing from the one before it.
-        self.memory = None;
+        self.cache = None;
         self
     }
 
@@ -107,13 +107,13 @@ impl PresenceSource {
             tokens.inherit(&self.session.tokens);
         }
         let mut source = Self::with(tenant, clock, observer, limits, Arc::new(tokens))?;
-        if let Some(memory) = self.memory.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
+        if let Some(cache) = self.cache.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
-            let mut kept = lock(memory);
+            let mut kept = lock(cache);
             kept.retain(|agent| wanted.contains(agent));
             kept.spread(source.tenant.agents.len(), source.tenant.agents_per_request);
             drop(kept);
-            source.memory = Some(Arc::clone(memory));
+            source.cache = Some(Arc::clone(cache));
         }
         Ok(source)
     }
@@ -140,29 +140,29 @@ impl PresenceSource {
             proven: AtomicBool::new(false),
             page_bytes: AtomicUsize::new(0),
             suspects: Mutex::default(),
-            memory: tenant.incremental.map(|settings| {
-                let mut memory = Memory::new(settings, tenant.interval.length);
-                memory.spread(tenant.agents.len(), tenant.agents_per_request);
-                Arc::new(Mutex::new(memory))
+            cache: tenant.incremental.map(|settings| {
+                let mut cache = BucketCache::new(settings, tenant.interval.length);
+                cache.spread(tenant.agents.len(), tenant.agents_per_request);
+                Arc::new(Mutex::new(cache))
             }),
             tenant,
         })
     }
 
     /// What is known of earlier refreshes, where they are incremental. Nothing may await while it is held.
-    fn memory(&self) -> Option<MutexGuard<'_, Memory>> {
-        self.memory.as_deref().map(lock)
+    fn cache(&self) -> Option<MutexGuard<'_, BucketCache>> {
+        self.cache.as_deref().map(lock)
     }
 }
 
-fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(cache: &Mutex<BucketCache>) -> MutexGuard<'_, BucketCache> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether what was kept of answers to `old` is part of answers to `new`. Agents may be others.
 fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
-    // How often everything is read again is no part of the question, and the memory's own.
-    memory::question(old) == memory::question(new) && old.incremental == new.incremental
+    // How often everything is read again is no part of the question, and the cache's own.
+    cache::question(old) == cache::question(new) && old.incremental == new.incremental
 }
 
 impl Source for PresenceSource {
@@ -172,14 +172,14 @@ impl Source for PresenceSource {
 
     fn export_history(&self) -> Option<Vec<u8>> {
         // Writing takes a while; whoever refreshes need not wait for it.
-        let excerpt = self.memory()?.excerpt();
-        Some(excerpt.write(&self.tenant))
+        let file = self.cache()?.file();
+        Some(file.write(&self.tenant))
     }
 
     fn restore_history(&self, kept: &[u8]) -> Option<usize> {
-        let excerpt = Excerpt::read(kept, &self.tenant)?;
-        let agents = excerpt.known.len();
-        self.memory()?.take_up(excerpt);
+        let file = CacheFile::read(kept, &self.tenant)?;
+        let agents = file.known.len();
+        self.cache()?.take_up(file);
         Some(agents)
     }
 
@@ -206,22 +206,22 @@ impl fmt::Debug for PresenceSource {
 #[doc(hidden)]
 pub mod fuzzing {
     use super::PresenceSource;
-    use super::memory::Batch;
+    use super::cache::Batch;
     use crate::config::Agent;
     use crate::presence::{AgentPresence, Tally, WatchedAgent, Window};
 
     /// What a refresh at the end of `window` makes of what is kept, if the tenant answers nothing new.
-    pub fn counted_from_memory(source: &PresenceSource, window: Window) -> Vec<Option<AgentPresence>> {
+    pub fn counted_from_cache(source: &PresenceSource, window: Window) -> Vec<Option<AgentPresence>> {
         let watched = |agent: &Agent| WatchedAgent { id: agent.id.clone(), schedule: None };
         let agents: Vec<WatchedAgent> = source.tenant.agents.iter().map(watched).collect();
-        let batches = source.memory().map(|memory| memory.plan(window, agents, usize::MAX, |_| false));
+        let batches = source.cache().map(|cache| cache.plan(window, agents, usize::MAX, |_| false));
         let count = |batch: Batch| {
             let asked = batch.asked?;
             let tally = Tally::new(window, batch.agents, source.offline_states.clone(), &source.known_states);
             let mut tally = tally.keeping(asked);
-            for (agent, past) in batch.pasts.iter().enumerate() {
-                if let Some(past) = past {
-                    tally.recall(agent, past);
+            for (agent, history) in batch.histories.iter().enumerate() {
+                if let Some(history) = history {
+                    tally.replay(agent, history);
                 }
             }
             Some(tally.finish_keeping(asked.grid.floor(window.end)).counted.agents)

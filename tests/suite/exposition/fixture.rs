@@ -11,7 +11,7 @@ use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, Shard, StateMa
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
-    AgentPresence, Micros, Rejection, Rejections, ScheduledTime, StateName, Strip, Timestamp, Window,
+    AgentPresence, Micros, PresenceChart, Rejection, Rejections, ScheduledTime, StateName, Timestamp, Window,
 };
 use cxone_exporter::refresh::{
     AgentCounts, AgentData, AgentRow, Moment, Observer as _, RefreshResult, Served, Snapshot, Status,
@@ -48,7 +48,7 @@ impl Scrape {
             current: Some((StateName::from("休憩 ☕"), Micros::from_seconds(60))),
             last_data: NOW,
             scheduled: Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(1_234_500_000) }),
-            strip: Strip::default(),
+            chart: PresenceChart::default(),
         };
         let plain = AgentPresence {
             states: states(&[("Offline", 86_400_000_000)]),
@@ -56,7 +56,7 @@ impl Scrape {
             current: None,
             last_data: Timestamp::from_micros(1_699_999_999_500_000),
             scheduled: None,
-            strip: Strip::default(),
+            chart: PresenceChart::default(),
         };
         let read_at = Moment { monotonic: Monotonic::default(), utc: NOW };
         let row = |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
@@ -109,7 +109,7 @@ impl Scrape {
                 current: None,
                 last_data: NOW,
                 scheduled: None,
-                strip: Strip::default(),
+                chart: PresenceChart::default(),
             };
             AgentRow {
                 data: Some(Arc::new(AgentData {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::arena::{Arena, Share, scale};
-use super::count::Counter;
-use super::limits::limit_states;
-use super::roster::{AgentIndex, Roster, WatchedAgent};
-use super::states::{StateIndex, StateNames, UNKNOWN_STATE};
-use super::{Micros, Rejection, Rejections, StateName, TallyOutcome, Timestamp, Window};
+use super::agent_index::{AgentIndex, AgentIndexMap};
+use super::store::{BucketStore, Share, scale};
+use super::sum::Counter;
+use crate::presence::state_limits::limit_states;
+use crate::presence::state_names::{StateIndex, StateNames, UNKNOWN_STATE};
+use crate::presence::{AgentPresence, Micros, Rejection, Rejections, StateName, Timestamp, WatchedAgent, Window};
 
 mod keeping;
 #[cfg(test)]
@@ -51,11 +51,11 @@ pub use self::keeping::{Asked, KeptOutcome};
 #[derive(Debug)]
 pub struct Tally {
     window: Window,
-    roster: Roster,
+    agents: AgentIndexMap,
     names: StateNames,
     known_names: usize,
     offline_states: Arc<[StateName]>,
-    arena: Arena,
+    store: BucketStore,
     rejections: Rejections,
     /// What is needed for keeping buckets, where they are kept.
     keeping: Option<Box<Keeping>>,
@@ -67,6 +67,15 @@ pub struct Checkpoint {
     buckets: usize,
     names: usize,
     rejections: Rejections,
+}
+
+/// What a tally came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TallyOutcome {
+    /// Per agent, in the order the tally was given them; `None` where nothing was reported.
+    pub agents: Vec<Option<AgentPresence>>,
+    /// What was not counted.
+    pub rejections: Rejections,
 }
 
 // === impl Tally ===
@@ -82,12 +91,12 @@ impl Tally {
         offline_states: Arc<[StateName]>,
         known_states: &[StateName],
     ) -> Self {
-        let arena = Arena::new(agents.len());
+        let store = BucketStore::new(agents.len());
         let names = StateNames::new(known_states);
         let known_names = names.len();
         let rejections = Rejections::default();
-        let roster = Roster::new(agents);
-        Self { window, roster, names, known_names, offline_states, arena, rejections, keeping: None }
+        let agents = AgentIndexMap::new(agents);
+        Self { window, agents, names, known_names, offline_states, store, rejections, keeping: None }
     }
 
     /// Counts time in a state under the name that `map` has for it. Several may get one name.
@@ -99,23 +108,23 @@ impl Tally {
 
     /// The present point, between two buckets.
     pub const fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { buckets: self.arena.len(), names: self.names.len(), rejections: self.rejections }
+        Checkpoint { buckets: self.store.len(), names: self.names.len(), rejections: self.rejections }
     }
 
     /// Forgets whatever came since `to`, half a bucket included.
     pub fn roll_back(&mut self, to: Checkpoint) {
-        self.arena.truncate(to.buckets);
+        self.store.truncate(to.buckets);
         self.names.truncate(to.names);
         self.rejections = to.rejections;
         if let Some(keeping) = &mut self.keeping {
-            keeping.roll_back(self.arena.open());
+            keeping.roll_back(self.store.open());
         }
     }
 
     /// Finds an agent by its id; `None` where nobody asked for it.
     #[inline]
     pub fn agent(&mut self, id: &str) -> Option<AgentIndex> {
-        self.roster.find(id)
+        self.agents.find(id)
     }
 
     /// Finds a state by its name.
@@ -131,7 +140,7 @@ impl Tally {
         match time {
             Ok(time) => {
                 let state = state.unwrap_or_else(|| self.names.index(UNKNOWN_STATE));
-                self.arena.push(Share { state, time });
+                self.store.push(Share { state, time });
             }
             Err(reason) => self.rejections.add(reason),
         }
@@ -144,16 +153,16 @@ impl Tally {
     pub fn bucket(&mut self, agent: Option<AgentIndex>, start: Option<Timestamp>, end: Option<Timestamp>) {
         if let Err(reason) = self.admit(agent, start, end) {
             self.rejections.add(reason);
-            self.arena.discard_open();
+            self.store.discard_open();
         }
     }
 
     /// Counts it all.
     pub fn finish(mut self) -> TallyOutcome {
-        self.arena.discard_open();
-        let mut counter = Counter::new(self.window, self.arena, &self.names, &self.offline_states, self.rejections);
+        self.store.discard_open();
+        let mut counter = Counter::new(self.window, self.store, &self.names, &self.offline_states, self.rejections);
         let mut agents: Vec<_> =
-            self.roster.as_slice().iter().enumerate().map(|(index, agent)| counter.count(index, agent)).collect();
+            self.agents.as_slice().iter().enumerate().map(|(index, agent)| counter.count(index, agent)).collect();
         let rejections = counter.into_rejections();
         limit_states(&mut agents, &self.names, self.known_names);
         TallyOutcome { agents, rejections }
@@ -181,8 +190,8 @@ impl Tally {
     /// are more than its length.
     #[inline]
     fn place(&mut self, agent: AgentIndex, span: Window, inside: Window) -> bool {
-        let first_share = self.arena.open();
-        let shares = self.arena.open_shares();
+        let first_share = self.store.open();
+        let shares = self.store.open_shares();
         if shares.is_empty() {
             return false;
         }
@@ -197,7 +206,7 @@ impl Tally {
             // One division for both, capping to what happened and taking the part inside, rounds down only once.
             scale(shares, inside.length(), reported.max(at_most));
         }
-        self.arena.close(agent.0, span);
+        self.store.close(agent.0, span);
         reported > span.length().into()
     }
 }

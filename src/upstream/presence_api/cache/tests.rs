@@ -21,8 +21,8 @@ fn window(minutes: i64) -> Window {
 }
 
 /// Hours before noon from which each batch is asked for, and its agents.
-fn plan(memory: &Memory, minutes: i64, ids: &[&str]) -> Vec<(i64, String)> {
-    let batches = memory.plan(window(minutes), agents(ids), 2, |agent| *agent.id == *"suspect");
+fn plan(cache: &BucketCache, minutes: i64, ids: &[&str]) -> Vec<(i64, String)> {
+    let batches = cache.plan(window(minutes), agents(ids), 2, |agent| *agent.id == *"suspect");
     let shown = |batch: &Batch| {
         assert_eq!(batch.asked.unwrap().range.end, window(minutes).end);
         let ids: Vec<_> = batch.agents.iter().map(|agent| &*agent.id).collect();
@@ -33,16 +33,16 @@ fn plan(memory: &Memory, minutes: i64, ids: &[&str]) -> Vec<(i64, String)> {
 }
 
 /// Carries a plan out but for the batches of agents in `failing`; everybody was Available all the time.
-fn refresh(memory: &mut Memory, minutes: i64, ids: &[&str], failing: &[&str]) {
+fn refresh(cache: &mut BucketCache, minutes: i64, ids: &[&str], failing: &[&str]) {
     let window = window(minutes);
-    for batch in memory.plan(window, agents(ids), 2, |_| false) {
+    for batch in cache.plan(window, agents(ids), 2, |_| false) {
         if batch.agents.iter().any(|agent| failing.contains(&&*agent.id)) {
             continue;
         }
         let asked = batch.asked.unwrap();
         let mut tally = Tally::new(window, batch.agents.clone(), [].into(), &[]).keeping(asked);
-        for (agent, past) in batch.pasts.iter().enumerate() {
-            past.iter().for_each(|past| tally.recall(agent, past));
+        for (agent, history) in batch.histories.iter().enumerate() {
+            history.iter().for_each(|history| tally.replay(agent, history));
         }
         for agent in &batch.agents {
             let mut start = asked.range.start;
@@ -53,52 +53,52 @@ fn refresh(memory: &mut Memory, minutes: i64, ids: &[&str], failing: &[&str]) {
                 start = start + HOUR;
             }
         }
-        let until = memory.settled(asked, window, Duration::ZERO);
+        let until = cache.settled(asked, window, Duration::ZERO);
         let mut outcome = tally.finish_keeping(until);
         for presence in &outcome.counted.agents {
             assert_eq!(presence.as_ref().unwrap().observed, window.length(), "{minutes}");
         }
-        memory.keep(&batch, window, &mut outcome);
+        cache.keep(&batch, window, &mut outcome);
     }
-    memory.refreshed(window, true);
+    cache.refreshed(window, true);
 }
 
 #[test]
 fn after_a_full_read_only_what_may_still_change_is_asked_for() {
-    let mut memory = Memory::new(SETTINGS, HOUR);
-    assert_eq!(plan(&memory, 0, &["1", "2", "3"]), [(24, "1 2".into()), (24, "3".into())]);
-    refresh(&mut memory, 0, &["1", "2", "3"], &[]);
+    let mut cache = BucketCache::new(SETTINGS, HOUR);
+    assert_eq!(plan(&cache, 0, &["1", "2", "3"]), [(24, "1 2".into()), (24, "3".into())]);
+    refresh(&mut cache, 0, &["1", "2", "3"], &[]);
     // At noon the hour before eleven has settled, the one before noon has not.
-    assert_eq!(plan(&memory, 1, &["1", "2", "3"]), [(1, "1 2".into()), (1, "3".into())]);
+    assert_eq!(plan(&cache, 1, &["1", "2", "3"]), [(1, "1 2".into()), (1, "3".into())]);
     // Whoever is new is asked for in full, in a batch apart.
-    assert_eq!(plan(&memory, 1, &["1", "2", "new"]), [(1, "1 2".into()), (24, "new".into())]);
-    assert_eq!(plan(&memory, 1, &["suspect", "1"]), [(1, "1".into()), (24, "suspect".into())]);
+    assert_eq!(plan(&cache, 1, &["1", "2", "new"]), [(1, "1 2".into()), (24, "new".into())]);
+    assert_eq!(plan(&cache, 1, &["suspect", "1"]), [(1, "1".into()), (24, "suspect".into())]);
     // A batch that fails is asked from where it was.
-    refresh(&mut memory, 31, &["1", "2", "3"], &["3"]);
-    assert_eq!(plan(&memory, 32, &["1", "2", "3"]), [(1, "3 1".into()), (0, "2".into())]);
-    refresh(&mut memory, 32, &["1", "2", "3"], &[]);
-    assert_eq!(plan(&memory, 33, &["1", "2", "3"]), [(0, "1 2".into()), (0, "3".into())]);
+    refresh(&mut cache, 31, &["1", "2", "3"], &["3"]);
+    assert_eq!(plan(&cache, 32, &["1", "2", "3"]), [(1, "3 1".into()), (0, "2".into())]);
+    refresh(&mut cache, 32, &["1", "2", "3"], &[]);
+    assert_eq!(plan(&cache, 33, &["1", "2", "3"]), [(0, "1 2".into()), (0, "3".into())]);
     // The clock was set back, and a resync is due.
-    assert_eq!(plan(&memory, 31, &["1", "2"]), [(24, "1 2".into())]);
-    assert_eq!(plan(&memory, 359, &["1", "2"]), [(0, "1 2".into())]);
-    assert_eq!(plan(&memory, 360, &["1", "2"])[0].0, 18);
+    assert_eq!(plan(&cache, 31, &["1", "2"]), [(24, "1 2".into())]);
+    assert_eq!(plan(&cache, 359, &["1", "2"]), [(0, "1 2".into())]);
+    assert_eq!(plan(&cache, 360, &["1", "2"])[0].0, 18);
 }
 
 #[test]
 fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
-    let mut memory = Memory::new(SETTINGS, HOUR);
+    let mut cache = BucketCache::new(SETTINGS, HOUR);
     let ids: Vec<String> = (0..40).map(|id| id.to_string()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    memory.spread(ids.len(), 10);
-    refresh(&mut memory, 0, &ids, &[]);
+    cache.spread(ids.len(), 10);
+    refresh(&mut cache, 0, &ids, &[]);
     let mut turns = HashMap::<String, Vec<i64>>::new();
     for minutes in (10..12 * 60).step_by(10) {
-        for batch in memory.plan(window(minutes), agents(&ids), 2, |_| false) {
+        for batch in cache.plan(window(minutes), agents(&ids), 2, |_| false) {
             if batch.asked.unwrap().range.start <= window(minutes).start {
                 batch.agents.iter().for_each(|agent| turns.entry(agent.id.to_string()).or_default().push(minutes));
             }
         }
-        refresh(&mut memory, minutes, &ids, &[]);
+        refresh(&mut cache, minutes, &ids, &[]);
     }
     assert_eq!(turns.len(), ids.len());
     for (agent, turns) in &turns {
@@ -110,8 +110,8 @@ fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
 
 #[test]
 fn hours_may_begin_at_any_minute_and_the_running_one_may_end_now() {
-    let mut memory = Memory::new(SETTINGS, HOUR);
-    let half_past = Grid::new(HOUR).through(NOON.saturating_sub(HOUR / 2));
+    let mut cache = BucketCache::new(SETTINGS, HOUR);
+    let half_past = BucketBoundaries::new(HOUR).through(NOON.saturating_sub(HOUR / 2));
     let mut read_hours = Vec::new();
     for minutes in [0, 1, 2, 62] {
         let window = window(minutes);
@@ -125,55 +125,55 @@ fn hours_may_begin_at_any_minute_and_the_running_one_may_end_now() {
             }
             read_hours.push(range.length().get() / 3_600_000_000);
         };
-        for batch in memory.plan(window, agents(&["1"]), 2, |_| false) {
-            read(&mut memory, batch, window, Duration::ZERO, &mut answer);
+        for batch in cache.plan(window, agents(&["1"]), 2, |_| false) {
+            read(&mut cache, batch, window, Duration::ZERO, &mut answer);
         }
     }
     // At first nobody knows where hours begin, so the next refresh reads everything once more. Then the newest hour looks as
     // if it were cut, so the first one is asked for, and that is not.
     assert_eq!(read_hours, [24, 24, 0, 0, 1]);
-    assert!(!memory.heads_fit);
+    assert!(!cache.heads_fit);
 }
 
 #[test]
 fn what_has_left_the_window_is_forgotten_and_so_are_agents_that_nobody_wants() {
     let settings = Incremental { full_refresh_interval: 100 * HOUR, ..SETTINGS };
-    let mut memory = Memory::new(settings, HOUR);
-    refresh(&mut memory, 0, &["1", "2", "3"], &[]);
-    memory.retain(|agent| **agent != *"3");
-    refresh(&mut memory, 60, &["1"], &[]);
-    let mut known: Vec<_> = memory.known.keys().map(ToString::to_string).collect();
+    let mut cache = BucketCache::new(settings, HOUR);
+    refresh(&mut cache, 0, &["1", "2", "3"], &[]);
+    cache.retain(|agent| **agent != *"3");
+    refresh(&mut cache, 60, &["1"], &[]);
+    let mut known: Vec<_> = cache.known.keys().map(ToString::to_string).collect();
     known.sort();
     assert_eq!(known, ["1", "2"]);
-    refresh(&mut memory, 24 * 60, &["1"], &[]);
-    assert_eq!(memory.known.keys().map(|id| &**id).collect::<Vec<_>>(), ["1"], "all that was known of 2 is too old");
+    refresh(&mut cache, 24 * 60, &["1"], &[]);
+    assert_eq!(cache.known.keys().map(|id| &**id).collect::<Vec<_>>(), ["1"], "all that was known of 2 is too old");
 }
 
 #[test]
 fn what_is_not_over_on_the_servers_clock_is_not_over() {
-    let memory = Memory::new(SETTINGS, HOUR);
-    let asked = Asked { grid: Grid::new(HOUR), range: window(0) };
-    assert_eq!(memory.settled(asked, window(30), Duration::ZERO), NOON);
-    assert_eq!(memory.settled(asked, window(29), Duration::ZERO), NOON.saturating_sub(HOUR));
-    assert_eq!(memory.settled(asked, window(31), 2 * MINUTE), NOON.saturating_sub(HOUR));
+    let cache = BucketCache::new(SETTINGS, HOUR);
+    let asked = Asked { grid: BucketBoundaries::new(HOUR), range: window(0) };
+    assert_eq!(cache.settled(asked, window(30), Duration::ZERO), NOON);
+    assert_eq!(cache.settled(asked, window(29), Duration::ZERO), NOON.saturating_sub(HOUR));
+    assert_eq!(cache.settled(asked, window(31), 2 * MINUTE), NOON.saturating_sub(HOUR));
 }
 
 #[test]
 fn a_server_that_is_not_trusted_is_asked_for_all_until_a_resync_would_be_due() {
-    let mut memory = Memory::new(SETTINGS, HOUR);
-    refresh(&mut memory, 0, &["1"], &[]);
-    assert!(memory.distrust(window(1).end));
-    assert!(!memory.distrust(window(2).end), "it was told once");
-    refresh(&mut memory, 361, &["1"], &[]);
-    assert_eq!(plan(&memory, 361, &["1"])[0].0, 18);
-    assert_eq!(plan(&memory, 362, &["1"])[0].0, -5);
+    let mut cache = BucketCache::new(SETTINGS, HOUR);
+    refresh(&mut cache, 0, &["1"], &[]);
+    assert!(cache.distrust(window(1).end));
+    assert!(!cache.distrust(window(2).end), "it was told once");
+    refresh(&mut cache, 361, &["1"], &[]);
+    assert_eq!(plan(&cache, 361, &["1"])[0].0, 18);
+    assert_eq!(plan(&cache, 362, &["1"])[0].0, -5);
 }
 
 /// A server that answers more than it was asked for may have changed what is kept. It is asked for all at once, and each
 /// time from then on.
 #[test]
 fn a_bucket_from_before_what_was_asked_for_puts_all_in_doubt() {
-    let mut memory = Memory::new(SETTINGS, HOUR);
+    let mut cache = BucketCache::new(SETTINGS, HOUR);
     let mut ranges = Vec::new();
     for (minutes, seconds) in [(0, 1800), (1, 1800), (2, 600), (3, 700)] {
         let window = window(minutes);
@@ -187,8 +187,8 @@ fn a_bucket_from_before_what_was_asked_for_puts_all_in_doubt() {
                 tally.bucket(agent, Some(start), Some(start + HOUR));
             }
         };
-        for batch in memory.plan(window, agents(&["1"]), 2, |_| false) {
-            let counted = read(&mut memory, batch, window, Duration::ZERO, &mut answer);
+        for batch in cache.plan(window, agents(&["1"]), 2, |_| false) {
+            let counted = read(&mut cache, batch, window, Duration::ZERO, &mut answer);
             assert_eq!(counted.agents[0].as_ref().unwrap().observed, Micros::from_seconds(seconds), "{minutes}");
         }
     }
@@ -197,8 +197,8 @@ fn a_bucket_from_before_what_was_asked_for_puts_all_in_doubt() {
 
 #[test]
 fn that_nothing_can_be_kept_is_told_once() {
-    let mut memory = Memory::new(SETTINGS, HOUR);
-    let told: Vec<_> = (0..6).map(|_| memory.refreshed(window(0), true)).collect();
+    let mut cache = BucketCache::new(SETTINGS, HOUR);
+    let told: Vec<_> = (0..6).map(|_| cache.refreshed(window(0), true)).collect();
     assert_eq!(told, [false, false, true, false, false, false]);
-    assert!(!memory.refreshed(window(0), false));
+    assert!(!cache.refreshed(window(0), false));
 }

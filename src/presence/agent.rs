@@ -1,14 +1,12 @@
-//! What a tally comes to: per agent, the time in each state and what follows from it.
+//! Agents, people and the presence of an agent within a window.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::{Micros, Rejections, Strip, Timestamp};
+use super::{Micros, PresenceChart, Schedule, StateName, Timestamp};
 
 /// The id of an agent, as the tenant spells it: a long string of digits that is never a number in code.
 pub type AgentId = Arc<str>;
-
-/// The name of a presence state as the tenant spells it, interned: one allocation however many agents are in it.
-pub type StateName = Arc<str>;
 
 /// What one agent did within the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub struct AgentPresence {
     pub scheduled: Option<ScheduledTime>,
     /// The same time hour by hour, for people to look at. Its places are those in `states`. It is not stored, so after
     /// a restart it is empty until the next refresh.
-    pub strip: Strip,
+    pub chart: PresenceChart,
 }
 
 /// How an agent's schedule and presence went together within the window.
@@ -43,13 +41,26 @@ pub struct ScheduledTime {
     pub offline: Micros,
 }
 
-/// What a tally came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TallyOutcome {
-    /// Per agent, in the order the tally was given them; `None` where nothing was reported.
-    pub agents: Vec<Option<AgentPresence>>,
-    /// What was not counted.
-    pub rejections: Rejections,
+/// An agent that a tally counts for.
+#[derive(Debug, Clone)]
+pub struct WatchedAgent {
+    /// Whom buckets name.
+    pub id: AgentId,
+    /// When the agent is expected to work.
+    pub schedule: Option<Arc<Schedule>>,
+}
+
+/// A person as the tenant's own list has them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The agent's id.
+    pub id: AgentId,
+    /// First and last name.
+    pub name: Option<String>,
+    /// The team's name.
+    pub team: Option<String>,
+    /// Whether the person works there still.
+    pub active: bool,
 }
 
 // === impl AgentPresence ===
@@ -60,5 +71,14 @@ impl AgentPresence {
         let mut states = self.states.clone();
         states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
         states
+    }
+}
+
+// === impl Person ===
+
+/// Leaves the person's name out, as this may end up in a log.
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
     }
 }

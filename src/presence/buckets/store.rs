@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::states::StateIndex;
-use super::{Micros, Window};
+use crate::presence::state_names::StateIndex;
+use crate::presence::{Micros, Window};
 
 /// How many buckets most agents have: a day in hours, and the parts of hours at both ends.
 const USUAL_BUCKETS: usize = 25;
@@ -24,7 +24,7 @@ pub(super) struct Share {
 
 /// Every admitted bucket of a tally with its shares, and the shares of the bucket that is to come.
 #[derive(Debug)]
-pub(super) struct Arena {
+pub(super) struct BucketStore {
     shares: Vec<Share>,
     buckets: Vec<Bucket>,
     /// Per agent, one past its latest bucket in `buckets`; 0 if it has none.
@@ -37,22 +37,22 @@ pub(super) struct Arena {
 struct Bucket {
     span: Window,
     agent: usize,
-    /// One past the agent's bucket before this one; 0 if there is none.
+    /// one past the agent's bucket before this one; 0 if there is none.
     previous: usize,
     /// Its shares end where those of the next bucket begin.
     first_share: usize,
 }
 
-/// A bucket of one agent, as it lies in the arena.
+/// A bucket of one agent, as it lies in the store.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) span: Window,
     pub(super) shares: Range<usize>,
 }
 
-// === impl Arena ===
+// === impl BucketStore ===
 
-impl Arena {
+impl BucketStore {
     /// Has room at once for what is usual, as growing step by step copies everything twice.
     pub(super) fn new(agents: usize) -> Self {
         let buckets = agents.saturating_mul(USUAL_BUCKETS).min(MAX_ROOM);

@@ -1,16 +1,16 @@
-//! What a later process can take up of a memory, as bytes. Pure.
+//! What a later process can take up of a cache, as bytes. Pure.
 //!
 //! A byte of version; what was asked; the grid and what is known of the server; names of states; and per agent its id, when it
-//! was read, and its past. Numbers are of variable length, texts and lists begin with how long they are. Whoever keeps the
+//! was read, and its history. Numbers are of variable length, texts and lists begin with how long they are. Whoever keeps the
 //! bytes sees to it that they are whole; what they say is checked here all the same.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Known;
+use super::CachedAgent;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::varint::{self, Bytes};
-use crate::presence::{AgentId, Grid, MAX_STATE_NAME_BYTES, Micros, Past, StateName, Timestamp};
+use crate::presence::{AgentId, BucketBoundaries, BucketHistory, MAX_STATE_NAME_BYTES, Micros, StateName, Timestamp};
 
 /// The version that is written, and the only one that is read. What is kept is worth one full refresh.
 const VERSION: u8 = 1;
@@ -18,29 +18,29 @@ const VERSION: u8 = 1;
 /// The most names of states: what one agent may have, many times over. A file of more is none of ours.
 const MAX_NAMES: usize = 1 << 16;
 
-/// What a later process can take up of a memory.
+/// What a later process can take up of a cache.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) struct Excerpt {
-    pub(super) grid: Grid,
+pub(in super::super) struct CacheFile {
+    pub(super) grid: BucketBoundaries,
     pub(super) since: Option<Timestamp>,
     pub(super) cuts: bool,
     pub(super) heads_fit: bool,
-    pub(in super::super) known: Vec<(AgentId, Known)>,
+    pub(in super::super) known: Vec<(AgentId, CachedAgent)>,
 }
 
-// === impl Excerpt ===
+// === impl CacheFile ===
 
-impl Excerpt {
+impl CacheFile {
     /// As bytes, for a source that asks what `tenant` says.
     pub(in super::super) fn write(&self, tenant: &Tenant) -> Vec<u8> {
         let mut names: Vec<StateName> = Vec::new();
         let mut numbers: HashMap<StateName, u64> = HashMap::new();
         let mut agents = Vec::new();
-        for (agent, Known { past, full_at, read_at }) in &self.known {
+        for (agent, CachedAgent { history, full_at, read_at }) in &self.known {
             push_text(&mut agents, agent);
             push_time(&mut agents, *full_at);
             push_time(&mut agents, *read_at);
-            past.write_to(&mut agents, |name| {
+            history.write_to(&mut agents, |name| {
                 *numbers.entry(Arc::clone(name)).or_insert_with(|| {
                     names.push(Arc::clone(name));
                     count(names.len() - 1)
@@ -67,7 +67,7 @@ impl Excerpt {
         if bytes.byte()? != VERSION || text(&mut bytes)? != question(tenant) {
             return None;
         }
-        let grid = Grid::new(tenant.interval.length).through(time(&mut bytes)?);
+        let grid = BucketBoundaries::new(tenant.interval.length).through(time(&mut bytes)?);
         let flags = bytes.byte()?;
         let since = Some(time(&mut bytes)?).filter(|_| flags & 4 != 0);
         let names = usize::try_from(bytes.varint()?).ok().filter(|names| *names <= MAX_NAMES)?;
@@ -81,9 +81,9 @@ impl Excerpt {
         for _ in 0..bytes.varint()? {
             let agent = text(&mut bytes)?;
             let (full_at, read_at) = (time(&mut bytes)?, time(&mut bytes)?);
-            let past = Arc::new(Past::read_from(&mut bytes, grid, &names)?);
+            let history = Arc::new(BucketHistory::read_from(&mut bytes, grid, &names)?);
             if let Some(&agent) = wanted.get(&AgentId::from(agent)) {
-                known.push((Arc::clone(agent), Known { past, full_at, read_at }));
+                known.push((Arc::clone(agent), CachedAgent { history, full_at, read_at }));
             }
         }
         let (cuts, heads_fit) = (flags & 1 != 0, flags & 2 != 0);
@@ -146,9 +146,9 @@ mod tests {
     }
 
     /// What is kept of hours in which agents were in `states`.
-    fn excerpt(states: &[u64], phase: i64) -> Excerpt {
+    fn file(states: &[u64], phase: i64) -> CacheFile {
         let window = Window::ending_at(NOW, Duration::from_secs(86_400));
-        let grid = Grid::new(Duration::from_secs(3600)).through(Timestamp::from_seconds(phase));
+        let grid = BucketBoundaries::new(Duration::from_secs(3600)).through(Timestamp::from_seconds(phase));
         let agents: Vec<_> =
             ["1", "2", "gone"].map(|id| WatchedAgent { id: id.into(), schedule: None }).into_iter().collect();
         let start = grid.floor(window.start);
@@ -162,9 +162,13 @@ mod tests {
             tally.bucket(agent, Some(start), Some(start + Duration::from_secs(3600)));
         }
         let outcome = tally.finish_keeping(grid.floor(NOW));
-        let known = |past: Option<Past>| Known { past: Arc::new(past.unwrap()), full_at: NOW, read_at: NOW };
-        let known = agents.iter().map(|agent| agent.id.clone()).zip(outcome.pasts.into_iter().map(known)).collect();
-        Excerpt { grid, since: Some(NOW), cuts: phase % 2 == 0, heads_fit: phase % 3 == 0, known }
+        let known = |history: Option<BucketHistory>| CachedAgent {
+            history: Arc::new(history.unwrap()),
+            full_at: NOW,
+            read_at: NOW,
+        };
+        let known = agents.iter().map(|agent| agent.id.clone()).zip(outcome.histories.into_iter().map(known)).collect();
+        CacheFile { grid, since: Some(NOW), cuts: phase % 2 == 0, heads_fit: phase % 3 == 0, known }
     }
 
     fn drawn() -> impl Strategy<Value = (Vec<u64>, i64)> {
@@ -174,10 +178,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_comes_back_but_for_agents_that_are_gone((states, phase) in drawn()) {
-            let written = excerpt(&states, phase);
-            let read = Excerpt::read(&written.write(&tenant()), &tenant()).unwrap();
+            let written = file(&states, phase);
+            let read = CacheFile::read(&written.write(&tenant()), &tenant()).unwrap();
             let stay = written.known.into_iter().filter(|(agent, _)| **agent != *"gone").collect();
-            prop_assert_eq!(read, Excerpt { known: stay, ..written });
+            prop_assert_eq!(read, CacheFile { known: stay, ..written });
         }
 
         #[test]
@@ -186,32 +190,32 @@ mod tests {
             at: prop::sample::Index,
             change in prop_oneof![(1..=255_u8).prop_map(Some), Just(None)],
         ) {
-            let mut bytes = excerpt(&states, phase).write(&tenant());
+            let mut bytes = file(&states, phase).write(&tenant());
             let at = at.index(bytes.len());
             match change {
                 Some(change) => bytes[at] ^= change,
                 None => bytes.truncate(at),
             }
-            let read = Excerpt::read(&bytes, &tenant());
+            let read = CacheFile::read(&bytes, &tenant());
             prop_assert!(change.is_some() || read.is_none());
             for (_, known) in read.into_iter().flat_map(|read| read.known) {
-                prop_assert!(known.past.bytes() < 10_000);
+                prop_assert!(known.history.bytes() < 10_000);
             }
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Excerpt::read(&bytes, &tenant());
+            let _ = CacheFile::read(&bytes, &tenant());
             let question = question(&tenant());
             let mut ours = vec![VERSION];
             push_text(&mut ours, &question);
-            let _ = Excerpt::read(&[ours, bytes].concat(), &tenant());
+            let _ = CacheFile::read(&[ours, bytes].concat(), &tenant());
         }
     }
 
     #[test]
     fn another_question_is_another_answer() {
-        let bytes = excerpt(&[1, 2, 3], 0).write(&tenant());
+        let bytes = file(&[1, 2, 3], 0).write(&tenant());
         let changes: [fn(&mut Tenant); 7] = [
             |tenant| tenant.base_url = "https://other.example.com".parse().unwrap(),
             |tenant| tenant.client_id = "other".to_owned(),
@@ -224,10 +228,10 @@ mod tests {
         for (nth, change) in changes.into_iter().enumerate() {
             let mut other = tenant();
             change(&mut other);
-            assert_eq!(Excerpt::read(&bytes, &other), None, "{nth}");
+            assert_eq!(CacheFile::read(&bytes, &other), None, "{nth}");
         }
         let later = [&[VERSION + 1], &bytes[1..]].concat();
-        assert_eq!(Excerpt::read(&later, &tenant()), None);
-        assert!(Excerpt::read(&bytes, &Tenant { cooldown: Duration::from_secs(1), ..tenant() }).is_some());
+        assert_eq!(CacheFile::read(&later, &tenant()), None);
+        assert!(CacheFile::read(&bytes, &Tenant { cooldown: Duration::from_secs(1), ..tenant() }).is_some());
     }
 }

@@ -4,19 +4,18 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::arena::{Arena, Entry, Share, scale};
-use super::current::current_state;
-use super::roster::WatchedAgent;
-use super::schedule::OnShift;
-use super::states::StateNames;
-use super::{
-    AgentPresence, Micros, Rejection, Rejections, Schedule, ScheduledTime, StateName, Strip, StripBuilder, Window,
+use super::current_state::current_state;
+use super::store::{BucketStore, Entry, Share, scale};
+use crate::presence::state_names::StateNames;
+use crate::presence::{
+    AgentPresence, Micros, OnShift, PresenceChart, PresenceChartBuilder, Rejection, Rejections, Schedule,
+    ScheduledTime, StateName, WatchedAgent, Window,
 };
 
 /// Counts agent after agent, reusing its working space.
 pub(super) struct Counter<'a> {
     window: Window,
-    arena: Arena,
+    store: BucketStore,
     names: &'a [StateName],
     /// Per state: its place among all names in order, whether it is offline, and its time with the agent in hand.
     states: Vec<State>,
@@ -26,7 +25,7 @@ pub(super) struct Counter<'a> {
     seen: Vec<usize>,
     /// Schedules that were laid over the window already; agents share few.
     on_shift: Vec<(Arc<Schedule>, OnShift)>,
-    strip: StripBuilder,
+    chart: PresenceChartBuilder,
     rejections: Rejections,
 }
 
@@ -45,7 +44,7 @@ struct State {
 impl<'a> Counter<'a> {
     pub(super) fn new(
         window: Window,
-        arena: Arena,
+        store: BucketStore,
         names: &'a StateNames,
         offline_states: &[StateName],
         rejections: Rejections,
@@ -60,13 +59,13 @@ impl<'a> Counter<'a> {
         }
         Self {
             window,
-            arena,
+            store,
             names,
             states,
             entries: Vec::new(),
             seen: Vec::new(),
             on_shift: Vec::new(),
-            strip: StripBuilder::default(),
+            chart: PresenceChartBuilder::default(),
             rejections,
         }
     }
@@ -79,29 +78,29 @@ impl<'a> Counter<'a> {
     /// The presence of the agent at `agent`, if anything was reported for it. Every agent is counted once.
     pub(super) fn count(&mut self, agent: usize, watched: &WatchedAgent) -> Option<AgentPresence> {
         self.entries.clear();
-        self.entries.extend(self.arena.entries_of(agent));
+        self.entries.extend(self.store.entries_of(agent));
         self.entries.reverse();
         if !self.entries.is_sorted_by(|earlier, later| earlier.span.end <= later.span.start) {
             self.put_in_order();
         }
         self.keep_what_counts();
         let last_data = self.entries.last()?.span.end;
-        let current = current_state(&self.arena, &self.entries, self.window.end)
+        let current = current_state(&self.store, &self.entries, self.window.end)
             .and_then(|(state, time)| Some((Arc::clone(self.names.get(state.0)?), time)));
         let scheduled = watched.schedule.as_ref().map(|schedule| self.held_against(schedule));
         let states = self.sum();
         let observed = states.iter().map(|(_, time)| *time).sum();
-        Some(AgentPresence { states, observed, current, last_data, scheduled, strip: self.strip() })
+        Some(AgentPresence { states, observed, current, last_data, scheduled, chart: self.chart() })
     }
 
     /// Sorts the buckets by start, then end, and drops repetitions. Of several that disagree, the one with the
     /// most time counts, so that it does not matter which came first.
     fn put_in_order(&mut self) {
-        let Self { arena, names, entries, rejections, .. } = self;
+        let Self { store, names, entries, rejections, .. } = self;
         entries.sort_unstable_by(|a, b| {
             (a.span.start, a.span.end)
                 .cmp(&(b.span.start, b.span.end))
-                .then_with(|| by_contents(arena.shares(a), arena.shares(b), names).reverse())
+                .then_with(|| by_contents(store.shares(a), store.shares(b), names).reverse())
         });
         entries.dedup_by(|later, earlier| {
             let repeated = later.span == earlier.span;
@@ -114,7 +113,7 @@ impl<'a> Counter<'a> {
 
     /// Cuts each bucket down to the part that lies in the window and that no earlier one covers.
     fn keep_what_counts(&mut self) {
-        let Self { window, arena, entries, rejections, .. } = self;
+        let Self { window, store, entries, rejections, .. } = self;
         // Buckets come by start, so the time that earlier ones cover past this one's start has no holes.
         let mut covered = window.start;
         entries.retain_mut(|entry| {
@@ -124,7 +123,7 @@ impl<'a> Counter<'a> {
             let rest = Window { start: inside.start.max(covered), end: inside.end };
             if rest != inside {
                 rejections.add(Rejection::Overlap);
-                scale(arena.shares_mut(entry), rest.length(), inside.length().into());
+                scale(store.shares_mut(entry), rest.length(), inside.length().into());
             }
             entry.span = rest;
             covered = covered.max(rest.end);
@@ -135,7 +134,7 @@ impl<'a> Counter<'a> {
     /// Time in each state, in the order of names.
     fn sum(&mut self) -> Vec<(StateName, Micros)> {
         self.seen.clear();
-        for share in self.entries.iter().flat_map(|entry| self.arena.shares(entry)) {
+        for share in self.entries.iter().flat_map(|entry| self.store.shares(entry)) {
             if let Some(state) = self.states.get_mut(share.state.0) {
                 if !std::mem::replace(&mut state.seen, true) {
                     self.seen.push(share.state.0);
@@ -157,13 +156,13 @@ impl<'a> Counter<'a> {
     }
 
     /// The buckets hour by hour, once they are summed.
-    fn strip(&mut self) -> Strip {
-        let Self { arena, entries, states, strip, .. } = self;
+    fn chart(&mut self) -> PresenceChart {
+        let Self { store, entries, states, chart, .. } = self;
         for entry in entries.iter() {
             let place = |share: &Share| Some((states.get(share.state.0)?.place, share.time));
-            strip.add(entry.span, arena.shares(entry).iter().filter_map(place));
+            chart.add(entry.span, store.shares(entry).iter().filter_map(place));
         }
-        strip.finish()
+        chart.finish()
     }
 
     /// How the buckets go together with `schedule`.
@@ -178,7 +177,7 @@ impl<'a> Counter<'a> {
         };
         let is_offline = |share: &&Share| self.states.get(share.state.0).is_some_and(|state| state.offline);
         let offline_on_shift = |entry: &Entry| {
-            let offline: Micros = self.arena.shares(entry).iter().filter(is_offline).map(|share| share.time).sum();
+            let offline: Micros = self.store.shares(entry).iter().filter(is_offline).map(|share| share.time).sum();
             offline.prorated(on_shift.overlap(entry.span), entry.span.length().into())
         };
         ScheduledTime { total: on_shift.total(), offline: self.entries.iter().map(offline_on_shift).sum() }

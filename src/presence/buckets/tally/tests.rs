@@ -331,7 +331,7 @@ fn the_smallest_of_too_many_states_are_summed() {
     assert_eq!(presence.states[1], (Arc::from("State 07"), Micros::from_seconds(8)));
     assert_eq!(presence.states[64], (Arc::from(OTHER_STATE), Micros::from_seconds((2..=7).sum())));
     // The strip's places are those of the states that are left.
-    let shown: Vec<_> = presence.strip.cells().flat_map(|cell| cell.shares().collect::<Vec<_>>()).collect();
+    let shown: Vec<_> = presence.chart.slots().flat_map(|cell| cell.shares().collect::<Vec<_>>()).collect();
     for (place, time) in shown.iter().filter(|(place, _)| *place < 64) {
         assert_eq!(presence.states[usize::from(*place)].1, *time, "{shown:?}");
     }

@@ -1,17 +1,17 @@
 //! What incremental refreshes know of earlier ones, and what they ask for because of it. Pure.
 //!
-//! Per agent there is a [`Past`]: the buckets that were over, and settled, when they were read. A refresh asks for what
+//! Per agent there is a [`BucketHistory`]: the buckets that were over, and settled, when they were read. A refresh asks for what
 //! comes after it and, now and then and after any doubt, for everything:
 //!
-//! - An agent who was not answered keeps the past of before, so the next request reaches back as far as it must.
-//! - An agent without a past, with one that has left the window, or who is due again after `full_refresh_interval`, is
+//! - An agent who was not answered keeps the history of before, so the next request reaches back as far as it must.
+//! - An agent without a history, with one that has left the window, or who is due again after `full_refresh_interval`, is
 //!   asked for in full, and so is everybody where the clock was set back. Agents are due in groups of about a batch, spread
 //!   over the interval, so that no refresh has to read everything but the first.
-//! - Where buckets do not lie on a grid, or repeat with other contents, the agent has no past.
+//! - Where buckets do not lie on a grid, or repeat with other contents, the agent has no history.
 //! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
 //!   are all for `full_refresh_interval`, as a server that does so may do so each time.
 
-pub(super) use self::excerpt::{Excerpt, question};
+pub(super) use self::file::{CacheFile, question};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use crate::config::Incremental;
 use crate::fnv;
-use crate::presence::{AgentId, Asked, Grid, KeptOutcome, Past, Timestamp, WatchedAgent, Window};
+use crate::presence::{AgentId, Asked, BucketBoundaries, BucketHistory, KeptOutcome, Timestamp, WatchedAgent, Window};
 
-mod excerpt;
+mod file;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -32,10 +32,10 @@ const TELL_AFTER: u32 = 3;
 
 /// What is known of earlier refreshes.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct BucketCache {
     settings: Incremental,
-    grid: Grid,
-    known: HashMap<AgentId, Known>,
+    grid: BucketBoundaries,
+    known: HashMap<AgentId, CachedAgent>,
     /// When something was first kept; agents are due again as many intervals later.
     since: Option<Timestamp>,
     /// How many groups the agents are due in.
@@ -52,8 +52,8 @@ pub(super) struct Memory {
 
 /// What is known of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
-    past: Arc<Past>,
+pub(super) struct CachedAgent {
+    history: Arc<BucketHistory>,
     /// The end of the window that was last read in full.
     full_at: Timestamp,
     /// The end of the window that was last read.
@@ -65,7 +65,7 @@ pub(super) struct Known {
 pub(super) struct Batch {
     pub(super) agents: Vec<WatchedAgent>,
     /// What is known of each; empty where nothing is kept.
-    pub(super) pasts: Vec<Option<Arc<Past>>>,
+    pub(super) histories: Vec<Option<Arc<BucketHistory>>>,
     /// What is asked for, where buckets are kept; else the window.
     pub(super) asked: Option<Asked>,
 }
@@ -75,17 +75,17 @@ pub(super) struct Batch {
 impl Batch {
     /// Agents whose whole window is asked for, of which nothing is kept.
     pub(super) fn plain(agents: &[WatchedAgent]) -> Self {
-        Self { agents: agents.to_vec(), pasts: Vec::new(), asked: None }
+        Self { agents: agents.to_vec(), histories: Vec::new(), asked: None }
     }
 }
 
-// === impl Memory ===
+// === impl BucketCache ===
 
-impl Memory {
+impl BucketCache {
     pub(super) fn new(settings: Incremental, interval: Duration) -> Self {
         Self {
             settings,
-            grid: Grid::new(interval),
+            grid: BucketBoundaries::new(interval),
             known: HashMap::new(),
             since: None,
             groups: 1,
@@ -115,9 +115,9 @@ impl Memory {
         let mut planned: Vec<_> = agents
             .into_iter()
             .map(|agent| {
-                let past = self.usable(&agent.id, window);
-                let from = past.as_ref().map_or(all, |past| past.until());
-                (is_last(&agent), from, agent, past)
+                let history = self.usable(&agent.id, window);
+                let from = history.as_ref().map_or(all, |history| history.until());
+                (is_last(&agent), from, agent, history)
             })
             .collect();
         // Stable, so that agents stay in the order that the report's reader expects.
@@ -125,11 +125,11 @@ impl Memory {
         let alike = planned.chunk_by(|(last, from, ..), (next_last, next_from, ..)| {
             last == next_last && (*from == all) == (*next_from == all)
         });
-        let batch = |chunk: &[(bool, Timestamp, WatchedAgent, Option<Arc<Past>>)]| {
+        let batch = |chunk: &[(bool, Timestamp, WatchedAgent, Option<Arc<BucketHistory>>)]| {
             let start = chunk.first().map_or(all, |(_, from, ..)| *from);
             let range = Window { start, end: window.end };
-            let (agents, pasts) = chunk.iter().map(|(.., agent, past)| (agent.clone(), past.clone())).unzip();
-            Batch { agents, pasts, asked: Some(Asked { grid: self.grid, range }) }
+            let (agents, histories) = chunk.iter().map(|(.., agent, history)| (agent.clone(), history.clone())).unzip();
+            Batch { agents, histories, asked: Some(Asked { grid: self.grid, range }) }
         };
         alike.flat_map(|alike| alike.chunks(size.max(1))).map(batch).collect()
     }
@@ -137,22 +137,22 @@ impl Memory {
     /// The same agents, asked for in full.
     pub(super) fn in_full(&self, batch: &Batch, window: Window) -> Batch {
         let range = Window { start: self.grid.floor(window.start), end: window.end };
-        let (agents, pasts) = (batch.agents.clone(), batch.agents.iter().map(|_| None).collect());
-        Batch { agents, pasts, asked: Some(Asked { grid: self.grid, range }) }
+        let (agents, histories) = (batch.agents.clone(), batch.agents.iter().map(|_| None).collect());
+        Batch { agents, histories, asked: Some(Asked { grid: self.grid, range }) }
     }
 
     /// What is known of an agent, as far as it spares asking for `window` in full.
-    fn usable(&self, agent: &AgentId, window: Window) -> Option<Arc<Past>> {
+    fn usable(&self, agent: &AgentId, window: Window) -> Option<Arc<BucketHistory>> {
         if self.distrusted_until.is_some_and(|until| window.end < until) {
             return None;
         }
-        let Known { past, full_at, read_at } = self.known.get(agent)?;
+        let CachedAgent { history, full_at, read_at } = self.known.get(agent)?;
         let is_right = *read_at <= window.end
             && *full_at <= window.end
             && *full_at >= self.due(agent, window.end)
-            && self.grid.has(past.until())
-            && past.until() > self.grid.floor(window.start);
-        is_right.then(|| Arc::clone(past))
+            && self.grid.has(history.until())
+            && history.until() > self.grid.floor(window.start);
+        is_right.then(|| Arc::clone(history))
     }
 
     /// When an agent was last due to be read in full, at `now`.
@@ -161,7 +161,7 @@ impl Memory {
         // Whose turn it is must not change from run to run, or from agent to agent as others come and go.
         let group = u32::try_from(fnv::hash(agent) % u64::from(self.groups)).unwrap_or_default();
         let since = self.since.unwrap_or(now) + interval * group / self.groups;
-        Grid::new(interval).through(since).floor(now)
+        BucketBoundaries::new(interval).through(since).floor(now)
     }
 
     /// Up to which moment buckets are over and settled for somebody who asks at the end of `window` a server whose clock is
@@ -183,11 +183,11 @@ impl Memory {
         let Some(asked) = batch.asked else { return };
         self.since.get_or_insert(window.end);
         let in_full = asked.range.start <= asked.grid.floor(window.start);
-        for (agent, past) in batch.agents.iter().zip(outcome.pasts.drain(..)) {
+        for (agent, history) in batch.agents.iter().zip(outcome.histories.drain(..)) {
             let before = self.known.remove(&agent.id);
             let full_at = if in_full { Some(window.end) } else { before.map(|known| known.full_at) };
-            if let (Some(past), Some(full_at)) = (past, full_at) {
-                let known = Known { past: Arc::new(past), full_at, read_at: window.end };
+            if let (Some(history), Some(full_at)) = (history, full_at) {
+                let known = CachedAgent { history: Arc::new(history), full_at, read_at: window.end };
                 self.known.insert(Arc::clone(&agent.id), known);
             }
         }
@@ -206,7 +206,7 @@ impl Memory {
     /// Forgets what has left `window`, as a refresh ends that brought data of somebody or not. Whether it is time to tell
     /// that nothing can be kept.
     pub(super) fn refreshed(&mut self, window: Window, brought_data: bool) -> bool {
-        self.known.retain(|_, known| known.past.until() > window.start);
+        self.known.retain(|_, known| known.history.until() > window.start);
         match (brought_data, self.known.is_empty()) {
             (false, _) => false,
             (true, false) => {
@@ -221,15 +221,15 @@ impl Memory {
     }
 
     /// What a later process can take up.
-    pub(super) fn excerpt(&self) -> Excerpt {
+    pub(super) fn file(&self) -> CacheFile {
         let Self { grid, ref known, since, cuts, heads_fit, .. } = *self;
         let known = known.iter().map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
-        Excerpt { grid, since, cuts, heads_fit, known }
+        CacheFile { grid, since, cuts, heads_fit, known }
     }
 
     /// Takes up what an earlier process knew.
-    pub(super) fn take_up(&mut self, excerpt: Excerpt) {
-        let Excerpt { grid, since, cuts, heads_fit, known } = excerpt;
+    pub(super) fn take_up(&mut self, file: CacheFile) {
+        let CacheFile { grid, since, cuts, heads_fit, known } = file;
         (self.grid, self.since, self.cuts, self.heads_fit) = (grid, since, cuts, heads_fit);
         self.known = known.into_iter().collect();
     }

@@ -4,8 +4,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::StateName;
-
 /// The name of the state that takes the time of states which would be too many or too long.
 pub const OTHER_STATE: &str = "__other__";
 
@@ -20,6 +18,9 @@ pub const MAX_STATE_NAME_BYTES: usize = 256;
 
 /// How many recent names are found without hashing. A power of two, and several times what a tenant has.
 const RECENT: usize = 64;
+
+/// The name of a presence state as the tenant spells it, interned: one allocation however many agents are in it.
+pub type StateName = Arc<str>;
 
 /// Which of a tally's state names; good for that tally only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -162,7 +162,7 @@ fn push(tally: &mut Tally, agent: &str, (start, end): (i64, i64), shares: &Share
 
 /// Reads a batch as the source does; `answer` is asked for ranges.
 pub(super) fn read(
-    memory: &mut Memory,
+    cache: &mut BucketCache,
     batch: Batch,
     window: Window,
     behind: Duration,
@@ -172,21 +172,21 @@ pub(super) fn read(
     loop {
         let asked = batch.asked.unwrap();
         let mut tally = tally(window, &batch.agents).keeping(asked);
-        for (agent, past) in batch.pasts.iter().enumerate() {
-            past.iter().for_each(|past| tally.recall(agent, past));
+        for (agent, history) in batch.histories.iter().enumerate() {
+            history.iter().for_each(|history| tally.replay(agent, history));
         }
         answer(&mut tally, asked.range);
-        if let Some(head) = memory.head(asked, window, tally.cuts()) {
+        if let Some(head) = cache.head(asked, window, tally.cuts()) {
             tally.head(head);
             answer(&mut tally, head);
         }
-        let mut outcome = tally.finish_keeping(memory.settled(asked, window, behind));
+        let mut outcome = tally.finish_keeping(cache.settled(asked, window, behind));
         if outcome.doubt {
-            memory.distrust(window.end);
-            batch = memory.in_full(&batch, window);
+            cache.distrust(window.end);
+            batch = cache.in_full(&batch, window);
             continue;
         }
-        memory.keep(&batch, window, &mut outcome);
+        cache.keep(&batch, window, &mut outcome);
         return outcome.counted;
     }
 }
@@ -227,8 +227,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..25),
     ) {
         let history = drawing.history();
-        let mut memory = Memory::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
-        memory.spread(AGENTS.len(), size);
+        let mut cache = BucketCache::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
+        cache.spread(AGENTS.len(), size);
         let mut now = 0;
         for step in steps {
             now += step.after;
@@ -238,7 +238,7 @@ proptest! {
             let expected = history.in_full(window, &agents, now);
             let expected: HashMap<&AgentId, &Option<AgentPresence>> =
                 agents.iter().map(|agent| &agent.id).zip(&expected.agents).collect();
-            let batches = memory.plan(window, agents.clone(), size, |agent| *agent.id == *"b");
+            let batches = cache.plan(window, agents.clone(), size, |agent| *agent.id == *"b");
             let mut asked = 0;
             for (nth, batch) in batches.into_iter().enumerate() {
                 asked += batch.agents.len();
@@ -248,13 +248,13 @@ proptest! {
                 }
                 let ids: Vec<_> = batch.agents.iter().map(|agent| agent.id.clone()).collect();
                 let mut answer = |tally: &mut Tally, range: Window| history.answer(tally, range, now, step.order);
-                let counted = read(&mut memory, batch, window, behind, &mut answer);
+                let counted = read(&mut cache, batch, window, behind, &mut answer);
                 for (id, presence) in ids.iter().zip(&counted.agents) {
                     prop_assert_eq!(&presence, &expected[id], "agent {} at {}", id, now);
                 }
             }
             prop_assert_eq!(asked, agents.len());
-            memory.refreshed(window, true);
+            cache.refreshed(window, true);
         }
     }
 
@@ -268,7 +268,7 @@ proptest! {
         let state = |agent: usize, second: i64| {
             (fastrand::Rng::with_seed(seed ^ second.div_euclid(4).cast_unsigned() ^ (agent as u64) << 40)).usize(..3)
         };
-        let mut memory = Memory::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
+        let mut cache = BucketCache::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
         let mut now = 0;
         for step in steps {
             now += step.after;
@@ -294,8 +294,8 @@ proptest! {
                 }
                 sums
             };
-            for batch in memory.plan(window, agents, 3, |_| false) {
-                let counted = read(&mut memory, batch, window, Duration::ZERO, &mut answer);
+            for batch in cache.plan(window, agents, 3, |_| false) {
+                let counted = read(&mut cache, batch, window, Duration::ZERO, &mut answer);
                 for (agent, presence) in counted.agents.iter().enumerate().filter(|_| cuts_at_the_start) {
                     let sums: HashMap<_, _> =
                         presence.iter().flat_map(|presence| &presence.states).map(|(name, time)| (&**name, time.get())).collect();

@@ -1,18 +1,18 @@
 //! A day at a glance: an agent's time in each state, hour by hour, in few bytes.
 //!
-//! The spans that count, buckets or exact ones, are put together into cells of about an hour. A cell has its own start
-//! and length, so that nothing is cut to a grid that the spans do not have, and the seconds of a cell are those of
-//! its spans. Within a cell nobody knows the order of states, so it has one share per state.
+//! The spans that count, buckets or exact ones, are put together into slots of about an hour. A slot has its own start
+//! and length, so that nothing is cut to a grid that the spans do not have, and the seconds of a slot are those of
+//! its spans. Within a slot nobody knows the order of states, so it has one share per state.
 //!
-//! Times are in centiseconds. What most cells have in common takes no bytes: they begin where the one before ends, are an
+//! Times are in centiseconds. What most slots have in common takes no bytes: they begin where the one before ends, are an
 //! hour long, and their shares fill them.
 //!
 //! | bytes | content |
 //! | --- | --- |
 //! | 1 | how many shares there are, and what of the following is there: [`GAP`], [`HOUR`], [`SET`], [`FULL`] |
-//! | a number, or none | from the end of the cell before (of the strip's start) to the cell's start |
-//! | a number, or none | the cell's length |
-//! | 1, or 1 a share | places in the agent's states, or [`Strip::OTHER`]: as the bits of a set, or each by itself |
+//! | a number, or none | from the end of the slot before (of the chart's start) to the slot's start |
+//! | a number, or none | the slot's length |
+//! | 1, or 1 a share | places in the agent's states, or [`PresenceChart::OTHER`]: as the bits of a set, or each by itself |
 //! | a number a share, or one less | time, as [`push_time`] writes it |
 
 use super::varint::{self, Bytes};
@@ -21,25 +21,25 @@ use super::{Micros, Timestamp, Window};
 #[cfg(test)]
 mod tests;
 
-/// What a cell takes in, unless a single span is longer: an hour, at which people and CXone's reports count.
-const CELL: Micros = Micros::from_seconds(3_600);
+/// What a slot takes in, unless a single span is longer: an hour, at which people and CXone's reports count.
+const SLOT: Micros = Micros::from_seconds(3_600);
 
-/// A longer span is several cells, so that it can be seen when in it an agent was there. A day is what people call the
+/// A longer span is several slots, so that it can be seen when in it an agent was there. A day is what people call the
 /// next unit.
-const LONGEST_CELL: u64 = 86_400 * 1_000_000;
+const LONGEST_SLOT: u64 = 86_400 * 1_000_000;
 
 /// The words of four bytes that an agent-hour may take: 64 bytes. Tenants have some twenty states and people are in three
 /// of them in an hour, so that most hours take 10 bytes.
 const WORDS_AN_HOUR: u64 = 16;
 
-/// The words before the first hour is over: one cell that was cut by the window's start, and [`RESERVE`].
+/// The words before the first hour is over: one slot that was cut by the window's start, and [`RESERVE`].
 const WORDS_AT_FIRST: u64 = 24;
 
-/// What a cell leaves for a shorter one that may follow: its head and six shares. Two cells in a row take more than an
+/// What a slot leaves for a shorter one that may follow: its head and six shares. Two slots in a row take more than an
 /// hour together, or the second's first span would be in the first; so there is always as much again after both.
 const RESERVE: u64 = 8;
 
-/// The words that are set aside for what stands before a cell's shares; each of those has one. A cell or a gap of many
+/// The words that are set aside for what stands before a slot's shares; each of those has one. A slot or a gap of many
 /// hours may take more than is set aside, which its hours have room for.
 const HEAD: u64 = 2;
 
@@ -48,60 +48,60 @@ const CENTISECOND: u64 = 10_000;
 /// The centiseconds of a second.
 const SECOND: u64 = 100;
 
-/// The bits of a cell's first byte that say how many shares there are.
+/// The bits of a slot's first byte that say how many shares there are.
 const COUNT: u8 = 0x0f;
-/// The cell does not begin where the one before ends.
+/// The slot does not begin where the one before ends.
 const GAP: u8 = 0x10;
-/// The cell is as long as [`CELL`].
+/// The slot is as long as [`SLOT`].
 const HOUR: u8 = 0x20;
 /// The places of its shares ascend and are below eight, and stand there as a set.
 const SET: u8 = 0x40;
-/// The shares add up to the cell's length, so the last one's time is what is left.
+/// The shares add up to the slot's length, so the last one's time is what is left.
 const FULL: u8 = 0x80;
 
-/// An agent's time in each state, cell by cell.
+/// An agent's time in each state, slot by slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Strip {
+pub struct PresenceChart {
     start: Timestamp,
     packed: Box<[u8]>,
 }
 
-/// One cell of a strip: about an hour.
+/// One slot of a chart: about an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell<'a> {
+pub struct ChartSlot<'a> {
     /// From when to when.
     pub span: Window,
     shares: Shares<'a>,
 }
 
-/// The shares of a cell that are still to be read.
+/// The shares of a slot that are still to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shares<'a> {
     count: u8,
     places: Places<'a>,
-    /// The time that no share before has taken, where they fill the cell.
+    /// The time that no share before has taken, where they fill the slot.
     left: Option<u64>,
-    /// From here on there are times, and then the next cell.
+    /// From here on there are times, and then the next slot.
     bytes: Bytes<'a>,
 }
 
-/// The places of a cell's shares.
+/// The places of a slot's shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Places<'a> {
     Set(u8),
     Each(Bytes<'a>),
 }
 
-/// Makes strips, one after the other, of spans in their order.
+/// Makes charts, one after the other, of spans in their order.
 #[derive(Debug, Default)]
-pub struct StripBuilder {
+pub struct PresenceChartBuilder {
     start: Option<Timestamp>,
     packed: Vec<u8>,
-    /// The words that the cells so far may take.
+    /// The words that the slots so far may take.
     words: u64,
-    /// Where the last cell ends, in centiseconds after the start.
+    /// Where the last slot ends, in centiseconds after the start.
     end: u64,
-    /// The cell in hand: its span, and its time by state.
+    /// The slot in hand: its span, and its time by state.
     open: Option<Window>,
     shares: Vec<(u8, Micros)>,
     /// The same in centiseconds, as it is packed.
@@ -109,26 +109,26 @@ pub struct StripBuilder {
     incoming: Vec<(usize, Micros)>,
 }
 
-// === impl Strip ===
+// === impl PresenceChart ===
 
-impl Strip {
-    /// The place of what is in none of the agent's states: the smallest shares of a cell that has too many.
+impl PresenceChart {
+    /// The place of what is in none of the agent's states: the smallest shares of a slot that has too many.
     pub const OTHER: u8 = u8::MAX;
 
-    /// The most shares of a cell; the smallest of more are summed.
+    /// The most shares of a slot; the smallest of more are summed.
     pub const MAX_SHARES: usize = 14;
 
-    /// The cells in their order; they do not overlap.
-    pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+    /// The slots in their order; they do not overlap.
+    pub fn slots(&self) -> impl Iterator<Item = ChartSlot<'_>> {
         let (mut bytes, mut end) = (Bytes(&self.packed), 0);
         std::iter::from_fn(move || {
             let (start, length, shares) = read(&mut bytes, end)?;
             end = start + length;
-            Some(Cell { span: Window { start: self.at(start), end: self.at(end) }, shares })
+            Some(ChartSlot { span: Window { start: self.at(start), end: self.at(end) }, shares })
         })
     }
 
-    /// Whether there is no cell.
+    /// Whether there is no slot.
     pub fn is_empty(&self) -> bool {
         self.packed.is_empty()
     }
@@ -158,17 +158,17 @@ impl Strip {
     }
 }
 
-/// No cell at all: what is known of agents before their first refresh, and after a restart until the next one.
-impl Default for Strip {
+/// No slot at all: what is known of agents before their first refresh, and after a restart until the next one.
+impl Default for PresenceChart {
     fn default() -> Self {
         Self { start: Timestamp::from_micros(0), packed: Box::default() }
     }
 }
 
-// === impl Cell ===
+// === impl ChartSlot ===
 
-impl<'a> Cell<'a> {
-    /// Place in the agent's states ([`Strip::OTHER`]: none), and time in it. A place may come twice.
+impl<'a> ChartSlot<'a> {
+    /// Place in the agent's states ([`PresenceChart::OTHER`]: none), and time in it. A place may come twice.
     pub fn shares(self) -> impl Iterator<Item = (u8, Micros)> + 'a {
         let mut shares = self.shares;
         std::iter::from_fn(move || shares.next()).map(|(place, time)| (place, span(time)))
@@ -202,22 +202,22 @@ impl Shares<'_> {
     }
 }
 
-// === impl StripBuilder ===
+// === impl PresenceChartBuilder ===
 
-impl StripBuilder {
+impl PresenceChartBuilder {
     /// Adds the span that follows: the time in the states at these places of the agent's. Spans may leave gaps.
     pub fn add(&mut self, span: Window, shares: impl Iterator<Item = (usize, Micros)>) {
-        if span.length().get() > LONGEST_CELL {
+        if span.length().get() > LONGEST_SLOT {
             self.put_in_parts(span, shares);
         } else {
             self.put(span, shares);
         }
     }
 
-    /// Adds a span that is not too long for a cell.
+    /// Adds a span that is not too long for a slot.
     fn put(&mut self, span: Window, shares: impl Iterator<Item = (usize, Micros)>) {
         let base = *self.start.get_or_insert(span.start);
-        let fits = |open: Window| span.end.saturating_since(open.start) <= CELL;
+        let fits = |open: Window| span.end.saturating_since(open.start) <= SLOT;
         if !self.open.is_some_and(fits) {
             self.close(base);
             self.open = Some(span);
@@ -234,19 +234,19 @@ impl StripBuilder {
         }
     }
 
-    /// The strip of the spans since the last one.
-    pub fn finish(&mut self) -> Strip {
+    /// The chart of the spans since the last one.
+    pub fn finish(&mut self) -> PresenceChart {
         let Some(start) = self.start.take() else {
-            return Strip::default();
+            return PresenceChart::default();
         };
         self.close(start);
         let packed = self.packed.as_slice().into();
         self.packed.clear();
         (self.words, self.end) = (0, 0);
-        Strip { start, packed }
+        PresenceChart { start, packed }
     }
 
-    /// A span too long for a cell is as many as it takes, with states spread evenly, as nobody knows better.
+    /// A span too long for a slot is as many as it takes, with states spread evenly, as nobody knows better.
     fn put_in_parts(&mut self, span: Window, shares: impl Iterator<Item = (usize, Micros)>) {
         let mut left = std::mem::take(&mut self.incoming);
         left.clear();
@@ -254,7 +254,7 @@ impl StripBuilder {
         let mut rest = span;
         while rest.length() > Micros::ZERO {
             let whole = rest.length();
-            let end = (rest.start + Micros::new(LONGEST_CELL).into()).min(rest.end);
+            let end = (rest.start + Micros::new(LONGEST_SLOT).into()).min(rest.end);
             let part = Window { start: rest.start, end };
             // What is left by then is taken whole, so that nothing is lost to rounding.
             let shares = left.iter_mut().map(|(place, time)| {
@@ -268,26 +268,26 @@ impl StripBuilder {
         self.incoming = left;
     }
 
-    /// Packs the cell in hand, in as many words as there is room for.
+    /// Packs the slot in hand, in as many words as there is room for.
     fn close(&mut self, base: Timestamp) {
         let Some(open) = self.open.take() else { return };
-        let hours = open.end.saturating_since(base).get().saturating_mul(WORDS_AN_HOUR) / CELL.get();
+        let hours = open.end.saturating_since(base).get().saturating_mul(WORDS_AN_HOUR) / SLOT.get();
         let room = (WORDS_AT_FIRST + hours).saturating_sub(self.words);
         let room = room.saturating_sub(RESERVE).max(RESERVE.min(room)).saturating_sub(HEAD);
-        let most = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, Strip::MAX_SHARES);
+        let most = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, PresenceChart::MAX_SHARES);
 
         self.shares.retain(|(_, time)| *time > Micros::ZERO);
         if self.shares.len() > most {
             self.shares.sort_unstable_by_key(|&(place, time)| (std::cmp::Reverse(time), place));
             let others = self.shares.drain(most - 1..).map(|(_, time)| time).sum();
-            match self.shares.iter_mut().find(|(place, _)| *place == Strip::OTHER) {
+            match self.shares.iter_mut().find(|(place, _)| *place == PresenceChart::OTHER) {
                 Some((_, sum)) => *sum = *sum + others,
-                None => self.shares.push((Strip::OTHER, others)),
+                None => self.shares.push((PresenceChart::OTHER, others)),
             }
         }
         self.shares.sort_unstable_by_key(|&(place, _)| place);
         self.words += HEAD + self.shares.len() as u64;
-        // Both ends are rounded, and not the length, so that cells without a gap have none, however many they are.
+        // Both ends are rounded, and not the length, so that slots without a gap have none, however many they are.
         let [start, end] = [open.start, open.end].map(|moment| centiseconds(moment.saturating_since(base)));
         let start = start.max(self.end);
         let length = end.saturating_sub(start);
@@ -298,10 +298,10 @@ impl StripBuilder {
     }
 }
 
-/// Appends a cell; all times are centiseconds.
+/// Appends a slot; all times are centiseconds.
 fn push(packed: &mut Vec<u8>, gap: u64, length: u64, shares: &[(u8, u64)]) {
     let count = u8::try_from(shares.len()).unwrap_or(COUNT).min(COUNT);
-    let is_hour = length == centiseconds(CELL);
+    let is_hour = length == centiseconds(SLOT);
     let is_set = shares.iter().all(|(place, _)| *place < 8) && shares.is_sorted_by(|(one, _), (next, _)| one < next);
     let is_full = count > 0 && shares.iter().map(|(_, time)| time).sum::<u64>() == length;
     let flags = [(gap > 0, GAP), (is_hour, HOUR), (is_set, SET), (is_full, FULL)];
@@ -322,12 +322,12 @@ fn push(packed: &mut Vec<u8>, gap: u64, length: u64, shares: &[(u8, u64)]) {
     }
 }
 
-/// The next cell, where the one before ends at `end`: its start, its length and its shares, all in centiseconds.
+/// The next slot, where the one before ends at `end`: its start, its length and its shares, all in centiseconds.
 fn read<'a>(bytes: &mut Bytes<'a>, end: u64) -> Option<(u64, u64, Shares<'a>)> {
     let head = bytes.byte()?;
     let has = |flag| head & flag != 0;
     let start = if has(GAP) { end.saturating_add(bytes.varint()?) } else { end };
-    let length = if has(HOUR) { centiseconds(CELL) } else { bytes.varint()? };
+    let length = if has(HOUR) { centiseconds(SLOT) } else { bytes.varint()? };
     let count = head & COUNT;
     let places = if has(SET) { Places::Set(bytes.byte()?) } else { Places::Each(Bytes(bytes.take(count.into())?)) };
     let shares = Shares { count, places, left: has(FULL).then_some(length), bytes: *bytes };
@@ -349,9 +349,9 @@ fn read_time(bytes: &mut Bytes<'_>) -> Option<u64> {
     Some(if time & 1 == 0 { (time >> 1).saturating_mul(SECOND) } else { time >> 1 })
 }
 
-/// A place that fits, or [`Strip::OTHER`].
+/// A place that fits, or [`PresenceChart::OTHER`].
 fn byte(place: Option<usize>) -> u8 {
-    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(Strip::OTHER)
+    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(PresenceChart::OTHER)
 }
 
 /// Rounded.

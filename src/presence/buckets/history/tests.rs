@@ -15,8 +15,8 @@ fn names(count: usize) -> Vec<StateName> {
     (0..count).map(|nth| format!("state {nth}").into()).collect()
 }
 
-fn pack(buckets: &Drawn, until: i64) -> Option<Past> {
-    let mut packer = Packer::new(Grid::new(Duration::from_secs(STEP.unsigned_abs())));
+fn pack(buckets: &Drawn, until: i64) -> Option<BucketHistory> {
+    let mut packer = Packer::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
     for (cell, shares) in buckets {
         let share = |&(state, micros): &(usize, u64)| Share { state: StateIndex(state), time: Micros::new(micros) };
         packer.push(Timestamp::from_seconds(cell * STEP), &shares.iter().map(share).collect::<Vec<_>>());
@@ -24,11 +24,11 @@ fn pack(buckets: &Drawn, until: i64) -> Option<Past> {
     packer.finish(Timestamp::from_seconds(until * STEP), &names(300))
 }
 
-fn unpack(past: &Past) -> Drawn {
-    let (mut buckets, mut shares, mut read) = (past.read(), Vec::new(), Drawn::new());
+fn unpack(history: &BucketHistory) -> Drawn {
+    let (mut buckets, mut shares, mut read) = (history.read(), Vec::new(), Drawn::new());
     while let Some(span) = buckets.next(&mut shares) {
         assert_eq!(span.length(), Micros::from_seconds(STEP.unsigned_abs()));
-        let state = |name: usize| past.names()[name].strip_prefix("state ").unwrap().parse().unwrap();
+        let state = |name: usize| history.names()[name].strip_prefix("state ").unwrap().parse().unwrap();
         let shares = shares.iter().map(|&(name, time)| (state(name), time.get())).collect();
         read.push((span.start.micros() / 1_000_000 / STEP, shares));
     }
@@ -44,9 +44,9 @@ proptest! {
     ) {
         let mut cell = from;
         let buckets: Drawn = drawn.into_iter().map(|(gap, shares)| { cell += gap; (cell, shares) }).collect();
-        let past = pack(&buckets, cell + 1).unwrap();
-        prop_assert_eq!(past.buckets(), buckets.len());
-        prop_assert_eq!(unpack(&past), buckets);
+        let history = pack(&buckets, cell + 1).unwrap();
+        prop_assert_eq!(history.buckets(), buckets.len());
+        prop_assert_eq!(unpack(&history), buckets);
     }
 }
 
@@ -59,9 +59,9 @@ fn a_day_of_five_minutes_takes_a_few_bytes_a_bucket() {
     let fractions: Drawn =
         (0..288).map(|cell| (cell, vec![(0, 240_123_456), (1, 59_876_544), (2, 0), (3, 0)])).collect();
     for (buckets, most) in [(typical, 7), (all_named, 11), (fractions, 18)] {
-        let past = pack(&buckets, 288).unwrap();
-        assert!(past.packed.len() <= most * 288, "{} bytes", past.packed.len());
-        assert!(past.bytes() <= most * 288 + 64 + 4 * 16 + size_of::<Past>());
+        let history = pack(&buckets, 288).unwrap();
+        assert!(history.packed.len() <= most * 288, "{} bytes", history.packed.len());
+        assert!(history.bytes() <= most * 288 + 64 + 4 * 16 + size_of::<BucketHistory>());
     }
 }
 
@@ -71,7 +71,7 @@ fn what_people_do_takes_seven_bytes_a_bucket() {
     let (roster, timeline) = (Roster::new(7, 100), Timeline::new(1));
     for minutes in [5, 60] {
         let step = Duration::from_secs(minutes * 60);
-        let grid = Grid::new(step);
+        let grid = BucketBoundaries::new(step);
         let (mut bytes, mut buckets) = (0, 0);
         for agent in roster.agents() {
             let (mut packer, mut names, mut start) =
@@ -89,13 +89,13 @@ fn what_people_do_takes_seven_bytes_a_bucket() {
                 packer.push(start, &shares.collect::<Vec<_>>());
                 start = grid.next(start);
             }
-            let past = packer.finish(until, &names).unwrap();
-            bytes += past.packed.len();
-            buckets += past.buckets();
+            let history = packer.finish(until, &names).unwrap();
+            bytes += history.packed.len();
+            buckets += history.buckets();
         }
         #[allow(clippy::cast_precision_loss, reason = "both are small")]
         let each = bytes as f64 / buckets as f64;
-        println!("{minutes} minutes: {each:.2} bytes a bucket, {} an agent besides", size_of::<Past>());
+        println!("{minutes} minutes: {each:.2} bytes a bucket, {} an agent besides", size_of::<BucketHistory>());
         assert!(each <= 7.0, "{each}");
     }
 }
@@ -115,7 +115,7 @@ fn what_no_tenant_would_report_is_not_kept() {
 
 #[test]
 fn a_packer_that_failed_starts_afresh() {
-    let mut packer = Packer::new(Grid::new(Duration::from_secs(STEP.unsigned_abs())));
+    let mut packer = Packer::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
     let share = |micros| [Share { state: StateIndex(1), time: Micros::new(micros) }];
     packer.push(Timestamp::from_seconds(0), &share(u64::MAX));
     let until = Timestamp::from_seconds(STEP);

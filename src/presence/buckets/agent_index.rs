@@ -1,32 +1,9 @@
 //! The agents a tally counts for, found by id.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
-use super::{AgentId, Schedule};
-
-/// An agent that a tally counts for.
-#[derive(Debug, Clone)]
-pub struct WatchedAgent {
-    /// Whom buckets name.
-    pub id: AgentId,
-    /// When the agent is expected to work.
-    pub schedule: Option<Arc<Schedule>>,
-}
-
-/// A person as the tenant's own list has them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The agent's id.
-    pub id: AgentId,
-    /// First and last name.
-    pub name: Option<String>,
-    /// The team's name.
-    pub team: Option<String>,
-    /// Whether the person works there still.
-    pub active: bool,
-}
+use crate::presence::{AgentId, WatchedAgent};
 
 /// Which of a tally's agents; good for that tally only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +14,7 @@ pub struct AgentIndex(pub(super) usize);
 /// Reports list an agent's buckets together, or every agent once per bucket in an order that repeats. So an id
 /// is compared with the last one, and with the one that followed that the time before, and hashed only if it is neither.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(super) struct AgentIndexMap {
     agents: Vec<WatchedAgent>,
     by_id: HashMap<AgentId, usize>,
     last: usize,
@@ -47,18 +24,9 @@ pub(super) struct Roster {
     followers: Vec<usize>,
 }
 
-// === impl Person ===
+// === impl AgentIndexMap ===
 
-/// Leaves the person's name out, as this may end up in a log.
-impl fmt::Debug for Person {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Person").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
-    }
-}
-
-// === impl Roster ===
-
-impl Roster {
+impl AgentIndexMap {
     /// Where an id is there twice, the first agent has it.
     pub(super) fn new(agents: Vec<WatchedAgent>) -> Self {
         let mut by_id = HashMap::with_capacity(agents.len());
@@ -115,29 +83,29 @@ impl Roster {
 mod tests {
     use super::*;
 
-    fn roster(ids: &[&str]) -> Roster {
-        Roster::new(ids.iter().map(|&id| WatchedAgent { id: Arc::from(id), schedule: None }).collect())
+    fn agents(ids: &[&str]) -> AgentIndexMap {
+        AgentIndexMap::new(ids.iter().map(|&id| WatchedAgent { id: Arc::from(id), schedule: None }).collect())
     }
 
     #[test]
     fn agents_are_found_in_any_order() {
-        let mut roster = roster(&["1", "2", "3", "4"]);
+        let mut agents = agents(&["1", "2", "3", "4"]);
         let orders = ["1234", "112233", "4321", "4321", "2424", "1x2x3", "3"];
         for id in orders.iter().flat_map(|order| order.split("").filter(|id| !id.is_empty())) {
             let expected = id.parse().ok().map(|number: usize| AgentIndex(number - 1));
-            assert_eq!(roster.find(id), expected, "{id}");
+            assert_eq!(agents.find(id), expected, "{id}");
         }
     }
 
     #[test]
     fn the_first_of_two_agents_with_one_id_has_it() {
-        let mut roster = roster(&["1", "2", "1"]);
-        assert_eq!(roster.find("2"), Some(AgentIndex(1)));
-        assert_eq!(roster.find("1"), Some(AgentIndex(0)));
+        let mut agents = agents(&["1", "2", "1"]);
+        assert_eq!(agents.find("2"), Some(AgentIndex(1)));
+        assert_eq!(agents.find("1"), Some(AgentIndex(0)));
     }
 
     #[test]
     fn a_roster_of_nobody_knows_nobody() {
-        assert_eq!(roster(&[]).find("1"), None);
+        assert_eq!(agents(&[]).find("1"), None);
     }
 }

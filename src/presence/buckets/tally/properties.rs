@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::tests::{every_day_until, tally_of};
 use super::*;
-use crate::presence::{Cell, ScheduledTime, UNKNOWN_STATE};
+use crate::presence::{ChartSlot, ScheduledTime, UNKNOWN_STATE};
 
 /// A bucket by numbers; agent 3 is nobody's, and state 9 has no name.
 #[derive(Debug, Clone)]
@@ -48,8 +48,8 @@ fn drawn_tally() -> Tally {
         .iter()
         .map(|&id| WatchedAgent { id: Arc::from(id), schedule: Some(Arc::clone(&schedule)) })
         .collect();
-    tally.arena = Arena::new(DRAWN_AGENTS.len());
-    tally.roster = Roster::new(agents);
+    tally.store = BucketStore::new(DRAWN_AGENTS.len());
+    tally.agents = AgentIndexMap::new(agents);
     tally
 }
 
@@ -110,7 +110,7 @@ proptest! {
             prop_assert!(presence.current.as_ref().is_none_or(|(name, time)|
                 presence.states.iter().any(|(state, total)| state == name && time <= total)));
             for (place, (state, time)) in presence.states.iter().enumerate() {
-                let shares = presence.strip.cells().flat_map(Cell::shares);
+                let shares = presence.chart.slots().flat_map(ChartSlot::shares);
                 let shown: u64 = shares.filter(|(share, _)| usize::from(*share) == place).map(|(_, time)| time.get()).sum();
                 // Centiseconds, rounded once a cell; the window has one cell.
                 prop_assert!(time.get().abs_diff(shown) <= 5_000, "{state}: {time:?} is shown as {shown}");

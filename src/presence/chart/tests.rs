@@ -14,20 +14,20 @@ fn between(start: u64, end: u64) -> Window {
     Window { start: at(start), end: at(end) }
 }
 
-/// A cell: its start, end and shares in seconds.
+/// A slot: its start, end and shares in seconds.
 type Shown = (u64, u64, Vec<(u8, f64)>);
 
 /// A span: its start, end and shares in seconds.
 type Given<'a> = (u64, u64, &'a [(usize, u64)]);
 
-fn cells(strip: &Strip) -> Vec<Shown> {
+fn slots(chart: &PresenceChart) -> Vec<Shown> {
     let since = |moment: Timestamp| moment.saturating_since(START).get() / 1_000_000;
-    let shares = |cell: Cell<'_>| cell.shares().map(|(place, time)| (place, time.seconds_f64())).collect();
-    strip.cells().map(|cell| (since(cell.span.start), since(cell.span.end), shares(cell))).collect()
+    let shares = |slot: ChartSlot<'_>| slot.shares().map(|(place, time)| (place, time.seconds_f64())).collect();
+    chart.slots().map(|slot| (since(slot.span.start), since(slot.span.end), shares(slot))).collect()
 }
 
-fn of(spans: &[Given<'_>]) -> Strip {
-    let mut builder = StripBuilder::default();
+fn of(spans: &[Given<'_>]) -> PresenceChart {
+    let mut builder = PresenceChartBuilder::default();
     for (start, end, shares) in spans {
         let shares = shares.iter().map(|&(place, seconds)| (place, Micros::from_seconds(seconds)));
         builder.add(between(*start, *end), shares);
@@ -38,19 +38,19 @@ fn of(spans: &[Given<'_>]) -> Strip {
 #[test]
 fn buckets_of_every_length_become_cells_with_their_exact_seconds() {
     // Hours that the window cuts: the first is short.
-    let strip = of(&[(2_400, 3_600, &[(0, 1_200)]), (3_600, 7_200, &[(1, 600), (0, 3_000)])]);
-    assert_eq!(cells(&strip), [(2_400, 3_600, vec![(0, 1_200.0)]), (3_600, 7_200, vec![(0, 3_000.0), (1, 600.0)])]);
-    // Five minutes each: twelve of them are a cell.
+    let chart = of(&[(2_400, 3_600, &[(0, 1_200)]), (3_600, 7_200, &[(1, 600), (0, 3_000)])]);
+    assert_eq!(slots(&chart), [(2_400, 3_600, vec![(0, 1_200.0)]), (3_600, 7_200, vec![(0, 3_000.0), (1, 600.0)])]);
+    // Five minutes each: twelve of them are a slot.
     let fives: Vec<Given<'_>> = (0..24).map(|nth| (nth * 300, nth * 300 + 300, &[(0, 100), (2, 200)][..])).collect();
     assert_eq!(
-        cells(&of(&fives)),
+        slots(&of(&fives)),
         [(0, 3_600, vec![(0, 1_200.0), (2, 2_400.0)]), (3_600, 7_200, vec![(0, 1_200.0), (2, 2_400.0)])]
     );
     // A day.
-    assert_eq!(cells(&of(&[(0, 86_400, &[(3, 80_000)])])), [(0, 86_400, vec![(3, 80_000.0)])]);
-    // More than a day is several cells, and no second is lost.
+    assert_eq!(slots(&of(&[(0, 86_400, &[(3, 80_000)])])), [(0, 86_400, vec![(3, 80_000.0)])]);
+    // More than a day is several slots, and no second is lost.
     assert_eq!(
-        cells(&of(&[(0, 216_000, &[(1, 108_000)])])),
+        slots(&of(&[(0, 216_000, &[(1, 108_000)])])),
         [
             (0, 86_400, vec![(1, 43_200.0)]),
             (86_400, 172_800, vec![(1, 43_200.0)]),
@@ -59,30 +59,30 @@ fn buckets_of_every_length_become_cells_with_their_exact_seconds() {
     );
     // Exact spans with gaps, several an hour, of which the last is in two hours.
     let exact = of(&[(0, 100, &[(0, 100)]), (200, 1_000, &[(1, 800)]), (3_000, 4_000, &[(0, 1_000)])]);
-    assert_eq!(cells(&exact), [(0, 1_000, vec![(0, 100.0), (1, 800.0)]), (3_000, 4_000, vec![(0, 1_000.0)])]);
-    assert_eq!(of(&[]), Strip::default());
+    assert_eq!(slots(&exact), [(0, 1_000, vec![(0, 100.0), (1, 800.0)]), (3_000, 4_000, vec![(0, 1_000.0)])]);
+    assert_eq!(of(&[]), PresenceChart::default());
 }
 
 #[test]
 fn more_states_than_a_cell_takes_are_summed_from_the_smallest() {
     let shares: Vec<_> = (0..20).map(|place| (place, 100 + place as u64)).collect();
-    let strip = of(&[(0, 3_600, &shares)]);
-    let [(_, _, shares)] = &cells(&strip)[..] else { panic!("{strip:?}") };
-    assert_eq!(shares.len(), Strip::MAX_SHARES);
+    let chart = of(&[(0, 3_600, &shares)]);
+    let [(_, _, shares)] = &slots(&chart)[..] else { panic!("{chart:?}") };
+    assert_eq!(shares.len(), PresenceChart::MAX_SHARES);
     assert_eq!(shares[0], (7, 107.0));
-    assert_eq!(shares[13], (Strip::OTHER, (100..107).sum::<u64>() as f64));
+    assert_eq!(shares[13], (PresenceChart::OTHER, (100..107).sum::<u64>() as f64));
     // Places that do not fit into a byte are nobody's.
-    assert_eq!(cells(&of(&[(0, 60, &[(300, 20), (255, 5)])])), [(0, 60, vec![(Strip::OTHER, 25.0)])]);
+    assert_eq!(slots(&of(&[(0, 60, &[(300, 20), (255, 5)])])), [(0, 60, vec![(PresenceChart::OTHER, 25.0)])]);
 }
 
 #[test]
 fn places_follow_the_states() {
-    let mut strip = of(&[(0, 3_600, &[(0, 10), (1, 20), (2, 30), (400, 40)]), (3_600, 7_200, &[(2, 5)])]);
-    strip.relocate(|old| [Some(1), None, Some(0)].get(old).copied().flatten());
+    let mut chart = of(&[(0, 3_600, &[(0, 10), (1, 20), (2, 30), (400, 40)]), (3_600, 7_200, &[(2, 5)])]);
+    chart.relocate(|old| [Some(1), None, Some(0)].get(old).copied().flatten());
     assert_eq!(
-        cells(&strip),
+        slots(&chart),
         [
-            (0, 3_600, vec![(1, 10.0), (Strip::OTHER, 20.0), (0, 30.0), (Strip::OTHER, 40.0)]),
+            (0, 3_600, vec![(1, 10.0), (PresenceChart::OTHER, 20.0), (0, 30.0), (PresenceChart::OTHER, 40.0)]),
             (3_600, 7_200, vec![(0, 5.0)])
         ]
     );
@@ -100,7 +100,7 @@ fn drawn() -> impl Strategy<Value = DrawnSpans> {
 proptest! {
     #[test]
     fn nothing_is_lost_and_the_bytes_are_bounded(drawn in drawn()) {
-        let mut builder = StripBuilder::default();
+        let mut builder = PresenceChartBuilder::default();
         let (mut now, mut first, mut sums, mut count) = (0, None, [0_u64; 256], 0_u64);
         for (gap, length, shares) in &drawn {
             now += gap;
@@ -112,13 +112,13 @@ proptest! {
                 count += length / 86_400 + 1;
             }
         }
-        let strip = builder.finish();
+        let chart = builder.finish();
         let (mut found, mut end) = ([0_u64; 256], 0);
-        for cell in strip.cells() {
-            prop_assert!(cell.span.start.micros() >= end && cell.span.start < cell.span.end);
-            end = cell.span.end.micros();
-            prop_assert!(cell.shares().count() <= Strip::MAX_SHARES);
-            for (place, time) in cell.shares() {
+        for slot in chart.slots() {
+            prop_assert!(slot.span.start.micros() >= end && slot.span.start < slot.span.end);
+            end = slot.span.end.micros();
+            prop_assert!(slot.shares().count() <= PresenceChart::MAX_SHARES);
+            for (place, time) in slot.shares() {
                 found[usize::from(place)] += time.get();
             }
         }
@@ -128,11 +128,11 @@ proptest! {
             prop_assert!(found[place] <= seconds * 1_000_000 + count * 5_000, "{place}");
         }
         let seconds = now - first.unwrap_or(now);
-        prop_assert!(strip.heap_bytes() as u64 <= 96 + 64 * seconds / 3_600, "{} of {seconds} s", strip.heap_bytes());
+        prop_assert!(chart.heap_bytes() as u64 <= 96 + 64 * seconds / 3_600, "{} of {seconds} s", chart.heap_bytes());
     }
 }
 
-/// What the strips of a large tenant take. Its figures are for people: `cargo test --lib strips_of_thirty -- --nocapture`.
+/// What the charts of a large tenant take. Its figures are for people: `cargo test --lib strips_of_thirty -- --nocapture`.
 #[test]
 fn figures_of_the_strips_of_thirty_thousand_agents() {
     for states in [3, 14] {
@@ -142,12 +142,12 @@ fn figures_of_the_strips_of_thirty_thousand_agents() {
                     let shares = (0..states).map(move |place| (place, Micros::new(200_000_000 + agent + nth)));
                     (between(nth * 3_600, nth * 3_600 + 3_600), shares)
                 };
-                let mut builder = StripBuilder::default();
+                let mut builder = PresenceChartBuilder::default();
                 (0..24).map(hour).for_each(|(span, shares)| builder.add(span, shares));
-                builder.finish().heap_bytes() + size_of::<Strip>()
+                builder.finish().heap_bytes() + size_of::<PresenceChart>()
             })
             .sum();
         println!("{states} states an hour: {bytes} bytes for 30,000 agents × 24 h, {} an agent", bytes / 30_000);
-        assert!(bytes <= 30_000 * (24 * 64 + size_of::<Strip>()));
+        assert!(bytes <= 30_000 * (24 * 64 + size_of::<PresenceChart>()));
     }
 }

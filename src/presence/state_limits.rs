@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::states::StateNames;
+use super::state_names::StateNames;
 use super::{AgentPresence, Micros, StateName};
 
 /// The most states of one agent; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
@@ -67,9 +67,9 @@ fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateN
     if presence.states.len() < before.len() {
         let at = presence.states.partition_point(|(name, _)| name < other);
         presence.states.insert(at, (Arc::clone(other), folded));
-        let (states, strip) = (&presence.states, &mut presence.strip);
+        let (states, chart) = (&presence.states, &mut presence.chart);
         let place = |name: &StateName| states.binary_search_by(|(known, _)| known.cmp(name)).ok();
-        strip.relocate(|old| before.get(old).and_then(place).or(Some(at)));
+        chart.relocate(|old| before.get(old).and_then(place).or(Some(at)));
     }
     // A state without a series of its own has no current one either.
     presence.current.take_if(|(name, _)| !kept.contains(name));

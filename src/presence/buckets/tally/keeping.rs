@@ -4,18 +4,19 @@
 //! count which of the two a bucket is. What was rejected of them was counted as such when it came.
 
 use super::Tally;
-use crate::presence::arena::{Entry, Share};
-use crate::presence::grid::Grid;
-use crate::presence::past::{Packer, Past};
-use crate::presence::roster::AgentIndex;
-use crate::presence::states::StateIndex;
-use crate::presence::{TallyOutcome, Timestamp, Window};
+use super::TallyOutcome;
+use crate::presence::buckets::agent_index::AgentIndex;
+use crate::presence::buckets::boundaries::BucketBoundaries;
+use crate::presence::buckets::history::{BucketHistory, Packer};
+use crate::presence::buckets::store::{Entry, Share};
+use crate::presence::state_names::StateIndex;
+use crate::presence::{Timestamp, Window};
 
 /// What is asked for, as far as buckets are to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
     /// Where buckets are expected to begin and end.
-    pub grid: Grid,
+    pub grid: BucketBoundaries,
     /// The range; it begins on a line of the grid, within the window or a step before it.
     pub range: Window,
 }
@@ -27,19 +28,19 @@ pub struct KeptOutcome {
     pub counted: TallyOutcome,
     /// Per agent, what is kept; `None` where it was reported in a way that cannot be, so all of it has to be asked for
     /// again.
-    pub pasts: Vec<Option<Past>>,
+    pub histories: Vec<Option<BucketHistory>>,
     /// Whether a bucket came that begins before what was asked for: what was recalled may no longer be what the server
     /// has, and the count is not to be relied on.
     pub doubt: bool,
     /// The grid that buckets lie on, where it is another than was expected for all agents.
-    pub shifted: Option<Grid>,
+    pub shifted: Option<BucketBoundaries>,
     /// Whether the server cuts buckets at the end of what is asked for, as far as that could be seen.
     pub cuts: Option<bool>,
     /// Whether it did so at the beginning as well, where that was asked for with [`Tally::head`].
     pub head_fits: Option<bool>,
 }
 
-/// What a tally needs beside its buckets to keep them. Offsets are those of shares in the arena.
+/// What a tally needs beside its buckets to keep them. Offsets are those of shares in the store.
 #[derive(Debug)]
 pub(super) struct Keeping {
     asked: Asked,
@@ -71,30 +72,30 @@ impl Tally {
 
     /// Takes up what is kept of the agent at `agent`, in the order the tally was given them, as far as it is not asked
     /// for again. Pages come after that.
-    pub fn recall(&mut self, agent: usize, past: &Past) {
+    pub fn replay(&mut self, agent: usize, history: &BucketHistory) {
         let Some(Asked { range, .. }) = self.keeping.as_ref().map(|keeping| keeping.asked) else { return };
-        let states: Vec<StateIndex> = past.names().iter().map(|name| self.names.restore(name)).collect();
-        let (mut buckets, mut shares) = (past.read(), Vec::new());
+        let states: Vec<StateIndex> = history.names().iter().map(|name| self.names.restore(name)).collect();
+        let (mut buckets, mut shares) = (history.read(), Vec::new());
         while let Some(span) = buckets.next(&mut shares).filter(|span| span.end <= range.start) {
             let Some(inside) = span.intersection(self.window) else { continue };
             for &(state, time) in &shares {
                 if let Some(&state) = states.get(state) {
-                    self.arena.push(Share { state, time });
+                    self.store.push(Share { state, time });
                 }
             }
             self.place(AgentIndex(agent), span, inside);
         }
         if let Some(keeping) = &mut self.keeping {
-            keeping.read_from = self.arena.open();
+            keeping.read_from = self.store.open();
         }
     }
 
     /// Whether the server cuts buckets at the end of what was asked for, as far as what came so far tells.
     pub fn cuts(&self) -> Option<bool> {
         let keeping = self.keeping.as_deref()?;
-        let agents = 0..self.roster.as_slice().len();
+        let agents = 0..self.agents.as_slice().len();
         let newest = agents.filter_map(|agent| {
-            self.arena.entries_of(agent).filter(|entry| keeping.is_read(entry)).max_by_key(|entry| entry.span.end)
+            self.store.entries_of(agent).filter(|entry| keeping.is_read(entry)).max_by_key(|entry| entry.span.end)
         });
         keeping.tells_of_cuts(newest)
     }
@@ -102,7 +103,7 @@ impl Tally {
     /// From here on, pages tell of `head`, the part of the window's first bucket that is inside. Where they do, and of
     /// nothing else, that is what counts of this bucket, instead of a share of all of it.
     pub fn head(&mut self, head: Window) {
-        let from = self.arena.open();
+        let from = self.store.open();
         if let Some(keeping) = &mut self.keeping {
             keeping.head = Some((from, head));
         }
@@ -110,18 +111,18 @@ impl Tally {
 
     /// Counts it all, and keeps what is over by `until`, which is a line of the grid.
     pub fn finish_keeping(mut self, until: Timestamp) -> KeptOutcome {
-        self.arena.discard_open();
-        let agents = self.roster.as_slice().len();
+        self.store.discard_open();
+        let agents = self.agents.as_slice().len();
         let mut outcome = KeptOutcome {
             counted: TallyOutcome::default(),
-            pasts: Vec::with_capacity(agents),
+            histories: Vec::with_capacity(agents),
             doubt: false,
             shifted: None,
             cuts: self.cuts(),
             head_fits: None,
         };
         let Some(keeping) = self.keeping.take() else {
-            outcome.pasts.resize(agents, None);
+            outcome.histories.resize(agents, None);
             outcome.counted = self.finish();
             return outcome;
         };
@@ -130,15 +131,15 @@ impl Tally {
         let (mut regular, mut off_grid, mut entries) = (false, None, Vec::new());
         for agent in 0..agents {
             entries.clear();
-            entries.extend(self.arena.entries_of(agent).filter(|entry| !keeping.is_head(entry)));
+            entries.extend(self.store.entries_of(agent).filter(|entry| !keeping.is_head(entry)));
             entries.sort_unstable_by_key(|entry: &Entry| (entry.span.start, entry.span.end));
             let seen = self.pack(&keeping, &entries, until, &mut packer);
             regular |= !entries.is_empty() && seen.off_grid.is_none();
             off_grid = off_grid.or(seen.off_grid);
             outcome.doubt |= seen.doubt;
-            let past = if seen.irregular { None } else { packer.finish(until, self.names.as_slice()) };
+            let history = if seen.irregular { None } else { packer.finish(until, self.names.as_slice()) };
             packer.clear();
-            outcome.pasts.push(past);
+            outcome.histories.push(history);
         }
         outcome.shifted = off_grid.filter(|_| !regular).map(|line| grid.through(line));
         outcome.head_fits = self.settle_head(&keeping);
@@ -182,13 +183,13 @@ impl Tally {
     /// as was meant. Which of the two it is.
     fn settle_head(&mut self, keeping: &Keeping) -> Option<bool> {
         let (_, head) = keeping.head?;
-        let agents = 0..self.roster.as_slice().len();
+        let agents = 0..self.agents.as_slice().len();
         let fits =
             |entry: &Entry| !keeping.is_head(entry) || (head.start <= entry.span.start && entry.span.end <= head.end);
-        let all_fit = agents.clone().all(|agent| self.arena.entries_of(agent).all(|entry| fits(&entry)));
+        let all_fit = agents.clone().all(|agent| self.store.entries_of(agent).all(|entry| fits(&entry)));
         for agent in agents {
             let is_whole = |entry: &Entry| entry.span.start < head.start;
-            self.arena.forget(agent, |entry| if all_fit { is_whole(entry) } else { keeping.is_head(entry) });
+            self.store.forget(agent, |entry| if all_fit { is_whole(entry) } else { keeping.is_head(entry) });
         }
         Some(all_fit)
     }
@@ -219,7 +220,7 @@ impl Keeping {
     fn shares<'a>(&'a self, tally: &'a Tally, entry: &Entry) -> &'a [Share] {
         match self.originals.binary_search_by_key(&entry.shares.start, |(first_share, _)| *first_share) {
             Ok(at) => self.originals.get(at).map(|(_, shares)| &**shares).unwrap_or_default(),
-            Err(_) => tally.arena.shares(entry),
+            Err(_) => tally.store.shares(entry),
         }
     }
 

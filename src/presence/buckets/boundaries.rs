@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Micros, Timestamp, Window};
+use crate::presence::{Micros, Timestamp, Window};
 
 /// Lines in time, each a step after the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
+pub struct BucketBoundaries {
     /// Microseconds from line to line; at least one.
     step: i64,
     /// Where the first line at or after the Unix epoch is, in microseconds; less than a step.
     phase: i64,
 }
 
-// === impl Grid ===
+// === impl BucketBoundaries ===
 
-impl Grid {
+impl BucketBoundaries {
     /// Lines `step` apart, one of them at the Unix epoch: the full hours, minutes or days of UTC.
     pub fn new(step: Duration) -> Self {
         Self { step: i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1), phase: 0 }
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn lines_are_full_hours_or_as_far_from_them_as_one_that_is_known() {
-        let hours = Grid::new(Duration::from_secs(3600));
+        let hours = BucketBoundaries::new(Duration::from_secs(3600));
         let half_past = hours.through(at(5400));
         let table = [
             // grid, moment: floor, ceil
@@ -93,7 +93,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_moment_lies_between_two_lines(step: u64, line: i64, moment: i64) {
-            let grid = Grid::new(Duration::from_micros(step)).through(Timestamp::from_micros(line));
+            let grid = BucketBoundaries::new(Duration::from_micros(step)).through(Timestamp::from_micros(line));
             let moment = Timestamp::from_micros(moment);
             let (floor, ceil) = (grid.floor(moment), grid.ceil(moment));
             prop_assert!(floor <= moment && moment <= ceil);

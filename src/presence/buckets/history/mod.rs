@@ -3,19 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::arena::Share;
-use super::grid::Grid;
-use super::states::StateIndex;
-use super::varint::{self, Bytes};
-use super::{Micros, StateName, Timestamp, Window};
+use super::boundaries::BucketBoundaries;
+use super::store::Share;
+use crate::presence::state_names::StateIndex;
+use crate::presence::varint::{self, Bytes};
+use crate::presence::{Micros, StateName, Timestamp, Window};
 
 #[cfg(test)]
 mod tests;
 
-/// The most names of states in one agent's past: an index is a byte. A tenant has some twenty.
+/// The most names of states in one agent's history: an index is a byte. A tenant has some twenty.
 const MAX_NAMES: usize = 255;
 
-/// The most bytes that a past may have per bucket, on average: room for a dozen states in each. One that has more is
+/// The most bytes that a history may have per bucket, on average: room for a dozen states in each. One that has more is
 /// not kept, so that what a server makes up cannot fill the memory; its agent is asked for in full instead.
 pub const MAX_BYTES_PER_BUCKET: usize = 64;
 
@@ -27,28 +27,28 @@ const MICROS: u64 = 1_000_000;
 /// Buckets are in order, do not overlap and are cells of one grid. A bucket takes a byte that says how many states it has and
 /// whether it follows the one before, and per state the index of its name and its time, in whole seconds where it is.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Past {
+pub struct BucketHistory {
     /// Where the first bucket begins.
     first: Timestamp,
     /// Up to here all is known: what is not in it was not reported.
     until: Timestamp,
-    grid: Grid,
+    grid: BucketBoundaries,
     names: Box<[StateName]>,
     packed: Box<[u8]>,
 }
 
-/// A past, read bucket by bucket.
+/// A history, read bucket by bucket.
 #[derive(Debug)]
 pub(super) struct Buckets<'a> {
     bytes: Bytes<'a>,
     next: Timestamp,
-    grid: Grid,
+    grid: BucketBoundaries,
 }
 
 /// Packs the buckets of one agent after another, reusing its working space.
 #[derive(Debug)]
 pub(super) struct Packer {
-    grid: Grid,
+    grid: BucketBoundaries,
     first: Option<Timestamp>,
     next: Timestamp,
     buckets: usize,
@@ -58,9 +58,9 @@ pub(super) struct Packer {
     failed: bool,
 }
 
-// === impl Past ===
+// === impl BucketHistory ===
 
-impl Past {
+impl BucketHistory {
     /// Up to here all is known: what is not in it was not reported.
     pub const fn until(&self) -> Timestamp {
         self.until
@@ -77,7 +77,7 @@ impl Past {
         std::iter::from_fn(|| buckets.next(&mut shares)).count()
     }
 
-    /// Appends the past, in the form that [`Past::read_from`] reads; `name` finds the number of a name.
+    /// Appends the history, in the form that [`BucketHistory::read_from`] reads; `name` finds the number of a name.
     pub(crate) fn write_to(&self, bytes: &mut Vec<u8>, mut name: impl FnMut(&StateName) -> u64) {
         let mut push = |number| varint::push(bytes, number);
         push(self.first.micros().cast_unsigned());
@@ -88,17 +88,17 @@ impl Past {
         bytes.extend_from_slice(&self.packed);
     }
 
-    /// The past of buckets of `grid` that `bytes` begin with, its names by their numbers among `names`; `None` where that is
-    /// not a past that was packed here.
-    pub(crate) fn read_from(bytes: &mut Bytes<'_>, grid: Grid, names: &[StateName]) -> Option<Self> {
+    /// The history of buckets of `grid` that `bytes` begin with, its names by their numbers among `names`; `None` where that is
+    /// not a history that was packed here.
+    pub(crate) fn read_from(bytes: &mut Bytes<'_>, grid: BucketBoundaries, names: &[StateName]) -> Option<Self> {
         let first = Timestamp::from_micros(bytes.varint()?.cast_signed());
         let until = Timestamp::from_micros(bytes.varint()?.cast_signed());
         let count = usize::try_from(bytes.varint()?).ok().filter(|count| *count <= MAX_NAMES)?;
         let mut name = || Some(Arc::clone(names.get(usize::try_from(bytes.varint()?).ok()?)?));
         let names: Box<[StateName]> = (0..count).map(|_| name()).collect::<Option<_>>()?;
         let length = usize::try_from(bytes.varint()?).ok()?;
-        let past = Self { first, until, grid, names, packed: bytes.take(length)?.into() };
-        (grid.has(first) && grid.has(until) && past.is_sound()).then_some(past)
+        let history = Self { first, until, grid, names, packed: bytes.take(length)?.into() };
+        (grid.has(first) && grid.has(until) && history.is_sound()).then_some(history)
     }
 
     /// Whether it holds what a packer would have packed.
@@ -127,16 +127,19 @@ impl Past {
 }
 
 /// Without its buckets, which would be most of any log.
-impl fmt::Debug for Past {
+impl fmt::Debug for BucketHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Past").field("until", &self.until).field("bytes", &self.packed.len()).finish_non_exhaustive()
+        f.debug_struct("BucketHistory")
+            .field("until", &self.until)
+            .field("bytes", &self.packed.len())
+            .finish_non_exhaustive()
     }
 }
 
 // === impl Buckets ===
 
 impl Buckets<'_> {
-    /// The span of the next bucket, whose states, as indices of the past's names, are in `shares`. `None` at the end, and
+    /// The span of the next bucket, whose states, as indices of the history's names, are in `shares`. `None` at the end, and
     /// where what follows is no bucket.
     pub(super) fn next(&mut self, shares: &mut Vec<(usize, Micros)>) -> Option<Window> {
         shares.clear();
@@ -159,7 +162,7 @@ impl Buckets<'_> {
 
 impl Packer {
     /// For buckets that are cells of `grid`.
-    pub(super) const fn new(grid: Grid) -> Self {
+    pub(super) const fn new(grid: BucketBoundaries) -> Self {
         let next = Timestamp::from_micros(0);
         Self { grid, first: None, next, buckets: 0, names: Vec::new(), bytes: Vec::new(), failed: false }
     }
@@ -196,13 +199,13 @@ impl Packer {
         self.next = self.grid.next(start);
     }
 
-    /// The past of the buckets since the last one, of which all is known up to `until`, if it can be kept. `names` are what
+    /// The history of the buckets since the last one, of which all is known up to `until`, if it can be kept. `names` are what
     /// the states of their shares are indices of.
-    pub(super) fn finish(&mut self, until: Timestamp, names: &[StateName]) -> Option<Past> {
+    pub(super) fn finish(&mut self, until: Timestamp, names: &[StateName]) -> Option<BucketHistory> {
         let Self { grid, first, buckets, names: used, bytes, failed, .. } = self;
         let fits = !*failed && used.len() <= MAX_NAMES && bytes.len() <= *buckets * MAX_BYTES_PER_BUCKET;
         let used: Option<Box<[StateName]>> = used.iter().map(|state| names.get(state.0).map(Arc::clone)).collect();
-        let past = used.filter(|_| fits).map(|names| Past {
+        let history = used.filter(|_| fits).map(|names| BucketHistory {
             first: first.unwrap_or(until),
             until,
             grid: *grid,
@@ -210,10 +213,10 @@ impl Packer {
             packed: bytes.as_slice().into(),
         });
         self.clear();
-        past
+        history
     }
 
-    /// Forgets the buckets since the last past.
+    /// Forgets the buckets since the last history.
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.bytes.clear();

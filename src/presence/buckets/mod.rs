@@ -1,0 +1,14 @@
+//! Presence from buckets: the time of an agent in each state within a span, as the presence API reports it.
+
+mod agent_index;
+mod boundaries;
+mod current_state;
+mod history;
+mod store;
+mod sum;
+mod tally;
+
+pub use self::agent_index::AgentIndex;
+pub use self::boundaries::BucketBoundaries;
+pub use self::history::{BucketHistory, MAX_BYTES_PER_BUCKET};
+pub use self::tally::{Asked, Checkpoint, KeptOutcome, Tally, TallyOutcome};
