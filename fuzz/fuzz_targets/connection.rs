@@ -9,7 +9,7 @@ use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments}
 use cxone_exporter::presence::{AgentPresence, Micros, PresenceChart, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
-use cxone_exporter::web::{App, Options, TenantFront, fuzzing};
+use cxone_exporter::web::{App, Options, TenantHandle, fuzzing};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -74,7 +74,7 @@ static FRONT: LazyLock<Front> = LazyLock::new(|| {
             render: Arc::new(move |snapshot| rendering.agents(snapshot)),
             runtime: runtime.handle().clone(),
         });
-        TenantFront { refresher: Arc::new(refresher), instruments }
+        TenantHandle { refresher: Arc::new(refresher), instruments }
     });
     let app = App::new(fronts.collect(), exporter, clock, config.clone(), Options::default());
     Front { runtime, app: Arc::new(app) }

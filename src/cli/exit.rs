@@ -18,7 +18,7 @@ use super::origin::Origin;
 use super::{check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Shard};
-use crate::web::Access;
+use crate::web::LiveWebConfig;
 
 /// Something failed while running.
 const FAILED: u8 = 1;
@@ -154,7 +154,8 @@ async fn checked(cli: &Cli, origin: &Origin, args: &CheckArgs, clock: Arc<dyn Cl
     // Not by `load`, which logs the warnings that a check prints.
     let config = read(cli, origin);
     // Every fault of both files at once.
-    let web = args.web_config_file.as_deref().map(Access::check).transpose().map_err(|faults| faults.to_string());
+    let web =
+        args.web_config_file.as_deref().map(LiveWebConfig::check).transpose().map_err(|faults| faults.to_string());
     let (config, warnings) = match (config, web) {
         (Ok(config), Ok(warnings)) => (config, warnings.unwrap_or_default()),
         (Err(Failure::WrongUse(faults)), Err(more)) => return Err(Failure::WrongUse(format!("{faults}\n{more}"))),

@@ -19,7 +19,7 @@ use crate::metrics::TenantInstruments;
 use crate::refresh::Refresher;
 use crate::storage::Storage;
 use crate::upstream::{AnySource, BuildError, Observer as _, Source};
-use crate::web::{App, Loaded, ReloadRequests, TenantFront};
+use crate::web::{App, LoadedConfig, ReloadRequests, TenantHandle};
 
 /// Why a reload is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ struct Memory {
 
 /// A configuration that has been found good, and how to take it over.
 struct Prepared {
-    loaded: Loaded,
+    loaded: LoadedConfig,
     connections: HashMap<String, AnySource>,
     changed: Vec<Change>,
     added: usize,
@@ -152,7 +152,7 @@ impl Reloader {
     /// Whether `config` is what is served already.
     fn serves(&self, config: &Config) -> bool {
         let loaded = self.app.loaded();
-        let same = |(front, tenant): (&TenantFront, &Arc<Tenant>)| *front.refresher.configured() == **tenant;
+        let same = |(front, tenant): (&TenantHandle, &Arc<Tenant>)| *front.refresher.configured() == **tenant;
         loaded.tenants.len() == config.tenants.len()
             && loaded.tenants.iter().zip(&config.tenants).all(same)
             && loaded.config.schedules == config.schedules
@@ -188,7 +188,7 @@ impl Reloader {
             connections.insert(tenant.name.clone(), connection);
         }
         let removed = (served.tenants.len() + added).saturating_sub(tenants.len());
-        let loaded = Loaded { tenants, config: config.clone() };
+        let loaded = LoadedConfig { tenants, config: config.clone() };
         Ok(Prepared { loaded, connections, changed, added, removed })
     }
 

@@ -22,7 +22,9 @@ use crate::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use crate::refresh::{Parts, Refresher};
 use crate::storage::{Storage, StorageInUse};
 use crate::upstream::{AnySource, BuildError, Endpoint, Observer as _};
-use crate::web::{Access, App, BindError, Bound, Options, TenantFront, Threads, WebConfigError, reload_channel};
+use crate::web::{
+    App, BindError, Listeners, LiveWebConfig, Options, TenantHandle, Threads, WebConfigError, reload_channel,
+};
 
 const BUILD: BuildInfo =
     BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
@@ -72,7 +74,7 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
 ) -> Result<(), ServeError> {
     let options = options(web)?;
-    let bound = if web.systemd_socket { handed_over()? } else { Bound::bind(&web.listen_address).await? };
+    let bound = if web.systemd_socket { handed_over()? } else { Listeners::bind(&web.listen_address).await? };
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let storage = storage_path.map(|path| Storage::open(path, Arc::clone(&clock))).transpose()?.map(Arc::new);
@@ -80,11 +82,11 @@ pub(super) async fn run(
     let (app, connections) = build(config, options, storage.as_deref(), Arc::clone(&clock))?;
     let app = match &web.config_file {
         Some(path) => {
-            let access = Access::open(path, Arc::clone(&clock), Arc::clone(&app.exporter))?;
+            let access = LiveWebConfig::open(path, Arc::clone(&clock), Arc::clone(&app.exporter))?;
             for warning in access.warnings() {
                 warn!("{warning}");
             }
-            app.with_access(access)
+            app.with_web_config(access)
         }
         None => app,
     };
@@ -117,13 +119,13 @@ pub(super) async fn run(
 }
 
 /// The sockets that systemd hands over.
-fn handed_over() -> Result<Bound, ServeError> {
+fn handed_over() -> Result<Listeners, ServeError> {
     let listeners = systemd::sockets().map_err(ServeError::Handover)?;
     if listeners.is_empty() {
         let message = "--web.systemd-socket: no socket was handed over; start the socket unit, or leave the flag out";
         return Err(ServeError::Usage(message.to_owned()));
     }
-    Bound::from_listeners(listeners).map_err(ServeError::Handover)
+    Listeners::from_listeners(listeners).map_err(ServeError::Handover)
 }
 
 /// Puts the front together over one refresher a tenant.
@@ -150,7 +152,7 @@ pub(super) fn front(
     tenant: Arc<Tenant>,
     storage: Option<&Storage>,
     clock: Arc<dyn Clock>,
-) -> Result<(TenantFront, AnySource), BuildError> {
+) -> Result<(TenantHandle, AnySource), BuildError> {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(&clock)));
     instruments.of_shard(tenant.shard());
     instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
@@ -169,7 +171,7 @@ pub(super) fn front(
         Some(store) => refresher.with_storage(store),
         None => refresher,
     };
-    Ok((TenantFront { refresher: Arc::new(refresher), instruments }, connection))
+    Ok((TenantHandle { refresher: Arc::new(refresher), instruments }, connection))
 }
 
 /// Turns the flags into options, and refuses those that make no sense.

@@ -1,7 +1,7 @@
 //! Samples in, a block out: every sample is written once, checked as it comes.
 
 use super::seen::Seen;
-use super::{Block, ExpositionError, Family, Kind, LeftOut, write};
+use super::{Block, ExpositionError, Family, Kind, LeftOut, encode};
 
 /// Collects families and renders their samples into one buffer.
 ///
@@ -115,7 +115,7 @@ impl Samples<'_> {
         let start = self.builder.samples.len();
         let keyed = self.open_line("", labels, None);
         self.refuse_twice(start, keyed)?;
-        write::number(&mut self.builder.samples, value);
+        encode::number(&mut self.builder.samples, value);
         self.close_line();
         self.count(1);
         Ok(())
@@ -137,16 +137,16 @@ impl Samples<'_> {
         let start = self.builder.samples.len();
         for (bound, up_to) in all() {
             self.open_line("_bucket", labels, Some(bound));
-            write::integer(&mut self.builder.samples, up_to);
+            encode::integer(&mut self.builder.samples, up_to);
             self.close_line();
         }
         self.open_line("_sum", labels, None);
-        write::number(&mut self.builder.samples, sum);
+        encode::number(&mut self.builder.samples, sum);
         self.close_line();
         // Each histogram has one such line, so this is the one that tells whether its labels are new.
         let keyed = self.open_line("_count", labels, None);
         self.refuse_twice(start, keyed)?;
-        write::integer(&mut self.builder.samples, count);
+        encode::integer(&mut self.builder.samples, count);
         self.close_line();
         self.count(all().count() + 2);
         Ok(())
@@ -169,7 +169,7 @@ impl Samples<'_> {
         out.extend_from_slice(self.family.name.as_bytes());
         out.extend_from_slice(suffix.as_bytes());
         let labels_start = out.len();
-        write::labels(out, self.family.labels, labels, bound);
+        encode::labels(out, self.family.labels, labels, bound);
         out.push(b' ');
         labels_start
     }

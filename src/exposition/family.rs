@@ -148,8 +148,8 @@ impl Family {
             out.push(b'\n');
         };
         line("HELP", &|out| match format {
-            Format::Text => super::write::escape_help(out, self.help),
-            Format::OpenMetrics => super::write::escape_label(out, self.help),
+            Format::Text => super::encode::escape_help(out, self.help),
+            Format::OpenMetrics => super::encode::escape_label(out, self.help),
         });
         line("TYPE", &|out| out.extend_from_slice(kind.as_bytes()));
         if let (Format::OpenMetrics, Some(unit)) = (format, self.unit) {

@@ -14,13 +14,13 @@
 mod block;
 mod builder;
 mod deflate;
+mod encode;
 mod error;
 mod family;
 mod gzip;
 mod negotiate;
 mod payload;
 mod seen;
-mod write;
 
 pub use block::Block;
 pub use builder::{BlockBuilder, Packing, Samples};

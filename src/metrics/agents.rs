@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::catalogue;
-use super::own::as_count;
+use super::tenant::as_count;
 use crate::config::Agent;
 use crate::exposition::{Block, BlockBuilder, Family, Packing};
 use crate::presence::{AgentId, AgentPresence, Micros, OTHER_STATE, StateName};

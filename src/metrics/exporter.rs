@@ -9,9 +9,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{IntCounterVec, Registry};
 
-use super::cache::Cached;
+use super::block_cache::Cached;
 use super::catalogue;
-use super::prometheus::{gather, opts, register};
+use super::registry::{gather, opts, register};
 use crate::clock::{Clock, Monotonic};
 use crate::exposition::{Block, BlockBuilder, Packing};
 use crate::presence::Timestamp;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use super::cache::Cached;
+use super::block_cache::Cached;
 use super::last_hour::LastHour;
-use super::prometheus::{opts, register};
+use super::registry::{opts, register};
 use super::{agents, catalogue};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Api, Shard};

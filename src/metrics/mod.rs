@@ -16,12 +16,12 @@
 pub mod agents;
 pub mod catalogue;
 
-mod cache;
+mod block_cache;
 mod exporter;
 mod instruments;
 mod last_hour;
-mod own;
-mod prometheus;
+mod registry;
+mod tenant;
 
 pub use exporter::{BuildInfo, ExporterInstruments, HttpRejection};
 pub use instruments::TenantInstruments;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
-use super::access::Access;
-use super::in_flight::InFlight;
 use super::limits::PAGES_AT_ONCE;
+use super::live_config::LiveWebConfig;
 use super::reload::ReloadHandle;
+use super::scrape_limit::InFlight;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
@@ -19,7 +19,7 @@ use crate::status_page::Summaries;
 /// What every request is answered from.
 pub struct App {
     /// What the configuration says; a reload replaces it as a whole.
-    loaded: ArcSwap<Loaded>,
+    loaded: ArcSwap<LoadedConfig>,
     /// The series of the process itself.
     pub exporter: Arc<ExporterInstruments>,
     /// What tells the time.
@@ -27,7 +27,7 @@ pub struct App {
     /// How the front was started.
     pub options: Options,
     /// Who may come in and how, if there is a web configuration (`--web.config.file`).
-    pub(super) access: Option<Arc<Access>>,
+    pub(super) web_config: Option<Arc<LiveWebConfig>>,
     pub(super) scrapes: InFlight,
     pub(super) pages: Semaphore,
     /// What the status page knows of the snapshots that are served.
@@ -38,16 +38,16 @@ pub struct App {
 
 /// What the front has of a configuration. It never changes; a reload makes a new one.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The tenants, in the order of the configuration.
-    pub tenants: Vec<TenantFront>,
+    pub tenants: Vec<TenantHandle>,
     /// What is configured. Its text is made when somebody asks for it, as that of thirty thousand agents takes megabytes.
     pub config: Config,
 }
 
 /// One tenant as the front sees it.
 #[derive(Debug, Clone)]
-pub struct TenantFront {
+pub struct TenantHandle {
     /// Serves its scrapes.
     pub refresher: Arc<Refresher>,
     /// Counts what is done for it.
@@ -91,7 +91,7 @@ impl Default for Options {
 impl App {
     /// Puts the front together.
     pub fn new(
-        tenants: Vec<TenantFront>,
+        tenants: Vec<TenantHandle>,
         exporter: Arc<ExporterInstruments>,
         clock: Arc<dyn Clock>,
         config: Config,
@@ -99,11 +99,11 @@ impl App {
     ) -> Self {
         let scrapes = InFlight::new(options.max_requests);
         Self {
-            loaded: ArcSwap::from_pointee(Loaded { tenants, config }),
+            loaded: ArcSwap::from_pointee(LoadedConfig { tenants, config }),
             exporter,
             clock,
             options,
-            access: None,
+            web_config: None,
             scrapes,
             pages: Semaphore::new(PAGES_AT_ONCE),
             summaries: Summaries::default(),
@@ -113,14 +113,14 @@ impl App {
 
     /// Lets in whom the web configuration lets in.
     #[must_use]
-    pub fn with_access(mut self, access: Access) -> Self {
-        self.access = Some(Arc::new(access));
+    pub fn with_web_config(mut self, access: LiveWebConfig) -> Self {
+        self.web_config = Some(Arc::new(access));
         self
     }
 
     /// Whether the front speaks TLS.
     pub fn has_tls(&self) -> bool {
-        self.access.as_ref().is_some_and(|access| access.has_tls())
+        self.web_config.as_ref().is_some_and(|access| access.has_tls())
     }
 
     /// Lets `/-/reload` ask for reloads.
@@ -131,21 +131,21 @@ impl App {
     }
 
     /// What the configuration says now. A request looks once, and keeps to what it has seen.
-    pub fn loaded(&self) -> Arc<Loaded> {
+    pub fn loaded(&self) -> Arc<LoadedConfig> {
         self.loaded.load_full()
     }
 
     /// Answers from `loaded` from now on.
-    pub fn load(&self, loaded: Loaded) {
+    pub fn load(&self, loaded: LoadedConfig) {
         self.loaded.store(Arc::new(loaded));
     }
 }
 
-// === impl Loaded ===
+// === impl LoadedConfig ===
 
-impl Loaded {
+impl LoadedConfig {
     /// The tenant that `/metrics` speaks of: the only one there is.
-    pub fn only_tenant(&self) -> Option<&TenantFront> {
+    pub fn only_tenant(&self) -> Option<&TenantHandle> {
         match self.tenants.as_slice() {
             [tenant] => Some(tenant),
             _ => None,
@@ -153,7 +153,7 @@ impl Loaded {
     }
 
     /// The tenant of this name.
-    pub fn tenant(&self, name: &str) -> Option<&TenantFront> {
+    pub fn tenant(&self, name: &str) -> Option<&TenantHandle> {
         self.tenants.iter().find(|tenant| tenant.refresher.tenant().name == name)
     }
 }

@@ -11,32 +11,32 @@
 //! | `POST /-/reload` | reads the configuration again, where `--web.enable-lifecycle` allows it |
 //! | `/config` | the effective configuration, secrets as `<secret>` |
 
-mod access;
-mod admission;
 mod app;
 mod basic_auth;
 mod body;
 mod client_certificates;
-mod connection;
-mod in_flight;
+mod connection_pool;
 mod limits;
+mod live_config;
 mod page;
-mod places;
 mod rate_limit;
 mod reload;
+mod request;
 mod router;
 mod scrape;
+mod scrape_limit;
 mod server;
+mod socket;
 mod threads;
+mod timeout_io;
 mod tls;
-mod wire;
 
-pub use access::{Access, WebConfigError};
-pub use app::{App, Loaded, Options, TenantFront};
+pub use app::{App, LoadedConfig, Options, TenantHandle};
 pub use body::Chunks;
 pub use limits::DRAIN_TIMEOUT;
+pub use live_config::{LiveWebConfig, WebConfigError};
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
-pub use server::{BindError, Bound};
+pub use server::{BindError, Listeners};
 pub use threads::Threads;
 
 /// What the fuzz targets reach into.

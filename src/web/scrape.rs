@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 use tracing::error;
 
 use super::Chunks;
-use super::app::{App, TenantFront};
+use super::app::{App, TenantHandle};
 use super::limits::{DEFAULT_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT};
 use super::router::{Answer, text};
 use crate::clock::Monotonic;
@@ -78,7 +78,7 @@ pub(super) fn discovery(app: &App, headers: &HeaderMap) -> String {
     serde_json::Value::from_iter(groups).to_string()
 }
 
-async fn tenant_blocks(tenant: &TenantFront, deadline: Monotonic) -> [Arc<Block>; 3] {
+async fn tenant_blocks(tenant: &TenantHandle, deadline: Monotonic) -> [Arc<Block>; 3] {
     let scrape = tenant.refresher.scrape(deadline).await;
     let published = scrape.published;
     [tenant.instruments.block(&published.status), tenant.instruments.scrapes(), Arc::clone(&published.block)]

@@ -19,11 +19,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
-use super::connection::{Activity, Guarded};
+use super::connection_pool::{Place, Places};
 use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT};
-use super::places::{Place, Places};
-use super::wire::Wire;
-use super::{App, admission};
+use super::socket::Wire;
+use super::timeout_io::{Activity, Guarded};
+use super::{App, request};
 use crate::clock::Clock;
 use crate::metrics::HttpRejection;
 
@@ -37,7 +37,7 @@ pub struct BindError {
 
 /// Sockets that are bound already, so that a port in use is found out before anything is started.
 #[derive(Debug)]
-pub struct Bound {
+pub struct Listeners {
     listeners: Vec<TcpListener>,
 }
 
@@ -49,9 +49,9 @@ pub(super) struct Reception {
     graceful: Arc<GracefulShutdown>,
 }
 
-// === impl Bound ===
+// === impl Listeners ===
 
-impl Bound {
+impl Listeners {
     /// Binds every one of `addresses`; `:10062` stands for every address of the machine.
     pub async fn bind(addresses: &[String]) -> Result<Self, BindError> {
         let mut listeners = Vec::with_capacity(addresses.len());
@@ -171,7 +171,7 @@ async fn accept(listener: TcpListener, reception: Reception) {
 async fn attend(stream: Wire, app: Arc<App>, place: Place, watcher: Watcher) {
     let activity = &place.activity;
     let answering = async {
-        match app.access.as_ref().and_then(|access| access.served().tls.clone()) {
+        match app.web_config.as_ref().and_then(|access| access.served().tls.clone()) {
             Some(config) => encrypted(stream, config, &app, activity, watcher).await,
             None => watcher.watch(http1(stream, Arc::clone(&app), Arc::clone(activity))).await,
         }
@@ -229,7 +229,7 @@ fn http1<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     activity: Arc<Activity>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
     let stream = Guarded::new(stream, Arc::clone(&activity), false);
-    let service = service_fn(move |request| admission::answer(Arc::clone(&app), Arc::clone(&activity), request));
+    let service = service_fn(move |request| request::answer(Arc::clone(&app), Arc::clone(&activity), request));
     // It has no timer, and so no time-outs of its own: the stream has them.
     http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(TokioIo::new(stream), service)
 }
@@ -240,7 +240,7 @@ fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     activity: Arc<Activity>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
     let stream = Guarded::new(stream, Arc::clone(&activity), true);
-    let service = service_fn(move |request| admission::answer(Arc::clone(&app), Arc::clone(&activity), request));
+    let service = service_fn(move |request| request::answer(Arc::clone(&app), Arc::clone(&activity), request));
     http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::App;
 use super::limits::{BLOCKING_THREADS, MAX_SERVING_THREADS};
-use super::server::{Bound, Reception};
+use super::server::{Listeners, Reception};
 
 /// The threads that serve, up to [`Threads::stop`].
 pub struct Threads {
@@ -51,7 +51,7 @@ impl Threads {
     /// # Errors
     ///
     /// When the system gives no thread, or no descriptors for its runtime and the sockets. What was started ends.
-    pub async fn start(bound: Bound, app: Arc<App>, count: usize) -> io::Result<Self> {
+    pub async fn start(bound: Listeners, app: Arc<App>, count: usize) -> io::Result<Self> {
         let reception = Reception::new(app);
         let (phase, _) = watch::channel(Phase::Accepting);
         let (ended, accepting) = mpsc::channel(1);
@@ -96,7 +96,7 @@ fn run(
 ) {
     let runtime = Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build();
     let ready = runtime.and_then(|runtime| {
-        let bound = runtime.block_on(async { Bound::from_listeners(sockets) })?;
+        let bound = runtime.block_on(async { Listeners::from_listeners(sockets) })?;
         Ok((runtime, bound))
     });
     let (runtime, bound) = match ready {
@@ -114,7 +114,7 @@ fn run(
 }
 
 /// One thread's work. Connections are tasks of its runtime, which runs for as long as this does.
-async fn serve(bound: Bound, reception: Reception, mut phase: watch::Receiver<Phase>, ended: mpsc::Sender<()>) {
+async fn serve(bound: Listeners, reception: Reception, mut phase: watch::Receiver<Phase>, ended: mpsc::Sender<()>) {
     // A sender that is gone has nobody left to serve for, as one that says so.
     let mut reached = async |wanted| phase.wait_for(|phase| *phase >= wanted).await.is_ok();
     let mut accepting = bound.accept(&reception);

@@ -18,7 +18,7 @@ use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments}
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::upstream::{AnySource, Endpoint};
-use cxone_exporter::web::{Access, App, Bound, Options, TenantFront, Threads};
+use cxone_exporter::web::{App, Listeners, LiveWebConfig, Options, TenantHandle, Threads};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -100,12 +100,12 @@ impl TestAppBuilder {
         let web = match self.web_config {
             Some(path) => {
                 let exporter = Arc::clone(&web.exporter);
-                web.with_access(Access::open(&path, Arc::new(clock.clone()), exporter).unwrap())
+                web.with_web_config(LiveWebConfig::open(&path, Arc::new(clock.clone()), exporter).unwrap())
             }
             None => web,
         };
         let web = Arc::new(web);
-        let bound = Bound::bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
+        let bound = Listeners::bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
         let address = bound.addresses()[0];
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn({
@@ -247,7 +247,7 @@ impl TestApp {
     }
 }
 
-fn tenant_front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, AnySource) {
+fn tenant_front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantHandle, AnySource) {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::new(clock.clone())));
     instruments.of_shard(tenant.shard());
     let source = AnySource::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
@@ -260,7 +260,7 @@ fn tenant_front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantFront, AnySo
         render: Arc::new(move |snapshot| rendering.agents(snapshot)),
         runtime: tokio::runtime::Handle::current(),
     });
-    (TenantFront { refresher: Arc::new(refresher), instruments }, source)
+    (TenantHandle { refresher: Arc::new(refresher), instruments }, source)
 }
 
 /// The window of a refresh that starts now: the 24 hours up to the last whole second.

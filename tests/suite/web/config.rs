@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use cxone_exporter::web::Access;
+use cxone_exporter::web::LiveWebConfig;
 use tempfile::TempDir;
 
 use super::*;
@@ -26,13 +26,13 @@ fn each_good_file_is_taken() {
     let files = files(".good.yml");
     assert_eq!(files.len(), 16);
     for path in files.iter().map(PathBuf::as_path).chain([Path::new("deploy/config/web-config.yml")]) {
-        Access::check(path).unwrap_or_else(|faults| panic!("{}: {faults}", path.display()));
+        LiveWebConfig::check(path).unwrap_or_else(|faults| panic!("{}: {faults}", path.display()));
     }
 }
 
 #[test]
 fn what_is_taken_but_not_meant_is_said() {
-    let warnings = |name: &str| Access::check(Path::new(&format!("tests/configs/web/{name}.good.yml"))).unwrap();
+    let warnings = |name: &str| LiveWebConfig::check(Path::new(&format!("tests/configs/web/{name}.good.yml"))).unwrap();
     let table = [
         ("auth_without_ca", "any CA that this system trusts"),
         ("cert_twice", "counts, and `cert` beside it does not"),
@@ -54,7 +54,7 @@ fn what_is_taken_but_not_meant_is_said() {
 fn each_bad_file_has_its_message() {
     let messages: Vec<_> = files(".bad.yml")
         .iter()
-        .map(|path| Access::check(path).expect_err(path.to_str().unwrap()).to_string())
+        .map(|path| LiveWebConfig::check(path).expect_err(path.to_str().unwrap()).to_string())
         .collect();
     let text = messages.join("\n\n");
     assert!(!text.contains("hunter2"), "{text}");
@@ -68,7 +68,7 @@ fn documented_web_config_example_is_valid() {
     let page = fs::read_to_string("docs/web-config.md").unwrap();
     let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let dir = folder(example);
-    Access::check(&dir.path().join("web.yml")).unwrap();
+    LiveWebConfig::check(&dir.path().join("web.yml")).unwrap();
 }
 
 /// A folder with the certificates and `text` as `web.yml`.

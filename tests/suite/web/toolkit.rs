@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use cxone_exporter::web::Access;
+use cxone_exporter::web::LiveWebConfig;
 use tempfile::TempDir;
 
 /// What becomes of a file.
@@ -252,11 +252,11 @@ fn each_case_of_the_toolkit_ends_as_there() {
         };
         let text: String = parts.iter().map(part).collect();
         fs::write(&file, &text).unwrap();
-        match (fate, Access::check(&file).map_err(|faults| faults.to_string())) {
+        match (fate, LiveWebConfig::check(&file).map_err(|faults| faults.to_string())) {
             (Taken, Ok(_)) => {}
             (Refused(words) | NotOffered(words), Err(message)) if message.contains(words) => {}
             (fate, outcome) => panic!("{name}: {outcome:?}, and it should be {fate:?}\n{text}"),
         }
     }
-    assert!(Access::check(&folder.path().join("somefile")).is_err());
+    assert!(LiveWebConfig::check(&folder.path().join("somefile")).is_err());
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use cxone_exporter::web::Access;
+use cxone_exporter::web::LiveWebConfig;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -89,7 +89,7 @@ impl Site {
     pub(crate) fn configure(&self, settings: &str) {
         let text = format!("tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n{settings}");
         fs::write(self.file(), text).unwrap();
-        Access::check(&self.file()).unwrap();
+        LiveWebConfig::check(&self.file()).unwrap();
     }
 
     pub(crate) fn file(&self) -> PathBuf {

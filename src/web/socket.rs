@@ -9,8 +9,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::Activity;
 use super::limits::MAX_UNSENT_BYTES;
+use super::timeout_io::Activity;
 
 /// The socket of a connection.
 pub(super) struct Wire {

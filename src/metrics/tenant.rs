@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{TenantInstruments, catalogue, prometheus};
+use super::{TenantInstruments, catalogue, registry};
 use crate::exposition::{Block, BlockBuilder, Packing};
 use crate::presence::Timestamp;
 use crate::refresh::{Served, Status};
@@ -56,7 +56,7 @@ impl TenantInstruments {
         for (result, count) in [("fresh", counts.fresh), ("stale", counts.stale), ("missing", counts.missing)] {
             agents.sample(&[result], as_count(count));
         }
-        prometheus::gather(&mut builder, catalogue::TENANT, &self.registry);
+        registry::gather(&mut builder, catalogue::TENANT, &self.registry);
         builder.finish(Packing::Deflated)
     }
 }

@@ -31,7 +31,7 @@ use crate::metrics::{ExporterInstruments, HttpRejection};
 pub struct WebConfigError(String);
 
 /// What the web configuration file says, now.
-pub struct Access {
+pub struct LiveWebConfig {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     exporter: Arc<ExporterInstruments>,
@@ -57,9 +57,9 @@ struct Looked {
 /// What tells that a file was written or replaced; `None` where there is none.
 type Stamp = Option<(u64, u64, i64, i64, i64, i64)>;
 
-// === impl Access ===
+// === impl LiveWebConfig ===
 
-impl Access {
+impl LiveWebConfig {
     /// Reads the web configuration file at `path`, and follows it from then on.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::body::Body;
 use hyper::{Request, Response};
 
-use super::connection::{Activity, Tracked};
+use super::timeout_io::{Activity, Tracked};
 use super::{App, router};
 
 /// Answers one request; whatever goes wrong is an answer too.
@@ -16,7 +16,7 @@ pub(super) async fn answer<B: Body>(
     request: Request<B>,
 ) -> Result<Response<Tracked>, Infallible> {
     let flight = activity.begin();
-    let access = app.access.clone();
+    let access = app.web_config.clone();
     let Some(access) = access else {
         return Ok(router::answer(app, request).await.map(|body| flight.with(body)));
     };

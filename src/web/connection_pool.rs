@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::connection::{Activity, Worth};
+use super::timeout_io::{Activity, Worth};
 
 /// One in so many connections, the newest ones, goes only when nothing older can: of 512 these are 256, which at a
 /// thousand newcomers a second leaves each of them a quarter of a second to shake hands and ask.
