@@ -93,7 +93,7 @@ async fn record(gzip: bool, clock: &Arc<dyn Clock>) -> Recorded {
     let bearer = bearer.get("access_token").unwrap().as_str().unwrap().to_owned();
     let mut pages = HashMap::from([(Key::of("/oauth/token", ""), Page { body: token, gzip: false })]);
     let mut addresses = Vec::new();
-    let ids: Vec<_> = simulator.roster().agents().iter().map(|agent| agent.id.to_string()).collect();
+    let ids: Vec<_> = simulator.workforce().agents().iter().map(|agent| agent.id.to_string()).collect();
     for batch in ids.chunks(BATCH) {
         let mut url = Some(first_page(&simulator.base_url(), batch));
         while let Some(asked) = url.take() {

@@ -15,7 +15,7 @@
 //! | [`exposition`] | families, samples, escaping, encodings | agents, CXone, I/O |
 //! | [`metrics`] | snapshot → families; the exporter's own instruments | HTTP |
 //! | [`status_page`] | published snapshots → HTML pages | HTTP, I/O |
-//! | [`web`] | listener, limits, routes | reqwest, CXone's API |
+//! | [`web`] | listener, TLS, authentication, limits, routes | reqwest, CXone's API |
 //! | [`simulator`] | the simulated tenant, served over HTTP | the exporter's modules, except types of `presence` and `clock` |
 //! | `fnv` | a hash that is the same in every run and version: pure | anything else |
 //! | [`cli`] | arguments, logging, dispatch, exit codes; one file per command | |

@@ -13,7 +13,7 @@ use super::origin::Origin;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
 use crate::config::{Agent, Api, Config, Incremental, Interval, Official, OfflineLimits, Shard, StateMap, Tenant};
-use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Roster, Simulator};
+use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Simulator, Workforce};
 
 /// Short, so that whoever watches sees things change.
 const COOLDOWN: Duration = Duration::from_secs(15);
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Cl
     let simulator =
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
     info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
-    let whole = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.roster())?;
+    let whole = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.workforce())?;
     let origin = Origin::fixed(whole, shard);
     let config = origin.load().map_err(|faults| ServeError::Usage(faults.to_string()))?;
     serve::run(config, origin, &args.web, None, None, clock).await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Cl
     Ok(())
 }
 
-fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Roster) -> Result<Config, ServeError> {
+fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workforce) -> Result<Config, ServeError> {
     let base_url: Url = base_url.parse().map_err(|error| ServeError::Usage(format!("{base_url}: {error}")))?;
     let agents = roster.agents().iter().map(|agent| Agent {
         id: Arc::clone(&agent.id),

@@ -23,7 +23,7 @@ pub(super) async fn run(args: &SimulateArgs) -> Result<(), ServeError> {
 }
 
 fn announce(simulator: &Simulator) {
-    info!(address = simulator.base_url(), agents = simulator.roster().agents().len(), "the simulated tenant is up");
+    info!(address = simulator.base_url(), agents = simulator.workforce().agents().len(), "the simulated tenant is up");
     let example = simulator.example_config(EXAMPLE_AGENTS);
     // Whoever reads the example may be gone; the tenant goes on.
     let _ =

@@ -1,16 +1,16 @@
-//! The control endpoints, for tests, demonstrations and the curious. They have no part in the real API.
+//! Endpoints that control the simulator. The real API does not have them.
 //!
-//! | request | does |
+//! | request | effect |
 //! | --- | --- |
-//! | `GET /-/control/faults` | lists the faults still to happen, one a line |
-//! | `POST /-/control/faults` | adds the faults in the body, one a line, as `--fault` takes them |
+//! | `GET /-/control/faults` | lists the pending faults, one per line |
+//! | `POST /-/control/faults` | adds the faults in the body, one per line, in the syntax of `--fault` |
 //! | `DELETE /-/control/faults` | clears them |
 //! | `POST /-/control/revoke` | revokes all access tokens |
 //! | `GET /-/control/requests` | counts of requests, rows and bytes, as JSON |
-//! | `DELETE /-/control/requests` | sets them to zero |
+//! | `DELETE /-/control/requests` | resets the counts |
 //! | `GET /-/control/agents` | the agents, as JSON |
 //! | `GET /-/control/truth?start=…&end=…&agent=…` | exact seconds per agent and state, as JSON; `agent` is optional |
-//! | the same with `&api=official` | the same, by the states of the official API |
+//! | the same with `&api=official` | the same, in states of the official API |
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,18 +19,18 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::api::official::course;
-use super::api::presence::moment;
+use super::api::agent_presence::moment;
+use super::api::official::state_periods;
 use super::api::{Answer, Refusal};
 use super::faults::Rule;
-use super::roster::Agent;
 use super::tenant::Tenant;
+use super::workforce::Agent;
 use crate::presence::Window;
 
-/// What all paths here begin with.
+/// Prefix of all control paths.
 pub(super) const PREFIX: &str = "/-/control/";
 
-/// Does what `method` and the rest of the path ask for.
+/// Answers a request; `path` is the part after [`PREFIX`].
 pub(super) fn answer(tenant: &Tenant, method: &Method, path: &str, query: &str, body: &[u8]) -> Answer {
     match (path, method.as_str()) {
         ("faults", "GET") => plain(tenant.faults.pending().iter().map(|rule| format!("{rule}\n")).collect()),
@@ -61,7 +61,7 @@ pub(super) fn answer(tenant: &Tenant, method: &Method, path: &str, query: &str, 
             done()
         }
         ("agents", "GET") => {
-            let agents = tenant.roster.agents().iter();
+            let agents = tenant.workforce.agents().iter();
             let agents = agents.map(|agent| json!({ "id": &*agent.id, "name": agent.name, "team": agent.team }));
             serialised(&agents.collect())
         }
@@ -80,13 +80,13 @@ fn truth(tenant: &Tenant, query: &str) -> Result<Answer, Refusal> {
     let window = Window { start: time("start")?, end: time("end")? };
     let seconds = |agent: &Agent| {
         let states = match fields.get("api").map(AsRef::as_ref) {
-            Some("official") => course::truth(&tenant.timeline, agent, window, false),
+            Some("official") => state_periods::truth(&tenant.timeline, agent, window, false),
             _ => tenant.timeline.seconds(agent, window),
         };
         states.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect::<BTreeMap<_, _>>()
     };
     let asked = fields.get("agent");
-    let agents = tenant.roster.agents().iter().filter(|agent| asked.is_none_or(|id| *id == *agent.id));
+    let agents = tenant.workforce.agents().iter().filter(|agent| asked.is_none_or(|id| *id == *agent.id));
     let agents: BTreeMap<_, _> = agents.map(|agent| (agent.id.to_string(), seconds(agent))).collect();
     Ok(serialised(&json!({ "start": window.start.to_string(), "end": window.end.to_string(), "agents": agents })))
 }

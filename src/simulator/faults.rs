@@ -1,4 +1,4 @@
-//! What can go wrong with an answer, and the script that says when it does.
+//! Simulated faults and the rules when they occur.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,41 +6,41 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::options::parse_span;
+use super::duration::parse_duration;
 
-/// A request that the tenant serves; the control endpoints are not among them.
+/// An endpoint of the tenant, without control endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `POST /oauth/token`.
     Token,
     /// `GET /api/v2/reporting/agent-presence`.
     Presence,
-    /// Where the official API tells its addresses.
+    /// The discovery documents of the official API.
     Discovery,
-    /// The official API's list of agents.
+    /// List of agents of the official API.
     Agents,
-    /// Its list of current states.
+    /// List of current states of the official API.
     States,
-    /// Its history of states, of all agents or of one.
+    /// State history of the official API, of all agents or of one.
     History,
-    /// Its lists of unavailable codes.
+    /// Lists of unavailable codes of the official API.
     Codes,
 }
 
-/// Something that goes wrong with one answer.
+/// A fault of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// `rate-limited[=SECONDS]`: 429, with `Retry-After` in seconds if they are given.
+    /// `rate-limited[=SECONDS]`: 429, with `Retry-After` in seconds if given.
     RateLimited(Option<u64>),
-    /// `rate-limited-until=SECONDS`: 429, with `Retry-After` as the HTTP date that many seconds from now.
+    /// `rate-limited-until=SECONDS`: 429, with `Retry-After` as an HTTP date SECONDS from now.
     RateLimitedUntil(u64),
-    /// `status=CODE`: this status, with an error as JSON.
+    /// `status=CODE`: this status, with a JSON error.
     Status(u16),
     /// `redirect=URL`: 307 to that address.
     Redirect(String),
-    /// `slow=DURATION`: the right answer begins that much later.
+    /// `slow=DURATION`: the answer is delayed.
     Slow(Duration),
-    /// `slow-body=DURATION`: the right answer stops half-way for that long.
+    /// `slow-body=DURATION`: the body pauses half-way.
     SlowBody(Duration),
     /// `cut`: the connection is closed without an answer.
     Cut,
@@ -48,45 +48,44 @@ pub enum Fault {
     CutHeaders,
     /// `cut-body`: the connection is closed half-way through the body.
     CutBody,
-    /// `garbage`: 200, with a page of HTML.
+    /// `garbage`: 200, with an HTML page.
     Garbage,
-    /// `truncated`: 200, with the first half of the right body as if it were all.
+    /// `truncated`: 200, with the first half of the body only.
     Truncated,
-    /// `oversized=MEBIBYTES`: 200, with a body of that many mebibytes of blanks.
+    /// `oversized=MEBIBYTES`: 200, with a body of MEBIBYTES MiB of spaces.
     Oversized(u32),
-    /// `revoked`: every token is revoked before the request is looked at.
+    /// `revoked`: all tokens are revoked before the request is handled.
     Revoked,
     /// `empty`: 200, with an empty list as data.
     Empty,
     /// `null-data`: 200, with null as data.
     NullData,
-    /// `repeated-page`: the rows of the page before come again, ahead of the right ones; on a first page, its own.
+    /// `repeated-page`: the rows of the previous page are repeated before the rows of this page; on the first page, its own.
     RepeatedPage,
-    /// `repeated-token`: the answer names the page that was asked for as the next one.
+    /// `repeated-token`: the answer names the requested page as the next page.
     RepeatedToken,
-    /// `endless-pages`: there is always a next page, though nothing is on it.
+    /// `endless-pages`: there is always a next, empty page.
     EndlessPages,
-    /// `odd-rows`: rows that do not belong there come besides the right ones: of an agent nobody asked for, of a
-    /// time outside the window, without times.
+    /// `odd-rows`: additional invalid rows: of an agent that was not requested, outside the window, without times.
     OddRows,
-    /// `foreign-link=URL`: a document or a page of the official API leads to that address.
+    /// `foreign-link=URL`: a document or page of the official API links to URL.
     ForeignLink(String),
 }
 
-/// When a fault happens: it applies to `times` requests to `endpoint` after `after` of them went well.
+/// When a fault occurs: on `times` requests to `endpoint`, after `after` requests without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// Which requests it happens to.
+    /// The affected endpoint.
     pub endpoint: Endpoint,
-    /// To how many of them; `None`: until it is cleared.
+    /// Number of affected requests; `None`: until cleared.
     pub times: Option<u32>,
-    /// How many of them pass before that.
+    /// Number of unaffected requests before.
     pub after: u32,
 }
 
-/// The faults still to happen. For each request the first rule of its endpoint that is due applies.
+/// The pending faults. The first due rule of an endpoint applies to a request.
 #[derive(Debug, Default)]
 pub struct Faults {
     rules: Mutex<VecDeque<Rule>>,
@@ -95,22 +94,22 @@ pub struct Faults {
 // === impl Faults ===
 
 impl Faults {
-    /// Adds a rule behind those there are.
+    /// Appends a rule.
     pub fn push(&self, rule: impl Into<Rule>) {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).push_back(rule.into());
     }
 
-    /// From now on all goes well.
+    /// Removes all rules.
     pub fn clear(&self) {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The rules that have not been used up.
+    /// The pending rules.
     pub fn pending(&self) -> Vec<Rule> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// What goes wrong with the request to `endpoint` that has just come in.
+    /// The fault of a new request to `endpoint`.
     pub(super) fn take(&self, endpoint: Endpoint) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = None;
@@ -130,26 +129,26 @@ impl Faults {
 // === impl Rule ===
 
 impl Rule {
-    /// `fault` happens to every presence request until it is cleared.
+    /// `fault` occurs on every presence request until cleared.
     pub const fn new(fault: Fault) -> Self {
         Self { fault, endpoint: Endpoint::Presence, times: None, after: 0 }
     }
 
-    /// It happens to requests to `endpoint` instead.
+    /// The fault occurs on requests to `endpoint` instead.
     #[must_use]
     pub const fn on(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = endpoint;
         self
     }
 
-    /// It happens `times` times only.
+    /// The fault occurs `times` times.
     #[must_use]
     pub const fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// It happens after `requests` requests have passed.
+    /// The fault occurs after `requests` unaffected requests.
     #[must_use]
     pub const fn after(mut self, requests: u32) -> Self {
         self.after = requests;
@@ -194,7 +193,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Splits a number off the end of `text` that `mark` stands before.
+/// Splits a number after `mark` off the end of `text`.
 fn count(text: &str, mark: char) -> Result<(&str, Option<u32>), String> {
     let Some((rest, number)) = text.rsplit_once(mark) else { return Ok((text, None)) };
     match number.parse() {
@@ -231,7 +230,7 @@ impl Endpoint {
 // === impl Fault ===
 
 impl Fault {
-    /// The kinds, as a message lists them.
+    /// The kinds, for error messages.
     const KINDS: &str = "rate-limited[=SECONDS], rate-limited-until=SECONDS, status=CODE, redirect=URL, slow=DURATION, \
                          slow-body=DURATION, cut, cut-headers, cut-body, garbage, truncated, oversized=MEBIBYTES, \
                          revoked, empty, null-data, repeated-page, repeated-token, endless-pages, odd-rows, \
@@ -283,8 +282,8 @@ impl FromStr for Fault {
                 _ => return Err(format!("`{code}` in `{text}` is not a status from 200 to 599")),
             },
             ("redirect", Some(address)) => Self::Redirect(address.to_owned()),
-            ("slow", Some(span)) => Self::Slow(parse_span(span)?),
-            ("slow-body", Some(span)) => Self::SlowBody(parse_span(span)?),
+            ("slow", Some(span)) => Self::Slow(parse_duration(span)?),
+            ("slow-body", Some(span)) => Self::SlowBody(parse_duration(span)?),
             ("cut", None) => Self::Cut,
             ("cut-headers", None) => Self::CutHeaders,
             ("cut-body", None) => Self::CutBody,
@@ -323,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_is_read_as_it_is_written() {
+    fn rules_parse_and_display_round_trip() {
         let table = [
             ("cut", Rule::new(Fault::Cut)),
             ("token:status=503@1", Rule::new(Fault::Status(503)).on(Endpoint::Token).times(1)),
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_listed_and_can_be_read() {
+    fn every_kind_is_listed_and_parses() {
         for entry in Fault::KINDS.split(", ") {
             let kind = entry.split(['=', '[']).next().unwrap();
             let text = match kind {
@@ -352,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_cannot_be_meant_is_refused() {
+    fn invalid_rules_are_refused() {
         for text in ["", "cut=1", "status", "status=999", "slow=5", "cut@x", "cut@0", "cut+-1", "elsewhere:cut"] {
             assert!(text.parse::<Rule>().is_err(), "{text}");
         }

@@ -1,37 +1,41 @@
-//! A pretend tenant that speaks both real APIs over real HTTP.
+//! A simulated tenant that serves both APIs over HTTP.
 //!
-//! Its agents' presence is a pure function of (seed, agent, time), so the exact seconds of any window are
-//! known, and what an exporter makes of the answers can be compared with them. It knows nothing of the
-//! exporter's inside but the types of [`presence`](crate::presence) and [`clock`](crate::clock).
+//! The presence of its agents is a pure function of (seed, agent, time). The exact seconds of any window are therefore
+//! known and can be compared with what the exporter shows. Of the exporter, the simulator uses only types of
+//! [`presence`](crate::presence) and [`clock`](crate::clock).
 //!
-//! | file | what lives there |
+//! | file | content |
 //! | --- | --- |
-//! | `roster`, `names` | who works there: teams, zones, hours |
-//! | `timeline` | what each agent does at every moment |
-//! | `api` | the endpoints of both APIs, without any I/O |
-//! | `habits` | what nobody documents of the official API, each way that it may be |
-//! | `faults` | what goes wrong on purpose, and when |
-//! | `tenant` | one request, from the log to the body |
-//! | `server`, `wire` | connections |
-//! | `control` | endpoints to script it from outside |
+//! | `workforce`, `person_names` | agents, teams, time zones, working hours |
+//! | `timeline` | the state of each agent at every moment |
+//! | `random` | reproducible pseudo-random numbers |
+//! | `api` | the endpoints of both APIs, without I/O |
+//! | `api_variants` | undocumented behaviour of the official API, in all plausible variants |
+//! | `faults` | simulated faults and when they occur |
+//! | `tenant` | handles one request: log, fault, answer |
+//! | `access_tokens`, `credentials`, `request_log` | issued tokens, valid credentials, requests so far |
+//! | `server`, `http_io` | connections |
+//! | `control` | endpoints that control the simulator |
 
+mod access_tokens;
 mod api;
+mod api_variants;
 mod control;
+mod credentials;
+mod duration;
 mod faults;
-mod habits;
-mod hash;
-mod names;
+mod http_io;
 mod options;
-mod requests;
-mod roster;
+mod person_names;
+mod random;
+mod request_log;
 mod server;
 mod tenant;
 mod timeline;
-mod tokens;
-mod wire;
+mod workforce;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -40,31 +44,22 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+pub use self::api_variants::ApiVariant;
+pub use self::credentials::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Credentials};
 pub use self::faults::{Endpoint, Fault, Faults, Rule};
-pub use self::habits::Habit;
 pub use self::options::{Align, Order, SimulatorOptions};
-pub use self::requests::{RequestCounts, RequestRecord};
-pub use self::roster::{Agent, Roster};
+pub use self::request_log::{RequestCounts, RequestRecord};
 pub use self::timeline::{Segment, Segments, State, StateTimes, Timeline};
+pub use self::workforce::{Agent, Workforce};
 
-use self::api::grid::Grid;
-use self::api::official::course;
+use self::api::bucket_grid::BucketGrid;
+use self::api::official::state_periods;
 use self::server::Server;
 use self::tenant::Tenant;
 use crate::clock::{Clock, SystemClock};
 use crate::presence::{Micros, StateName, Window};
 
-/// The one client that the tenant knows.
-pub const CLIENT_ID: &str = "simulated-client";
-/// Its secret, which protects nothing: everything here is made up.
-pub const CLIENT_SECRET: &str = "not-a-secret";
-
-/// The id of the one access key that it knows.
-pub const ACCESS_KEY_ID: &str = "simulated/key=";
-/// The access key's secret.
-pub const ACCESS_KEY_SECRET: &str = "not-a-secret/either+=";
-
-/// A running pretend tenant. It stops when it is dropped.
+/// A running simulator. It stops when dropped.
 #[derive(Debug)]
 pub struct Simulator {
     tenant: Arc<Tenant>,
@@ -72,16 +67,7 @@ pub struct Simulator {
     address: SocketAddr,
 }
 
-/// What a client needs to get in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Credentials {
-    /// The OAuth client's id.
-    pub client_id: &'static str,
-    /// The OAuth client's secret.
-    pub client_secret: &'static str,
-}
-
-/// Runs a pretend tenant by the machine's clock until `stop` ends. `announce` is called once it can be reached.
+/// Runs a simulator on the system clock until `stop` ends. `announce` is called once it listens.
 ///
 /// # Errors
 /// The address cannot be listened on.
@@ -102,7 +88,7 @@ pub async fn run(
 // === impl Simulator ===
 
 impl Simulator {
-    /// Starts the tenant that `options` describe on `listener`; it lives by `clock`. Needs a tokio runtime.
+    /// Starts a simulator on `listener`; its time is that of `clock`. Needs a Tokio runtime.
     ///
     /// # Errors
     /// The listener does not know its own address.
@@ -113,40 +99,40 @@ impl Simulator {
         Ok(Self { tenant, server, address })
     }
 
-    /// Where it listens.
+    /// Listen address.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it listens, as the `base_url` of a configuration.
+    /// Listen address as the `base_url` of a configuration.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What a client needs to get in.
+    /// Credentials of the OAuth client.
     pub const fn credentials(&self) -> Credentials {
         Credentials { client_id: CLIENT_ID, client_secret: CLIENT_SECRET }
     }
 
-    /// Who works there.
-    pub fn roster(&self) -> &Roster {
-        &self.tenant.roster
+    /// The agents.
+    pub fn workforce(&self) -> &Workforce {
+        &self.tenant.workforce
     }
 
-    /// What they do, at every moment.
+    /// The states of the agents over time.
     pub fn timeline(&self) -> &Timeline {
         &self.tenant.timeline
     }
 
-    /// How long the agent is in each state within `window`, exactly; nothing for an agent that is not there.
+    /// The exact time of the agent in each state within `window`; empty for an unknown agent.
     pub fn truth(&self, agent: &str, window: Window) -> BTreeMap<StateName, Micros> {
-        self.roster().find(agent).map(|agent| self.timeline().seconds(agent, window)).unwrap_or_default()
+        self.workforce().find(agent).map(|agent| self.timeline().seconds(agent, window)).unwrap_or_default()
     }
 
-    /// What a perfect reader makes of the buckets that are answered at the window's end.
+    /// The time in each state that a correct client computes from the buckets at the end of the window.
     ///
-    /// A first bucket that begins before the window counts by the part inside, spread evenly and rounded down to
-    /// the microsecond for each state; all other buckets count as they are.
+    /// A first bucket that starts before the window counts in proportion to its part inside, rounded down to the
+    /// microsecond per state; all other buckets count fully.
     pub fn expected(
         &self,
         agent: &str,
@@ -154,15 +140,15 @@ impl Simulator {
         interval: Duration,
         align: Align,
     ) -> BTreeMap<StateName, Micros> {
-        let Some(agent) = self.roster().find(agent) else { return BTreeMap::new() };
+        let Some(agent) = self.workforce().find(agent) else { return BTreeMap::new() };
         let step = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
-        let grid = Grid::new(window, step, align, window.end);
+        let grid = BucketGrid::new(window, step, align, window.end);
         let mut buckets = Vec::new();
         grid.times(self.timeline(), agent, (0, grid.count()), &mut buckets);
         let mut sum = StateTimes::default();
         for (index, times) in buckets.iter().enumerate() {
             let bucket = grid.bucket(index);
-            // What is past the window's end has not happened yet and is not in the bucket.
+            // Buckets contain nothing after the end of the window, which is now.
             let length = bucket.end.min(window.end).saturating_since(bucket.start).get();
             let outside = window.start.saturating_since(bucket.start).get();
             for (state, time) in times.all() {
@@ -173,70 +159,61 @@ impl Simulator {
         sum.named()
     }
 
-    /// How long the agent is in each state within `window`, by the names that states of the official API are shown under;
-    /// with `split`, unavailable codes are states of their own.
+    /// The exact time of the agent in each state of the official API within `window`; with `split`, unavailable codes are
+    /// states of their own.
     pub fn official_truth(&self, agent: &str, window: Window, split: bool) -> BTreeMap<StateName, Micros> {
-        let truth = |agent| course::truth(self.timeline(), agent, window, split);
-        self.roster().find(agent).map(truth).unwrap_or_default()
+        let truth = |agent| state_periods::truth(self.timeline(), agent, window, split);
+        self.workforce().find(agent).map(truth).unwrap_or_default()
     }
 
-    /// How much of `window` is in rows of the official API that are over, and not listed yet as they are late.
+    /// The part of `window` in ended rows of the official API that are not listed yet.
     pub fn official_pending(&self, agent: &str, window: Window) -> Micros {
         let now = self.tenant.clock.now();
-        let pending = |agent| course::pending(self.timeline(), &self.tenant.options, agent, window, now);
-        self.roster().find(agent).map(pending).unwrap_or_default()
+        let pending = |agent| state_periods::pending(self.timeline(), &self.tenant.options, agent, window, now);
+        self.workforce().find(agent).map(pending).unwrap_or_default()
     }
 
-    /// What goes wrong, to be added to and cleared.
+    /// The simulated faults.
     pub fn faults(&self) -> &Faults {
         &self.tenant.faults
     }
 
-    /// From now on every token that was given out is refused.
+    /// Revokes all issued tokens.
     pub fn revoke_tokens(&self) {
         self.tenant.tokens.revoke_all();
     }
 
-    /// The requests that came in, oldest first; the control endpoints' are not among them.
+    /// The received requests, oldest first, without those to control endpoints.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.tenant.log.records()
     }
 
-    /// How many requests came in.
+    /// Number of received requests.
     pub fn counts(&self) -> RequestCounts {
         self.tenant.log.counts()
     }
 
-    /// Forgets the requests so far and counts from zero.
+    /// Removes all records of requests and resets the counts.
     pub fn forget_requests(&self) {
         self.tenant.log.forget();
     }
 
-    /// A configuration file for this tenant with its first `agents` agents.
+    /// A configuration file for the first `agents` agents.
     pub fn example_config(&self, agents: usize) -> String {
         let mut yaml = format!(
             "tenants:\n  - name: simulated\n    base_url: {}\n    client_id: {CLIENT_ID}\n    client_secret: {CLIENT_SECRET}\n    agents:\n",
             self.base_url(),
         );
-        for agent in self.roster().agents().iter().take(agents) {
-            // A JSON string is a YAML one as well, whatever is in the name. Writing to a string does not fail.
+        for agent in self.workforce().agents().iter().take(agents) {
+            // A JSON string is also a YAML string. Writing to a string does not fail.
             let name = serde_json::Value::from(agent.name.as_str());
             let _ = writeln!(yaml, "      - {{ id: \"{}\", name: {name}, team: {} }}", agent.id, agent.team);
         }
         yaml
     }
 
-    /// Takes no more connections, lets the answers that are under way end, and returns.
+    /// Accepts no more connections, waits for active requests, and returns.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
-    }
-}
-
-// === impl Tenant ===
-
-/// Only what identifies it: the rest is long and changes all the time.
-impl fmt::Debug for Tenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tenant").field("options", &self.options).finish_non_exhaustive()
     }
 }

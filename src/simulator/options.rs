@@ -1,30 +1,31 @@
-//! The pretend tenant's flags, shared by `simulate` and `demo`.
+//! The simulator's flags, shared by `simulate` and `demo`.
 
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::api_variants::ApiVariant;
+use super::duration::parse_duration;
 use super::faults::Rule;
-use super::habits::Habit;
 
-/// More agents than any contact centre has, so that a slip of the hand does not fill the memory.
+/// More agents than any contact centre has. Bounds memory in case of a typing error.
 const MOST_AGENTS: i64 = 1_000_000;
-/// At this pace a simulated day passes in a minute; a day's window then holds four years of presence.
+/// A simulated day passes in a minute; a window of a day then contains four years of presence.
 const FASTEST: i64 = 1_440;
 
-/// What kind of tenant is pretended.
+/// Size and behaviour of the simulated tenant.
 #[derive(Debug, Clone, PartialEq, Args)]
 #[command(next_help_heading = "Simulated tenant")]
 pub struct SimulatorOptions {
-    /// How many agents the tenant has.
+    /// Number of agents of the tenant.
     #[arg(long, value_name = "N", default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=MOST_AGENTS))]
     pub agents: u32,
 
-    /// Which tenant it is: another seed gives other people and other days.
+    /// Seed of the simulated data: another seed gives other agents and other working days.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// How many times faster than the clock the agents live; at 60 their day passes in 24 minutes.
+    /// Speed of simulated time as a multiple of real time; at 60 a simulated day takes 24 minutes.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=FASTEST))]
     pub time_scale: u32,
 
@@ -32,61 +33,60 @@ pub struct SimulatorOptions {
     #[arg(long, value_enum, default_value_t = Align::Window)]
     pub align: Align,
 
-    /// In which order rows come.
+    /// Order of rows.
     #[arg(long, value_enum, default_value_t = Order::Agent)]
     pub order: Order,
 
-    /// How many buckets there are on a page.
+    /// Number of buckets on a page.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub page_size: u32,
 
-    /// How many buckets an agent may have in the range of one request; a smaller interval is refused.
+    /// Maximum number of buckets per agent in one request; smaller intervals are refused.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_buckets: u32,
 
-    /// How long an access token is good for.
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_span)]
+    /// Lifetime of an access token.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
     pub token_lifetime: Duration,
 
-    /// The scopes that tokens have; `reporting:read` or `reporting:agent:read` is needed.
+    /// Scopes of tokens; `reporting:read` or `reporting:agent:read` is required.
     #[arg(long, value_name = "SCOPES", default_value = DEFAULT_SCOPE)]
     pub scope: String,
 
-    /// How long every answer takes.
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_span)]
+    /// Delay of every answer.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     pub latency: Duration,
 
-    /// Whether answers are compressed for those who accept it.
+    /// Whether answers are compressed if the client accepts gzip.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub gzip: bool,
 
-    /// Something that the official API does otherwise than by default: `clipped`, `open-unlisted`, `late=10m`, ….
-    /// May be repeated.
+    /// Variant of the official API's undocumented behaviour: `clipped`, `open-unlisted`, `late=10m`, …. May be repeated.
     #[arg(long = "habit", value_name = "HABIT")]
-    pub habits: Vec<Habit>,
+    pub api_variants: Vec<ApiVariant>,
 
-    /// Something that goes wrong, as `[ENDPOINT:]KIND[=VALUE][@TIMES][+AFTER]`: `rate-limited=30@2`,
-    /// `token:status=503@1`, `revoked@1+3`. Without `@TIMES` it stays. May be repeated.
+    /// Simulated fault, as `[ENDPOINT:]KIND[=VALUE][@TIMES][+AFTER]`: `rate-limited=30@2`, `token:status=503@1`,
+    /// `revoked@1+3`. Without `@TIMES` it is permanent. May be repeated.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Rule>,
 }
 
-/// Where the buckets of an answer begin and end.
+/// Start and end of the buckets of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Align {
-    /// At the window's start, and then an interval each; the last one ends with the window.
+    /// Buckets start at the start of the window; the last one ends at its end.
     Window,
-    /// At multiples of the interval since the Unix epoch: the first one may begin before the window, and
-    /// the last one may end after it.
+    /// Buckets start at multiples of the interval since the Unix epoch: the first may start before the window, the last
+    /// may end after it.
     Hour,
 }
 
-/// In which order the rows of an answer come.
+/// Order of the rows of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Order {
-    /// All buckets of an agent, then those of the next one.
+    /// All buckets of an agent, then those of the next agent.
     Agent,
-    /// One bucket of all agents, then the next one.
+    /// One bucket of all agents, then the next bucket.
     Time,
 }
 
@@ -94,7 +94,7 @@ const DEFAULT_SCOPE: &str = "reporting:read";
 
 // === impl SimulatorOptions ===
 
-/// What the flags are where none is given.
+/// Defaults of the flags.
 impl Default for SimulatorOptions {
     fn default() -> Self {
         Self {
@@ -109,32 +109,17 @@ impl Default for SimulatorOptions {
             scope: DEFAULT_SCOPE.to_owned(),
             latency: Duration::ZERO,
             gzip: true,
-            habits: Vec::new(),
+            api_variants: Vec::new(),
             faults: Vec::new(),
         }
     }
 }
 
 impl SimulatorOptions {
-    /// Whether the official API has this habit.
-    pub(super) fn has(&self, habit: Habit) -> bool {
-        self.habits.contains(&habit)
+    /// Whether this variant is set.
+    pub(super) fn has(&self, variant: ApiVariant) -> bool {
+        self.api_variants.contains(&variant)
     }
-}
-
-/// A span of time: a whole number with `ms`, `s`, `m` or `h`.
-pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let parsed = number.parse::<u32>().ok().and_then(|number| match unit {
-        "ms" => Some(Duration::from_millis(number.into())),
-        "s" => Some(Duration::from_secs(number.into())),
-        "m" => Some(Duration::from_secs(u64::from(number) * 60)),
-        "h" => Some(Duration::from_secs(u64::from(number) * 3_600)),
-        _ => None,
-    });
-    parsed
-        .ok_or_else(|| format!("`{text}` is not a span of time; write a whole number with ms, s, m or h, such as 90s"))
 }
 
 #[cfg(test)]
@@ -154,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_of_flags_and_code_are_the_same() {
+    fn flag_defaults_equal_default_impl() {
         assert_eq!(parse(&[]).unwrap(), SimulatorOptions::default());
     }
 
@@ -178,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_values_are_refused() {
         for flag in ["--agents=0", "--page-size=0", "--time-scale=1441", "--latency=5", "--latency=h", "--fault=bug"] {
             assert!(parse(&[flag]).is_err(), "{flag}");
         }

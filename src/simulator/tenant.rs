@@ -1,13 +1,12 @@
-//! The tenant behind the wire: what a request finds, whatever connection it came by.
+//! Handles requests: records them, applies faults, and answers.
 
+use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue,
@@ -16,58 +15,62 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::api::official::{self, Call, Lists, Office, login};
-use super::api::presence::Query;
-use super::api::{Answer, token};
-use super::control;
+use super::access_tokens::AccessTokens;
+use super::api::agent_presence::Query;
+use super::api::official::list_rows::{ListCache, ListContext};
+use super::api::official::{ListKind, ListQuery, authentication};
+use super::api::{Answer, token_endpoint};
 use super::faults::{Endpoint, Fault, Faults};
+use super::http_io::{Body, Closed, WriteLimit, read_body};
 use super::options::SimulatorOptions;
-use super::requests::{Entry, RequestLog, RequestRecord};
-use super::roster::Roster;
-use super::server::Closed;
+use super::request_log::{Entry, RequestLog, RequestRecord};
 use super::timeline::Timeline;
-use super::tokens::Tokens;
-use super::wire::{Body, Leash};
+use super::workforce::Workforce;
 use crate::clock::{Clock, Sleep, whole_seconds};
 
-/// Where tokens are to be had.
+/// Path of the token endpoint.
 const TOKEN_PATH: &str = "/oauth/token";
-/// Where presence is to be had.
+/// Path of the presence endpoint.
 const PRESENCE_PATH: &str = "/api/v2/reporting/agent-presence";
-/// A form with credentials, or a list of faults, is far smaller; what is longer is not one.
-const LONGEST_REQUEST_BODY: usize = 16 * 1024;
-/// A connection that is cut within the headers ends within this many bytes; the shortest head is longer.
-const HALF_A_HEAD: usize = 24;
-/// Below this many bytes a body is not worth compressing.
-const SHORTEST_COMPRESSED: usize = 256;
+/// Bytes sent before a connection is cut within the headers. Every head is longer.
+const PARTIAL_HEAD_BYTES: usize = 24;
+/// Smaller bodies are not compressed, in bytes.
+const MIN_COMPRESSED_BYTES: usize = 256;
 
-/// All that the tenant is and remembers.
+/// The simulated tenant and its state.
 pub(super) struct Tenant {
     pub(super) options: SimulatorOptions,
-    pub(super) roster: Roster,
+    pub(super) workforce: Workforce,
     pub(super) timeline: Timeline,
-    pub(super) tokens: Tokens,
+    pub(super) tokens: AccessTokens,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    lists: Lists,
+    list_cache: ListCache,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 // === impl Tenant ===
 
+/// Only the options: the rest is long and changes all the time.
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
 impl Tenant {
-    /// A tenant that `options` describe and that lives by `clock`.
+    /// A tenant with these options. Its time is that of `clock`.
     pub(super) fn new(options: SimulatorOptions, clock: Arc<dyn Clock>) -> Self {
         let faults = Faults::default();
         options.faults.iter().cloned().for_each(|rule| faults.push(rule));
         Self {
-            roster: Roster::new(options.seed, options.agents as usize),
+            workforce: Workforce::new(options.seed, options.agents as usize),
             timeline: Timeline::new(options.time_scale),
-            // A tenant that is started again does not know the tokens it gave out before.
-            tokens: Tokens::new(options.seed ^ clock.now().micros().cast_unsigned()),
+            // After a restart, earlier tokens are unknown.
+            tokens: AccessTokens::new(options.seed ^ clock.now().micros().cast_unsigned()),
             faults,
             log: RequestLog::default(),
-            lists: Lists::default(),
+            list_cache: ListCache::default(),
             clock,
             options,
         }
@@ -76,25 +79,23 @@ impl Tenant {
     /// Answers one request.
     ///
     /// # Errors
-    /// [`Closed`] where the connection is to be closed instead.
-    pub(super) async fn serve(&self, request: Request<Incoming>, leash: Leash) -> Result<Response<Body>, Closed> {
+    /// [`Closed`] if the connection is to be closed without an answer.
+    pub(super) async fn serve(
+        &self,
+        request: Request<Incoming>,
+        write_limit: WriteLimit,
+    ) -> Result<Response<Body>, Closed> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
-        let call = Call::at(path);
+        let call = ListKind::at(path);
         let endpoint = match path {
-            TOKEN_PATH | login::GRANT_PATH | login::KEY_PATH => Endpoint::Token,
+            TOKEN_PATH | authentication::GRANT_PATH | authentication::KEY_PATH => Endpoint::Token,
             PRESENCE_PATH => Endpoint::Presence,
-            login::OPENID_PATH | login::TENANT_PATH => Endpoint::Discovery,
+            authentication::OPENID_PATH | authentication::TENANT_PATH => Endpoint::Discovery,
             _ if let Some(call) = &call => call.endpoint(),
-            path => {
-                let answer = match path.strip_prefix(control::PREFIX) {
-                    Some(path) => {
-                        let query = head.uri.query().unwrap_or_default();
-                        control::answer(self, &head.method, path, query, &read(body).await?)
-                    }
-                    None => Answer::refusal(StatusCode::NOT_FOUND, "not_found", "there is nothing here"),
-                };
-                return Ok(respond(answer, Body::whole));
+            _ => {
+                let answer = Answer::refusal(StatusCode::NOT_FOUND, "not_found", "there is nothing here");
+                return Ok(answer.into_response(Body::whole));
             }
         };
 
@@ -111,10 +112,10 @@ impl Tenant {
         });
         let fault = self.faults.take(endpoint);
         self.log.amend(entry, |record| record.fault = fault.as_ref().map(Fault::kind));
-        let right = match endpoint {
+        let answer = match endpoint {
             _ if fault == Some(Fault::Cut) => None,
             Endpoint::Token if head.method != Method::POST => Some(not_allowed("POST")),
-            Endpoint::Token => Some(self.token(path, &head.headers, &read(body).await?, fault.as_ref())),
+            Endpoint::Token => Some(self.token(path, &head.headers, &read_body(body).await?, fault.as_ref())),
             _ if head.method != Method::GET => Some(not_allowed("GET")),
             Endpoint::Presence => Some(self.presence(&head.headers, head.uri.query(), fault.as_ref(), entry)),
             _ => Some(self.official(call, &head, fault.as_ref(), entry)),
@@ -122,26 +123,26 @@ impl Tenant {
 
         let slow = if let Some(Fault::Slow(span)) = fault { span } else { Duration::ZERO };
         let wait = self.options.latency + slow;
-        // Timers have a grain of a millisecond, which even no wait at all would take.
+        // A timer takes at least a millisecond, even for a zero wait.
         if !wait.is_zero() {
             self.sleep(wait).await;
         }
-        let answer = right.ok_or(Closed)?;
-        let (answer, fault) = self.spoil(answer, fault);
+        let answer = answer.ok_or(Closed)?;
+        let (answer, fault) = self.apply_fault(answer, fault);
         let answer = if accepts_gzip(&head.headers) && self.options.gzip { compress(answer) } else { answer };
         self.log.amend(entry, |record| {
             record.status = Some(answer.status.as_u16());
             record.rows = answer.rows;
         });
         self.log.answered(answer.rows, answer.body.len());
-        // The server would put the machine's time there, which is not what this tenant lives by.
+        // hyper would send the time of the machine instead of the tenant's clock.
         let answer = answer.with(DATE, text(&self.date()));
-        Ok(respond(answer, |bytes| match fault {
+        Ok(answer.into_response(|bytes| match fault {
             Some(Fault::CutHeaders) => {
-                leash.shorten(HALF_A_HEAD);
+                write_limit.set(PARTIAL_HEAD_BYTES);
                 Body::whole(bytes)
             }
-            Some(Fault::CutBody) => Body::cut(bytes, leash),
+            Some(Fault::CutBody) => Body::cut(bytes, write_limit),
             Some(Fault::SlowBody(span)) => Body::halting(bytes, self.sleep(span)),
             Some(Fault::Oversized(mebibytes)) => Body::blank(u64::from(mebibytes) * 1024 * 1024),
             _ => Body::whole(bytes),
@@ -154,14 +155,14 @@ impl Tenant {
         }
         let (now, lifetime) = (self.clock.monotonic(), self.options.token_lifetime);
         match path {
-            login::GRANT_PATH => login::grant(headers, body, &self.tokens, now, lifetime),
-            login::KEY_PATH => login::key_alone(body, &self.tokens, now, lifetime),
-            _ => token::answer(headers, body, &self.options.scope, &self.tokens, now, lifetime),
+            authentication::GRANT_PATH => authentication::grant(headers, body, &self.tokens, now, lifetime),
+            authentication::KEY_PATH => authentication::access_key(body, &self.tokens, now, lifetime),
+            _ => token_endpoint::answer(headers, body, &self.options.scope, &self.tokens, now, lifetime),
         }
     }
 
     /// A document or a list of the official API.
-    fn official(&self, call: Option<Call>, head: &Parts, fault: Option<&Fault>, entry: Entry) -> Answer {
+    fn official(&self, call: Option<ListKind>, head: &Parts, fault: Option<&Fault>, entry: Entry) -> Answer {
         if fault == Some(&Fault::Revoked) {
             self.tokens.revoke_all();
         }
@@ -170,25 +171,25 @@ impl Tenant {
         let base_url = format!("http://{host}");
         let Some(call) = call else {
             return match path {
-                login::OPENID_PATH => login::openid(&base_url, fault),
-                _ => login::configuration(&base_url, query, fault),
+                authentication::OPENID_PATH => authentication::openid(&base_url, fault),
+                _ => authentication::configuration(&base_url, query, fault),
             };
         };
         if let Some(refusal) = self.refuse_access(&head.headers) {
             return refusal;
         }
-        let query = match official::Query::parse(call, path, query, &self.options) {
+        let query = match ListQuery::parse(call, path, query, &self.options) {
             Ok(query) => query,
             Err(refusal) => return *refusal,
         };
         self.log.amend(entry, |record| {
-            record.agents = query.agent(&self.roster).map(|agent| Arc::clone(&agent.id)).into_iter().collect();
+            record.agents = query.agent(&self.workforce).map(|agent| Arc::clone(&agent.id)).into_iter().collect();
             record.range = query.range;
             record.page = query.skip / query.top.max(1);
         });
-        let (options, roster, timeline) = (&self.options, &self.roster, &self.timeline);
-        let (now, lists) = (self.clock.now(), &self.lists);
-        query.answer(&Office { options, roster, timeline, now, base_url: &base_url, lists }, fault)
+        let (options, workforce, timeline) = (&self.options, &self.workforce, &self.timeline);
+        let (now, cache) = (self.clock.now(), &self.list_cache);
+        query.answer(&ListContext { options, workforce, timeline, now, base_url: &base_url, cache }, fault)
     }
 
     fn presence(&self, headers: &HeaderMap, query: Option<&str>, fault: Option<&Fault>, entry: Entry) -> Answer {
@@ -196,7 +197,7 @@ impl Tenant {
             self.tokens.revoke_all();
         }
         let now = self.clock.now();
-        let query = Query::parse(query.unwrap_or_default(), &self.options, &self.roster, now);
+        let query = Query::parse(query.unwrap_or_default(), &self.options, &self.workforce, now);
         if let Ok(query) = &query {
             self.log.amend(entry, |record| {
                 record.agents = query.agents().iter().map(|agent| Arc::clone(&agent.id)).collect();
@@ -217,7 +218,7 @@ impl Tenant {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
-        if !token.is_some_and(|token| self.tokens.is_good(token, self.clock.monotonic())) {
+        if !token.is_some_and(|token| self.tokens.is_valid(token, self.clock.monotonic())) {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             let message = "the access token is missing, expired or revoked";
             let answer = Answer::refusal(StatusCode::UNAUTHORIZED, "invalid_token", message);
@@ -234,9 +235,9 @@ impl Tenant {
         None
     }
 
-    /// Makes of the right answer what `fault` wants, and hands on what remains to be done on the wire.
-    fn spoil(&self, answer: Answer, fault: Option<Fault>) -> (Answer, Option<Fault>) {
-        let spoilt = match &fault {
+    /// Applies `fault` to the answer. Faults of the connection are applied by the caller.
+    fn apply_fault(&self, answer: Answer, fault: Option<Fault>) -> (Answer, Option<Fault>) {
+        let faulty = match &fault {
             Some(Fault::RateLimited(seconds)) => {
                 let limited = Answer::refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests");
                 match seconds {
@@ -266,15 +267,15 @@ impl Tenant {
             Some(Fault::Oversized(_)) => Answer::json(Vec::new()),
             _ => answer,
         };
-        (spoilt, fault)
+        (faulty, fault)
     }
 
-    /// The HTTP date of now, which is the second that has begun, as servers give it.
+    /// The current HTTP date, rounded down to a second.
     fn date(&self) -> String {
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(self.since_epoch().as_secs()))
     }
 
-    /// The HTTP date that is at least `seconds` from now; it has no fractions, so it is rounded up.
+    /// The HTTP date `seconds` from now, rounded up to a second.
     fn date_after(&self, seconds: u64) -> String {
         let whole = whole_seconds(self.since_epoch()).as_secs();
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(whole.saturating_add(seconds)))
@@ -287,19 +288,6 @@ impl Tenant {
     fn sleep(&self, span: Duration) -> Sleep {
         self.clock.sleep_until(self.clock.monotonic() + span)
     }
-}
-
-/// The body of a request, which is small.
-async fn read(body: Incoming) -> Result<Bytes, Closed> {
-    let collected = Limited::new(body, LONGEST_REQUEST_BODY).collect().await;
-    collected.map(http_body_util::Collected::to_bytes).map_err(|_| Closed)
-}
-
-fn respond(answer: Answer, body: impl FnOnce(Bytes) -> Body) -> Response<Body> {
-    let mut response = Response::new(body(answer.body.into()));
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    response
 }
 
 fn not_allowed(method: &'static str) -> Answer {
@@ -317,11 +305,11 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 }
 
 fn compress(mut answer: Answer) -> Answer {
-    if answer.body.len() < SHORTEST_COMPRESSED {
+    if answer.body.len() < MIN_COMPRESSED_BYTES {
         return answer;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(answer.body.len() / 8), Compression::fast());
-    // Writing to memory does not fail; if it did, the answer would go out as it is.
+    // Writing to memory does not fail.
     if let Ok(body) = encoder.write_all(&answer.body).and_then(|()| encoder.finish()) {
         answer.body = body;
         return answer

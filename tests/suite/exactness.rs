@@ -36,7 +36,7 @@ impl AppHarness {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(options.clone(), listener, Arc::new(clock.clone())).unwrap();
         let credentials = simulator.credentials();
-        let agents = simulator.roster().agents();
+        let agents = simulator.workforce().agents();
         let watched = agents.len();
         let agent = |agent: &cxone_exporter::simulator::Agent| Agent {
             id: Arc::clone(&agent.id),
@@ -67,7 +67,7 @@ impl AppHarness {
             states.extend(times.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())));
             states
         };
-        let agents = self.simulator.roster().agents().iter();
+        let agents = self.simulator.workforce().agents().iter();
         agents.map(|agent| (agent.id.to_string(), states(&agent.id))).collect()
     }
 

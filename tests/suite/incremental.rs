@@ -52,7 +52,7 @@ impl SourceHarness {
             client_id: credentials.client_id.into(),
             client_secret: credentials.client_secret.into(),
             interval: interval(minutes),
-            agents: simulator.roster().agents().iter().map(|agent| configured(&agent.id)).collect(),
+            agents: simulator.workforce().agents().iter().map(|agent| configured(&agent.id)).collect(),
             agents_per_request: batch,
             max_concurrent_requests: 2,
             incremental: Some(INCREMENTAL),

@@ -53,7 +53,7 @@ fn whole(simulator: &Simulator) -> Tenant {
     };
     let mut tenant = TestAppBuilder::new(&simulator.base_url()).tenants.remove(0);
     (tenant.client_id, tenant.client_secret) = (CLIENT_ID.to_owned(), CLIENT_SECRET.into());
-    tenant.agents = simulator.roster().agents().iter().map(agent).collect();
+    tenant.agents = simulator.workforce().agents().iter().map(agent).collect();
     tenant.agents_per_request = 20;
     tenant.max_concurrent_requests = 2;
     tenant

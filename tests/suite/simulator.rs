@@ -84,7 +84,7 @@ impl Harness {
     }
 
     fn ids(&self, count: usize) -> Vec<String> {
-        self.simulator.roster().agents().iter().take(count).map(|agent| agent.id.to_string()).collect()
+        self.simulator.workforce().agents().iter().take(count).map(|agent| agent.id.to_string()).collect()
     }
 
     fn query(&self, agents: usize, window: Window, interval: &str) -> String {

@@ -214,7 +214,7 @@ fn simulated(simulator: &Simulator, agents: usize) -> Tenant {
     tenant.base_url = simulator.base_url().parse().unwrap();
     tenant.client_id = client_id.to_owned();
     tenant.client_secret = client_secret.to_owned().into();
-    tenant.agents = simulator.roster().agents().iter().take(agents).map(|agent| fixture::agent(&agent.id)).collect();
+    tenant.agents = simulator.workforce().agents().iter().take(agents).map(|agent| fixture::agent(&agent.id)).collect();
     tenant
 }
 

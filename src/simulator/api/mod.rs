@@ -1,26 +1,27 @@
-//! The endpoints of the pretend tenant: a request in, an [`Answer`] out. No I/O, no waiting.
+//! The endpoints: pure functions from a request to an [`Answer`].
 
-pub(super) mod grid;
+pub(super) mod agent_presence;
+pub(super) mod bucket_grid;
 pub(super) mod official;
-pub(super) mod presence;
-mod rows;
-pub(super) mod token;
+mod presence_rows;
+pub(super) mod token_endpoint;
 
-use hyper::StatusCode;
+use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 use serde_json::json;
 
-/// What is sent back.
+/// An HTTP answer.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// How many rows of data there are in the body.
+    /// Number of rows in the body.
     pub(super) rows: usize,
 }
 
-/// Why a request is not answered; in a box, as it is rare and large.
+/// An error answer. Boxed because it is rare and large.
 pub(super) type Refusal = Box<Answer>;
 
 // === impl Answer ===
@@ -32,15 +33,23 @@ impl Answer {
         Self { status: StatusCode::OK, headers, body, rows: 0 }
     }
 
-    /// A refusal that names what is wrong: `error` for programs, `message` for people.
+    /// An error answer: `error` for programs, `message` for people.
     pub(super) fn refusal(status: StatusCode, error: &str, message: &str) -> Self {
         let body = json!({ "error": error, "message": message }).to_string().into_bytes();
         Self { status, ..Self::json(body) }
     }
 
-    /// The same with one more header.
+    /// Sets a header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// The HTTP response; `body` makes its body of the bytes.
+    pub(super) fn into_response<B>(self, body: impl FnOnce(Bytes) -> B) -> Response<B> {
+        let mut response = Response::new(body(self.body.into()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
     }
 }

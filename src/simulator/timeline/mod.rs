@@ -1,27 +1,27 @@
-//! What every agent does at every moment: a pure function of (seed, agent, time).
+//! The state of each agent at every moment: a pure function of (seed, agent, time).
 //!
-//! Nothing is stored and nothing is walked from the beginning: a moment is found by planning the agent's
-//! working day around it. Every moment has exactly one state, spans are half-open and touch each other, and
-//! states change at whole seconds (whole milliseconds where the timeline is sped up).
+//! Nothing is stored: the state at a moment is computed from the agent's working day around it. Every moment has
+//! exactly one state, segments are half-open and adjacent, and states change at whole seconds (whole milliseconds if the
+//! timeline is sped up).
 
-mod day;
 #[cfg(test)]
 mod tests;
+mod work_day;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::day::{DAY, WorkDay};
-use super::roster::Agent;
+use self::work_day::{DAY, WorkDay};
+use super::workforce::Agent;
 use crate::presence::{Micros, StateName, Timestamp, Window};
 
 const SECOND: i64 = 1_000_000;
 const MILLISECOND: i64 = 1_000;
-/// Where a timeline that is sped up still shows the real time: 2026-01-01T00:00:00Z. It is fixed, so that the
-/// past stays what it was when a simulator is started again.
+/// The moment at which simulated and real time are equal, 2026-01-01T00:00:00Z. It is fixed, so that the past does not
+/// change when the simulator restarts.
 const ANCHOR: i64 = 1_767_225_600;
-/// No agent stays in one state for longer than this, in days; a search for the state's ends gives up here.
-const LONGEST_STATE: i64 = 512;
+/// Maximum length of a state in days; bounds the search for its start and end.
+const MAX_STATE_DAYS: i64 = 512;
 
 /// The presence of all agents for all time.
 #[derive(Debug, Clone)]
@@ -29,27 +29,27 @@ pub struct Timeline {
     scale: i64,
 }
 
-/// A presence state, one of the article's.
+/// A state of the presence API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Waiting for a contact.
     Available,
-    /// With a contact.
+    /// Handling a contact.
     Busy,
-    /// At work after a contact.
+    /// After-call work.
     WrapUp,
-    /// Not there: out of shift, on a break, or away.
+    /// Out of shift, on a break, or absent.
     Offline,
 }
 
-/// A span of time in one state.
+/// A period in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
     /// The state.
     pub state: State,
-    /// The first moment in it.
+    /// Start, inclusive.
     pub start: Timestamp,
-    /// The first moment after it.
+    /// End, exclusive.
     pub end: Timestamp,
 }
 
@@ -62,33 +62,33 @@ pub struct StateTimes {
     offline: u64,
 }
 
-/// The segments of one agent in one window, in order of time. See [`Timeline::segments`].
+/// The segments of one agent in one window, in chronological order. See [`Timeline::segments`].
 #[derive(Debug)]
 pub struct Segments<'a> {
     timeline: &'a Timeline,
     agent: &'a Agent,
     /// The window in simulated seconds, rounded outwards.
     simulated: (i64, i64),
-    /// The next local day to plan, and the last one that may matter.
+    /// The next and the last local day to compute.
     days: (i64, i64),
     today: Option<WorkDay>,
-    /// A piece of a working day that has not been passed yet, in microseconds.
+    /// The next piece of a working day, in microseconds.
     piece: Option<(State, i64, i64)>,
-    /// Up to where segments have been handed out, and where they end, in microseconds.
+    /// Rest of the window in microseconds.
     span: (i64, i64),
-    /// The segment that the next one may still lengthen.
+    /// A segment that may be merged with the next one.
     held: Option<Segment>,
 }
 
 // === impl Timeline ===
 
 impl Timeline {
-    /// A timeline that runs `scale` times as fast as the clock; 1 is the real pace, and so is 0.
+    /// A timeline that runs `scale` times as fast as the clock; 0 counts as 1.
     pub fn new(scale: u32) -> Self {
         Self { scale: i64::from(scale.max(1)) }
     }
 
-    /// How many times as fast as the clock it runs.
+    /// Speed as a multiple of real time.
     pub fn scale(&self) -> u32 {
         u32::try_from(self.scale).unwrap_or(1)
     }
@@ -99,14 +99,14 @@ impl Timeline {
         self.segments(agent, window).next().map_or(State::Offline, |segment| segment.state)
     }
 
-    /// The whole span of the state `agent` is in at `moment`, wherever it began and will end.
+    /// The unclipped segment of `agent` at `moment`.
     pub fn segment_at(&self, agent: &Agent, moment: Timestamp) -> Segment {
         let mut reach = DAY * SECOND / self.scale;
         loop {
             let around = |offset: i64| Timestamp::from_micros(moment.micros().saturating_add(offset));
             let window = Window { start: around(-reach), end: around(reach) };
             let found = self.segments(agent, window).find(|segment| segment.end > moment);
-            let last_try = reach > LONGEST_STATE * DAY * SECOND;
+            let last_try = reach > MAX_STATE_DAYS * DAY * SECOND;
             match found {
                 Some(segment) if last_try || (segment.start > window.start && segment.end < window.end) => {
                     return segment;
@@ -117,18 +117,18 @@ impl Timeline {
         }
     }
 
-    /// What `agent` does in `window`: segments that touch each other, cut to the window, no two in a row of one state.
+    /// The segments of `agent` in `window`: adjacent, clipped to the window, consecutive states differ.
     pub fn segments<'a>(&'a self, agent: &'a Agent, window: Window) -> Segments<'a> {
         let (start, end) = (window.start.micros(), window.end.micros());
         // Rounding to milliseconds moves changes forward, by less than one of them.
         let simulated = (self.simulated(start), self.simulated(end.saturating_add(MILLISECOND)).saturating_add(1));
-        // A shift begins at most a day and a half from its local date's midnight in UTC, and takes half a day or,
-        // at a duty desk, a day from midnight in UTC.
+        // A shift starts within 36 h of midnight UTC of its local date and takes at most half a day; that of a duty desk
+        // takes a day from midnight UTC.
         let days = (simulated.0.div_euclid(DAY) - 2, simulated.1.div_euclid(DAY) + 1);
         Segments { timeline: self, agent, simulated, days, today: None, piece: None, span: (start, end), held: None }
     }
 
-    /// How long `agent` is in each state within `window`, exactly; states without any time are left out.
+    /// The exact time of `agent` in each state within `window`, without states of zero time.
     pub fn seconds(&self, agent: &Agent, window: Window) -> BTreeMap<StateName, Micros> {
         self.times(agent, window).named()
     }
@@ -142,12 +142,12 @@ impl Timeline {
         times
     }
 
-    /// The simulated second that the moment `micros` falls into.
+    /// The simulated second at the moment `micros`.
     fn simulated(&self, micros: i64) -> i64 {
         ANCHOR + (micros.saturating_sub(ANCHOR * SECOND)).saturating_mul(self.scale).div_euclid(SECOND)
     }
 
-    /// The moment at which the simulated second begins, in microseconds.
+    /// The moment at which a simulated second starts, in microseconds.
     fn real(&self, simulated: i64) -> i64 {
         if self.scale == 1 {
             return simulated.saturating_mul(SECOND);
@@ -159,11 +159,11 @@ impl Timeline {
 // === impl Segments ===
 
 impl Segments<'_> {
-    /// The next piece of a working day that ends after what has been handed out already.
+    /// The next piece of a working day that ends after the returned segments.
     fn next_piece(&mut self) -> Option<(State, i64, i64)> {
         loop {
             if let Some((state, start, end)) = self.piece.take() {
-                // Rounding to milliseconds can leave nothing of a short piece.
+                // Rounding to milliseconds can make a short piece empty.
                 if end > self.span.0 && end > start {
                     return Some((state, start, end));
                 }
@@ -222,7 +222,7 @@ impl Iterator for Segments<'_> {
 // === impl Segment ===
 
 impl Segment {
-    /// How long it lasts.
+    /// Length of the segment.
     pub const fn length(&self) -> Micros {
         self.end.saturating_since(self.start)
     }
@@ -234,7 +234,7 @@ impl State {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Available, Self::Busy, Self::WrapUp, Self::Offline];
 
-    /// The name the API gives it.
+    /// Name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Available => "Available",
@@ -259,7 +259,7 @@ impl StateTimes {
         *slot += time.get();
     }
 
-    /// Every state with its time, zero or not.
+    /// All states with their time, including zero.
     pub const fn all(&self) -> [(State, Micros); 4] {
         [
             (State::Available, Micros::new(self.available)),
@@ -269,7 +269,7 @@ impl StateTimes {
         ]
     }
 
-    /// The states that have any time, by name.
+    /// The states with non-zero time, by name.
     pub fn named(&self) -> BTreeMap<StateName, Micros> {
         let some = self.all().into_iter().filter(|(_, time)| *time > Micros::ZERO);
         some.map(|(state, time)| (Arc::from(state.name()), time)).collect()

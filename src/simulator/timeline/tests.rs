@@ -4,8 +4,8 @@ use chrono::{Datelike, Timelike};
 use proptest::prelude::*;
 
 use super::*;
-use crate::simulator::hash;
-use crate::simulator::roster::{Habit, Roster};
+use crate::simulator::random;
+use crate::simulator::workforce::{WorkPattern, Workforce};
 
 /// Monday 2026-03-02T00:00:00Z.
 const MONDAY: i64 = 1_772_409_600;
@@ -27,7 +27,7 @@ fn of(times: StateTimes, wanted: State) -> Micros {
     times.all().into_iter().find(|(state, _)| *state == wanted).unwrap().1
 }
 
-/// An agent, a pace and a window between the years 2000 and 2100 that need not begin or end at a whole second.
+/// Seed, agent, time scale and a window between 2000 and 2100, not necessarily at whole seconds.
 fn any_case() -> impl Strategy<Value = (u64, usize, u32, Window)> {
     let scale = prop_oneof![4 => Just(1_u32), 1 => 2..=60_u32, 1 => 61..=1_440_u32];
     (any::<u64>(), 0..240_usize, scale, 946_684_800_000_000..4_102_444_800_000_000_i64, 1..3 * 86_400_000_000_i64)
@@ -39,8 +39,8 @@ fn any_case() -> impl Strategy<Value = (u64, usize, u32, Window)> {
 proptest! {
     #[test]
     fn every_moment_has_exactly_one_state((seed, index, scale, window) in any_case()) {
-        let (roster, timeline) = (Roster::new(seed, index + 1), Timeline::new(scale));
-        let agent = &roster.agents()[index];
+        let (workforce, timeline) = (Workforce::new(seed, index + 1), Timeline::new(scale));
+        let agent = &workforce.agents()[index];
         let mut reached = window.start;
         let mut before = None;
         for segment in timeline.segments(agent, window) {
@@ -58,9 +58,9 @@ proptest! {
     }
 
     #[test]
-    fn a_window_holds_what_its_parts_hold((seed, index, scale, window) in any_case(), at in 0.0..1.0_f64) {
-        let (roster, timeline) = (Roster::new(seed, index + 1), Timeline::new(scale));
-        let agent = &roster.agents()[index];
+    fn times_of_parts_add_up_to_the_window((seed, index, scale, window) in any_case(), at in 0.0..1.0_f64) {
+        let (workforce, timeline) = (Workforce::new(seed, index + 1), Timeline::new(scale));
+        let agent = &workforce.agents()[index];
         let length = window.end.micros() - window.start.micros();
         #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a point somewhere within")]
         let middle = Timestamp::from_micros(window.start.micros() + (length as f64 * at) as i64);
@@ -70,9 +70,9 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_is_the_same_from_wherever_it_is_looked_at((seed, index, scale, window) in any_case()) {
-        let (roster, timeline) = (Roster::new(seed, index + 1), Timeline::new(scale));
-        let agent = &roster.agents()[index];
+    fn segment_at_is_the_same_for_all_its_moments((seed, index, scale, window) in any_case()) {
+        let (workforce, timeline) = (Workforce::new(seed, index + 1), Timeline::new(scale));
+        let agent = &workforce.agents()[index];
         let segment = timeline.segment_at(agent, window.start);
         prop_assert!(segment.start <= window.start && window.start < segment.end);
         prop_assert_eq!(timeline.segment_at(agent, segment.start), segment);
@@ -82,10 +82,10 @@ proptest! {
 }
 
 #[test]
-fn a_faster_timeline_tells_the_same_story() {
-    let roster = Roster::new(1, 24);
+fn time_scale_keeps_the_states() {
+    let workforce = Workforce::new(1, 24);
     let (slow, fast) = (Timeline::new(1), Timeline::new(60));
-    for agent in roster.agents() {
+    for agent in workforce.agents() {
         for segment in slow.segments(agent, window(MONDAY * SECOND, DAY * SECOND)) {
             let middle = (segment.start.micros() + segment.end.micros()) / 2;
             let sooner = ANCHOR * SECOND + (middle - ANCHOR * SECOND) / 60;
@@ -95,26 +95,26 @@ fn a_faster_timeline_tells_the_same_story() {
 }
 
 #[test]
-fn the_tenant_of_a_seed_never_changes() {
-    let roster = Roster::new(1, 240);
+fn the_data_of_a_seed_never_changes() {
+    let workforce = Workforce::new(1, 240);
     let timeline = Timeline::new(1);
     let mut sum = 0;
-    for agent in roster.agents() {
+    for agent in workforce.agents() {
         for (_, time) in timeline.times(agent, window(MONDAY * SECOND, 7 * DAY * SECOND)).all() {
-            sum = hash::key(sum, time.get());
+            sum = random::key(sum, time.get());
         }
     }
-    assert_eq!(roster.agents()[1].id.as_ref(), "5543626829761803399");
+    assert_eq!(workforce.agents()[1].id.as_ref(), "5543626829761803399");
     assert_eq!(sum, 4_587_201_515_464_842_440);
 }
 
 #[test]
-fn there_is_life_at_any_hour_of_the_week() {
-    let (roster, timeline) = (Roster::new(1, 240), Timeline::new(1));
+fn agents_work_at_any_hour_of_the_week() {
+    let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
     for hour in 0..7 * 24 {
         let moment = Timestamp::from_seconds(MONDAY + hour * HOUR + 1_234);
         let mut counts = [0; 4];
-        for agent in roster.agents() {
+        for agent in workforce.agents() {
             counts[timeline.state_at(agent, moment) as usize] += 1;
         }
         let present = counts.iter().filter(|count| **count > 0).count();
@@ -125,8 +125,8 @@ fn there_is_life_at_any_hour_of_the_week() {
 
 #[test]
 fn the_first_agent_is_at_work_at_any_hour() {
-    let (roster, timeline) = (Roster::new(1, 1), Timeline::new(1));
-    let times = timeline.times(&roster.agents()[0], window(MONDAY * SECOND, 7 * DAY * SECOND));
+    let (workforce, timeline) = (Workforce::new(1, 1), Timeline::new(1));
+    let times = timeline.times(&workforce.agents()[0], window(MONDAY * SECOND, 7 * DAY * SECOND));
     assert!(of(times, State::Offline) < Micros::from_seconds(7 * 3_600), "{times:?}");
     assert!(of(times, State::Busy) > Micros::from_seconds(7 * 8 * 3_600), "{times:?}");
 }
@@ -156,43 +156,44 @@ fn seconds_of(time: chrono::NaiveTime) -> u32 {
 
 #[test]
 #[allow(clippy::cast_precision_loss, reason = "shares")]
-fn agents_work_in_their_shifts_and_hardly_ever_outside() {
-    let (roster, timeline) = (Roster::new(1, 240), Timeline::new(1));
+fn agents_work_mostly_within_their_shifts() {
+    let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
     let share = |part: Micros, whole: Micros| part.get() as f64 / whole.get() as f64;
-    let (mut fleet, mut diligent, mut regular) = (StateTimes::default(), 0, 0);
-    for agent in roster.agents().iter().filter(|agent| agent.profile.habit == Habit::Regular) {
+    let (mut all_agents, mut mostly_online, mut regular) = (StateTimes::default(), 0, 0);
+    for agent in workforce.agents().iter().filter(|agent| agent.profile.work_pattern == WorkPattern::Regular) {
         let within = scheduled(&timeline, agent);
         let offline = share(of(within, State::Offline), total(within));
         regular += 1;
-        diligent += u32::from(offline < 0.5);
+        mostly_online += u32::from(offline < 0.5);
         // Four weeks of at most six shifts of nine and a half hours, overtime and all.
         let month = timeline.times(agent, window(MONDAY * SECOND, 28 * DAY * SECOND));
         let worked = total(month).get() - of(month, State::Offline).get();
         assert!(worked < 24 * 34_200 * 1_000_000, "{} works {worked} µs", agent.id);
-        add(&mut fleet, within);
+        add(&mut all_agents, within);
     }
-    assert!(diligent * 100 >= regular * 95, "{diligent} of {regular}");
-    let offline = share(of(fleet, State::Offline), total(fleet));
+    assert!(mostly_online * 100 >= regular * 95, "{mostly_online} of {regular}");
+    let offline = share(of(all_agents, State::Offline), total(all_agents));
     assert!((0.08..0.30).contains(&offline), "{offline}");
-    let busy = share(of(fleet, State::Busy), total(fleet));
+    let busy = share(of(all_agents, State::Busy), total(all_agents));
     assert!((0.30..0.70).contains(&busy), "{busy}");
-    let calm = share(of(fleet, State::Available), total(fleet));
+    let calm = share(of(all_agents, State::Available), total(all_agents));
     assert!((0.12..0.50).contains(&calm), "{calm}");
 }
 
 #[test]
-fn somebody_stays_offline_in_their_shifts() {
-    let (roster, timeline) = (Roster::new(1, 240), Timeline::new(1));
-    let idlers: Vec<_> = roster.agents().iter().filter(|agent| agent.profile.habit == Habit::WalksOff).collect();
-    assert_eq!(idlers.len(), 4);
-    for agent in idlers {
+fn agents_that_leave_early_are_offline_on_shift() {
+    let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
+    let early_leavers: Vec<_> =
+        workforce.agents().iter().filter(|agent| agent.profile.work_pattern == WorkPattern::LeavesEarly).collect();
+    assert_eq!(early_leavers.len(), 4);
+    for agent in early_leavers {
         let within = scheduled(&timeline, agent);
         assert!(of(within, State::Offline).get() * 10 > total(within).get() * 8, "{within:?}");
     }
 }
 
 #[test]
-fn states_are_those_of_the_article() {
+fn states_are_those_of_the_presence_api() {
     let names: BTreeSet<_> = State::ALL.iter().map(|state| state.name()).collect();
     assert_eq!(names, BTreeSet::from(["Available", "Busy", "WrapUp", "Offline"]));
 }

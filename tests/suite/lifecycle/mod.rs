@@ -56,7 +56,7 @@ impl ProcessHarness {
 
     /// The agent's id.
     fn agent(&self, number: usize) -> String {
-        self.simulator.roster().agents()[number].id.to_string()
+        self.simulator.workforce().agents()[number].id.to_string()
     }
 
     /// Configures one tenant, `acme`, with these agents.

@@ -112,7 +112,7 @@ async fn the_current_state_and_time_on_shift_are_exact() {
     let window = last_day(&harness.app.clock);
     let scrape = harness.scrape_exactly("current").await;
     let mut beyond = 0;
-    for agent in harness.simulator.roster().agents() {
+    for agent in harness.simulator.workforce().agents() {
         let instant = Window::ending_at(window.end, Duration::from_micros(1));
         let (state, _) = harness.truth(&agent.id, instant).into_iter().next().unwrap();
         let current =

@@ -14,7 +14,7 @@ use cxone_exporter::clock::DrivenClock;
 use cxone_exporter::config::{Agent, Api, ClientAuth, Login, Official, Tenant};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::simulator::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Endpoint, Habit, RequestRecord, Simulator,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ApiVariant, CLIENT_ID, CLIENT_SECRET, Endpoint, RequestRecord, Simulator,
     SimulatorOptions,
 };
 use tokio::net::TcpListener;
@@ -36,12 +36,12 @@ struct AppHarness {
 }
 
 /// What `text` has of habits, separated by blanks.
-fn habits(text: &str) -> Vec<Habit> {
+fn habits(text: &str) -> Vec<ApiVariant> {
     text.split_whitespace().map(|habit| habit.parse().unwrap()).collect()
 }
 
-fn options(agents: u32, habits: Vec<Habit>) -> SimulatorOptions {
-    SimulatorOptions { agents, habits, page_size: 10_000, ..SimulatorOptions::default() }
+fn options(agents: u32, api_variants: Vec<ApiVariant>) -> SimulatorOptions {
+    SimulatorOptions { agents, api_variants, page_size: 10_000, ..SimulatorOptions::default() }
 }
 
 fn official(base_url: &str) -> Official {
@@ -54,7 +54,7 @@ impl AppHarness {
         let clock = DrivenClock::new(NOW);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(options, listener, Arc::new(clock.clone())).unwrap();
-        let agents = simulator.roster().agents();
+        let agents = simulator.workforce().agents();
         let agent = |agent: &cxone_exporter::simulator::Agent| Agent {
             id: Arc::clone(&agent.id),
             name: Some("somebody".to_owned()),
@@ -85,8 +85,8 @@ impl AppHarness {
         let status = &self.app.refresher().current().status;
         assert_eq!(scrape.value("cxone_up"), Some(1.0), "{what}: {status:?}");
         let seen = scrape.seconds();
-        assert_eq!(seen.len(), self.simulator.roster().agents().len(), "{what}");
-        for agent in self.simulator.roster().agents() {
+        assert_eq!(seen.len(), self.simulator.workforce().agents().len(), "{what}");
+        for agent in self.simulator.workforce().agents() {
             let pending = self.simulator.official_pending(&agent.id, window).seconds_f64();
             let truth = self.truth(&agent.id, window);
             assert_close(&seen[&*agent.id], &truth, pending, &format!("{what}, {}", agent.id));

@@ -25,7 +25,7 @@ async fn agents_all_takes_the_list_through_its_filter() {
     })
     .await;
     let scrape = harness.app.scrape().await;
-    let roster = harness.simulator.roster().agents();
+    let roster = harness.simulator.workforce().agents();
     let matching =
         roster.iter().enumerate().filter(|(nth, agent)| nth % 80 != 79 && ["Support", "Billing"].contains(&agent.team));
     let found = known(&scrape);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::simulator::{Roster, Timeline};
+use crate::simulator::{Timeline, Workforce};
 
 const STEP: i64 = 300;
 
@@ -68,7 +68,7 @@ fn a_day_of_five_minutes_takes_a_few_bytes_a_bucket() {
 /// What the README and `check` say of memory.
 #[test]
 fn what_people_do_takes_seven_bytes_a_bucket() {
-    let (roster, timeline) = (Roster::new(7, 100), Timeline::new(1));
+    let (roster, timeline) = (Workforce::new(7, 100), Timeline::new(1));
     for minutes in [5, 60] {
         let step = Duration::from_secs(minutes * 60);
         let grid = BucketBoundaries::new(step);

@@ -1,42 +1,39 @@
-//! NICE's documented API, from the same timeline: a request in, an [`Answer`] out.
+//! The official API, from the same timeline as the presence API.
 //!
-//! | file | what it answers |
+//! | file | content |
 //! | --- | --- |
-//! | `login` | tokens, and where everything is |
-//! | `course` | what an agent does, as this API has it |
-//! | `lists` | agents, states, history, codes: their rows |
-//! | `page` | a part of a list, with what is around it |
+//! | `authentication` | tokens and discovery documents |
+//! | `state_periods` | states of an agent in terms of this API |
+//! | `list_rows` | rows of agents, states, history and codes |
 
-pub(in crate::simulator) mod course;
-mod lists;
-pub(in crate::simulator) mod login;
-mod page;
+pub(in crate::simulator) mod authentication;
+pub(in crate::simulator) mod list_rows;
+pub(in crate::simulator) mod state_periods;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use self::page::Page;
+use self::list_rows::ListContext;
 use super::{Answer, Refusal};
 use crate::presence::{Timestamp, Window};
+use crate::simulator::api_variants::ApiVariant;
 use crate::simulator::faults::{Endpoint, Fault};
-use crate::simulator::habits::Habit;
 use crate::simulator::options::SimulatorOptions;
-use crate::simulator::roster::{Agent, Roster};
-use crate::simulator::timeline::Timeline;
+use crate::simulator::workforce::{Agent, Workforce};
 
-/// Where the API's paths begin, in lower case; real ones are written in several ways.
+/// Prefix of all paths, in lower case; clients use different cases.
 const PREFIX: &str = "/incontactapi/services/v";
-/// Where an error says why.
+/// Header with the reason of an error.
 const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
 
-/// What a request to the API asks for.
+/// The requested list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::simulator) enum Call {
+pub(in crate::simulator) enum ListKind {
     Agents,
     States,
     History,
@@ -44,36 +41,21 @@ pub(in crate::simulator) enum Call {
     Codes,
 }
 
-/// What a list is made from.
-pub(in crate::simulator) struct Office<'a> {
-    pub(in crate::simulator) options: &'a SimulatorOptions,
-    pub(in crate::simulator) roster: &'a Roster,
-    pub(in crate::simulator) timeline: &'a Timeline,
-    pub(in crate::simulator) now: Timestamp,
-    /// Where clients reach the tenant, for links.
-    pub(in crate::simulator) base_url: &'a str,
-    pub(in crate::simulator) lists: &'a Lists,
-}
-
-/// The list that is being read, so that its pages are of one list however long the reading takes.
-#[derive(Debug, Default)]
-pub(in crate::simulator) struct Lists(Mutex<Option<(String, Arc<Vec<Value>>)>>);
-
-/// A list that is asked for.
-pub(in crate::simulator) struct Query {
-    call: Call,
+/// A request for a page of a list.
+pub(in crate::simulator) struct ListQuery {
+    kind: ListKind,
     path: String,
     fields: HashMap<String, String>,
-    /// The range of history that is asked for.
+    /// Requested range of history.
     pub(in crate::simulator) range: Option<Window>,
     pub(in crate::simulator) skip: usize,
     pub(in crate::simulator) top: usize,
 }
 
-// === impl Call ===
+// === impl ListKind ===
 
-impl Call {
-    /// What `path` leads to.
+impl ListKind {
+    /// The list at `path`.
     pub(in crate::simulator) fn at(path: &str) -> Option<Self> {
         let lower = path.to_ascii_lowercase();
         let (_, rest) = lower.strip_prefix(PREFIX)?.split_once('/')?;
@@ -99,12 +81,12 @@ impl Call {
     }
 }
 
-// === impl Query ===
+// === impl ListQuery ===
 
-impl Query {
-    /// Reads a request for a list.
+impl ListQuery {
+    /// Parses a request.
     pub(in crate::simulator) fn parse(
-        call: Call,
+        kind: ListKind,
         path: &str,
         query: &str,
         options: &SimulatorOptions,
@@ -117,70 +99,117 @@ impl Query {
         };
         let cap = usize::try_from(options.page_size).unwrap_or(usize::MAX);
         let (skip, top) = (number("skip", 0)?, number("top", cap)?.min(cap));
-        let range = match &call {
-            Call::History | Call::HistoryOf(_) => Some(range(&fields, options)?),
+        let range = match &kind {
+            ListKind::History | ListKind::HistoryOf(_) => Some(range(&fields, options)?),
             _ => None,
         };
-        if call == Call::History && options.has(Habit::BulkRefused) {
+        if kind == ListKind::History && options.has(ApiVariant::BulkRefused) {
             let refusal = Answer::refusal(StatusCode::NOT_FOUND, "not_found", "there is no history of all agents here");
             return Err(Box::new(described(refusal, options, "there is no history of all agents here")));
         }
-        Ok(Self { call, path: path.to_owned(), fields, range, skip, top })
+        Ok(Self { kind, path: path.to_owned(), fields, range, skip, top })
     }
 
-    /// Whom the history is asked of, where it is one agent's.
-    pub(in crate::simulator) fn agent<'a>(&self, roster: &'a Roster) -> Option<&'a Agent> {
-        match &self.call {
-            Call::HistoryOf(id) => roster.find(id),
+    /// The agent, if the history of one agent is requested.
+    pub(in crate::simulator) fn agent<'a>(&self, workforce: &'a Workforce) -> Option<&'a Agent> {
+        match &self.kind {
+            ListKind::HistoryOf(id) => workforce.find(id),
             _ => None,
         }
     }
 
-    /// The page that is asked for.
-    pub(in crate::simulator) fn answer(&self, office: &Office<'_>, fault: Option<&Fault>) -> Answer {
-        let list = match &self.call {
-            Call::Agents => "agents",
-            Call::States => "agentStates",
-            Call::Codes => "unavailableCodes",
-            Call::History | Call::HistoryOf(_) => "agentStateHistory",
+    /// The requested page with `fault` applied.
+    pub(in crate::simulator) fn answer(&self, context: &ListContext<'_>, fault: Option<&Fault>) -> Answer {
+        let list = match &self.kind {
+            ListKind::Agents => "agents",
+            ListKind::States => "agentStates",
+            ListKind::Codes => "unavailableCodes",
+            ListKind::History | ListKind::HistoryOf(_) => "agentStateHistory",
         };
-        let mut rows = self.rows(office);
+        let mut rows = self.rows(context);
         if fault == Some(&Fault::OddRows) {
-            lists::add_odd_rows(Arc::make_mut(&mut rows));
+            list_rows::add_odd_rows(Arc::make_mut(&mut rows));
         }
-        let paged = self.call != Call::Codes;
+        let paged = self.kind != ListKind::Codes;
         let (skip, top) = if paged { (self.skip, self.top) } else { (0, rows.len()) };
-        Page { list, rows, skip, top, paged }.answer(office, self, fault)
+        let options = context.options;
+        let total = rows.len();
+        let mut part: Vec<Value> = rows.iter().skip(skip).take(top).cloned().collect();
+        if fault == Some(&Fault::Empty) {
+            part.clear();
+        }
+        let found = part.len();
+        let more = skip + found < total && found > 0;
+        let next = match fault {
+            Some(Fault::ForeignLink(address)) => Some(address.clone()),
+            Some(Fault::RepeatedToken) => Some(self.link(context, skip)),
+            Some(Fault::EndlessPages) => Some(self.link(context, skip + found.max(1))),
+            _ if more => Some(self.link(context, skip + found)),
+            _ => None,
+        };
+        if found == 0 && next.is_none() && options.has(ApiVariant::EmptyAs204) {
+            return Answer { status: StatusCode::NO_CONTENT, ..Answer::json(Vec::new()) };
+        }
+        if found == 0 && next.is_none() && options.has(ApiVariant::EmptyAsNothing) {
+            return Answer::json(Vec::new());
+        }
+        let mut body = Map::new();
+        body.insert("businessUnitId".to_owned(), 4_711.into());
+        if paged && !options.has(ApiVariant::NoTotals) {
+            body.insert(
+                "totalRecords".to_owned(),
+                if options.has(ApiVariant::Strings) { total.to_string().into() } else { total.into() },
+            );
+        }
+        if paged
+            && (!options.has(ApiVariant::NoLinks) || fault.is_some_and(|fault| matches!(fault, Fault::ForeignLink(_))))
+        {
+            body.insert(
+                "_links".to_owned(),
+                json!({ "self": self.link(context, skip), "next": next, "previous": null }),
+            );
+        }
+        let data = if fault == Some(&Fault::NullData) { Value::Null } else { Value::Array(part) };
+        body.insert(list.to_owned(), data);
+        let body = Value::Object(body);
+        let body = if options.has(ApiVariant::Wrapped) { json!({ "resultSet": body }) } else { body };
+        Answer { rows: found, ..Answer::json(body.to_string().into_bytes()) }
     }
 
-    /// The rows of the whole list: made anew for its first page.
-    fn rows(&self, office: &Office<'_>) -> Arc<Vec<Value>> {
-        let of = self.link(office, 0);
-        let mut reading = office.lists.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// All rows of the list; computed again for the first page.
+    fn rows(&self, context: &ListContext<'_>) -> Arc<Vec<Value>> {
+        let of = self.link(context, 0);
+        let mut reading = context.cache.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, rows)) = &*reading
             && self.skip > 0
             && *known == of
         {
             return Arc::clone(rows);
         }
-        let rows = Arc::new(match &self.call {
-            Call::Agents => lists::agents(office),
-            Call::States => lists::states(office),
-            Call::Codes => lists::codes(office.options),
-            Call::History | Call::HistoryOf(_) => {
-                let agents = match &self.call {
-                    Call::HistoryOf(_) => self.agent(office.roster).map(std::slice::from_ref).unwrap_or_default(),
-                    _ => office.roster.agents(),
+        let rows = Arc::new(match &self.kind {
+            ListKind::Agents => list_rows::agents(context),
+            ListKind::States => list_rows::states(context),
+            ListKind::Codes => list_rows::codes(context.options),
+            ListKind::History | ListKind::HistoryOf(_) => {
+                let agents = match &self.kind {
+                    ListKind::HistoryOf(_) => {
+                        self.agent(context.workforce).map(std::slice::from_ref).unwrap_or_default()
+                    }
+                    _ => context.workforce.agents(),
                 };
-                lists::history(office, agents, self.range.unwrap_or(Window { start: office.now, end: office.now }))
+                list_rows::history(
+                    context,
+                    agents,
+                    self.range.unwrap_or(Window { start: context.now, end: context.now }),
+                )
             }
         });
         *reading = Some((of, Arc::clone(&rows)));
         rows
     }
 
-    /// The address of the page that begins after `skip` rows.
-    fn link(&self, office: &Office<'_>, skip: usize) -> String {
+    /// URL of the page after `skip` rows.
+    fn link(&self, context: &ListContext<'_>, skip: usize) -> String {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
         let mut fields: Vec<_> = self.fields.iter().filter(|(name, _)| !matches!(&***name, "skip" | "top")).collect();
         fields.sort();
@@ -188,11 +217,11 @@ impl Query {
             pairs.append_pair(name, value);
         });
         pairs.append_pair("skip", &skip.to_string()).append_pair("top", &self.top.to_string());
-        format!("{}{}?{}", office.base_url, self.path, pairs.finish())
+        format!("{}{}?{}", context.base_url, self.path, pairs.finish())
     }
 }
 
-/// The range of history that is asked for, which this API wants in UTC with a literal `Z`.
+/// Parses the range of history, in UTC with a literal `Z`.
 fn range(fields: &HashMap<String, String>, options: &SimulatorOptions) -> Result<Window, Refusal> {
     let moment = |name: &str| {
         let text = fields.get(name).map(String::as_str).unwrap_or_default();
@@ -203,8 +232,8 @@ fn range(fields: &HashMap<String, String>, options: &SimulatorOptions) -> Result
     if range.start >= range.end {
         return Err(bad(options, "startDate must be before endDate"));
     }
-    let longest = options.habits.iter().find_map(|habit| match habit {
-        Habit::Longest(span) => Some(*span),
+    let longest = options.api_variants.iter().find_map(|variant| match variant {
+        ApiVariant::Longest(span) => Some(*span),
         _ => None,
     });
     if longest.is_some_and(|longest| range.length() > longest.into()) {
@@ -217,9 +246,9 @@ fn bad(options: &SimulatorOptions, message: &str) -> Refusal {
     Box::new(described(Answer::refusal(StatusCode::BAD_REQUEST, "invalid_request", message), options, message))
 }
 
-/// `refusal` as errors of this API come.
+/// Moves the reason of an error to the header if the variant `described-errors` is set.
 fn described(refusal: Answer, options: &SimulatorOptions, message: &str) -> Answer {
-    if !options.has(Habit::DescribedErrors) {
+    if !options.has(ApiVariant::DescribedErrors) {
         return refusal;
     }
     let message = HeaderValue::from_str(message).unwrap_or_else(|_| HeaderValue::from_static("refused"));

@@ -1,4 +1,4 @@
-//! `POST /oauth/token`: client credentials for an access token.
+//! `POST /oauth/token`: the client credentials grant.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use url::form_urlencoded;
 
 use super::Answer;
 use crate::clock::Monotonic;
-use crate::simulator::tokens::Tokens;
-use crate::simulator::{CLIENT_ID, CLIENT_SECRET};
+use crate::simulator::access_tokens::AccessTokens;
+use crate::simulator::credentials::{CLIENT_ID, CLIENT_SECRET};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Answers a request for a token that is good for `lifetime`.
+/// Issues a token that is valid for `lifetime`.
 pub(in crate::simulator) fn answer(
     headers: &HeaderMap,
     form: &[u8],
     scope: &str,
-    tokens: &Tokens,
+    tokens: &AccessTokens,
     now: Monotonic,
     lifetime: Duration,
 ) -> Answer {

@@ -1,63 +1,63 @@
-//! What a server of the official API may do that nobody documents. Every one of these is a way that a real one might be.
+//! Undocumented behaviour of the official API. A real server may behave in any of these ways.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::options::parse_span;
+use super::duration::parse_duration;
 
-/// A way in which the official API differs from what the tenant does by default: rows are kept by overlap and not
-/// clipped, the state an agent is in is listed with its length so far, pages have links and totals, after-contact work is
-/// told by rows and codes alike.
+/// A deviation from the simulator's default behaviour. By default, history lists the unclipped rows that overlap the range
+/// and the current state with its duration so far, pages have links and totals, and both rows and codes mark after-call
+/// work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Habit {
-    /// `clipped`: rows are cut at the range that is asked for.
+pub enum ApiVariant {
+    /// `clipped`: rows are clipped to the requested range.
     Clipped,
-    /// `kept-by-start`: a row is listed only where its start is in the range.
+    /// `kept-by-start`: a row is listed only if it starts in the range.
     KeptByStart,
-    /// `open-without-length`: the state that an agent is in has no duration.
+    /// `open-without-length`: the current state has no duration.
     OpenWithoutLength,
-    /// `open-with-zero`: it has a duration of zero.
+    /// `open-with-zero`: the current state has duration zero.
     OpenWithZero,
-    /// `open-unlisted`: it is not in the history.
+    /// `open-unlisted`: the current state is not in the history.
     OpenUnlisted,
     /// `strings`: numbers and booleans are strings.
     Strings,
-    /// `no-links`: pages do not name the next one.
+    /// `no-links`: pages have no link to the next page.
     NoLinks,
-    /// `no-totals`: pages do not say how many rows there are.
+    /// `no-totals`: pages do not contain the number of rows.
     NoTotals,
-    /// `late=DURATION`: a row is listed up to that long after its end.
+    /// `late=DURATION`: a row is listed with a delay of up to DURATION after its end.
     Late(Duration),
-    /// `wrapped`: answers are in a `resultSet`.
+    /// `wrapped`: answers are wrapped in a `resultSet`.
     Wrapped,
     /// `overlapping`: some rows end five seconds after the next one starts.
     Overlapping,
-    /// `bulk-refused`: the history is to be had agent by agent only.
+    /// `bulk-refused`: only the history of single agents is available.
     BulkRefused,
-    /// `longest=DURATION`: a longer range of history is refused.
+    /// `longest=DURATION`: longer ranges of history are refused.
     Longest(Duration),
-    /// `nulls`: whatever is optional is null.
+    /// `nulls`: optional fields are null.
     Nulls,
-    /// `empty-as-204`: a list without rows is an answer without a body.
+    /// `empty-as-204`: the answer for an empty list is 204 without a body.
     EmptyAs204,
-    /// `empty-as-nothing`: a list without rows is 200 with an empty body.
+    /// `empty-as-nothing`: the answer for an empty list is 200 with an empty body.
     EmptyAsNothing,
-    /// `acw-by-codes`: only the list of codes tells after-contact work.
+    /// `acw-by-codes`: only the list of codes marks after-call work.
     AcwByCodes,
-    /// `acw-by-flag`: only rows tell it.
+    /// `acw-by-flag`: only rows mark after-call work.
     AcwByFlag,
-    /// `described-errors`: errors have a header that says why, and no body.
+    /// `described-errors`: the reason of an error is in a header; there is no body.
     DescribedErrors,
 }
 
-/// How late a row's end may lie past the next one's start, in microseconds.
+/// How long rows overlap the next row, in microseconds.
 pub(super) const OVERLAP_MICROS: i64 = 5_000_000;
 
-// === impl Habit ===
+// === impl ApiVariant ===
 
-impl Habit {
-    /// The kinds, as a message lists them.
+impl ApiVariant {
+    /// The kinds, for error messages.
     const KINDS: &str = "clipped, kept-by-start, open-without-length, open-with-zero, open-unlisted, strings, no-links, \
                          no-totals, late=DURATION, wrapped, overlapping, bulk-refused, longest=DURATION, nulls, \
                          empty-as-204, empty-as-nothing, acw-by-codes, acw-by-flag, described-errors";
@@ -87,7 +87,7 @@ impl Habit {
     }
 }
 
-impl FromStr for Habit {
+impl FromStr for ApiVariant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -111,17 +111,17 @@ impl FromStr for Habit {
             Self::AcwByFlag,
             Self::DescribedErrors,
         ];
-        let habit = match (kind, value) {
-            ("late", Some(span)) => Some(Self::Late(parse_span(span)?)),
-            ("longest", Some(span)) => Some(Self::Longest(parse_span(span)?)),
-            (kind, None) => plain.into_iter().find(|habit| habit.kind() == kind),
+        let variant = match (kind, value) {
+            ("late", Some(span)) => Some(Self::Late(parse_duration(span)?)),
+            ("longest", Some(span)) => Some(Self::Longest(parse_duration(span)?)),
+            (kind, None) => plain.into_iter().find(|variant| variant.kind() == kind),
             _ => None,
         };
-        habit.ok_or_else(|| format!("`{text}` is not a habit; there are: {}", Self::KINDS))
+        variant.ok_or_else(|| format!("`{text}` is not a habit; there are: {}", Self::KINDS))
     }
 }
 
-impl fmt::Display for Habit {
+impl fmt::Display for ApiVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())?;
         match self {
@@ -136,13 +136,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_habit_is_read_as_it_is_written() {
-        for text in Habit::KINDS.split(", ").map(|kind| kind.replace("DURATION", "90s")) {
-            let habit: Habit = text.parse().unwrap();
-            assert_eq!(habit.to_string().parse(), Ok(habit), "{text}");
+    fn parse_and_display_round_trip() {
+        for text in ApiVariant::KINDS.split(", ").map(|kind| kind.replace("DURATION", "90s")) {
+            let variant: ApiVariant = text.parse().unwrap();
+            assert_eq!(variant.to_string().parse(), Ok(variant), "{text}");
         }
         for text in ["", "clip", "late", "late=soon", "clipped=1"] {
-            assert!(text.parse::<Habit>().is_err(), "{text}");
+            assert!(text.parse::<ApiVariant>().is_err(), "{text}");
         }
     }
 }

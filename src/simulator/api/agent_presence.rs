@@ -7,36 +7,36 @@ use chrono::DateTime;
 use hyper::StatusCode;
 use url::form_urlencoded;
 
-use super::grid::Grid;
-use super::rows::{BucketText, StateFilter};
+use super::bucket_grid::BucketGrid;
+use super::presence_rows::{BucketText, StateFilter};
 use super::{Answer, Refusal};
 use crate::presence::{Timestamp, Window};
 use crate::simulator::faults::Fault;
-use crate::simulator::hash;
 use crate::simulator::options::{Order, SimulatorOptions};
-use crate::simulator::roster::{Agent, Roster};
+use crate::simulator::random;
 use crate::simulator::timeline::{StateTimes, Timeline};
+use crate::simulator::workforce::{Agent, Workforce};
 
 const SECOND: i64 = 1_000_000;
-/// The longest range of one request; reporting databases refuse to read back without end.
-const LONGEST_RANGE: i64 = 31 * 86_400 * SECOND;
-/// The most agents of one request; their ids fill 10 kB of the address, which is as much as servers take.
-const MOST_AGENT_IDS: usize = 500;
+/// Maximum range of one request, as in reporting databases.
+const MAX_RANGE: i64 = 31 * 86_400 * SECOND;
+/// Maximum number of agents per request; their ids take 10 kB of the URL, the usual limit of servers.
+const MAX_AGENT_IDS: usize = 500;
 /// Room for a row with four states and its times.
 const ROW_BYTES: usize = 360;
 
-/// A query for presence that makes sense.
+/// A valid query for presence.
 #[derive(Debug)]
 pub(in crate::simulator) struct Query<'a> {
     agents: Vec<&'a Agent>,
-    grid: Grid,
+    grid: BucketGrid,
     filter: StateFilter,
-    /// What a page token must fit.
+    /// Fingerprint of the query; page tokens are bound to it.
     fingerprint: u64,
     page: Page,
 }
 
-/// Where a page begins. All pages of a query speak of what was known at the first one.
+/// Start of a page. All pages of a query contain what was known at the first page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Page {
     offset: usize,
@@ -46,11 +46,11 @@ struct Page {
 // === impl Query ===
 
 impl<'a> Query<'a> {
-    /// Reads the query part of the address, at the time `now`.
+    /// Parses a query string at the time `now`.
     pub(in crate::simulator) fn parse(
         query: &str,
         options: &SimulatorOptions,
-        roster: &'a Roster,
+        workforce: &'a Workforce,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let fields: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
@@ -60,7 +60,7 @@ impl<'a> Query<'a> {
         let ids = needed("agentIds")?;
         let window = Window { start: moment(needed("startTime")?)?, end: moment(needed("endTime")?)? };
         let length = window.end.micros() - window.start.micros();
-        if !(1..=LONGEST_RANGE).contains(&length) {
+        if !(1..=MAX_RANGE).contains(&length) {
             return Err(bad_request("endTime must be after startTime, by no more than 31 days"));
         }
         let interval = needed("interval")?;
@@ -73,32 +73,32 @@ impl<'a> Query<'a> {
 
         let fingerprint = ["agentIds", "startTime", "endTime", "interval", "states"]
             .iter()
-            .fold(options.seed, |sum, name| hash::fingerprint(sum, optional(name).unwrap_or_default().as_bytes()));
+            .fold(options.seed, |sum, name| random::fingerprint(sum, optional(name).unwrap_or_default().as_bytes()));
         let page = match optional("nextPageToken") {
             None => Page { offset: 0, known_until: now },
             Some(token) => Page::parse(token, fingerprint)
                 .ok_or_else(|| bad_request("nextPageToken is not one that was given out for this query"))?,
         };
         Ok(Self {
-            agents: known_agents(ids, roster)?,
-            grid: Grid::new(window, step, options.align, page.known_until),
+            agents: known_agents(ids, workforce)?,
+            grid: BucketGrid::new(window, step, options.align, page.known_until),
             filter: StateFilter::parse(optional("states").unwrap_or_default()),
             fingerprint,
             page,
         })
     }
 
-    /// The agents asked for that the tenant has.
+    /// The requested agents that exist.
     pub(in crate::simulator) fn agents(&self) -> &[&'a Agent] {
         &self.agents
     }
 
-    /// Which page this is, from zero on.
+    /// Page number, from 0.
     pub(in crate::simulator) fn page_number(&self, options: &SimulatorOptions) -> usize {
         self.page.offset / options.page_size.max(1) as usize
     }
 
-    /// The page, and what `fault` makes of it.
+    /// The page with `fault` applied.
     pub(in crate::simulator) fn answer(
         &self,
         options: &SimulatorOptions,
@@ -148,7 +148,7 @@ impl<'a> Query<'a> {
         Answer { rows, ..Answer::json(body) }
     }
 
-    /// Appends the rows `from..to` of all there are, and says how many that was.
+    /// Appends the rows `from..to`; returns their number.
     fn push_rows(&self, order: Order, timeline: &Timeline, (from, to): (usize, usize), body: &mut Vec<u8>) -> usize {
         if from >= to {
             return 0;
@@ -200,7 +200,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Appends rows that nobody should count.
+    /// Appends invalid rows, which clients must not count; returns their number.
     fn push_odd_rows(&self, body: &mut Vec<u8>) -> usize {
         let agent = self.agents.first().map_or("1000000000000000001", |agent| &agent.id);
         let bucket = self.grid.bucket(0);
@@ -222,7 +222,7 @@ impl<'a> Query<'a> {
 // === impl Page ===
 
 impl Page {
-    /// The text that leads back here, for the query of `fingerprint` only.
+    /// The page token; it is bound to the query's fingerprint.
     fn token(self, fingerprint: u64) -> String {
         let Self { offset, known_until } = self;
         format!("{offset:x}.{:x}.{:016x}", known_until.micros(), self.check(fingerprint))
@@ -233,25 +233,25 @@ impl Page {
         let offset = usize::from_str_radix(parts.next()?, 16).ok()?;
         let known_until = Timestamp::from_micros(i64::from_str_radix(parts.next()?, 16).ok()?);
         let page = Self { offset, known_until };
-        // Only the very text that was given out is taken.
+        // Only tokens that were issued are accepted.
         (page.token(fingerprint) == token).then_some(page)
     }
 
     fn check(self, fingerprint: u64) -> u64 {
-        hash::key(hash::key(fingerprint, self.offset as u64), self.known_until.micros().cast_unsigned())
+        random::key(random::key(fingerprint, self.offset as u64), self.known_until.micros().cast_unsigned())
     }
 }
 
-/// The agents that `ids` names and the tenant has, each once.
-fn known_agents<'a>(ids: &str, roster: &'a Roster) -> Result<Vec<&'a Agent>, Refusal> {
-    if ids.split(',').count() > MOST_AGENT_IDS {
-        return Err(bad_request(&format!("agentIds names more than {MOST_AGENT_IDS} agents")));
+/// The existing agents among `ids`, each once.
+fn known_agents<'a>(ids: &str, workforce: &'a Workforce) -> Result<Vec<&'a Agent>, Refusal> {
+    if ids.split(',').count() > MAX_AGENT_IDS {
+        return Err(bad_request(&format!("agentIds names more than {MAX_AGENT_IDS} agents")));
     }
     let mut seen = HashSet::new();
-    Ok(ids.split(',').filter(|id| seen.insert(*id)).filter_map(|id| roster.find(id)).collect())
+    Ok(ids.split(',').filter(|id| seen.insert(*id)).filter_map(|id| workforce.find(id)).collect())
 }
 
-/// A moment in ISO 8601 in UTC. An offset is refused, as the real API does not honour it.
+/// Parses an ISO 8601 time in UTC. Offsets are refused, as the real API ignores them.
 pub(in crate::simulator) fn moment(text: &str) -> Result<Timestamp, Refusal> {
     let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.ends_with('Z'));
     parsed.map(|moment| Timestamp::from_micros(moment.timestamp_micros())).ok_or_else(|| {
@@ -259,14 +259,14 @@ pub(in crate::simulator) fn moment(text: &str) -> Result<Timestamp, Refusal> {
     })
 }
 
-/// A span in ISO 8601 with weeks, days, hours, minutes and seconds, in microseconds; more than none.
+/// Parses a positive ISO 8601 duration of weeks, days, hours, minutes and seconds into microseconds.
 fn iso_duration(text: &str) -> Option<i64> {
     let mut rest = text.strip_prefix('P')?;
     let mut units: &[(char, i64)] = &[('W', 604_800), ('D', 86_400)];
     let mut seconds = 0_i64;
     while !rest.is_empty() {
         if let Some(time) = rest.strip_prefix('T') {
-            // A `T` must be followed by something, and there is only one.
+            // There is one `T`, followed by a unit.
             if time.is_empty() || units.iter().any(|(unit, _)| *unit == 'S') {
                 return None;
             }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_token_fits_its_query_alone() {
+    fn page_tokens_are_bound_to_their_query() {
         let page = Page { offset: 1_000, known_until: Timestamp::from_micros(1_700_000_000_000_001) };
         let token = page.token(42);
         assert_eq!(Page::parse(&token, 42), Some(page));

@@ -1,6 +1,6 @@
-//! Who works for the pretend tenant: people and duty desks, their teams, zones and hours.
+//! The agents of the simulated tenant, with teams, time zones and working hours.
 //!
-//! The agent of one index is the same for a seed however many agents there are. All people are invented.
+//! An agent depends on the seed and its index only, not on the number of agents. All people are invented.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,49 +8,49 @@ use std::time::Duration;
 
 use chrono::NaiveTime;
 
-use super::hash::{self, Dice};
-use super::names;
+use super::person_names;
+use super::random::{self, Rng};
 use crate::presence::{AgentId, Schedule, Shift, TimeZone};
 
 const HOUR: u32 = 3_600;
-/// Hours of a full shift, lunch included.
+/// Length of a full shift with lunch.
 const FULL_SHIFT: u32 = 8 * HOUR + HOUR / 2;
-/// Hours of a part-time shift.
+/// Length of a part-time shift.
 const PART_SHIFT: u32 = 4 * HOUR;
-/// Of this many agents one sits down for every shift, and is gone soon after.
-const ONE_WALKS_OFF_OF: usize = 60;
+/// One agent of this many leaves soon after the start of each shift.
+const LEAVES_EARLY_ONE_OF: usize = 60;
 
-/// The agents of the pretend tenant.
+/// The agents of the simulated tenant.
 #[derive(Debug)]
-pub struct Roster {
+pub struct Workforce {
     agents: Vec<Agent>,
     by_id: HashMap<AgentId, usize>,
-    /// The names of all teams in order; a team's number is its place among them, from one.
+    /// Names of all teams in order; the number of a team is its position, from 1.
     teams: Vec<&'static str>,
 }
 
-/// An agent of the pretend tenant.
+/// An agent of the simulated tenant.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    /// 19 digits, as the tenant spells it.
+    /// 19 digits, as the tenant periods it.
     pub id: AgentId,
     /// An invented name.
     pub name: String,
     /// The team's name.
     pub team: &'static str,
-    /// When the agent is expected to work; the agents of one pattern share it.
+    /// Expected working hours; agents with equal hours share the value.
     pub schedule: Arc<Schedule>,
-    /// How long the agent may be offline within a day, where the tenant's limit would not fit.
+    /// Offline limit within a day, if it differs from the tenant's.
     pub offline_limit: Option<Duration>,
     pub(super) profile: Profile,
 }
 
-/// What an agent's days are made from.
+/// Parameters of an agent's working days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Profile {
-    /// The key of all chance in this agent's life.
+    /// Key of the agent's pseudo-random numbers.
     pub(super) key: u64,
-    /// Where the agent sits.
+    /// Time zone of the agent.
     pub(super) timezone: TimeZone,
     /// The days on which shifts begin, Monday first.
     pub(super) days: [bool; 7],
@@ -58,33 +58,33 @@ pub(super) struct Profile {
     pub(super) shift_start: u32,
     /// How long a shift is, in seconds.
     pub(super) shift_length: u32,
-    /// What the agent makes of a shift.
-    pub(super) habit: Habit,
-    /// How long the agent waits between calls, in percent of the usual.
+    /// How the agent works its shifts.
+    pub(super) work_pattern: WorkPattern,
+    /// Time between calls in percent of the usual time.
     pub(super) idleness: u32,
 }
 
-/// What an agent makes of a shift.
+/// How an agent works its shifts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Habit {
-    /// Works it, some days aside.
+pub(super) enum WorkPattern {
+    /// Works most shifts.
     Regular,
-    /// Logs in and is offline for the rest of it.
-    WalksOff,
-    /// A shared login that is handed around the world and never rests.
-    Duty,
+    /// Logs in, and is offline for the rest of the shift.
+    LeavesEarly,
+    /// A shared authentication that is handed around the world and never rests.
+    AroundTheClock,
 }
 
-/// A team's place and hours.
+/// Time zone and hours of a team.
 struct Team {
     name: &'static str,
-    /// The IANA name of its zone.
+    /// IANA name of the time zone.
     timezone: &'static str,
-    /// How many days from Monday on the team works; with seven, each agent has two of them off.
+    /// Working days per week, from Monday; with 7, each agent has two days off.
     days: usize,
-    /// When its shifts begin, in hours of local time; none: around the clock.
+    /// Start of shifts in hours of local time; empty: around the clock.
     shifts: &'static [u32],
-    /// How long its agents may be offline within a day, in hours.
+    /// Offline limit of its agents within a day, in hours.
     offline_limit: Option<u64>,
 }
 
@@ -106,35 +106,35 @@ const CONCIERGE: Team =
 const NIGHT: Team =
     Team { name: "Night desk", timezone: "Europe/Berlin", days: 7, shifts: &[22], offline_limit: Some(18) };
 
-/// The teams in the order in which agents are hired, over and over, so that a small tenant is as mixed as a
-/// big one. The first has somebody at work at any hour.
-const HIRING: [&Team; 24] = [
+/// Teams of consecutive agents, repeated, so that small tenants are as mixed as large ones. The first team works at any
+/// hour.
+const TEAM_ROTATION: [&Team; 24] = [
     &DUTY, &SUPPORT, &BILLING, &SALES, &CLAIMS, &NIGHT, &SUPPORT, &TECHNICAL, &BILLING, &RETENTION, &SALES, &SUPPORT,
     &CLAIMS, &CONCIERGE, &BILLING, &SUPPORT, &TECHNICAL, &SALES, &CLAIMS, &RETENTION, &SUPPORT, &NIGHT, &BILLING,
     &CONCIERGE,
 ];
 
-// === impl Roster ===
+// === impl Workforce ===
 
-impl Roster {
+impl Workforce {
     /// The first `count` agents of the tenant that `seed` stands for.
     pub fn new(seed: u64, count: usize) -> Self {
         let mut schedules = Vec::new();
         let agents: Vec<_> = (0..count)
-            .zip(HIRING.iter().cycle())
-            .map(|(index, team)| Agent::hire(seed, index, team, &mut schedules))
+            .zip(TEAM_ROTATION.iter().cycle())
+            .map(|(index, team)| Agent::generate(seed, index, team, &mut schedules))
             .collect();
         let by_id = agents.iter().enumerate().map(|(index, agent)| (agent.id.clone(), index)).collect();
         let teams = agents.iter().map(|agent| agent.team).collect::<BTreeSet<_>>().into_iter().collect();
         Self { agents, by_id, teams }
     }
 
-    /// All agents, in the order they were hired.
+    /// All agents, by index.
     pub fn agents(&self) -> &[Agent] {
         &self.agents
     }
 
-    /// The number of a team in NICE's documented API; zero for a name that no agent's team has.
+    /// The number of a team in the official API; 0 for an unknown team.
     pub(super) fn team_number(&self, name: &str) -> usize {
         self.teams.binary_search(&name).map_or(0, |at| at + 1)
     }
@@ -157,42 +157,46 @@ impl Team {
 // === impl Agent ===
 
 impl Agent {
-    fn hire(seed: u64, index: usize, team: &Team, schedules: &mut Vec<Arc<Schedule>>) -> Self {
-        let key = hash::key(seed, index as u64);
-        let mut dice = Dice::new(key);
-        let id = agent_id(dice.roll(), index);
+    fn generate(seed: u64, index: usize, team: &Team, schedules: &mut Vec<Arc<Schedule>>) -> Self {
+        let key = random::key(seed, index as u64);
+        let mut rng = Rng::new(key);
+        let id = agent_id(rng.next_u64(), index);
         let duty = team.shifts.is_empty();
-        let name = if duty { format!("Duty Desk {}", index / HIRING.len() + 1) } else { names::person(&mut dice) };
+        let name = if duty {
+            format!("Duty Desk {}", index / TEAM_ROTATION.len() + 1)
+        } else {
+            person_names::person_name(&mut rng)
+        };
 
         let mut days = [false; 7];
         days.iter_mut().take(team.days).for_each(|day| *day = true);
         if team.days == days.len() && !duty {
-            let rest = dice.below(7) as usize;
+            let rest = rng.below(7) as usize;
             let two = [rest, (rest + 1) % 7];
             days.iter_mut().enumerate().for_each(|(day, works)| *works = !two.contains(&day));
         }
-        let part_time = !duty && dice.percent(15);
-        let late_half = part_time && dice.percent(50);
-        let shift = team.shifts.get(dice.below(3) as usize % team.shifts.len().max(1)).copied().unwrap_or(0) * HOUR;
+        let part_time = !duty && rng.percent(15);
+        let late_half = part_time && rng.percent(50);
+        let shift = team.shifts.get(rng.below(3) as usize % team.shifts.len().max(1)).copied().unwrap_or(0) * HOUR;
         let shift_start = if late_half { (shift + PART_SHIFT) % (24 * HOUR) } else { shift };
         let shift_length = match (duty, part_time) {
             (true, _) => 24 * HOUR,
             (false, true) => PART_SHIFT,
             (false, false) => FULL_SHIFT,
         };
-        let habit = match (duty, index % ONE_WALKS_OFF_OF) {
-            (true, _) => Habit::Duty,
-            (false, 17) => Habit::WalksOff,
-            (false, _) => Habit::Regular,
+        let work_pattern = match (duty, index % LEAVES_EARLY_ONE_OF) {
+            (true, _) => WorkPattern::AroundTheClock,
+            (false, 17) => WorkPattern::LeavesEarly,
+            (false, _) => WorkPattern::Regular,
         };
         let profile = Profile {
-            key: dice.roll(),
+            key: rng.next_u64(),
             timezone: team.timezone(),
             days,
             shift_start,
             shift_length,
-            habit,
-            idleness: dice.between(50, 250),
+            work_pattern,
+            idleness: rng.between(50, 250),
         };
         Self {
             id,
@@ -220,7 +224,7 @@ impl Profile {
     }
 }
 
-/// `schedule`, or the equal one that somebody else has already.
+/// The equal schedule of an earlier agent, or `schedule`.
 fn shared(schedules: &mut Vec<Arc<Schedule>>, schedule: Schedule) -> Arc<Schedule> {
     if let Some(known) = schedules.iter().find(|known| ***known == schedule) {
         return Arc::clone(known);
@@ -230,7 +234,7 @@ fn shared(schedules: &mut Vec<Arc<Schedule>>, schedule: Schedule) -> Arc<Schedul
     schedule
 }
 
-/// 19 digits: eleven of `chance`, and eight that no other index below a hundred million has.
+/// 19 digits: eleven from `chance`, and eight that are unique for each index below 10^8.
 fn agent_id(chance: u64, index: usize) -> AgentId {
     let high = 10_000_000_000 + chance % 90_000_000_000;
     // A factor without a divisor in common with 10^8 only changes the order of the numbers below it.
@@ -245,40 +249,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_unique_and_of_nineteen_digits() {
-        let roster = Roster::new(1, 5_000);
-        let ids: HashSet<_> = roster.agents().iter().map(|agent| agent.id.clone()).collect();
+    fn agent_ids_are_unique_and_have_19_digits() {
+        let workforce = Workforce::new(1, 5_000);
+        let ids: HashSet<_> = workforce.agents().iter().map(|agent| agent.id.clone()).collect();
         assert_eq!(ids.len(), 5_000);
         assert!(ids.iter().all(|id| id.len() == 19 && id.bytes().all(|byte| byte.is_ascii_digit())));
-        for agent in roster.agents() {
-            assert_eq!(roster.find(&agent.id).unwrap().id, agent.id);
+        for agent in workforce.agents() {
+            assert_eq!(workforce.find(&agent.id).unwrap().id, agent.id);
         }
-        assert!(roster.find("4711").is_none());
+        assert!(workforce.find("4711").is_none());
     }
 
     #[test]
-    fn an_agent_does_not_depend_on_how_many_there_are() {
-        let (few, many) = (Roster::new(9, 30), Roster::new(9, 300));
+    fn agents_do_not_depend_on_the_number_of_agents() {
+        let (few, many) = (Workforce::new(9, 30), Workforce::new(9, 300));
         for (one, other) in few.agents().iter().zip(many.agents()) {
             assert_eq!((&one.id, &one.name, &one.profile), (&other.id, &other.name, &other.profile));
         }
-        assert_ne!(few.agents()[0].id, Roster::new(10, 1).agents()[0].id);
+        assert_ne!(few.agents()[0].id, Workforce::new(10, 1).agents()[0].id);
     }
 
     #[test]
-    fn every_team_is_where_its_zone_says() {
-        for team in HIRING {
+    fn team_time_zones_exist() {
+        for team in TEAM_ROTATION {
             assert_eq!(team.timezone().name(), team.timezone, "{}", team.name);
         }
     }
 
     #[test]
-    fn schedules_are_shared_and_every_team_is_there() {
-        let roster = Roster::new(1, 240);
-        let teams: HashSet<_> = roster.agents().iter().map(|agent| agent.team).collect();
+    fn schedules_are_shared_and_all_teams_exist() {
+        let workforce = Workforce::new(1, 240);
+        let teams: HashSet<_> = workforce.agents().iter().map(|agent| agent.team).collect();
         assert_eq!(teams.len(), 9);
-        let schedules: HashSet<_> = roster.agents().iter().map(|agent| Arc::as_ptr(&agent.schedule)).collect();
+        let schedules: HashSet<_> = workforce.agents().iter().map(|agent| Arc::as_ptr(&agent.schedule)).collect();
         assert!(schedules.len() < 150, "{}", schedules.len());
-        assert!(roster.agents().iter().all(|agent| agent.schedule.days.contains(&true)));
+        assert!(workforce.agents().iter().all(|agent| agent.schedule.days.contains(&true)));
     }
 }

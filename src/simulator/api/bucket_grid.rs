@@ -1,27 +1,27 @@
-//! Where the buckets of an answer begin and end, and what is in them.
+//! The buckets of an answer and the time in each state within them.
 
 use crate::presence::{Timestamp, Window};
 use crate::simulator::options::Align;
-use crate::simulator::roster::Agent;
 use crate::simulator::timeline::{StateTimes, Timeline};
+use crate::simulator::workforce::Agent;
 
 /// The buckets of a query. Times are microseconds since the Unix epoch.
 ///
-/// A bucket reports all that is known of it: a first one that begins before the window is whole, and one
-/// that has not ended yet has the time up to `known_until`.
+/// A first bucket that starts before the window is complete; a bucket that has not ended contains the time until
+/// `known_until`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::simulator) struct Grid {
+pub(in crate::simulator) struct BucketGrid {
     origin: i64,
     step: i64,
     count: usize,
-    /// Where the last bucket ends at the latest.
+    /// Latest end of the last bucket.
     limit: i64,
     known_until: i64,
 }
 
-// === impl Grid ===
+// === impl BucketGrid ===
 
-impl Grid {
+impl BucketGrid {
     /// The buckets of `step` microseconds that overlap `window` and have begun before `known_until`.
     pub(in crate::simulator) fn new(window: Window, step: i64, align: Align, known_until: Timestamp) -> Self {
         let step = step.max(1);
@@ -31,7 +31,7 @@ impl Grid {
             Align::Hour => (start.div_euclid(step).saturating_mul(step), i64::MAX),
         };
         let span = end.min(known_until).saturating_sub(origin);
-        // Rounded up: a bucket that has only begun counts as one. No time at all has no bucket.
+        // Rounded up: a bucket that has started counts. An empty window has no buckets.
         let count = if end > start && known_until > start {
             usize::try_from((span - 1).div_euclid(step) + 1).unwrap_or(0)
         } else {
@@ -40,7 +40,7 @@ impl Grid {
         Self { origin, step, count, limit, known_until }
     }
 
-    /// How many buckets there are.
+    /// Number of buckets.
     pub(in crate::simulator) const fn count(&self) -> usize {
         self.count
     }
@@ -52,7 +52,7 @@ impl Grid {
         Window { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) }
     }
 
-    /// Puts the agent's time in each of the buckets `from..to` into `times`.
+    /// Writes the agent's time in each of the buckets `from..to` to `times`.
     pub(in crate::simulator) fn times(
         &self,
         timeline: &Timeline,
@@ -94,7 +94,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::simulator::roster::Roster;
+    use crate::simulator::workforce::Workforce;
 
     const HOUR: i64 = 3_600_000_000;
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_begin_and_end_where_they_should() {
+    fn buckets_align_to_the_window_or_the_hour() {
         let (start, end) = (10 * HOUR + HOUR / 2, 13 * HOUR + HOUR / 4);
         let quarter_past_one = Timestamp::from_micros(end);
         let table = [
@@ -112,12 +112,12 @@ mod tests {
             (Align::Hour, Timestamp::from_micros(start), vec![]),
         ];
         for (align, known_until, buckets) in table {
-            let grid = Grid::new(window(start, end), HOUR, align, known_until);
+            let grid = BucketGrid::new(window(start, end), HOUR, align, known_until);
             let found: Vec<_> = (0..grid.count()).map(|index| grid.bucket(index)).collect();
             let expected: Vec<_> = buckets.iter().map(|(from, to)| window(from * HOUR, to * HOUR)).collect();
             assert_eq!(found, expected);
         }
-        let grid = Grid::new(window(start, end), HOUR, Align::Window, quarter_past_one);
+        let grid = BucketGrid::new(window(start, end), HOUR, Align::Window, quarter_past_one);
         assert_eq!(grid.count(), 3);
         assert_eq!(grid.bucket(0), window(start, start + HOUR));
         assert_eq!(grid.bucket(2), window(start + 2 * HOUR, end));
@@ -125,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_bucket_has_the_time_that_the_timeline_has(
+        fn bucket_times_equal_timeline_times(
             index in 0..48_usize,
             start in 1_700_000_000_000_000..1_800_000_000_000_000_i64,
             length in 1..172_800_000_000_i64,
@@ -133,11 +133,11 @@ mod tests {
             known in 0..200_000_000_000_i64,
             aligned: bool,
         ) {
-            let (roster, timeline) = (Roster::new(5, 48), Timeline::new(1));
-            let agent = &roster.agents()[index];
+            let (workforce, timeline) = (Workforce::new(5, 48), Timeline::new(1));
+            let agent = &workforce.agents()[index];
             let align = if aligned { Align::Hour } else { Align::Window };
             let known_until = Timestamp::from_micros(start + known);
-            let grid = Grid::new(window(start, start + length), step, align, known_until);
+            let grid = BucketGrid::new(window(start, start + length), step, align, known_until);
             let (from, to) = (grid.count() / 3, grid.count());
             let mut times = Vec::new();
             grid.times(&timeline, agent, (from, to), &mut times);

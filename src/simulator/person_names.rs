@@ -1,12 +1,12 @@
-//! Invented people of several languages.
+//! Invented names of people in several languages.
 
-use super::hash::Dice;
+use super::random::Rng;
 
 /// First and family names that go together.
 struct Language {
     first: &'static [&'static str],
     family: &'static [&'static str],
-    /// Whether the family's name is said first.
+    /// Whether the family name comes first.
     family_first: bool,
 }
 
@@ -115,12 +115,12 @@ const LANGUAGES: [&Language; 10] = [
     },
 ];
 
-/// The name of somebody who does not exist.
-pub(super) fn person(dice: &mut Dice) -> String {
+/// An invented name.
+pub(super) fn person_name(rng: &mut Rng) -> String {
     let [fallback, ..] = LANGUAGES;
-    let language = dice.choose(&LANGUAGES, fallback);
-    let first = dice.choose(language.first, "Ada");
-    let family = dice.choose(language.family, "Crane");
+    let language = rng.choose(&LANGUAGES, fallback);
+    let first = rng.choose(language.first, "Ada");
+    let family = rng.choose(language.family, "Crane");
     if language.family_first { format!("{family} {first}") } else { format!("{first} {family}") }
 }
 
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn names_vary() {
-        let mut dice = Dice::new(3);
-        let names: HashSet<_> = (0..240).map(|_| person(&mut dice)).collect();
+        let mut rng = Rng::new(3);
+        let names: HashSet<_> = (0..240).map(|_| person_name(&mut rng)).collect();
         assert!(names.len() > 180, "{}", names.len());
     }
 }

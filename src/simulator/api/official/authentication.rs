@@ -1,4 +1,4 @@
-//! Tokens for an access key, by both ways, and the documents that tell where everything is.
+//! Tokens for an access key, by both grants, and the discovery documents.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,31 +11,31 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::clock::Monotonic;
+use crate::simulator::access_tokens::AccessTokens;
 use crate::simulator::api::Answer;
+use crate::simulator::credentials::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET};
 use crate::simulator::faults::Fault;
-use crate::simulator::tokens::Tokens;
-use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET};
 
-/// Where the issuer tells its addresses.
+/// Path of the issuer's `OpenID` configuration.
 pub(in crate::simulator) const OPENID_PATH: &str = "/.well-known/openid-configuration";
-/// Where the tenant's addresses are told.
+/// Path of the tenant's configuration.
 pub(in crate::simulator) const TENANT_PATH: &str = "/.well-known/cxone-configuration";
-/// Where the issuer issues tokens.
+/// Path of the issuer's token endpoint.
 pub(in crate::simulator) const GRANT_PATH: &str = "/auth/token";
-/// Where tokens are to be had for an access key alone.
+/// Path of the token endpoint for access keys.
 pub(in crate::simulator) const KEY_PATH: &str = "/authentication/v1/token/access-key";
 
 /// The tenant's id.
 const TENANT_ID: &str = "11ed0000-0000-4000-8000-000000000001";
 
-/// The issuer's addresses.
+/// The `OpenID` configuration of the issuer.
 pub(in crate::simulator) fn openid(base_url: &str, fault: Option<&Fault>) -> Answer {
     let token_endpoint = foreign(fault).unwrap_or_else(|| format!("{base_url}{GRANT_PATH}"));
     json_answer(&json!({ "issuer": base_url, "token_endpoint": token_endpoint,
         "token_endpoint_auth_methods_supported": ["client_secret_basic"] }))
 }
 
-/// The tenant's addresses, to whom knows its id or asks a host that has one tenant.
+/// The configuration of the tenant. A query without tenant id is accepted, as on a host with one tenant.
 pub(in crate::simulator) fn configuration(base_url: &str, query: &str, fault: Option<&Fault>) -> Answer {
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tenantId").map(|(_, id)| id);
     if asked.is_some_and(|id| id != TENANT_ID) {
@@ -55,11 +55,11 @@ fn foreign(fault: Option<&Fault>) -> Option<String> {
     }
 }
 
-/// The issuer's password grant, the client known by a header or by the form.
+/// The password grant; client credentials are in the header or in the form.
 pub(in crate::simulator) fn grant(
     headers: &HeaderMap,
     form: &[u8],
-    tokens: &Tokens,
+    tokens: &AccessTokens,
     now: Monotonic,
     lifetime: Duration,
 ) -> Answer {
@@ -79,8 +79,13 @@ pub(in crate::simulator) fn grant(
     issued(tokens, now, lifetime)
 }
 
-/// A token for an access key alone.
-pub(in crate::simulator) fn key_alone(body: &[u8], tokens: &Tokens, now: Monotonic, lifetime: Duration) -> Answer {
+/// A token for an access key.
+pub(in crate::simulator) fn access_key(
+    body: &[u8],
+    tokens: &AccessTokens,
+    now: Monotonic,
+    lifetime: Duration,
+) -> Answer {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return Answer::refusal(StatusCode::BAD_REQUEST, "invalid_request", "the body must be JSON");
     };
@@ -100,7 +105,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((decoded(id)?, decoded(secret)?))
 }
 
-fn issued(tokens: &Tokens, now: Monotonic, lifetime: Duration) -> Answer {
+fn issued(tokens: &AccessTokens, now: Monotonic, lifetime: Duration) -> Answer {
     let claims = URL_SAFE_NO_PAD.encode(json!({ "tenantId": TENANT_ID, "iss": "simulator" }).to_string());
     let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
     json_answer(&json!({

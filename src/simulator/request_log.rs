@@ -1,4 +1,4 @@
-//! What the tenant was asked, for those who want to know whether it was asked too much.
+//! The requests that the tenant received.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -7,33 +7,33 @@ use super::faults::Endpoint;
 use crate::clock::Monotonic;
 use crate::presence::{AgentId, Timestamp, Window};
 
-/// How many requests are remembered one by one; a tenant that runs for days forgets the oldest. Counts go on.
-const REMEMBERED: usize = 10_000;
+/// Maximum number of records; the oldest are dropped, which bounds memory. Counts include dropped requests.
+const MAX_RECORDS: usize = 10_000;
 
-/// A request that came in.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// What was asked for.
+    /// Requested endpoint.
     pub endpoint: Endpoint,
-    /// When, by the time of day.
+    /// Time of day of the request.
     pub at: Timestamp,
-    /// When, for measuring waits.
+    /// Monotonic time of the request, for intervals.
     pub monotonic: Monotonic,
-    /// The agents asked for, as far as the tenant has them.
+    /// Requested agents that exist.
     pub agents: Vec<AgentId>,
-    /// Which page of its query it asked for, from zero on.
+    /// Page number, from 0.
     pub page: usize,
-    /// The range of history that was asked for.
+    /// Requested range of history.
     pub range: Option<Window>,
-    /// How many rows the answer had.
+    /// Number of rows in the answer.
     pub rows: usize,
-    /// The answer's status; `None` while there is none, or where the connection was closed without one.
+    /// Status of the answer; `None` before the answer, or if the connection was closed without one.
     pub status: Option<u16>,
-    /// What went wrong on purpose.
+    /// The simulated fault.
     pub fault: Option<&'static str>,
 }
 
-/// How many requests came in since the start, or since they were forgotten.
+/// Number of requests since the start or since the last reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestCounts {
     /// Requests for a token.
@@ -58,18 +58,18 @@ pub(super) struct RequestLog {
 struct Inner {
     counts: RequestCounts,
     records: VecDeque<RequestRecord>,
-    /// How many records have been dropped from the front.
+    /// Number of dropped records.
     dropped: usize,
 }
 
-/// Where a record is in the log.
+/// Position of a record in the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry(usize);
 
 // === impl RequestLog ===
 
 impl RequestLog {
-    /// Notes a request that has come in.
+    /// Adds a record of a new request.
     pub(super) fn begin(&self, record: RequestRecord) -> Entry {
         self.with(|inner| {
             match record.endpoint {
@@ -79,7 +79,7 @@ impl RequestLog {
                     inner.counts.official += 1;
                 }
             }
-            if inner.records.len() == REMEMBERED {
+            if inner.records.len() == MAX_RECORDS {
                 inner.records.pop_front();
                 inner.dropped += 1;
             }
@@ -88,7 +88,7 @@ impl RequestLog {
         })
     }
 
-    /// Changes what is noted of a request, if it is still remembered.
+    /// Changes a record, unless it has been dropped.
     pub(super) fn amend(&self, entry: Entry, change: impl FnOnce(&mut RequestRecord)) {
         self.with(|inner| {
             let record = entry.0.checked_sub(inner.dropped).and_then(|index| inner.records.get_mut(index));

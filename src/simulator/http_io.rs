@@ -1,4 +1,4 @@
-//! Bodies that stop half-way and connections that break off, on purpose.
+//! HTTP bodies and connections, including simulated interruptions.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,26 +8,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::clock::Sleep;
 
-/// How many blanks are sent at a time; a large body takes no memory.
+/// Large bodies are sent in pieces of this size, which takes no memory.
 static BLANKS: [u8; 64 * 1024] = [b' '; 64 * 1024];
 
-/// How many bytes a connection may still send; there is no limit at first.
-#[derive(Debug, Clone)]
-pub(super) struct Leash(Arc<AtomicUsize>);
+/// Maximum size of a request body in bytes. Credentials and lists of faults are far smaller.
+const MAX_REQUEST_BODY: usize = 16 * 1024;
 
-/// A connection that breaks off at the end of its leash.
+/// The connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed on purpose")]
+pub(super) struct Closed;
+
+/// How many bytes a connection may still send; unlimited at first.
+#[derive(Debug, Clone)]
+pub(super) struct WriteLimit(Arc<AtomicUsize>);
+
+/// A connection that breaks off at its write limit.
 #[derive(Debug)]
-pub(super) struct LeashedIo<I> {
+pub(super) struct LimitedIo<I> {
     inner: I,
-    leash: Leash,
+    write_limit: WriteLimit,
 }
 
-/// The body of an answer: what comes at once, what happens then, and the rest.
+/// A response body that may be interrupted half-way.
 pub(super) struct Body {
     head: Bytes,
     pause: Option<Pause>,
@@ -35,23 +44,29 @@ pub(super) struct Body {
     blanks: u64,
 }
 
-/// What happens half-way.
+/// An interruption.
 enum Pause {
-    /// Nothing comes for a while.
+    /// Sends nothing until the sleep ends.
     Wait(Sleep),
-    /// The connection breaks off, once what has been said so far is on its way.
-    Cut { leash: Leash, flushed: bool },
+    /// Breaks off the connection once the first half is sent.
+    Cut { write_limit: WriteLimit, flushed: bool },
 }
 
-// === impl Leash ===
+/// Reads the body of a request.
+pub(super) async fn read_body(body: Incoming) -> Result<Bytes, Closed> {
+    let collected = Limited::new(body, MAX_REQUEST_BODY).collect().await;
+    collected.map(http_body_util::Collected::to_bytes).map_err(|_| Closed)
+}
 
-impl Leash {
-    /// The connection breaks off after `bytes` more.
-    pub(super) fn shorten(&self, bytes: usize) {
+// === impl WriteLimit ===
+
+impl WriteLimit {
+    /// Breaks off the connection after `bytes` more bytes.
+    pub(super) fn set(&self, bytes: usize) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
-    /// How much of `wanted` may be sent.
+    /// How many of `wanted` bytes may be sent.
     fn allow(&self, wanted: usize) -> io::Result<usize> {
         match self.0.load(Ordering::Relaxed) {
             0 => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -67,31 +82,31 @@ impl Leash {
     }
 }
 
-impl Default for Leash {
+impl Default for WriteLimit {
     fn default() -> Self {
         Self(Arc::new(AtomicUsize::new(usize::MAX)))
     }
 }
 
-// === impl LeashedIo ===
+// === impl LimitedIo ===
 
-impl<I> LeashedIo<I> {
-    pub(super) const fn new(inner: I, leash: Leash) -> Self {
-        Self { inner, leash }
+impl<I> LimitedIo<I> {
+    pub(super) const fn new(inner: I, write_limit: WriteLimit) -> Self {
+        Self { inner, write_limit }
     }
 }
 
-impl<I: Read + Unpin> Read for LeashedIo<I> {
+impl<I: Read + Unpin> Read for LimitedIo<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<I: Write + Unpin> Write for LeashedIo<I> {
+impl<I: Write + Unpin> Write for LimitedIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let allowed = self.leash.allow(buf.len())?;
+        let allowed = self.write_limit.allow(buf.len())?;
         let sent = ready!(Pin::new(&mut self.inner).poll_write(cx, buf.get(..allowed).unwrap_or(buf)))?;
-        self.leash.sent(sent);
+        self.write_limit.sent(sent);
         Poll::Ready(Ok(sent))
     }
 
@@ -101,12 +116,12 @@ impl<I: Write + Unpin> Write for LeashedIo<I> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wanted = bufs.iter().map(|buf| buf.len()).sum();
-        if self.leash.allow(wanted)? < wanted {
+        if self.write_limit.allow(wanted)? < wanted {
             let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
             return self.poll_write(cx, first);
         }
         let sent = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))?;
-        self.leash.sent(sent);
+        self.write_limit.sent(sent);
         Poll::Ready(Ok(sent))
     }
 
@@ -126,22 +141,22 @@ impl<I: Write + Unpin> Write for LeashedIo<I> {
 // === impl Body ===
 
 impl Body {
-    /// A body that comes at once.
+    /// A body without interruption.
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self { head: bytes.into(), pause: None, tail: Bytes::new(), blanks: 0 }
     }
 
-    /// A body that stops half-way until `sleep` ends.
+    /// A body that pauses half-way until `sleep` ends.
     pub(super) fn halting(bytes: impl Into<Bytes>, sleep: Sleep) -> Self {
         Self::halved(bytes.into(), Pause::Wait(sleep))
     }
 
-    /// A body of which half comes, and then the connection breaks off.
-    pub(super) fn cut(bytes: impl Into<Bytes>, leash: Leash) -> Self {
-        Self::halved(bytes.into(), Pause::Cut { leash, flushed: false })
+    /// A body whose connection breaks off half-way.
+    pub(super) fn cut(bytes: impl Into<Bytes>, write_limit: WriteLimit) -> Self {
+        Self::halved(bytes.into(), Pause::Cut { write_limit, flushed: false })
     }
 
-    /// A body of that many blanks.
+    /// A body of `length` spaces.
     pub(super) const fn blank(length: u64) -> Self {
         Self { head: Bytes::new(), pause: None, tail: Bytes::new(), blanks: length }
     }
@@ -166,13 +181,13 @@ impl hyper::body::Body for Body {
                 self.pause = None;
             }
             Some(Pause::Cut { flushed: flushed @ false, .. }) => {
-                // A body that has nothing to say for a moment makes the connection send what it has.
+                // A pending body makes hyper flush what it has.
                 *flushed = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Some(Pause::Cut { leash, .. }) => {
-                leash.shorten(0);
+            Some(Pause::Cut { write_limit, .. }) => {
+                write_limit.set(0);
                 self.pause = None;
             }
             None => {}

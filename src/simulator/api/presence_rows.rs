@@ -1,15 +1,15 @@
-//! Rows as JSON, written straight into the body.
+//! JSON rows of the presence API, written directly into the body.
 
 use crate::presence::{Micros, Window};
 use crate::simulator::timeline::{State, StateTimes};
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
-/// Which states rows have.
+/// The requested states.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StateFilter([bool; 4]);
 
-/// The part of a row that is the same for all agents: the bucket's times.
+/// The part of a row that is the same for all agents: the times of the bucket.
 #[derive(Debug)]
 pub(super) struct BucketText {
     times: String,
@@ -19,7 +19,7 @@ pub(super) struct BucketText {
 // === impl StateFilter ===
 
 impl StateFilter {
-    /// The states that the comma-separated `names` name; without any, all of them.
+    /// Parses comma-separated names; empty means all states.
     pub(super) fn parse(names: &str) -> Self {
         let named: Vec<_> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         Self(State::ALL.map(|state| named.is_empty() || named.contains(&state.name())))
@@ -34,7 +34,7 @@ impl BucketText {
         Self { times, length: bucket.length() }
     }
 
-    /// Appends the row of one agent's time in this bucket.
+    /// Appends the row of one agent.
     pub(super) fn push_row(&self, agent: &str, times: &StateTimes, filter: StateFilter, body: &mut Vec<u8>) {
         body.extend_from_slice(b"{\"agentId\":\"");
         body.extend_from_slice(agent.as_bytes());
@@ -56,7 +56,7 @@ impl BucketText {
     }
 }
 
-/// A span in seconds, with as many decimals as it has, which is never more than six.
+/// A duration in seconds with at most six decimals and no trailing zeros.
 fn push_seconds(time: Micros, body: &mut Vec<u8>) {
     push_number(time.get() / MICROS_PER_SECOND, 1, body);
     let mut fraction = time.get() % MICROS_PER_SECOND;
@@ -71,7 +71,7 @@ fn push_seconds(time: Micros, body: &mut Vec<u8>) {
     }
 }
 
-/// The share of `whole` in percent, to two decimals.
+/// The percentage of `whole`, with two decimals.
 fn push_percentage(part: Micros, whole: Micros, body: &mut Vec<u8>) {
     let hundredths = part.get().saturating_mul(10_000) / whole.get().max(1);
     push_number(hundredths / 100, 1, body);
