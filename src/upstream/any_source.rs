@@ -1,4 +1,4 @@
-//! The source of a tenant, whichever API it is asked through.
+//! The source of a tenant, for either API.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use super::{BuildError, Observer, Source};
 use crate::clock::Clock;
 use crate::config::Tenant;
 
-/// The source of a tenant that is served. Clones are the same source.
+/// The source of a tenant. Clones share it.
 ///
-/// Only here is it known which API that is, as a reload may change it.
+/// Only this type knows which API it is, because a reload may change it.
 #[derive(Debug, Clone)]
 pub enum AnySource {
     /// `api: presence`.
@@ -22,11 +22,11 @@ pub enum AnySource {
 // === impl AnySource ===
 
 impl AnySource {
-    /// Sets up the source that the tenant's `api` asks for.
+    /// Builds the source for the tenant's `api`.
     ///
     /// # Errors
     ///
-    /// When the HTTP client cannot be built, for want of CA certificates above all.
+    /// Fails if the HTTP client cannot be built, most often for lack of CA certificates.
     pub fn new(tenant: &Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let owned = Arc::clone(tenant);
         Ok(match &tenant.official {
@@ -35,11 +35,11 @@ impl AnySource {
         })
     }
 
-    /// As [`AnySource::new`], but the source sends nothing again that failed: what is seen is how things stand.
+    /// As [`AnySource::new`], without retries, so that a probe shows the first failure.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`AnySource::new`].
     pub fn for_probe(
         tenant: &Arc<Tenant>,
         clock: Arc<dyn Clock>,
@@ -47,20 +47,20 @@ impl AnySource {
     ) -> Result<Self, BuildError> {
         let owned = Arc::clone(tenant);
         Ok(match &tenant.official {
-            None => Self::Presence(Arc::new(PresenceSource::new(owned, clock, observer)?.without_repeats())),
+            None => Self::Presence(Arc::new(PresenceSource::new(owned, clock, observer)?.without_retries())),
             Some(official) => {
                 let source = OfficialSource::new(owned, official.clone(), clock, observer)?;
-                Self::Official(Arc::new(source.without_repeats()))
+                Self::Official(Arc::new(source.without_retries()))
             }
         })
     }
 
-    /// A source for the same tenant with other settings, which holds to every `Retry-After` there was and goes on with
-    /// the token in hand, as far as server and client are the same.
+    /// A source for the same tenant with other settings. It keeps `Retry-After`, budget and token if server and client are
+    /// the same.
     ///
     /// # Errors
     ///
-    /// As for [`AnySource::new`].
+    /// As [`AnySource::new`].
     pub fn reconfigured(
         &self,
         tenant: &Arc<Tenant>,
@@ -77,7 +77,7 @@ impl AnySource {
         }
     }
 
-    /// What a refresher asks.
+    /// The source for a refresher.
     pub fn source(&self) -> Arc<dyn Source> {
         match self {
             Self::Presence(source) => Arc::clone(source) as Arc<dyn Source>,

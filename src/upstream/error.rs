@@ -1,69 +1,71 @@
-//! What can go wrong upstream, in words that a person can act on.
+//! The errors of `upstream`.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Endpoint;
+use crate::config::Api;
 
-/// A failed request: what was tried, on what, how it failed, and what to do about it.
-///
-/// Its text never holds a secret, a token or the name of an agent.
+/// A failed request. Its text never holds a secret, a token or a person's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamError {
-    /// What was asked.
+    /// The endpoint of the request.
     pub endpoint: Endpoint,
-    /// How it failed.
+    /// The kind of failure.
     pub kind: ErrorKind,
-    /// What was seen and what to do, as whole sentences.
+    /// What happened and what to do, as whole sentences.
     pub message: String,
 }
 
-/// How a request failed, as far as anybody acts on it.
+/// The kind of a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// 400: the request itself is wrong; the same one will fail again.
+    /// 400: the same request will fail again.
     BadRequest,
-    /// 401 even with a new token, or the credentials themselves were refused.
+    /// 401 even with a new token, or for the credentials themselves.
     Unauthorized,
-    /// 403: the client may not do this.
+    /// 403: the client lacks permission.
     Forbidden,
-    /// 429, or any answer with `Retry-After`, and the wait does not fit into the refresh.
+    /// 429, or any response with `Retry-After`, and the wait does not fit into the refresh.
     RateLimited {
-        /// How long to wait, counted from the answer.
+        /// How long to wait.
         retry_after: Option<Duration>,
     },
-    /// The tenant's own budget (`max_requests_per_minute`) has no request left that would end in time.
+    /// The budget (`max_requests_per_minute`) has no request left in time.
     Budget,
     /// 5xx.
     Server,
-    /// Any other status, redirects among them.
+    /// Any other status, such as a redirect.
     UnexpectedStatus,
-    /// The host's name could not be resolved.
+    /// The host name could not be resolved.
     Dns,
     /// No connection, or it was cut.
     Connect,
-    /// TLS could not be agreed on, or the certificate is not trusted.
+    /// The TLS handshake failed, or the certificate is not trusted.
     Tls,
-    /// Nothing, or not all of it, came in time.
+    /// The response was not complete in time.
     Timeout,
     /// The body is not what the API documents.
     Decode,
-    /// The body, the number of pages or another amount is over its limit.
+    /// The body, the number of pages or another amount exceeds its limit.
     TooMuch,
     /// The pages repeat themselves.
     Paging,
-    /// An answer names an address that is not the tenant's; nothing was sent there.
+    /// A response names an address that is not the tenant's; nothing was sent there.
     ForeignAddress,
 }
 
 impl UpstreamError {
-    /// The requests of a refresh took longer together than they may.
-    pub fn refresh_timeout(limit: Duration) -> Self {
-        let message = format!(
-            "the refresh was given up after {limit:?}: raise refresh_timeout, or lower the number of requests with \
-             a larger agents_per_request or interval"
-        );
-        Self { endpoint: Endpoint::Presence, kind: ErrorKind::Timeout, message }
+    /// The refresh took longer than `refresh_timeout`, which is `limit`.
+    pub fn refresh_timeout(api: Api, limit: Duration) -> Self {
+        let (endpoint, hint) = match api {
+            Api::Presence => {
+                (Endpoint::Presence, ", or lower the number of requests with a larger agents_per_request or interval")
+            }
+            Api::Official => (Endpoint::History, ", or configure fewer agents"),
+        };
+        let message = format!("the refresh was cancelled after {limit:?}: raise refresh_timeout{hint}");
+        Self { endpoint, kind: ErrorKind::Timeout, message }
     }
 }
 
@@ -75,11 +77,11 @@ impl fmt::Display for UpstreamError {
 
 impl std::error::Error for UpstreamError {}
 
-/// The HTTP client could not be built, so nothing can be asked.
+/// The HTTP client cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "tenant {tenant}: the HTTP client cannot be built ({reason}). Where CA certificates are missing, install the \
-    package ca-certificates, or let SSL_CERT_FILE name a bundle of them"
+    "tenant {tenant}: the HTTP client cannot be built ({reason}). If CA certificates are missing, install the package \
+    ca-certificates, or let SSL_CERT_FILE name a bundle of them"
 )]
 pub struct BuildError {
     tenant: String,

@@ -1,39 +1,39 @@
-//! A request that failed, and what follows from it for this request and for the others.
+//! A failed request, and what it means for a retry and for other requests.
 
 use std::time::Duration;
 
 use super::{Endpoint, ErrorKind, UpstreamError};
 
-/// A failed request, as the parts of `upstream` hand it to each other.
+/// A failed request within `upstream`.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
-    /// What a person is told.
+    /// The error that is logged.
     pub(super) error: UpstreamError,
-    /// What may heal it.
+    /// Whether a retry may succeed.
     pub(super) retry: RetryPolicy,
-    /// Whom else it concerns.
+    /// Which other requests would fail too.
     pub(super) scope: Scope,
 }
 
-/// What may turn a failed request into a good one.
+/// Whether and when a failed request is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryPolicy {
-    /// Nothing: the same request would fail in the same way.
+    /// Never: the same request would fail again.
     Never,
-    /// Sending it again after a while.
+    /// After a backoff.
     AfterBackoff,
-    /// Waiting as long as the server says, else a while, and sending it again.
+    /// After `Retry-After`, or a backoff without it.
     AfterRateLimit,
-    /// Sending it again with a token that is not this one.
+    /// With a new token.
     WithNewToken,
 }
 
-/// Which of a refresh's requests a failure speaks for.
+/// Which requests of a refresh a failure applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// This one only: the next batch may fare better.
+    /// This one only.
     Request,
-    /// This one, and all others that are built alike as long as none of them has ever succeeded.
+    /// This one, and all requests of the same kind as long as none has ever succeeded.
     AllAlike,
     /// Every request to the tenant.
     Tenant,
@@ -42,15 +42,15 @@ pub(super) enum Scope {
 // === impl Failure ===
 
 impl Failure {
-    /// A failure that nothing heals and that speaks for this request only; see the methods that widen it.
+    /// A failure that is not retried and applies to this request only.
     pub(super) fn new(endpoint: Endpoint, kind: ErrorKind, message: impl Into<String>) -> Self {
         let error = UpstreamError { endpoint, kind, message: message.into() };
         Self { error, retry: RetryPolicy::Never, scope: Scope::Request }
     }
 
-    /// The decoding of an answer panicked.
+    /// Decoding a response panicked.
     pub(super) fn decode_panicked(endpoint: Endpoint) -> Self {
-        let message = "The answer could not be decoded: this is a fault of the exporter, please report it.";
+        let message = "Decoding the response failed: this is a bug of the exporter, please report it.";
         Self::new(endpoint, ErrorKind::Decode, message)
     }
 
@@ -63,7 +63,15 @@ impl Failure {
     }
 }
 
-/// A span of time as people say it: `250 ms`, `1.5 s`, `45 s`, `2 min 5 s`, `1 h`.
+/// Runs `work` on a blocking thread, off the threads that serve.
+pub(super) async fn run_blocking<T: Send + 'static>(
+    endpoint: Endpoint,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::decode_panicked(endpoint))
+}
+
+/// Formats a duration for people: `250 ms`, `1.5 s`, `45 s`, `2 min 5 s`, `1 h`.
 pub(super) fn humanize(span: Duration) -> String {
     let seconds = span.as_secs();
     if seconds == 0 {
@@ -73,9 +81,9 @@ pub(super) fn humanize(span: Duration) -> String {
         return format!("{:.1} s", span.as_secs_f64());
     }
     let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let humanize: Vec<_> =
+    let parts: Vec<_> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
-    humanize.join(" ")
+    parts.join(" ")
 }
 
 #[cfg(test)]
@@ -83,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_spoken_in_the_units_that_people_use() {
+    fn durations_are_formatted_for_people() {
         let table = [
             (0, "0 ms"),
             (250, "250 ms"),

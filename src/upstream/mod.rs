@@ -1,7 +1,7 @@
-//! Asking CXone: HTTP client, token, retries, rate gate, and one folder per API.
+//! Requests to CXone: HTTP client, tokens, retries, rate limits, and one folder per API.
 //!
-//! Only this module knows reqwest. What it hands on is a [`FetchResult`] of [`presence`](crate::presence)
-//! values. It reports what it did to an [`Observer`], so it knows nothing of Prometheus.
+//! Only this module knows reqwest. It returns a [`FetchResult`] of [`presence`](crate::presence) values, and reports
+//! requests to an [`Observer`], so it knows nothing of Prometheus.
 
 mod any_source;
 mod auth;
@@ -19,114 +19,112 @@ use std::pin::Pin;
 
 pub use any_source::AnySource;
 pub use error::{BuildError, ErrorKind, UpstreamError};
-pub use http::CLOCK_SKEW_TOLERANCE;
+pub use http::{CLOCK_SKEW_TOLERANCE, is_invisible};
 pub use observer::{Endpoint, NoopObserver, Observer, ResponseCode};
 pub use rate::RequestRate;
 
 use crate::clock::Monotonic;
 use crate::presence::{AgentId, AgentPresence, Person, Rejections, Timestamp, WatchedAgent, Window};
 
-/// A future that a [`Source`] hands out.
+/// The future of [`Source::fetch`].
 pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = FetchResult> + Send + 'a>>;
 
-/// The answer of [`Source::directory`].
+/// The future of [`Source::directory`].
 pub type DirectoryFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Person>, UpstreamError>> + Send + 'a>>;
 
-/// The answer of [`Source::probe`].
+/// The future of [`Source::probe`].
 pub type ProbeFuture<'a> = Pin<Box<dyn Future<Output = Vec<ProbeStep>> + Send + 'a>>;
 
-/// One thing that a probe looked at.
+/// One step of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeStep {
-    /// What it is called.
+    /// The name of the step.
     pub label: &'static str,
-    /// What came of it.
+    /// The result.
     pub verdict: Verdict,
-    /// What was seen and what to do, for a person.
+    /// What was found, and what to do about it.
     pub text: String,
 }
 
-/// What came of one step of a probe.
+/// The result of a probe step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is as it should be.
+    /// It is correct.
     Right,
-    /// It works, and deserves a look.
+    /// It works, with a remark.
     Note,
-    /// It is not right.
+    /// It is wrong.
     Failed,
-    /// A step before it failed.
+    /// An earlier step failed.
     NotReached,
 }
 
-/// Where presence comes from. A second API is a second implementation; nobody else learns which one is in use.
+/// An API that presence is read from. Callers do not know which one.
 pub trait Source: Send + Sync + 'static {
-    /// Asks for the presence of `query.agents` within `query.window`.
+    /// Reads the presence of `query.agents` within `query.window`.
     ///
-    /// It never fails as a whole: agents whose data could not be read in full are in
-    /// [`FetchResult::failed`], with the reason beside them. It ends by `query.deadline`.
+    /// It never fails as a whole: agents without complete data are in [`FetchResult::failed`], with the reason in
+    /// [`FetchResult::error`]. It ends by `query.deadline`.
     fn fetch(&self, query: Query) -> FetchFuture<'_>;
 
-    /// Asks for the tenant's own list of people, in the time until `deadline`; `None` where the API has no such list.
+    /// Reads the tenant's agent directory before `deadline`; `None` if the API has none.
     ///
-    /// All or nothing, as a list with gaps would make names and agents come and go.
+    /// All or nothing, because agents and names would come and go with a partial directory.
     fn directory(&self, deadline: Monotonic) -> Option<DirectoryFuture<'_>> {
         let _ = deadline;
         None
     }
 
-    /// Takes the fewest requests that show how things stand, and tells step by step; `None` where a fetch of one agent is
-    /// as much as that.
+    /// Checks the connection step by step with few requests; `None` if a fetch of one agent checks as much.
     fn probe(&self, query: Query) -> Option<ProbeFuture<'_>> {
         let _ = query;
         None
     }
 
-    /// What is kept from refresh to refresh that a later process can take up; `None` where nothing is. It may be many
-    /// megabytes.
+    /// Exports the history for a later process; `None` if there is none. It may have many megabytes.
     fn export_history(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// Takes up what an earlier process kept, and tells of how many agents that is; `None` where it is of no use, as it is
-    /// damaged, or part of the answer to another question.
-    fn restore_history(&self, kept: &[u8]) -> Option<usize> {
-        let _ = kept;
+    /// Restores the history of an earlier process, and returns its number of agents; `None` if it is damaged or of another
+    /// query.
+    fn restore_history(&self, history: &[u8]) -> Option<usize> {
+        let _ = history;
         None
     }
 
-    /// Before this point nothing may be sent: the longest `Retry-After` that has been answered so far.
+    /// When the next request is allowed: the end of the longest `Retry-After` so far.
     fn not_before(&self) -> Option<Monotonic>;
 
-    /// When the token in hand expires, if there is one.
+    /// When the current token expires, if there is one.
     fn token_expiry(&self) -> Option<Timestamp>;
 }
 
-/// What a refresh asks of a [`Source`].
+/// What a refresh reads from a [`Source`].
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// The window the answer speaks of.
+    /// The time to read.
     pub window: Window,
-    /// Whom to ask for.
+    /// The agents to read.
     pub agents: Vec<WatchedAgent>,
-    /// When the refresh must have ended (`refresh_timeout`).
+    /// When the refresh must end (`refresh_timeout`).
     pub deadline: Monotonic,
 }
 
-/// What came back, all or nothing per batch of agents.
+/// The result of a fetch, all or nothing per batch of agents.
 #[derive(Debug, Default)]
 pub struct FetchResult {
-    /// Agents whose data was read in full, with `None` where the tenant reported nothing for them.
+    /// Agents with complete data; `None` if the tenant reported nothing for one.
     pub answered: Vec<(AgentId, Option<AgentPresence>)>,
-    /// Agents whose data could not be read in full; what was read of it has been dropped.
+    /// Agents without complete data. What was read of them is dropped.
     pub failed: Vec<AgentId>,
-    /// Input that was not counted.
+    /// Rejected records.
     pub rejections: Rejections,
-    /// Why agents failed: the first cause that a person has to act on. `None` exactly when none failed.
+    /// The failure to report, if any agent failed.
     pub error: Option<UpstreamError>,
 }
 
-/// What the fuzz targets reach into.
+/// Entry points of the fuzz targets.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {

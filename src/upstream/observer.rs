@@ -1,75 +1,75 @@
-//! Whom `upstream` tells what it did.
+//! The observer of requests, which the metrics implement.
 
 use std::time::Duration;
 
 use crate::config::Api;
 
-/// The endpoints that are asked, by the value of the label `endpoint`.
+/// The endpoints, by the value of the label `endpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// Where tokens are issued.
+    /// The token endpoint.
     Token,
     /// The agent-presence report.
     Presence,
-    /// Where an issuer or an area tells its addresses.
+    /// The discovery documents of an issuer or an area.
     Discovery,
     /// The list of agents.
     Agents,
-    /// The states that agents are in.
+    /// The current states of agents.
     States,
-    /// The states that agents were in.
+    /// The state history of agents.
     History,
     /// The codes of `Unavailable`.
     Codes,
 }
 
-/// How a request ended, by the value of the label `code`.
+/// The result of a request, by the value of the label `code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResponseCode {
-    /// An HTTP status was answered and, where it was 2xx, its body could be used.
+    /// An HTTP status; for 2xx, with a decodable body.
     Status(u16),
-    /// Nothing, or not all of it, came in time.
+    /// The response was not complete in time.
     Timeout,
     /// No connection, or it was cut.
     Connect,
-    /// The answer could not be understood.
+    /// The response could not be decoded.
     Decode,
 }
 
-/// Is told of each request as it ends.
+/// Observes the requests of a tenant.
 pub trait Observer: Send + Sync + 'static {
-    /// A request ended after `took`, having brought `body_bytes` of answer (after decompression).
+    /// A request ended after `took`, with a body of `body_bytes` after decompression.
     fn request(&self, endpoint: Endpoint, code: ResponseCode, took: Duration, body_bytes: u64);
 
-    /// A request is about to be sent again.
+    /// A request is retried.
     fn retry(&self);
 
-    /// The server asked for more patience than is granted; the wait was cut to `kept`.
+    /// A `Retry-After` of `asked` was capped to `kept`.
     fn retry_after_capped(&self, asked: Duration, kept: Duration);
 
-    /// An answer told the server's time of day: how many seconds it is ahead of this machine's (negative:
-    /// behind), and zero while the two are as close as can be told.
+    /// The server's clock, from `Date`, is so many seconds ahead of this machine's (negative: behind); zero within the
+    /// tolerance.
     fn clock_skew(&self, ahead_seconds: i64) {
         let _ = ahead_seconds;
     }
 
-    /// The tenant's budget allows so many requests a minute from now on; `None`: there is no budget.
+    /// The budget allows `per_minute` requests from now on; `None` is unlimited.
     fn budget(&self, per_minute: Option<u32>) {
         let _ = per_minute;
     }
 
-    /// The budget has held the next request back for `waited`.
+    /// The budget delayed a request for `waited`.
     fn budget_waited(&self, waited: Duration) {
         let _ = waited;
     }
 }
 
-/// An [`Observer`] that does not care.
+/// An [`Observer`] that does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoopObserver;
 
 impl Endpoint {
-    /// The endpoints that are asked by `api`.
+    /// The endpoints of `api`.
     pub const fn of(api: Api) -> &'static [Self] {
         match api {
             Api::Presence => &[Self::Token, Self::Presence],

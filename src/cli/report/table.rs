@@ -10,6 +10,7 @@ use super::Answer;
 use super::row::Row;
 use crate::config::{self, Tenant};
 use crate::presence::{Micros, StateName};
+use crate::upstream::is_invisible;
 
 /// The headers of the columns.
 const HEADERS: [&str; 3] = ["State", "Duration (sec)", "Hours"];
@@ -108,9 +109,7 @@ fn hours_of(time: Micros) -> String {
 /// The text with what a terminal would act on made visible: names come from the tenant, and must neither move
 /// the cursor nor turn the text around.
 fn plain(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let acts = |c: char| c.is_control() || is_invisible(c);
     if !text.contains(acts) {
         return Cow::Borrowed(text);
     }

@@ -62,7 +62,7 @@ impl Flight {
             fetched = fetch => fetched,
             () = clock.sleep_until(deadline + OVERTIME) => FetchResult {
                 failed: everybody.clone(),
-                error: Some(UpstreamError::refresh_timeout(tenant.refresh_timeout)),
+                error: Some(UpstreamError::refresh_timeout(tenant.api, tenant.refresh_timeout)),
                 ..FetchResult::default()
             },
         };

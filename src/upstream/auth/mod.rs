@@ -4,4 +4,4 @@ mod session;
 pub(crate) mod token;
 
 pub(crate) use session::{Resource, Session};
-pub(crate) use token::{IssueFuture, IssuedToken, TokenCache, TokenIssuer};
+pub(crate) use token::{IssueFuture, IssuedToken, Token, TokenCache, TokenIssuer};

@@ -1,4 +1,4 @@
-//! What it means when an exchange broke: DNS, connection, TLS, time, or the encoding of the body.
+//! Classifies a broken exchange: DNS, connection, TLS, timeout, or the encoding of the body.
 
 use std::error::Error;
 use std::io;
@@ -7,63 +7,80 @@ use std::time::Duration;
 use rustls::{CertificateError, PeerIncompatible};
 
 use super::redact::Redactor;
+use crate::config::Api;
 use crate::presence::Timestamp;
 use crate::upstream::failure::{Failure, RetryPolicy, Scope, humanize};
 use crate::upstream::{Endpoint, ErrorKind, ResponseCode};
 
-/// How long a connection may take to be made, names and TLS included. A host that is up needs a few
-/// round trips, and three of these still fit into the default `request_timeout`.
+/// The longest time to connect, DNS and TLS included. A reachable host needs a few round trips, and three times this
+/// still fits into the default `request_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the time for a connection fits into that for a request at least, so that a host which
-/// cannot be reached is told from one that is slow to answer.
+/// The time to connect is at most one part in so many of `request_timeout`, so that an unreachable host is told from a
+/// slow one.
 const CONNECTS_PER_REQUEST: u32 = 2;
 
-/// Whom an exchange was with, as far as messages speak of it.
+/// What messages say about the target of a request.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Host, and port where it is not the usual one.
+    /// Host, and port unless it is the default.
     pub(crate) name: String,
-    /// The keys of the configuration that its address comes from, as a message names them.
-    pub(crate) keys: &'static str,
+    /// Decides which configuration keys a message names.
+    pub(crate) api: Api,
     /// Whether the environment names a proxy, which may be what failed.
     pub(crate) proxied: bool,
     /// `request_timeout`.
     pub(crate) request_timeout: Duration,
 }
 
-/// How long a connection may take to be made, where a request may take `request_timeout`.
+// === impl Target ===
+
+impl Target {
+    /// The configuration keys that the address comes from.
+    pub(crate) const fn keys(&self) -> &'static str {
+        match self.api {
+            Api::Presence => "`domain` or `base_url`",
+            Api::Official => "`issuer`, `area` or `api_endpoint`",
+        }
+    }
+}
+
+/// The time to connect within `request_timeout`.
 pub(crate) fn connect_timeout(request_timeout: Duration) -> Duration {
     CONNECT_TIMEOUT.min(request_timeout / CONNECTS_PER_REQUEST)
 }
 
-/// Reads a broken exchange: what it counts as, and what follows from it.
+/// Classifies a broken exchange: the code it counts as, and the failure.
 pub(crate) fn classify_error(
     error: &reqwest::Error,
     endpoint: Endpoint,
-    peer: &Target,
+    target: &Target,
     redactor: &Redactor,
 ) -> (ResponseCode, Failure) {
-    let Target { name, keys, .. } = peer;
-    // Where a proxy is in use, the proxy is what gets connected to.
-    let proxy = if peer.proxied { " A proxy is set in the environment (HTTPS_PROXY); check that as well." } else { "" };
+    let (name, keys) = (&target.name, target.keys());
+    // Behind a proxy, the connection is to the proxy.
+    let proxy =
+        if target.proxied { " A proxy is set in the environment (HTTPS_PROXY); check that as well." } else { "" };
     let fail = |kind, message: String| Failure::new(endpoint, kind, message);
 
     if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-        let (what, advice) = tls_words(tls, keys);
-        let what = redactor.clean(&what);
-        let message = format!("TLS with {name} failed: {what}. {advice}");
+        let (reason, hint) = describe_tls_error(tls, keys);
+        let reason = redactor.clean(&reason);
+        let message = format!("TLS with {name} failed: {reason}. {hint}");
         return (ResponseCode::Connect, fail(ErrorKind::Tls, message).with_scope(Scope::Tenant));
     }
     if error.is_timeout() {
         let (message, scope) = if error.is_connect() {
-            let limit = humanize(connect_timeout(peer.request_timeout));
-            let advice = "Check that a firewall lets this machine reach it.";
-            (format!("No connection to {name} within {limit}. {advice}{proxy}"), Scope::Tenant)
+            let limit = humanize(connect_timeout(target.request_timeout));
+            let hint = "Check that a firewall lets this machine reach it.";
+            (format!("No connection to {name} within {limit}. {hint}{proxy}"), Scope::Tenant)
         } else {
-            let limit = humanize(peer.request_timeout);
-            let advice = "If it is only slow, raise `request_timeout` or lower `agents_per_request`.";
-            (format!("{name} did not answer in full within {limit}. {advice}"), Scope::Request)
+            let limit = humanize(target.request_timeout);
+            let hint = match target.api {
+                Api::Presence => "If it is only slow, raise `request_timeout` or lower `agents_per_request`.",
+                Api::Official => "If it is only slow, raise `request_timeout`.",
+            };
+            (format!("{name} did not answer in full within {limit}. {hint}"), Scope::Request)
         };
         let failure = fail(ErrorKind::Timeout, message).with_retry(RetryPolicy::AfterBackoff).with_scope(scope);
         return (ResponseCode::Timeout, failure);
@@ -75,21 +92,20 @@ pub(crate) fn classify_error(
         return (ResponseCode::Connect, failure);
     }
     if error.is_connect() {
-        let advice = "and that a firewall lets this machine reach it.";
-        let message = format!("No connection to {name} ({root}). Check {keys}, {advice}{proxy}");
+        let hint = "and that a firewall lets this machine reach it.";
+        let message = format!("No connection to {name} ({root}). Check {keys}, {hint}{proxy}");
         let failure = fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff).with_scope(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
     if is_bad_encoding(error) {
-        let message = format!("The answer of {name} is not the compressed data that it says it is ({root}).");
+        let message = format!("The response of {name} is not the compressed data that it says it is ({root}).");
         return (ResponseCode::Decode, fail(ErrorKind::Decode, message));
     }
     let message = format!("The connection to {name} was cut before its answer was complete ({root}).");
     (ResponseCode::Connect, fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff))
 }
 
-/// The errors that `error` wraps, outermost first. The one inside an [`io::Error`] is not its `source`,
-/// so the standard way down would step over it.
+/// The chain of causes, outermost first. `source` skips the error inside an [`io::Error`], so this looks into it.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| {
         let error: &'a (dyn Error + 'static) = *error;
@@ -100,8 +116,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-/// Whether the decompressor is the one that complains. A connection that broke under it is an
-/// [`io::Error`] of another kind, or none at all.
+/// Whether decompression failed. A connection that breaks meanwhile is an [`io::Error`] of another kind, or none.
 fn is_bad_encoding(error: &reqwest::Error) -> bool {
     error.is_decode()
         && causes(error)
@@ -109,15 +124,15 @@ fn is_bad_encoding(error: &reqwest::Error) -> bool {
             .any(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
 }
 
-/// What is wrong with TLS, without a full stop, and what to do about it.
-fn tls_words(error: &rustls::Error, keys: &str) -> (String, String) {
+/// The reason of a TLS failure, without a full stop, and what to do about it.
+fn describe_tls_error(error: &rustls::Error, keys: &str) -> (String, String) {
     const TRUST: &str = "If a company or private CA issued it, add that CA to the system's store \
         (such as /usr/local/share/ca-certificates and update-ca-certificates), or let SSL_CERT_FILE name a bundle \
         that holds it.";
     const RENEW: &str = "It has to be renewed there, unless this machine's clock is wrong.";
     const VERSION: &str = "TLS 1.2 or 1.3 is needed.";
     let name = format!("Check {keys}.");
-    let (what, advice): (String, &str) = match error {
+    let (reason, hint): (String, &str) = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::UnknownIssuer => {
                 ("the certificate is self-signed or issued by a CA that this machine does not trust".into(), TRUST)
@@ -148,15 +163,15 @@ fn tls_words(error: &rustls::Error, keys: &str) -> (String, String) {
             PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig | PeerIncompatible::ServerDoesNotSupportTls12Or13,
         )
         | rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
-            ("the server speaks only a version of TLS that is no longer safe".into(), VERSION)
+            ("the server supports only versions of TLS that are no longer safe".into(), VERSION)
         }
         rustls::Error::InvalidMessage(_) => {
-            let port = format!("Check the port in {keys}: something else than TLS may be listening there.");
-            return ("what came back is not TLS".into(), port);
+            let port = format!("Check the port in {keys}: the server there may not use TLS.");
+            return ("the response is not TLS".into(), port);
         }
         other => (other.to_string(), VERSION),
     };
-    (what, advice.to_owned())
+    (reason, hint.to_owned())
 }
 
 fn day(unix_seconds: u64) -> String {
@@ -171,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tls_failures_say_which_and_what_to_do() {
+    fn tls_errors_name_the_reason_and_a_hint() {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(1_700_000_000));
         let past = UnixTime::since_unix_epoch(Duration::from_secs(1_600_000_000));
         let certificate = rustls::Error::InvalidCertificate;
@@ -209,24 +224,24 @@ mod tests {
             ),
             (
                 rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion),
-                "the server speaks only a version of TLS that is no longer safe",
+                "the server supports only versions of TLS that are no longer safe",
                 "TLS 1.2 or 1.3",
             ),
             (
                 rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
-                "what came back is not TLS",
+                "the response is not TLS",
                 "Check the port",
             ),
         ];
-        for (error, what, advice) in table {
-            let (said, advised) = tls_words(&error, "`domain` or `base_url`");
-            assert_eq!(said, what);
-            assert!(advised.starts_with(advice), "{said}: {advised}");
+        for (error, reason, hint) in table {
+            let (actual_reason, actual_hint) = describe_tls_error(&error, "`domain` or `base_url`");
+            assert_eq!(actual_reason, reason);
+            assert!(actual_hint.starts_with(hint), "{reason}: {actual_hint}");
         }
     }
 
     #[test]
-    fn the_error_inside_an_io_error_is_found() {
+    fn a_tls_error_inside_an_io_error_is_found() {
         let inside = rustls::Error::InvalidCertificate(CertificateError::Expired);
         let wrapped = io::Error::new(io::ErrorKind::InvalidData, io::Error::other(inside));
         assert!(causes(&wrapped).any(<dyn Error>::is::<rustls::Error>));

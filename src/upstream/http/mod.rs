@@ -1,12 +1,16 @@
-//! The HTTP client of a tenant, its errors, and what it may show of a response.
+//! The HTTP client of a tenant: one retry loop, error classification, redaction.
 
 mod client;
+mod clock_skew;
 mod errors;
+mod fetch;
 mod redact;
 mod request_guard;
 mod response;
 mod root_certs;
 
-pub use client::CLOCK_SKEW_TOLERANCE;
 pub(crate) use client::{Client, Request};
-pub(crate) use response::{ErrorHints, Response};
+pub use clock_skew::CLOCK_SKEW_TOLERANCE;
+pub(crate) use fetch::{DecodeError, Decoded};
+pub use redact::is_invisible;
+pub(crate) use response::ErrorHints;

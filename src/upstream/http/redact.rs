@@ -1,4 +1,4 @@
-//! Making text that a server wrote fit to be shown: no secret, no control characters, not too much.
+//! Redacts text of a server for logs and errors: no secret, no control characters, one short line.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -8,17 +8,16 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
 
-/// How much of a server's text is shown, in characters: a sentence or two, which fits into a log line.
+/// The longest text that is shown, in characters: a sentence or two, which fits into a log line.
 const MAX_SHOWN: usize = 300;
 
-/// What stands where a secret was.
+/// Replaces a secret.
 const PLACEHOLDER: &str = "<secret>";
 
-/// How many tokens are remembered. A server may still speak of the one before the one in use, and some hand out two at
-/// a time.
+/// How many tokens are remembered. A server may still mention the previous token, and some issue two at a time.
 const TOKENS_REMEMBERED: usize = 4;
 
-/// Takes known secrets out of text, however they are spelled in it.
+/// Removes known secrets from text, in every common encoding.
 pub(crate) struct Redactor {
     credentials: Vec<String>,
     /// The newest tokens, oldest first.
@@ -28,7 +27,7 @@ pub(crate) struct Redactor {
 // === impl Redactor ===
 
 impl Redactor {
-    /// Takes out the secrets of these pairs of an id and its secret, and the pairs as `Authorization: Basic` has them.
+    /// Removes the secrets of pairs of id and secret, and the pairs as in `Authorization: Basic`.
     pub(crate) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
         let mut credentials = Vec::new();
         for (id, secret) in pairs {
@@ -41,7 +40,7 @@ impl Redactor {
         Self { credentials: longest_first(credentials), tokens: Mutex::new(Vec::new()) }
     }
 
-    /// Takes `token` out as well from now on.
+    /// Removes `token` as well from now on.
     pub(crate) fn learn(&self, token: &str) {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.push(longest_first(spellings(token)));
@@ -51,7 +50,7 @@ impl Redactor {
 
     /// `text` without secrets, on one line, cut to a length that can be shown.
     pub(crate) fn clean(&self, text: &str) -> String {
-        // Secrets go first: cut or unwrapped text could hold a part of one that is no longer recognised.
+        // Secrets go first: a part of a secret that was cut off would not be recognised.
         let mut text = text.to_owned();
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         for spelling in tokens.iter().flatten().chain(&self.credentials) {
@@ -63,7 +62,7 @@ impl Redactor {
     }
 }
 
-/// Never shows what it is to hide.
+/// Shows none of the secrets.
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redactor").finish_non_exhaustive()
@@ -91,19 +90,23 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Marks that reorder or hide the text around them in a terminal.
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+/// Whether `c` hides or reorders the text around it, as in a terminal. The joiners U+200C and U+200D do neither, and
+/// names in some scripts need them.
+pub const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
-/// Each way in which an answer may spell `secret`: as it is, in a query or form, in JSON, in HTML, in Base64.
+/// The encodings of `secret` that a response may hold: plain, query or form, JSON, HTML, Base64.
 fn spellings(secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();
     }
     let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let percent = form.replace('+', "%20");
-    // What encoders disagree on: `*` and `~`, and whether `/`, `=`, `:` and `+` need it.
+    // Encoders disagree on `*` and `~`, and on whether to escape `/`, `=`, `:` and `+`.
     let thorough: String = secret
         .bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
@@ -127,7 +130,7 @@ fn spellings(secret: &str) -> Vec<String> {
     all
 }
 
-/// `%2F` as `%2f`, which is the same and just as common.
+/// Percent escapes in lower case: `%2f` is as common as `%2F`.
 fn lower_case_escapes(encoded: &str) -> String {
     let mut escape = 0;
     encoded
@@ -145,12 +148,12 @@ fn lower_case_escapes(encoded: &str) -> String {
         .collect()
 }
 
-/// Base64 in both alphabets, without its padding: where padding follows, it tells nothing.
+/// Base64 in both alphabets. Without padding, which reveals nothing.
 fn base64_spellings(bytes: &[u8]) -> [String; 2] {
     [STANDARD_NO_PAD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)]
 }
 
-/// So that a spelling that is the beginning of another does not leave the rest of that one behind.
+/// Longest first: a spelling that is a prefix of another would leave the rest of it behind.
 fn longest_first(mut spellings: Vec<String>) -> Vec<String> {
     spellings.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     spellings.dedup();

@@ -1,4 +1,4 @@
-//! Telling the [`Observer`] of a request exactly once, however it ends.
+//! Reports each request to the [`Observer`] exactly once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,10 @@ use std::sync::Arc;
 use crate::clock::{Clock, Monotonic};
 use crate::upstream::{Endpoint, Observer, ResponseCode};
 
-/// A request on its way to the observer, which is told when this is dropped.
+/// Reports a request when it is dropped.
 ///
-/// A request that is abandoned, because its refresh ran out of time or nobody wants the answer any
-/// more, so counts as [`ResponseCode::Timeout`]; and a 200 counts as 200 only if nobody finds before
-/// the drop that its body cannot be used.
+/// A request that is dropped without a code, because its refresh timed out or was cancelled, counts as
+/// [`ResponseCode::Timeout`]. A 200 whose body turns out to be undecodable counts as [`ResponseCode::Decode`].
 pub(crate) struct RequestGuard {
     observer: Arc<dyn Observer>,
     clock: Arc<dyn Clock>,
@@ -36,17 +35,17 @@ impl RequestGuard {
         }
     }
 
-    /// What the request counts as unless something else is learnt.
-    pub(crate) fn counts_as(&mut self, code: ResponseCode) {
+    /// Sets the code to report.
+    pub(crate) fn set_code(&mut self, code: ResponseCode) {
         self.code = code;
     }
 
-    /// A part of the body has been read.
-    pub(crate) fn read(&mut self, bytes: usize) {
+    /// Counts bytes of the body, after decompression.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) {
         self.body_bytes = self.body_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// The exchange is over; what is done with the answer does not count into its duration.
+    /// Stops the clock: decoding is not part of the request's duration.
     pub(crate) fn end(&mut self) {
         self.ended = Some(self.clock.monotonic());
     }

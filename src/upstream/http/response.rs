@@ -1,33 +1,34 @@
-//! An answer's status and headers, and what to tell a person about the ones that are no success.
+//! The status and headers of a response, and the failures that follow from them.
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use serde_json::error::Category;
 use url::Url;
 
 use super::errors::Target;
+use super::fetch::DecodeError;
 use super::redact::Redactor;
 use super::request_guard::RequestGuard;
 use crate::upstream::failure::{Failure, RetryPolicy, Scope};
 use crate::upstream::{Endpoint, ErrorKind, ResponseCode};
 
-/// Where the official API says what is wrong, often with no body beside it.
+/// Where the official API describes an error, often without a body.
 const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
 
-/// An answer whose body has been read in full.
+/// A successful response whose body has been read in full.
 #[derive(Debug)]
 pub(crate) struct Response {
     head: Head,
     guard: RequestGuard,
 }
 
-/// What an answer said before its body, fit to be shown.
+/// Status and headers of a response, redacted.
 #[derive(Debug)]
 pub(crate) struct Head {
     endpoint: Endpoint,
-    peer: String,
+    target: String,
     keys: &'static str,
     status: u16,
-    /// What CXone says of an error besides, or instead of, the body.
+    /// The error description of a header, where the body may say nothing.
     description: Option<String>,
     content_type: Option<String>,
     content_encoding: Option<String>,
@@ -35,16 +36,16 @@ pub(crate) struct Head {
     redirect_to: Option<String>,
 }
 
-/// What the API at an endpoint means by a status, and what to do about it, as whole sentences.
+/// What to do about an error status of an endpoint, as whole sentences.
 #[derive(Debug)]
 pub(crate) struct ErrorHints {
     /// 400.
     pub(crate) bad_request: &'static str,
-    /// 401, where no new token can help.
+    /// 401, where a new token cannot help.
     pub(crate) unauthorized: &'static str,
     /// 403.
     pub(crate) forbidden: &'static str,
-    /// What a body that is too large calls for.
+    /// A body over the limit.
     pub(crate) too_large: &'static str,
 }
 
@@ -55,37 +56,38 @@ impl Response {
         Self { head, guard }
     }
 
-    /// The body turned out not to be what the API documents; `what` is what was seen, without a full stop.
-    ///
-    /// The body itself is not shown: unlike an error's, it is data of people.
-    pub(crate) fn undecodable(mut self, what: &str) -> Failure {
-        self.guard.counts_as(ResponseCode::Decode);
-        let Head { endpoint, peer, keys, status, content_type, content_encoding, .. } = self.head;
-        let is_json = content_type.as_deref().is_none_or(|value| value.to_ascii_lowercase().contains("json"));
-        let message = if let Some(encoding) = content_encoding {
-            format!("{peer} answered {status} in the encoding {encoding}, which was not asked for.")
-        } else if let (false, Some(content_type)) = (is_json, content_type) {
-            format!(
-                "{peer} answered {status} with {content_type} instead of JSON. The address may be wrong, or a proxy or \
-                login page may be in between: check {keys}."
-            )
-        } else {
-            format!("The answer of {peer} ({status}) is not what the API documents: {what}.")
+    /// The failure of a body that cannot be decoded. It quotes nothing of the body, which is data of people or a token.
+    pub(crate) fn decode_failure(self, error: DecodeError) -> Failure {
+        let error = match error {
+            DecodeError::Unusable(reason) => return self.undecodable(&reason),
+            DecodeError::Json(error) => error,
         };
-        Failure::new(endpoint, ErrorKind::Decode, message)
-    }
-
-    /// The same for JSON that could not be read. The error's own text is not shown, as it may quote the body.
-    pub(crate) fn unreadable(self, error: &serde_json::Error) -> Failure {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
-            // A server that ends an answer by closing the connection cuts it like this.
+            // A server that ends a body by closing the connection cuts it like this.
             Category::Eof => {
                 self.undecodable(&format!("it ends early ({place})")).with_retry(RetryPolicy::AfterBackoff)
             }
             Category::Syntax => self.undecodable(&format!("it is not JSON ({place})")),
             Category::Data | Category::Io => self.undecodable(&format!("it has another shape ({place})")),
         }
+    }
+
+    fn undecodable(mut self, reason: &str) -> Failure {
+        self.guard.set_code(ResponseCode::Decode);
+        let Head { endpoint, target, keys, status, content_type, content_encoding, .. } = self.head;
+        let is_json = content_type.as_deref().is_none_or(|value| value.to_ascii_lowercase().contains("json"));
+        let message = if let Some(encoding) = content_encoding {
+            format!("{target} answered {status} in the encoding {encoding}, which was not asked for.")
+        } else if let (false, Some(content_type)) = (is_json, content_type) {
+            format!(
+                "{target} answered {status} with {content_type} instead of JSON. The address may be wrong, or a proxy or \
+                login page may be in between: check {keys}."
+            )
+        } else {
+            format!("The response of {target} ({status}) is not what the API documents: {reason}.")
+        };
+        Failure::new(endpoint, ErrorKind::Decode, message)
     }
 }
 
@@ -94,7 +96,7 @@ impl Response {
 impl Head {
     pub(crate) fn new(
         endpoint: Endpoint,
-        peer: &Target,
+        target: &Target,
         url: &Url,
         status: u16,
         headers: &HeaderMap,
@@ -104,15 +106,15 @@ impl Head {
             let value = headers.get(name)?;
             Some(redactor.clean(&String::from_utf8_lossy(value.as_bytes()))).filter(|text| !text.is_empty())
         };
-        // Only the host is shown: the rest of the address may carry what was sent.
+        // Only the host is shown: the rest of the address may repeat what was sent.
         let redirect_to = headers
             .get(LOCATION)
             .and_then(|value| url.join(value.to_str().ok()?).ok())
-            .and_then(|target| target.host_str().map(|host| redactor.clean(host)));
+            .and_then(|location| location.host_str().map(|host| redactor.clean(host)));
         Self {
             endpoint,
-            peer: peer.name.clone(),
-            keys: peer.keys,
+            target: target.name.clone(),
+            keys: target.keys(),
             status,
             description: text(STATUS_DESCRIPTION),
             content_type: text(CONTENT_TYPE),
@@ -125,63 +127,62 @@ impl Head {
         matches!(self.status, 200..=299)
     }
 
-    /// A success whose body is over `limit` bytes.
-    pub(crate) fn too_large(&self, limit: usize, advice: &ErrorHints) -> Failure {
-        let Self { endpoint, peer, .. } = self;
+    /// The failure of a successful response with a body over `limit` bytes.
+    pub(crate) fn too_large(&self, limit: usize, hints: &ErrorHints) -> Failure {
+        let Self { endpoint, target, .. } = self;
         let mebibytes = limit / (1024 * 1024);
         let limit = if mebibytes > 0 { format!("{mebibytes} MiB") } else { format!("{} KiB", limit / 1024) };
-        let message = format!("The answer of {peer} is larger than {limit}. {}", advice.too_large);
+        let message = format!("The response of {target} is larger than {limit}. {}", hints.too_large);
         Failure::new(*endpoint, ErrorKind::TooMuch, message)
     }
 
-    /// What an answer that is no success means. `body` is what is to be shown of it.
-    pub(crate) fn refusal(&self, advice: &ErrorHints, body: Option<&str>) -> Failure {
-        let Self { endpoint, peer, keys, status, .. } = self;
+    /// The failure of an error status. `body` is the redacted body.
+    pub(crate) fn status_failure(&self, hints: &ErrorHints, body: Option<&str>) -> Failure {
+        let Self { endpoint, target, keys, status, .. } = self;
         let said = body.filter(|body| !body.is_empty()).or(self.description.as_deref());
         let said = said.map_or_else(String::new, |said| format!(" It said: {said}"));
         let fail = |kind, message: String| Failure::new(*endpoint, kind, message);
         match status {
-            400 => fail(
-                ErrorKind::BadRequest,
-                format!("{peer} refused the request as wrong (400). {}{said}", advice.bad_request),
-            )
-            .with_scope(Scope::AllAlike),
-            401 => fail(ErrorKind::Unauthorized, format!("{peer} refused access (401). {}", advice.unauthorized))
+            400 => {
+                fail(ErrorKind::BadRequest, format!("{target} rejected the request (400). {}{said}", hints.bad_request))
+                    .with_scope(Scope::AllAlike)
+            }
+            401 => fail(ErrorKind::Unauthorized, format!("{target} refused access (401). {}", hints.unauthorized))
                 .with_retry(RetryPolicy::WithNewToken)
                 .with_scope(Scope::Tenant),
-            403 => fail(ErrorKind::Forbidden, format!("{peer} refused access (403). {}", advice.forbidden))
+            403 => fail(ErrorKind::Forbidden, format!("{target} refused access (403). {}", hints.forbidden))
                 .with_scope(Scope::Tenant),
             404 => fail(
                 ErrorKind::UnexpectedStatus,
                 format!(
-                    "{peer} does not know the {} API (404). Check that {keys} is the tenant's own.",
+                    "{target} does not know the {} API (404). Check that {keys} is the tenant's own.",
                     endpoint.label()
                 ),
             )
             .with_scope(Scope::AllAlike),
-            408 => fail(ErrorKind::Timeout, format!("{peer} waited too long for the request (408)."))
+            408 => fail(ErrorKind::Timeout, format!("{target} timed out before it had the whole request (408)."))
                 .with_retry(RetryPolicy::AfterBackoff),
             429 => {
-                fail(ErrorKind::RateLimited { retry_after: None }, format!("{peer} limits the rate of requests (429)."))
+                fail(ErrorKind::RateLimited { retry_after: None }, format!("{target} rate-limited the request (429)."))
                     .with_retry(RetryPolicy::AfterRateLimit)
                     .with_scope(Scope::Tenant)
             }
             300..=399 => {
-                let target = self.redirect_to.as_deref().unwrap_or("an address that cannot be read");
+                let location = self.redirect_to.as_deref().unwrap_or("an address that cannot be read");
                 fail(
                     ErrorKind::UnexpectedStatus,
                     format!(
-                        "{peer} redirects to {target} ({status}). Redirects are not followed, as that would hand \
+                        "{target} redirects to {location} ({status}). Redirects are not followed, because they would send \
                         credentials to another address: set {keys} to the tenant's own."
                     ),
                 )
                 .with_scope(Scope::Tenant)
             }
-            500..=599 => fail(ErrorKind::Server, format!("{peer} failed ({status}), which is for CXone to mend."))
+            500..=599 => fail(ErrorKind::Server, format!("{target} answered with a server error ({status})."))
                 .with_retry(RetryPolicy::AfterBackoff),
             _ => fail(
                 ErrorKind::UnexpectedStatus,
-                format!("{peer} answered with an unexpected status ({status}).{said}"),
+                format!("{target} answered with an unexpected status ({status}).{said}"),
             )
             .with_scope(Scope::AllAlike),
         }

@@ -1,7 +1,6 @@
-//! Whom tenants' clients trust: the system's CA certificates, read once for all tenants that are set up together.
+//! System root certificates, read once for all tenants that are set up together.
 //!
-//! Reading them takes some ten milliseconds and what they come to some hundred kilobytes: little for one tenant, and
-//! with hundreds of them more than all the rest.
+//! Reading them takes some ten milliseconds and a hundred kilobytes, which is too much for each of hundreds of tenants.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,53 +11,53 @@ use thiserror::Error;
 
 use crate::clock::{Clock, Monotonic};
 
-/// How long certificates count as just read. All tenants of a configuration are set up within it; a reload later than that
-/// sees certificates that were added meanwhile.
+/// How long certificates are reused. All tenants of a configuration are set up within this time, and a later reload
+/// sees added certificates.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// What tenants share.
+/// The settings that all tenants share.
 static SHARED: Shared = Shared::new();
 
-/// The settings that were made last, and when.
+/// The last settings, and when they were read.
 struct Shared(Mutex<Option<(Monotonic, ClientConfig)>>);
 
-/// A client cannot have TLS.
+/// Why a client cannot use TLS.
 #[derive(Debug, Error)]
-pub(crate) enum TrustError {
-    /// There is nobody to trust.
+pub(crate) enum RootCertsError {
+    /// The system has no root certificates.
     #[error("no CA certificates were found")]
-    Nobody,
-    /// There may be somebody, but they cannot be read.
+    Missing,
+    /// No root certificate can be read.
     #[error("no CA certificate can be read: {0}")]
     Unreadable(rustls_native_certs::Error),
-    /// The cryptography lacks something.
+    /// rustls refuses the settings.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
 }
 
-/// The TLS settings of a client that trusts whom the system trusts, or whom `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
-/// All that are made within some seconds share the certificates, and the sessions that can be resumed.
-pub(crate) fn system(clock: &dyn Clock) -> Result<ClientConfig, TrustError> {
+/// TLS settings with the system's root certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+/// Clients that are built within some seconds share certificates and resumable sessions.
+pub(crate) fn system(clock: &dyn Clock) -> Result<ClientConfig, RootCertsError> {
     SHARED.get(clock)
 }
 
-/// The TLS settings of a client that never speaks TLS: it trusts nobody.
-pub(crate) fn nobody() -> Result<ClientConfig, TrustError> {
-    trusting(RootCertStore::empty())
+/// TLS settings without root certificates, for a client that never uses TLS.
+pub(crate) fn without_roots() -> Result<ClientConfig, RootCertsError> {
+    with_roots(RootCertStore::empty())
 }
 
-fn system_roots() -> Result<RootCertStore, TrustError> {
+fn system_roots() -> Result<RootCertStore, RootCertsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // A system has odd ones among its own; those that can be read do.
+    // Unreadable certificates are skipped: most systems have some.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(found.errors.into_iter().next().map_or(TrustError::Nobody, TrustError::Unreadable));
+        return Err(found.errors.into_iter().next().map_or(RootCertsError::Missing, RootCertsError::Unreadable));
     }
     Ok(roots)
 }
 
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
+fn with_roots(roots: RootCertStore) -> Result<ClientConfig, RootCertsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 }
@@ -70,7 +69,7 @@ impl Shared {
         Self(Mutex::new(None))
     }
 
-    fn get(&self, clock: &dyn Clock) -> Result<ClientConfig, TrustError> {
+    fn get(&self, clock: &dyn Clock) -> Result<ClientConfig, RootCertsError> {
         let now = clock.monotonic();
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((read_at, config)) = &*last
@@ -78,7 +77,7 @@ impl Shared {
         {
             return Ok(config.clone());
         }
-        let config = trusting(system_roots()?)?;
+        let config = with_roots(system_roots()?)?;
         *last = Some((now, config.clone()));
         Ok(config)
     }
@@ -91,7 +90,7 @@ mod tests {
     use crate::presence::Timestamp;
 
     #[test]
-    fn certificates_are_read_once_for_all_that_are_set_up_together() {
+    fn root_certificates_are_read_once_within_max_age() {
         let clock = DrivenClock::new(Timestamp::from_seconds(1_700_000_000));
         let shared = Shared::new();
         let made = || Arc::clone(shared.get(&clock).unwrap().crypto_provider());

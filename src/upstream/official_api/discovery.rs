@@ -9,11 +9,10 @@ use url::Url;
 
 use super::error_hints;
 use super::trusted_hosts::TrustedHosts;
+use crate::upstream::Endpoint;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::http::{Client, Request};
-use crate::upstream::rate::Attempts;
-use crate::upstream::{Endpoint, ErrorKind};
+use crate::upstream::http::{Client, DecodeError, Request};
 
 /// Where an issuer tells its addresses.
 const OPENID_PATH: &str = "/.well-known/openid-configuration";
@@ -81,24 +80,16 @@ pub(super) fn tenant_id(id_token: &str) -> Option<String> {
     (!tenant_id.is_empty() && tenant_id.len() <= MAX_TENANT_ID_BYTES).then_some(tenant_id)
 }
 
-async fn document<T: for<'de> Deserialize<'de>>(
+async fn document<T: for<'de> Deserialize<'de> + Send + 'static>(
     client: &Client,
     url: &Url,
-    wanted: &str,
+    wanted: &'static str,
     context: &FetchContext,
 ) -> Result<T, Failure> {
-    let unsendable =
-        |_| Failure::new(Endpoint::Discovery, ErrorKind::Connect, "The discovery request cannot be put together.");
-    let http = client.get(url.clone()).build().map_err(unsendable)?;
-    let advice = &error_hints::DISCOVERY;
-    let request = Request { endpoint: Endpoint::Discovery, http, body_limit: MAX_DOCUMENT_BYTES, advice };
-    let mut body = Vec::new();
-    let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await;
-    let answer = answer.map_err(|failure| failure.with_scope(Scope::Tenant))?;
-    serde_json::from_slice(&body).map_err(|error| {
-        let what = format!("no `{wanted}` could be read from it (line {}, column {})", error.line(), error.column());
-        answer.undecodable(&what).with_scope(Scope::Tenant)
-    })
+    let request =
+        Request::new(Endpoint::Discovery, client.get(url.clone()), MAX_DOCUMENT_BYTES, &error_hints::DISCOVERY)?;
+    let read = |body: &[u8]| serde_json::from_slice(body).map_err(|error| DecodeError::no_field(wanted, &error));
+    client.fetch(&request, context, read).await.map_err(|failure| failure.with_scope(Scope::Tenant))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) const ACCESS_KEY: ErrorHints = ErrorHints {
 pub(super) const AGENTS: Resource = Resource {
     endpoint: Endpoint::Agents,
     body_limit: MAX_PAGE_BYTES,
-    advice: &ErrorHints {
+    hints: &ErrorHints {
         bad_request: "Check `api_version`.",
         unauthorized: UNAUTHORIZED,
         forbidden: "The access key's user may not list agents: give its role Employees > View in CXone, or configure names \
@@ -57,7 +57,7 @@ pub(super) const AGENTS: Resource = Resource {
 pub(super) const STATES: Resource = Resource {
     endpoint: Endpoint::States,
     body_limit: MAX_PAGE_BYTES,
-    advice: &ErrorHints {
+    hints: &ErrorHints {
         bad_request: "Check `api_version`.",
         unauthorized: UNAUTHORIZED,
         forbidden: "The access key's user may not read real-time data: give its role the Real-Time Data API permission in \
@@ -70,7 +70,7 @@ pub(super) const STATES: Resource = Resource {
 pub(super) const HISTORY: Resource = Resource {
     endpoint: Endpoint::History,
     body_limit: MAX_PAGE_BYTES,
-    advice: &ErrorHints {
+    hints: &ErrorHints {
         bad_request: "Most often the range is longer than the tenant allows: lower `window` or `history_lookback`; else check \
             `api_version`.",
         unauthorized: UNAUTHORIZED,
@@ -83,7 +83,7 @@ pub(super) const HISTORY: Resource = Resource {
 pub(super) const CODES: Resource = Resource {
     endpoint: Endpoint::Codes,
     body_limit: MAX_PAGE_BYTES,
-    advice: &ErrorHints {
+    hints: &ErrorHints {
         bad_request: "Check `api_version`.",
         unauthorized: UNAUTHORIZED,
         forbidden: "The access key's user may not read unavailable codes, so time in after-contact work is told from other \

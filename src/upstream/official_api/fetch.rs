@@ -71,7 +71,7 @@ impl OfficialSource {
         }
         // One for the states that agents are in.
         let least = self.history_requests(ids).saturating_add(1);
-        self.session.client.limits().fits(least, Endpoint::States, context)?;
+        self.session.client.limiter().check_budget(least, Endpoint::States, context)?;
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let mut reading =

@@ -89,14 +89,14 @@ impl OfficialSource {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
-        let limits = RateLimiter::new(&tenant, &clock);
-        Self::with(tenant, official, clock, observer, limits)
+        let limiter = RateLimiter::new(&tenant, &clock);
+        Self::with(tenant, official, clock, observer, limiter)
     }
 
     /// This source, but nothing that fails is sent again.
     #[must_use]
-    pub fn without_repeats(mut self) -> Self {
-        self.session.client.repeats = false;
+    pub fn without_retries(mut self) -> Self {
+        self.session.client.retries = false;
         self
     }
 
@@ -114,8 +114,8 @@ impl OfficialSource {
     ) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let limits = if same_address {
-            self.session.client.limits().reconfigured(&tenant)
+        let limiter = if same_address {
+            self.session.client.limiter().reconfigured(&tenant)
         } else {
             RateLimiter::new(&tenant, &clock)
         };
@@ -123,9 +123,9 @@ impl OfficialSource {
             && self.tenant.client_id == tenant.client_id
             && self.official.login == official.login
             && self.official.api_endpoint == official.api_endpoint;
-        let source = Self::with(tenant, official, clock, observer, limits)?;
+        let source = Self::with(tenant, official, clock, observer, limiter)?;
         if same_address && same_key {
-            source.session.tokens.inherit(&self.session.tokens);
+            source.session.tokens.copy_from(&self.session.tokens);
             source.api.inherit(&self.api);
             *source.capabilities() = *self.capabilities();
         }
@@ -137,13 +137,13 @@ impl OfficialSource {
         official: Official,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        limits: RateLimiter,
+        limiter: RateLimiter,
     ) -> Result<Self, BuildError> {
         let by_hand = official.api_endpoint.as_ref();
         let trusted_hosts = Arc::new(TrustedHosts::new(&tenant.base_url, by_hand, &official.allowed_hosts));
         let api = Arc::new(ApiAddress::new(by_hand));
         let login = AccessKeyIssuer::new(&tenant, &official, Arc::clone(&trusted_hosts), Arc::clone(&api));
-        let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
+        let client = Client::new(&tenant, limiter, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens: Arc::new(TokenCache::new(login)) },
             clock,

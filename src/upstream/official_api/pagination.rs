@@ -16,8 +16,6 @@ use crate::upstream::ErrorKind;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::http::Response;
-use crate::upstream::rate::Attempts;
 
 /// How many rows are asked for at once: what other clients of the API ask for, and get. A server that gives less is
 /// asked for the rest.
@@ -112,24 +110,12 @@ impl OfficialSource {
         &self,
         resource: &'static Resource,
         url: &Url,
-        mut body: Vec<u8>,
+        body: Vec<u8>,
         context: &FetchContext,
     ) -> Result<(Page<T>, Vec<u8>), Failure> {
-        let mut attempts = Attempts::default();
-        loop {
-            let answer: Response = self.session.get(resource, url, &mut body, &mut attempts, context).await?;
-            // Off the threads that serve: a page has some megabytes.
-            let decoded = tokio::task::spawn_blocking(move || (envelope::decode::<T>(&body), body));
-            let Ok((page, buffer)) = decoded.await else { return Err(Failure::decode_panicked(resource.endpoint)) };
-            body = buffer;
-            match page {
-                Ok(page) => return Ok((page, body)),
-                Err(error) => {
-                    let failure = answer.unreadable(&error);
-                    self.session.client.wait_after(failure, &mut attempts, context).await?;
-                }
-            }
-        }
+        let read = |body: &[u8], (): &mut ()| Ok(envelope::decode::<T>(body)?);
+        let decoded = self.session.get(resource, url, ((), body), context, read).await?;
+        Ok((decoded.value, decoded.body))
     }
 
     /// An empty page is the end, whatever a total says. Nobody documents what exactly a total counts.

@@ -14,13 +14,11 @@ use url::{Url, form_urlencoded};
 use super::trusted_hosts::TrustedHosts;
 use super::{discovery, error_hints};
 use crate::config::{ClientAuth, Login, Official, Tenant};
+use crate::upstream::Endpoint;
 use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::http::{Client, Request};
-use crate::upstream::http::{ErrorHints, Response};
-use crate::upstream::rate::Attempts;
-use crate::upstream::{Endpoint, ErrorKind};
+use crate::upstream::http::{Client, DecodeError, Request};
 
 /// Gets tokens for an access key.
 pub(super) struct AccessKeyIssuer {
@@ -45,7 +43,7 @@ pub(super) struct ApiAddress {
 #[derive(Deserialize)]
 struct Body {
     access_token: String,
-    #[serde(default, deserialize_with = "token::life")]
+    #[serde(default, deserialize_with = "token::expires_in")]
     expires_in: Option<Duration>,
     #[serde(default)]
     id_token: Option<String>,
@@ -114,16 +112,12 @@ impl AccessKeyIssuer {
                 (self.key_alone(client.post(token_url.clone())), &error_hints::ACCESS_KEY)
             }
         };
-        let (body, answer) = ask(client, request, advice, context).await?;
-        // The error's own text is not shown, as it may quote the body, which is where the token is.
-        let Ok(MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = serde_json::from_slice(&body) else {
-            return Err(answer.undecodable("no `access_token` could be read from it"));
-        };
-        let Body { access_token, expires_in, id_token } = body;
+        let request = Request::new(Endpoint::Token, request, token::MAX_BODY_BYTES, advice)?;
+        let (issued, id_token) = client.fetch(&request, context, read).await?;
+        client.redactor().learn(&issued.access_token);
         if let Some(id_token) = &id_token {
             client.redactor().learn(id_token);
         }
-        let issued = IssuedToken::read(&access_token, expires_in, answer, client)?;
         if !self.api.by_hand {
             let tenant_id = id_token.as_deref().and_then(discovery::tenant_id);
             let url = discovery::api_endpoint(client, &self.trusted_hosts, tenant_id.as_deref(), context).await?;
@@ -168,16 +162,10 @@ impl TokenIssuer for AccessKeyIssuer {
     }
 }
 
-async fn ask(
-    client: &Client,
-    request: RequestBuilder,
-    advice: &'static ErrorHints,
-    context: &FetchContext,
-) -> Result<(Vec<u8>, Response), Failure> {
-    let unsendable = |_| Failure::new(Endpoint::Token, ErrorKind::Connect, "The token request cannot be put together.");
-    let http = request.build().map_err(unsendable)?;
-    let request = Request { endpoint: Endpoint::Token, http, body_limit: token::MAX_BODY_BYTES, advice };
-    let mut body = Vec::new();
-    let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await?;
-    Ok((body, answer))
+fn read(body: &[u8]) -> Result<(IssuedToken, Option<String>), DecodeError> {
+    // The error's own text is not shown, as it may quote the body, which is where the token is.
+    let Ok(MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = serde_json::from_slice(body) else {
+        return Err(DecodeError::Unusable("no `access_token` could be read from it".to_owned()));
+    };
+    Ok((IssuedToken::new(body.access_token, body.expires_in)?, body.id_token))
 }

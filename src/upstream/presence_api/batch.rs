@@ -12,10 +12,9 @@ use super::wire::{self, Page};
 use super::{PresenceSource, REPORT};
 use crate::presence::{Asked, KeptOutcome, Tally, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::Endpoint;
-use crate::upstream::failure::Failure;
+use crate::upstream::failure::{Failure, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::http::Response;
-use crate::upstream::rate::Attempts;
+use crate::upstream::http::{DecodeError, Decoded};
 
 /// What a batch's pages are read into. It moves to the threads that decode and back, buffer and all,
 /// so that a batch allocates for its largest page once.
@@ -36,7 +35,7 @@ impl PresenceSource {
         context.check_cancelled()?;
         let Some(asked) = batch.asked else {
             let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, context).await?;
-            return run_blocking(move || reading.tally.finish()).await;
+            return run_blocking(Endpoint::Presence, move || reading.tally.finish()).await;
         };
         let (mut batch, mut outcome) = self.read_and_keep(batch, asked, window, context).await?;
         if outcome.doubt
@@ -60,7 +59,7 @@ impl PresenceSource {
     ) -> Result<(Batch, KeptOutcome), Failure> {
         let mut reading = self.reading(&batch, window);
         reading.tally = reading.tally.keeping(asked);
-        let (batch, reading) = run_blocking(move || {
+        let (batch, reading) = run_blocking(Endpoint::Presence, move || {
             for (agent, history) in batch.histories.iter().enumerate() {
                 if let Some(history) = history {
                     reading.tally.replay(agent, history);
@@ -77,7 +76,7 @@ impl PresenceSource {
         }
         let behind = self.session.client.behind();
         let until = self.cache().map_or(window.start, |cache| cache.settled(asked, window, behind));
-        run_blocking(move || (batch, reading.tally.finish_keeping(until))).await
+        run_blocking(Endpoint::Presence, move || (batch, reading.tally.finish_keeping(until))).await
     }
 
     /// `batch` in full, after a tail of it brought what it should not have.
@@ -127,43 +126,23 @@ impl PresenceSource {
 
     async fn read_page(
         &self,
-        mut reading: Reading,
+        reading: Reading,
         url: &url::Url,
         context: &FetchContext,
     ) -> Result<(Reading, Page), Failure> {
-        let mut attempts = Attempts::default();
-        loop {
-            let answer = self.session.get(&REPORT, url, &mut reading.body, &mut attempts, context).await?;
-            self.page_bytes.store(reading.body.len(), Ordering::Relaxed);
-            let outcome;
-            (reading, outcome) = decode(reading, answer).await?;
-            match outcome {
-                Ok(page) => return Ok((reading, page)),
-                Err(failure) => {
-                    self.session.client.wait_after(failure, &mut attempts, context).await?;
-                }
-            }
-        }
+        let buffers = (reading.tally, reading.body);
+        let Decoded { value: page, state: tally, body } =
+            self.session.get(&REPORT, url, buffers, context, decode).await?;
+        self.page_bytes.store(body.len(), Ordering::Relaxed);
+        Ok((Reading { tally, body }, page))
     }
 }
 
-/// Counts a page into the tally, off the threads that serve. A page that cannot be decoded leaves the
-/// tally as it was.
-async fn decode(mut reading: Reading, answer: Response) -> Result<(Reading, Result<Page, Failure>), Failure> {
+/// Counts a page into the tally. A page that cannot be decoded leaves the tally as it was.
+fn decode(body: &[u8], tally: &mut Tally) -> Result<Page, DecodeError> {
     // 204 and a 200 without a body say the same: no data.
-    if reading.body.trim_ascii().is_empty() {
-        return Ok((reading, Ok(Page { next_page_token: None, buckets: 0 })));
+    if body.trim_ascii().is_empty() {
+        return Ok(Page { next_page_token: None, buckets: 0 });
     }
-    let (reading, page) = run_blocking(move || {
-        let page = wire::decode_page(&reading.body, &mut reading.tally);
-        (reading, page)
-    })
-    .await?;
-    let page = page.map_err(|error| answer.unreadable(&error));
-    Ok((reading, page))
-}
-
-/// Does `work` off the threads that serve.
-async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::decode_panicked(Endpoint::Presence))
+    Ok(wire::decode_page(body, tally)?)
 }

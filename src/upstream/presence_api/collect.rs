@@ -38,7 +38,7 @@ impl PresenceSource {
             return progress.fetched;
         }
         let least = u64::try_from(batches.len()).unwrap_or(u64::MAX);
-        if let Err(failure) = self.session.client.limits().fits(least, Endpoint::Presence, &context) {
+        if let Err(failure) = self.session.client.limiter().check_budget(least, Endpoint::Presence, &context) {
             progress.give_up(&failure);
             return progress.fetched;
         }

@@ -6,13 +6,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::config::Tenant;
+use crate::upstream::Endpoint;
 use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::http::{Client, Request};
-use crate::upstream::http::{ErrorHints, Response};
-use crate::upstream::rate::Attempts;
-use crate::upstream::{Endpoint, ErrorKind};
+use crate::upstream::http::{Client, DecodeError, ErrorHints, Request};
 
 /// Where tokens are issued.
 const PATH: &str = "/oauth/token";
@@ -35,7 +33,7 @@ pub(super) struct ClientCredentials {
 #[derive(Deserialize)]
 struct Body {
     access_token: String,
-    #[serde(default, deserialize_with = "token::life")]
+    #[serde(default, deserialize_with = "token::expires_in")]
     expires_in: Option<Duration>,
 }
 
@@ -52,13 +50,9 @@ impl ClientCredentials {
             ("client_id", &self.client_id),
             ("client_secret", self.client_secret.expose_secret()),
         ];
-        let unsendable =
-            |_| Failure::new(Endpoint::Token, ErrorKind::Connect, "The token request cannot be put together.");
-        let http = client.post(client.url(PATH)).form(&form).build().map_err(unsendable)?;
-        let request = Request { endpoint: Endpoint::Token, http, body_limit: token::MAX_BODY_BYTES, advice: &ADVICE };
-        let mut body = Vec::new();
-        let answer = client.ask(&request, &mut body, &mut Attempts::default(), context).await?;
-        read(&body, answer, client)
+        let http = client.post(client.url(PATH)).form(&form);
+        let request = Request::new(Endpoint::Token, http, token::MAX_BODY_BYTES, &ADVICE)?;
+        client.fetch(&request, context, read).await
     }
 }
 
@@ -69,14 +63,7 @@ impl TokenIssuer for ClientCredentials {
     }
 }
 
-fn read(body: &[u8], answer: Response, client: &Client) -> Result<IssuedToken, Failure> {
-    match serde_json::from_slice::<Body>(body) {
-        Ok(Body { access_token, expires_in }) => IssuedToken::read(&access_token, expires_in, answer, client),
-        // The error's own text may quote the body, which is where the token is.
-        Err(error) => {
-            let what =
-                format!("no `access_token` could be read from it (line {}, column {})", error.line(), error.column());
-            Err(answer.undecodable(&what))
-        }
-    }
+fn read(body: &[u8]) -> Result<IssuedToken, DecodeError> {
+    let body: Body = serde_json::from_slice(body).map_err(|error| DecodeError::no_field("access_token", &error))?;
+    IssuedToken::new(body.access_token, body.expires_in)
 }

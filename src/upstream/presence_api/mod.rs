@@ -33,7 +33,7 @@ const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 const REPORT: Resource = Resource {
     endpoint: Endpoint::Presence,
     body_limit: MAX_PAGE_BYTES,
-    advice: &ErrorHints {
+    hints: &ErrorHints {
         bad_request: "Most often `interval` is not an ISO 8601 duration such as PT1H, or too small for `window`.",
         unauthorized: "A newly issued token was refused as well: check that the OAuth client belongs to this tenant \
             (CXone, Security > API Clients).",
@@ -73,16 +73,16 @@ impl PresenceSource {
     ///
     /// When the HTTP client cannot be built, for want of CA certificates above all.
     pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
-        let limits = RateLimiter::new(&tenant, &clock);
+        let limiter = RateLimiter::new(&tenant, &clock);
         let tokens = Arc::new(TokenCache::new(ClientCredentials::of(&tenant)));
-        Self::with(tenant, clock, observer, limits, tokens)
+        Self::with(tenant, clock, observer, limiter, tokens)
     }
 
     /// This source, but nothing that fails is sent again: for a probe, which is to show how things stand and to ask
     /// for as little as can be. A token that is refused is still replaced once.
     #[must_use]
-    pub fn without_repeats(mut self) -> Self {
-        self.session.client.repeats = false;
+    pub fn without_retries(mut self) -> Self {
+        self.session.client.retries = false;
         // One refresh learns nothing from the one before it.
         self.cache = None;
         self
@@ -97,16 +97,16 @@ impl PresenceSource {
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.base_url == tenant.base_url;
-        let limits = if same_address {
-            self.session.client.limits().reconfigured(&tenant)
+        let limiter = if same_address {
+            self.session.client.limiter().reconfigured(&tenant)
         } else {
             RateLimiter::new(&tenant, &clock)
         };
         let tokens = TokenCache::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.client_id == tenant.client_id {
-            tokens.inherit(&self.session.tokens);
+            tokens.copy_from(&self.session.tokens);
         }
-        let mut source = Self::with(tenant, clock, observer, limits, Arc::new(tokens))?;
+        let mut source = Self::with(tenant, clock, observer, limiter, Arc::new(tokens))?;
         if let Some(cache) = self.cache.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
             let mut kept = lock(cache);
@@ -127,10 +127,10 @@ impl PresenceSource {
         tenant: Arc<Tenant>,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
-        limits: RateLimiter,
+        limiter: RateLimiter,
         tokens: Arc<TokenCache>,
     ) -> Result<Self, BuildError> {
-        let client = Client::new(&tenant, limits, Arc::clone(&clock), observer)?;
+        let client = Client::new(&tenant, limiter, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens },
             clock,

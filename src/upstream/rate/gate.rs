@@ -1,4 +1,4 @@
-//! The gate that every request to a tenant passes: closed while the server wants to be left alone.
+//! The gate that every request to a tenant passes. `Retry-After` closes it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Monotonic};
 
-/// How much longer than asked a wait may be, as a part of it. It spreads exporters that share a
-/// tenant, so that they do not all come back in the same instant.
+/// The largest random addition to a wait, as a part of it. It spreads exporters that share a tenant.
 const JITTER: f64 = 0.1;
 
-/// The most that jitter adds: enough to spread requests, too little for anybody to notice.
+/// The largest jitter: enough to spread requests, and too short to matter.
 const MAX_JITTER: Duration = Duration::from_secs(2);
 
-/// Lets requests through, except before the longest `Retry-After` that has been answered so far.
+/// Lets requests through, except before the longest `Retry-After` so far.
 ///
-/// There is one per tenant, shared by tokens and reports and by every batch that is under way, and it
-/// outlives refreshes. It only ever closes for longer; nothing opens it but time.
+/// All requests to a tenant share one gate, and it outlives refreshes. Only time opens it.
 pub(crate) struct RateGate {
     clock: Arc<dyn Clock>,
     opens: Mutex<Option<Monotonic>>,
@@ -25,7 +23,7 @@ pub(crate) struct RateGate {
 /// The gate does not open before the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GateClosed {
-    /// How long it will still be closed.
+    /// How long it stays closed.
     pub(crate) wait: Duration,
 }
 
@@ -53,9 +51,9 @@ impl RateGate {
         opens.filter(|opens| *opens > self.clock.monotonic())
     }
 
-    /// Ends once the gate is open, and at once with an error where that is not before `deadline`.
+    /// Waits until the gate is open. Fails at once if that is not before `deadline`.
     pub(crate) async fn pass(&self, deadline: Monotonic) -> Result<(), GateClosed> {
-        // Another answer may have closed the gate for longer in the meantime, hence the loop.
+        // A loop, because another response may close the gate for longer meanwhile.
         while let Some(opens) = self.opens() {
             let wait = opens.saturating_since(self.clock.monotonic());
             if opens >= deadline {
@@ -94,14 +92,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_open_gate_lets_everybody_through_at_once() {
+    async fn an_open_gate_does_not_wait() {
         let (_, gate) = gate();
         assert_eq!(gate.pass(at(0)).await, Ok(()));
         assert_eq!(gate.opens(), None);
     }
 
     #[tokio::test]
-    async fn nobody_passes_early_and_a_longer_wait_wins() {
+    async fn the_longest_retry_after_wins_and_none_passes_early() {
         let (clock, gate) = gate();
         gate.close_for(Duration::from_secs(10));
         let passing = tokio::spawn({
@@ -127,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_does_not_fit_fails_at_once_and_leaves_the_gate_closed() {
+    async fn a_wait_past_the_deadline_fails_at_once() {
         let (clock, gate) = gate();
         gate.close_for(Duration::from_secs(60));
         assert_eq!(gate.pass(at(60)).await, Err(GateClosed { wait: Duration::from_secs(60) }));
@@ -138,12 +136,25 @@ mod tests {
     #[tokio::test]
     async fn jitter_never_reaches_the_deadline() {
         for _ in 0..200 {
-            let (clock, gate) = gate();
-            gate.close_for(Duration::from_secs(59));
-            let mut passing = Box::pin(gate.pass(at(60)));
-            assert!(passing.as_mut().now_or_never().is_none());
-            let wakes = clock.next_sleeper().unwrap();
+            let wakes = wakes(59, 60);
             assert!(wakes >= at(59) && wakes < at(60), "{wakes:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn jitter_spreads_waits_by_a_tenth() {
+        let wakes: Vec<_> = (0..200).map(|_| wakes(10, 1_000)).collect();
+        let (first, last) = (wakes.iter().min().unwrap(), wakes.iter().max().unwrap());
+        assert!(*first >= at(10) && *last <= at(11), "{first:?} to {last:?}");
+        assert!(last.saturating_since(*first) > Duration::from_millis(500), "{first:?} to {last:?}");
+    }
+
+    /// When a request wakes that waits for a gate that is closed for so many seconds.
+    fn wakes(closed: u64, deadline: u64) -> Monotonic {
+        let (clock, gate) = gate();
+        gate.close_for(Duration::from_secs(closed));
+        let mut passing = Box::pin(gate.pass(at(deadline)));
+        assert!(passing.as_mut().now_or_never().is_none());
+        clock.next_sleeper().unwrap()
     }
 }

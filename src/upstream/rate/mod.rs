@@ -1,4 +1,4 @@
-//! When a request may be sent: rate gate, budget, retries and `Retry-After`.
+//! When a request may be sent: rate gate (`Retry-After`), budget, and retries.
 
 mod budget;
 mod gate;

@@ -1,19 +1,17 @@
-//! Reading `Retry-After` (RFC 9110, section 10.2.3): how long the server asks to be left alone. Pure.
+//! Parses `Retry-After` (RFC 9110, section 10.2.3).
 
 use std::time::Duration;
 
 use crate::presence::Timestamp;
 
-/// The longest wait that is granted. A tenant that asks for more is asked again once an hour, which
-/// costs it one request and lets an absurd value heal by itself.
+/// The longest wait that is kept. A tenant that asks for more gets one request an hour, so an absurd value does not
+/// stop the exporter for good.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The wait that the values of all `Retry-After` headers of an answer come to: the longest valid one.
+/// The longest valid wait of all `Retry-After` headers of a response, not capped.
 ///
-/// A date is compared with `server_now`, the answer's own `Date`, so that a clock that is wrong here
-/// does not shorten the wait. Values that ask for no time at all (zero, negative, past) or cannot be
-/// read are as good as absent: the caller's own back-off is the kinder reading. The result is not
-/// capped; whoever grants it does that.
+/// A date is compared with `server_now`, the response's own `Date`, so that a wrong local clock does not shorten the
+/// wait. Values without a wait (zero, negative, past) and unreadable ones count as absent, and the caller backs off.
 pub(crate) fn longest<'a>(values: impl IntoIterator<Item = &'a [u8]>, server_now: Timestamp) -> Option<Duration> {
     values
         .into_iter()
@@ -22,7 +20,7 @@ pub(crate) fn longest<'a>(values: impl IntoIterator<Item = &'a [u8]>, server_now
         .max()
 }
 
-/// The moment that an HTTP date names, in any of the three forms that RFC 9110 wants to be understood.
+/// The time of an HTTP date, in any of the three forms of RFC 9110.
 pub(crate) fn http_date(value: &[u8]) -> Option<Timestamp> {
     let moment = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()?;
     let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -34,17 +32,17 @@ fn read(value: &str, server_now: Timestamp) -> Option<Duration> {
         let wait = until.saturating_since(server_now).get();
         return (wait > 0).then(|| Duration::from_micros(wait));
     }
-    // Proxies join repeated headers by commas. A date has a comma of its own, but was read above.
+    // Proxies join repeated headers by commas. A date holds a comma too, and was parsed above.
     value.split(',').filter_map(|part| seconds(part.trim())).max()
 }
 
-/// Whole or decimal seconds, rounded up; digits and one point, nothing that only a float parser would take.
+/// Whole or decimal seconds, rounded up. Digits and one point only: no exponents, no signs.
 fn seconds(value: &str) -> Option<Duration> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Only digits are left, so the one way to fail is to be too large.
+    // Only digits are left, so parsing fails only if the number is too large.
     let whole = whole.parse::<u64>().unwrap_or(u64::MAX);
     let round_up = u64::from(fraction.bytes().any(|digit| digit != b'0'));
     let seconds = whole.saturating_add(round_up);
@@ -67,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_single_value() {
+    fn retry_after_seconds_and_http_dates() {
         let table: &[(&str, Option<u64>)] = &[
             ("120", Some(120)),
             ("  120 ", Some(120)),
@@ -108,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_headers_the_longest_valid_one_counts() {
+    fn the_longest_valid_retry_after_counts() {
         assert_eq!(of(&["1", "Wed, 21 Oct 2015 07:28:30 GMT", "garbage", "-5"]), Some(30));
         assert_eq!(of(&["garbage", "-5", "0"]), None);
         assert_eq!(of(&[]), None);
@@ -117,13 +115,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics_and_no_wait_is_zero(value in proptest::collection::vec(any::<u8>(), 0..40), now in any::<i64>()) {
+        fn retry_after_never_panics_and_is_never_zero(value in proptest::collection::vec(any::<u8>(), 0..40), now in any::<i64>()) {
             let wait = longest([&value[..]], Timestamp::from_micros(now));
             prop_assert!(wait.is_none_or(|wait| wait > Duration::ZERO));
         }
 
         #[test]
-        fn seconds_are_never_rounded_down(whole in 0_u64..1_000_000, fraction in 0_u32..1_000) {
+        fn retry_after_seconds_round_up(whole in 0_u64..1_000_000, fraction in 0_u32..1_000) {
             let asked = Duration::from_secs(whole) + Duration::from_millis(u64::from(fraction));
             let wait = longest([format!("{whole}.{fraction:03}").as_bytes()], NOW);
             prop_assert_eq!(wait.is_none(), asked.is_zero());

@@ -104,7 +104,7 @@ async fn of_tls() {
         ("expired", tls(include_bytes!("tls/expired.pem")), ca, "the certificate expired on 2021-01-01"),
         ("not valid yet", tls(include_bytes!("tls/future.pem")), ca, "the certificate is valid only from 2120-01-01"),
         ("of another host", tls(include_bytes!("tls/elsewhere.pem")), ca, "the certificate is for another name"),
-        ("of an old version", old, ca, "speaks only a version of TLS that is no longer safe"),
+        ("of an old version", old, ca, "supports only versions of TLS that are no longer safe"),
         ("trusted, and cut after the handshake", tls(good), ca, "was cut before its answer was complete"),
     ];
     for (name, address, trusted, warning) in cases {

@@ -44,7 +44,7 @@ async fn of_waits_that_fit_into_the_refresh() {
 #[tokio::test]
 async fn of_waits_that_do_not_fit() {
     let limit: &[&str] = &["which is longer than this refresh may take"];
-    let capped: &[&str] = &["Retry-After asks for more patience than is granted", "It may not be asked again for 1 h"];
+    let capped: &[&str] = &["Retry-After capped", "The next request is allowed in 1 h"];
     let shut = |seconds: f64| failed("429=1", 0.0, limit).waiting(seconds..=seconds);
     let hour = || failed("429=1", 0.0, capped).waiting(3600.0..=3600.0);
     check(vec![
@@ -66,8 +66,8 @@ async fn of_waits_that_do_not_fit() {
         ("the end of dates", every(after("Fri, 31 Dec 9999 23:59:59 GMT")), hour()),
         ("contradictory", every(after("0").header("Retry-After", "599")), shut(599.0)),
         ("of the token endpoint", token(after("599")), failed("token:429=1", 0.0, limit).waiting(599.0..=599.0)),
-        ("never content", every(limited()), failed("429=5", 4.0, &["It did so 5 times in a row"])),
-        ("never content, and says so", every(after("1")), failed("429=5", 4.0, &["It did so 5 times in a row"])),
+        ("never content", every(limited()), failed("429=5", 4.0, &["rate-limited 5 times in a row"])),
+        ("never content, and says so", every(after("1")), failed("429=5", 4.0, &["rate-limited 5 times in a row"])),
     ])
     .await;
 }

@@ -16,7 +16,7 @@ async fn of_servers_that_are_ill() {
         ("504 once", once(Response::status(504)), healed("200=4 504=1", 1.0)),
         ("599 once", once(Response::status(599)), healed("200=4 599=1", 1.0)),
         ("408 once", once(Response::status(408)), healed("200=4 408=1", 1.0)),
-        ("500 always", every(Response::status(500)), failed("500=6", 4.0, &["(500), which is for CXone to mend"])),
+        ("500 always", every(Response::status(500)), failed("500=6", 4.0, &["server error (500)"])),
         ("501 always", every(Response::status(501)), failed("501=6", 4.0, &["(501)"])),
         ("503 on one page", last(Response::status(503)), partial("200=3 503=3", 2.0, &["result=partial"])),
         ("408 on one page", last(Response::status(408)), partial("200=3 408=3", 2.0, &["(408)"])),
