@@ -1,12 +1,9 @@
-//! Answers scrapes from the last snapshot, and lets exactly one fetch at a time replace it.
+//! Answers scrapes from the last snapshot, and lets one refresh at a time replace it.
 //!
-//! Nothing is fetched without a scrape. A scrape that finds data younger than the cooldown takes no
-//! lock and waits for nothing; any other one asks the gate, which lets one refresh start and lets everybody
-//! wait for that one, each no longer than its own deadline. A refresh builds a whole new [`Snapshot`],
-//! has it rendered, and swaps it in. With a [`Storage`], the next process takes up where this one ends.
-//!
-//! A reload changes a refresher's settings in place ([`Refresher::reconfigure`]): data that is still an answer, the gate,
-//! the status and a refresh under way live on, and scrapes that wait keep waiting for the same thing.
+//! No refresh starts without a scrape. A scrape of data younger than the cooldown takes no lock and waits for nothing. Any
+//! other scrape asks the gate, which starts one refresh; all scrapes wait for that one, each until its own deadline. A
+//! refresh builds and renders a new [`Snapshot`] and swaps it in. A reload changes the settings in place
+//! ([`Refresher::reconfigure`]).
 
 pub(crate) mod backoff;
 pub(crate) mod directory;
@@ -17,10 +14,12 @@ mod observer;
 mod published;
 mod refresher;
 mod snapshot;
+mod state;
+mod task;
 
 pub use observer::{Observer, RefreshResult, Served, StorageOperation};
-pub use published::Published;
-pub use refresher::{Parts, Refresher, Render, Scrape};
+pub use published::{Published, Render};
+pub use refresher::{Parts, Refresher, Scrape};
 pub use snapshot::{AgentCounts, AgentData, AgentRow, Moment, Snapshot, Status};
 
 #[cfg(test)]

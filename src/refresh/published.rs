@@ -1,22 +1,32 @@
-//! What scrapes are served from: one snapshot, its rendered bytes, and how long both may be used.
+//! The value that scrapes and pages read: one snapshot, its rendered bytes, and how long both may be used.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::directory::People;
+use super::directory::{AgentDirectory, ResolvedTenant};
 use super::snapshot::{Moment, Snapshot, Status};
+use crate::config::Tenant;
 use crate::exposition::Block;
+use crate::upstream::Source;
 
-/// A snapshot as it is served. It never changes; a new one is swapped in whole.
-#[derive(Debug)]
+/// Renders the agents' series of a snapshot.
+pub type Render = dyn Fn(&Snapshot) -> Arc<Block> + Send + Sync;
+
+/// All that is known of a tenant, as it is served. It never changes; each event swaps in a new one.
+#[derive(Clone)]
 pub struct Published {
     /// The data, without what has expired.
     pub snapshot: Arc<Snapshot>,
     /// The agents' series, rendered once.
     pub block: Arc<Block>,
-    /// How things stand.
+    /// The freshness contract.
     pub status: Status,
-    /// The tenant's own list of people, where it was needed and read.
-    pub(crate) people: Option<Arc<People>>,
+    /// The tenant as configured, without the agents and names of its own list.
+    pub(crate) configured: Arc<Tenant>,
+    /// Where its data is read from.
+    pub(crate) source: Arc<dyn Source>,
+    /// The tenant's own list of agents, where it was needed and read.
+    pub(crate) directory: Option<Arc<AgentDirectory>>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
     pub(crate) full_at: Option<Moment>,
     /// When the last refresh read its data, if it read any.
@@ -28,12 +38,40 @@ pub struct Published {
 // === impl Published ===
 
 impl Published {
-    /// Whether all of it is younger than the cooldown, so that nobody needs to ask.
+    /// A tenant that has not been asked yet.
+    pub(crate) fn new(configured: Arc<Tenant>, source: Arc<dyn Source>, render: &Render) -> Self {
+        let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(&configured, None);
+        let snapshot = Snapshot::empty(tenant);
+        Self {
+            block: render(&snapshot),
+            status: Status { agents: snapshot.counts(None), agents_dropped: dropped, ..Status::default() },
+            snapshot: Arc::new(snapshot),
+            configured,
+            source,
+            directory: None,
+            full_at: None,
+            last_read: None,
+            oldest: None,
+        }
+    }
+
+    /// The same with another snapshot, and with all that follows from it.
+    pub(crate) fn with_snapshot(self, snapshot: Snapshot, render: &Render) -> Self {
+        Self {
+            block: render(&snapshot),
+            status: Status { agents: snapshot.counts(self.last_read), ..self.status },
+            oldest: snapshot.oldest(),
+            snapshot: Arc::new(snapshot),
+            ..self
+        }
+    }
+
+    /// Whether all data is younger than the cooldown, so that no refresh is needed.
     pub(crate) fn is_fresh(&self, now: Moment) -> bool {
         self.full_at.is_some_and(|full_at| full_at.age(now) < self.snapshot.tenant.cooldown)
     }
 
-    /// Whether some of it is too old to be exposed.
+    /// Whether some data has passed `max_staleness`.
     pub(crate) fn has_expired(&self, now: Moment) -> bool {
         self.oldest.is_some_and(|oldest| oldest.age(now) >= self.snapshot.tenant.max_staleness)
     }
@@ -41,5 +79,11 @@ impl Published {
     /// Whether it holds data of any agent.
     pub fn has_data(&self) -> bool {
         self.oldest.is_some()
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published").field("status", &self.status).finish_non_exhaustive()
     }
 }

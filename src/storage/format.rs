@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Schedule, StateName, Timestamp, Window};
-use crate::refresh::directory::People;
+use crate::refresh::directory::AgentDirectory;
 use crate::refresh::{AgentData, Moment, Published};
 
 /// All that is kept of a tenant.
@@ -33,7 +33,7 @@ pub(super) struct Body<'a> {
     pub(super) not_before: Option<Time>,
     /// The tenant's own list of people, where one was read.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub(super) people: Option<PeopleList<'a>>,
+    pub(super) directory: Option<StoredDirectory<'a>>,
     /// The names that agents' states are indices of.
     #[serde(borrow)]
     pub(super) states: Vec<Cow<'a, str>>,
@@ -48,15 +48,15 @@ pub(super) struct ShardOf(u32, u32);
 
 /// The tenant's own list of people.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct PeopleList<'a> {
+pub(super) struct StoredDirectory<'a> {
     pub(super) read_at: Time,
     #[serde(borrow)]
-    pub(super) list: Vec<Member<'a>>,
+    pub(super) people: Vec<StoredPerson<'a>>,
 }
 
 /// A [`Person`]: id, name, team, and whether active.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Member<'a>(
+pub(super) struct StoredPerson<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Option<Cow<'a, str>>,
     #[serde(borrow)] Option<Cow<'a, str>>,
@@ -154,7 +154,7 @@ impl<'a> Body<'a> {
             last_read: published.last_read.map(|moment| moment.utc.into()),
             failures,
             not_before: status.not_before.map(Time::from),
-            people: published.people.as_deref().map(PeopleList::of),
+            directory: published.directory.as_deref().map(StoredDirectory::of),
             states,
             reads,
         }
@@ -169,34 +169,34 @@ impl ShardOf {
     }
 }
 
-// === impl Member, PeopleList ===
+// === impl StoredPerson, StoredDirectory ===
 
 /// Leaves the person's name out, as this may end up in a log.
-impl fmt::Debug for Member<'_> {
+impl fmt::Debug for StoredPerson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Member").field(&self.0).finish_non_exhaustive()
+        f.debug_tuple("StoredPerson").field(&self.0).finish_non_exhaustive()
     }
 }
 
-impl<'a> PeopleList<'a> {
-    fn of(people: &'a People) -> Self {
+impl<'a> StoredDirectory<'a> {
+    fn of(directory: &'a AgentDirectory) -> Self {
         let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         let person = |person: &'a Person| {
-            Member(Cow::Borrowed(&*person.id), text(&person.name), text(&person.team), person.active)
+            StoredPerson(Cow::Borrowed(&*person.id), text(&person.name), text(&person.team), person.active)
         };
-        Self { read_at: people.read_at.utc.into(), list: people.list.iter().map(person).collect() }
+        Self { read_at: directory.read_at.utc.into(), people: directory.people.iter().map(person).collect() }
     }
 
     /// The list as it was, seen at `now`.
-    pub(super) fn restore(&self, now: Moment) -> People {
+    pub(super) fn restore(&self, now: Moment) -> AgentDirectory {
         let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
-        let list = self.list.iter().map(|Member(id, name, team, active)| Person {
+        let people = self.people.iter().map(|StoredPerson(id, name, team, active)| Person {
             id: Arc::from(&**id),
             name: text(name),
             team: text(team),
             active: *active,
         });
-        People { list: list.collect(), read_at: Moment::remembered(self.read_at.into(), now) }
+        AgentDirectory { people: people.collect(), read_at: Moment::remembered(self.read_at.into(), now) }
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::warn;
 
-pub(crate) use restore::Memory;
+pub(crate) use restore::RestoredState;
 pub use tenant_store::TenantStore;
 
 use self::file::{ClaimError, Folder};

@@ -11,7 +11,7 @@ use crate::clock::Monotonic;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
-use crate::refresh::directory::{People, Peopled};
+use crate::refresh::directory::{AgentDirectory, ResolvedTenant};
 use crate::refresh::{AgentData, Moment, Snapshot, Status};
 
 /// A clock that is corrected by less than this says nothing about the data. More, and nobody knows how old it is.
@@ -22,13 +22,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// What a tenant's refresher takes up again.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct RestoredState {
     /// The last good data of the agents that are still configured.
     pub(crate) snapshot: Snapshot,
     /// How things stood, as far as the file says.
     pub(crate) status: Status,
     /// The tenant's own list of people, which `snapshot` has the agents of.
-    pub(crate) people: Option<People>,
+    pub(crate) directory: Option<Arc<AgentDirectory>>,
     /// How many agents of it there was no room for.
     pub(crate) agents_dropped: Option<usize>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
@@ -62,31 +62,31 @@ pub(super) enum LeftOut {
 /// # Errors
 ///
 /// When it says what no exporter would have written.
-pub(super) fn remember(
+pub(super) fn restore(
     body: &Body<'_>,
     attempts: Attempts,
     tenant: &Arc<Tenant>,
     now: Moment,
     chance: f64,
-) -> Result<(Memory, Option<LeftOut>), BadFile> {
-    let people = body.people.as_ref().map(|people| people.restore(now));
-    let mut memory = Memory::nothing(tenant);
+) -> Result<(RestoredState, Option<LeftOut>), BadFile> {
+    let directory = body.directory.as_ref().map(|directory| directory.restore(now));
+    let mut restored_state = RestoredState::nothing(tenant);
     let query_key = QueryKey::of(tenant);
     if body.query_key.server() != query_key.server() {
-        return Ok((memory, Some(LeftOut::OtherAddress)));
+        return Ok((restored_state, Some(LeftOut::OtherAddress)));
     }
-    memory.take_people(tenant, people);
-    memory.take_gate(body, attempts, now, chance);
+    restored_state.take_directory(tenant, directory);
+    restored_state.take_gate(body, attempts, now, chance);
     if body.query_key != query_key {
-        return Ok((memory, Some(LeftOut::OtherQuestion)));
+        return Ok((restored_state, Some(LeftOut::OtherQuestion)));
     }
-    let future = memory.take_data(body, now)?;
+    let future = restored_state.take_data(body, now)?;
     if body.shard != ShardOf::of(tenant) {
         // That all went well was said of other agents, so nothing but the data of those that are still here is used.
-        return Ok((memory, Some(LeftOut::OtherShard)));
+        return Ok((restored_state, Some(LeftOut::OtherShard)));
     }
-    memory.take_status(body, attempts, future, now);
-    Ok((memory, future.then_some(LeftOut::Future)))
+    restored_state.take_status(body, attempts, future, now);
+    Ok((restored_state, future.then_some(LeftOut::Future)))
 }
 
 fn happened(time: Option<Time>, now: Moment) -> Option<Timestamp> {
@@ -97,15 +97,15 @@ fn contradiction(what: impl Into<String>) -> BadFile {
     BadFile::Contradiction(what.into())
 }
 
-// === impl Memory ===
+// === impl RestoredState ===
 
-impl Memory {
+impl RestoredState {
     fn nothing(tenant: &Arc<Tenant>) -> Self {
-        let Peopled { tenant, dropped } = Peopled::of(tenant, None);
+        let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(tenant, None);
         Self {
             snapshot: Snapshot::empty(tenant),
             status: Status::default(),
-            people: None,
+            directory: None,
             agents_dropped: dropped,
             full_at: None,
             last_read: None,
@@ -114,9 +114,10 @@ impl Memory {
         }
     }
 
-    fn take_people(&mut self, configured: &Arc<Tenant>, people: Option<People>) {
-        let Peopled { tenant, dropped } = Peopled::of(configured, people.as_ref());
-        (self.snapshot, self.agents_dropped, self.people) = (Snapshot::empty(tenant), dropped, people);
+    fn take_directory(&mut self, configured: &Arc<Tenant>, directory: Option<AgentDirectory>) {
+        let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(configured, directory.as_ref());
+        (self.snapshot, self.agents_dropped, self.directory) =
+            (Snapshot::empty(tenant), dropped, directory.map(Arc::new));
     }
 
     fn take_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {

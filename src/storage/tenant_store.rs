@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::file::{self, Folder, MAX_FILE_BYTES};
 use super::format::Body;
 use super::frame::{self, BadFile};
-use super::restore::{LeftOut, Memory, remember};
+use super::restore::{LeftOut, RestoredState, restore};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{ServerKey, Tenant};
 use crate::presence::Timestamp;
@@ -66,7 +66,7 @@ impl TenantStore {
     /// What an earlier process left, as far as it is of use at `now`.
     ///
     /// What cannot be read is set aside and told; it is never an error.
-    pub(crate) fn recall(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<Memory> {
+    pub(crate) fn restore(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<RestoredState> {
         self.observer.storage_used();
         if self.file.folder.claim().is_err() {
             // Why was said when the directory was opened.
@@ -80,7 +80,7 @@ impl TenantStore {
                 return None;
             }
         };
-        match recollect(&bytes, tenant, now) {
+        match restore_from(&bytes, tenant, now) {
             Ok((memory, left_out)) => {
                 self.file.is_whole(Some(ServerKey::of(tenant)).filter(|_| left_out != Some(LeftOut::OtherAddress)));
                 self.tell(&memory, left_out);
@@ -95,7 +95,7 @@ impl TenantStore {
 
     /// Hands what an earlier process's source kept to `source`. What cannot be read is set aside and told, and what is of no
     /// use is removed; either costs a refresh that reads everything.
-    pub(crate) fn recall_kept(&self, source: &dyn Source) {
+    pub(crate) fn restore_history(&self, source: &dyn Source) {
         if self.file.folder.claim().is_err() {
             return;
         }
@@ -122,18 +122,18 @@ impl TenantStore {
 
     /// Notes that a refresh starts, before it sends anything, so that a process that does not live to see its end
     /// leaves word of it. Ends within five seconds, noted or not.
-    pub(crate) async fn attempt_starts(&self, started: Timestamp, published: Arc<Published>, failures: u32) {
+    pub(crate) async fn record_attempt(&self, started: Timestamp, published: Arc<Published>, failures: u32) {
         let note = move |file: &TenantFile| file.note_attempt(started, &published, failures);
         self.run(StorageOperation::Attempt, ATTEMPT_PATIENCE, note).await;
     }
 
     /// Puts what is published in the place of what was kept before, after `failures` failed refreshes in a row, and now and
     /// then what `source` keeps beside it.
-    pub(crate) async fn keep(&self, published: Arc<Published>, failures: u32, source: Arc<dyn Source>) {
+    pub(crate) async fn save(&self, published: Arc<Published>, failures: u32) {
         let now = self.clock.monotonic();
         let write = move |file: &TenantFile| {
             file.replace(&published, failures, None)?;
-            file.replace_kept(&*source, now)
+            file.replace_kept(&*published.source, now)
         };
         self.run(StorageOperation::Write, WRITE_PATIENCE, write).await;
     }
@@ -218,7 +218,7 @@ impl TenantStore {
         }
     }
 
-    fn tell(&self, memory: &Memory, left_out: Option<LeftOut>) {
+    fn tell(&self, memory: &RestoredState, left_out: Option<LeftOut>) {
         let (tenant, path) = (&self.file.name, self.file.path.display());
         let agents = memory.snapshot.rows.iter().filter(|row| row.data.is_some()).count();
         match left_out {
@@ -234,11 +234,15 @@ impl std::fmt::Debug for TenantStore {
     }
 }
 
-pub(super) fn recollect(bytes: &[u8], tenant: &Arc<Tenant>, now: Moment) -> Result<(Memory, Option<LeftOut>), BadFile> {
+pub(super) fn restore_from(
+    bytes: &[u8],
+    tenant: &Arc<Tenant>,
+    now: Moment,
+) -> Result<(RestoredState, Option<LeftOut>), BadFile> {
     let contents = frame::unframe(bytes)?;
     let body: Body<'_> =
         serde_json::from_slice(contents.body).map_err(|error| BadFile::Contradiction(error.to_string()))?;
-    remember(&body, contents.attempts, tenant, now, fastrand::f64())
+    restore(&body, contents.attempts, tenant, now, fastrand::f64())
 }
 
 // === impl TenantFile ===

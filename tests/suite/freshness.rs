@@ -123,7 +123,7 @@ async fn through_a_day_of_failures_and_recoveries() {
     let begun: Vec<_> = warnings.iter().map(|line| line.contains("result=partial")).collect();
     // Failures begin at 0, 135, 420 and 615; that the last one reads a part again at 1754 is no news.
     assert_eq!(begun, [false, false, true, false], "{warnings:#?}");
-    let again = app.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
+    let again = app.lines().iter().filter(|line| line.message == "refresh recovered").count();
     assert_eq!(again, 4);
     app.assert_no_secrets().await;
 }

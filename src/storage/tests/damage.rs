@@ -8,7 +8,7 @@ use crate::refresh::Moment;
 use crate::refresh::tests::COOLDOWN;
 use crate::storage::file::MAX_FILE_BYTES;
 use crate::storage::frame;
-use crate::storage::tenant_store::recollect;
+use crate::storage::tenant_store::restore_from;
 
 const NONE_FAILED: [usize; 3] = [0; 3];
 
@@ -111,7 +111,7 @@ async fn cut_at_any_byte_a_file_is_refused_or_right() {
     let tenant = &published.snapshot.tenant;
     let mut read = 0;
     for length in 0..=file.len() {
-        let Ok((memory, left_out)) = recollect(&file.as_bytes()[..length], tenant, now) else { continue };
+        let Ok((memory, left_out)) = restore_from(&file.as_bytes()[..length], tenant, now) else { continue };
         read += 1;
         assert_eq!((memory.status.last_success, left_out), (published.status.last_success, None), "{length}");
         for (row, original) in memory.snapshot.rows.iter().zip(&published.snapshot.rows) {

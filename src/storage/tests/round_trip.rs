@@ -7,29 +7,24 @@ use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window};
 use crate::refresh::{AgentData, AgentRow, Moment, Published, Snapshot, Status};
 use crate::storage::format::Body;
 use crate::storage::frame::{self, BadFile};
-use crate::storage::tenant_store::recollect;
+use crate::storage::tenant_store::restore_from;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A snapshot as it is published, all of it read at `read_at`.
 pub(super) fn published(snapshot: Snapshot, status: Status, read_at: Option<Moment>) -> Published {
-    Published {
-        people: None,
-        oldest: snapshot.oldest(),
-        snapshot: Arc::new(snapshot),
-        block: Arc::new(BlockBuilder::new().finish(Packing::Stored)),
-        status,
-        full_at: read_at,
-        last_read: read_at,
-    }
+    let source = Arc::new(ToldSource::new(DrivenClock::new(START), &[]));
+    let render = |_: &Snapshot| Arc::new(BlockBuilder::new().finish(Packing::Stored));
+    let published = Published::new(Arc::clone(&snapshot.tenant), source, &render).with_snapshot(snapshot, &render);
+    Published { status, full_at: read_at, last_read: read_at, ..published }
 }
 
 pub(super) fn bytes(published: &Published, failures: u32) -> Vec<u8> {
     frame::frame(&serde_json::to_vec(&Body::of(published, failures)).unwrap())
 }
 
-pub(super) fn recalled(published: &Published, tenant: &Arc<Tenant>, now: Moment) -> Result<Memory, BadFile> {
-    recollect(&bytes(published, 0), tenant, now).map(|(memory, _)| memory)
+pub(super) fn recalled(published: &Published, tenant: &Arc<Tenant>, now: Moment) -> Result<RestoredState, BadFile> {
+    restore_from(&bytes(published, 0), tenant, now).map(|(memory, _)| memory)
 }
 
 fn moment(utc: Timestamp) -> Moment {
@@ -107,7 +102,7 @@ proptest! {
 
     #[test]
     fn any_json_is_read_or_refused(body in "[\\[\\]{}:,\"a-z0-9 -]{0,80}") {
-        let _ = recollect(&frame::frame(body.as_bytes()), &Arc::new(tenant()), moment(START));
+        let _ = restore_from(&frame::frame(body.as_bytes()), &Arc::new(tenant()), moment(START));
     }
 }
 
@@ -150,7 +145,7 @@ fn figures_of_thirty_thousand_agents() {
     let encoded = start.elapsed();
     file::replace(&path, &[&bytes]).unwrap();
     let written = start.elapsed();
-    let memory = recollect(&bytes, &published.snapshot.tenant, now).unwrap().0;
+    let memory = restore_from(&bytes, &published.snapshot.tenant, now).unwrap().0;
     assert_eq!(contents(&memory.snapshot).len(), 30_000);
     eprintln!(
         "{} bytes, encoded {encoded:?}, with write {written:?}, read back {:?}",

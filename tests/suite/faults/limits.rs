@@ -55,11 +55,11 @@ async fn a_failure_is_told_when_it_begins_changes_and_ends_and_never_in_between(
     }
     let failed = vec!["refresh failed".to_owned()];
     let expected = [
-        vec!["the first refresh succeeded".to_owned()],
+        vec!["first refresh succeeded".to_owned()],
         failed.clone(),
         failed.clone(),
         failed,
-        vec!["refreshes succeed again".to_owned()],
+        vec!["refresh recovered".to_owned()],
     ];
     assert_eq!(said, expected);
 }

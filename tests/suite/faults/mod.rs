@@ -272,7 +272,7 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
     let again = if result == "partial=1" { [Data::New, new[1]] } else { new };
     assert_data(&after, again);
     assert_warnings(&app, outcome.warnings);
-    let recoveries = app.lines().iter().filter(|line| line.message == "refreshes succeed again").count();
+    let recoveries = app.lines().iter().filter(|line| line.message == "refresh recovered").count();
     assert_eq!(recoveries, usize::from(!outcome.up));
     app.assert_no_secrets().await;
 }
