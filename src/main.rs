@@ -1,4 +1,4 @@
-//! The exporter's process: its arguments in, its exit code out.
+//! The program `cxone-exporter`.
 
 use std::process::ExitCode;
 

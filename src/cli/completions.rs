@@ -1,4 +1,4 @@
-//! Completions of the command line, for packages to install.
+//! `completions`: shell completions for packages.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use super::args::{Cli, CompletionsArgs};
 pub(super) fn run(args: &CompletionsArgs, out: &mut dyn Write) -> io::Result<()> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
-    // The generator panics where it cannot write, so it writes where it always can.
+    // The generator panics on a write error, so it writes to memory.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
     out.write_all(&script)
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shell_learns_of_flags_and_commands() {
+    fn completions_contain_flags_and_commands() {
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
             let mut script = Vec::new();
             run(&CompletionsArgs { shell }, &mut script).unwrap();

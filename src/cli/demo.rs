@@ -1,4 +1,4 @@
-//! The demonstration: the exporter and a simulated tenant in one process, with real HTTP between the two.
+//! `demo`: the exporter and a simulated tenant in one process, connected by real HTTP.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,38 +9,38 @@ use tracing::info;
 use url::Url;
 
 use super::args::{DemoApi, DemoArgs};
-use super::origin::Origin;
+use super::config_source::ConfigSource;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
 use crate::config::{Agent, Api, Config, Incremental, Interval, Official, OfflineLimits, Shard, StateMap, Tenant};
 use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Simulator, Workforce};
 
-/// Short, so that whoever watches sees things change.
+/// Short, so that a viewer sees changes.
 const COOLDOWN: Duration = Duration::from_secs(15);
 
-/// What agents without a limit of their own have: a shift and some more is what is left of a day.
+/// The limit of agents without one. It leaves six hours of the day for a shift.
 const OFFLINE_LIMIT: Duration = Duration::from_secs(18 * 3600);
 
-/// Up to here the first refresh, of a day in buckets of five minutes, is a matter of seconds: some 50 kB an agent.
-const MAX_FINE_AGENTS: usize = 1_000;
+/// Up to this number of agents the first refresh takes seconds with buckets of five minutes, which are 50 kB an agent.
+const MAX_PT5M_AGENTS: usize = 1_000;
 
-/// The article's four.
+/// The states of the presence API.
 const STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
 
-/// The documented states that the simulated tenant has.
+/// The states of the official API that the simulated tenant uses.
 const OFFICIAL_STATES: [&str; 6] =
     ["LoggedOut", "Available", "Unavailable", "InboundContact", "OutboundContact", "WrapUp"];
 
-/// Serves with a simulated tenant until the process is told to stop.
+/// Serves with a simulated tenant until the process receives a signal to stop.
 pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Clock>) -> Result<(), ServeError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(ServeError::Simulator)?;
     let simulator =
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
-    info!(address = simulator.base_url(), agents = args.simulator.agents, "the simulated tenant is up");
-    let whole = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.workforce())?;
-    let origin = Origin::fixed(whole, shard);
-    let config = origin.load().map_err(|faults| ServeError::Usage(faults.to_string()))?;
-    serve::run(config, origin, &args.web, None, None, clock).await?;
+    info!(address = simulator.base_url(), agents = args.simulator.agents, "simulated tenant started");
+    let config = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.workforce())?;
+    let config_source = ConfigSource::built_in(config, shard);
+    let config = config_source.load().map_err(|problems| ServeError::Usage(problems.to_string()))?;
+    serve::run(config, config_source, &args.web, None, None, clock).await?;
     simulator.shutdown().await;
     Ok(())
 }
@@ -54,7 +54,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workf
         offline_limit: agent.offline_limit.or(Some(OFFLINE_LIMIT)),
         schedule: Some(Arc::clone(&agent.schedule)),
     });
-    let (interval, incremental) = grain(roster.agents().len());
+    let (interval, incremental) = interval_for(roster.agents().len());
     let tenant = Tenant {
         name: "demo".to_owned(),
         api: Api::Presence,
@@ -85,22 +85,22 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workf
     };
     let tenant = match api {
         DemoApi::Presence => tenant,
-        DemoApi::Official => officially(tenant),
+        DemoApi::Official => with_official_api(tenant),
     };
     Ok(Config { tenants: vec![Arc::new(tenant)], schedules: BTreeMap::new(), warnings: Vec::new() })
 }
 
-/// How finely the presence API is asked about `agents`. In five minutes most agents have one state, so that their state
-/// now is clear, and a refresh that asks for the newest buckets alone is cheap.
-fn grain(agents: usize) -> (Interval, Option<Incremental>) {
-    if agents > MAX_FINE_AGENTS {
+/// The bucket length for this number of agents. Buckets of five minutes mostly contain one state, which makes the current
+/// state exact, and incremental refreshes keep them cheap.
+fn interval_for(agents: usize) -> (Interval, Option<Incremental>) {
+    if agents > MAX_PT5M_AGENTS {
         return (Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3600) }, None);
     }
     (Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) }, Some(Incremental::default()))
 }
 
-/// `tenant`, asked by the official API with an access key alone.
-fn officially(tenant: Tenant) -> Tenant {
+/// `tenant` with the official API and an access key.
+fn with_official_api(tenant: Tenant) -> Tenant {
     let mut token_url = tenant.base_url.clone();
     token_url.set_path("/authentication/v1/token/access-key");
     let official = Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET);

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{LogArgs, LogFormat, LogLevel};
 
-/// Starts logging. Called again, as tests in one process do, it changes nothing.
+/// Starts logging. A second call, as in tests, changes nothing.
 pub(super) fn start(args: &LogArgs) {
     let level = match args.level {
         LogLevel::Trace => LevelFilter::TRACE,
@@ -20,7 +20,7 @@ pub(super) fn start(args: &LogArgs) {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    // The libraries below log addresses, and at trace whole messages with their tokens: never below a warning.
+    // Libraries log addresses, and at `trace` whole messages with tokens. Only their warnings and errors are logged.
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("cxone_exporter", level);
     let lines = match args.format {
         LogFormat::Logfmt => tracing_subscriber::fmt::layer()
@@ -30,6 +30,6 @@ pub(super) fn start(args: &LogArgs) {
             .boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),
     };
-    // It fails only where a subscriber is set already, which then does the job.
+    // An error means that a subscriber is set already.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }

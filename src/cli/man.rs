@@ -1,4 +1,4 @@
-//! The manual page, for packages to install: everything `--help` says, and what it has no room for.
+//! `man`: the manual page for packages. It contains `--help`, and signals, environment variables and exit codes.
 
 use std::io::{self, Write};
 
@@ -6,37 +6,46 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
 use super::args::Cli;
+use super::shard;
+use crate::config::keys::VARIABLES;
 
-/// What is known of the process and not of its arguments, in the language of manual pages.
-const PROCESS: &str = r#".SH SIGNALS
+/// The section on signals and the start of the section on the environment, in roff.
+const SIGNALS: &str = r#".SH SIGNALS
 .TP
 SIGHUP
-reads the configuration again, with the files that it names. A configuration with faults changes nothing but
-\fBcxone_exporter_config_last_reload_successful\fR. Data, cooldowns, Retry\-After and tokens live on.
+reloads the configuration and the files that it names. An invalid configuration changes only
+\fBcxone_exporter_config_last_reload_successful\fR. Data, cooldowns, Retry\-After and tokens are kept.
 .TP
 SIGTERM, SIGINT
-stop: no new connection is taken, answers in flight have 10 seconds to finish, and the exit status is 0.
+stop the process: it accepts no new connection, responses in progress have 10 seconds to finish, and the exit status is 0.
 .SH ENVIRONMENT
-.TP
-CXONE_TENANT_DOMAIN, CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, CXONE_CLIENT_SECRET_FILE, CXONE_AGENT_ID, CXONE_AGENT_IDS, CXONE_BASE_URL, CXONE_INTERVAL, CXONE_COOLDOWN
-describe one tenant where there is no \fB\-\-config.file\fR. They are read from the file \fI.env\fR in the working
-directory as well, which the environment wins over.
-.TP
+Without \fB\-\-config.file\fR the variables of the tenant describe one tenant. They are also read from the file \fI.env\fR
+in the working directory; the environment overrides the file.
+"#;
+
+/// The variables that libraries read, and the exit codes, in roff.
+const OTHER_VARIABLES_AND_EXIT_STATUS: &str = r#".TP
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
-say how tenants are reached.
+The proxies for requests to tenants.
+.TP
+SSL_CERT_FILE, SSL_CERT_DIR
+CA certificates in place of those of the system.
 .TP
 LISTEN_FDS, LISTEN_PID
-hand over sockets, see \fB\-\-web.systemd\-socket\fR.
+The sockets that systemd passes, see \fB\-\-web.systemd\-socket\fR.
 .TP
 NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID
-name the service manager that is told of readiness, reloads and the stop, and that wants signs of life.
+The service manager that is notified of readiness, reloads and the stop, and its watchdog.
+.TP
+NO_COLOR, CLICOLOR, CLICOLOR_FORCE
+Whether \fBreport\fR prints colours.
 .SH "EXIT STATUS"
 .TP
 0
-All went well.
+Success.
 .TP
 1
-Something failed while running.
+A failure at run time.
 .TP
 2
 The command line or the configuration is wrong.
@@ -45,7 +54,7 @@ The command line or the configuration is wrong.
 /// Prints the manual page.
 pub(super) fn run(out: &mut dyn Write) -> io::Result<()> {
     let mut root = Cli::command();
-    // Building gives the commands their full names, and leads global flags down to them.
+    // `build` sets the full names of the commands and copies the global flags to them.
     root.build();
     let mut page = Vec::new();
     let man = Man::new(root.clone());
@@ -58,13 +67,17 @@ pub(super) fn run(out: &mut dyn Write) -> io::Result<()> {
     for command in root.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
         render_command(command, &mut page)?;
     }
-    page.extend_from_slice(PROCESS.as_bytes());
+    page.extend_from_slice(SIGNALS.as_bytes());
+    for variable in VARIABLES.iter().chain(&shard::VARIABLES) {
+        writeln!(page, ".TP\n{}\n{}", variable.name, variable.meaning.replace('-', "\\-"))?;
+    }
+    page.extend_from_slice(OTHER_VARIABLES_AND_EXIT_STATUS.as_bytes());
     out.write_all(&page)
 }
 
-/// A command as a part of the one page there is; commands have no pages of their own.
+/// Adds a command to the page, because commands have no pages of their own.
 fn render_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    // The global flags stand above already, and are the same everywhere.
+    // The global flags are in the section on options.
     let own = command.clone().mut_args(|argument| {
         let known = argument.is_global_set() || argument.get_id() == "help";
         argument.hide(known)
@@ -77,7 +90,7 @@ fn render_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     if let Some(about) = command.get_about() {
         writeln!(page, "{}", about.to_string().replace('-', "\\-"))?;
     }
-    // Within a section, what would be sections of a page of its own are paragraphs.
+    // The sections of the command become paragraphs.
     let paragraphs = sections
         .lines()
         .filter(|line| !line.starts_with(".SH ") && !line.starts_with(".ie") && !line.starts_with(".el"));
@@ -89,12 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_every_flag_and_every_command_that_help_shows() {
+    fn man_page_contains_flags_commands_and_variables() {
         let mut page = Vec::new();
         run(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap().replace('\\', "");
         for argument in Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
             assert!(page.contains(&format!("--{argument}")), "{argument}");
+        }
+        for variable in VARIABLES.iter().chain(&shard::VARIABLES) {
+            assert!(page.contains(&format!("\n.TP\n{}\n{}\n", variable.name, variable.meaning)), "{}", variable.name);
         }
         for command in ["demo", "report", "check", "simulate"] {
             assert!(page.contains(&format!("\n.SS {command}\n")), "{command}");

@@ -1,25 +1,26 @@
-//! Arguments, logging, dispatch, exit codes. One file a command.
+//! The command line: arguments, logging, dispatch and exit codes. Each command has its own file.
 
+mod app;
 mod args;
 mod check;
 mod completions;
-mod connect;
+mod config_source;
 mod demo;
+mod dispatch;
 mod estimate;
-mod exit;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod healthcheck;
 mod logging;
 mod man;
-mod origin;
 mod reload;
 mod report;
 mod serve;
 mod shard;
 mod simulate;
+mod source_factory;
 mod systemd;
 mod version;
 
 pub use args::{Cli, Command, LogArgs, LogFormat, LogLevel, ShardArgs, WebArgs};
-pub use exit::run;
+pub use dispatch::run;

@@ -1,6 +1,6 @@
-//! Reloading: the configuration is read again and taken over as a whole, or refused as a whole.
+//! Reloads the configuration: all of it is applied, or none.
 //!
-//! One task does it, so reloads come one after the other. Everything that can fail is done before anything is changed.
+//! One task runs all reloads, one after the other. Every step that can fail comes before the first change.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
-use super::origin::Origin;
-use super::serve::front;
+use super::app::build_tenant;
+use super::config_source::ConfigSource;
 use super::systemd;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
@@ -21,44 +21,44 @@ use crate::storage::Storage;
 use crate::upstream::{AnySource, BuildError, Observer as _, Source};
 use crate::web::{App, LoadedConfig, ReloadRequests, TenantHandle};
 
-/// Why a reload is done.
+/// What started a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trigger {
     /// SIGHUP.
     Signal,
     /// `/-/reload`.
     Http,
-    /// It is time to look whether something has changed.
+    /// The regular check for changes.
     Watch,
 }
 
-/// Reads the configuration again and takes it over.
+/// Reloads the configuration.
 pub(super) struct Reloader {
     app: Arc<App>,
-    origin: Origin,
+    config_source: ConfigSource,
     storage: Option<Arc<Storage>>,
     clock: Arc<dyn Clock>,
-    memory: Mutex<Memory>,
+    state: Mutex<ReloadState>,
 }
 
-struct Memory {
-    /// By the names of the tenants that are served.
-    connections: HashMap<String, AnySource>,
-    /// Why the last configuration was refused, if it was.
-    refused: Option<String>,
+struct ReloadState {
+    /// The sources of the tenants by name.
+    sources: HashMap<String, AnySource>,
+    /// The problems of the last configuration, if it was refused.
+    problems: Option<String>,
 }
 
-/// A configuration that has been found good, and how to take it over.
-struct Prepared {
+/// A valid configuration that is ready to be applied.
+struct PreparedReload {
     loaded: LoadedConfig,
-    connections: HashMap<String, AnySource>,
-    changed: Vec<Change>,
+    sources: HashMap<String, AnySource>,
+    changed: Vec<TenantChange>,
     added: usize,
     removed: usize,
 }
 
-/// A tenant whose settings are not what they were.
-struct Change {
+/// A tenant with changed settings.
+struct TenantChange {
     refresher: Arc<Refresher>,
     instruments: Arc<TenantInstruments>,
     tenant: Arc<Tenant>,
@@ -82,65 +82,65 @@ impl Trigger {
 impl Reloader {
     pub(super) fn new(
         app: Arc<App>,
-        origin: Origin,
-        connections: HashMap<String, AnySource>,
+        config_source: ConfigSource,
+        sources: HashMap<String, AnySource>,
         storage: Option<Arc<Storage>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { app, origin, storage, clock, memory: Mutex::new(Memory { connections, refused: None }) }
+        Self { app, config_source, storage, clock, state: Mutex::new(ReloadState { sources, problems: None }) }
     }
 
-    /// Reloads for as long as it is polled: at each request and signal, and at every `watch` if something has changed.
+    /// Runs forever: reloads at each HTTP request and SIGHUP, and checks for changes after each `watch`.
     pub(super) async fn run(self, mut requests: ReloadRequests, mut hangups: Signal, watch: Option<Duration>) {
         let this = Arc::new(self);
-        let mut look_at = this.clock.monotonic() + watch.unwrap_or_default();
+        let mut next_check = this.clock.monotonic() + watch.unwrap_or_default();
         loop {
-            let time_to_look = async {
+            let check_due = async {
                 match watch {
-                    Some(_) => this.clock.sleep_until(look_at).await,
+                    Some(_) => this.clock.sleep_until(next_check).await,
                     None => std::future::pending().await,
                 }
             };
             let (trigger, first) = tokio::select! {
                 Some(request) = requests.next() => (Trigger::Http, Some(request)),
                 Some(()) = hangups.recv() => (Trigger::Signal, None),
-                () = time_to_look => (Trigger::Watch, None),
+                () = check_due => (Trigger::Watch, None),
             };
             let waiting = requests.waiting();
-            // Files are read and tens of thousands of agents are rendered, which scrapes must not wait behind.
+            // Reading files and rendering tens of thousands of agents would block the scrapes on this runtime.
             let reloader = Arc::clone(&this);
             let done = tokio::task::spawn_blocking(move || reloader.reload(trigger)).await;
-            let outcome = done.unwrap_or_else(|_| Err("the reload broke off".to_owned()));
+            let outcome = done.unwrap_or_else(|_| Err("the reload panicked".to_owned()));
             first.into_iter().chain(waiting).for_each(|request| request.done(outcome.clone()));
-            look_at = this.clock.monotonic() + watch.unwrap_or_default();
+            next_check = this.clock.monotonic() + watch.unwrap_or_default();
         }
     }
 
-    /// Reads the configuration and takes it over.
+    /// Reads the configuration and applies it.
     ///
     /// # Errors
     ///
-    /// Every fault of the configuration, which then has changed nothing.
+    /// All problems of the configuration. Nothing has changed then.
     pub(super) fn reload(&self, trigger: Trigger) -> Result<(), String> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if trigger != Trigger::Watch {
             systemd::reloading();
         }
-        let outcome = match self.origin.load() {
-            Ok(config) if trigger == Trigger::Watch && memory.refused.is_none() && self.serves(&config) => {
+        let outcome = match self.config_source.load() {
+            Ok(config) if trigger == Trigger::Watch && state.problems.is_none() && self.is_current(&config) => {
                 return Ok(());
             }
-            Ok(config) => self.prepare(&config, &memory).map(|prepared| (config, prepared)).map_err(|e| e.to_string()),
-            Err(faults) => Err(faults.to_string()),
+            Ok(config) => self.prepare(&config, &state).map(|prepared| (config, prepared)).map_err(|e| e.to_string()),
+            Err(problems) => Err(problems.to_string()),
         };
         let outcome = match outcome {
             Ok((config, prepared)) => {
-                self.take_over(&config, prepared, trigger, &mut memory);
+                self.apply(&config, prepared, trigger, &mut state);
                 Ok(())
             }
-            Err(faults) => {
-                self.refuse(&faults, trigger, &mut memory);
-                Err(faults)
+            Err(problems) => {
+                self.refuse(&problems, trigger, &mut state);
+                Err(problems)
             }
         };
         if trigger != Trigger::Watch {
@@ -149,8 +149,8 @@ impl Reloader {
         outcome
     }
 
-    /// Whether `config` is what is served already.
-    fn serves(&self, config: &Config) -> bool {
+    /// Whether `config` equals the configuration that is served.
+    fn is_current(&self, config: &Config) -> bool {
         let loaded = self.app.loaded();
         let same = |(front, tenant): (&TenantHandle, &Arc<Tenant>)| *front.refresher.configured() == **tenant;
         loaded.tenants.len() == config.tenants.len()
@@ -158,64 +158,64 @@ impl Reloader {
             && loaded.config.schedules == config.schedules
     }
 
-    /// Does everything that can fail, and changes nothing.
-    fn prepare(&self, config: &Config, memory: &Memory) -> Result<Prepared, BuildError> {
+    /// Builds everything that can fail, and changes nothing.
+    fn prepare(&self, config: &Config, state: &ReloadState) -> Result<PreparedReload, BuildError> {
         let served = self.app.loaded();
         let mut tenants = Vec::with_capacity(config.tenants.len());
-        let mut connections = HashMap::with_capacity(config.tenants.len());
+        let mut sources = HashMap::with_capacity(config.tenants.len());
         let (mut changed, mut added) = (Vec::new(), 0);
         for tenant in &config.tenants {
-            let known = served.tenant(&tenant.name).zip(memory.connections.get(&tenant.name));
-            let (front, connection) = match known {
-                // Where nothing has changed, nothing is touched.
-                Some((front, connection)) if *front.refresher.configured() == **tenant => {
-                    (front.clone(), connection.clone())
-                }
-                Some((front, connection)) => {
-                    let connection =
-                        connection.reconfigured(tenant, Arc::clone(&self.clock), front.instruments.clone())?;
+            let current = served.tenant(&tenant.name).zip(state.sources.get(&tenant.name));
+            let (front, source) = match current {
+                // A tenant with the same settings is left alone.
+                Some((front, source)) if *front.refresher.configured() == **tenant => (front.clone(), source.clone()),
+                Some((front, source)) => {
+                    let source = source.reconfigured(tenant, Arc::clone(&self.clock), front.instruments.clone())?;
                     let (refresher, tenant) = (Arc::clone(&front.refresher), Arc::clone(tenant));
                     let instruments = Arc::clone(&front.instruments);
-                    changed.push(Change { refresher, instruments, tenant, source: connection.source() });
-                    (front.clone(), connection)
+                    changed.push(TenantChange { refresher, instruments, tenant, source: source.source() });
+                    (front.clone(), source)
                 }
                 None => {
                     added += 1;
-                    front(Arc::clone(tenant), self.storage.as_deref(), Arc::clone(&self.clock))?
+                    build_tenant(Arc::clone(tenant), self.storage.as_deref(), Arc::clone(&self.clock))?
                 }
             };
             tenants.push(front);
-            connections.insert(tenant.name.clone(), connection);
+            sources.insert(tenant.name.clone(), source);
         }
         let removed = (served.tenants.len() + added).saturating_sub(tenants.len());
         let loaded = LoadedConfig { tenants, config: config.clone() };
-        Ok(Prepared { loaded, connections, changed, added, removed })
+        Ok(PreparedReload { loaded, sources, changed, added, removed })
     }
 
-    fn take_over(&self, config: &Config, prepared: Prepared, trigger: Trigger, memory: &mut Memory) {
-        let Prepared { loaded, connections, changed, added, removed } = prepared;
+    fn apply(&self, config: &Config, prepared: PreparedReload, trigger: Trigger, state: &mut ReloadState) {
+        let PreparedReload { loaded, sources, changed, added, removed } = prepared;
         let (tenants, changed_count) = (loaded.tenants.len(), changed.len());
-        for Change { refresher, instruments, tenant, source } in changed {
+        for TenantChange { refresher, instruments, tenant, source } in changed {
             instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
             refresher.reconfigure(tenant, source);
         }
         self.app.load(loaded);
         self.app.exporter.config_loaded(true);
-        *memory = Memory { connections, refused: None };
+        *state = ReloadState { sources, problems: None };
         for warning in &config.warnings {
             warn!("{warning}");
         }
         let trigger = trigger.label();
-        info!(trigger, tenants, added, removed, changed = changed_count, "the configuration was reloaded");
+        info!(trigger, tenants, added, removed, changed = changed_count, "configuration reloaded");
     }
 
-    fn refuse(&self, faults: &str, trigger: Trigger, memory: &mut Memory) {
-        // Looking again and again at the same fault is no news.
-        if trigger == Trigger::Watch && memory.refused.as_deref() == Some(faults) {
+    fn refuse(&self, problems: &str, trigger: Trigger, state: &mut ReloadState) {
+        // A regular check logs the same problems only once.
+        if trigger == Trigger::Watch && state.problems.as_deref() == Some(problems) {
             return;
         }
         self.app.exporter.config_loaded(false);
-        memory.refused = Some(faults.to_owned());
-        error!(trigger = trigger.label(), faults, "the new configuration was refused, and the old one stays in place");
+        state.problems = Some(problems.to_owned());
+        error!(
+            trigger = trigger.label(),
+            problems, "configuration reload failed; the previous configuration stays active"
+        );
     }
 }

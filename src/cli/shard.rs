@@ -1,24 +1,30 @@
-//! Which shard this process is, from the flags or the environment.
+//! The shard of this process, from flags or environment variables.
 
 use super::args::ShardArgs;
 use crate::config::Shard;
+use crate::config::keys::Variable;
 
-/// The variables that stand for the flags, where none of them tells which shard it is.
+/// The environment variables, which apply where no flag says the same.
+pub(super) const VARIABLES: [Variable; 3] = [
+    Variable { name: INDEX, key: "--shard.index", meaning: "The shard of this process, from 0." },
+    Variable { name: TOTAL, key: "--shard.total", meaning: "The number of shards." },
+    Variable { name: POD_NAME, key: "--shard.pod-name", meaning: "The name of the pod, which ends with the index." },
+];
+
 const INDEX: &str = "CXONE_SHARD_INDEX";
 const TOTAL: &str = "CXONE_SHARD_TOTAL";
 const POD_NAME: &str = "CXONE_SHARD_POD_NAME";
 
-/// Where a number comes from, for messages.
+/// A value with the flag or variable that it comes from, for messages.
 type Named<T> = (&'static str, T);
 
-/// The shard that flags and environment describe; `None` where there are no shards.
+/// The shard of flags and environment; `None` without shards.
 ///
-/// A flag wins over the environment, and so does one that says the same in another way. A variable that is empty counts
-/// as not set.
+/// `--shard.index` and `--shard.pod-name` both override the variables of the index. An empty variable counts as not set.
 ///
 /// # Errors
 ///
-/// What is wrong, and what to write instead.
+/// The problem, and what to write instead.
 pub(super) fn resolve(args: &ShardArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Shard>, String> {
     let variable = |name: &'static str| env(name).filter(|value| !value.trim().is_empty()).map(|value| (name, value));
     let index = match (args.shard_index, &args.shard_pod_name) {
@@ -45,10 +51,10 @@ fn shard(index: Option<Named<u32>>, total: Option<Named<u32>>) -> Result<Option<
             Shard::new(index, total).map(Some).map_err(wrong)
         }
         (Some((given, _)), None) => {
-            Err(format!("{given} tells which shard this is, but not of how many: set --shard.total, or {TOTAL}, too"))
+            Err(format!("{given} names the shard, but not the number of shards: set --shard.total, or {TOTAL}, too"))
         }
         (None, Some((given, _))) => Err(format!(
-            "{given} tells how many shards there are, but not which one this is: set --shard.index or --shard.pod-name, or \
+            "{given} gives the number of shards, but not the shard of this process: set --shard.index or --shard.pod-name, or \
             {INDEX} or {POD_NAME}, too"
         )),
     }
@@ -74,7 +80,7 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    /// Arguments, the environment, and what comes of them.
+    /// Arguments, environment and the expected result.
     type Case<T> = (&'static str, &'static [(&'static str, &'static str)], T);
 
     fn resolved(arguments: &str, environment: &[(&str, &str)]) -> Result<Option<(u32, u32)>, String> {
@@ -85,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_told_by_flags_or_by_the_environment() {
+    fn shard_comes_from_flags_or_environment() {
         let table: [Case<Option<(u32, u32)>>; 11] = [
             ("", &[], None),
             ("", &[(INDEX, ""), (TOTAL, " ")], None),
@@ -105,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_shard_is_refused_with_what_to_write() {
+    fn invalid_shard_is_refused() {
         let table: [Case<&str>; 10] = [
             ("--shard.index 1", &[], "set --shard.total"),
-            ("", &[(POD_NAME, "a-1")], "CXONE_SHARD_POD_NAME tells which shard this is, but not of how many"),
+            ("", &[(POD_NAME, "a-1")], "CXONE_SHARD_POD_NAME names the shard, but not the number of shards"),
             ("--shard.total 4", &[], "set --shard.index or --shard.pod-name"),
             ("--shard.index 4 --shard.total 4", &[], "so the last one is 3"),
             ("--shard.pod-name a-7", &[(TOTAL, "4")], "--shard.pod-name and CXONE_SHARD_TOTAL: there is no shard 7"),

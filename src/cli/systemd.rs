@@ -1,6 +1,6 @@
-//! What a service manager hands over and wants to be told: sockets, readiness, reloads, the stop, signs of life.
+//! The protocol of systemd: socket activation, readiness, reloads, the stop and the watchdog.
 //!
-//! Sources: `sd_listen_fds(3)`, `sd_notify(3)`, `sd_watchdog_enabled(3)`. Where nobody manages the service, nothing is sent.
+//! Sources: `sd_listen_fds(3)`, `sd_notify(3)`, `sd_watchdog_enabled(3)`. Without `NOTIFY_SOCKET` nothing is sent.
 
 use std::io;
 use std::net::TcpListener;
@@ -14,48 +14,48 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 
-/// The sockets that were handed over to this very process, in their order; empty where there are none.
+/// The sockets that systemd passed to this process, in order; empty if there are none.
 ///
 /// # Errors
 ///
-/// When one of them is not a listening TCP socket.
+/// If one of them is not a listening TCP socket.
 pub(super) fn sockets() -> io::Result<Vec<TcpListener>> {
     let mut handed = ListenFd::from_env();
     (0..handed.len()).filter_map(|index| handed.take_tcp_listener(index).transpose()).collect()
 }
 
-/// Says that the service serves, at its start or after a reload.
+/// Notifies that the service is ready, after the start or a reload.
 pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
-/// Says that the configuration is being read again; [`ready`] says that this is over.
+/// Notifies that a reload has begun. [`ready`] notifies its end.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
     }
 }
 
-/// Says that the service is about to end.
+/// Notifies that the service stops.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// Sends signs of life for as long as it is polled, if they are wanted: twice in the time after which the manager gives up.
+/// Sends watchdog notifications while it is polled, twice in `WatchdogSec`, if systemd enabled them.
 ///
-/// Each is sent only after this runtime and each of those that serve have run a new task, and their pools for blocking work
-/// one too, which is all that answering scrapes needs. Where one is stuck none is sent, and the process is ended.
+/// Each follows a task and a blocking task on this runtime and on each of `serving`, which is what a scrape needs. If one of
+/// them hangs, no notification is sent and systemd restarts the process.
 pub(super) async fn watchdog(clock: Arc<dyn Clock>, serving: Vec<Handle>) {
-    let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) else {
+    let Some(timeout) = sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero()) else {
         return;
     };
-    debug!(patience_seconds = patience.as_secs_f64(), "the service manager wants signs of life");
+    debug!(timeout_seconds = timeout.as_secs_f64(), "watchdog enabled");
     let runtimes: Vec<Handle> = serving.into_iter().chain([Handle::current()]).collect();
-    keep_alive(&*clock, patience / 2, &runtimes, || tell(&[NotifyState::Watchdog])).await;
+    keep_alive(&*clock, timeout / 2, &runtimes, || notify(&[NotifyState::Watchdog])).await;
 }
 
-async fn keep_alive(clock: &dyn Clock, interval: Duration, runtimes: &[Handle], beat: impl Fn()) {
+async fn keep_alive(clock: &dyn Clock, interval: Duration, runtimes: &[Handle], send: impl Fn()) {
     loop {
         let next = clock.monotonic() + interval;
         let mut alive = true;
@@ -64,15 +64,15 @@ async fn keep_alive(clock: &dyn Clock, interval: Duration, runtimes: &[Handle], 
             alive &= matches!(task.await, Ok(Ok(())));
         }
         if alive {
-            beat();
+            send();
         }
         clock.sleep_until(next).await;
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, state = ?state, "the service manager cannot be told");
+        warn!(%error, state = ?state, "systemd notification failed");
     }
 }
 
@@ -85,14 +85,14 @@ mod tests {
     use crate::presence::Timestamp;
 
     #[tokio::test]
-    async fn a_sign_of_life_comes_once_an_interval() {
+    async fn watchdog_notifies_once_an_interval() {
         let clock = DrivenClock::new(Timestamp::from_seconds(0));
-        let beats = Arc::new(AtomicUsize::new(0));
+        let notifications = Arc::new(AtomicUsize::new(0));
         let alive = tokio::spawn({
-            let (clock, beats) = (clock.clone(), Arc::clone(&beats));
+            let (clock, notifications) = (clock.clone(), Arc::clone(&notifications));
             async move {
                 keep_alive(&clock, Duration::from_secs(2), &[Handle::current()], || {
-                    beats.fetch_add(1, Ordering::Relaxed);
+                    notifications.fetch_add(1, Ordering::Relaxed);
                 })
                 .await;
             }
@@ -101,7 +101,7 @@ mod tests {
             while clock.next_sleeper().is_none() {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(beats.load(Ordering::Relaxed), sent);
+            assert_eq!(notifications.load(Ordering::Relaxed), sent);
             clock.advance(Duration::from_secs(2));
         }
         alive.abort();

@@ -154,7 +154,11 @@ async fn a_tenant_that_is_not_there_is_wrong_use() {
     let harness = ProcessHarness::set(&[]).await;
     let output = harness.run(&["report", "--tenant", "nobody"]).await;
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
-    assert!(stderr(&output).contains("no tenant `nobody` is configured; there is `simulated`"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("no tenant `nobody` is configured; configured: `simulated`"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(harness.requests(), (0, 0));
     harness.simulator.shutdown().await;
 }
@@ -223,6 +227,6 @@ async fn with_too_few_descriptors_it_says_so_and_with_enough_it_serves() {
     }
     assert!(ends.len() < 50, "it never served: {ends:#?}");
     assert!(ends.iter().all(|said| said.contains("Too many open files") || said.contains("os error 24")), "{ends:#?}");
-    assert!(ends.iter().any(|said| said.contains("the threads that serve cannot start")), "{ends:#?}");
+    assert!(ends.iter().any(|said| said.contains("the web server threads cannot start")), "{ends:#?}");
     harness.simulator.shutdown().await;
 }

@@ -1,6 +1,6 @@
 //! What is allowed and yet unwise.
 
-use super::figures::{counted, grouped};
+use super::numbers::{counted, grouped};
 use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate, Spread};
 use crate::clock::whole_seconds;
 use crate::config::{Tenant, format_duration};

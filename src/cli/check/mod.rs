@@ -2,8 +2,8 @@
 //!
 //! Without `--probe` nothing is sent. A configuration that is wrong never gets here.
 
-mod figures;
 mod hints;
+mod numbers;
 mod probe;
 
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::figures::{bytes, counted, grouped};
+use self::numbers::{bytes, counted, grouped};
 use super::args::CheckArgs;
-use super::connect::{Connect, connect_for_probe};
 use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, Tails};
+use super::source_factory::{SourceFactory, build_probe_source};
 use crate::clock::{Clock, whole_seconds};
 use crate::config::{Config, Incremental, Tenant, format_duration};
 use crate::upstream::BuildError;
@@ -45,11 +45,11 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CheckError> {
-    run_over(&connect_for_probe, config, args, clock, out).await
+    run_with(&build_probe_source, config, args, clock, out).await
 }
 
-async fn run_over(
-    connect: &Connect,
+async fn run_with(
+    build_source: &SourceFactory,
     config: &Config,
     args: &CheckArgs,
     clock: Arc<dyn Clock>,
@@ -62,7 +62,7 @@ async fn run_over(
         out.write_all(account(tenant).as_bytes())?;
         out.flush()?;
         if args.probe {
-            let findings = probe::probe(connect, tenant, &clock).await?;
+            let findings = probe::probe(build_source, tenant, &clock).await?;
             out.write_all(findings.to_string().as_bytes())?;
             failed.extend(findings.failed_at.map(|step| format!("tenant {} at {step}", tenant.name)));
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::figures::{bytes, counted, grouped};
-use crate::cli::connect::Connect;
+use super::numbers::{bytes, counted, grouped};
+use crate::cli::source_factory::SourceFactory;
 use crate::clock::Clock;
 use crate::config::{Agent, Tenant, format_duration};
 use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window};
@@ -64,12 +64,12 @@ struct Seemed {
 
 /// Asks `tenant` for the window of its first agent.
 pub(super) async fn probe(
-    connect: &Connect,
+    build_source: &SourceFactory,
     tenant: &Arc<Tenant>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Findings, BuildError> {
     let witness = Arc::new(Witness::default());
-    let source = connect(tenant, Arc::clone(clock), witness.clone())?;
+    let source = build_source(tenant, Arc::clone(clock), witness.clone())?;
     let window = Window::ending_at(clock.now().whole_second(), tenant.window);
     let deadline = clock.monotonic() + tenant.refresh_timeout;
     let watched = |agent: &Agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() };

@@ -15,10 +15,10 @@ use crate::upstream::{Endpoint, ErrorKind, FetchResult, Observer, Query, Respons
 
 const OK: ResponseCode = ResponseCode::Status(200);
 
-async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Result<(), CheckError>) {
+async fn check(build_source: &SourceFactory, config: &Config, probe: bool) -> (String, Result<(), CheckError>) {
     let mut out = Vec::new();
     let clock = Arc::new(DrivenClock::new(NOW));
-    let ended = run_over(connect, config, &CheckArgs { probe, ..CheckArgs::default() }, clock, &mut out).await;
+    let ended = run_with(build_source, config, &CheckArgs { probe, ..CheckArgs::default() }, clock, &mut out).await;
     (String::from_utf8(out).unwrap(), ended)
 }
 
@@ -26,7 +26,7 @@ async fn check(connect: &Connect, config: &Config, probe: bool) -> (String, Resu
 fn telling(
     requests: &'static [(Endpoint, ResponseCode, u64)],
     respond: impl Fn(&Query) -> FetchResult + Clone + Send + Sync + 'static,
-) -> Box<Connect> {
+) -> Box<SourceFactory> {
     Box::new(move |_, _, observer| {
         let respond = respond.clone();
         Ok(FakeSource::new(move |query| {
@@ -132,7 +132,7 @@ async fn a_probe_explains_what_it_saw() {
 #[tokio::test]
 async fn a_probe_notes_what_is_odd() {
     let config = fixture::config([fixture::tenant("acme", 1)]);
-    let connect = |_: &Arc<Tenant>, _: Arc<dyn Clock>, observer: Arc<dyn Observer>| {
+    let build_source = |_: &Arc<Tenant>, _: Arc<dyn Clock>, observer: Arc<dyn Observer>| {
         Ok(FakeSource::new(move |query| {
             observer.clock_skew(-95);
             observer.request(Endpoint::Token, OK, Duration::from_millis(40), 120);
@@ -143,7 +143,7 @@ async fn a_probe_notes_what_is_odd() {
             FetchResult { answered, rejections, ..FetchResult::default() }
         }) as Arc<dyn Source>)
     };
-    let (text, ended) = check(&connect, &config, true).await;
+    let (text, ended) = check(&build_source, &config, true).await;
     ended.unwrap();
     golden("probe_odd", &text);
 }

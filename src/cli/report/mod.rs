@@ -1,46 +1,45 @@
-//! `report`: asks each tenant once, and prints the seconds of each agent in each state.
+//! `report`: fetches each tenant once and prints the seconds by agent and state.
 //!
-//! It asks in the same way as a refresh does, so the numbers are those that a scrape at the same second would
-//! bring. What cannot be read is left out and named in the error; what can be read is printed all the same.
+//! It fetches as a refresh does, so the numbers equal those of a scrape at the same second. Agents whose data cannot be read
+//! are left out and named in the error; the others are printed.
 
-mod machine;
+mod json_csv;
 mod progress;
 mod row;
 mod table;
-mod terminal;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::Arc;
 
+use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
 
 use self::progress::Progress;
 use self::row::Row;
-pub(super) use self::terminal::Terminal;
 use super::args::{ReportArgs, ReportFormat};
-use super::connect::{Connect, connect};
+use super::source_factory::{SourceFactory, build_source};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::presence::{WatchedAgent, Window};
 use crate::upstream::BuildError;
 use crate::upstream::{FetchResult, Query, UpstreamError};
 
-/// Why a report is not, or not all of it, there.
+/// Why a report is missing or incomplete.
 #[derive(Debug, Error)]
 pub(super) enum ReportError {
-    /// `--tenant` names none that is configured. This is wrong use rather than a failure.
-    #[error("no tenant `{name}` is configured; there is {configured}")]
+    /// `--tenant` names no configured tenant. This is a usage error.
+    #[error("no tenant `{name}` is configured; configured: {configured}")]
     UnknownTenant {
-        /// What was asked for.
+        /// The value of `--tenant`.
         name: String,
-        /// The tenants there are, as a list to read.
+        /// The names of the configured tenants.
         configured: String,
     },
-    /// A tenant's HTTP client cannot be set up.
+    /// The HTTP client of a tenant cannot be built.
     #[error(transparent)]
     Client(#[from] BuildError),
-    /// Some agents could not be read. What could be read has been printed.
-    #[error("the report is not complete: {}", sentence(.0))]
+    /// Some agents could not be read. The others have been printed.
+    #[error("the report is incomplete: {}", describe_unread(.0))]
     Incomplete(Vec<Unread>),
     /// The report could not be written.
     #[error("the report cannot be written: {0}")]
@@ -56,23 +55,39 @@ pub(super) struct Unread {
     pub(super) agents: usize,
     /// How many agents it has.
     pub(super) of: usize,
-    /// The first cause that a person has to act on.
+    /// The first cause that needs action.
     pub(super) error: Option<UpstreamError>,
 }
 
-/// What one tenant answered.
-struct Answer<'a> {
+/// The report of one tenant.
+struct TenantReport<'a> {
     tenant: &'a Tenant,
     window: Window,
-    /// The agents that were read, in the order of the configuration.
+    /// The agents that were read, in configuration order.
     rows: Vec<Row<'a>>,
 }
 
-/// Asks each tenant, or the one that is named, once for its window, and prints what it answers.
+/// The terminal features that the output may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Terminal {
+    /// Whether the table has colours.
+    pub(super) color: bool,
+    /// Whether a long run shows a progress bar on stderr.
+    pub(super) progress: bool,
+}
+
+impl Terminal {
+    /// The features of stdout and stderr of this process, by terminal, `NO_COLOR`, `CLICOLOR` and `TERM`.
+    pub(super) fn detect() -> Self {
+        Self { color: AutoStream::choice(&io::stdout()) != ColorChoice::Never, progress: io::stderr().is_terminal() }
+    }
+}
+
+/// Fetches the window of each tenant, or of the one that `args` names, and prints it.
 ///
 /// # Errors
 ///
-/// See [`ReportError`]. A reader of `out` that has gone away, as `head` does, is none.
+/// See [`ReportError`]. A closed `out`, as with `head`, is no error.
 pub(super) async fn run(
     config: &Config,
     args: &ReportArgs,
@@ -80,33 +95,33 @@ pub(super) async fn run(
     out: &mut (dyn Write + Send),
     terminal: Terminal,
 ) -> Result<(), ReportError> {
-    run_over(&connect, config, args, clock, out, terminal).await
+    run_with(&build_source, config, args, clock, out, terminal).await
 }
 
-async fn run_over(
-    connect: &Connect,
+async fn run_with(
+    build_source: &SourceFactory,
     config: &Config,
     args: &ReportArgs,
     clock: Arc<dyn Clock>,
     out: &mut (dyn Write + Send),
     terminal: Terminal,
 ) -> Result<(), ReportError> {
-    let mut answers = Vec::new();
+    let mut reports = Vec::new();
     let mut unread = Vec::new();
-    for tenant in chosen(config, args.tenant.as_deref())? {
+    for tenant in selected_tenants(config, args.tenant.as_deref())? {
         let window = Window::ending_at(clock.now().whole_second(), tenant.window);
-        let mut fetched = ask(connect, tenant, window, &clock, terminal).await?;
+        let mut fetched = fetch(build_source, tenant, window, &clock, terminal).await?;
         let answered = std::mem::take(&mut fetched.answered);
-        answers.push(Answer { tenant, window, rows: row::of_agents(&tenant.agents, answered) });
-        unread.extend(missing(tenant, fetched));
+        reports.push(TenantReport { tenant, window, rows: row::rows(&tenant.agents, answered) });
+        unread.extend(unread_agents(tenant, fetched));
     }
 
     let text = match args.format {
-        ReportFormat::Table => table::render(&answers, terminal.colour),
-        ReportFormat::Json => machine::json(&answers),
-        ReportFormat::Csv => machine::csv(&answers),
+        ReportFormat::Table => table::render(&reports, terminal.color),
+        ReportFormat::Json => json_csv::json(&reports),
+        ReportFormat::Csv => json_csv::csv(&reports),
     };
-    // Written as one piece: stdout would otherwise be flushed at the end of every line.
+    // One write, because stdout flushes after each line.
     match text.and_then(|text| out.write_all(&text).and_then(|()| out.flush())) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(ReportError::Output(error)),
         _ => {}
@@ -114,10 +129,10 @@ async fn run_over(
     if unread.is_empty() { Ok(()) } else { Err(ReportError::Incomplete(unread)) }
 }
 
-/// The tenant of this name, or all of them.
-fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Arc<Tenant>>, ReportError> {
-    let wanted = |tenant: &&Arc<Tenant>| name.is_none_or(|name| tenant.name == name);
-    let tenants: Vec<_> = config.tenants.iter().filter(wanted).collect();
+/// The tenant with this name, or all tenants.
+fn selected_tenants<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Arc<Tenant>>, ReportError> {
+    let is_selected = |tenant: &&Arc<Tenant>| name.is_none_or(|name| tenant.name == name);
+    let tenants: Vec<_> = config.tenants.iter().filter(is_selected).collect();
     match name {
         Some(name) if tenants.is_empty() => {
             let names: Vec<_> = config.tenants.iter().map(|tenant| format!("`{}`", tenant.name)).collect();
@@ -127,16 +142,16 @@ fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Arc<Tena
     }
 }
 
-/// Asks a tenant for all of its agents, as one refresh does.
-async fn ask(
-    connect: &Connect,
+/// Fetches all agents of a tenant, as a refresh does.
+async fn fetch(
+    build_source: &SourceFactory,
     tenant: &Arc<Tenant>,
     window: Window,
     clock: &Arc<dyn Clock>,
     terminal: Terminal,
 ) -> Result<FetchResult, ReportError> {
     let progress = Progress::new(tenant);
-    let source = connect(tenant, Arc::clone(clock), Arc::new(progress.clone()))?;
+    let source = build_source(tenant, Arc::clone(clock), Arc::new(progress.clone()))?;
     let agents = tenant.agents.iter();
     let agents = agents.map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() });
     let started = clock.monotonic();
@@ -148,8 +163,8 @@ async fn ask(
     Ok(progress.shown_during(fetched, clock.sleep_until(started + progress::SHOWN_AFTER)).await)
 }
 
-/// What is missing from the report, if anything is.
-fn missing(tenant: &Tenant, fetched: FetchResult) -> Option<Unread> {
+/// The agents that could not be read, if there are any.
+fn unread_agents(tenant: &Tenant, fetched: FetchResult) -> Option<Unread> {
     if fetched.failed.is_empty() {
         return None;
     }
@@ -157,10 +172,10 @@ fn missing(tenant: &Tenant, fetched: FetchResult) -> Option<Unread> {
     Some(Unread { tenant: tenant.name.clone(), agents, of, error: fetched.error })
 }
 
-fn sentence(unread: &[Unread]) -> String {
+fn describe_unread(unread: &[Unread]) -> String {
     let one = |unread: &Unread| {
         let Unread { tenant, agents, of, error } = unread;
-        let cause = error.as_ref().map_or_else(|| "the cause is not known".to_owned(), ToString::to_string);
+        let cause = error.as_ref().map_or_else(|| "the cause is unknown".to_owned(), ToString::to_string);
         format!("{agents} of {of} agents of tenant {tenant} could not be read: {cause}")
     };
     unread.iter().map(one).collect::<Vec<_>>().join("; ")

@@ -1,4 +1,4 @@
-//! How far a long report is, on stderr.
+//! The progress bar of a long report, on stderr.
 
 use std::time::Duration;
 
@@ -9,17 +9,16 @@ use crate::clock::Sleep;
 use crate::config::Tenant;
 use crate::upstream::{Endpoint, FetchFuture, FetchResult, Observer, ResponseCode};
 
-/// A run that is shorter shows nothing: a bar that only flickers up tells nobody anything.
+/// A shorter run shows no bar, which would only flicker.
 pub(super) const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often the bar is drawn while nothing happens, so that its clock runs through a wait.
+/// How often the bar is redrawn while it waits, so that its clock advances.
 const REDRAWN_EVERY: Duration = Duration::from_millis(500);
 
-/// Counts the answers of one tenant. How many pages a batch has is known only at its end, so the bar is as long as
-/// the answers there are at least, and grows where more come.
+/// Counts the successful responses of one tenant. The number of pages is unknown in advance, so the bar starts with the
+/// minimum of one page a batch and grows with further pages.
 ///
-/// It watches the one fetch that a refresh would make as well, rather than to cut it into several: requests, retries
-/// and giving up are the same with and without it.
+/// It observes the fetch and does not change it.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -28,12 +27,13 @@ pub(super) struct Progress {
 // === impl Progress ===
 
 impl Progress {
-    /// A bar that is not shown yet.
+    /// A hidden bar.
     pub(super) fn new(tenant: &Tenant) -> Self {
-        let answers = Estimate::of(tenant).batches;
-        let bar = ProgressBar::with_draw_target(Some(answers), ProgressDrawTarget::hidden());
-        // A template that cannot be read leaves the plain bar.
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos} of at least {len} answers, {elapsed}")
+        let pages = Estimate::of(tenant).batches;
+        let bar = ProgressBar::with_draw_target(Some(pages), ProgressDrawTarget::hidden());
+        // An invalid template leaves the default style.
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix} {bar:30} {pos} of at least {len} responses, {elapsed}")
         {
             bar.set_style(style);
         }
@@ -77,7 +77,7 @@ mod tests {
     use crate::cli::fixture;
 
     #[test]
-    fn it_counts_good_answers_to_reports_and_grows_with_further_pages() {
+    fn progress_counts_pages_and_grows() {
         let progress = Progress::new(&fixture::tenant("acme", 120));
         assert_eq!(progress.bar.length(), Some(3));
         let table = [

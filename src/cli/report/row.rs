@@ -1,22 +1,22 @@
-//! One agent of a report.
+//! A row of the report.
 
 use std::collections::HashMap;
 
 use crate::config::Agent;
 use crate::presence::{AgentId, AgentPresence, Micros, StateName};
 
-/// One agent that was read.
+/// The report of an agent.
 pub(super) struct Row<'a> {
-    /// Who it is.
+    /// The agent.
     pub(super) agent: &'a Agent,
-    /// The time in each state seen, longest first; empty where the tenant reported nothing.
+    /// The time by state, longest first; empty without data.
     pub(super) states: Vec<(StateName, Micros)>,
-    /// All of that time.
+    /// The sum of the times.
     pub(super) total: Micros,
 }
 
-/// The agents that were answered for, in the order of the configuration.
-pub(super) fn of_agents(agents: &[Agent], answered: Vec<(AgentId, Option<AgentPresence>)>) -> Vec<Row<'_>> {
+/// A row for each agent with an answer, in configuration order.
+pub(super) fn rows(agents: &[Agent], answered: Vec<(AgentId, Option<AgentPresence>)>) -> Vec<Row<'_>> {
     let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
     agents.iter().filter_map(|agent| answered.remove(&agent.id).map(|presence| Row::new(agent, presence))).collect()
 }

@@ -1,4 +1,4 @@
-//! The report for people: one table an agent, longest state first.
+//! The report as text: a table for each agent, longest state first.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::Answer;
+use super::TenantReport;
 use super::row::Row;
 use crate::config::{self, Tenant};
 use crate::presence::{Micros, StateName};
@@ -15,48 +15,48 @@ use crate::upstream::is_invisible;
 /// The headers of the columns.
 const HEADERS: [&str; 3] = ["State", "Duration (sec)", "Hours"];
 
-/// What stands between columns.
+/// The separator of the columns.
 const GAP: &str = " | ";
 
-/// The least width of the column of states: short tables look alike, whatever is in them.
-const LEAST_STATE_WIDTH: usize = 15;
+/// The minimum width of the state column, so that short tables have the same width.
+const MIN_STATE_WIDTH: usize = 15;
 
-/// Ends a colour.
+/// Resets the color.
 const RESET: &str = "\x1b[0m";
 
-/// The width of each column, in cells of the terminal.
+/// The widths of the columns in terminal cells.
 struct Widths {
     state: usize,
     seconds: usize,
     hours: usize,
 }
 
-/// One table an agent. Columns are as wide in all of them.
-#[allow(clippy::unnecessary_wraps, reason = "the other formats can fail, and are called alike")]
-pub(super) fn render(answers: &[Answer<'_>], colour: bool) -> io::Result<Vec<u8>> {
-    let widths = Widths::of(answers);
+/// A table for each agent. All tables have the same column widths.
+#[allow(clippy::unnecessary_wraps, reason = "the other formats return a Result")]
+pub(super) fn render(reports: &[TenantReport<'_>], color: bool) -> io::Result<Vec<u8>> {
+    let widths = Widths::of(reports);
     let mut text = String::new();
-    for answer in answers {
-        for row in &answer.rows {
+    for report in reports {
+        for row in &report.rows {
             if !text.is_empty() {
                 text.push('\n');
             }
-            title(&mut text, answer, row, answers.len() > 1);
+            title(&mut text, report, row, reports.len() > 1);
             if row.states.is_empty() {
                 text.push_str("No presence data found: the id is wrong, or the agent was not active in the window.\n");
             } else {
-                lines(&mut text, answer.tenant, row, &widths, colour);
+                lines(&mut text, report.tenant, row, &widths, color);
             }
         }
     }
     Ok(text.into_bytes())
 }
 
-/// Whose table it is, and of which time.
-fn title(text: &mut String, answer: &Answer<'_>, row: &Row<'_>, name_tenant: bool) {
-    let tenant = answer.tenant;
-    let name = row.agent.name.as_deref().map(plain);
-    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", plain(team))));
+/// The agent and the window.
+fn title(text: &mut String, report: &TenantReport<'_>, row: &Row<'_>, name_tenant: bool) {
+    let tenant = report.tenant;
+    let name = row.agent.name.as_deref().map(escape);
+    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", escape(team))));
     let known: Vec<_> = [name, team].into_iter().flatten().collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     let length = config::format_duration(tenant.window);
@@ -65,28 +65,27 @@ fn title(text: &mut String, answer: &Answer<'_>, row: &Row<'_>, name_tenant: boo
     if name_tenant {
         let _ = writeln!(text, "Tenant:   {}", tenant.name);
     }
-    let _ = writeln!(text, "Agent ID: {}{known}", plain(&row.agent.id));
-    let _ = writeln!(text, "Window:   {} to {}", answer.window.start, answer.window.end);
+    let _ = writeln!(text, "Agent ID: {}{known}", escape(&row.agent.id));
+    let _ = writeln!(text, "Window:   {} to {}", report.window.start, report.window.end);
 }
 
-fn lines(text: &mut String, tenant: &Tenant, row: &Row<'_>, widths: &Widths, colour: bool) {
+fn lines(text: &mut String, tenant: &Tenant, row: &Row<'_>, widths: &Widths, color: bool) {
     let rule = "-".repeat(widths.sum());
     let [state, seconds, hours] = HEADERS;
     widths.line(text, "", state, seconds, hours);
     text.push_str(&rule);
     text.push('\n');
     for (state, time) in &row.states {
-        let tint = if colour { tint(tenant, state) } else { "" };
-        widths.line(text, tint, &plain(state), &seconds_of(*time), &hours_of(*time));
+        let style = if color { style(tenant, state) } else { "" };
+        widths.line(text, style, &escape(state), &seconds_of(*time), &hours_of(*time));
     }
     text.push_str(&rule);
     text.push('\n');
     widths.line(text, "", "Total", &seconds_of(row.total), &hours_of(row.total));
 }
 
-/// The colour that a state begins with: what the tenant counts as offline is dimmed, and other states than the
-/// documented ones stay as they are.
-fn tint(tenant: &Tenant, state: &StateName) -> &'static str {
+/// The escape sequence before a state: offline states of the tenant are dimmed, and states without a color have none.
+fn style(tenant: &Tenant, state: &StateName) -> &'static str {
     if tenant.offline_states.contains(state) {
         return "\x1b[2m";
     }
@@ -106,29 +105,28 @@ fn hours_of(time: Micros) -> String {
     format!("{:.2}", time.hours_f64())
 }
 
-/// The text with what a terminal would act on made visible: names come from the tenant, and must neither move
-/// the cursor nor turn the text around.
-fn plain(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| c.is_control() || is_invisible(c);
-    if !text.contains(acts) {
+/// Escapes control and invisible characters, because names come from the tenant and must not control the terminal.
+fn escape(text: &str) -> Cow<'_, str> {
+    let is_unsafe = |c: char| c.is_control() || is_invisible(c);
+    if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
-    let visible = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(visible).collect())
+    let escaped = |c: char| if is_unsafe(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
 }
 
 // === impl Widths ===
 
 impl Widths {
-    /// What the longest text of each column takes.
-    fn of(answers: &[Answer<'_>]) -> Self {
+    /// The widths of the longest texts.
+    fn of(reports: &[TenantReport<'_>]) -> Self {
         let [_, seconds, hours] = HEADERS;
-        let mut widths = Self { state: LEAST_STATE_WIDTH, seconds: seconds.len(), hours: hours.len() };
-        for row in answers.iter().flat_map(|answer| &answer.rows) {
+        let mut widths = Self { state: MIN_STATE_WIDTH, seconds: seconds.len(), hours: hours.len() };
+        for row in reports.iter().flat_map(|report| &report.rows) {
             for (state, _) in &row.states {
-                widths.state = widths.state.max(plain(state).width());
+                widths.state = widths.state.max(escape(state).width());
             }
-            // No state has more digits than their total.
+            // No state has more digits than the total.
             widths.seconds = widths.seconds.max(seconds_of(row.total).len());
             widths.hours = widths.hours.max(hours_of(row.total).len());
         }
@@ -139,14 +137,15 @@ impl Widths {
         self.state + GAP.len() + self.seconds + GAP.len() + self.hours
     }
 
-    /// One line: the state to the left, numbers to the right so that their points are below each other.
-    fn line(&self, text: &mut String, tint: &str, state: &str, seconds: &str, hours: &str) {
-        let reset = if tint.is_empty() { "" } else { RESET };
-        // Padding is counted here, as the formatter counts characters and not the cells they take.
+    /// A line: the state is left-aligned, numbers are right-aligned.
+    fn line(&self, text: &mut String, style: &str, state: &str, seconds: &str, hours: &str) {
+        let reset = if style.is_empty() { "" } else { RESET };
+        // `format!` pads by characters, and wide characters take two cells.
         let padding = " ".repeat(self.state.saturating_sub(state.width()));
         let (seconds_width, hours_width) = (self.seconds, self.hours);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{tint}{state}{reset}{padding}{GAP}{seconds:>seconds_width$}{GAP}{hours:>hours_width$}");
+        let _ =
+            writeln!(text, "{style}{state}{reset}{padding}{GAP}{seconds:>seconds_width$}{GAP}{hours:>hours_width$}");
     }
 }
 
@@ -155,16 +154,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_acts_on_is_made_visible() {
+    fn control_and_invisible_characters_are_escaped() {
         let table = [
             ("Available", "Available"),
             ("昼休み", "昼休み"),
             ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
             ("two\nlines", "two\\nlines"),
+            ("a\u{200b}b", "a\\u{200b}b"),
+            ("\u{645}\u{200c}\u{646}", "\u{645}\u{200c}\u{646}"),
             ("\u{202e}desrever", "\\u{202e}desrever"),
         ];
         for (raw, shown) in table {
-            assert_eq!(plain(raw), shown);
+            assert_eq!(escape(raw), shown);
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::presence::{AgentId, AgentPresence, Timestamp};
 use crate::simulator::{Align, Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind as Kind, Source};
 
-const PLAIN: Terminal = Terminal { colour: false, progress: false };
-const COLOUR: Terminal = Terminal { colour: true, progress: false };
+const PLAIN: Terminal = Terminal { color: false, progress: false };
+const COLOUR: Terminal = Terminal { color: true, progress: false };
 
 fn args(format: ReportFormat, tenant: Option<&str>) -> ReportArgs {
     ReportArgs { format, tenant: tenant.map(str::to_owned) }
@@ -76,10 +76,10 @@ async fn report(
     source: Arc<FakeSource>,
     terminal: Terminal,
 ) -> (String, Result<(), ReportError>) {
-    let connect = move |_: &Arc<Tenant>, _, _| Ok(Arc::clone(&source) as Arc<dyn Source>);
+    let build_source = move |_: &Arc<Tenant>, _, _| Ok(Arc::clone(&source) as Arc<dyn Source>);
     let mut out = Vec::new();
     let clock = Arc::new(DrivenClock::new(NOW + Duration::from_millis(250)));
-    let ended = run_over(&connect, config, args, clock, &mut out, terminal).await;
+    let ended = run_with(&build_source, config, args, clock, &mut out, terminal).await;
     (String::from_utf8(out).unwrap(), ended)
 }
 
@@ -168,7 +168,7 @@ async fn a_tenant_can_be_named_and_a_wrong_name_is_told() {
     assert_eq!(serde_json::from_str::<Vec<Value>>(&text).unwrap().len(), 1);
 
     let (text, ended) = report(&config, &args(ReportFormat::Json, Some("shoe")), Arc::clone(&source), PLAIN).await;
-    assert_eq!(ended.unwrap_err().to_string(), "no tenant `shoe` is configured; there is `acme`, `shop`");
+    assert_eq!(ended.unwrap_err().to_string(), "no tenant `shoe` is configured; configured: `acme`, `shop`");
     assert_eq!((text.as_str(), source.windows().len()), ("", 1));
 }
 
@@ -180,7 +180,7 @@ async fn what_was_read_is_printed_and_what_was_not_is_an_error() {
         assert!(text.contains("1234567890123456789") && text.contains("花子") && !text.contains("Grace"), "{text}");
         assert_eq!(
             ended.unwrap_err().to_string(),
-            "the report is not complete: 3 of 5 agents of tenant acme could not be read: \
+            "the report is incomplete: 3 of 5 agents of tenant acme could not be read: \
              acme.example.com is ill (503)."
         );
     }
@@ -199,10 +199,10 @@ async fn a_reader_that_has_gone_away_is_no_failure() {
     }
     let config = fixture::config([acme()]);
     for (kind, well) in [(ErrorKind::BrokenPipe, true), (ErrorKind::StorageFull, false)] {
-        let connect = |_: &Arc<Tenant>, _, _| Ok(FakeSource::new(answers) as Arc<dyn Source>);
+        let build_source = |_: &Arc<Tenant>, _, _| Ok(FakeSource::new(answers) as Arc<dyn Source>);
         let clock = Arc::new(DrivenClock::new(NOW));
         let args = args(ReportFormat::Csv, None);
-        let ended = run_over(&connect, &config, &args, clock, &mut Closed(kind), PLAIN).await;
+        let ended = run_with(&build_source, &config, &args, clock, &mut Closed(kind), PLAIN).await;
         assert_eq!(ended.is_ok(), well, "{kind:?}");
     }
 }

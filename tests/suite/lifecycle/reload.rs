@@ -98,7 +98,7 @@ async fn a_bad_file_changes_nothing_but_the_metrics_about_it() {
     for fault in ["cxone.yml:2: tenants[0].name:", "cxone.yml:4: tenants[0]: unknown key `cooldwn`", "client_id"] {
         assert!(answer.body.contains(fault), "{fault}: {}", answer.body);
     }
-    let line = exporter.logged("refused");
+    let line = exporter.logged("configuration reload failed");
     assert!(line.contains("level=error") && line.contains("cooldwn"), "{line}");
     assert!(!answer.body.contains(secret) && !line.contains(secret));
 
@@ -164,7 +164,7 @@ async fn a_secret_is_rotated_by_a_signal() {
 
     harness.write("secret", harness.simulator.credentials().client_secret);
     exporter.signal("HUP");
-    let line = exporter.logged("the configuration was reloaded");
+    let line = exporter.logged("configuration reloaded");
     assert!(line.contains("trigger=signal") && line.contains("changed=1"), "{line}");
     until("the new secret is used", || (value(&scrape(exporter.address), "cxone_up") == Some(1.0)).then_some(()));
     harness.simulator.shutdown().await;
@@ -199,7 +199,7 @@ async fn changes_are_seen_where_they_are_looked_for() {
 
     harness.write("agents.csv", "id\n1\n2\n");
     until("the new agent is there", || shows(&exporter, "- id: \"2\""));
-    let line = exporter.logged("the configuration was reloaded");
+    let line = exporter.logged("configuration reloaded");
     assert!(line.contains("trigger=watch"), "{line}");
 
     harness.write("agents.csv", "id,nam\n1,\n");
@@ -229,7 +229,7 @@ async fn without_a_file_the_dotenv_file_is_read_again() {
     let exporter = Exporter::start(&["--web.listen-address", "127.0.0.1:0"], harness.folder.path(), &[]);
     dotenv("1,2");
     exporter.signal("HUP");
-    exporter.logged("the configuration was reloaded");
+    exporter.logged("configuration reloaded");
     assert!(http(exporter.address, "GET", "/config").body.contains("- id: \"2\""));
     harness.simulator.shutdown().await;
 }

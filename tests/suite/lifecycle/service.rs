@@ -111,7 +111,7 @@ async fn a_socket_that_is_missing_is_wrong_use() {
     for output in [alone, others] {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(message.contains("no socket was handed over"), "{message}");
+        assert!(message.contains("systemd passed no socket"), "{message}");
     }
     let both = run(&["--web.systemd-socket", "--web.listen-address", "127.0.0.1:0"]);
     assert_eq!(both.status.code(), Some(2));

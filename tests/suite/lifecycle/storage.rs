@@ -67,7 +67,7 @@ async fn a_tenant_that_comes_back_with_a_reload_finds_its_file() {
     for name in ["other", "acme"] {
         harness.write("cxone.yml", &format!("tenants:\n{}", harness.tenant(name, "1h", &[0, 1, 2])));
         exporter.signal("HUP");
-        exporter.logged("message=\"the configuration was reloaded\"");
+        exporter.logged("message=\"configuration reloaded\"");
     }
     let after = scrape(exporter.address);
     assert_eq!(value(&after, "cxone_up"), Some(1.0), "{after}");

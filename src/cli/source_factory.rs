@@ -1,4 +1,4 @@
-//! From a tenant's configuration to the source of its presence.
+//! Builds the source of a tenant from its configuration.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use crate::clock::Clock;
 use crate::config::Tenant;
 use crate::upstream::{AnySource, BuildError, Observer, Source};
 
-/// Sets up the source of a tenant. The commands take it as an argument, so that a test hands them a source of its own.
-pub(super) type Connect =
+/// Builds the source of a tenant. Commands take it as an argument, so that tests pass a source of their own.
+pub(super) type SourceFactory =
     dyn Fn(&Arc<Tenant>, Arc<dyn Clock>, Arc<dyn Observer>) -> Result<Arc<dyn Source>, BuildError> + Send + Sync;
 
-/// Sets up the source that the tenant's `api` asks for.
-pub(super) fn connect(
+/// Builds the source for the tenant's `api`.
+pub(super) fn build_source(
     tenant: &Arc<Tenant>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
@@ -19,8 +19,8 @@ pub(super) fn connect(
     Ok(AnySource::new(tenant, clock, observer)?.source())
 }
 
-/// As [`connect`], but the source sends nothing again that failed: what is seen is how things stand.
-pub(super) fn connect_for_probe(
+/// Builds a source that never retries, so that a probe shows the first failure.
+pub(super) fn build_probe_source(
     tenant: &Arc<Tenant>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,

@@ -1,17 +1,17 @@
-//! The report for programs: JSON and CSV. Numbers are exact to the microsecond, and whole where they are whole.
+//! The report as JSON and CSV. Seconds are exact to the microsecond, without trailing zeros.
 
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
-use super::Answer;
+use super::TenantReport;
 use super::row::Row;
 use crate::presence::{Micros, StateName};
 
 /// Microseconds in a second.
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
-/// One agent, as JSON has it.
+/// The JSON object of an agent.
 #[derive(Serialize)]
 struct Entry<'a> {
     agent: &'a str,
@@ -21,13 +21,13 @@ struct Entry<'a> {
     total: Seconds,
 }
 
-/// An object of seconds by state, longest first.
+/// The JSON object of seconds by state, longest first.
 struct States<'a>(&'a [(StateName, Micros)]);
 
-/// A span of time as a number of seconds.
+/// A time as a JSON number of seconds.
 struct Seconds(Micros);
 
-/// One line of CSV.
+/// A CSV record.
 #[derive(Serialize)]
 struct Record<'a> {
     agent: &'a str,
@@ -37,20 +37,20 @@ struct Record<'a> {
     seconds: String,
 }
 
-/// A list of objects, one an agent. An agent without data has no states.
-pub(super) fn json(answers: &[Answer<'_>]) -> io::Result<Vec<u8>> {
-    let entries: Vec<_> = rows(answers).map(Entry::new).collect();
+/// A list with an object for each agent. An agent without data has no states.
+pub(super) fn json(reports: &[TenantReport<'_>]) -> io::Result<Vec<u8>> {
+    let entries: Vec<_> = rows(reports).map(Entry::new).collect();
     let mut text = serde_json::to_vec_pretty(&entries)?;
     text.push(b'\n');
     Ok(text)
 }
 
-/// One line an agent and state, below a header. An agent without data has no line.
-pub(super) fn csv(answers: &[Answer<'_>]) -> io::Result<Vec<u8>> {
-    // The header is written by hand, as there may be no record that it could be taken from.
+/// A header, and a record for each agent and state. An agent without data has no record.
+pub(super) fn csv(reports: &[TenantReport<'_>]) -> io::Result<Vec<u8>> {
+    // The header is written here, because serde writes none without records.
     let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     lines.write_record(["agent", "name", "team", "state", "seconds"])?;
-    for row in rows(answers) {
+    for row in rows(reports) {
         for (state, time) in &row.states {
             lines.serialize(Record {
                 agent: &row.agent.id,
@@ -66,11 +66,11 @@ pub(super) fn csv(answers: &[Answer<'_>]) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn rows<'a>(answers: &'a [Answer<'a>]) -> impl Iterator<Item = &'a Row<'a>> {
-    answers.iter().flat_map(|answer| &answer.rows)
+fn rows<'a>(reports: &'a [TenantReport<'a>]) -> impl Iterator<Item = &'a Row<'a>> {
+    reports.iter().flat_map(|report| &report.rows)
 }
 
-/// Seconds as a decimal number without needless digits.
+/// Seconds as a decimal number without trailing zeros.
 fn decimal(time: Micros) -> String {
     let (whole, micros) = (time.get() / MICROS_PER_SECOND, time.get() % MICROS_PER_SECOND);
     if micros == 0 { whole.to_string() } else { format!("{whole}.{micros:06}").trim_end_matches('0').to_owned() }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_have_the_digits_they_need() {
+    fn seconds_have_no_trailing_zeros() {
         let table = [(0, "0"), (1, "0.000001"), (500_000, "0.5"), (60_000_000, "60"), (86_399_999_990, "86399.99999")];
         for (micros, text) in table {
             let time = Micros::new(micros);
