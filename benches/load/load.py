@@ -9,7 +9,7 @@ import sys
 import time
 
 import upstream
-from house import LOOPBACK, House, free_port
+from app import LOOPBACK, TestApp, free_port
 from servers import KINDS, fetch, start_exporter, start_nginx
 from wrk import compare
 
@@ -42,11 +42,11 @@ def marked(ratio, held):
     return f"{ratio:.2f}" if held else f"**{ratio:.2f}**"
 
 
-def serving(house, binary, agents, connections, rounds, cache):
+def serving(app, binary, agents, connections, rounds, cache):
     """The tables of one size."""
-    exporter = start_exporter(house, binary, agents)
+    exporter = start_exporter(app, binary, agents)
     refreshed = exporter.memory("VmHWM")
-    nginx, lengths = start_nginx(house, exporter, cache)
+    nginx, lengths = start_nginx(app, exporter, cache)
     exporter.forget_peak()
     states = fetch(exporter.port)[2].count(b"\ncxone_agent_state_seconds{")
     print(f"\n## {states:,} series of cxone_agent_state_seconds, {agents:,} agents\n")
@@ -71,13 +71,13 @@ def serving(house, binary, agents, connections, rounds, cache):
     )
     print(f"idle: {exporter.wake_ups(IDLE_SECONDS):.1f} wake-ups a second")
     for name in ("nginx", "exporter"):
-        house.alive(name)
-        house.stop(name)
+        app.alive(name)
+        app.stop(name)
 
 
-def starting(house, binary):
+def starting(app, binary):
     """How long it takes from the start of the process to its first answer."""
-    config = house.write(
+    config = app.write(
         "start.yml",
         "tenants:\n  - name: acme\n    domain: acme.example.com\n    client_id: a\n    client_secret: b\n    agents:\n"
         + "".join(f'      - id: "{number}"\n' for number in range(AGENTS[0])),
@@ -86,16 +86,16 @@ def starting(house, binary):
     for number in range(STARTS):
         port = free_port()
         started = time.perf_counter()
-        house.start(f"start-{number}", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
+        app.start(f"start-{number}", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
         while True:
             try:
                 assert fetch(port, "/-/healthy")[0] == 200
                 break
             except ConnectionRefusedError:
-                assert time.perf_counter() - started < 10, house.log(f"start-{number}")
+                assert time.perf_counter() - started < 10, app.log(f"start-{number}")
                 time.sleep(0.000_2)
         taken.append(time.perf_counter() - started)
-        house.stop(f"start-{number}")
+        app.stop(f"start-{number}")
     median = statistics.median(taken)
     print(
         f"start to the first /-/healthy: median {1e3 * median:.1f} ms of {STARTS}, from {1e3 * min(taken):.1f} to "
@@ -103,8 +103,8 @@ def starting(house, binary):
     )
 
 
-def size(house, binary):
-    stripped = house.path / "stripped"
+def size(app, binary):
+    stripped = app.path / "stripped"
     if shutil.which("strip"):
         subprocess.run(["strip", "-o", stripped, binary], check=True)
     else:
@@ -116,8 +116,8 @@ def size(house, binary):
     )
 
 
-def asking(house, binary):
-    full, tail = upstream.measure(house, binary, UPSTREAM_AGENTS)
+def asking(app, binary):
+    full, tail = upstream.measure(app, binary, UPSTREAM_AGENTS)
     print(f"\n## A refresh of {UPSTREAM_AGENTS} agents over a day in {upstream.INTERVAL}\n")
     print("| refresh | requests | buckets | bytes, as sent | seconds |\n| --- | ---: | ---: | ---: | ---: |")
     for name, refresh in (("full", full), ("incremental", tail)):
@@ -145,13 +145,13 @@ def main():
     version = subprocess.run(["/usr/sbin/nginx", "-v"], capture_output=True, text=True, check=True).stderr.strip()
     load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
     print(f"{os.cpu_count()} cores, load average before: {load}; {version}; {rounds} rounds of {SECONDS} s each")
-    with House() as house:
-        size(house, arguments.binary)
-        starting(house, arguments.binary)
+    with TestApp() as app:
+        size(app, arguments.binary)
+        starting(app, arguments.binary)
         for count in agents:
-            serving(house, arguments.binary, count, connections, rounds, arguments.open_file_cache)
-        asking(house, arguments.binary)
-        print(f"\n{time.monotonic() - house.started:.0f} s", file=sys.stderr)
+            serving(app, arguments.binary, count, connections, rounds, arguments.open_file_cache)
+        asking(app, arguments.binary)
+        print(f"\n{time.monotonic() - app.started:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

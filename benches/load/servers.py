@@ -6,7 +6,7 @@ import pathlib
 import re
 import time
 
-from house import LOOPBACK, free_port, wait_for
+from app import LOOPBACK, free_port, wait_for
 from simulated import Tenant
 
 # A refresh of the largest tenant on a busy machine.
@@ -113,34 +113,34 @@ def fetch(port, path="/metrics", headers=None, timeout=15):
         connection.close()
 
 
-def serve(house, name, binary, config):
+def serve(app, name, binary, config):
     """Starts an exporter with this configuration, its allocator told what the unit tells it: its port and its process id."""
     port = free_port()
     command = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
-    return port, house.start(name, *command, env=os.environ | ALLOCATOR).pid
+    return port, app.start(name, *command, env=os.environ | ALLOCATOR).pid
 
 
-def start_exporter(house, binary, agents):
+def start_exporter(app, binary, agents):
     """The exporter, once it has the data of a simulated tenant with so many agents. The tenant is gone by then."""
     simulator = free_port()
-    house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
-    config = house.write("config.yml", Tenant(simulator).config(**SETTINGS))
-    port, pid = serve(house, "exporter", binary, config)
+    app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
+    config = app.write("config.yml", Tenant(simulator).config(**SETTINGS))
+    port, pid = serve(app, "exporter", binary, config)
     # The first scrape may have to wait for the refresh.
     patience = {"X-Prometheus-Scrape-Timeout-Seconds": str(REFRESH_SECONDS)}
     answer = lambda: fetch(port, headers=patience, timeout=REFRESH_SECONDS)[2]
-    wait_for("the exporter has data", lambda: house.alive("exporter") and b"\ncxone_up 1\n" in answer(), REFRESH_SECONDS)
-    house.stop("simulator")
+    wait_for("the exporter has data", lambda: app.alive("exporter") and b"\ncxone_up 1\n" in answer(), REFRESH_SECONDS)
+    app.stop("simulator")
     return Server("exporter", port, [pid])
 
 
-def start_nginx(house, exporter, cache):
+def start_nginx(app, exporter, cache):
     """nginx with files of what the exporter answers now, a file a kind of scrape; and the files' lengths."""
     locations, lengths = [], {}
     for place, (kind, asked) in enumerate(KINDS.items()):
         answered, headers, body = fetch(exporter.port, headers=asked)
         assert answered == 200 and headers["Content-Encoding"] == ("gzip" if "gzip" in kind else None), (kind, headers)
-        file = house.path / f"answer-{place}"
+        file = app.path / f"answer-{place}"
         file.write_bytes(body)
         lengths[kind] = len(body)
         encoding = 'add_header Content-Encoding "gzip";' if "gzip" in kind else ""
@@ -149,15 +149,15 @@ def start_nginx(house, exporter, cache):
         )
     port = free_port()
     # Its workers may be another user's.
-    house.path.chmod(0o755)
+    app.path.chmod(0o755)
     caching = "open_file_cache max=16 inactive=1h; open_file_cache_valid 1h;" if cache else ""
-    config = house.write(
+    config = app.write(
         "nginx.conf",
         NGINX.format(workers=os.cpu_count(), cache=caching, loopback=LOOPBACK, port=port, locations="".join(locations)),
     )
-    master = house.start("nginx", "/usr/sbin/nginx", "-e", "stderr", "-p", house.path, "-c", config)
+    master = app.start("nginx", "/usr/sbin/nginx", "-e", "stderr", "-p", app.path, "-c", config)
     for place, (kind, asked) in enumerate(KINDS.items()):
-        body = (house.path / f"answer-{place}").read_bytes()
-        wait_for(f"nginx serves {kind}", lambda: house.alive("nginx") and fetch(port, f"/{place}")[2] == body)
+        body = (app.path / f"answer-{place}").read_bytes()
+        wait_for(f"nginx serves {kind}", lambda: app.alive("nginx") and fetch(port, f"/{place}")[2] == body)
     children = pathlib.Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text().split()
     return Server("nginx", port, [int(child) for child in children]), lengths

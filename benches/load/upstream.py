@@ -2,7 +2,7 @@
 
 import time
 
-from house import LOOPBACK, free_port, wait_for
+from app import LOOPBACK, free_port, wait_for
 from servers import REFRESH_SECONDS, fetch
 from simulated import Scrape, Tenant
 
@@ -26,17 +26,17 @@ class Refresh:
         assert not untrue, "\n".join(untrue[:10])
 
 
-def measure(house, binary, agents):
+def measure(app, binary, agents):
     """A full refresh, and one that follows it."""
     simulator, port = free_port(), free_port()
-    house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
+    app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
     tenant = Tenant(simulator)
-    config = house.write("upstream.yml", tenant.config(interval=INTERVAL, incremental="true", cooldown=f"{COOLDOWN_SECONDS}s"))
-    house.start("exporter", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
+    config = app.write("upstream.yml", tenant.config(interval=INTERVAL, incremental="true", cooldown=f"{COOLDOWN_SECONDS}s"))
+    app.start("exporter", binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}")
     wait_for("the exporter answers", lambda: fetch(port, "/-/healthy")[0] == 200)
     full = Refresh(tenant, port)
     time.sleep(COOLDOWN_SECONDS + 0.1)
     tail = Refresh(tenant, port)
     for name in ("exporter", "simulator"):
-        house.stop(name)
+        app.stop(name)
     return full, tail

@@ -4,7 +4,7 @@ import re
 import statistics
 import subprocess
 
-from house import LOOPBACK
+from app import LOOPBACK
 
 # More would be taken from the servers on a small machine; one alone cannot read what they send to many connections.
 MOST_THREADS = 2

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from house import LOOPBACK, free_port, wait_for
+from app import LOOPBACK, free_port, wait_for
 from latency import Scraper, in_turn, many, median, p99
 from servers import Server, fetch, serve
 from simulated import Tenant
@@ -29,10 +29,10 @@ MEGABYTE = 1e6
 class Exporter(Server):
     """An exporter that asks the simulated tenant at `url`."""
 
-    def __init__(self, house, name, binary, config):
-        port, pid = serve(house, name, binary, config)
+    def __init__(self, app, name, binary, config):
+        port, pid = serve(app, name, binary, config)
         super().__init__(name, port, [pid])
-        wait_for(f"{name} answers", lambda: house.alive(name) and fetch(port, "/-/healthy")[0] == 200)
+        wait_for(f"{name} answers", lambda: app.alive(name) and fetch(port, "/-/healthy")[0] == 200)
 
     def refresh(self):
         """Scrapes with all the patience that a refresh can want, and returns what it said."""
@@ -50,32 +50,32 @@ def value(body, name):
 class Point:
     """What so many agents cost."""
 
-    def __init__(self, house, binary, agents):
+    def __init__(self, app, binary, agents):
         port = free_port()
-        house.start(
+        app.start(
             "simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{port}", f"--agents={agents}",
             f"--page-size={PAGE_ROWS}",
         )
         tenant = Tenant(port)
-        config = house.write("curves.yml", tenant.config(**SETTINGS))
+        config = app.write("curves.yml", tenant.config(**SETTINGS))
         self.agents = agents
-        exporter = Exporter(house, "exporter", binary, config)
+        exporter = Exporter(app, "exporter", binary, config)
         body = exporter.refresh()
         self.seconds, self.cpu = value(body, "cxone_refresh_duration_seconds"), exporter.cpu_seconds()
         self.bytes, self.requests = value(body, "cxone_api_response_bytes_total"), tenant.requests()["presence"]
         self.peak, self.rest = exporter.memory("VmHWM"), exporter.memory("VmRSS")
         # Beside it stands another exporter with the same data that has nothing to do: what its scrapes take longer
         # than before is the machine's doing.
-        calm = Exporter(house, "calm", binary, house.write("calm.yml", tenant.config(**SETTINGS | {"cooldown": "1h"})))
+        calm = Exporter(app, "calm", binary, app.write("calm.yml", tenant.config(**SETTINGS | {"cooldown": "1h"})))
         calm.refresh()
         scrapers = [Scraper(exporter.port), Scraper(calm.port)]
         self.length = scrapers[0].length
         self.beside(exporter, scrapers)
         # A scrape past the cooldown starts a refresh, so the one without refreshes is the calm one, and alone.
-        house.stop("exporter")
-        house.stop("simulator")
+        app.stop("exporter")
+        app.stop("simulator")
         [self.idle] = many(scrapers[1:], SCRAPES)
-        house.stop("calm")
+        app.stop("calm")
 
     def beside(self, exporter, scrapers):
         """Scrapes for as long as refreshes go on."""
@@ -107,7 +107,7 @@ def row(point):
     )
 
 
-def curves(house, binary, sizes):
+def curves(app, binary, sizes):
     print("\n## Agents, over a day in buckets of an hour\n")
     print("Scrapes are as Prometheus makes them, OpenMetrics in gzip; median / p99, in ms.\n")
     print(
@@ -116,4 +116,4 @@ def curves(house, binary, sizes):
     )
     print("| ---: " * 14 + "|", flush=True)
     for agents in sizes:
-        print(row(Point(house, binary, agents)), flush=True)
+        print(row(Point(app, binary, agents)), flush=True)

@@ -5,7 +5,7 @@ import math
 import statistics
 import time
 
-from house import LOOPBACK
+from app import LOOPBACK
 
 # As Prometheus asks.
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"

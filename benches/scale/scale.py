@@ -6,7 +6,7 @@ import sys
 import time
 
 from curves import curves
-from house import House
+from app import TestApp
 from tenants import tenants
 
 AGENTS = [100, 1_000, 10_000, 30_000, 100_000]
@@ -21,10 +21,10 @@ def main():
     arguments = arguments.parse_args()
     load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
     print(f"{os.cpu_count()} cores, load average before: {load}")
-    with House() as house:
-        curves(house, arguments.binary, arguments.agents)
-        tenants(house, arguments.binary, arguments.tenants)
-        print(f"\n{time.monotonic() - house.started:.0f} s", file=sys.stderr)
+    with TestApp() as app:
+        curves(app, arguments.binary, arguments.agents)
+        tenants(app, arguments.binary, arguments.tenants)
+        print(f"\n{time.monotonic() - app.started:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from curves import Exporter, MEGABYTE, PAGE_ROWS, REFRESH_SECONDS
-from house import LOOPBACK, free_port
+from app import LOOPBACK, free_port
 from latency import Scraper, median, p99
 from servers import fetch
 from simulated import Tenant
@@ -82,8 +82,8 @@ def line(what, exporter, taken, whole, cached):
     )
 
 
-def measure(house, binary, what, text, healthy, broken):
-    exporter = Exporter(house, "exporter", binary, house.write("tenants.yml", text))
+def measure(app, binary, what, text, healthy, broken):
+    exporter = Exporter(app, "exporter", binary, app.write("tenants.yml", text))
     # Those that are broken are asked all the while, more than Prometheus would, and never become better.
     stopped = threading.Event()
 
@@ -102,13 +102,13 @@ def measure(house, binary, what, text, healthy, broken):
     stopped.set()
     for thread in nagging:
         thread.join(REFRESH_SECONDS)
-    house.stop("exporter")
+    app.stop("exporter")
 
 
-def tenants(house, binary, count):
+def tenants(app, binary, count):
     print(f"\n## {count} tenants of {AGENTS_A_TENANT} agents in one process\n")
     port = free_port()
-    house.start(
+    app.start(
         "simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{port}", f"--agents={count * AGENTS_A_TENANT}",
         f"--page-size={PAGE_ROWS}",
     )
@@ -116,12 +116,12 @@ def tenants(house, binary, count):
     print(f"First refreshes of the healthy ones, {AT_ONCE} probes at once, then three cached probes of each; median / p99, in ms.\n")
     print("| tenants | all refreshed after s | a first probe | a cached one | MB at rest | MB at most |\n" + "| --- " + "| ---: " * 5 + "|")
     all_numbers = range(count)
-    measure(house, binary, f"{count}, all healthy", config(tenant, count, [tenant.url]), all_numbers, [])
+    measure(app, binary, f"{count}, all healthy", config(tenant, count, [tenant.url]), all_numbers, [])
     with Silent() as silent:
         urls = [tenant.url] * BROKEN_ONE_IN
         urls[0], urls[BROKEN_ONE_IN // 2] = f"http://{LOOPBACK}:{silent.port}", f"http://{LOOPBACK}:{free_port()}"
         broken = [number for number in all_numbers if urls[number % BROKEN_ONE_IN] != tenant.url]
         healthy = [number for number in all_numbers if number not in broken]
         what = f"{count}, {len(broken)} of them broken"
-        measure(house, binary, what, config(tenant, count, urls), healthy, broken)
-    house.stop("simulator")
+        measure(app, binary, what, config(tenant, count, urls), healthy, broken)
+    app.stop("simulator")

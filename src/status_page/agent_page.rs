@@ -1,4 +1,4 @@
-//! The page of one agent: its day as a chart and as a table, its totals, its limit and schedule, and queries to copy.
+//! The page of one agent: chart and table of its window, totals, limit, schedule, and PromQL queries.
 
 use maud::{Markup, html};
 
@@ -6,8 +6,8 @@ use super::agent_table::{in_words, of_limit, state};
 use super::chart::{Column, Frame, Measure, bars, cells};
 use super::format::{clock_time, moment, seconds};
 use super::page_query::PageQuery;
-use super::selection::Line;
-use super::state_looks::swatch;
+use super::selection::ListedAgent;
+use super::state_styles::swatch;
 use super::summary::Summary;
 use super::{axis, promql};
 use crate::config::Tenant;
@@ -16,15 +16,15 @@ use crate::presence::{AgentPresence, Micros, Schedule, Window};
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 200;
 
-/// The most columns of the chart, which are then 4 pixels wide. Longer windows are drawn more coarsely; the table of
-/// hours below it never is.
-const MOST_COLUMNS: usize = 240;
+/// Maximum number of columns of the chart, each 4 pixels wide. For longer windows, columns are merged in the chart but not
+/// in the table below it.
+const MAX_COLUMNS: usize = 240;
 
-/// The whole content.
-pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &Line<'_>, several: bool) -> Markup {
+/// The content of the page.
+pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>, several: bool) -> Markup {
     let title = line.agent.name.as_deref().map_or_else(|| format!("Agent {}", line.label), str::to_owned);
     html! {
-        nav.trail aria-label="Where this is" {
+        nav.trail aria-label="Breadcrumb" {
             a href=(PageQuery::of_tenant(&tenant.name).href()) { "All agents of " (tenant.name) }
         }
         h1 { (title) }
@@ -37,13 +37,13 @@ pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &Line<'_>, sever
             }
             (hours(summary, presence))
         } @else {
-            p { "There is no data of this agent in the window." }
+            p { "There is no data for this agent in the window." }
             (promql::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
         }
     }
 }
 
-fn facts(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
+fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let scheduled = line.presence().and_then(|presence| presence.scheduled);
     html! {
         dl {
@@ -88,22 +88,22 @@ fn in_words_of(schedule: &Schedule) -> String {
     format!("{days}: {hours} ({}){holidays}", schedule.timezone.name())
 }
 
-fn chart(summary: &Summary, line: &Line<'_>, presence: &AgentPresence, window: Window) -> Markup {
+fn chart(summary: &Summary, line: &ListedAgent<'_>, presence: &AgentPresence, window: Window) -> Markup {
     let frame = Frame { width: WIDTH, height: HEIGHT, window };
-    let columns = summary.columns(presence, MOST_COLUMNS);
+    let columns = summary.columns(presence, MAX_COLUMNS);
     let shifts = line.agent.schedule.as_ref().map(|schedule| schedule.within(window));
     html! {
         section aria-labelledby="day-title" {
             h2 #day-title { "The window, hour by hour" }
             @if columns.is_empty() {
-                p { "The hours are known after the next refresh." }
+                p { "The chart is available after the next refresh." }
             } @else {
                 svg.day.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + axis::AXIS_HEIGHT) } role="img" tabindex="0"
                     aria-label=(in_words(line)) {
-                    (bars(&summary.palette, &columns, frame))
+                    (bars(&summary.styles, &columns, frame))
                     @if let Some(shifts) = &shifts { (axis::shifts(frame, shifts.shifts())) }
                     (axis::axis(frame))
-                    (cells(&summary.palette, &columns, frame, Measure::Time))
+                    (cells(&summary.styles, &columns, frame, Measure::Time))
                 }
                 @if shifts.is_some() { p.note { "The line below the columns is the agent's schedule." } }
             }
@@ -111,7 +111,7 @@ fn chart(summary: &Summary, line: &Line<'_>, presence: &AgentPresence, window: W
     }
 }
 
-/// The totals as `report` prints them: longest first, in seconds and hours.
+/// The totals in seconds and hours, longest first, as in `report`.
 fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
     let line = |name: Markup, time: Micros| {
         html! {
@@ -131,8 +131,8 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
                 }
                 tbody {
                     @for (name, time) in presence.longest_first() {
-                        @let look = summary.palette.place(&name).and_then(|place| summary.palette.shades().get(place));
-                        (line(html! { @if let Some(shade) = look { (swatch(shade.look)) " " } (name) }, time))
+                        @let style = summary.styles.place(&name).and_then(|place| summary.styles.states().get(place));
+                        (line(html! { @if let Some(state) = style { (swatch(state.style)) " " } (name) }, time))
                     }
                 }
                 tfoot { (line(html! { "Total" }, presence.observed)) }
@@ -141,11 +141,11 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
     }
 }
 
-/// Every column of the chart in exact seconds.
+/// The columns of the chart in exact seconds.
 fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
     let columns = summary.columns(presence, usize::MAX);
     let is_seen = |place: &usize| columns.iter().flat_map(|column| &column.shares).any(|(seen, _)| seen == place);
-    let places: Vec<usize> = (0..summary.palette.shades().len()).filter(is_seen).collect();
+    let places: Vec<usize> = (0..summary.styles.states().len()).filter(is_seen).collect();
     let time_in = |column: &Column, place: usize| {
         let share = column.shares.iter().find(|(known, _)| *known == place);
         share.map_or(Micros::ZERO, |(_, time)| Micros::new(*time))
@@ -159,8 +159,8 @@ fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
                         tr {
                             th scope="col" { "From" }
                             th scope="col" { "To" }
-                            @for shade in places.iter().filter_map(|place| summary.palette.shades().get(*place)) {
-                                th.number scope="col" { (shade.name) }
+                            @for state in places.iter().filter_map(|place| summary.styles.states().get(*place)) {
+                                th.number scope="col" { (state.name) }
                             }
                         }
                     }

@@ -1,37 +1,37 @@
-//! The table of agents: whom to look for, the table itself, and the way to its other pages.
+//! The table of agents: whom to style for, the table itself, and the way to its other pages.
 
 use maud::{Markup, html};
 
 use super::chart::{Frame, Measure, bars, cells};
 use super::format::{clock_time, seconds, short_moment};
 use super::page_query::{AgentQuery, Column, PageQuery};
-use super::selection::{Line, Page};
-use super::state_looks::swatch;
+use super::selection::{ListedAgent, TablePage};
+use super::state_styles::swatch;
 use super::summary::Summary;
 use crate::config::{Api, Tenant};
 use crate::presence::{AgentPresence, Micros};
 
-/// The width of a strip in pixels: 8 an hour of a day.
-const STRIP_WIDTH: u32 = 192;
+/// Width of the chart in a row in pixels: 8 per hour of a day.
+const SPARKLINE_WIDTH: u32 = 192;
 
-const STRIP_HEIGHT: u32 = 28;
+const SPARKLINE_HEIGHT: u32 = 28;
 
-/// The most columns of a strip. Longer windows than two days are drawn more coarsely, or nobody could point at an hour.
-const STRIP_COLUMNS: usize = 48;
+/// Maximum number of columns of the chart in a row. More columns would be too narrow to point at.
+const SPARKLINE_COLUMNS: usize = 48;
 
 /// The section of agents.
-pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &Page<'_>) -> Markup {
+pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage<'_>) -> Markup {
     html! {
         section #agents-section aria-labelledby="agents-title" {
             h2 #agents-title { "Agents" }
             (filters(summary, query))
             (pager(query, page, "Pages, above the table"))
             @if page.lines.is_empty() {
-                p.nobody {
+                p.nothing {
                     @if query.is_filtered() {
-                        "Nobody is like that. " a href=(query.unfiltered().href()) { "Show everybody" } "."
+                        "No agents match. " a href=(query.unfiltered().href()) { "Show all agents" } "."
                     } @else {
-                        "There are no agents yet: the first list of people has not been read."
+                        "There are no agents yet: the agent list has not been read."
                     }
                 }
             } @else {
@@ -39,9 +39,9 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, pag
                 (pager(query, page, "Pages, below the table"))
                 @if tenant.api == Api::Presence {
                     p.note {
-                        "Reports tell how long an agent was in each state within a bucket, not in which order. So the states of a \
-                         bucket stand on each other, the state now is not clear while the newest bucket has several, \
-                         and \u{201c}since\u{201d} is the latest that it can have been."
+                        "The API reports the time in each state per bucket, but not the order of states. The states of a bucket are \
+                         therefore stacked, the current state is unclear while the newest bucket has several states, \
+                         and \u{201c}since\u{201d} is the latest possible time."
                     }
                 }
             }
@@ -69,17 +69,17 @@ fn filters(summary: &Summary, query: &PageQuery) -> Markup {
                 "State now "
                 select name="state" {
                     option value="" { "all" }
-                    @for shade in summary.palette.shades() { (option(&shade.name, query.state.as_deref())) }
+                    @for state in summary.styles.states() { (option(&state.name, query.state.as_deref())) }
                 }
             }
             button type="submit" { "Show" }
-            @if query.is_filtered() { a href=(query.unfiltered().href()) { "Show everybody" } }
+            @if query.is_filtered() { a href=(query.unfiltered().href()) { "Show all agents" } }
         }
     }
 }
 
-fn pager(query: &PageQuery, page: &Page<'_>, label: &str) -> Markup {
-    let Page { total, range, number, pages, .. } = page;
+fn pager(query: &PageQuery, page: &TablePage<'_>, label: &str) -> Markup {
+    let TablePage { total, range, number, pages, .. } = page;
     let (first, last) = (range.start.saturating_add(1).min(range.end), range.end);
     html! {
         nav.pages aria-label=(label) {
@@ -96,7 +96,7 @@ fn pager(query: &PageQuery, page: &Page<'_>, label: &str) -> Markup {
     }
 }
 
-fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &Page<'_>) -> Markup {
+fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage<'_>) -> Markup {
     let sortable = |column: Column, title: &str| {
         let (sort, mark) = match (query.sort == Some(column), query.descending) {
             (false, _) => (None, ""),
@@ -132,7 +132,7 @@ fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &Page<'_>)
     }
 }
 
-fn row(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
+fn row(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let time = |time: Option<Micros>| time.map(clock_time).unwrap_or_default();
     html! {
         tr data-agent=(line.label) {
@@ -148,7 +148,7 @@ fn row(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
                 Some(_) => {
                     td.state data-label="State now" { (state(summary, line)) }
                     td data-label="Since" { @if let Some(since) = line.since() { (short_moment(since)) } }
-                    td data-label="Window" { (strip(summary, line)) }
+                    td data-label="Window" { (sparkline(summary, line)) }
                 }
             }
             td.number data-label="Observed" { (time(line.observed())) }
@@ -159,43 +159,43 @@ fn row(tenant: &Tenant, summary: &Summary, line: &Line<'_>) -> Markup {
     }
 }
 
-/// The state an agent is in now.
-pub(super) fn state(summary: &Summary, line: &Line<'_>) -> Markup {
+/// The current state of an agent.
+pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let current = line.presence().and_then(|presence| presence.current.as_ref());
-    let shade = current.and_then(|(state, _)| summary.palette.shades().get(summary.palette.place(state)?));
+    let state = current.and_then(|(state, _)| summary.styles.states().get(summary.styles.place(state)?));
     html! {
-        @match shade {
-            Some(shade) => { (swatch(shade.look)) " " (shade.name) },
-            None => { "not clear" },
+        @match state {
+            Some(state) => { (swatch(state.style)) " " (state.name) },
+            None => { "unclear" },
         }
     }
 }
 
-fn strip(summary: &Summary, line: &Line<'_>) -> Markup {
+fn sparkline(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let (Some(presence), Some(data)) = (line.presence(), line.data) else { return html! {} };
     if presence.chart.is_empty() {
         return html! { span.nothing { "after the next refresh" } };
     }
-    let frame = Frame { width: STRIP_WIDTH, height: STRIP_HEIGHT, window: data.window };
-    let columns = summary.columns(presence, STRIP_COLUMNS);
+    let frame = Frame { width: SPARKLINE_WIDTH, height: SPARKLINE_HEIGHT, window: data.window };
+    let columns = summary.columns(presence, SPARKLINE_COLUMNS);
     html! {
-        svg.strip width=(STRIP_WIDTH) height=(STRIP_HEIGHT) viewBox={ "0 0 " (STRIP_WIDTH) " " (STRIP_HEIGHT) }
+        svg.sparkline width=(SPARKLINE_WIDTH) height=(SPARKLINE_HEIGHT) viewBox={ "0 0 " (SPARKLINE_WIDTH) " " (SPARKLINE_HEIGHT) }
             preserveAspectRatio="none" role="img" tabindex="0" aria-label=(in_words(line)) {
-            (bars(&summary.palette, &columns, frame))
-            (cells(&summary.palette, &columns, frame, Measure::Time))
+            (bars(&summary.styles, &columns, frame))
+            (cells(&summary.styles, &columns, frame, Measure::Time))
         }
     }
 }
 
-/// A strip for those who do not see it: the whole window's seconds, longest state first.
-pub(super) fn in_words(line: &Line<'_>) -> String {
+/// Text alternative of the chart: seconds in each state, longest first.
+pub(super) fn in_words(line: &ListedAgent<'_>) -> String {
     let states = line.presence().map(AgentPresence::longest_first).unwrap_or_default();
     let words = states.iter().map(|(name, time)| format!("{name} {} s", seconds(*time)));
     format!("Agent {}, whole window: {}", line.label, words.collect::<Vec<_>>().join(", "))
 }
 
-/// How much of its limit an agent has used up.
-pub(super) fn of_limit(line: &Line<'_>) -> Markup {
+/// Offline time as a percentage of the agent's limit.
+pub(super) fn of_limit(line: &ListedAgent<'_>) -> Markup {
     let Some((permille, limit)) = line.permille_of_limit().zip(line.agent.offline_limit) else { return html! {} };
     let over = line.offline.unwrap_or_default() > Micros::from(limit);
     html! {

@@ -1,4 +1,4 @@
-//! What the larger charts have besides their columns: an axis of time, and shifts.
+//! Time axis and shifts of the larger charts.
 
 use maud::{Markup, html};
 
@@ -6,19 +6,19 @@ use super::chart::Frame;
 use super::format::{epoch, time_of_day};
 use crate::presence::{Micros, Timestamp, Window};
 
-/// The room below a chart for its axis.
+/// Height of the axis in pixels.
 pub(super) const AXIS_HEIGHT: u32 = 22;
 
-/// The steps that an axis may have, in hours; the first that makes at most [`MOST_MARKS`] is taken.
+/// Possible distances between marks in hours; the first that gives at most [`MAX_MARKS`] marks is used.
 const STEPS_HOURS: [i64; 6] = [1, 3, 6, 12, 24, 168];
 
-/// More marks than this would run into each other at the least width.
-const MOST_MARKS: u64 = 9;
+/// Maximum number of marks. More would overlap at the minimum width.
+const MAX_MARKS: u64 = 9;
 
-/// How far a mark's text stays from the edges, in pixels.
+/// Minimum distance of a label from the edges in pixels.
 const EDGE: i64 = 20;
 
-/// Marks at whole hours of UTC, which the script renames to local time.
+/// Marks at whole hours of UTC; the script converts the labels to local time.
 pub(super) fn axis(frame: Frame) -> Markup {
     let base = frame.height;
     html! {
@@ -36,7 +36,7 @@ pub(super) fn axis(frame: Frame) -> Markup {
     }
 }
 
-/// The times of a schedule, as a line below the columns.
+/// The shifts of a schedule as a line below the columns.
 pub(super) fn shifts(frame: Frame, shifts: &[Window]) -> Markup {
     html! {
         g.shifts {
@@ -50,14 +50,14 @@ pub(super) fn shifts(frame: Frame, shifts: &[Window]) -> Markup {
 
 fn marks(window: Window) -> Vec<Timestamp> {
     let hours = window.length().get() / Micros::from_seconds(3_600).get();
-    let fits = |step: &&i64| hours / step.unsigned_abs() <= MOST_MARKS;
+    let fits = |step: &&i64| hours / step.unsigned_abs() <= MAX_MARKS;
     let step = STEPS_HOURS.iter().find(fits).copied().unwrap_or(168) * 3_600_000_000;
     let first = window.start.micros().div_euclid(step) + 1;
     let at = |nth: i64| Timestamp::from_micros((first + nth).saturating_mul(step));
     (0..).map(at).take_while(|mark| *mark < window.end).take(64).collect()
 }
 
-/// Whether there is room for a text in the middle of which `mark` is.
+/// Whether a label centred at `mark` fits.
 fn is_inside(frame: Frame, mark: Timestamp) -> bool {
     let whole = i128::from(frame.window.length().get()).max(1);
     let left = i128::from(mark.saturating_since(frame.window.start).get()) * i128::from(frame.width) / whole;
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_are_at_whole_hours_and_never_too_many() {
+    fn marks_are_at_whole_hours_and_bounded() {
         let start = Timestamp::from_seconds(1_772_323_200 + 1_234);
         let of = |hours: u64| {
             let window = Window::ending_at(

@@ -1,36 +1,36 @@
-//! Columns of stacked states as SVG: the strips of the table, an agent's day, the day of all.
+//! Charts as SVG: columns of stacked states, in the table and on their own.
 //!
-//! One shape a state, whatever the number of columns, and one transparent cell a column that says in words what is
-//! below it. Sizes are attributes and colours are classes, as the page's policy allows no style of an element's own.
+//! There is one path per state and one transparent cell per column, whose title describes the column. Sizes are attributes
+//! and colours are classes because the content security policy forbids inline styles.
 
 use std::fmt::{self, Write as _};
 
 use maud::{Markup, html};
 
 use super::format::{epoch, seconds, time_of_day};
-use super::state_looks::{Palette, fill};
+use super::state_styles::{StateStyles, fill};
 use crate::presence::{Micros, Window};
 
-/// A span of time with what it was spent in.
+/// A time span with the time in each state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) span: Window,
-    /// What fills the column's whole height; what no share accounts for stays empty.
+    /// The value of the full height; shares may add up to less.
     pub(super) whole: u64,
-    /// The place of a state in the palette, and its part of `whole`.
+    /// Index of a state in [`StateStyles`] and its part of `whole`.
     pub(super) shares: Vec<(usize, u64)>,
 }
 
-/// What the parts of a column are.
+/// Unit of the shares of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {
     /// Microseconds of one agent.
     Time,
-    /// Parts of a whole, whatever that is.
+    /// Parts of the whole, shown in percent.
     Share,
 }
 
-/// The room that columns are drawn in, in pixels before any scaling, and the time that its width stands for.
+/// Size of a chart in pixels before scaling, and its time range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) width: u32,
@@ -45,7 +45,7 @@ struct Tenths(u64);
 // === impl Frame ===
 
 impl Frame {
-    /// How far from the left `span` begins, and how wide it is.
+    /// Left edge and width of `span`.
     fn place(self, span: Window) -> Option<(Tenths, Tenths)> {
         let inside = span.intersection(self.window)?;
         let whole = self.window.length().get();
@@ -54,7 +54,7 @@ impl Frame {
         Some((left, Tenths(right.0.saturating_sub(left.0))))
     }
 
-    /// How far from the left a moment is.
+    /// Horizontal position of a moment.
     pub(super) fn left_of(self, moment: crate::presence::Timestamp) -> impl fmt::Display {
         let whole = self.window.length().get();
         Tenths::of(moment.saturating_since(self.window.start).get(), whole, self.width)
@@ -64,7 +64,7 @@ impl Frame {
 // === impl Tenths ===
 
 impl Tenths {
-    /// `part` of `whole`, as a part of `extent` pixels.
+    /// Scales `part`/`whole` to `extent` pixels.
     fn of(part: u64, whole: u64, extent: u32) -> Self {
         let scaled = u128::from(part.min(whole)) * u128::from(extent) * 10 / u128::from(whole.max(1));
         Self(u64::try_from(scaled).unwrap_or(u64::MAX))
@@ -80,9 +80,9 @@ impl fmt::Display for Tenths {
     }
 }
 
-/// The shapes: states from the bottom in the order of the palette.
-pub(super) fn bars(palette: &Palette, columns: &[Column], frame: Frame) -> Markup {
-    let mut paths = vec![String::new(); palette.shades().len()];
+/// The paths: states are stacked from the bottom in the order of `styles`.
+pub(super) fn bars(styles: &StateStyles, columns: &[Column], frame: Frame) -> Markup {
+    let mut paths = vec![String::new(); styles.states().len()];
     for column in columns {
         let Some((left, width)) = frame.place(column.span) else { continue };
         let mut below = 0_u64;
@@ -102,29 +102,29 @@ pub(super) fn bars(palette: &Palette, columns: &[Column], frame: Frame) -> Marku
         }
     }
     html! {
-        @for (shade, path) in palette.shades().iter().zip(&paths).filter(|(_, path)| !path.is_empty()) {
-            path fill=(fill(shade.look)) d=(path) {}
+        @for (state, path) in styles.states().iter().zip(&paths).filter(|(_, path)| !path.is_empty()) {
+            path fill=(fill(state.style)) d=(path) {}
         }
     }
 }
 
-/// The transparent cells that say what is below them.
-pub(super) fn cells(palette: &Palette, columns: &[Column], frame: Frame, measure: Measure) -> Markup {
+/// The transparent cells with titles.
+pub(super) fn cells(styles: &StateStyles, columns: &[Column], frame: Frame, measure: Measure) -> Markup {
     let long = frame.window.length() > Micros::from_seconds(86_400);
     html! {
         @for column in columns {
             @if let Some((left, width)) = frame.place(column.span) {
                 rect.cell x=(left) width=(width) height=(frame.height) data-from=(epoch(column.span.start))
                     data-to=(epoch(column.span.end)) {
-                    title { (in_words(palette, column, measure, long)) }
+                    title { (in_words(styles, column, measure, long)) }
                 }
             }
         }
     }
 }
 
-/// What a column shows, exactly. Days are named where the times alone would come several times.
-fn in_words(palette: &Palette, column: &Column, measure: Measure, with_date: bool) -> String {
+/// Exact description of a column. Dates are included if the window is longer than a day.
+fn in_words(styles: &StateStyles, column: &Column, measure: Measure, with_date: bool) -> String {
     let mut words =
         format!("{} to {} UTC: ", time_of_day(column.span.start, with_date), time_of_day(column.span.end, with_date));
     let mut shares: Vec<_> = column.shares.iter().filter(|(_, part)| *part > 0).collect();
@@ -133,7 +133,7 @@ fn in_words(palette: &Palette, column: &Column, measure: Measure, with_date: boo
         words.push_str("nothing reported");
     }
     for (nth, (place, part)) in shares.into_iter().enumerate() {
-        let name = palette.shades().get(*place).map_or("", |shade| &*shade.name);
+        let name = styles.states().get(*place).map_or("", |state| &*state.name);
         let comma = if nth == 0 { "" } else { ", " };
         // Writing into a string cannot fail.
         let _ = match measure {
@@ -159,16 +159,16 @@ mod tests {
         Column { span, whole: span.length().get(), shares }
     }
 
-    fn day() -> (Palette, Frame) {
-        let palette = Palette::new(&["Available", "Busy"].map(StateName::from));
-        (palette, Frame { width: 240, height: 20, window: Window { start: at(0), end: at(24) } })
+    fn day() -> (StateStyles, Frame) {
+        let styles = StateStyles::new(&["Available", "Busy"].map(StateName::from));
+        (styles, Frame { width: 240, height: 20, window: Window { start: at(0), end: at(24) } })
     }
 
     #[test]
-    fn states_stand_on_each_other_in_the_order_of_the_palette() {
-        let (palette, frame) = day();
+    fn states_are_stacked_in_order() {
+        let (styles, frame) = day();
         let columns = [column(0, 1, &[(1, 900), (0, 1_800)]), column(23, 24, &[(1, 3_600)])];
-        let svg = bars(&palette, &columns, frame).into_string();
+        let svg = bars(&styles, &columns, frame).into_string();
         assert_eq!(
             svg,
             "<path fill=\"url(#p0)\" d=\"M0 10h10v10h-10z\"></path>\
@@ -177,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_says_what_is_below_it() {
-        let (palette, frame) = day();
+    fn cell_titles_describe_the_column() {
+        let (styles, frame) = day();
         let words = |column: &Column, measure| {
-            let svg = cells(&palette, std::slice::from_ref(column), frame, measure).into_string();
+            let svg = cells(&styles, std::slice::from_ref(column), frame, measure).into_string();
             let words = svg.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
             words.map(|(words, _)| words.to_owned()).unwrap()
         };
@@ -191,11 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_cut_or_left_out() {
-        let (palette, frame) = day();
+    fn columns_are_clipped_to_the_window() {
+        let (styles, frame) = day();
         let early = column(-2, 1, &[(0, 10_800)]);
-        let svg = bars(&palette, &[early, column(-2, -1, &[(0, 3_600)])], frame).into_string();
+        let svg = bars(&styles, &[early, column(-2, -1, &[(0, 3_600)])], frame).into_string();
         assert_eq!(svg, "<path fill=\"url(#p0)\" d=\"M0 0h10v20h-10z\"></path>");
-        assert_eq!(cells(&palette, &[column(24, 25, &[])], frame, Measure::Time).into_string(), "");
+        assert_eq!(cells(&styles, &[column(24, 25, &[])], frame, Measure::Time).into_string(), "");
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots for the tests of the page.
+//! Snapshots for tests of the page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::refresh::{AgentData, AgentRow, Moment, Snapshot};
 /// An hour in microseconds.
 pub(super) const HOUR: u64 = 3_600_000_000;
 
-/// The hours of the day that all these agents have data of.
+/// A moment of the day of the test data.
 pub(super) fn at(hour: i64) -> Timestamp {
     Timestamp::from_seconds(1_772_323_200 + hour * 3_600)
 }
@@ -21,7 +21,7 @@ pub(super) fn day() -> Window {
     Window { start: at(0), end: at(24) }
 }
 
-/// An agent that was in these states from one hour to another, the last one until its newest data.
+/// An agent in these states, each from one hour to another.
 pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
     let mut states: Vec<(StateName, Micros)> = Vec::new();
     let hours = |from: i64, to: i64| Micros::new(u64::try_from(to - from).unwrap() * HOUR);
@@ -51,7 +51,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
     }
 }
 
-/// Agents 9, 10 and so on, of two teams in turns, each with a limit of eight hours.
+/// Agents 9, 10, …, alternately of two teams, each with an offline limit of eight hours.
 pub(super) fn snapshot(presences: &[Option<AgentPresence>]) -> Snapshot {
     let agent = |number: usize| Agent {
         name: Some(format!("Agent {number}")),
@@ -68,7 +68,7 @@ pub(super) fn snapshot(presences: &[Option<AgentPresence>]) -> Snapshot {
     Snapshot { rows: presences.iter().map(row).collect(), tenant }
 }
 
-/// As many agents, no two neighbours alike and some of them without data.
+/// Different agents, some of them without data.
 pub(super) fn many(agents: usize) -> Snapshot {
     let one = |number: usize| {
         let states = ["Available", "Busy", "WrapUp", "Offline"];

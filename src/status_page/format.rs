@@ -1,4 +1,4 @@
-//! Times and spans as people read them.
+//! Text of times and durations.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use maud::{Markup, html};
 
 use crate::presence::{Micros, Timestamp};
 
-/// A span as hours, minutes and seconds.
+/// A duration as hours, minutes and seconds.
 pub(super) fn clock_time(span: Micros) -> String {
     let seconds = span.get() / 1_000_000;
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A span in seconds, exactly to the hundredth.
+/// A duration in seconds with two decimals.
 pub(super) fn seconds(span: Micros) -> String {
     format!("{:.2}", span.seconds_f64())
 }
 
-/// A moment's time in UTC, to the second, after its date where that is wanted.
+/// Time of day in UTC to the second, with the date if `with_date`.
 pub(super) fn time_of_day(moment: Timestamp, with_date: bool) -> String {
     let text = moment.whole_second().to_string();
     match text.split_once('T') {
@@ -27,14 +27,14 @@ pub(super) fn time_of_day(moment: Timestamp, with_date: bool) -> String {
     }
 }
 
-/// A moment in UTC, which the script can show in local time.
+/// A moment in UTC; the script can convert it to local time.
 pub(super) fn moment(moment: Timestamp) -> Markup {
     html! {
         time datetime=(moment.whole_second()) { (time_of_day(moment, true)) " UTC" }
     }
 }
 
-/// The same in as little room as a table has: without year and seconds. The whole moment is in its `datetime`.
+/// A moment without year and seconds, for tables; its `datetime` is complete.
 pub(super) fn short_moment(moment: Timestamp) -> Markup {
     let text = time_of_day(moment, true);
     html! {
@@ -42,17 +42,17 @@ pub(super) fn short_moment(moment: Timestamp) -> Markup {
     }
 }
 
-/// A moment in seconds since 1970, for the script, which shows local time.
+/// Seconds since 1970, for the script.
 pub(super) fn epoch(moment: Timestamp) -> i64 {
     moment.micros().div_euclid(1_000_000)
 }
 
-/// How long ago, in the largest unit that fits.
+/// Age in the largest fitting unit.
 pub(super) fn ago(age: Duration) -> String {
     format!("{} ago", about(age))
 }
 
-/// A span in the largest unit that fits, rounded down.
+/// Duration in the largest fitting unit, rounded down.
 pub(super) fn about(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_read_by_people_and_by_the_script() {
+    fn moments_have_text_and_datetime() {
         let noon = Timestamp::from_micros(1_772_366_400_123_456);
         assert_eq!(time_of_day(noon, false), "12:00:00");
         assert_eq!(

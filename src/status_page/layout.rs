@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::{StatusPage, assets, state_looks};
+use super::{StatusPage, assets, state_styles};
 
 /// A whole document. `skip_to` is the id of the main content.
 pub(super) fn document(status_page: &StatusPage<'_>, title: &str, skip_to: &str, content: &Markup) -> String {
@@ -31,7 +31,7 @@ pub(super) fn document(status_page: &StatusPage<'_>, title: &str, skip_to: &str,
                     // The script shows the time zone here, and a button that changes it.
                     span #zone-of-times { "Times are in UTC." }
                 }
-                (state_looks::patterns())
+                (state_styles::patterns())
                 main { (content) }
                 // The tooltip of the charts, filled by the script.
                 div #tip role="status" hidden {}

@@ -5,7 +5,7 @@
 //! | `page_query` | the query string of a page: filters, sort order, page number |
 //! | `summary` | what needs every agent, computed once per snapshot |
 //! | `selection` | filters and sorts the agents; picks those of one page |
-//! | `state_looks`, `chart`, `axis` | colours and patterns of states; charts as SVG |
+//! | `state_styles`, `chart`, `axis` | colours and patterns of states; charts as SVG |
 //! | `tenant_status`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
 //! | `layout`, `assets` | document around the sections; stylesheet, script, icon |
 //!
@@ -22,7 +22,7 @@ mod layout;
 mod page_query;
 mod promql;
 mod selection;
-mod state_looks;
+mod state_styles;
 mod summary;
 mod tenant_status;
 
@@ -32,7 +32,7 @@ use maud::{Markup, html};
 
 pub use self::assets::Asset;
 use self::page_query::{AgentQuery, PageQuery};
-use self::selection::Line;
+use self::selection::ListedAgent;
 pub use self::summary::Summaries;
 use crate::presence::Timestamp;
 use crate::refresh::Published;
@@ -103,7 +103,7 @@ impl StatusPage<'_> {
         let snapshot = &tenant.published.snapshot;
         let summary = self.summaries.of(snapshot);
         let index = summary.labels.iter().position(|label| **label == *query.agent);
-        let Some(line) = index.and_then(|index| Line::new(snapshot, &summary, index)) else {
+        let Some(line) = index.and_then(|index| ListedAgent::new(snapshot, &summary, index)) else {
             return self.not_found("agent", tenant_status::other_shard_remark(&snapshot.tenant));
         };
         let content = agent_page::content(&snapshot.tenant, &summary, &line, self.tenants.len() > 1);
@@ -124,7 +124,7 @@ impl StatusPage<'_> {
         let content: Markup = html! {
             div #nothing {
                 h1 { "There is no such " (what) }
-                p { "It is not in the configuration, or not any more. " (remark) a href="./" { "See all agents" } "." }
+                p { "It is not in the configuration. " (remark) a href="./" { "See all agents" } "." }
             }
         };
         Document {

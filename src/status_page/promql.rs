@@ -1,4 +1,4 @@
-//! Queries on one agent, ready to be copied into Prometheus or Grafana.
+//! PromQL queries about one agent.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use crate::metrics::catalogue::{
     AGENT_CURRENT_STATE_SECONDS, AGENT_OBSERVED_SECONDS, AGENT_OFFLINE_LIMIT_SECONDS, AGENT_STATE_SECONDS,
 };
 
-/// The section of queries. `several` says whether series have the label `tenant`, as where there are several.
+/// The section of queries. With `several` tenants, series have the label `tenant`.
 pub(super) fn section(tenant: &Tenant, label: &str, has_limit: bool, several: bool) -> Markup {
     html! {
         section aria-labelledby="queries-title" {
@@ -20,7 +20,7 @@ pub(super) fn section(tenant: &Tenant, label: &str, has_limit: bool, several: bo
     }
 }
 
-/// What each query is for, and the query.
+/// Title and query.
 pub(super) fn of_agent(tenant: &Tenant, label: &str, has_limit: bool, several: bool) -> Vec<(&'static str, String)> {
     let tenant_matcher = if several { format!("tenant={},", quoted(&tenant.name)) } else { String::new() };
     let agent = format!("{tenant_matcher}agent={}", quoted(label));
@@ -28,18 +28,18 @@ pub(super) fn of_agent(tenant: &Tenant, label: &str, has_limit: bool, several: b
     let offline = format!("sum({}{{{agent},state=~{}}})", AGENT_STATE_SECONDS.name, quoted(&states.join("|")));
     let mut queries = vec![
         ("Seconds in each state within the window", format!("{}{{{agent}}}", AGENT_STATE_SECONDS.name)),
-        ("Seconds that any state accounts for", format!("{}{{{agent}}}", AGENT_OBSERVED_SECONDS.name)),
-        ("The state now, and for how many seconds", format!("{}{{{agent}}}", AGENT_CURRENT_STATE_SECONDS.name)),
+        ("Seconds in any state within the window", format!("{}{{{agent}}}", AGENT_OBSERVED_SECONDS.name)),
+        ("Current state and its duration in seconds", format!("{}{{{agent}}}", AGENT_CURRENT_STATE_SECONDS.name)),
         ("Seconds offline within the window", offline.clone()),
     ];
     if has_limit {
         let limit = format!("max({}{{{agent}}})", AGENT_OFFLINE_LIMIT_SECONDS.name);
-        queries.push(("Part of the offline limit that is used up", format!("{offline} / {limit}")));
+        queries.push(("Used part of the offline limit", format!("{offline} / {limit}")));
     }
     queries
 }
 
-/// A string of PromQL. Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals>.
+/// A PromQL string literal. Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals>.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }

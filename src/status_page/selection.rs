@@ -15,38 +15,38 @@ use crate::refresh::{AgentData, Snapshot};
 /// Agents shown on one page. Larger pages freeze browsers and take processor time from scrapes.
 const AGENTS_PER_PAGE: usize = 50;
 
-/// The agents of one page.
+/// The agents on one page of the table.
 #[derive(Debug)]
-pub(super) struct Page<'a> {
-    pub(super) lines: Vec<Line<'a>>,
-    /// How many agents there would be on all pages.
+pub(super) struct TablePage<'a> {
+    pub(super) lines: Vec<ListedAgent<'a>>,
+    /// Number of agents on all pages.
     pub(super) total: usize,
-    /// Which of those are here, counted from 0.
+    /// Range of agents on this page, from 0.
     pub(super) range: Range<usize>,
-    /// Which page it is, from 0.
+    /// Page number, from 0.
     pub(super) number: usize,
-    /// How many pages there are, at least one.
+    /// Number of pages, at least 1.
     pub(super) pages: usize,
 }
 
-/// One agent with all that is shown of it.
+/// One agent with the data of its row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(super) struct ListedAgent<'a> {
     pub(super) agent: &'a Agent,
     pub(super) label: &'a str,
-    /// What can be searched for.
+    /// Searchable text in lower case.
     text: &'a str,
     pub(super) data: Option<&'a AgentData>,
     /// Time in offline states.
     pub(super) offline: Option<Micros>,
 }
 
-/// The agents of `snapshot` that `query` asks for.
-pub(super) fn select<'a>(snapshot: &'a Snapshot, summary: &'a Summary, query: &PageQuery) -> Page<'a> {
+/// The agents of `snapshot` that `query` selects.
+pub(super) fn select<'a>(snapshot: &'a Snapshot, summary: &'a Summary, query: &PageQuery) -> TablePage<'a> {
     let filter = Filter::new(query);
-    let line = |index: usize| Line::new(snapshot, summary, index);
+    let line = |index: usize| ListedAgent::new(snapshot, summary, index);
     let mut chosen: Vec<usize> = (0..snapshot.tenant.agents.len())
-        .filter(|&index| line(index).is_some_and(|line| filter.takes(&line)))
+        .filter(|&index| line(index).is_some_and(|line| filter.matches(&line)))
         .collect();
 
     let total = chosen.len();
@@ -56,17 +56,17 @@ pub(super) fn select<'a>(snapshot: &'a Snapshot, summary: &'a Summary, query: &P
     let range = start..total.min(start + AGENTS_PER_PAGE);
     if let Some(column) = query.sort {
         let order = |a: &usize, b: &usize| match (line(*a), line(*b)) {
-            (Some(one), Some(other)) => by(column, query.descending, &one, &other).then(a.cmp(b)),
+            (Some(one), Some(other)) => compare_by(column, query.descending, &one, &other).then(a.cmp(b)),
             _ => a.cmp(b),
         };
-        put_in_order(&mut chosen, range.clone(), order);
+        sort_range(&mut chosen, range.clone(), order);
     }
     let lines = chosen.get(range.clone()).unwrap_or_default().iter().filter_map(|&index| line(index)).collect();
-    Page { lines, total, range, number, pages }
+    TablePage { lines, total, range, number, pages }
 }
 
-/// Brings what belongs at `range` there, in order; the rest is anywhere.
-fn put_in_order(chosen: &mut [usize], range: Range<usize>, mut order: impl FnMut(&usize, &usize) -> Ordering) {
+/// Partially sorts: the items of `range` are at their positions, others in any order.
+fn sort_range(chosen: &mut [usize], range: Range<usize>, mut order: impl FnMut(&usize, &usize) -> Ordering) {
     if range.is_empty() {
         return;
     }
@@ -82,34 +82,34 @@ fn put_in_order(chosen: &mut [usize], range: Range<usize>, mut order: impl FnMut
     }
 }
 
-/// Orders agents by a column. Those without a value come last, whichever way round the others are.
-fn by(column: Column, descending: bool, a: &Line<'_>, b: &Line<'_>) -> Ordering {
-    let turned = |order: Ordering| if descending { order.reverse() } else { order };
+/// Compares agents by a column. Agents without a value are last in both directions.
+fn compare_by(column: Column, descending: bool, a: &ListedAgent<'_>, b: &ListedAgent<'_>) -> Ordering {
+    let directed = |order: Ordering| if descending { order.reverse() } else { order };
     match column {
-        // Ids are numbers of different lengths, or anything else.
-        Column::Agent => turned((a.label.len(), a.label).cmp(&(b.label.len(), b.label))),
-        // People take upper and lower case for one.
-        Column::Name => by_letters(a.agent.name.as_deref(), b.agent.name.as_deref(), turned),
-        Column::Team => by_letters(a.agent.team.as_deref(), b.agent.team.as_deref(), turned),
-        Column::State => by_letters(a.state(), b.state(), turned),
-        Column::Since => last_if_none(a.since(), b.since(), turned),
-        Column::Observed => last_if_none(a.observed(), b.observed(), turned),
-        Column::Offline => last_if_none(a.offline, b.offline, turned),
-        Column::Limit => last_if_none(a.permille_of_limit(), b.permille_of_limit(), turned),
-        Column::OnShift => last_if_none(a.offline_on_shift(), b.offline_on_shift(), turned),
+        // Shorter ids first, so that numeric ids sort by value.
+        Column::Agent => directed((a.label.len(), a.label).cmp(&(b.label.len(), b.label))),
+        // Case-insensitive.
+        Column::Name => by_letters(a.agent.name.as_deref(), b.agent.name.as_deref(), directed),
+        Column::Team => by_letters(a.agent.team.as_deref(), b.agent.team.as_deref(), directed),
+        Column::State => by_letters(a.state(), b.state(), directed),
+        Column::Since => last_if_none(a.since(), b.since(), directed),
+        Column::Observed => last_if_none(a.observed(), b.observed(), directed),
+        Column::Offline => last_if_none(a.offline, b.offline, directed),
+        Column::Limit => last_if_none(a.permille_of_limit(), b.permille_of_limit(), directed),
+        Column::OnShift => last_if_none(a.offline_on_shift(), b.offline_on_shift(), directed),
     }
 }
 
-fn last_if_none<T: Ord>(a: Option<T>, b: Option<T>, turned: impl FnOnce(Ordering) -> Ordering) -> Ordering {
-    compare(a, b, |a, b| turned(a.cmp(&b)))
+fn last_if_none<T: Ord>(a: Option<T>, b: Option<T>, directed: impl FnOnce(Ordering) -> Ordering) -> Ordering {
+    compare(a, b, |a, b| directed(a.cmp(&b)))
 }
 
-/// As of texts in lower case, of which none has to be made for it.
-fn by_letters(a: Option<&str>, b: Option<&str>, turned: impl FnOnce(Ordering) -> Ordering) -> Ordering {
-    compare(a, b, |a, b| turned(letters(a).cmp(letters(b))))
+/// Case-insensitive, without allocation.
+fn by_letters(a: Option<&str>, b: Option<&str>, directed: impl FnOnce(Ordering) -> Ordering) -> Ordering {
+    compare(a, b, |a, b| directed(lower_case(a).cmp(lower_case(b))))
 }
 
-fn letters(text: &str) -> impl Iterator<Item = char> {
+fn lower_case(text: &str) -> impl Iterator<Item = char> {
     text.chars().flat_map(char::to_lowercase)
 }
 
@@ -120,10 +120,10 @@ fn compare<T>(a: Option<T>, b: Option<T>, order: impl FnOnce(T, T) -> Ordering) 
     }
 }
 
-/// Whom a query takes.
+/// The filters of a query.
 struct Filter<'a> {
     query: &'a PageQuery,
-    /// What is searched for, in lower case.
+    /// Search text in lower case.
     search: String,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Filter<'a> {
         Self { query, search: query.search.to_lowercase() }
     }
 
-    fn takes(&self, line: &Line<'_>) -> bool {
+    fn matches(&self, line: &ListedAgent<'_>) -> bool {
         let PageQuery { team, state, .. } = self.query;
         team.as_deref().is_none_or(|team| line.agent.team.as_deref() == Some(team))
             && state.as_deref().is_none_or(|state| line.state() == Some(state))
@@ -142,9 +142,9 @@ impl<'a> Filter<'a> {
     }
 }
 
-// === impl Line ===
+// === impl ListedAgent ===
 
-impl<'a> Line<'a> {
+impl<'a> ListedAgent<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, summary: &'a Summary, index: usize) -> Option<Self> {
         Some(Self {
             agent: snapshot.tenant.agents.get(index)?,
@@ -159,12 +159,12 @@ impl<'a> Line<'a> {
         self.data?.presence.as_ref()
     }
 
-    /// The state the agent is in now.
+    /// The current state.
     pub(super) fn state(&self) -> Option<&'a str> {
         self.presence()?.current.as_ref().map(|(state, _)| &**state)
     }
 
-    /// Since when, at the latest.
+    /// Latest possible start of the current state.
     pub(super) fn since(&self) -> Option<Timestamp> {
         let presence = self.presence()?;
         presence.current.as_ref().map(|(_, time)| presence.last_data.saturating_sub((*time).into()))
@@ -174,12 +174,12 @@ impl<'a> Line<'a> {
         self.presence().map(|presence| presence.observed)
     }
 
-    /// Time offline while the agent was expected to work.
+    /// Offline time during scheduled hours.
     pub(super) fn offline_on_shift(&self) -> Option<Micros> {
         self.presence()?.scheduled.map(|scheduled| scheduled.offline)
     }
 
-    /// How much of the limit is used up, in thousandths.
+    /// Used part of the offline limit in thousandths.
     pub(super) fn permille_of_limit(&self) -> Option<u64> {
         let limit = Micros::from(self.agent.offline_limit?).get();
         let scaled = u128::from(self.offline?.get()) * 1_000 / u128::from(limit.max(1));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_narrow_down_together() {
+    fn filters_are_combined() {
         let snapshot = snapshot(&[
             Some(presence(&[("Available", 0, 24)])),
             Some(presence(&[("Offline", 0, 24)])),
@@ -221,7 +221,7 @@ mod tests {
             (query(|query| query.team = Some("Support".to_owned())), &["10", "12"]),
             (query(|query| query.state = Some("Available".to_owned())), &["9", "11"]),
             (query(|query| (query.search, query.state) = ("11".to_owned(), Some("Available".to_owned()))), &["11"]),
-            (query(|query| query.team = Some("Nobody".to_owned())), &[]),
+            (query(|query| query.team = Some("Unknown".to_owned())), &[]),
         ];
         for (query, expected) in table {
             assert_eq!(labels(&snapshot, &query), expected, "{query:?}");
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_column_sorts_and_those_without_a_value_come_last() {
+    fn columns_sort_with_missing_values_last() {
         let snapshot = snapshot(&[
             Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])),
             Some(presence(&[("Busy", 0, 10)])),
@@ -254,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pages_have_everybody_once_and_in_order(agents in 0_usize..230, column in 0..Column::ALL.len(), descending: bool) {
+        fn pages_contain_every_agent_once_in_order(agents in 0_usize..230, column in 0..Column::ALL.len(), descending: bool) {
             let snapshot = many(agents);
             let summary = Summary::new(&snapshot);
             let sort = Some(Column::ALL[column]);
@@ -268,7 +268,7 @@ mod tests {
                 seen.extend(page.lines);
             }
             prop_assert_eq!(seen.len(), agents);
-            prop_assert!(seen.is_sorted_by(|a, b| by(Column::ALL[column], descending, a, b) != Ordering::Greater));
+            prop_assert!(seen.is_sorted_by(|a, b| compare_by(Column::ALL[column], descending, a, b) != Ordering::Greater));
             let mut labels: Vec<_> = seen.iter().map(|line| line.label).collect();
             labels.sort_unstable();
             labels.dedup();

@@ -1,60 +1,60 @@
-//! What the page has to know of a whole snapshot: worked out once for each, by the first visitor.
+//! Aggregates of a snapshot over all agents, computed by the first page that needs them.
 //!
-//! Thirty thousand agents take tens of milliseconds to sum up, and a page shows fifty of them. So what needs everybody is
-//! here, and is kept for as long as the snapshot is served.
+//! The aggregates of 30,000 agents take tens of milliseconds and a page shows 50 agents, so they are cached as long as the
+//! snapshot is served.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::chart::Column;
-use super::state_looks::Palette;
+use super::state_styles::StateStyles;
 use crate::config::{Agent, Tenant};
 use crate::presence::{AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, StateName, Timestamp, Window};
 use crate::refresh::Snapshot;
 
-/// The columns of the day of all: hours, for the usual window.
-const SLOTS: u32 = 24;
+/// Number of columns of the chart of all agents: hours, for a window of a day.
+const COLUMN_COUNT: u32 = 24;
 
-/// What shows time whose state was not kept, as there was no room for it.
-const NOT_KEPT: &str = "(others)";
+/// Name of the time in states that were merged because of the limit of states per bucket.
+const OTHER_STATES: &str = "(others)";
 
-/// What is known of everybody together.
+/// Aggregates of a snapshot.
 #[derive(Debug)]
 pub(super) struct Summary {
-    /// The states that anybody was in, and those that the tenant declares.
-    pub(super) palette: Palette,
-    /// The place of time whose state was not kept, if there is any.
+    /// The observed and the declared states.
+    pub(super) styles: StateStyles,
+    /// Index of the merged states; `usize::MAX` if there are none.
     rest: usize,
-    /// What stands for each agent.
+    /// Label of each agent.
     pub(super) labels: Vec<AgentId>,
-    /// What can be searched for of each agent, in lower case: its label, name and team, a line each.
+    /// Searchable text of each agent in lower case: label, name and team, one per line.
     pub(super) texts: Vec<String>,
-    /// How long each agent was offline; `None` where nothing was reported.
+    /// Offline time of each agent; `None` without data.
     pub(super) offline: Vec<Option<Micros>>,
-    /// The teams, in the order of their names.
+    /// The teams, sorted.
     pub(super) teams: Vec<String>,
-    /// How many agents are in each state of the palette now.
-    pub(super) now: Vec<usize>,
-    /// How many agents have data that does not tell what state they are in.
+    /// Number of agents per current state, by index of the state.
+    pub(super) current_counts: Vec<usize>,
+    /// Number of agents with data but without a known current state.
     pub(super) unclear: usize,
-    /// How many agents there is no data of.
+    /// Number of agents without data.
     pub(super) without_data: usize,
     /// Whether any agent has a schedule.
     pub(super) has_schedules: bool,
-    /// The newest window that any agent has data of.
+    /// The newest window of any agent.
     pub(super) window: Option<Window>,
-    /// That window, with the time of all agents.
-    pub(super) day: Vec<Column>,
+    /// The window in columns, with the time of all agents.
+    pub(super) window_columns: Vec<Column>,
 }
 
-/// The summaries of the snapshots that are served.
+/// Cache of the summaries of the served snapshots.
 #[derive(Debug, Default)]
 pub struct Summaries(Mutex<Vec<(Weak<Snapshot>, Arc<Summary>)>>);
 
 // === impl Summaries ===
 
 impl Summaries {
-    /// The summary of `snapshot`, made now if it is the first time.
+    /// The summary of `snapshot`, computed if it is not cached.
     pub(super) fn of(&self, snapshot: &Arc<Snapshot>) -> Arc<Summary> {
         let known = |kept: &[(Weak<Snapshot>, Arc<Summary>)]| {
             let same = |(of, _): &&(Weak<Snapshot>, Arc<Summary>)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(snapshot));
@@ -64,7 +64,7 @@ impl Summaries {
         if let Some(summary) = known(&lock()) {
             return summary;
         }
-        // Not under the lock: other tenants' pages need not wait. Two visitors at once do it twice, which is no harm.
+        // Computed without the lock, so that pages of other tenants do not wait. Concurrent requests may compute it twice.
         let summary = Arc::new(Summary::new(snapshot));
         let mut kept = lock();
         kept.retain(|(of, _)| of.strong_count() > 0);
@@ -80,7 +80,7 @@ impl Summaries {
 impl Summary {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let tenant = &snapshot.tenant;
-        let mut palette = Palette::new(&tenant.declared_states);
+        let mut styles = StateStyles::new(&tenant.declared_states);
         let mut now = Vec::new();
         let (mut unclear, mut without_data, mut has_rest) = (0, 0, false);
         for row in &snapshot.rows {
@@ -89,18 +89,18 @@ impl Summary {
                 continue;
             };
             for (state, _) in &presence.states {
-                palette.place_or_add(state);
+                styles.place_or_add(state);
             }
             has_rest = has_rest
                 || presence.chart.slots().flat_map(ChartSlot::shares).any(|(place, _)| place == PresenceChart::OTHER);
             match &presence.current {
-                Some((state, _)) => add(&mut now, palette.place_or_add(state), 1),
+                Some((state, _)) => add(&mut now, styles.place_or_add(state), 1),
                 None => unclear += 1,
             }
         }
-        now.resize(palette.shades().len(), 0);
-        // It is no state that anybody is in now.
-        let rest = if has_rest { palette.place_or_add(&StateName::from(NOT_KEPT)) } else { usize::MAX };
+        now.resize(styles.states().len(), 0);
+        // Merged states are never a current state.
+        let rest = if has_rest { styles.place_or_add(&StateName::from(OTHER_STATES)) } else { usize::MAX };
         let window =
             snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
         let teams: BTreeSet<&String> = tenant.agents.iter().filter_map(|agent| agent.team.as_ref()).collect();
@@ -114,21 +114,21 @@ impl Summary {
                 .map(|row| Some(offline(tenant, row.data.as_ref()?.presence.as_ref()?)))
                 .collect(),
             teams: teams.into_iter().cloned().collect(),
-            now,
+            current_counts: now,
             unclear,
             without_data,
             has_schedules: tenant.agents.iter().any(|agent| agent.schedule.is_some()),
             window,
-            day: Vec::new(),
+            window_columns: Vec::new(),
             rest,
-            palette,
+            styles,
         };
-        summary.day = window.map(|window| summary.day_of_all(snapshot, window)).unwrap_or_default();
+        summary.window_columns = window.map(|window| summary.window_columns(snapshot, window)).unwrap_or_default();
         summary
     }
 
-    /// The time of all agents, slot by slot of `window`.
-    fn day_of_all(&self, snapshot: &Snapshot, window: Window) -> Vec<Column> {
+    /// The time of all agents in each column of `window`.
+    fn window_columns(&self, snapshot: &Snapshot, window: Window) -> Vec<Column> {
         let slots = slots_of(window);
         let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
         for presence in snapshot.rows.iter().filter_map(|row| row.data.as_ref()?.presence.as_ref()) {
@@ -152,13 +152,13 @@ impl Summary {
         slots.into_iter().zip(times).map(column).collect()
     }
 
-    /// The place in the palette of each of an agent's states, and of what is in none.
+    /// The index of each of an agent's states, and that of merged states.
     fn places_of(&self, presence: &AgentPresence) -> (Vec<usize>, usize) {
-        let place = |state: &StateName| self.palette.place(state).unwrap_or(usize::MAX);
+        let place = |state: &StateName| self.styles.place(state).unwrap_or(usize::MAX);
         (presence.states.iter().map(|(state, _)| place(state)).collect(), self.rest)
     }
 
-    /// An agent's cells as columns; neighbours are drawn as one where there are more than `most`.
+    /// The columns of an agent; neighbours are merged if there are more than `most`.
     pub(super) fn columns(&self, presence: &AgentPresence, most: usize) -> Vec<Column> {
         let places = self.places_of(presence);
         let cells: Vec<_> = presence.chart.slots().collect();
@@ -180,7 +180,7 @@ fn text_of(agent: &Agent, label: &str) -> String {
     format!("{label}\n{name}\n{team}").to_lowercase()
 }
 
-/// Time in the states that count as offline.
+/// Time in offline states.
 fn offline(tenant: &Tenant, presence: &AgentPresence) -> Micros {
     presence.states.iter().filter(|(state, _)| tenant.offline_states.contains(state)).map(|(_, time)| *time).sum()
 }
@@ -188,18 +188,18 @@ fn offline(tenant: &Tenant, presence: &AgentPresence) -> Micros {
 /// Equal parts of `window`.
 fn slots_of(window: Window) -> Vec<Window> {
     let edge = |slot: u32| {
-        let part = Micros::new(window.length().get()).prorated(Micros::new(slot.into()), SLOTS.into());
+        let part = Micros::new(window.length().get()).prorated(Micros::new(slot.into()), COLUMN_COUNT.into());
         Timestamp::from_micros(window.start.micros().saturating_add_unsigned(part.get()))
     };
-    (0..SLOTS).map(|slot| Window { start: edge(slot), end: edge(slot + 1) }).collect()
+    (0..COLUMN_COUNT).map(|slot| Window { start: edge(slot), end: edge(slot + 1) }).collect()
 }
 
-/// The place in the palette of a share's place among an agent's states.
+/// Converts the index among an agent's states to that in [`StateStyles`].
 fn placed((places, rest): &(Vec<usize>, usize), place: u8) -> usize {
     places.get(usize::from(place)).copied().unwrap_or(*rest)
 }
 
-/// Adds to the sum at `place`, of as many as that takes.
+/// Adds to the sum at `place`; extends `sums` if necessary.
 fn add<T: std::ops::AddAssign + Default + Clone>(sums: &mut Vec<T>, place: usize, value: T) {
     if place == usize::MAX {
         return;
@@ -226,14 +226,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_counted_once() {
+    fn every_agent_is_counted_once() {
         let snapshot = snapshot(&[
             Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])),
             Some(presence(&[("Available", 0, 24)])),
             None,
         ]);
         let summary = Summary::new(&snapshot);
-        let now: Vec<_> = summary.palette.shades().iter().map(|shade| &*shade.name).zip(&summary.now).collect();
+        let now: Vec<_> =
+            summary.styles.states().iter().map(|state| &*state.name).zip(&summary.current_counts).collect();
         assert_eq!(now, [("Available", &1), ("Busy", &0), ("WrapUp", &0), ("Offline", &1)]);
         assert_eq!((summary.unclear, summary.without_data), (0, 1));
         assert_eq!(summary.offline, [Some(Micros::from_seconds(22 * 3_600)), Some(Micros::ZERO), None]);
@@ -241,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn the_day_of_all_has_the_time_of_all() {
+    fn window_columns_add_up_all_agents() {
         let snapshot =
             snapshot(&[Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])), Some(presence(&[("Busy", 1, 3)]))]);
         let summary = Summary::new(&snapshot);
-        assert_eq!(summary.day.len(), 24);
+        assert_eq!(summary.window_columns.len(), 24);
         let hours = |hour: usize| {
-            let column = &summary.day[hour];
+            let column = &summary.window_columns[hour];
             assert_eq!(column.span, Window { start: at(hour as i64), end: at(hour as i64 + 1) });
             let shares: Vec<_> = column.shares.iter().filter(|(_, time)| *time > 0).copied().collect();
             (column.whole, shares)
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_on_an_edge_is_shared_out() {
+    fn a_bucket_across_columns_is_prorated() {
         // One cell of three hours from a report in buckets of that length.
         let mut builder = crate::presence::PresenceChartBuilder::default();
         let span = Window { start: at(1), end: at(4) };
@@ -267,12 +268,12 @@ mod tests {
         let mut one = presence(&[("Available", 1, 2)]);
         one.chart = builder.finish();
         let summary = Summary::new(&snapshot(&[Some(one)]));
-        let times: Vec<u64> = summary.day.iter().map(|column| column.whole).collect();
+        let times: Vec<u64> = summary.window_columns.iter().map(|column| column.whole).collect();
         assert_eq!(times[..5], [0, HOUR / 3, HOUR / 3, HOUR / 3, 0]);
     }
 
     #[test]
-    fn neighbours_are_drawn_as_one_where_there_are_many() {
+    fn neighbouring_columns_are_merged() {
         let one = presence(&[("Available", 0, 12), ("Offline", 12, 24)]);
         let summary = Summary::new(&snapshot(&[Some(one.clone())]));
         assert_eq!(summary.columns(&one, 48).len(), 24);

@@ -1,11 +1,11 @@
-//! Whole pages of made-up snapshots.
+//! Pages of test snapshots.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixture::{at, many, presence, snapshot};
 use super::page_query::PageQuery;
-use super::selection::Line;
+use super::selection::ListedAgent;
 use super::summary::Summary;
 use super::{agent_page, agent_table, all_agents, selection};
 use crate::config::{AgentLabel, Privacy, Pseudonyms, Tenant};
@@ -13,7 +13,7 @@ use crate::presence::Micros;
 use crate::presence::ScheduledTime;
 use crate::refresh::Snapshot;
 
-/// The sections on agents, as the overview has them.
+/// The sections about agents on the overview.
 fn overview(snapshot: &Snapshot, query: &str) -> String {
     let summary = Summary::new(snapshot);
     let query = PageQuery::parse(Some(query));
@@ -27,7 +27,7 @@ fn overview(snapshot: &Snapshot, query: &str) -> String {
 
 fn page_of(snapshot: &Snapshot, index: usize) -> String {
     let summary = Summary::new(snapshot);
-    let line = Line::new(snapshot, &summary, index).unwrap();
+    let line = ListedAgent::new(snapshot, &summary, index).unwrap();
     agent_page::content(&snapshot.tenant, &summary, &line, false).into_string()
 }
 
@@ -38,7 +38,7 @@ fn with_tenant(snapshot: &Snapshot, change: impl FnOnce(&mut Tenant)) -> Snapsho
 }
 
 #[test]
-fn an_agents_line_says_what_is_known() {
+fn agent_row_shows_state_times_and_limit() {
     let snapshot = snapshot(&[Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])), None]);
     let html = overview(&snapshot, "");
     for expected in [
@@ -55,11 +55,11 @@ fn an_agents_line_says_what_is_known() {
     ] {
         assert!(html.contains(expected), "{expected} is not in {html}");
     }
-    assert!(!html.contains("Offline on shift"), "nobody has a schedule");
+    assert!(!html.contains("Offline on shift"), "no agent has a schedule");
 }
 
 #[test]
-fn names_cannot_become_markup() {
+fn names_are_escaped() {
     let hostile = "<script>alert(1)</script>\" onload='x'&";
     let mut state = presence(&[("Available", 0, 2)]);
     state.states[0].0 = hostile.into();
@@ -76,7 +76,7 @@ fn names_cannot_become_markup() {
 }
 
 #[test]
-fn pseudonyms_and_hidden_names_hold_everywhere() {
+fn pseudonyms_and_hidden_names_apply_to_all_pages() {
     let pseudonyms = Pseudonyms::new("a key of sixteen bytes or more".into(), None);
     let snapshot = with_tenant(&many(60), |tenant| {
         tenant.privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
@@ -88,11 +88,11 @@ fn pseudonyms_and_hidden_names_hold_everywhere() {
         assert!(!html.contains("471100"), "an id came out: {html}");
         assert!(!html.contains("Name"), "{html}");
     }
-    assert!(overview(&snapshot, "q=471100").contains("Nobody is like that"), "ids cannot be guessed by searching");
+    assert!(overview(&snapshot, "q=471100").contains("No agents match"), "search must not find hidden ids");
 }
 
 #[test]
-fn pages_lead_to_each_other_and_keep_what_was_asked_for() {
+fn page_links_keep_filters_and_order() {
     let html = overview(&many(120), "team=Billing&sort=offline&order=desc&page=2");
     assert!(html.contains("51 to 60 of 60"), "{html}");
     let previous = "rel=\"prev\" href=\"./?team=Billing&amp;sort=offline&amp;order=desc\"";
@@ -103,7 +103,7 @@ fn pages_lead_to_each_other_and_keep_what_was_asked_for() {
 }
 
 #[test]
-fn an_agents_page_has_its_day_in_exact_seconds() {
+fn agent_page_shows_exact_seconds() {
     let mut one = presence(&[("Available", 0, 2), ("Busy", 2, 3), ("Offline", 3, 24)]);
     one.scheduled = Some(ScheduledTime { total: Micros::from_seconds(8 * 3_600), offline: Micros::from_seconds(90) });
     let snapshot = with_tenant(&snapshot(&[Some(one)]), |tenant| {
@@ -125,26 +125,26 @@ fn an_agents_page_has_its_day_in_exact_seconds() {
 }
 
 #[test]
-fn before_any_data_the_page_says_so() {
+fn pages_without_data() {
     let snapshot = snapshot(&[None, None]);
     let html = overview(&snapshot, "");
-    assert!(html.contains("no data") && !html.contains("<svg class=\"fleet"), "{html}");
-    assert!(page_of(&snapshot, 1).contains("There is no data of this agent"));
-    let nobody = overview(&with_tenant(&many(0), |_| ()), "");
-    assert!(nobody.contains("There are no agents yet") && nobody.contains("0 to 0 of 0"), "{nobody}");
+    assert!(html.contains("no data") && !html.contains("<svg class=\"all-agents"), "{html}");
+    assert!(page_of(&snapshot, 1).contains("There is no data for this agent"));
+    let no_agents = overview(&with_tenant(&many(0), |_| ()), "");
+    assert!(no_agents.contains("There are no agents yet") && no_agents.contains("0 to 0 of 0"), "{no_agents}");
 }
 
 #[test]
-fn after_a_restart_there_are_sums_without_strips() {
+fn pages_without_buckets_after_a_restart() {
     let mut one = presence(&[("Available", 0, 24)]);
     one.chart = crate::presence::PresenceChart::default();
     let snapshot = snapshot(&[Some(one)]);
     assert!(overview(&snapshot, "").contains("after the next refresh"));
-    assert!(page_of(&snapshot, 0).contains("The hours are known after the next refresh."));
+    assert!(page_of(&snapshot, 0).contains("The chart is available after the next refresh."));
 }
 
 #[test]
-fn a_month_is_drawn_coarsely_and_told_exactly() {
+fn a_month_is_merged_in_charts_and_exact_in_tables() {
     let long = Duration::from_secs(31 * 86_400);
     let window = crate::presence::Window::ending_at(at(24), long);
     let mut strip = crate::presence::PresenceChartBuilder::default();
@@ -163,7 +163,7 @@ fn a_month_is_drawn_coarsely_and_told_exactly() {
 }
 
 #[test]
-fn names_are_sorted_whatever_their_case() {
+fn names_sort_case_insensitively() {
     let names = ["Zoë", "anna", "Émile", "Bob"];
     let snapshot = with_tenant(&snapshot(&[None, None, None, None]), |tenant| {
         for (agent, name) in tenant.agents.iter_mut().zip(names) {

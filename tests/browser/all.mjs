@@ -1,4 +1,4 @@
-// Every check, one after the other: all but the last group on the same demonstration.
+// Runs all checks. All but the last group use the same demo.
 
 import { after, describe } from "node:test";
 
@@ -14,27 +14,27 @@ import paging from "./checks/paging.mjs";
 import sorting from "./checks/sorting.mjs";
 import withoutScript from "./checks/without_script.mjs";
 import zone from "./checks/zone.mjs";
-import { House } from "./house.mjs";
+import { TestApp } from "./app.mjs";
 
 const AGENTS = 240;
 
-const house = new House();
-const demo = await house.livelyDemo("demo", AGENTS);
+const app = new TestApp();
+const demo = await app.livelyDemo("demo", AGENTS);
 const browser = await launch();
 after(async () => {
   await browser.close();
-  house.leave();
+  app.leave();
 });
-const stage = { browser, demo, house, people: await demo.people() };
+const fixture = { browser, demo, app, people: await demo.people() };
 
-describe("loading", () => loading(stage));
-describe("sorting", () => sorting(stage));
-describe("filtering", () => filtering(stage));
-describe("paging", () => paging(stage));
-describe("an agent's page", () => agent(stage));
-describe("keyboard", () => keyboard(stage));
-describe("without script", () => withoutScript(stage));
-describe("zone", () => zone(stage));
-describe("looks", () => looks(stage));
-describe("accessibility", () => accessibility(stage));
-describe("circumstances", () => circumstances(stage));
+describe("loading", () => loading(fixture));
+describe("sorting", () => sorting(fixture));
+describe("filtering", () => filtering(fixture));
+describe("paging", () => paging(fixture));
+describe("an agent's page", () => agent(fixture));
+describe("keyboard", () => keyboard(fixture));
+describe("without script", () => withoutScript(fixture));
+describe("zone", () => zone(fixture));
+describe("looks", () => looks(fixture));
+describe("accessibility", () => accessibility(fixture));
+describe("circumstances", () => circumstances(fixture));

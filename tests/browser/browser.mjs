@@ -1,4 +1,4 @@
-// Debian's Chromium, and visits to pages that have to go without a word of complaint from it.
+// Opens pages in Debian's Chromium and fails on any browser error.
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
@@ -13,21 +13,21 @@ export const AXE = require("axe-core").source;
 
 const EXECUTABLE = "/usr/bin/chromium";
 const FAILURES = `${TOP}target/browser`;
-// Whatever the machine has; where it is UTC the page has nothing to switch.
+// A fixed time zone: in UTC the page has no button for the time zone.
 const ZONE = "Europe/Berlin";
-// Two cores that others use as well.
+// The machine may be busy.
 const PATIENCE_MS = 30_000;
 
 /** A Chromium without a window. */
 export function launch() {
-  // Its sandbox refuses to start for root, who needs none of it: only pages of this machine are opened.
+  // The sandbox does not start as root. Only local pages are opened.
   return chromium.launch({ executablePath: EXECUTABLE, chromiumSandbox: process.getuid() !== 0, timeout: PATIENCE_MS });
 }
 
 /**
- * Calls `look` with a new page in a context of its own, and fails if anything went wrong on any document that was opened:
+ * Calls `look` with a new page in a context of its own, and fails on any of these:
  * errors on the console, exceptions, failed requests, requests to other places than `base`, violations of the policy.
- * Options are those of Playwright's contexts, and `expectedStatuses` and `expectedFaults` for what is wrong on purpose.
+ * Options are those of Playwright's contexts, and `expectedStatuses` and `expectedFaults` for expected errors.
  */
 export async function visit(browser, base, look, options = {}) {
   const { expectedStatuses = [], expectedFaults, ...settings } = options;
@@ -39,7 +39,7 @@ export async function visit(browser, base, look, options = {}) {
   try {
     await look(page);
     await page.waitForLoadState("load");
-    assert.deepEqual(faults.filter((fault) => !expectedFaults?.test(fault)), [], "the browser has nothing to complain of");
+    assert.deepEqual(faults.filter((fault) => !expectedFaults?.test(fault)), [], "no browser errors");
   } catch (error) {
     mkdirSync(FAILURES, { recursive: true });
     const path = `${FAILURES}/${new Date().toISOString().replace(/\D/g, "")}.png`;
@@ -55,7 +55,7 @@ async function watch(context, base, expectedStatuses, faults) {
   const expected = (status) => status < 400 || expectedStatuses.includes(status);
   context.on("console", (message) => {
     if (!["error", "warning"].includes(message.type())) return;
-    // The console repeats statuses, which are looked at below.
+    // Statuses are checked below.
     if (/^Failed to load resource: the server responded with a status of/.test(message.text())) return;
     faults.push(`console: ${message.text()}`);
   });
@@ -69,7 +69,7 @@ async function watch(context, base, expectedStatuses, faults) {
     if (!url.startsWith(`${base}/`) && !url.startsWith("data:")) faults.push(`request outside of ${base}: ${url}`);
   });
   context.on("requestfailed", (request) => {
-    // Whoever leaves a document ends what it still asks for.
+    // Leaving a document aborts its requests.
     if (request.failure()?.errorText !== "net::ERR_ABORTED") faults.push(`failed: ${request.url()}: ${request.failure()?.errorText}`);
   });
   context.on("response", (response) => {

@@ -1,4 +1,4 @@
-// What /metrics says of each agent, to hold against what the page shows.
+// Parses /metrics, to compare the page with it.
 
 const SAMPLE = /^(\w+)(?:\{(.*)\})? (\S+)$/gm;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;

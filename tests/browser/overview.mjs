@@ -1,4 +1,4 @@
-// Reading the overview: its table of agents, as a person sees it.
+// Reads the table of agents on the overview.
 
 import assert from "node:assert/strict";
 
@@ -7,7 +7,7 @@ export const PAGE_SIZE = 50;
 /** The columns that sort, by the name that `sort` has in the address. */
 export const COLUMNS = ["agent", "name", "team", "state", "since", "observed", "offline", "limit", "shift"];
 
-/** The rows that are shown, from the top: the agent, and the text and time of each column that sorts. */
+/** The shown rows: the agent, and text and time of each sortable column. */
 export function rows(page) {
   return page.evaluate(() => {
     const headers = [...document.querySelectorAll("table#agents thead th")].map((header) => {
@@ -71,9 +71,9 @@ export function agentPage(base, agent) {
   return `${base}/agent?${new URLSearchParams({ agent })}`;
 }
 
-/** The titles of a strip's cells, oldest first, taken apart: the text, and the seconds by state. */
-export async function cells(strip) {
-  const titles = await strip.locator("rect.cell > title").allTextContents();
+/** The titles of a sparkline's cells, oldest first, taken apart: the text, and the seconds by state. */
+export async function cells(sparkline) {
+  const titles = await sparkline.locator("rect.cell > title").allTextContents();
   return titles.map((text) => {
     const parts = text.slice(text.indexOf("UTC:") + "UTC:".length);
     const seconds = [...parts.matchAll(/\s*(.+?) (\d+(?:\.\d+)?) s(?:,|$)/g)].map(([, state, number]) => [state, Number(number)]);

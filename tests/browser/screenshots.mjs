@@ -1,10 +1,10 @@
-// The README's pictures of the status page, of the same people and days every time.
+// Makes the screenshots of the README from fixed data.
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
 
 import { launch, visit } from "./browser.mjs";
-import { House } from "./house.mjs";
+import { TestApp } from "./app.mjs";
 import { agentPage, overview } from "./overview.mjs";
 
 const AGENTS = 240;
@@ -15,8 +15,8 @@ const MARGIN = 16;
 const MOST_BYTES = 250_000;
 
 const folder = process.argv[2];
-const house = new House();
-const demo = await house.livelyDemo("demo", AGENTS);
+const app = new TestApp();
+const demo = await app.livelyDemo("demo", AGENTS);
 const people = [...(await demo.people()).values()];
 // Whoever worked the longest shift has the liveliest day; desks that never close have no shifts.
 const longest = people.filter((person) => person.offline > HALF_A_DAY).reduce((one, other) => (one.offline <= other.offline ? one : other));

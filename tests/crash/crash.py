@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from house import LOOPBACK, House, free_port, wait_for
+from app import LOOPBACK, TestApp, free_port, wait_for
 from tap import Tap
 from simulated import FAULTS, Tenant, scrape
 
@@ -33,14 +33,14 @@ NOTING_SECONDS = 0.15
 
 
 class Crash:
-    def __init__(self, house, binary, storage, chance):
-        self.house, self.binary, self.chance = house, binary, chance
+    def __init__(self, app, binary, storage, chance):
+        self.app, self.binary, self.chance = app, binary, chance
         simulator = free_port()
-        house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
+        app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
         self.tenant = Tenant(simulator)
         self.tap = Tap(simulator)
-        self.config = house.write("config.yml", self.tenant.config(f"http://{LOOPBACK}:{self.tap.port}", **SETTINGS))
-        self.storage = [f"--storage.path={house.path / 'storage'}"] if storage else []
+        self.config = app.write("config.yml", self.tenant.config(f"http://{LOOPBACK}:{self.tap.port}", **SETTINGS))
+        self.storage = [f"--storage.path={app.path / 'storage'}"] if storage else []
         self.births, self.kills, self.problems = [], [], []
         self.scrapes, self.checked, self.refused = 0, 0, 0
 
@@ -50,7 +50,7 @@ class Crash:
     def live_once(self):
         """One life: a start, scrapes from several clients, and SIGKILL at a random moment."""
         port = self.start()
-        exporter = self.house.processes["exporter"]
+        exporter = self.app.processes["exporter"]
         span = self.chance.uniform(*self.chance.choice(LIVES))
         dead = threading.Event()
         clients = [threading.Thread(target=self.client, args=(port, dead)) for _ in range(3)]
@@ -97,13 +97,13 @@ class Crash:
         port = free_port()
         command = [self.binary, f"--config.file={self.config}", f"--web.listen-address={LOOPBACK}:{port}", *self.storage]
         self.births.append(time.time())
-        self.house.start("exporter", *command)
+        self.app.start("exporter", *command)
         return port
 
     def kill(self):
         # Noted before: what happens from here on may be unfinished.
         self.kills.append(time.time())
-        self.house.stop("exporter", signal.SIGKILL)
+        self.app.stop("exporter", signal.SIGKILL)
         self.tap.settle()
 
     def client(self, port, dead):
@@ -195,9 +195,9 @@ def main():
     arguments.add_argument("--faults", type=float, default=0.4, help="in which share of lives something goes wrong upstream")
     arguments.add_argument("--storage", action="store_true", help="with --storage.path, whose promises are checked too")
     arguments = arguments.parse_args()
-    with House() as house:
+    with TestApp() as app:
         chance = random.Random(arguments.seed)
-        crash = Crash(house, arguments.binary, arguments.storage, chance)
+        crash = Crash(app, arguments.binary, arguments.storage, chance)
         started = time.monotonic()
         for _ in range(arguments.cycles):
             # What was to go wrong in the last life is over, or faults would pile up while back-offs last.
@@ -215,7 +215,7 @@ def main():
         figures = crash.judge_requests()
         print(f"{arguments.cycles} kills in {took:.0f} s, seed {arguments.seed}: {crash.scrapes} scrapes, of which {crash.checked} "
               f"were of a full refresh and held against the truth\n{figures}")
-        log = house.log("exporter")
+        log = app.log("exporter")
         crash.problems += [f"in the log: {line}" for line in log.splitlines() if "panicked" in line or "not-a-secret" in line]
         if crash.problems:
             sys.exit("\n".join([f"{len(crash.problems)} promises were broken:"] + crash.problems[:40]))

@@ -5,7 +5,7 @@ import re
 import urllib.parse
 import urllib.request
 
-from house import LOOPBACK, PATIENCE_SECONDS, get, get_json, post, wait_for
+from app import LOOPBACK, PATIENCE_SECONDS, get, get_json, post, wait_for
 
 TEXT = "text/plain; version=0.0.4"
 # Sums are in whole microseconds and exposed with all their digits, so this only covers the reader's binary floats.

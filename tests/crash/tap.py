@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 
-from house import LOOPBACK, wait_for
+from app import LOOPBACK, wait_for
 
 REQUEST = re.compile(rb"(GET|POST) (/\S*) HTTP/1\.1\r\n")
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")

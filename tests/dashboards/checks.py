@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the dashboards' JSON without a server.
 
-By the foundation SDK: what it reads is what it writes. By the rules of the house: every panel has a description, a unit, a text for no
+By the foundation SDK: what it reads is what it writes. By the rules of the app: every panel has a description, a unit, a text for no
 data and a query of the chosen data source; nothing repeats; panels fill the grid without overlaps; ids and uids are unique; links lead
 to dashboards of the set; every metric is one that the exporter, the rules or Prometheus make, and every variable exists.
 """

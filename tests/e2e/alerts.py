@@ -8,7 +8,7 @@ import math
 import sys
 import time
 
-from house import House, wait_for
+from app import TestApp, wait_for
 from monitoring import DEPLOY, SPEED, Alertmanager, Prometheus, Webhook, faster_config, faster_rules
 from running import Exporter, Tenant
 
@@ -73,33 +73,33 @@ def choose(tenant, api):
 class Run:
     """All that runs, and the steps in their order."""
 
-    def __init__(self, house, binary, api):
-        self.house, self.api = house, api
+    def __init__(self, app, binary, api):
+        self.app, self.api = app, api
         self.webhook = Webhook()
-        self.alertmanager = Alertmanager(house, self.webhook)
-        self.tenant = Tenant(house, binary, f"--agents={ROSTER[api]}", f"--time-scale={SPEED}", "--page-size=10000").start()
+        self.alertmanager = Alertmanager(app, self.webhook)
+        self.tenant = Tenant(app, binary, f"--agents={ROSTER[api]}", f"--time-scale={SPEED}", "--page-size=10000").start()
         self.agents = choose(self.tenant, api)
         self.agent = self.agents[0]
         self.configure()
-        self.exporter = Exporter(house, binary, f"--config.file={house.path}/config.yml").start()
+        self.exporter = Exporter(app, binary, f"--config.file={app.path}/config.yml").start()
         for file in RULES:
-            house.write(file, "groups: []")
+            app.write(file, "groups: []")
         config = faster_config((DEPLOY / "prometheus/prometheus.yml").read_text())
         config = config.replace("127.0.0.1:10062", self.exporter.address)
         config = config.replace("127.0.0.1:9093", self.alertmanager.address)
         # Five minutes and one minute, a 60th of each.
-        self.prometheus = Prometheus(house, config, "--query.lookback-delta=5s", "--rules.alert.resend-delay=1s")
+        self.prometheus = Prometheus(app, config, "--query.lookback-delta=5s", "--rules.alert.resend-delay=1s")
 
         # Prometheus takes up its targets after 5 s, which is as long as CxoneExporterDown waits here.
         wait_for("Prometheus scrapes", lambda: self.prometheus.query("up == 1"))
         for file in RULES:
-            house.write(file, faster_rules((DEPLOY / "prometheus" / file).read_text()))
+            app.write(file, faster_rules((DEPLOY / "prometheus" / file).read_text()))
         self.prometheus.reload()
 
     def configure(self):
         """Writes the exporter's configuration; it is read at the exporter's next start or reload."""
-        text = self.tenant.config(self.house, self.agents, api=self.api, **TIMES, **OF_API[self.api])
-        self.house.write("config.yml", text)
+        text = self.tenant.config(self.app, self.agents, api=self.api, **TIMES, **OF_API[self.api])
+        self.app.write("config.yml", text)
 
     def told_of(self, name, status, after=0):
         """Waits until a message says so, beyond the first `after` about this alert; returns receiver and alert."""
@@ -127,7 +127,7 @@ class Run:
         agent = self.agent
         wait_for("the data is fresh", lambda: self.prometheus.query("instance:cxone_data_fresh:bool == 1"))
         assert not self.prometheus.alerts(OVER_LIMIT), "the agent is over the limit too early"
-        self.house.say(f"{len(self.agents)} agents are under their limits; the limit of one is {agent['offline_limit']}")
+        self.app.report(f"{len(self.agents)} agents are under their limits; the limit of one is {agent['offline_limit']}")
         receiver, alert = self.told_of(OVER_LIMIT, "firing")
         labels = alert["labels"]
         expected = {"agent": agent["id"], "name": agent["name"], "team": TEAM, "severity": "warning", "job": "cxone"}
@@ -135,7 +135,7 @@ class Run:
         assert receiver == "team-billing", receiver
         assert agent["name"] in alert["annotations"]["summary"], alert["annotations"]
         assert self.webhook.told() == [(OVER_LIMIT, "firing")], self.webhook.told()
-        self.house.say(f"{receiver} is told, and of nothing else: {alert['annotations']['summary']}")
+        self.app.report(f"{receiver} is told, and of nothing else: {alert['annotations']['summary']}")
 
     def exporter_restarts(self):
         since = self.over_limit()["activeAt"]
@@ -150,25 +150,25 @@ class Run:
         alert = self.over_limit()
         assert alert and alert["activeAt"] == since, f"the alert flaps over a restart: {alert}"
         self.told_of_agents("firing")
-        self.house.say("the exporter has restarted, and the alert has neither resolved nor arrived again")
+        self.app.report("the exporter has restarted, and the alert has neither resolved nor arrived again")
 
     def upstream_goes_down(self):
         self.tenant.stop()
         receiver, _ = self.told_of(STALE, "firing")
         assert receiver == "operations", receiver
-        self.house.say("the tenant is down: operations are told that the data is stale")
+        self.app.report("the tenant is down: operations are told that the data is stale")
         wait_for("no alert is about an agent", lambda: not self.prometheus.alerts("CxoneAgent"))
         wait_for("stale data is gone", lambda: not self.prometheus.query("cxone_agent_state_seconds"))
         self.told_of(FAILING, "firing")
         self.told_of_agents("firing")
-        self.house.say("the agents' series and alerts have ended, and nothing is said of agents")
+        self.app.report("the agents' series and alerts have ended, and nothing is said of agents")
 
     def upstream_recovers(self):
         before = len(self.webhook.alerts(OVER_LIMIT))
         self.tenant.start()
         for name in (STALE, FAILING):
             self.told_of(name, "resolved")
-        self.house.say("the tenant is back: the data is fresh again, and refreshes succeed")
+        self.app.report("the tenant is back: the data is fresh again, and refreshes succeed")
         wait_for("the agent is over the limit as before", self.over_limit)
         # Prometheus has ended the alert meanwhile and begins it anew. Whether Alertmanager hears of the end before it hears
         # of the beginning depends on when its group's interval ends.
@@ -187,12 +187,12 @@ class Run:
         others = sorted(set(self.webhook.told()) - set(self.webhook.told(OVER_LIMIT)))
         assert others == [(name, status) for name in (STALE, FAILING) for status in ("firing", "resolved")], others
         self.exporter.stop()
-        self.house.say(f"the limit is raised by a reload, and the alert resolves; {len(self.webhook.messages)} messages in all")
+        self.app.report(f"the limit is raised by a reload, and the alert resolves; {len(self.webhook.messages)} messages in all")
 
 
 def main(binary, api="presence"):
-    with House() as house:
-        run = Run(house, binary, api)
+    with TestApp() as app:
+        run = Run(app, binary, api)
         run.crosses_the_limit()
         run.exporter_restarts()
         run.upstream_goes_down()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from house import LOOPBACK, House, free_port, get, get_json, wait_for
+from app import LOOPBACK, TestApp, free_port, get, get_json, wait_for
 from monitoring import DEPLOY, Prometheus
 from running import compare, moment, samples, sums
 
@@ -37,27 +37,27 @@ def scrape(address):
 
 
 def main(binary, api="presence"):
-    with House() as house:
+    with TestApp() as app:
         address = f"{LOOPBACK}:{free_port()}"
         began = time.monotonic()
-        house.start("demo", binary, "demo", f"--api={api}", "--page-size=10000", f"--web.listen-address={address}", f"--agents={AGENTS}")
-        body = wait_for("a scrape has every agent", lambda: house.alive("demo") and scrape(address))
+        app.start("demo", binary, "demo", f"--api={api}", "--page-size=10000", f"--web.listen-address={address}", f"--agents={AGENTS}")
+        body = wait_for("a scrape has every agent", lambda: app.alive("demo") and scrape(address))
         took = time.monotonic() - began
         assert took <= SOON_SECONDS[api], f"{took:.1f} s until a scrape has every agent"
-        house.say(f"a scrape has all {AGENTS} agents {took:.2f} s after the start")
+        app.report(f"a scrape has all {AGENTS} agents {took:.2f} s after the start")
 
         values = {name: value for name, labels, value in samples(body) if not labels}
         start, end = (values[f"cxone_window_{edge}_timestamp_seconds"] for edge in ("start", "end"))
-        tenant = re.search(r"http://127\.0\.0\.1:\d+", house.log("demo"))[0]
+        tenant = re.search(r"http://127\.0\.0\.1:\d+", app.log("demo"))[0]
         truth = get_json(f"{tenant}/-/control/truth", start=moment(start), end=moment(end), api=api)["agents"]
         compared = compare(truth, sums(body), end - start, TOLERANCE_SECONDS[api])
-        house.say(f"{compared} sums equal the truth, and each agent's fill the window")
+        app.report(f"{compared} sums equal the truth, and each agent's fill the window")
 
         checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, text=True, check=False)
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", ""), checked
-        house.say("promtool check metrics has nothing to say")
+        app.report("promtool check metrics has nothing to say")
 
-        prometheus = Prometheus(house, lively(address))
+        prometheus = Prometheus(app, lively(address))
 
         def queries():
             command = [sys.executable, "-B", QUERIES, prometheus.base_url, "--range=30", "--scrape-interval=1"]
@@ -69,8 +69,8 @@ def main(binary, api="presence"):
         while (result := queries()).returncode and time.monotonic() < deadline:
             time.sleep(1)
         assert result.returncode == 0, result.stderr + result.stdout
-        house.say(result.stdout.strip())
-        assert house.stop("demo") == 0, "SIGTERM ends the demo in good order"
+        app.report(result.stdout.strip())
+        assert app.stop("demo") == 0, "SIGTERM ends the demo in good order"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from house import House
+from app import TestApp
 from running import CLIENT_ID, CLIENT_SECRET, Exporter, Tenant, compare, samples, sums
 
 # What a float with ten digits before the point has left of a microsecond.
@@ -11,8 +11,8 @@ TOLERANCE_SECONDS = 1e-5
 
 
 def main(binary):
-    with House() as house:
-        tenant = Tenant(house, binary, "--agents=3").start()
+    with TestApp() as app:
+        tenant = Tenant(app, binary, "--agents=3").start()
         agent = tenant.agents()[1]["id"]
         four = {
             "PATH": os.environ["PATH"],
@@ -22,21 +22,21 @@ def main(binary):
             "CXONE_AGENT_ID": agent,
         }
         # A domain means https, so this one is not scraped; it shows what would be asked.
-        exporter = Exporter(house, binary, env=four).start()
+        exporter = Exporter(app, binary, env=four).start()
         config = exporter.get("/config")
         assert "https://tenant.invalid" in config and agent in config, config
         assert CLIENT_SECRET not in config, "the secret is on the page"
         exporter.stop()
-        house.say("runs with the four variables alone")
+        app.report("runs with the four variables alone")
 
-        exporter = Exporter(house, binary, env=four | {"CXONE_BASE_URL": tenant.base_url}).start()
+        exporter = Exporter(app, binary, env=four | {"CXONE_BASE_URL": tenant.base_url}).start()
         body = exporter.get("/metrics")
         values = {name: value for name, labels, value in samples(body) if not labels}
         start, end = (values[f"cxone_window_{edge}_timestamp_seconds"] for edge in ("start", "end"))
         truth = {agent: tenant.truth(start, end)[agent]}
         compared = compare(truth, sums(body), end - start, TOLERANCE_SECONDS)
         exporter.stop()
-        house.say(f"and with the address of a tenant besides: {compared} sums equal the truth")
+        app.report(f"and with the address of a tenant besides: {compared} sums equal the truth")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 
-from house import LOOPBACK, free_port, get, get_json, wait_for
+from app import LOOPBACK, free_port, get, get_json, wait_for
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 
@@ -52,18 +52,18 @@ def faster_config(text):
 class Prometheus:
     """A real Prometheus."""
 
-    def __init__(self, house, config, *flags):
+    def __init__(self, app, config, *flags):
         self.process = "prometheus"
-        self.house = house
+        self.app = app
         self.address = f"{LOOPBACK}:{free_port()}"
         self.base_url = f"http://{self.address}"
-        path = house.write("prometheus.yml", config)
-        house.start(
-            self.process, "prometheus", f"--config.file={path}", f"--storage.tsdb.path={house.path}/tsdb",
+        path = app.write("prometheus.yml", config)
+        app.start(
+            self.process, "prometheus", f"--config.file={path}", f"--storage.tsdb.path={app.path}/tsdb",
             f"--web.listen-address={self.address}", "--log.level=warn", *flags,
         )
         ready = f"{self.base_url}/-/ready"
-        wait_for("Prometheus is ready", lambda: house.alive(self.process) and get(ready)[0] == 200)
+        wait_for("Prometheus is ready", lambda: app.alive(self.process) and get(ready)[0] == 200)
 
     def query(self, expression):
         """The series of an instant query."""
@@ -76,7 +76,7 @@ class Prometheus:
 
     def reload(self):
         """Reads its configuration and rules again, and waits until it has rules."""
-        self.house.processes[self.process].send_signal(signal.SIGHUP)
+        self.app.processes[self.process].send_signal(signal.SIGHUP)
         wait_for("Prometheus has loaded the rules", self.groups)
 
     def groups(self):
@@ -136,15 +136,15 @@ class Webhook:
 class Alertmanager:
     """A real Alertmanager with the shipped configuration at a faster pace, whose receivers are all one webhook."""
 
-    def __init__(self, house, webhook):
+    def __init__(self, app, webhook):
         self.address = f"{LOOPBACK}:{free_port()}"
         text = faster_config((DEPLOY / "alertmanager/alertmanager.yml").read_text())
         text, found = re.subn(r"127\.0\.0\.1:9095", webhook.address, text)
         assert found, "the example has receivers that are not found"
-        path = house.write("alertmanager.yml", text)
-        house.start(
-            "alertmanager", "prometheus-alertmanager", f"--config.file={path}", f"--storage.path={house.path}/am",
+        path = app.write("alertmanager.yml", text)
+        app.start(
+            "alertmanager", "prometheus-alertmanager", f"--config.file={path}", f"--storage.path={app.path}/am",
             f"--web.listen-address={self.address}", "--cluster.listen-address=", "--log.level=warn",
         )
         ready = f"http://{self.address}/-/ready"
-        wait_for("Alertmanager is ready", lambda: house.alive("alertmanager") and get(ready)[0] == 200)
+        wait_for("Alertmanager is ready", lambda: app.alive("alertmanager") and get(ready)[0] == 200)

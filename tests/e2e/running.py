@@ -5,7 +5,7 @@ import json
 import re
 import signal
 
-from house import LOOPBACK, free_port, get, get_json, wait_for
+from app import LOOPBACK, free_port, get, get_json, wait_for
 
 CLIENT_ID = "simulated-client"
 CLIENT_SECRET = "not-a-secret"
@@ -51,21 +51,21 @@ def compare(truth, got, window_seconds, tolerance):
 class Tenant:
     """The simulated tenant, which can be stopped and started again at the same address."""
 
-    def __init__(self, house, binary, *flags, address=None):
-        self.house, self.binary, self.flags = house, binary, flags
+    def __init__(self, app, binary, *flags, address=None):
+        self.app, self.binary, self.flags = app, binary, flags
         self.address = address or f"{LOOPBACK}:{free_port()}"
         self.base_url = f"http://{self.address}"
         self.control = f"{self.base_url}/-/control"
 
     def start(self):
         """Starts it and waits until it answers."""
-        self.house.start("tenant", self.binary, "simulate", f"--listen-address={self.address}", *self.flags)
-        wait_for("the tenant answers", lambda: self.house.alive("tenant") and self.requests())
+        self.app.start("tenant", self.binary, "simulate", f"--listen-address={self.address}", *self.flags)
+        wait_for("the tenant answers", lambda: self.app.alive("tenant") and self.requests())
         return self
 
     def stop(self):
         """Ends it, so that connections to it are refused."""
-        assert self.house.stop("tenant") == 0, "the tenant ends in good order"
+        assert self.app.stop("tenant") == 0, "the tenant ends in good order"
 
     def agents(self):
         """Everybody, as id, name and team."""
@@ -79,10 +79,10 @@ class Tenant:
         """How many requests came in."""
         return get_json(f"{self.control}/requests")
 
-    def config(self, house, agents, **keys):
+    def config(self, app, agents, **keys):
         """The text of a configuration for this tenant. JSON is YAML too, and knows how to quote names."""
         official = keys.get("api") == "official"
-        secret = house.write("secret", ACCESS_KEY_SECRET if official else CLIENT_SECRET)
+        secret = app.write("secret", ACCESS_KEY_SECRET if official else CLIENT_SECRET)
         if official:
             access = {
                 "auth_url": f"{self.base_url}/authentication/v1/token/access-key",
@@ -98,17 +98,17 @@ class Tenant:
 class Exporter:
     """The exporter, which can be stopped and started again at the same address."""
 
-    def __init__(self, house, binary, *flags, env=None):
-        self.house, self.binary, self.flags, self.env = house, binary, flags, env
+    def __init__(self, app, binary, *flags, env=None):
+        self.app, self.binary, self.flags, self.env = app, binary, flags, env
         self.address = f"{LOOPBACK}:{free_port()}"
         self.base_url = f"http://{self.address}"
 
     def start(self):
         """Starts it and waits until it listens. Nothing is asked of the tenant by that."""
-        self.house.start(
+        self.app.start(
             "exporter", self.binary, f"--web.listen-address={self.address}", *self.flags, env=self.env
         )
-        wait_for("the exporter is ready", lambda: self.house.alive("exporter") and self.get("/-/ready"))
+        wait_for("the exporter is ready", lambda: self.app.alive("exporter") and self.get("/-/ready"))
         return self
 
     def get(self, path, headers=None):
@@ -119,15 +119,15 @@ class Exporter:
 
     def reload(self):
         """Has it read its configuration again."""
-        self.house.processes["exporter"].send_signal(signal.SIGHUP)
+        self.app.processes["exporter"].send_signal(signal.SIGHUP)
 
     def stop(self):
         """Ends it by SIGTERM, and fails unless it ends in good order and has kept its secret."""
-        code = self.house.stop("exporter")
+        code = self.app.stop("exporter")
         assert code == 0, f"SIGTERM ends the exporter with {code}"
         self.keeps_its_secret()
 
     def keeps_its_secret(self):
         """Fails if the secret, or a token, is in the log."""
-        log = self.house.log("exporter")
+        log = self.app.log("exporter")
         assert CLIENT_SECRET not in log and ACCESS_KEY_SECRET not in log and "Bearer " not in log, "a secret is in the log"

@@ -6,7 +6,7 @@ import sys
 import threading
 import urllib.request
 
-from house import LOOPBACK, House, get, wait_for
+from app import LOOPBACK, TestApp, get, wait_for
 from monitoring import Prometheus
 from running import Exporter, Tenant, compare
 
@@ -76,22 +76,22 @@ def scrape_cold(exporter):
 
 
 def main(binary, api="presence"):
-    with House() as house:
-        tenant = Tenant(house, binary, f"--agents={AGENTS}", f"--page-size={PAGE}").start()
+    with TestApp() as app:
+        tenant = Tenant(app, binary, f"--agents={AGENTS}", f"--page-size={PAGE}").start()
         agents = tenant.agents()
         assert len(agents) == AGENTS, agents
-        path = house.write("config.yml", tenant.config(house, agents, api=api, agents_per_request=BATCH))
+        path = app.write("config.yml", tenant.config(app, agents, api=api, agents_per_request=BATCH))
         # Without a limit on scrapes at once, as all of the cold ones have to be answered.
         flags = (f"--config.file={path}", "--web.max-requests=0", "--log.level=debug")
-        exporter = Exporter(house, binary, *flags).start()
+        exporter = Exporter(app, binary, *flags).start()
         requests = tenant.requests()
         assert (requests["token"], requests["presence"]) == (0, 0), f"asked before the first scrape: {requests}"
 
         scrape_cold(exporter)
-        house.say(f"{AT_ONCE} scrapes at once on a cold start are answered")
+        app.report(f"{AT_ONCE} scrapes at once on a cold start are answered")
 
         proxies = {"openmetrics": Proxy(exporter.base_url), "text": Proxy(exporter.base_url, TEXT)}
-        prometheus = Prometheus(house, config({job: proxy.address for job, proxy in proxies.items()}))
+        prometheus = Prometheus(app, config({job: proxy.address for job, proxy in proxies.items()}))
         wait_for("both jobs are up", lambda: len(prometheus.query("up == 1")) == 2)
         wait_for("both jobs see every agent", lambda: [
             float(row["value"][1]) for row in prometheus.query("count by (job) (cxone_agent_observed_seconds)")
@@ -99,7 +99,7 @@ def main(binary, api="presence"):
         for job, kind in (("openmetrics", OPENMETRICS), ("text", TEXT)):
             (seen,) = proxies[job].types
             assert seen.startswith(kind), f"Prometheus as {job} was answered with {seen}"
-        house.say("Prometheus is up in both formats")
+        app.report("Prometheus is up in both formats")
 
         start, end = (
             prometheus.value(f"cxone_window_{edge}_timestamp_seconds{{job='text'}}") for edge in ("start", "end")
@@ -110,7 +110,7 @@ def main(binary, api="presence"):
             seen[labels["job"]][labels["agent"], labels["state"]] = float(row["value"][1])
         assert seen["openmetrics"] == seen["text"], "both formats say the same"
         compared = compare(tenant.truth(start, end), seen["text"], end - start, TOLERANCE_SECONDS)
-        house.say(f"{compared} sums of {AGENTS} agents equal the truth")
+        app.report(f"{compared} sums of {AGENTS} agents equal the truth")
 
         sizes = [min(BATCH, AGENTS - first) for first in range(0, AGENTS, BATCH)]
         expected = {"token": 1, "presence": sum(-(-size * BUCKETS // PAGE) for size in sizes)}
@@ -118,7 +118,7 @@ def main(binary, api="presence"):
         assert {name: requests[name] for name in expected} == expected, f"{requests}, expected {expected}"
         assert requests["rows"] == AGENTS * BUCKETS, requests
         exporter.stop()
-        house.say(f"{expected['presence']} pages in {len(sizes)} batches and 1 token were asked for, in all")
+        app.report(f"{expected['presence']} pages in {len(sizes)} batches and 1 token were asked for, in all")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 
-from house import LOOPBACK, House, free_port, wait_for
+from app import LOOPBACK, TestApp, free_port, wait_for
 from simulated import Tenant, scrape
 
 AGENTS = 500
@@ -58,7 +58,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 class Exporter:
     """One exporter, which scrapes may be timed of."""
 
-    def __init__(self, house, binary, name, config, tls):
+    def __init__(self, app, binary, name, config, tls):
         self.name, self.port, self.tls = name, free_port(), tls
         flags = [f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{self.port}"]
         self.context = None
@@ -66,7 +66,7 @@ class Exporter:
             certificates = ROOT / "tests/configs/web"
             flags.append(f"--web.config.file={certificates / 'tls.good.yml'}")
             self.context = ssl.create_default_context(cafile=certificates / "ca.pem")
-        self.process = house.start(name, binary, *flags)
+        self.process = app.start(name, binary, *flags)
         # It asks its tenant now, and from then on has the answer.
         wait_for(f"{name} has data", lambda: b"cxone_up 1\n" in self.scrape())
 
@@ -102,25 +102,25 @@ class Exporter:
 
 
 class Rude:
-    """The load of rude.py."""
+    """The load of slow_clients.py."""
 
     def __init__(self, way, connections=CONNECTIONS, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
         self.way, self.connections, self.rate, self.ramp = way, connections, rate, ramp
 
-    def start(self, house, port):
-        self.house, self.name = house, f"rude-{self.way}"
-        script = pathlib.Path(__file__).with_name("rude.py")
-        (house.path / f"{self.name}.log").unlink(missing_ok=True)
-        self.process = house.start(self.name, sys.executable, script, self.way, port, self.connections, self.rate)
+    def start(self, app, port):
+        self.app, self.name = app, f"slow-clients-{self.way}"
+        script = pathlib.Path(__file__).with_name("slow_clients.py")
+        (app.path / f"{self.name}.log").unlink(missing_ok=True)
+        self.process = app.start(self.name, sys.executable, script, self.way, port, self.connections, self.rate)
 
     def proof(self):
         """What shows that it was there: connections that were dialled."""
-        dialled, held, received = map(int, self.house.log(self.name).splitlines()[-1].split())
+        dialled, held, received = map(int, self.app.log(self.name).splitlines()[-1].split())
         assert dialled >= self.connections, f"{self.name} dialled {dialled} of {self.connections}"
         return f"{dialled} dialled, {held} held, {received} bytes answered"
 
     def stop(self):
-        self.house.stop(self.name, signal.SIGKILL)
+        self.app.stop(self.name, signal.SIGKILL)
 
 
 class Slow:
@@ -129,17 +129,17 @@ class Slow:
     def __init__(self, *flags, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
         self.flags, self.rate, self.ramp = flags, rate, ramp
 
-    def start(self, house, port):
-        self.house, self.name = house, "slowhttptest"
-        (house.path / "slow.csv").unlink(missing_ok=True)
+    def start(self, app, port):
+        self.app, self.name = app, "slowhttptest"
+        (app.path / "slow.csv").unlink(missing_ok=True)
         target = [f"-uhttp://{LOOPBACK}:{port}/metrics", f"-c{CONNECTIONS}", f"-r{self.rate}", f"-l{SLOW_SECONDS}"]
-        self.process = house.start(self.name, "slowhttptest", *self.flags, *target, "-g", "-oslow", "-v1")
+        self.process = app.start(self.name, "slowhttptest", *self.flags, *target, "-g", "-oslow", "-v1")
 
     def proof(self):
         """What shows that it was there: connections that were established, and a server that it found to be up."""
         # It writes what it saw when it ends by itself.
         self.process.wait(SLOW_SECONDS + 10)
-        with open(self.house.path / "slow.csv", newline="") as file:
+        with open(self.app.path / "slow.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         connected, closed = (max(int(row[column]) for row in rows) for column in ("Connected", "Closed"))
         assert connected + closed >= CONNECTIONS / 2, f"slowhttptest had {connected} connections, and {closed} were closed"
@@ -147,7 +147,7 @@ class Slow:
         return f"at most {connected} connections, {closed} seen closed"
 
     def stop(self):
-        self.house.stop(self.name, signal.SIGKILL)
+        self.app.stop(self.name, signal.SIGKILL)
 
 
 # Each load, whether it is for an exporter with TLS, and whether in the end its clients stay and fall silent.
@@ -194,7 +194,7 @@ def tcp_memory():
     return int(words[words.index("mem") + 1]) * PAGE_BYTES
 
 
-def measure(house, name, exporter, bystander):
+def measure(app, name, exporter, bystander):
     """Scrapes without and with one load; what is wrong, a line each."""
     load, _, is_silent = LOADS[name]
     alone, beside, aside, problems = Times(), Times(), Times(), []
@@ -202,7 +202,7 @@ def measure(house, name, exporter, bystander):
     for nth in range(ROUNDS):
         for _ in range(SCRAPES):
             alone.take(exporter)
-        load.start(house, exporter.port)
+        load.start(app, exporter.port)
         time.sleep(load.ramp)
         for _ in range(SCRAPES):
             beside.take(exporter)
@@ -220,8 +220,8 @@ def measure(house, name, exporter, bystander):
             load.stop()
             took = descriptors_return(exporter, before, GONE_SECONDS)
     grown = {reason: count - turned_away[reason] for reason, count in exporter.rejected().items() if count > turned_away[reason]}
-    house.say(f"{name}: alone {alone}; beside {beside}; another exporter beside {aside}")
-    house.say(
+    app.report(f"{name}: alone {alone}; beside {beside}; another exporter beside {aside}")
+    app.report(
         f"  {proof}; {most} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel; "
         f"turned away {grown}"
     )
@@ -251,22 +251,22 @@ def main():
     arguments = arguments.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * CONNECTIONS), hard))
-    with House() as house:
+    with TestApp() as app:
         simulator = free_port()
         command = [arguments.binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}"]
-        house.start("simulator", *command)
-        config = house.write("config.yml", Tenant(simulator).config(**SETTINGS))
+        app.start("simulator", *command)
+        config = app.write("config.yml", Tenant(simulator).config(**SETTINGS))
         pairs = {}
         for tls in (False, True):
             kind = "tls" if tls else "plain"
-            pairs[tls] = [Exporter(house, arguments.binary, f"{who}-{kind}", config, tls) for who in ("exporter", "bystander")]
+            pairs[tls] = [Exporter(app, arguments.binary, f"{who}-{kind}", config, tls) for who in ("exporter", "bystander")]
         problems = []
         for name in arguments.loads or LOADS:
             for _ in range(TRIES):
-                found = measure(house, name, *pairs[LOADS[name][1]])
+                found = measure(app, name, *pairs[LOADS[name][1]])
                 if not found:
                     break
-                house.say("  " + "\n  ".join(found))
+                app.report("  " + "\n  ".join(found))
             problems += found
         if problems:
             sys.exit("\n".join([f"{len(problems)} promises were broken:"] + problems))

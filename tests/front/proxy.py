@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from house import LOOPBACK, House, free_port, wait_for
+from app import LOOPBACK, TestApp, free_port, wait_for
 from simulated import Scrape, Tenant
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -108,25 +108,25 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("binary")
     binary = arguments.parse_args().binary
-    with House() as house:
+    with TestApp() as app:
         port, kept, taken, simulator = (free_port() for _ in range(4))
-        house.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
-        config = house.write("config.yml", Tenant(simulator).config(cooldown="1h", max_staleness="2h"))
+        app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
+        config = app.write("config.yml", Tenant(simulator).config(cooldown="1h", max_staleness="2h"))
         for name, own, flags in (
             ("kept", kept, [f"--web.external-url=https://localhost:{port}/kept/"]),
             ("taken", taken, [f"--web.external-url=https://localhost:{port}/taken/off/", "--web.route-prefix=/"]),
         ):
             tls = f"--web.config.file={CERTIFICATES / 'tls.good.yml'}"
-            house.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{own}", tls, *flags)
+            app.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{own}", tls, *flags)
         text = NGINX.format(certificates=CERTIFICATES, loopback=LOOPBACK, port=port, kept=kept, taken=taken)
-        nginx = house.write("nginx.conf", text)
-        house.start("nginx", "/usr/sbin/nginx", "-e", "stderr", "-p", house.path, "-c", nginx)
+        nginx = app.write("nginx.conf", text)
+        app.start("nginx", "/usr/sbin/nginx", "-e", "stderr", "-p", app.path, "-c", nginx)
         browser = Browser()
         for prefix in ("kept/", "taken/off/"):
             walked = check(browser, f"https://localhost:{port}/{prefix}")
-            house.say(f"behind nginx under /{prefix}: {walked} pages and what they link to are there")
+            app.report(f"behind nginx under /{prefix}: {walked} pages and what they link to are there")
         for name in ("nginx", "kept", "taken"):
-            house.alive(name)
+            app.alive(name)
 
 
 main()

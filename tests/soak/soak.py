@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from house import LOOPBACK, House, free_port, wait_for
+from app import LOOPBACK, TestApp, free_port, wait_for
 from simulated import FAULTS, LIES, Scrape, Tenant, scrape
 
 AGENTS = 120
@@ -120,15 +120,15 @@ def main():
     arguments.add_argument("--seed", type=int, default=1)
     arguments = arguments.parse_args()
     chance = random.Random(arguments.seed)
-    with House() as house:
+    with TestApp() as app:
         simulator, port = free_port(), free_port()
-        house.start(
+        app.start(
             "simulator", arguments.binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}",
             "--page-size=200", "--token-lifetime=2m",
         )
         tenant = Tenant(simulator)
-        config = house.write("config.yml", tenant.config(**SETTINGS))
-        exporter = house.start(
+        config = app.write("config.yml", tenant.config(**SETTINGS))
+        exporter = app.start(
             "exporter", arguments.binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"
         )
         wait_for("the exporter has data", lambda: scrape(port).value("cxone_up") == 1)
@@ -159,7 +159,7 @@ def main():
         last = wait_for("a full refresh after the faults", recovered, 40)
         wrong = tenant.untruths(last)
         in_the_end = at_rest_again(process, at_rest)
-        log = house.log("exporter").splitlines()
+        log = app.log("exporter").splitlines()
         report(arguments, at_rest, samples, in_the_end, load, faults, log, last, tenant.requests())
         problems = wrong + load.failures[:20] + drift(at_rest, samples, in_the_end)
         if len(log) > LOG_LINES_A_SECOND * duration + 10:

@@ -1,4 +1,4 @@
-// Makes the page handier. Everything on it can be read and done without.
+// Optional improvements: the page is complete without this script.
 'use strict';
 
 (() => {
@@ -7,13 +7,13 @@
   const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time';
   const two = (number) => String(number).padStart(2, '0');
 
-  // Private windows may have no storage; the choice then lasts as long as the page.
+  // Without storage, as in private windows, the choice lasts as long as the page.
   const remembered = {
     get() { try { return localStorage.getItem('zone'); } catch { return null; } },
     set(zone) { try { localStorage.setItem('zone', zone); } catch { /* see above */ } },
   };
 
-  // Where local time is UTC there is nothing to choose.
+  // If local time is UTC, there is no choice.
   const isUtc = new Date().getTimezoneOffset() === 0 && /^(Etc\/)?(UTC|UCT|GMT|Zulu)$/.test(localZone);
   let utc = isUtc || remembered.get() === 'utc';
 
@@ -49,12 +49,12 @@
   });
   showTimes();
 
-  // === Strips and charts: what is at a place, by mouse and by keyboard ===
+  // === Charts: tooltips by mouse and keyboard ===
 
   const tip = document.getElementById('tip');
   const date = (seconds) => new Date(seconds * 1000);
 
-  // The cell's own words, with its times as the reader wants them.
+  // The title of the cell with times in the chosen zone.
   const words = (cell) => {
     const [, what] = cell.querySelector('title').textContent.split(/ UTC: (.*)/s);
     return `${clock(date(cell.dataset.from))} to ${clock(date(cell.dataset.to))}${utc ? ' UTC' : ''}: ${what}`;
@@ -69,17 +69,17 @@
     leave();
     cell.classList.add('here');
     tip.textContent = words(cell);
-    // Not over the chart that it speaks of.
+    // The tooltip must not cover its chart.
     tip.classList.toggle('up', cell.getBoundingClientRect().top > innerHeight / 2);
     tip.hidden = false;
   };
 
   const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
-  for (const chart of document.querySelectorAll('svg.strip, svg.chart')) {
+  for (const chart of document.querySelectorAll('svg.sparkline, svg.chart')) {
     const cells = [...chart.querySelectorAll('.cell')];
     if (cells.length === 0) continue;
-    // A press focuses the chart as well; what is shown then is what was pressed.
+    // A press also focuses the chart; the pressed cell is shown.
     let pressed = null;
     const cellOf = (event) => (event.target.matches('.cell') ? event.target : null);
     chart.addEventListener('pointerover', (event) => { if (cellOf(event)) point(cellOf(event)); });
@@ -101,7 +101,7 @@
     });
   }
 
-  // === Queries: copied at a click ===
+  // === Queries: copy buttons ===
 
   for (const query of document.querySelectorAll('pre.promql')) {
     const button = document.createElement('button');

@@ -1,4 +1,4 @@
-// The rules of accessibility that a machine can check, in light and dark, wide and narrow.
+// Automatic accessibility rules in all colour schemes and widths.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -19,7 +19,7 @@ export default function accessibility({ browser, demo, people }) {
   const [first] = people.keys();
   const places = {
     "the overview": overview(demo.base),
-    "a search in vain": overview(demo.base, { q: "nobody is called this" }),
+    "a search without results": overview(demo.base, { q: "no such name" }),
     "an agent's page": agentPage(demo.base, first),
     "what is not there": agentPage(demo.base, "no-such-agent"),
   };
@@ -41,7 +41,7 @@ export default function accessibility({ browser, demo, people }) {
   test("axe finds nothing while a tip is shown", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
-      await page.locator("table#agents svg.strip").first().focus();
+      await page.locator("table#agents svg.sparkline").first().focus();
       await page.locator("#tip").waitFor({ state: "visible" });
       await assertAccessible(page);
     }));

@@ -1,11 +1,11 @@
-// An agent's own page.
+// The page of an agent.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
 import { scrape } from "../exposition.mjs";
-import { waitFor } from "../house.mjs";
+import { waitFor } from "../app.mjs";
 import { agentPage, assertAddUp, assertTotals, number, overview, table } from "../overview.mjs";
 
 export default function agent({ browser, demo, people }) {

@@ -1,11 +1,11 @@
-// Exporters otherwise than the lively one: below a prefix, without data, with a tenant that fails, on the other API, of several tenants.
+// Exporters with a prefix, without data, with a failing tenant, with the official API, with several tenants.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
 import { scrape } from "../exposition.mjs";
-import { waitFor } from "../house.mjs";
+import { waitFor } from "../app.mjs";
 import { agentPage, agents, assertAddUp, assertTotals, cells, header, overview, rows } from "../overview.mjs";
 import { assertAccessible } from "./accessibility.mjs";
 import { assertSorts } from "./sorting.mjs";
@@ -15,9 +15,9 @@ const SECRET = "not-a-secret";
 // What the demonstration has for a cooldown, and then a refresh.
 const COOLDOWN_MS = 20_000;
 
-export default function circumstances({ browser, house }) {
+export default function circumstances({ browser, app }) {
   test("below a prefix every link and file is below it too", async () => {
-    const demo = await house.livelyDemo("prefixed", FEW, ["--web.route-prefix=/cxone"], "/cxone");
+    const demo = await app.livelyDemo("prefixed", FEW, ["--web.route-prefix=/cxone"], "/cxone");
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       await header(page, "name").locator("a").click();
@@ -37,14 +37,14 @@ export default function circumstances({ browser, house }) {
   });
 
   test("behind a proxy that takes the prefix away, links are below it", async () => {
-    const demo = await house.livelyDemo("proxied", FEW, ["--web.route-prefix=/", "--web.external-url=http://127.0.0.1/outside/"]);
+    const demo = await app.livelyDemo("proxied", FEW, ["--web.route-prefix=/", "--web.external-url=http://127.0.0.1/outside/"]);
     const html = await (await fetch(overview(demo.base))).text();
     const absolute = [...html.matchAll(/\b(?:href|src|action)="(\/[^"]*)"/g)].map(([, address]) => address);
     assert.deepEqual(absolute.filter((address) => !address.startsWith("/outside/")), []);
   });
 
-  test("before the first scrape the page says so, and has everybody", async () => {
-    const demo = await house.demo("quiet", FEW);
+  test("before the first scrape the page says so and lists all agents", async () => {
+    const demo = await app.demo("quiet", FEW);
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const verdict = page.locator("section#freshness p.verdict");
@@ -60,7 +60,7 @@ export default function circumstances({ browser, house }) {
   });
 
   test("a tenant that fails from the start is explained", async () => {
-    const demo = await house.demo("refused", FEW, ["--fault=token:status=401"]);
+    const demo = await app.demo("refused", FEW, ["--fault=token:status=401"]);
     await scrape(demo.base);
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
@@ -70,7 +70,7 @@ export default function circumstances({ browser, house }) {
   });
 
   test("a tenant that fails later is explained, and the data stay", async () => {
-    const demo = await house.livelyDemo("failing", FEW);
+    const demo = await app.livelyDemo("failing", FEW);
     const tenant = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.log())[0];
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
@@ -82,21 +82,21 @@ export default function circumstances({ browser, house }) {
       await page.reload();
       await assertExplained(page, /403/);
       assert.notEqual(await page.locator("section#freshness p.verdict").getAttribute("data-verdict"), fresh);
-      assert((await cells(page.locator("table#agents svg.strip").first())).length >= 24, "the data stay");
+      assert((await cells(page.locator("table#agents svg.sparkline").first())).length >= 24, "data is kept");
       await assertAccessible(page);
     });
   });
 
   test("the official API has the same page", async () => {
-    const demo = await house.livelyDemo("official", FEW, ["--api=official"]);
+    const demo = await app.livelyDemo("official", FEW, ["--api=official"]);
     await visit(browser, demo.base, async (page) => {
       const current = await demo.people();
       await page.goto(overview(demo.base));
       for (const { agent, cells } of await rows(page)) assert.match(cells.state.text, /\w/, `${agent} is in a state`);
       const [label, { states }] = [...current][0];
-      const strip = await cells(page.locator(`tr[data-agent="${label}"] svg.strip`));
+      const sparkline = await cells(page.locator(`tr[data-agent="${label}"] svg.sparkline`));
       await page.goto(agentPage(demo.base, label));
-      assertAddUp(strip.map((cell) => cell.seconds), states, label);
+      assertAddUp(sparkline.map((cell) => cell.seconds), states, label);
       await assertTotals(page, states);
       await assertAccessible(page);
       assert((await assertSorts(page, demo, "state")).size > 1, "there are several states to sort by");
@@ -104,11 +104,11 @@ export default function circumstances({ browser, house }) {
   });
 
   test("several tenants have a page each, and one hides its people", async () => {
-    const tenant = await house.tenant(FEW);
-    const secret = house.write("secret", SECRET);
+    const tenant = await app.tenant(FEW);
+    const secret = app.write("secret", SECRET);
     const half = (from, to) => tenant.people.slice(from, to).map(({ id, name, team }) => ({ id, name, team }));
     const access = { base_url: tenant.base, client_id: "simulated-client", client_secret_file: secret };
-    const key = house.write("key", "0123456789abcdef0123456789abcdef");
+    const key = app.write("key", "0123456789abcdef0123456789abcdef");
     const hidden = { agent_label: "hmac", agent_label_key_file: key, show_names: false };
     const config = {
       tenants: [
@@ -117,7 +117,7 @@ export default function circumstances({ browser, house }) {
       ],
     };
     // JSON is YAML too.
-    const exporter = await house.serve("two", [`--config.file=${house.write("two.yml", JSON.stringify(config))}`]);
+    const exporter = await app.serve("two", [`--config.file=${app.write("two.yml", JSON.stringify(config))}`]);
     for (const { name } of config.tenants) assert((await fetch(`${exporter.base}/probe?target=${name}`)).ok);
     await visit(browser, exporter.base, async (page) => {
       await page.goto(overview(exporter.base));
@@ -145,7 +145,7 @@ export default function circumstances({ browser, house }) {
         for (const html of pages) assert(!html.includes(id) && !html.includes(name), `${id}, ${name} is hidden`);
       }
       await page.goto(overview(exporter.base, { tenant: "closed", q: config.tenants[1].agents[0].name }));
-      assert.deepEqual(await agents(page), [], "nobody is found by a hidden name");
+      assert.deepEqual(await agents(page), [], "hidden names are not searchable");
       await page.goto(overview(exporter.base, { tenant: "open" }));
       assert.deepEqual((await agents(page)).sort(), config.tenants[0].agents.map(({ id }) => id).sort());
     });

@@ -1,4 +1,4 @@
-// Everything without a mouse, and always with a visible focus.
+// Keyboard operation and visible focus.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,8 +8,8 @@ import { agentPage, agents, cells, COLUMNS, overview, PAGE_SIZE } from "../overv
 
 // More stops than the overview has, with three a row.
 const MOST_STOPS = 400;
-// Chromium stops at whatever graphic listens for the focus, and other browsers only at one that says so.
-const STRIP = 'table#agents tbody svg.strip[tabindex="0"]';
+// Chromium focuses any graphic with a focus listener, other browsers only those with tabindex.
+const SPARKLINE = 'table#agents tbody svg.sparkline[tabindex="0"]';
 const SELECTORS = [
   "input[name=q]",
   "select[name=team]",
@@ -19,7 +19,7 @@ const SELECTORS = [
   "button.copy",
   "table#agents thead a",
   "table#agents tbody th a",
-  STRIP,
+  SPARKLINE,
   "nav.pages a[rel=next]",
 ];
 
@@ -38,7 +38,7 @@ export default function keyboard({ browser, demo, people }) {
       }
       assert.equal(count("table#agents thead a"), COLUMNS.length);
       assert.equal(count("table#agents tbody th a"), PAGE_SIZE);
-      assert.equal(count(STRIP), PAGE_SIZE);
+      assert.equal(count(SPARKLINE), PAGE_SIZE);
       assert(count("nav.pages a[rel=next]") > 0);
       assert.deepEqual(stops.map((stop) => stop.at), stops.map((stop) => stop.at).sort((a, b) => a - b), "in order");
     }));
@@ -78,19 +78,19 @@ export default function keyboard({ browser, demo, people }) {
       await page.waitForURL(/\/agent\?/);
     }));
 
-  test("arrows move through a strip", () =>
+  test("arrows move through a sparkline", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
-      const strip = page.locator("table#agents svg.strip").first();
-      const texts = (await cells(strip)).map((cell) => cell.text);
+      const sparkline = page.locator("table#agents svg.sparkline").first();
+      const texts = (await cells(sparkline)).map((cell) => cell.text);
       const says = async (text, what) => {
         const tip = page.locator("#tip");
         await tip.waitFor({ state: "visible" });
         const shown = simplified(await tip.innerText());
         assert(shown.includes(simplified(text)), `${what}: ${shown}, and it should be ${text}`);
-        await assertClear(tip, strip);
+        await assertClear(tip, sparkline);
       };
-      await strip.focus();
+      await sparkline.focus();
       await says(texts.at(-1), "the newest");
       for (const [key, at] of [["ArrowLeft", -2], ["ArrowLeft", -3], ["ArrowRight", -2], ["Home", 0], ["ArrowLeft", 0], ["ArrowRight", 1], ["End", -1], ["ArrowRight", -1]]) {
         await page.keyboard.press(key);
@@ -98,28 +98,28 @@ export default function keyboard({ browser, demo, people }) {
       }
       await page.keyboard.press("Escape");
       await page.locator("#tip").waitFor({ state: "hidden" });
-      const focused = await page.evaluate(() => document.activeElement.matches("svg.strip"));
+      const focused = await page.evaluate(() => document.activeElement.matches("svg.sparkline"));
       assert(focused, "escape hides the tip and leaves the focus");
       await page.keyboard.press("ArrowLeft");
       await page.locator("#tip").waitFor({ state: "visible" });
       await page.keyboard.press("Tab");
-      const next = await page.evaluate(() => document.activeElement.matches("svg.strip"));
+      const next = await page.evaluate(() => document.activeElement.matches("svg.sparkline"));
       if (!next) await page.locator("#tip").waitFor({ state: "hidden" });
     }, { timezoneId: "UTC" }));
 
   test("the mouse shows the same", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
-      const strip = page.locator("table#agents svg.strip").nth(2);
-      const texts = (await cells(strip)).map((cell) => cell.text);
+      const sparkline = page.locator("table#agents svg.sparkline").nth(2);
+      const texts = (await cells(sparkline)).map((cell) => cell.text);
       const tip = page.locator("#tip");
       for (const at of [texts.length - 1, 3]) {
-        await strip.scrollIntoViewIfNeeded();
-        const box = await strip.locator("rect.cell").nth(at).boundingBox();
+        await sparkline.scrollIntoViewIfNeeded();
+        const box = await sparkline.locator("rect.cell").nth(at).boundingBox();
         await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
         await tip.waitFor({ state: "visible" });
         assert(simplified(await tip.innerText()).includes(simplified(texts[at])));
-        await assertClear(tip, strip);
+        await assertClear(tip, sparkline);
       }
       await page.mouse.down();
       await page.mouse.up();
@@ -159,13 +159,13 @@ function simplified(text) {
   return text.replaceAll(/ UTC|[\s,]+/g, "");
 }
 
-/** Fails unless all of a tip is in sight, and nothing of the strip is below it. */
-export async function assertClear(tip, strip) {
-  const [over, under] = [await tip.boundingBox(), await strip.boundingBox()];
+/** Fails unless all of a tip is in sight, and nothing of the sparkline is below it. */
+export async function assertClear(tip, sparkline) {
+  const [over, under] = [await tip.boundingBox(), await sparkline.boundingBox()];
   const { width, height } = tip.page().viewportSize();
   const inside = over.x >= 0 && over.y >= 0 && over.x + over.width <= width && over.y + over.height <= height;
   assert(inside, `${JSON.stringify(over)} is within ${width} × ${height}`);
   const beside = over.x >= under.x + under.width || over.x + over.width <= under.x;
   const above = over.y >= under.y + under.height || over.y + over.height <= under.y;
-  assert(beside || above, `the tip at ${JSON.stringify(over)} lies over the strip at ${JSON.stringify(under)}`);
+  assert(beside || above, `the tip at ${JSON.stringify(over)} lies over the sparkline at ${JSON.stringify(under)}`);
 }

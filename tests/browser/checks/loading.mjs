@@ -1,4 +1,4 @@
-// The page comes as it should, all of it from the exporter itself.
+// The page loads completely, from the exporter only.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,10 +15,10 @@ export default function loading({ browser, demo, people }) {
       assert.equal(await page.locator("h1").count(), 1);
       assert.match(await page.locator("section#freshness p.verdict[data-verdict]").innerText(), /\w/);
       assert((await page.locator("section#freshness dl dt").count()) >= 3);
-      assert.equal(await page.locator("section#fleet svg.fleet").count(), 1);
+      assert.equal(await page.locator("section#all-agents svg.all-agents").count(), 1);
       assert.equal((await agents(page)).length, PAGE_SIZE);
       assert.deepEqual(await position(page), { first: 1, last: PAGE_SIZE, of: people.size });
-      assert.equal(await page.locator("table#agents tbody svg.strip").count(), PAGE_SIZE);
+      assert.equal(await page.locator("table#agents tbody svg.sparkline").count(), PAGE_SIZE);
     }));
 
   test("the policy allows nothing but the exporter's own files", () =>
@@ -47,21 +47,21 @@ export default function loading({ browser, demo, people }) {
         found.map((row) => [...row.cells].map((cell) => cell.innerText.trim())),
       );
       const total = now.reduce((sum, cells) => sum + Number(cells.find((text) => /^\d+$/.test(text)) ?? 0), 0);
-      assert.equal(total, people.size, `everybody is in one of ${JSON.stringify(now)}`);
+      assert.equal(total, people.size, `every agent is in one of ${JSON.stringify(now)}`);
     }));
 
-  test("each strip holds the agent's seconds", () =>
+  test("each sparkline holds the agent's seconds", () =>
     visit(browser, demo.base, async (page) => {
       const current = await demo.people();
       await page.goto(overview(demo.base));
       const shown = await rows(page);
       for (const { agent } of shown.slice(0, 10)) {
-        const strip = page.locator(`table#agents tr[data-agent="${agent}"] svg.strip`);
+        const sparkline = page.locator(`table#agents tr[data-agent="${agent}"] svg.sparkline`);
         const { states } = current.get(agent);
-        const found = await cells(strip);
+        const found = await cells(sparkline);
         assert(found.length >= 24, `${found.length} cells`);
         assertAddUp(found.map((cell) => cell.seconds), states, agent);
-        assert.match((await strip.getAttribute("aria-label")) ?? "", /\w/);
+        assert.match((await sparkline.getAttribute("aria-label")) ?? "", /\w/);
       }
     }));
 

@@ -1,4 +1,4 @@
-// Light and dark, small and large, and whatever colours the system wants.
+// Colour schemes, window sizes and forced colours.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { visit } from "../browser.mjs";
 import { agentPage, cells, overview } from "../overview.mjs";
 import { assertClear } from "./keyboard.mjs";
 
-// The narrowest phones; 320 px is what WCAG 1.4.10 asks for.
+// Narrow phones; WCAG 1.4.10 requires 320 px.
 const PHONES = [360, 320];
 // Of a line of text with its leading.
 const SMALLEST_TEXT = 10;
@@ -59,7 +59,7 @@ export default function looks({ browser, demo, people }) {
 
     test(`${place} is whole in colours of the system's`, () =>
       look(url, async (page) => {
-        if ((await page.locator("svg.strip, svg.day").count()) === 0) return;
+        if ((await page.locator("svg.sparkline, svg.day").count()) === 0) return;
         assert((await fills(page)).size > 1, "states are still told apart");
       }, { forcedColors: "active" }));
   }
@@ -69,14 +69,14 @@ export default function looks({ browser, demo, people }) {
       const row = page.locator("table#agents tbody tr").first();
       const tops = await row.locator("td:visible, th:visible").evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().top));
       assert(new Set(tops.map(Math.round)).size > 2, "values stand below each other");
-      const strip = await row.locator("svg.strip").boundingBox();
-      assert(strip.width > PHONES[0] * 0.85, `the strip is ${strip.width} px wide`);
+      const sparkline = await row.locator("svg.sparkline").boundingBox();
+      assert(sparkline.width > PHONES[0] * 0.85, `the sparkline is ${sparkline.width} px wide`);
     }, { viewport: { width: PHONES[0], height: 740 } }));
 
   for (const place of ["the overview", "an agent's page"]) {
     test(`the hours of the chart on ${place} can be read on a phone`, () =>
       look(places[place], async (page) => {
-        const heights = await page.locator("svg.fleet text:visible, svg.day text:visible").evaluateAll((texts) => texts.map((text) => text.getBoundingClientRect().height));
+        const heights = await page.locator("svg.all-agents text:visible, svg.day text:visible").evaluateAll((texts) => texts.map((text) => text.getBoundingClientRect().height));
         assert(heights.length >= 2, "there are some");
         assert(Math.min(...heights) >= SMALLEST_TEXT, `they are ${Math.min(...heights)} px tall`);
       }, { viewport: { width: PHONES[0], height: 740 } }));
@@ -100,20 +100,20 @@ export default function looks({ browser, demo, people }) {
       assert.deepEqual(small, []);
     }, { viewport: { width: PHONES[0], height: 740 }, isMobile: true, hasTouch: true }));
 
-  test("a finger on a strip shows the seconds, within the phone's width", () =>
+  test("a finger on a sparkline shows the seconds, within the phone's width", () =>
     look(places["the overview"], async (page) => {
-      const strip = page.locator("table#agents svg.strip").first();
-      const texts = await cells(strip);
-      await strip.scrollIntoViewIfNeeded();
+      const sparkline = page.locator("table#agents svg.sparkline").first();
+      const texts = await cells(sparkline);
+      await sparkline.scrollIntoViewIfNeeded();
       // The last span is as long as the newest bucket has run, down to a fraction of a pixel.
       for (const at of [0, texts.length - 2]) {
-        const box = await strip.locator("rect.cell").nth(at).boundingBox();
+        const box = await sparkline.locator("rect.cell").nth(at).boundingBox();
         await page.touchscreen.tap(box.x + box.width / 2, box.y + box.height / 2);
         const tip = page.locator("#tip");
         await tip.waitFor({ state: "visible" });
         const words = (text) => text.replaceAll(/ UTC|\s/g, "");
         assert(words(await tip.innerText()).includes(words(texts[at].text)), `${await tip.innerText()} is not ${texts[at].text}`);
-        await assertClear(tip, strip);
+        await assertClear(tip, sparkline);
       }
       await assertNoSideways(page);
     }, { viewport: { width: PHONES[0], height: 740 }, hasTouch: true, isMobile: true, timezoneId: "UTC" }));
@@ -173,9 +173,9 @@ async function assertNothingCut(page) {
   assert.deepEqual(cut, [], "nothing is cut");
 }
 
-/** What the bars of strips and charts are filled with. */
+/** What the bars of sparkline and charts are filled with. */
 async function fills(page) {
-  const bars = page.locator("svg.strip > :not(.cell), svg.day > :not(.cell)");
+  const bars = page.locator("svg.sparkline > :not(.cell), svg.day > :not(.cell)");
   const found = await bars.evaluateAll((shapes) => shapes.map((shape) => getComputedStyle(shape).fill));
   return new Set(found);
 }

@@ -1,4 +1,4 @@
-// Each column sorts, both ways, over all pages.
+// Each column sorts in both directions over all pages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ export default function sorting({ browser, demo }) {
     test(`a click on its header sorts by ${column}, another one the other way`, () =>
       visit(browser, demo.base, async (page) => {
         const values = await assertSorts(page, demo, column);
-        // Buckets leave all but one state open, and everybody was observed all the time.
+        // Buckets leave all but one state open, and all agents are observed all the time.
         if (!["state", "observed"].includes(column)) assert(values.size > 1, "there is something to sort");
       }));
   }
@@ -42,7 +42,7 @@ export async function assertSorts(page, demo, column) {
     assert.equal(await sorted.count(), 1, "one column is sorted by");
     const top = page.url();
     const all = await allRows(page);
-    assert.equal(new Set(all.map((row) => row.agent)).size, people.size, "everybody is there once");
+    assert.equal(new Set(all.map((row) => row.agent)).size, people.size, "every agent is listed once");
     const found = all.map((row) => value(column, row, people));
     assertSorted(found, order === "ascending");
     found.forEach((one) => values.add(one));

@@ -1,4 +1,4 @@
-// By links and forms alone, as where scripts are off.
+// The page with JavaScript disabled.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Processes on loopback, each in the same temporary folder and each ended by its own process id.
+// The processes of a test: on loopback, in one temporary folder, ended by their process ids.
 
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,15 +10,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { scrape } from "./exposition.mjs";
 
 const LOOPBACK = "127.0.0.1";
-// Nothing on loopback takes this long; whatever does has hung.
+// Longer than any request on loopback takes.
 const PATIENCE_MS = 30_000;
-// Below the ports that Linux gives to outgoing connections, so that nobody takes a port between its choice and its use.
+// Below the ports that Linux gives to outgoing connections, so that a chosen port stays free until it is used.
 const PORTS = { first: 20_000, count: 12_000 };
 const LAST_LINES = 30;
 
 export const BINARY = process.env.CXONE_EXPORTER;
 
-/** A port that nobody listens on at the moment. */
+/** A free port. */
 export async function freePort() {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
@@ -31,7 +31,7 @@ export async function freePort() {
   throw new Error("no free port among a hundred");
 }
 
-/** What `test` returns once that is true; it is asked again and again, and may throw while things start. */
+/** Calls `test` until it returns a true value, and returns that. `test` may throw meanwhile. */
 export async function waitFor(what, test, patience = PATIENCE_MS) {
   const deadline = Date.now() + patience;
   let last;
@@ -50,8 +50,8 @@ export async function waitFor(what, test, patience = PATIENCE_MS) {
 
 class Ended extends Error {}
 
-/** A temporary folder and what runs in it. Whatever way this process ends, they end too. */
-export class House {
+/** A temporary folder and its processes. They end with this process. */
+export class TestApp {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), "cxone-exporter-browser-"));
     this.processes = [];
@@ -82,7 +82,7 @@ export class House {
     return running;
   }
 
-  /** Serves by the binary with `command` and waits until it listens. Nothing is asked of the tenant by that. */
+  /** Starts an exporter and waits until it listens; this sends no request to the tenant. */
   async serve(name, command, prefix = "") {
     const address = `${LOOPBACK}:${await freePort()}`;
     const running = this.start(name, [...command, `--web.listen-address=${address}`]);
@@ -92,12 +92,12 @@ export class House {
     return { ...running, address, base, people: async () => (await scrape(base)).people() };
   }
 
-  /** The built-in demonstration, with the same people and days every time. */
+  /** The built-in demo with fixed data. */
   async demo(name, agents, flags = [], prefix = "") {
     return this.serve(name, ["demo", `--agents=${agents}`, "--seed=1", "--page-size=10000", ...flags], prefix);
   }
 
-  /** The same, scraped until there is data of every agent. */
+  /** A demo, scraped until every agent has data. */
   async livelyDemo(name, agents, flags = [], prefix = "") {
     const demo = await this.demo(name, agents, flags, prefix);
     await waitFor(`a scrape of ${name} has every agent`, async () => demo.alive() && (await scrape(demo.base)).observed() === agents);

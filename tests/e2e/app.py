@@ -72,7 +72,7 @@ def wait_for(what, test, seconds=PATIENCE_SECONDS):
     raise AssertionError(f"waited {seconds} s in vain until {what}; last seen: {last!r}")
 
 
-class House:
+class TestApp:
     """A temporary folder and the processes that run in it. Leaving it ends them all."""
 
     def __enter__(self):
@@ -82,7 +82,7 @@ class House:
         self.started = time.monotonic()
         return self
 
-    def say(self, text):
+    def report(self, text):
         """A line of the report, with the seconds since the start."""
         print(f"{time.monotonic() - self.started:6.1f} s  {text}", flush=True)
 

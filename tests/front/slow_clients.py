@@ -1,6 +1,6 @@
 """A client without manners, as a process of its own: it holds connections open, in one of several ways, until it is ended.
 
-    rude.py WAY PORT CONNECTIONS DIALS-A-SECOND
+    slow_clients.py WAY PORT CONNECTIONS DIALS-A-SECOND
 
 What the server ends is dialled again. Twice a second a line says how many were dialled, how many are open, and how many
 bytes of answers came.
