@@ -1,4 +1,4 @@
-//! Bodies that are too large, wrongly packed, not JSON, or JSON of another shape.
+//! Bodies that are too large, wrongly encoded, not JSON, or JSON of another shape.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 /// The second agent with only its first page counted in full.
 const HALF: Data = Data::Only(&[("Available", 1200.0), ("Offline", 2400.0)]);
 
-/// The last page fails its batch, at once and for good.
+/// The last page fails its batch without a retry.
 fn refused(warnings: &'static [&'static str]) -> Outcome {
     partial("200=3 decode=1", 0.0, warnings)
 }
@@ -17,7 +17,7 @@ fn body(text: impl Into<Vec<u8>>) -> Fault {
 }
 
 #[tokio::test]
-async fn of_what_is_too_large() {
+async fn bodies_over_the_limit() {
     let large: &[&str] = &["is larger than 32 MiB"];
     check(vec![
         ("a gzip bomb", last(Response::json(vec![b' '; 48 * MEBIBYTE]).gzip()), refused(large)),
@@ -38,7 +38,7 @@ async fn of_what_is_too_large() {
 }
 
 #[tokio::test]
-async fn of_what_is_wrongly_packed() {
+async fn content_types_and_encodings() {
     let trailing = |request: &Request| {
         let answer = Response::json(page(request, 1)).gzip();
         answer.header("X-Note", "the length and the encoding are right")
@@ -68,7 +68,7 @@ async fn of_what_is_wrongly_packed() {
 }
 
 #[tokio::test]
-async fn of_what_is_not_json() {
+async fn invalid_json() {
     let no_json: &[&str] = &["is not what the API documents: it is not JSON"];
     let shape: &[&str] = &["is not what the API documents: it has another shape"];
     check(vec![
@@ -112,7 +112,7 @@ async fn of_what_is_not_json() {
 }
 
 #[tokio::test]
-async fn of_fields_that_are_missing_or_strange() {
+async fn missing_and_invalid_fields() {
     let served = |data| healed("200=4", 0.0).serving([Data::New, data]);
     let unknown = Data::Only(&[("Available", 1200.0), ("Offline", 4800.0), ("Unknown", 1200.0)]);
     let no_offline = Data::Only(&[("Available", 2400.0), ("Offline", 2400.0)]);
@@ -172,7 +172,7 @@ async fn of_fields_that_are_missing_or_strange() {
 }
 
 #[tokio::test]
-async fn of_state_names_that_are_strange() {
+async fn unusual_state_names() {
     let named = |name: &'static str, data| {
         (name, altered(move |page| page.replace("Available", name)), healed("200=4", 0.0).serving([Data::New, data]))
     };

@@ -1,7 +1,7 @@
-//! Connections that are never made: nobody there, no such name, TLS, proxies. There never was any data.
+//! Connection failures before the first data: unreachable hosts, DNS, TLS, proxies.
 //!
-//! What is trusted and which proxy is used is read from the environment, so each case is a process of its own:
-//! this binary again, told to run [`as_a_child`] only.
+//! Root certificates and proxies come from the environment, so each case is a process of its own: this binary, which
+//! runs only [`as_a_child`].
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
@@ -12,15 +12,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
 
-/// Whom the child is to ask.
+/// The `base_url` of the child process.
 const BASE_URL: &str = "CXONE_TEST_BASE_URL";
-/// What the child writes before what it has seen.
+/// Precedes the result in the output of the child.
 const MARK: &str = "seen: ";
 
 const PROXIES: [&str; 8] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
 
-/// A house whose tenant cannot be reached: what is served, counted and logged, and when it asks again.
+/// An application with an unreachable tenant: what it serves, counts and logs, and its next request.
 #[tokio::test]
 #[ignore = "a part of the tests below, which set its environment"]
 async fn as_a_child() {
@@ -48,7 +48,7 @@ async fn as_a_child() {
     println!("{MARK}{} {}", codes.join(" "), lines.join(" | "));
 }
 
-/// What a house sees in a process with `environment`.
+/// The result of a child process with `environment`.
 async fn seen_by_child(base_url: &str, environment: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "faults::connections::as_a_child", "--ignored", "--nocapture"]);
@@ -61,7 +61,7 @@ async fn seen_by_child(base_url: &str, environment: &[(&str, &str)]) -> String {
     said.split_once(MARK).expect(&said).1.lines().next().unwrap().to_owned()
 }
 
-/// Listens and does `greet` with every connection until the test process ends.
+/// Listens and runs `greet` on every connection until the test process ends.
 fn listen(greet: impl Fn(std::net::TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -69,7 +69,7 @@ fn listen(greet: impl Fn(std::net::TcpStream) + Send + 'static) -> SocketAddr {
     address
 }
 
-/// A TLS server with a certificate of the folder beside this file, signed by its `ca.pem`.
+/// A TLS server with a certificate of `tls/`, signed by `tls/ca.pem`.
 fn tls(certificate: &[u8]) -> SocketAddr {
     let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key.pem")).unwrap();
@@ -85,7 +85,7 @@ fn tls(certificate: &[u8]) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn of_tls() {
+async fn tls_failures() {
     let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/faults/tls/ca.pem");
     // Alert: fatal, protocol_version, in a record of TLS 1.0.
     let old = listen(|mut stream| {
@@ -96,7 +96,7 @@ async fn of_tls() {
     let good: &[u8] = include_bytes!("tls/good.pem");
     let cases: [(&str, SocketAddr, &str, &str); 6] = [
         (
-            "self-signed, as nobody trusts its CA",
+            "self-signed, with an untrusted CA",
             tls(good),
             "/dev/null",
             "the certificate is self-signed or issued by a CA",
@@ -120,7 +120,7 @@ async fn of_tls() {
 }
 
 #[tokio::test]
-async fn of_hosts_that_are_not_there() {
+async fn unreachable_hosts() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let seen = seen_by_child(&format!("http://{unused}"), &[]).await;
     assert!(seen.starts_with("connect=3 WARN refresh failed") && seen.contains("No connection to 127.0.0.1"), "{seen}");
@@ -133,7 +133,7 @@ async fn of_hosts_that_are_not_there() {
 }
 
 #[tokio::test]
-async fn of_proxies() {
+async fn proxies() {
     let unused = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     for status in [407, 403, 502] {
         let proxy = ScriptedServer::start_raw(&DrivenClock::new(NOW), move |_| Response::status(status)).await;

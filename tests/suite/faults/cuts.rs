@@ -1,10 +1,10 @@
-//! Connections that are cut or stall, at each phase of an answer.
+//! Connections that are cut or stall, at each phase of a response.
 
 use super::*;
 
 const BODY: &str = r#"{"data":[]}"#;
 
-/// The length of an answer's head with [`BODY`].
+/// The length of the head of a response with [`BODY`].
 fn head() -> usize {
     Response::json(BODY).head_length()
 }
@@ -18,7 +18,7 @@ fn stall(bytes: usize) -> Response {
 }
 
 #[tokio::test]
-async fn of_connections_that_are_cut() {
+async fn cut_connections() {
     let healed = || healed("200=4 connect=1", 1.0);
     check(vec![
         ("before the head", once(cut(0)), healed()),
@@ -60,15 +60,15 @@ async fn of_connections_that_are_cut() {
 }
 
 #[tokio::test]
-async fn of_connections_that_stall() {
+async fn stalled_connections() {
     let healed = || healed("200=4 timeout=1", 1.0);
     check(vec![
-        ("before the head", once(stall(0)).impatient(), healed()),
-        ("in the head", once(stall(40)).impatient(), healed()),
-        ("in the body", once(stall(head() + 4)).impatient(), healed()),
+        ("before the head", once(stall(0)).with_short_timeout(), healed()),
+        ("in the head", once(stall(40)).with_short_timeout(), healed()),
+        ("in the body", once(stall(head() + 4)).with_short_timeout(), healed()),
         (
             "of the token",
-            token_once(Response::token("t", "60").stall_after(90)).impatient(),
+            token_once(Response::token("t", "60").stall_after(90)).with_short_timeout(),
             super::healed("200=4 token:200=1 token:timeout=1", 1.0),
         ),
     ])
@@ -76,12 +76,16 @@ async fn of_connections_that_stall() {
 }
 
 #[tokio::test]
-async fn of_connections_that_always_stall() {
+async fn always_stalled_connections() {
     check(vec![
-        ("one page", last(stall(0)).impatient(), partial("200=3 timeout=3", 2.0, &["did not answer in full within"])),
+        (
+            "one page",
+            last(stall(0)).with_short_timeout(),
+            partial("200=3 timeout=3", 2.0, &["did not answer in full within"]),
+        ),
         (
             "the token",
-            token(Response::token("t", "60").stall_after(0)).impatient(),
+            token(Response::token("t", "60").stall_after(0)).with_short_timeout(),
             failed("token:timeout=3", 2.0, &["did not answer in full"]),
         ),
     ])
@@ -89,7 +93,7 @@ async fn of_connections_that_always_stall() {
 }
 
 #[tokio::test]
-async fn of_answers_that_trickle_in() {
+async fn slow_bodies() {
     let slowly = |request: &Request| Response::json(page(request, 1)).byte_by_byte();
     let compressed = |request: &Request| Response::json(page(request, 1)).gzip().byte_by_byte();
     let unannounced = |request: &Request| Response::json(page(request, 1)).until_close();

@@ -1,9 +1,9 @@
-//! Limits on what a tenant can make of us: series, and lines in the log.
+//! Limits on series and log lines that a tenant can cause.
 
 use super::*;
 
 #[tokio::test]
-async fn states_without_end_make_no_series_without_end() {
+async fn series_of_unknown_states_are_limited() {
     let clock = DrivenClock::new(NOW);
     let upstream = ScriptedServer::start(&clock, |request| {
         let states: Vec<_> =
@@ -17,7 +17,7 @@ async fn states_without_end_make_no_series_without_end() {
     let scrape = app.scrape().await;
     let total: u32 = (1..=200).map(|nth| nth % 18).sum();
     for states in scrape.seconds().values() {
-        // The four that are declared are there at zero, as they are for everybody.
+        // The four declared states are there at zero, as for every agent.
         let seen: BTreeMap<_, _> = states.iter().filter(|(_, time)| **time > 0.0).collect();
         assert_eq!((seen.len(), states.len()), (65, 69));
         assert!(states["__other__"] > 0.0);
@@ -26,7 +26,7 @@ async fn states_without_end_make_no_series_without_end() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_when_it_begins_changes_and_ends_and_never_in_between() {
+async fn a_failure_is_logged_when_it_begins_changes_and_ends() {
     let clock = DrivenClock::new(NOW);
     let mode = Arc::new(AtomicU8::new(0));
     let upstream = ScriptedServer::start(&clock, {

@@ -1,16 +1,15 @@
-//! The table of faults: what the tenant does, and what must follow in the whole house.
+//! Tables of faults: what the tenant does, and what the whole application must do.
 //!
-//! Every row goes the same way. A first refresh succeeds. A cooldown later the fault is met by a second one,
-//! whose outcome is looked at from all sides: what is served, `cxone_up`, the counters, the log. Nothing is
-//! sent, and nothing is logged again, until the moment that was announced as `not_before`. Then the tenant is
-//! well, and the house must be as if nothing had happened. In nothing that came out is there a secret.
+//! Each row takes the same steps. A first refresh succeeds. A cooldown later a second refresh meets the fault, and the
+//! test checks the served data, `cxone_up`, the counters and the log. Nothing is sent or logged again before
+//! `not_before`. Then the fault is gone, and the application must recover fully. No output holds a secret.
 
 mod bodies;
 mod connections;
 mod cuts;
 mod limits;
 mod pages;
-mod patience;
+mod retry_after;
 mod statuses;
 mod tokens;
 
@@ -27,32 +26,32 @@ use crate::app::scraped::Scraped;
 use crate::app::{COOLDOWN, HOUR, NOW, TOKEN, TestApp, TestAppBuilder};
 use crate::scripted::{Request, Response, ScriptedServer};
 
-/// One line of the table.
+/// A row of a table.
 type Row = (&'static str, Fault, Outcome);
 
-/// What the tenant does.
+/// The fault of a tenant.
 struct Fault {
     hits: Hits,
     answer: Box<dyn Fn(&Request) -> Response + Send + Sync>,
     request_timeout: Duration,
-    /// How long the tokens live that are given out while all is well, as JSON.
+    /// The `expires_in` of tokens without the fault, as JSON.
     token_life: &'static str,
 }
 
-/// Which requests of the second refresh it happens to.
+/// The requests of the second refresh that meet the fault.
 #[derive(Clone, Copy)]
 enum Hits {
     EveryPage,
     FirstPage,
-    /// The second page of the second agent, however often it is asked for.
+    /// The second page of the second agent, in all attempts.
     LastPage,
     EveryToken,
     FirstToken,
 }
 
-/// What must follow.
+/// The expected outcome.
 struct Outcome {
-    /// By agent.
+    /// The data of each agent.
     served: [Data; 2],
     up: bool,
     /// Requests of the second refresh by code, such as `200=4 503=1 token:200=1`.
@@ -60,7 +59,7 @@ struct Outcome {
     retries: f64,
     /// Such as `duplicate=1`.
     rejected: &'static str,
-    /// Parts of the warnings logged, in order; there are no others.
+    /// Parts of all logged warnings, in order.
     warnings: &'static [&'static str],
     /// The wait from the end of the second refresh to the next request, in seconds.
     wait: RangeInclusive<f64>,
@@ -73,9 +72,9 @@ enum Data {
     Old,
     /// Of the second one.
     New,
-    /// Answered, and there was none.
+    /// The response had none.
     Nothing,
-    /// Exactly these states beside the declared ones at zero.
+    /// Exactly these states, and the declared ones at zero.
     Only(&'static [(&'static str, f64)]),
 }
 
@@ -91,8 +90,8 @@ impl Fault {
         Self { hits, answer: Box::new(answer), request_timeout: Duration::from_secs(20), token_life }
     }
 
-    /// Time-outs run in real time, so they are short where they are what is tested.
-    fn impatient(self) -> Self {
+    /// Timeouts run in real time, so tests of them use a short one.
+    fn with_short_timeout(self) -> Self {
         Self { request_timeout: Duration::from_millis(700), ..self }
     }
 }
@@ -142,19 +141,19 @@ impl Outcome {
     }
 }
 
-/// All is read in the end.
+/// The refresh succeeds.
 fn healed(codes: &'static str, retries: f64) -> Outcome {
     let served = [Data::New, Data::New];
     Outcome { served, up: true, codes, retries, rejected: "", warnings: &[], wait: PLAIN_WAIT }
 }
 
-/// Nothing is read.
+/// The refresh fails.
 fn failed(codes: &'static str, retries: f64, warnings: &'static [&'static str]) -> Outcome {
     let served = [Data::Old, Data::Old];
     Outcome { served, up: false, codes, retries, rejected: "", warnings, wait: BACK_OFF }
 }
 
-/// The first agent's batch is read, the second one's is not.
+/// The first agent's batch succeeds, the second one's fails.
 fn partial(codes: &'static str, retries: f64, warnings: &'static [&'static str]) -> Outcome {
     Outcome { served: [Data::New, Data::Old], ..failed(codes, retries, warnings) }
 }
@@ -168,12 +167,12 @@ fn available(phase: usize) -> f64 {
     2.0 * f64::from(AVAILABLE[phase])
 }
 
-/// The right answer in `phase`: an hour a page, the last hour before [`NOW`] and the one before that.
+/// The correct page in `phase`: the last hour before [`NOW`], then the hour before that.
 fn page(request: &Request, phase: usize) -> String {
     match request.query("nextPageToken").as_deref() {
         None => format!(r#"{{"data":[{}],"nextPageToken":"page-2"}}"#, record(request, 0, phase)),
         Some("page-2") => format!(r#"{{"data":[{}]}}"#, record(request, 1, phase)),
-        Some(other) => panic!("nobody gave out {other}"),
+        Some(other) => panic!("unknown page token {other}"),
     }
 }
 
@@ -220,11 +219,11 @@ async fn upstream(clock: &DrivenClock, fault: Fault, phase: &Arc<AtomicU8>) -> S
 async fn check(rows: Vec<Row>) {
     for (name, fault, outcome) in rows {
         println!("{name}");
-        go_through(fault, &outcome).await;
+        run_row(fault, &outcome).await;
     }
 }
 
-async fn go_through(fault: Fault, outcome: &Outcome) {
+async fn run_row(fault: Fault, outcome: &Outcome) {
     let (clock, phase) = (DrivenClock::new(NOW), Arc::new(AtomicU8::new(0)));
     let request_timeout = fault.request_timeout;
     let upstream = upstream(&clock, fault, &phase).await;
@@ -242,8 +241,8 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
     assert_data(&met, outcome.served);
     assert_eq!(met.value("cxone_up"), Some(f64::from(u8::from(outcome.up))));
     assert_eq!(met.served_since(&before), [if outcome.up { "fresh" } else { "stale" }]);
-    assert_eq!(risen(&before, &met, "cxone_api_requests_total", &["endpoint", "code"]), outcome.codes);
-    assert_eq!(risen(&before, &met, "cxone_records_rejected_total", &["reason"]), outcome.rejected);
+    assert_eq!(increase(&before, &met, "cxone_api_requests_total", &["endpoint", "code"]), outcome.codes);
+    assert_eq!(increase(&before, &met, "cxone_records_rejected_total", &["reason"]), outcome.rejected);
     let retries = |scrape: &Scraped| scrape.value("cxone_api_retries_total").unwrap();
     assert_eq!(retries(&met) - retries(&before), outcome.retries);
     let result = match outcome.served {
@@ -251,7 +250,7 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
         [Data::Old, Data::Old] => "failure=1",
         _ => "partial=1",
     };
-    assert_eq!(risen(&before, &met, "cxone_refreshes_total", &["result"]), result);
+    assert_eq!(increase(&before, &met, "cxone_refreshes_total", &["result"]), result);
     let old = outcome.served.iter().filter(|data| **data == Data::Old).count();
     let nothing = outcome.served.iter().filter(|data| **data == Data::Nothing).count();
     let counts = [2 - old - nothing, old, nothing].map(|count| f64::from(u8::try_from(count).unwrap()));
@@ -265,7 +264,7 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
     phase.store(2, Ordering::Relaxed);
     let requests = upstream.requests().len();
     let after = app.scrape().await;
-    assert!(upstream.requests().len() > requests, "nothing was sent though it might be");
+    assert!(upstream.requests().len() > requests, "no request was sent");
     assert_eq!(after.value("cxone_up"), Some(1.0));
     let new = [Data::Only(&[("Available", 1200.0), ("Offline", 6000.0)]); 2];
     // After a partial failure only the agents of the failed batch are asked again.
@@ -277,7 +276,7 @@ async fn go_through(fault: Fault, outcome: &Outcome) {
     app.assert_no_secrets().await;
 }
 
-/// Nothing is sent or logged before the announced time, whoever scrapes; how far it is from now.
+/// Asserts that scrapes before `not_before` send and log nothing. Returns the rest of the wait.
 async fn assert_closed(app: &TestApp, upstream: &ScriptedServer, met: &Scraped, outcome: &Outcome) -> Duration {
     let not_before = met.value("cxone_refresh_not_before_timestamp_seconds").unwrap();
     let wait = not_before - met.value("cxone_refresh_last_attempt_timestamp_seconds").unwrap();
@@ -293,7 +292,7 @@ async fn assert_closed(app: &TestApp, upstream: &ScriptedServer, met: &Scraped, 
         app.clock.advance(left.saturating_sub(Duration::from_millis(1)));
         app.scrape().await;
     }
-    assert_eq!(upstream.requests().len(), requests, "something was sent before its time");
+    assert_eq!(upstream.requests().len(), requests, "a request was sent before not_before");
     assert_eq!(app.warnings().len(), lines, "a failure was logged twice");
     Duration::from_secs_f64((not_before - app.clock.now().seconds_f64()).max(0.0))
 }
@@ -329,16 +328,16 @@ fn assert_data(scrape: &Scraped, expected: [Data; 2]) {
     }
 }
 
-/// What has risen between two scrapes, by the values of `labels`; `presence` is left out of them.
-fn risen(before: &Scraped, after: &Scraped, name: &str, labels: &[&str]) -> String {
-    let mut risen = BTreeMap::new();
+/// The increase of a counter between two scrapes, by the values of `labels` except `presence`.
+fn increase(before: &Scraped, after: &Scraped, name: &str, labels: &[&str]) -> String {
+    let mut increases = BTreeMap::new();
     for sample in after.samples(name) {
         let values: Vec<_> = labels.iter().map(|label| (*label, sample.label(label).unwrap())).collect();
         let rise = sample.value - before.get(name, &values).unwrap_or_default();
         let key: Vec<_> = values.iter().map(|(_, value)| *value).filter(|value| *value != "presence").collect();
         if rise != 0.0 {
-            risen.insert(key.join(":"), rise);
+            increases.insert(key.join(":"), rise);
         }
     }
-    risen.iter().map(|(key, rise)| format!("{key}={rise}")).collect::<Vec<_>>().join(" ")
+    increases.iter().map(|(key, rise)| format!("{key}={rise}")).collect::<Vec<_>>().join(" ")
 }

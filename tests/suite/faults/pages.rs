@@ -1,8 +1,8 @@
-//! Pages that come again, in another order, overlap, are missing, or do not end.
+//! Pages that repeat, overlap, are missing or out of order, or do not end.
 
 use super::*;
 
-/// Both of the second agent's hours.
+/// Both hours of the second agent.
 fn both(request: &Request) -> [String; 2] {
     [record(request, 0, 1), record(request, 1, 1)]
 }
@@ -15,7 +15,7 @@ fn with(records: impl Fn(&Request) -> Vec<String> + Send + Sync + 'static, rest:
 }
 
 #[tokio::test]
-async fn of_pages_in_disorder() {
+async fn pages_in_disorder() {
     let served = |data| healed("200=4", 0.0).serving([Data::New, data]);
     let half = Data::Only(&[("Available", 1200.0), ("Offline", 2400.0)]);
     let shifted = |request: &Request| vec![record(request, 1, 1).replace(":00:00Z", ":30:00Z")];
@@ -53,7 +53,7 @@ async fn of_pages_in_disorder() {
 }
 
 #[tokio::test]
-async fn of_pages_that_do_not_end() {
+async fn endless_pages() {
     let repeats: &[&str] = &["The pages repeat themselves"];
     let endless = |request: &Request| {
         let next = request.query("nextPageToken").unwrap_or_default();

@@ -2,13 +2,13 @@
 
 use super::*;
 
-/// The first request is met with it, and the refresh is not gone on with.
-fn fatal(warnings: &'static [&'static str], codes: &'static str) -> Outcome {
+/// The first request fails, and cancels the refresh.
+fn cancelled(warnings: &'static [&'static str], codes: &'static str) -> Outcome {
     failed(codes, 0.0, warnings)
 }
 
 #[tokio::test]
-async fn of_servers_that_are_ill() {
+async fn server_errors() {
     check(vec![
         ("500 once", once(Response::status(500).body("oops")), healed("200=4 500=1", 1.0)),
         ("502 once", once(Response::status(502)), healed("200=4 502=1", 1.0)),
@@ -25,7 +25,7 @@ async fn of_servers_that_are_ill() {
 }
 
 #[tokio::test]
-async fn of_requests_that_are_refused() {
+async fn client_errors() {
     let echo = "no good: pl4nted/s3cret+of=the house, Bearer pl4nted-t0ken-0";
     check(vec![
         (
@@ -33,17 +33,17 @@ async fn of_requests_that_are_refused() {
             last(Response::status(400).body("the interval\r\nis wrong")),
             partial("200=3 400=1", 0.0, &["It said: the interval is wrong"]),
         ),
-        ("400 without a body", every(Response::status(400)), fatal(&["(400)"], "400=2")),
+        ("400 without a body", every(Response::status(400)), cancelled(&["(400)"], "400=2")),
         (
             "400 that echoes",
             last(Response::status(400).body(echo.replace("Bearer ", ""))),
             partial("200=3 400=1", 0.0, &["no good: <secret>, <secret>"]),
         ),
-        ("402", every(Response::status(402)), fatal(&["unexpected status (402)"], "402=2")),
-        ("403", every(Response::status(403)), fatal(&["reporting:read"], "403=1")),
+        ("402", every(Response::status(402)), cancelled(&["unexpected status (402)"], "402=2")),
+        ("403", every(Response::status(403)), cancelled(&["reporting:read"], "403=1")),
         ("403 on one page", last(Response::status(403)), partial("200=3 403=1", 0.0, &["(403)"])),
-        ("404", every(Response::status(404)), fatal(&["does not know the presence API (404)"], "404=2")),
-        ("405", every(Response::status(405)), fatal(&["(405)"], "405=2")),
+        ("404", every(Response::status(404)), cancelled(&["does not know the presence API (404)"], "404=2")),
+        ("405", every(Response::status(405)), cancelled(&["(405)"], "405=2")),
         ("410", last(Response::status(410)), partial("200=3 410=1", 0.0, &["(410)"])),
         ("413", last(Response::status(413)), partial("200=3 413=1", 0.0, &["(413)"])),
         (
@@ -60,7 +60,7 @@ async fn of_requests_that_are_refused() {
 }
 
 #[tokio::test]
-async fn of_successes_that_are_odd() {
+async fn unusual_2xx_statuses() {
     let nothing = [Data::New, Data::Only(&[("Available", 1200.0), ("Offline", 2400.0)])];
     check(vec![
         (
@@ -76,26 +76,30 @@ async fn of_successes_that_are_odd() {
 }
 
 #[tokio::test]
-async fn of_redirects() {
+async fn redirects() {
     let elsewhere = ScriptedServer::start_raw(&DrivenClock::new(NOW), |_| panic!("a redirect was followed")).await;
     let target = format!("{}/take?token=pl4nted", elsewhere.base_url());
     let to = |status: u16| Response::status(status).header("Location", target.clone());
     let said: &[&str] = &["redirects to 127.0.0.1 "];
     check(vec![
-        ("301", every(to(301)), fatal(said, "301=1")),
-        ("302 of a login page", every(to(302)), fatal(said, "302=1")),
-        ("303", every(to(303)), fatal(said, "303=1")),
+        ("301", every(to(301)), cancelled(said, "301=1")),
+        ("302 of a login page", every(to(302)), cancelled(said, "302=1")),
+        ("303", every(to(303)), cancelled(said, "303=1")),
         ("307 for one page", last(to(307)), partial("200=3 307=1", 0.0, said)),
-        ("308 without an address", every(Response::status(308)), fatal(&["an address that cannot be read"], "308=1")),
-        ("307 for the token", token(to(307)), fatal(said, "token:307=1")),
-        ("a redirect to itself", every(Response::status(302).header("Location", "?again")), fatal(said, "302=1")),
+        (
+            "308 without an address",
+            every(Response::status(308)),
+            cancelled(&["an address that cannot be read"], "308=1"),
+        ),
+        ("307 for the token", token(to(307)), cancelled(said, "token:307=1")),
+        ("a redirect to itself", every(Response::status(302).header("Location", "?again")), cancelled(said, "302=1")),
     ])
     .await;
     assert!(elsewhere.requests().is_empty());
 }
 
 #[tokio::test]
-async fn of_tokens_that_are_refused() {
+async fn refused_tokens() {
     let not_the_first = |request: &Request, refused: &[&str]| {
         let token = request.header("Authorization").unwrap();
         let is_refused = refused.iter().any(|nth| token.ends_with(nth));

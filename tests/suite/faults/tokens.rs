@@ -1,4 +1,4 @@
-//! What is wrong with tokens and with the endpoint that gives them out.
+//! Faults of tokens and of the token endpoint.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn issued(token: &str, life: &str) -> Response {
 }
 
 #[tokio::test]
-async fn of_endpoints_that_refuse() {
+async fn token_endpoint_statuses() {
     check(vec![
         ("400", token(Response::status(400)), failed("token:400=1", 0.0, &["may not be one for client credentials"])),
         ("401", token(Response::status(401)), failed("token:401=1", 0.0, &["client id or the client secret is wrong"])),
@@ -22,7 +22,7 @@ async fn of_endpoints_that_refuse() {
 }
 
 #[tokio::test]
-async fn of_tokens_that_are_none() {
+async fn unusable_tokens() {
     let refused = |part: &'static [&'static str]| failed("token:decode=1", 0.0, part);
     check(vec![
         ("empty", token(issued("", "60")), refused(&["its `access_token` is empty"])),
@@ -43,7 +43,7 @@ async fn of_tokens_that_are_none() {
 }
 
 #[tokio::test]
-async fn of_tokens_of_a_strange_life() {
+async fn token_expires_in() {
     let lives = |life: &'static str| {
         Fault::new(Hits::EveryToken, move |request| issued(&format!("{TOKEN}-{}", request.nth), life))
     };

@@ -1,4 +1,4 @@
-//! A budget of requests: held in any minute whatever goes wrong, spread, lowered by a 429, and given up on in time.
+//! The request budget: its limit in every minute, its spread, a 429, and a budget that runs out.
 
 use std::num::NonZeroU32;
 
@@ -8,8 +8,8 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A bench of `count` agents, a batch each, at so many requests a minute and one after the other: the clock is driven on
-/// while requests are under way, so of several at once nobody could tell when they were sent.
+/// A source of `count` agents, a batch each, one request at a time: the clock is driven while requests are under way, so
+/// the times of parallel requests would not be exact.
 fn harness(
     clock: &DrivenClock,
     upstream: &ScriptedServer,
@@ -24,7 +24,7 @@ fn harness(
     })
 }
 
-/// When requests of any kind came, since the start of the clock.
+/// The times of all requests since the start of the clock.
 fn arrivals(upstream: &ScriptedServer) -> Vec<Duration> {
     upstream.requests().iter().map(|request| request.at).collect()
 }
@@ -45,7 +45,7 @@ async fn without_a_budget_nothing_waits() {
 }
 
 #[tokio::test]
-async fn requests_are_spread_over_time_and_tokens_count() {
+async fn the_budget_spreads_requests_and_counts_tokens() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = harness(&clock, &upstream, 30, 60, Duration::from_secs(300));
@@ -62,7 +62,7 @@ async fn requests_are_spread_over_time_and_tokens_count() {
 }
 
 #[tokio::test]
-async fn the_budget_is_one_over_refreshes_and_reloads() {
+async fn the_budget_is_shared_over_refreshes_and_reloads() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let mut harness = harness(&clock, &upstream, 5, 20, Duration::from_secs(120));
@@ -83,7 +83,7 @@ async fn the_budget_is_one_over_refreshes_and_reloads() {
 }
 
 #[tokio::test]
-async fn what_cannot_fit_fails_before_anything_is_sent_and_says_what_to_change() {
+async fn a_fetch_over_the_budget_fails_before_the_first_request() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = harness(&clock, &upstream, 21, 10, Duration::from_secs(120));
@@ -98,9 +98,9 @@ async fn what_cannot_fit_fails_before_anything_is_sent_and_says_what_to_change()
 }
 
 #[tokio::test]
-async fn what_turns_out_not_to_fit_fails_as_soon_as_that_is_known_and_what_was_read_is_kept() {
+async fn a_budget_that_runs_out_fails_early_and_keeps_batches() {
     let clock = clock();
-    // Two pages an agent, which nobody could know beforehand.
+    // Two pages an agent, which the check before the first request cannot know.
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = harness(&clock, &upstream, 12, 10, Duration::from_secs(100));
     let fetched = harness.fetch().await;
@@ -113,7 +113,7 @@ async fn what_turns_out_not_to_fit_fails_as_soon_as_that_is_known_and_what_was_r
 }
 
 #[tokio::test]
-async fn a_429_lowers_the_budget_and_minutes_raise_it_again() {
+async fn a_429_lowers_the_budget_and_minutes_raise_it() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         if request.path() != "/oauth/token" && request.nth == 10 {
@@ -158,9 +158,9 @@ async fn a_lowered_budget_reads_what_fits() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Whatever a server does, no minute has more requests than the budget, and everything that comes is counted.
+    /// No minute has more requests than the budget with any sequence of faults, and every request counts.
     #[test]
-    fn no_minute_has_more_requests_than_the_budget_whatever_goes_wrong(
+    fn no_minute_exceeds_the_budget_with_random_faults(
         per_minute in 1_u32..120,
         count in 1_usize..12,
         faults in proptest::collection::vec(0_u8..8, 40),

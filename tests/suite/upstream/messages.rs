@@ -1,4 +1,4 @@
-//! What a person is told: golden texts, and no secret in any of them.
+//! Error messages: a golden file, and no secret in any of them.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 
 use super::*;
 
-/// Every error that an answer to a request for a page can lead to.
+/// Responses to page requests, one for each error.
 fn page_faults() -> Vec<(&'static str, Response)> {
     let html = Response::status(200).header("Content-Type", "text/html; charset=utf-8").body("<html>Sign in</html>");
     vec![
@@ -62,7 +62,7 @@ async fn message(upstream: &ScriptedServer, clock: &DrivenClock, name: &str) -> 
 }
 
 #[tokio::test]
-async fn every_failure_says_what_was_seen_and_what_to_do() {
+async fn error_messages_match_the_golden_file() {
     let mut all = String::new();
     for (name, answer) in token_faults() {
         let clock = clock();
@@ -79,9 +79,9 @@ async fn every_failure_says_what_was_seen_and_what_to_do() {
     });
 }
 
-/// A server that puts everything it was sent into whatever it answers.
+/// The server echoes every secret in each part of its responses.
 #[tokio::test]
-async fn no_secret_comes_back_out_of_a_server_that_repeats_them() {
+async fn errors_never_quote_a_secret_that_the_server_echoes() {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("my-client:{SECRET}"));
     let encoded: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
     let planted = format!("{SECRET} {encoded} {basic} token-1 Bearer token-1 ");

@@ -1,14 +1,14 @@
-//! The presence source against an upstream that misbehaves on real sockets.
+//! The presence source against a faulty server on real sockets.
 
+mod body_limits;
 mod budget;
-mod limits;
+mod connect_errors;
 mod messages;
 mod paging;
 mod proxy;
 mod requests;
 mod retry;
 mod token;
-mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
 
 const SECRET: &str = "s3cr3t/with+signs=";
 
-/// A source, the clock it goes by and what its observer was told.
+/// A source with its clock and observer.
 struct SourceHarness {
     clock: DrivenClock,
     source: PresenceSource,
@@ -39,7 +39,7 @@ struct SourceHarness {
     observer: Arc<RecordingObserver>,
 }
 
-/// What an observer was told.
+/// An observer that records its calls.
 #[derive(Debug, Default)]
 struct RecordingObserver {
     requests: Mutex<Vec<(Endpoint, ResponseCode, u64)>>,
@@ -77,7 +77,7 @@ impl Observer for RecordingObserver {
 }
 
 impl RecordingObserver {
-    /// The codes of the requests for pages, in the order they ended.
+    /// The codes of page requests, in the order in which they ended.
     fn page_codes(&self) -> Vec<ResponseCode> {
         self.codes(Endpoint::Presence)
     }
@@ -91,12 +91,12 @@ impl RecordingObserver {
         *self.retries.lock().unwrap()
     }
 
-    /// What the budget allowed, each time that it was told.
+    /// The reported budgets.
     fn limits(&self) -> Vec<Option<u32>> {
         self.limits.lock().unwrap().clone()
     }
 
-    /// How long the budget held requests back.
+    /// The total delay by the budget.
     fn waited(&self) -> Duration {
         *self.waited.lock().unwrap()
     }
@@ -115,7 +115,7 @@ impl SourceHarness {
         self.clock.monotonic() + self.tenant.refresh_timeout
     }
 
-    /// One refresh, with the clock moving on to whatever is waited for.
+    /// One fetch, with the clock driven to each wait.
     async fn fetch(&self) -> FetchResult {
         let deadline = self.deadline();
         drive(&self.clock, deadline, self.source.fetch(self.query(deadline))).await
@@ -131,7 +131,7 @@ fn clock() -> DrivenClock {
     DrivenClock::new(NOW)
 }
 
-/// A tenant of three agents, each of which is a batch, asked one after the other.
+/// A tenant of three agents, a batch each, one request at a time.
 fn tenant(base_url: &str) -> Tenant {
     Tenant {
         name: "acme".into(),
@@ -174,8 +174,8 @@ fn agents(count: usize) -> Vec<Agent> {
     (0..count).map(agent).collect()
 }
 
-/// The page that truth has for `asked`: for each agent, in the hour that `hour` counts back from
-/// [`NOW`], 1,800 s Available and the rest Offline; `next` is the token of the page after it.
+/// A page of the hour that `hour` counts back from [`NOW`]: for each agent of `request`, 1,800 s Available and the rest
+/// Offline. `next` is the token of the next page.
 fn page(request: &Request, hour: i64, next: Option<&str>) -> String {
     let start = Timestamp::from_seconds(NOW.micros() / 1_000_000 - 3600 * (hour + 1));
     let end = start + Duration::from_secs(3600);
@@ -189,16 +189,16 @@ fn page(request: &Request, hour: i64, next: Option<&str>) -> String {
     format!(r#"{{"data":[{data}]{next}}}"#)
 }
 
-/// An upstream without faults: a page per hour for two hours, then the end.
+/// A server without faults: two pages of an hour each.
 fn honest(request: &Request) -> Response {
     match request.query("nextPageToken").as_deref() {
         None => Response::json(page(request, 0, Some("page-2"))),
         Some("page-2") => Response::json(page(request, 1, None)),
-        Some(other) => panic!("nobody gave out {other}"),
+        Some(other) => panic!("unknown page token {other}"),
     }
 }
 
-/// What [`honest`] comes to for each agent: an hour in either state.
+/// Asserts the result of [`honest`] for each agent: an hour in either state.
 fn assert_exact(fetched: &FetchResult, agents: usize) {
     assert_eq!(fetched.error, None);
     assert!(fetched.failed.is_empty());
@@ -208,7 +208,7 @@ fn assert_exact(fetched: &FetchResult, agents: usize) {
     );
 }
 
-/// Seconds by state of each agent that was answered and had any.
+/// Seconds by state of each agent with data.
 fn seconds(fetched: &FetchResult) -> Vec<BTreeMap<String, f64>> {
     let presences = fetched.answered.iter().filter_map(|(_, presence)| presence.as_ref());
     let states = presences
@@ -216,7 +216,7 @@ fn seconds(fetched: &FetchResult) -> Vec<BTreeMap<String, f64>> {
     states.collect()
 }
 
-/// How the refresh failed, and how many agents of it.
+/// The failure of a fetch, and the number of failed agents.
 fn failure(fetched: &FetchResult) -> (Endpoint, ErrorKind, usize) {
     let error = fetched.error.as_ref().expect("nothing failed");
     (error.endpoint, error.kind, fetched.failed.len())

@@ -1,4 +1,4 @@
-//! Pages: to the end, all or nothing, and an end there is.
+//! Paging: all pages or none, and a limit.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn fetch(script: impl Fn(&Request) -> Response + Send + Sync + 'static) ->
 }
 
 #[tokio::test]
-async fn a_page_token_is_sent_back_as_it_came() {
+async fn a_page_token_is_sent_back_unchanged() {
     let (fetched, upstream) = fetch(|request| match request.query("nextPageToken").as_deref() {
         None => Response::json(r#"{"data":[],"nextPageToken":"a+b/c=&d é%20\n"}"#),
         Some(token) => {
@@ -24,7 +24,7 @@ async fn a_page_token_is_sent_back_as_it_came() {
 }
 
 #[tokio::test]
-async fn empty_pages_on_the_way_are_passed() {
+async fn empty_pages_do_not_end_paging() {
     let (fetched, upstream) = fetch(|request| match request.nth {
         nth @ 0..5 => Response::json(format!(r#"{{"data":[],"nextPageToken":"{nth}"}}"#)),
         5 => Response::json(page(request, 0, Some("last"))),
@@ -36,7 +36,7 @@ async fn empty_pages_on_the_way_are_passed() {
 }
 
 #[tokio::test]
-async fn pages_that_repeat_are_an_error_and_none_of_them_counts() {
+async fn repeated_page_tokens_fail_the_batch() {
     for cycle in 1..=3 {
         let (fetched, upstream) =
             fetch(move |request| Response::json(page(request, 0, Some(&format!("page-{}", request.nth % cycle)))))
@@ -48,7 +48,7 @@ async fn pages_that_repeat_are_an_error_and_none_of_them_counts() {
 }
 
 #[tokio::test]
-async fn pages_without_end_are_given_up_when_the_window_is_full() {
+async fn endless_pages_end_at_the_limit_of_the_window() {
     let (fetched, upstream) =
         fetch(|request| Response::json(page(request, 0, Some(&format!("page-{}", request.nth))))).await;
     assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
@@ -56,13 +56,13 @@ async fn pages_without_end_are_given_up_when_the_window_is_full() {
 }
 
 #[tokio::test]
-async fn a_page_token_too_long_to_be_sent_back_is_an_error() {
+async fn a_page_token_over_the_limit_is_an_error() {
     let (fetched, _) = fetch(|request| Response::json(page(request, 0, Some(&"x".repeat(5000))))).await;
     assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_on_its_last_page_leaves_nothing_behind() {
+async fn a_batch_that_fails_on_its_last_page_counts_nothing() {
     let (fetched, _) = fetch(|request| match request.nth {
         0 => Response::json(page(request, 0, Some("page-2"))),
         _ => Response::json("nonsense"),

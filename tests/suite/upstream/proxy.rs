@@ -1,14 +1,13 @@
-//! The system's proxy. It is read from the environment, so each case is a process of its own: this
-//! binary again, told to run [`as_a_child`] only.
+//! The proxy of the environment. Each case is a process of its own: this binary, which runs only [`as_a_child`].
 
 use std::process::Command;
 
 use super::*;
 
-/// What [`as_a_child`] writes before the message of the error.
+/// Precedes the error message in the output of [`as_a_child`].
 const MARK: &str = "the refresh failed: ";
 
-/// Whom the child is to ask.
+/// The `base_url` of the child process.
 const BASE_URL: &str = "CXONE_TEST_BASE_URL";
 
 #[tokio::test]
@@ -20,7 +19,7 @@ async fn as_a_child() {
     println!("{MARK}{}", harness.fetch().await.error.unwrap());
 }
 
-/// The error that a process with `environment` runs into.
+/// The error of a child process with `environment`.
 async fn error_of_child(base_url: &str, environment: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "upstream::proxy::as_a_child", "--ignored", "--nocapture"]);
@@ -37,7 +36,7 @@ async fn error_of_child(base_url: &str, environment: &[(&str, &str)]) -> String 
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_is_named_as_a_suspect_and_sees_no_credentials() {
+async fn errors_name_a_refusing_proxy_which_sees_no_credentials() {
     for status in [407, 502] {
         let proxy = ScriptedServer::start_raw(&clock(), move |_| Response::status(status)).await;
         let error = error_of_child("https://acme.test", &[("HTTPS_PROXY", &proxy.base_url())]).await;
@@ -50,15 +49,15 @@ async fn a_proxy_that_refuses_is_named_as_a_suspect_and_sees_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_named_as_a_suspect() {
+async fn errors_name_an_unreachable_proxy() {
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = error_of_child("https://acme.test", &[("HTTPS_PROXY", &format!("http://{unused}"))]).await;
     assert!(error.starts_with("No connection to acme.test (") && error.contains("HTTPS_PROXY"), "{error}");
 }
 
 #[tokio::test]
-async fn loopback_and_what_no_proxy_names_are_asked_directly() {
-    let proxy = ScriptedServer::start_raw(&clock(), |_| panic!("nobody asks the proxy")).await;
+async fn loopback_and_no_proxy_hosts_bypass_the_proxy() {
+    let proxy = ScriptedServer::start_raw(&clock(), |_| panic!("the proxy was used")).await;
     let upstream = ScriptedServer::start_raw(&clock(), |_| Response::status(403)).await;
     let all = proxy.base_url();
     let error =

@@ -1,4 +1,4 @@
-//! What is sent, how much of it, and to whom.
+//! Which requests are sent, and how many at once.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use cxone_exporter::upstream::{Endpoint, ErrorKind, FetchResult, ResponseCode, S
 use super::*;
 
 #[tokio::test]
-async fn a_refresh_sends_what_the_api_documents_and_nothing_more() {
+async fn a_refresh_sends_exactly_the_documented_requests() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
@@ -53,7 +53,7 @@ async fn a_refresh_sends_what_the_api_documents_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn without_a_filter_no_states_are_sent_and_without_agents_nothing_is() {
+async fn no_states_without_a_filter_and_no_request_without_agents() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(0));
@@ -66,7 +66,7 @@ async fn without_a_filter_no_states_are_sent_and_without_agents_nothing_is() {
 }
 
 #[tokio::test]
-async fn a_base_url_with_a_path_keeps_it() {
+async fn base_url_path_is_kept() {
     let clock = clock();
     let upstream = ScriptedServer::start_raw(&clock, |request| match request.path() {
         "/proxied/oauth/token" => Response::token("token-1", "3600"),
@@ -79,7 +79,7 @@ async fn a_base_url_with_a_path_keeps_it() {
 }
 
 #[tokio::test]
-async fn as_many_requests_are_under_way_as_configured_and_never_more() {
+async fn max_concurrent_requests_is_reached_and_never_exceeded() {
     for bound in [1, 3, 8] {
         let clock = clock();
         let upstream = ScriptedServer::start(&clock, honest).await;
@@ -94,7 +94,7 @@ async fn as_many_requests_are_under_way_as_configured_and_never_more() {
 }
 
 #[tokio::test]
-async fn an_answer_without_data_is_no_failure() {
+async fn a_response_without_data_is_no_failure() {
     let bodies = [
         Response::status(204),
         Response::json(""),
@@ -122,7 +122,7 @@ async fn an_answer_without_data_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_dropped_refresh_sends_nothing_more() {
+async fn a_dropped_fetch_sends_nothing_more() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| match request.nth {
         0 => honest(request),
@@ -140,7 +140,7 @@ async fn a_dropped_refresh_sends_nothing_more() {
         }
     }
     drop(refresh);
-    assert_eq!(clock.next_sleeper(), None, "nobody waits for anything");
+    assert_eq!(clock.next_sleeper(), None, "nothing waits");
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
@@ -154,7 +154,7 @@ async fn a_dropped_refresh_sends_nothing_more() {
 }
 
 #[tokio::test]
-async fn at_its_deadline_a_refresh_ends_with_what_it_has() {
+async fn at_its_deadline_a_fetch_keeps_complete_batches() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         if request.query("agentIds").unwrap().ends_with('0') {
@@ -181,7 +181,7 @@ async fn at_its_deadline_a_refresh_ends_with_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_begins_too_late_sends_nothing() {
+async fn a_fetch_past_its_deadline_sends_nothing() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
@@ -191,7 +191,7 @@ async fn a_refresh_that_begins_too_late_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_noticed() {
+async fn clock_skew_is_reported_beyond_the_tolerance() {
     let table = [
         ("Tue, 14 Nov 2023 22:00:00 GMT", Some(0)),
         ("Tue, 14 Nov 2023 22:01:00 GMT", Some(0)),
@@ -210,7 +210,7 @@ async fn a_clock_that_is_off_is_noticed() {
 }
 
 #[test]
-fn nothing_secret_is_in_a_source_that_is_printed() {
+fn debug_of_a_source_holds_no_secret() {
     let harness = SourceHarness::new(&clock(), "http://127.0.0.1:1", |_| ());
     let printed = format!("{:?}", harness.source);
     assert!(!printed.contains("s3cr3t") && !printed.contains("Ada"), "{printed}");

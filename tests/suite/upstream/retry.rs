@@ -1,10 +1,10 @@
-//! Repetitions and waits: how many, how soon, and when there is no point.
+//! Retries: how many, how soon, and which failures are final.
 
 use std::ops::RangeInclusive;
 
 use super::*;
 
-/// Seconds since the start of the test at which pages were asked for.
+/// The times of page requests, in seconds since the start of the test.
 fn times(upstream: &ScriptedServer) -> Vec<f64> {
     upstream.pages().iter().map(|request| request.at.as_secs_f64()).collect()
 }
@@ -18,7 +18,7 @@ fn assert_times(upstream: &ScriptedServer, expected: &[RangeInclusive<f64>]) {
 }
 
 #[tokio::test]
-async fn what_heals_by_itself_costs_one_repetition_and_no_data() {
+async fn transient_failures_cost_one_retry_and_no_data() {
     let cases: Vec<(&str, Response, ResponseCode)> = vec![
         ("503", Response::status(503), ResponseCode::Status(503)),
         ("500 with a body", Response::status(500).body("oops"), ResponseCode::Status(500)),
@@ -82,7 +82,7 @@ async fn what_heals_by_itself_costs_one_repetition_and_no_data() {
 }
 
 #[tokio::test]
-async fn what_does_not_heal_is_tried_three_times_ever_later_and_fails_its_batch_only() {
+async fn persistent_failures_get_three_attempts_and_fail_one_batch() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         if request.query("agentIds").unwrap().ends_with('1') { Response::status(502) } else { honest(request) }
@@ -98,7 +98,7 @@ async fn what_does_not_heal_is_tried_three_times_ever_later_and_fails_its_batch_
 }
 
 #[tokio::test]
-async fn a_sick_server_is_left_alone_after_three_batches() {
+async fn three_failed_batches_in_a_row_end_the_fetch() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::status(500)).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(20));
@@ -108,7 +108,7 @@ async fn a_sick_server_is_left_alone_after_three_batches() {
 }
 
 #[tokio::test]
-async fn batches_that_fail_between_others_do_not_end_the_refresh() {
+async fn failed_batches_between_good_ones_do_not_end_the_fetch() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         let agent = request.query("agentIds").unwrap();
@@ -122,7 +122,7 @@ async fn batches_that_fail_between_others_do_not_end_the_refresh() {
 }
 
 #[tokio::test]
-async fn a_429_is_waited_out_to_the_second_in_either_form() {
+async fn retry_after_of_a_429_is_waited_out_in_both_forms() {
     let at_date = || Response::status(429).header("Date", "Tue, 14 Nov 2023 23:30:00 GMT");
     let cases = [
         ("seconds", Response::status(429).header("Retry-After", "30"), 30.0..=32.0),
@@ -198,7 +198,7 @@ async fn retry_after_of_the_token_endpoint_counts_too() {
 }
 
 #[tokio::test]
-async fn a_wait_that_does_not_fit_ends_the_refresh_at_once_and_outlives_it() {
+async fn retry_after_past_the_deadline_ends_the_fetch_at_once() {
     for (name, answer) in [("429", Response::status(429)), ("503", Response::status(503))] {
         let clock = clock();
         let answer = answer.header("Retry-After", "600");
@@ -229,7 +229,7 @@ async fn a_wait_that_does_not_fit_ends_the_refresh_at_once_and_outlives_it() {
 }
 
 #[tokio::test]
-async fn more_than_an_hour_is_kept_as_an_hour_and_said() {
+async fn retry_after_is_capped_at_an_hour_and_reported() {
     for value in ["3601", "99999999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let clock = clock();
         let upstream = ScriptedServer::start(&clock, move |_| Response::status(429).header("Retry-After", value)).await;
@@ -244,7 +244,7 @@ async fn more_than_an_hour_is_kept_as_an_hour_and_said() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_never_content_is_not_asked_for_ever() {
+async fn a_429_is_retried_at_most_five_times() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::status(429).header("Retry-After", "1")).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
@@ -254,7 +254,7 @@ async fn a_server_that_is_never_content_is_not_asked_for_ever() {
 }
 
 #[tokio::test]
-async fn a_restart_within_a_retry_after_sends_nothing_before_its_end() {
+async fn hold_until_delays_the_first_request_after_a_restart() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
@@ -264,7 +264,7 @@ async fn a_restart_within_a_retry_after_sends_nothing_before_its_end() {
 }
 
 #[tokio::test]
-async fn what_every_batch_would_meet_is_met_once() {
+async fn failures_of_the_tenant_end_the_fetch_at_once() {
     let cases: [(Response, ErrorKind); 5] = [
         (Response::status(400), ErrorKind::BadRequest),
         (Response::status(403), ErrorKind::Forbidden),
@@ -283,7 +283,7 @@ async fn what_every_batch_would_meet_is_met_once() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_refused_among_good_ones_fails_alone() {
+async fn a_400_among_good_batches_fails_one_batch() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         if request.query("agentIds").unwrap().ends_with('1') { Response::status(400) } else { honest(request) }
@@ -296,7 +296,7 @@ async fn a_batch_that_is_refused_among_good_ones_fails_alone() {
 }
 
 #[tokio::test]
-async fn one_bad_agent_at_the_head_of_the_list_does_not_keep_the_others_out() {
+async fn a_400_for_the_first_agent_is_asked_last_next_time() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         if request.query("agentIds").unwrap().ends_with('0') { Response::status(400) } else { honest(request) }

@@ -1,4 +1,4 @@
-//! The token: how often it is asked for, when it is renewed, and which ones are refused.
+//! Access tokens: how often they are requested, renewed and rejected.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn bearer(request: &Request) -> String {
 }
 
 #[tokio::test]
-async fn sixty_batches_at_once_ask_for_one_token() {
+async fn sixty_parallel_batches_request_one_token() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
@@ -21,7 +21,7 @@ async fn sixty_batches_at_once_ask_for_one_token() {
 }
 
 #[tokio::test]
-async fn sixty_batches_with_wrong_credentials_ask_once() {
+async fn wrong_credentials_cost_one_token_request() {
     let clock = clock();
     let upstream = ScriptedServer::start_raw(&clock, |_| Response::status(401)).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
@@ -35,7 +35,7 @@ async fn sixty_batches_with_wrong_credentials_ask_once() {
 }
 
 #[tokio::test]
-async fn a_token_revoked_between_two_pages_is_renewed_once_and_the_page_asked_for_again() {
+async fn a_401_between_pages_gets_one_new_token() {
     for concurrent in [1, 2, 20] {
         let clock = clock();
         let upstream = ScriptedServer::start(&clock, |request| {
@@ -60,7 +60,7 @@ async fn a_token_revoked_between_two_pages_is_renewed_once_and_the_page_asked_fo
 }
 
 #[tokio::test]
-async fn a_second_401_is_final_for_everybody() {
+async fn a_second_401_fails_all_batches() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::status(401)).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
@@ -69,7 +69,7 @@ async fn a_second_401_is_final_for_everybody() {
 }
 
 #[tokio::test]
-async fn the_renewal_may_be_needed_again_on_a_later_page() {
+async fn each_page_may_renew_the_token_once() {
     let clock = clock();
     // Each token is good for one page only, and says nothing of the kind.
     let upstream = ScriptedServer::start(&clock, |request| {
@@ -83,7 +83,7 @@ async fn the_renewal_may_be_needed_again_on_a_later_page() {
 }
 
 #[tokio::test]
-async fn a_token_is_used_until_shortly_before_its_end() {
+async fn a_token_is_replaced_a_margin_before_expires_in() {
     let table = [
         // expires_in, used at, so many tokens in all
         ("3600", 3539, 1),
@@ -114,7 +114,7 @@ async fn a_token_is_used_until_shortly_before_its_end() {
 }
 
 #[tokio::test]
-async fn a_token_without_life_is_used_once() {
+async fn a_token_with_expires_in_zero_is_used_once() {
     for expires_in in ["0", "-5", "\"0\""] {
         let clock = clock();
         let upstream = ScriptedServer::start_raw(&clock, move |request| match request.path() {
@@ -131,7 +131,7 @@ async fn a_token_without_life_is_used_once() {
 }
 
 #[tokio::test]
-async fn the_expiry_is_told_as_a_time_of_day() {
+async fn token_expiry_is_a_timestamp() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
@@ -141,7 +141,7 @@ async fn the_expiry_is_told_as_a_time_of_day() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_none_is_refused_before_it_is_used() {
+async fn unusable_tokens_are_rejected() {
     let bodies = [
         r#"{"access_token":"","expires_in":3600}"#.to_owned(),
         r#"{"access_token":"line\r\nSet-Cookie: a=b","expires_in":3600}"#.to_owned(),
@@ -173,7 +173,7 @@ async fn a_token_that_is_none_is_refused_before_it_is_used() {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_is_tried_again_as_any_other() {
+async fn token_requests_are_retried() {
     let clock = clock();
     let upstream = ScriptedServer::start_raw(&clock, |request| match (request.path(), request.nth) {
         ("/oauth/token", 0) => Response::status(503),
@@ -190,7 +190,7 @@ async fn the_token_endpoint_is_tried_again_as_any_other() {
 }
 
 #[tokio::test]
-async fn after_a_reload_the_gate_and_the_token_live_on() {
+async fn a_reload_keeps_the_gate_and_the_token() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |request| {
         if request.nth == 6 { Response::status(429).header("Retry-After", "600") } else { honest(request) }

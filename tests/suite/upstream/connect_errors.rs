@@ -1,4 +1,4 @@
-//! Connections that are not made: DNS, refusal, TLS, redirects, time.
+//! Connection failures: DNS, refused connections, TLS, redirects, timeouts.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn fetch(base_url: &str, change: impl FnOnce(&mut Tenant)) -> (FetchResult
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_three_times_and_speaks_for_all_batches() {
+async fn connection_refused_gets_three_attempts_and_ends_the_fetch() {
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (fetched, seen) = fetch(&format!("http://{unused}"), |_| ()).await;
     assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Connect, 3));
@@ -17,7 +17,7 @@ async fn a_refused_connection_is_tried_three_times_and_speaks_for_all_batches() 
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_resolved_is_told_apart() {
+async fn dns_failure_has_its_own_kind() {
     // A label of more than 63 bytes never leaves the machine: there is no such query.
     let (fetched, seen) = fetch(&format!("http://{}.localdomain", "a".repeat(70)), |_| ()).await;
     assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Dns, 3));
@@ -25,7 +25,7 @@ async fn a_name_that_cannot_be_resolved_is_told_apart() {
 }
 
 #[tokio::test]
-async fn something_else_than_tls_is_told_apart_and_not_tried_again() {
+async fn a_server_without_tls_is_not_retried() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {
@@ -41,7 +41,7 @@ async fn something_else_than_tls_is_told_apart_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_nobody_that_is_trusted_is_told_apart_and_not_tried_again() {
+async fn an_untrusted_certificate_is_not_retried() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = std::thread::spawn(move || self_signed(&listener));
@@ -53,7 +53,7 @@ async fn a_certificate_of_nobody_that_is_trusted_is_told_apart_and_not_tried_aga
     assert!(server.join().unwrap(), "the client went on in spite of the certificate");
 }
 
-/// Shakes hands once with a certificate that nobody vouches for; whether the client broke off.
+/// Runs one TLS handshake with an untrusted certificate. Returns whether the client aborted it.
 fn self_signed(listener: &std::net::TcpListener) -> bool {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -81,7 +81,7 @@ fn self_signed(listener: &std::net::TcpListener) -> bool {
 }
 
 #[tokio::test]
-async fn a_redirect_is_never_followed() {
+async fn redirects_are_never_followed() {
     let clock = clock();
     let elsewhere = ScriptedServer::start_raw(&clock, |_| Response::token("stolen", "3600")).await;
     for status in [301, 302, 303, 307, 308] {
@@ -105,7 +105,7 @@ async fn a_redirect_is_never_followed() {
 }
 
 #[tokio::test]
-async fn a_slow_upstream_costs_request_timeout_each_time_and_fails_its_batches() {
+async fn request_timeout_gets_three_attempts_and_fails_its_batch() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::json("{\"data\":[]}").stall_after(60)).await;
     let (fetched, seen) = fetch(&upstream.base_url(), |tenant| {
@@ -118,7 +118,7 @@ async fn a_slow_upstream_costs_request_timeout_each_time_and_fails_its_batches()
 }
 
 #[tokio::test]
-async fn a_host_that_never_shakes_hands_is_told_from_one_that_is_slow_to_answer() {
+async fn connect_timeout_is_told_from_request_timeout() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://{}", listener.local_addr().unwrap());
     let (fetched, seen) = fetch(&base_url, |tenant| tenant.request_timeout = Duration::from_millis(300)).await;
@@ -129,7 +129,7 @@ async fn a_host_that_never_shakes_hands_is_told_from_one_that_is_slow_to_answer(
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_broken_connection() {
+async fn a_server_without_http_is_a_connect_error() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Sizes and encodings of answers.
+//! Sizes and encodings of bodies.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn fetch(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) ->
 }
 
 #[tokio::test]
-async fn compressed_answers_are_read_and_counted_as_they_unfold() {
+async fn gzip_bodies_are_counted_decompressed() {
     let (fetched, seen) = fetch(|request| honest(request).gzip()).await;
     assert_exact(&fetched, 1);
     let plain = seen.requests.lock().unwrap().iter().map(|(_, _, bytes)| *bytes).max().unwrap();
@@ -18,7 +18,7 @@ async fn compressed_answers_are_read_and_counted_as_they_unfold() {
 }
 
 #[tokio::test]
-async fn answers_that_trickle_in_are_read() {
+async fn slow_bodies_are_read_to_their_end() {
     let (fetched, _) = fetch(|request| honest(request).byte_by_byte()).await;
     assert_exact(&fetched, 1);
     let (fetched, _) = fetch(|request| honest(request).gzip().byte_by_byte()).await;
@@ -28,7 +28,7 @@ async fn answers_that_trickle_in_are_read() {
 }
 
 #[tokio::test]
-async fn a_bomb_and_a_body_without_end_are_dropped_at_the_limit() {
+async fn gzip_bombs_and_endless_bodies_stop_at_the_limit() {
     let bomb = Response::json(vec![b' '; 48 * 1024 * 1024]).gzip();
     let endless = Response::json(vec![b' '; 64 * 1024]).endless();
     for answer in [bomb, endless] {
@@ -42,14 +42,14 @@ async fn a_bomb_and_a_body_without_end_are_dropped_at_the_limit() {
 }
 
 #[tokio::test]
-async fn an_announced_size_over_the_limit_is_not_even_read() {
+async fn a_content_length_over_the_limit_is_not_read() {
     let (fetched, seen) = fetch(|_| Response::status(200).body(vec![b' '; 33 * 1024 * 1024])).await;
     assert_eq!(failure(&fetched), (Endpoint::Presence, ErrorKind::TooMuch, 1));
     assert_eq!(seen.requests.lock().unwrap().last().unwrap().2, 0);
 }
 
 #[tokio::test]
-async fn a_token_or_an_error_without_end_is_dropped_as_well() {
+async fn endless_token_and_error_bodies_stop_at_the_limit() {
     let clock = clock();
     let upstream = ScriptedServer::start_raw(&clock, |_| Response::json(vec![b' '; 16 * 1024]).endless()).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
@@ -62,7 +62,7 @@ async fn a_token_or_an_error_without_end_is_dropped_as_well() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_documented_answer_is_counted_as_such() {
+async fn undocumented_bodies_count_as_decode() {
     let cases = [
         ("html", Response::status(200).header("Content-Type", "text/html").body("<html>login</html>")),
         ("no json", Response::json("nonsense")),

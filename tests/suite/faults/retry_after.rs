@@ -1,4 +1,4 @@
-//! 429 and `Retry-After` in every form: what fits into the refresh is waited out, what does not shuts the gate.
+//! 429 and `Retry-After` in every form, within and past `refresh_timeout`.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn after(value: &str) -> Response {
 }
 
 #[tokio::test]
-async fn of_waits_that_fit_into_the_refresh() {
+async fn retry_after_within_refresh_timeout() {
     let healed = || healed("200=4 429=1", 1.0);
     check(vec![
         ("429 without Retry-After", once(limited()), healed()),
@@ -42,7 +42,7 @@ async fn of_waits_that_fit_into_the_refresh() {
 }
 
 #[tokio::test]
-async fn of_waits_that_do_not_fit() {
+async fn retry_after_past_refresh_timeout() {
     let limit: &[&str] = &["which is longer than this refresh may take"];
     let capped: &[&str] = &["Retry-After capped", "The next request is allowed in 1 h"];
     let shut = |seconds: f64| failed("429=1", 0.0, limit).waiting(seconds..=seconds);
@@ -73,7 +73,7 @@ async fn of_waits_that_do_not_fit() {
 }
 
 #[tokio::test]
-async fn by_the_servers_clock_and_not_by_ours() {
+async fn retry_after_dates_use_the_servers_clock() {
     let date = "Wed, 11 Mar 2026 16:01:00 GMT";
     let answer = after("Wed, 11 Mar 2026 16:01:30 GMT").header("Date", date);
     let past = after("Wed, 11 Mar 2026 16:00:30 GMT").header("Date", date);
