@@ -256,14 +256,15 @@ fn compare(runtime: &Runtime, name: &str, upstream: Upstream, gzip: bool) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), config).unwrap();
     let config = Config::from_file(file.path()).unwrap();
-    let tenant = Arc::unwrap_or_clone(config.tenants.into_iter().next().unwrap());
+    let mut tenant = Arc::unwrap_or_clone(config.tenants.into_iter().next().unwrap());
     assert_eq!(
-        (tenant.max_concurrent_requests, tenant.agents_per_request),
+        (tenant.limits.max_concurrent_requests, tenant.limits.agents_per_request),
         (CONCURRENT, BATCH),
         "the same is asked for"
     );
-    let (cooldown, agents) = (tenant.cooldown, tenant.agents.clone());
-    let refresher = refresher(Tenant { base_url: base_url.parse().unwrap(), ..tenant }, &clock, runtime.handle());
+    tenant.connection.base_url = base_url.parse().unwrap();
+    let (cooldown, agents) = (tenant.limits.cooldown, tenant.agents.clone());
+    let refresher = refresher(tenant, &clock, runtime.handle());
     let client = reqwest::Client::builder().gzip(true).no_proxy().http1_only().build().unwrap();
 
     let stopwatch = SystemClock::new();

@@ -53,12 +53,12 @@ impl Folder {
         };
         assert!(!config.tenants.is_empty());
         let shown = config.to_yaml_redacted();
-        let own = config.tenants.iter().map(|tenant| tenant.client_secret.expose_secret());
+        let own = config.tenants.iter().map(|tenant| tenant.connection.client_secret.expose_secret());
         let distinct = own.filter(|secret| secret.len() >= 8 && occurrences(input, secret.as_bytes()) == 1);
         for secret in distinct.chain(secret) {
             assert!(!format!("{config:?}{:?}{shown}", config.warnings).contains(secret), "{shown}");
         }
-        if config.tenants.iter().any(|tenant| tenant.client_secret_file.is_some()) {
+        if config.tenants.iter().any(|tenant| tenant.connection.client_secret.file.is_some()) {
             return;
         }
         match Config::from_file(&self.write("shown.yml", shown.as_bytes())) {

@@ -53,7 +53,7 @@ pub(super) fn build_tenant(
 ) -> Result<(TenantHandle, AnySource), BuildError> {
     let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::clone(&clock)));
     instruments.of_shard(tenant.shard());
-    instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
+    instruments.budget(tenant.limits.max_requests_per_minute.map(NonZeroU32::get));
     let store = storage.map(|storage| storage.tenant(&tenant.name, instruments.clone()));
     let source = AnySource::new(&tenant, Arc::clone(&clock), instruments.clone())?;
     let rendering = Arc::clone(&instruments);

@@ -12,7 +12,10 @@ use super::args::{DemoApi, DemoArgs};
 use super::config_source::ConfigSource;
 use super::serve::{self, ServeError};
 use crate::clock::Clock;
-use crate::config::{Agent, Api, Config, Incremental, Interval, Official, OfflineLimits, Shard, StateMap, Tenant};
+use crate::config::{
+    Agent, Api, Config, ConnectionSettings, Incremental, Interval, Official, QuerySettings, RefreshLimits, Shard,
+    StateSettings, Tenant,
+};
 use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Simulator, Workforce};
 
 /// Short, so that a viewer sees changes.
@@ -23,9 +26,6 @@ const OFFLINE_LIMIT: Duration = Duration::from_secs(18 * 3600);
 
 /// Up to this number of agents the first refresh takes seconds with buckets of five minutes, which are 50 kB an agent.
 const MAX_PT5M_AGENTS: usize = 1_000;
-
-/// The states of the presence API.
-const STATES: [&str; 4] = ["Available", "Busy", "WrapUp", "Offline"];
 
 /// The states of the official API that the simulated tenant uses.
 const OFFICIAL_STATES: [&str; 6] =
@@ -55,33 +55,13 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workf
         schedule: Some(Arc::clone(&agent.schedule)),
     });
     let (interval, incremental) = interval_for(roster.agents().len());
+    let connection = ConnectionSettings::new(base_url, credentials.client_id, credentials.client_secret);
+    let defaults = Tenant::with_defaults("demo", connection);
     let tenant = Tenant {
-        name: "demo".to_owned(),
-        api: Api::Presence,
-        base_url,
-        client_id: credentials.client_id.to_owned(),
-        client_secret: credentials.client_secret.to_owned().into(),
-        client_secret_file: None,
-        window: Duration::from_secs(24 * 3600),
-        interval,
-        states: Vec::new(),
-        declared_states: STATES.map(Arc::from).to_vec(),
-        cooldown: COOLDOWN,
-        max_staleness: Duration::from_secs(15 * 60),
-        request_timeout: Duration::from_secs(30),
-        refresh_timeout: Duration::from_secs(120),
-        agents_per_request: 50,
-        max_concurrent_requests: 2,
-        max_requests_per_minute: None,
-        offline_states: ["Offline", "LoggedOut"].map(Arc::from).to_vec(),
-        privacy: crate::config::Privacy::default(),
+        query: QuerySettings { interval, incremental, ..defaults.query },
+        limits: RefreshLimits { cooldown: COOLDOWN, ..defaults.limits },
         agents: agents.collect(),
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        incremental,
-        official: None,
-        share: None,
+        ..defaults
     };
     let tenant = match api {
         DemoApi::Presence => tenant,
@@ -101,15 +81,14 @@ fn interval_for(agents: usize) -> (Interval, Option<Incremental>) {
 
 /// `tenant` with the official API and an access key.
 fn with_official_api(tenant: Tenant) -> Tenant {
-    let mut token_url = tenant.base_url.clone();
+    let mut token_url = tenant.connection.base_url.clone();
     token_url.set_path("/authentication/v1/token/access-key");
     let official = Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET);
     Tenant {
         api: Api::Official,
-        client_id: String::new(),
-        client_secret: String::new().into(),
-        declared_states: OFFICIAL_STATES.map(Arc::from).to_vec(),
-        incremental: None,
+        connection: ConnectionSettings::new(tenant.connection.base_url, "", ""),
+        query: QuerySettings { incremental: None, ..tenant.query },
+        states: StateSettings { declared: OFFICIAL_STATES.map(Arc::from).to_vec(), ..tenant.states },
         official: Some(official),
         ..tenant
     }

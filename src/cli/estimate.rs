@@ -134,16 +134,16 @@ impl Estimate {
     pub(super) fn of(tenant: &Tenant) -> Self {
         let agents = count(tenant.agents.len());
         let scheduled_agents = count(tenant.agents.iter().filter(|agent| agent.schedule.is_some()).count());
-        let states = count(tenant.declared_states.len());
+        let states = count(tenant.states.declared.len());
         let agent_series = agents
             .saturating_mul(states + SERIES_PER_AGENT)
             .saturating_add(scheduled_agents.saturating_mul(SERIES_PER_SCHEDULE));
 
-        let buckets_per_agent = quotient(tenant.window, tenant.interval.length).saturating_add(1);
+        let buckets_per_agent = quotient(tenant.query.window, tenant.query.interval.length).saturating_add(1);
         let Reading { buckets, paged_requests, bytes, time } = Reading::of(tenant, buckets_per_agent);
-        let refreshes_per_day = quotient(DAY, tenant.cooldown);
-        let tails = tenant.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
-        let budget = tenant.max_requests_per_minute.map(|per_minute| {
+        let refreshes_per_day = quotient(DAY, tenant.limits.cooldown);
+        let tails = tenant.query.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
+        let budget = tenant.limits.max_requests_per_minute.map(|per_minute| {
             let all = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
             Budgeted::of(RequestRate::new(per_minute), all, tails.as_ref().map_or(all, |tails| tails.paged_requests))
         });
@@ -152,7 +152,7 @@ impl Estimate {
             scheduled_agents,
             states,
             agent_series,
-            batches: agents.div_ceil(count(tenant.agents_per_request).max(1)),
+            batches: agents.div_ceil(count(tenant.limits.agents_per_request).max(1)),
             buckets_per_agent,
             buckets,
             paged_requests,
@@ -188,8 +188,8 @@ impl Estimate {
 
 impl Tails {
     fn of(tenant: &Tenant, incremental: Incremental, refreshes_per_day: u64) -> Self {
-        let reach = incremental.settle.saturating_add(tenant.cooldown).min(tenant.window);
-        let buckets_per_agent = quotient(reach, tenant.interval.length).saturating_add(1);
+        let reach = incremental.settle.saturating_add(tenant.limits.cooldown).min(tenant.query.window);
+        let buckets_per_agent = quotient(reach, tenant.query.interval.length).saturating_add(1);
         let Reading { buckets, paged_requests, bytes, time } = Reading::of(tenant, buckets_per_agent);
         let agents = count(tenant.agents.len());
         Self {
@@ -224,8 +224,8 @@ impl Budgeted {
 
 impl Reading {
     fn of(tenant: &Tenant, buckets_per_agent: u64) -> Self {
-        let (agents, states) = (count(tenant.agents.len()), count(tenant.declared_states.len()));
-        let batch = count(tenant.agents_per_request).max(1);
+        let (agents, states) = (count(tenant.agents.len()), count(tenant.states.declared.len()));
+        let batch = count(tenant.limits.agents_per_request).max(1);
         let buckets = agents.saturating_mul(buckets_per_agent);
         let pages = |agents: u64| agents.saturating_mul(buckets_per_agent).div_ceil(ASSUMED_PAGE);
         let paged_requests = (agents / batch).saturating_mul(pages(batch)).saturating_add(pages(agents % batch));
@@ -233,7 +233,7 @@ impl Reading {
         let bytes = buckets
             .saturating_mul(BUCKET_BYTES + states * STATE_BYTES)
             .saturating_add(id_bytes.saturating_mul(buckets_per_agent));
-        let rounds = paged_requests.div_ceil(count(tenant.max_concurrent_requests).max(1));
+        let rounds = paged_requests.div_ceil(count(tenant.limits.max_concurrent_requests).max(1));
         let time = ASSUMED_REQUEST_TIME.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
         Self { buckets, paged_requests, bytes, time }
     }
@@ -268,7 +268,7 @@ mod tests {
         ];
         for (agents, scheduled, states, series) in table {
             let mut tenant = fixture::tenant("acme", agents);
-            tenant.declared_states.truncate(states);
+            tenant.states.declared.truncate(states);
             for agent in tenant.agents.iter_mut().take(scheduled) {
                 agent.schedule = Some(fixture::schedule());
             }
@@ -293,9 +293,9 @@ mod tests {
         ];
         for (agents, batch, hours, minutes, batches, buckets, paged) in table {
             let mut tenant = fixture::tenant("acme", agents);
-            tenant.agents_per_request = batch;
-            tenant.window = Duration::from_secs(hours * 3_600);
-            tenant.interval.length = Duration::from_secs(minutes * 60);
+            tenant.limits.agents_per_request = batch;
+            tenant.query.window = Duration::from_secs(hours * 3_600);
+            tenant.query.interval.length = Duration::from_secs(minutes * 60);
             let estimate = Estimate::of(&tenant);
             assert_eq!(
                 (estimate.batches, estimate.buckets_per_agent, estimate.paged_requests),
@@ -310,7 +310,7 @@ mod tests {
         let table = [(1, 86_400, 25), (60, 1_440, 25), (7, 12_343, 25), (7_200, 12, 12), (86_400, 1, 1)];
         for (cooldown, refreshes, tokens) in table {
             let mut tenant = fixture::tenant("acme", 120);
-            tenant.cooldown = Duration::from_secs(cooldown);
+            tenant.limits.cooldown = Duration::from_secs(cooldown);
             let estimate = Estimate::of(&tenant);
             assert_eq!((estimate.refreshes_per_day, estimate.tokens_per_day), (refreshes, tokens), "{cooldown} s");
             assert_eq!(estimate.requests_per_day(), (refreshes * 3, refreshes * 5));
@@ -329,12 +329,12 @@ mod tests {
         ];
         for (agents, per_minute, all, tails) in table {
             let mut tenant = fixture::tenant("acme", agents);
-            tenant.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
+            tenant.limits.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
             let figures = |spread: Spread| (spread.requests, whole_seconds(spread.time).as_secs());
             let budget =
                 |tenant: &Tenant| Estimate::of(tenant).budget.map(|budget| [budget.all, budget.usual].map(figures));
             assert_eq!(budget(&tenant), all.map(|all| [all, all]), "{agents} agents at {per_minute:?}");
-            tenant.incremental = Some(Incremental::default());
+            tenant.query.incremental = Some(Incremental::default());
             assert_eq!(budget(&tenant), all.zip(tails).map(|(all, tails)| [all, tails]), "{agents} at {per_minute:?}");
         }
     }
@@ -351,9 +351,9 @@ mod tests {
         ];
         for (minutes, settle, cooldown, buckets, requests, of_a_day) in table {
             let mut tenant = fixture::tenant("acme", 200);
-            tenant.interval.length = Duration::from_secs(minutes * 60);
-            tenant.cooldown = Duration::from_secs(cooldown);
-            tenant.incremental = Some(Incremental {
+            tenant.query.interval.length = Duration::from_secs(minutes * 60);
+            tenant.limits.cooldown = Duration::from_secs(cooldown);
+            tenant.query.incremental = Some(Incremental {
                 settle: Duration::from_secs(settle * 60),
                 full_refresh_interval: Duration::from_secs(6 * 3_600),
             });

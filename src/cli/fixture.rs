@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
-use crate::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
+use crate::config::{Agent, Config, ConnectionSettings, Tenant};
 use crate::presence::{AgentPresence, Micros, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window};
 use crate::upstream::{FetchFuture, FetchResult, Query, Source};
 
@@ -16,34 +16,10 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// A tenant with the defaults of the documentation and `agents` agents, whose ids count up.
 pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
-    let states = ["Available", "Busy", "WrapUp", "Offline"];
+    let base_url = format!("https://{name}.example.com").parse().unwrap();
     Tenant {
-        name: name.to_owned(),
-        api: Api::Presence,
-        base_url: format!("https://{name}.example.com").parse().unwrap(),
-        client_id: "my-client".to_owned(),
-        client_secret: "my-secret".to_owned().into(),
-        client_secret_file: None,
-        window: Duration::from_secs(86_400),
-        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3_600) },
-        states: Vec::new(),
-        declared_states: states.map(StateName::from).to_vec(),
-        cooldown: Duration::from_secs(60),
-        max_staleness: Duration::from_secs(900),
-        request_timeout: Duration::from_secs(30),
-        refresh_timeout: Duration::from_secs(120),
-        agents_per_request: 50,
-        max_concurrent_requests: 2,
-        max_requests_per_minute: None,
-        offline_states: ["Offline", "LoggedOut"].map(StateName::from).to_vec(),
-        privacy: crate::config::Privacy::default(),
         agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        incremental: None,
-        official: None,
-        share: None,
+        ..Tenant::with_defaults(name, ConnectionSettings::new(base_url, "my-client", "my-secret"))
     }
 }
 

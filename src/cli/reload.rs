@@ -193,7 +193,7 @@ impl Reloader {
         let PreparedReload { loaded, sources, changed, added, removed } = prepared;
         let (tenants, changed_count) = (loaded.tenants.len(), changed.len());
         for TenantChange { refresher, instruments, tenant, source } in changed {
-            instruments.budget(tenant.max_requests_per_minute.map(NonZeroU32::get));
+            instruments.budget(tenant.limits.max_requests_per_minute.map(NonZeroU32::get));
             refresher.reconfigure(tenant, source);
         }
         self.app.load(loaded);

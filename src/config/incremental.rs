@@ -40,20 +40,20 @@ impl Default for Incremental {
 
 /// Refuses what would keep more buckets than there is memory for, and tells of what would keep none.
 pub(super) fn check(tenant: &Tenant, fields: &Fields<'_>, findings: &mut Findings) {
-    let (Some(incremental), Some(value)) = (tenant.incremental, fields.get("incremental")) else { return };
+    let (Some(incremental), Some(value)) = (tenant.query.incremental, fields.get("incremental")) else { return };
     let kept = tenant.kept_buckets();
     if kept > MAX_KEPT_BUCKETS {
         let problem = format!(
             "keeps {kept} buckets ({} agents, {} over {}), more than {MAX_KEPT_BUCKETS}",
             tenant.agents.len(),
-            tenant.interval.text,
-            duration::format(tenant.window),
+            tenant.query.interval.text,
+            duration::format(tenant.query.window),
         );
         let remedy = "write a longer `interval`, a shorter `window` or fewer agents, or leave it out";
         value.complain(Complaint::new(problem, remedy), findings);
     }
-    if incremental.settle + tenant.interval.length >= tenant.window {
-        let (settle, window) = (duration::format(incremental.settle), duration::format(tenant.window));
+    if incremental.settle + tenant.query.interval.length >= tenant.query.window {
+        let (settle, window) = (duration::format(incremental.settle), duration::format(tenant.query.window));
         let problem = format!("keeps nothing: within a window of {window}, no bucket is over for {settle}");
         let remedy = "write a shorter `settle` or `interval`, or leave it out";
         findings.warn(value.place, value.path, Complaint::new(problem, remedy));

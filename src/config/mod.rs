@@ -21,6 +21,7 @@ mod address;
 mod agent_filter;
 mod agents;
 mod agents_file;
+mod connection;
 mod document;
 mod dotenv;
 mod duration;
@@ -36,37 +37,43 @@ mod nearest;
 mod official;
 mod people;
 mod privacy;
+mod query;
 mod query_key;
 mod redact;
+mod refresh_limits;
 mod schedule;
 mod secret;
 mod shard;
 mod source;
+mod states;
 mod tenant;
 pub mod web;
 mod yaml;
 
 pub(crate) use address::is_loopback;
+pub use connection::ConnectionSettings;
 pub use duration::format as format_duration;
 pub use fault::{ConfigError, Fault};
 pub use privacy::{AgentLabel, Privacy, Pseudonyms};
+pub use query::QuerySettings;
 pub use query_key::{QueryKey, ServerKey};
+pub use refresh_limits::RefreshLimits;
 pub use schedule::describe as describe_schedule;
+pub use secret::Secret;
 pub use shard::{Shard, ShardError, Share};
+pub use states::{StateMap, StateSettings};
 pub use web::WebConfig;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
-use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::presence::{AgentId, Schedule, StateName};
+use crate::presence::{AgentId, Schedule};
 
 /// Everything that can be configured in the file or by the environment, checked.
 #[derive(Debug, Clone)]
@@ -79,62 +86,32 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// One CXone tenant and how to ask it.
-#[derive(Debug, Clone)]
+/// One CXone tenant and how to ask it. The groups of settings have their keys, defaults and dump in a file each.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tenant {
     /// The tenant's name: `[a-zA-Z0-9_-]+`.
     pub name: String,
-    /// Which of the tenant's APIs is asked.
+    /// The API that the tenant is asked through.
     pub api: Api,
-    /// Where asking begins, without a path; `https`, or `http` on loopback. With [`Api::Presence`] it is the API itself,
-    /// with [`Api::Official`] the issuer or the area's host, which tells where the API is.
-    pub base_url: Url,
-    /// The OAuth client's id; empty where an access key alone is the way in.
-    pub client_id: String,
-    /// The OAuth client's secret; empty where there is no client.
-    pub client_secret: SecretString,
-    /// Where the secret was read from, if it came from a file.
-    pub client_secret_file: Option<PathBuf>,
-    /// How far back values reach.
-    pub window: Duration,
-    /// The length of the buckets asked for.
-    pub interval: Interval,
-    /// The filter sent upstream; empty asks for all states.
-    pub states: Vec<StateName>,
-    /// The states that every agent with data has a series for, at zero when unused: the filter, else the
-    /// article's Available, Busy, `WrapUp` and Offline.
-    pub declared_states: Vec<StateName>,
-    /// At most one refresh in this time, however many scrapes come.
-    pub cooldown: Duration,
-    /// Data older than this is no longer exposed.
-    pub max_staleness: Duration,
-    /// The time one request may take.
-    pub request_timeout: Duration,
-    /// The time all the requests of one refresh may take together.
-    pub refresh_timeout: Duration,
-    /// How many agents one request asks for.
-    pub agents_per_request: usize,
-    /// How many requests are under way at once.
-    pub max_concurrent_requests: usize,
-    /// How many requests are sent in any minute, whatever they are for; `None` is no budget.
-    pub max_requests_per_minute: Option<NonZeroU32>,
-    /// The states that count as offline.
-    pub offline_states: Vec<StateName>,
-    /// How much of a person goes out.
+    /// The API's address and the OAuth client.
+    pub connection: ConnectionSettings,
+    /// What requests ask for.
+    pub query: QuerySettings,
+    /// How states are shown and counted.
+    pub states: StateSettings,
+    /// How often and how fast the tenant is asked.
+    pub limits: RefreshLimits,
+    /// What of an agent's identity is exposed.
     pub privacy: Privacy,
-    /// Whom to ask for, in the order of the configuration; no two of one id.
+    /// The agents to ask for, in the order of the configuration; each id once.
     pub agents: Vec<Agent>,
-    /// Which of the tenant's own agents are asked for besides (`agents: all`); `None`: only those configured.
-    pub everyone: Option<AgentFilter>,
-    /// Offline limits for agents that are found in the tenant's own list.
+    /// The agents of the tenant's own directory to ask for besides (`agents: all`); `None`: only those configured.
+    pub agent_filter: Option<AgentFilter>,
+    /// Offline limits of agents that are found in the tenant's own directory.
     pub offline_limits: OfflineLimits,
-    /// What states are called from here on, by what they are called until then; applied last.
-    pub state_map: StateMap,
-    /// How [`Api::Presence`] is asked for the tail only; `None`: each refresh reads the whole window.
-    pub incremental: Option<Incremental>,
     /// What only [`Api::Official`] has; `Some` exactly there.
     pub official: Option<Official>,
-    /// Which part of the tenant this is, where several exporters share its agents; `None` is all of it.
+    /// The part of the tenant that this process has, where several exporters share its agents; `None` is all of it.
     pub share: Option<Share>,
 }
 
@@ -147,20 +124,15 @@ pub struct Incremental {
     pub full_refresh_interval: Duration,
 }
 
-/// The names under which states go out, by the names they have until then; several may get one name.
-pub type StateMap = BTreeMap<StateName, StateName>;
-
 /// What is configured for `api: official`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Official {
     /// How the exporter gets in.
     pub login: Login,
     /// The access key's id.
     pub access_key_id: String,
     /// The access key's secret.
-    pub access_key_secret: SecretString,
-    /// Where that was read from, if it came from a file.
-    pub access_key_secret_file: Option<PathBuf>,
+    pub access_key_secret: Secret,
     /// The version that stands in the API's paths, such as `v30.0`.
     pub api_version: String,
     /// The API's address where it is set by hand, which is trusted and spares the discovery.
@@ -298,10 +270,29 @@ impl Config {
 // === impl Tenant ===
 
 impl Tenant {
+    /// A tenant of the presence API with the documented defaults and without agents.
+    pub fn with_defaults(name: impl Into<String>, connection: ConnectionSettings) -> Self {
+        Self {
+            name: name.into(),
+            api: Api::Presence,
+            connection,
+            query: QuerySettings::default(),
+            states: StateSettings::defaults(Api::Presence),
+            limits: RefreshLimits::default(),
+            privacy: Privacy::default(),
+            agents: Vec::new(),
+            agent_filter: None,
+            offline_limits: OfflineLimits::default(),
+            official: None,
+            share: None,
+        }
+    }
+
     /// The most buckets that are kept of all agents together, where refreshes are incremental: an agent's are one more than
     /// fit into the window, as they need not be aligned to it.
     pub fn kept_buckets(&self) -> u64 {
-        let of_an_agent = self.window.as_nanos().div_ceil(self.interval.length.as_nanos().max(1)).saturating_add(1);
+        let of_an_agent =
+            self.query.window.as_nanos().div_ceil(self.query.interval.length.as_nanos().max(1)).saturating_add(1);
         let of_all = of_an_agent.saturating_mul(u128::try_from(self.agents.len()).unwrap_or(u128::MAX));
         u64::try_from(of_all).unwrap_or(u64::MAX)
     }
@@ -312,97 +303,7 @@ impl Tenant {
     }
 }
 
-/// Whether all settings are the same, the secret included, so that a reload can tell what has changed. It is no way
-/// to check a secret that somebody presents, as how long it takes tells how much of it is right.
-impl PartialEq for Tenant {
-    fn eq(&self, other: &Self) -> bool {
-        // Taken apart in full, so that a new setting cannot be forgotten here.
-        let Self {
-            name,
-            api,
-            base_url,
-            client_id,
-            client_secret,
-            client_secret_file,
-            window,
-            interval,
-            states,
-            declared_states,
-            cooldown,
-            max_staleness,
-            request_timeout,
-            refresh_timeout,
-            agents_per_request,
-            max_concurrent_requests,
-            max_requests_per_minute,
-            offline_states,
-            privacy,
-            agents,
-            everyone,
-            offline_limits,
-            state_map,
-            incremental,
-            official,
-            share,
-        } = self;
-        *name == other.name
-            && *api == other.api
-            && *base_url == other.base_url
-            && *client_id == other.client_id
-            && client_secret.expose_secret() == other.client_secret.expose_secret()
-            && *client_secret_file == other.client_secret_file
-            && *window == other.window
-            && *interval == other.interval
-            && *states == other.states
-            && *declared_states == other.declared_states
-            && *cooldown == other.cooldown
-            && *max_staleness == other.max_staleness
-            && *request_timeout == other.request_timeout
-            && *refresh_timeout == other.refresh_timeout
-            && *agents_per_request == other.agents_per_request
-            && *max_concurrent_requests == other.max_concurrent_requests
-            && *max_requests_per_minute == other.max_requests_per_minute
-            && *offline_states == other.offline_states
-            && *privacy == other.privacy
-            && *agents == other.agents
-            && *everyone == other.everyone
-            && *offline_limits == other.offline_limits
-            && *state_map == other.state_map
-            && *incremental == other.incremental
-            && *official == other.official
-            && *share == other.share
-    }
-}
-
 // === impl Official ===
-
-/// As of a [`Tenant`], the secret included.
-impl PartialEq for Official {
-    fn eq(&self, other: &Self) -> bool {
-        let Self {
-            login,
-            access_key_id,
-            access_key_secret,
-            access_key_secret_file,
-            api_version,
-            api_endpoint,
-            allowed_hosts,
-            history_lookback,
-            settle,
-            unavailable_codes,
-        } = self;
-        *login == other.login
-            && *access_key_id == other.access_key_id
-            && access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
-            && *access_key_secret_file == other.access_key_secret_file
-            && *api_version == other.api_version
-            && *api_endpoint == other.api_endpoint
-            && *allowed_hosts == other.allowed_hosts
-            && *history_lookback == other.history_lookback
-            && *settle == other.settle
-            && *unavailable_codes == other.unavailable_codes
-    }
-}
 
 impl Official {
     /// The defaults of the documentation, for an access key alone and whom `token_url` issues tokens to.
@@ -411,7 +312,6 @@ impl Official {
             login: Login::AccessKey { token_url },
             access_key_id: access_key_id.to_owned(),
             access_key_secret: access_key_secret.into(),
-            access_key_secret_file: None,
             api_version: official::DEFAULT_API_VERSION.to_owned(),
             api_endpoint: None,
             allowed_hosts: Vec::new(),

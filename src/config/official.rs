@@ -1,16 +1,19 @@
 //! What only `api: official` has: where asking begins, how to get in, and what is asked for.
 
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use url::Url;
 
 use super::address::{self, from_base_url};
+use super::duration;
 use super::fault::{Complaint, Findings, quoted};
 use super::fields::{Fields, Value};
 use super::limits::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
-use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET};
-use super::{ClientAuth, Login, Official};
+use super::redact::{List, Quoted};
+use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET, Secret};
+use super::{ClientAuth, ConnectionSettings, Login, Official};
 
 /// NICE's global issuer.
 pub(super) const DEFAULT_ISSUER: &str = "https://cxone.niceincontact.com";
@@ -46,22 +49,13 @@ pub(super) const FOREIGN_KEYS: [(&str, &str); 7] = [
     ("agents_per_request", "leave it out: this API is asked for all agents at once"),
 ];
 
-/// Where a tenant is asked first, and with what.
-pub(super) struct Entrance {
-    pub(super) base_url: Url,
-    /// Empty where an access key alone is the way in.
-    pub(super) client_id: String,
-    pub(super) client_secret: secret::Secret,
-    pub(super) official: Official,
-}
-
 /// What `fields` say of the official API; `findings` has every fault.
 pub(super) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
     findings: &mut Findings,
-) -> Option<Entrance> {
+) -> Option<(ConnectionSettings, Official)> {
     for (key, remedy) in FOREIGN_KEYS {
         if let Some(value) = fields.get(key) {
             value.complain(Complaint::new("is not for `api: official`", remedy), findings);
@@ -86,31 +80,27 @@ pub(super) fn read(
     let unavailable_codes = fields.flag("unavailable_codes", findings).unwrap_or(false);
 
     let (base_url, login, client) = entrance?;
-    let (client_id, client_secret) = client.unwrap_or_else(|| (String::new(), secret::Secret::none()));
+    let (client_id, client_secret) = client.unwrap_or_else(|| (String::new(), Secret::none()));
     let access_key_secret = access_key_secret?;
-    Some(Entrance {
-        base_url,
-        client_id,
-        client_secret,
-        official: Official {
-            login,
-            access_key_id: access_key_id?,
-            access_key_secret: access_key_secret.value,
-            access_key_secret_file: access_key_secret.file,
-            api_version: api_version?,
-            api_endpoint: match api_endpoint {
-                Some(read) => Some(read?),
-                None => None,
-            },
-            allowed_hosts,
-            history_lookback,
-            settle,
-            unavailable_codes,
+    let connection = ConnectionSettings { base_url, client_id, client_secret };
+    let official = Official {
+        login,
+        access_key_id: access_key_id?,
+        access_key_secret,
+        api_version: api_version?,
+        api_endpoint: match api_endpoint {
+            Some(read) => Some(read?),
+            None => None,
         },
-    })
+        allowed_hosts,
+        history_lookback,
+        settle,
+        unavailable_codes,
+    };
+    Some((connection, official))
 }
 
-type Client = (String, secret::Secret);
+type Client = (String, Secret);
 
 /// Which way in is meant: the issuer with a client, or the area with the access key alone.
 fn entrance(
@@ -258,6 +248,33 @@ fn parse_host(text: &str) -> Result<String, Complaint> {
 pub(super) fn refuse_own_keys(fields: &Fields<'_>, findings: &mut Findings) {
     for value in OWN_KEYS.iter().filter_map(|key| fields.get(key)) {
         value.complain(Complaint::new("is for `api: official`", "leave it out, or write `api: official`"), findings);
+    }
+}
+
+// === impl Official ===
+
+impl Official {
+    /// Writes the settings as keys of a tenant, with the connection that only they give a meaning.
+    pub(super) fn write(&self, yaml: &mut String, connection: &ConnectionSettings) -> fmt::Result {
+        match &self.login {
+            Login::Issuer { client_auth } => {
+                writeln!(yaml, "    issuer: {}", Quoted(connection.base_url_text()))?;
+                connection.write_client(yaml)?;
+                let client_auth = if *client_auth == ClientAuth::Basic { "basic" } else { "body" };
+                writeln!(yaml, "    client_auth: {client_auth}")?;
+            }
+            Login::AccessKey { token_url } => writeln!(yaml, "    auth_url: {}", Quoted(token_url.as_str()))?,
+        }
+        writeln!(yaml, "    access_key_id: {}", Quoted(&self.access_key_id))?;
+        self.access_key_secret.write(yaml, &ACCESS_KEY_SECRET)?;
+        writeln!(yaml, "    api_version: {}", self.api_version)?;
+        if let Some(endpoint) = &self.api_endpoint {
+            writeln!(yaml, "    api_endpoint: {}", Quoted(endpoint.as_str().trim_end_matches('/')))?;
+        }
+        writeln!(yaml, "    allowed_hosts: {}", List(&self.allowed_hosts))?;
+        writeln!(yaml, "    history_lookback: {}", duration::format(self.history_lookback))?;
+        writeln!(yaml, "    settle: {}", duration::format(self.settle))?;
+        writeln!(yaml, "    unavailable_codes: {}", self.unavailable_codes)
     }
 }
 

@@ -11,12 +11,12 @@ impl Tenant {
     pub fn wants_directory(&self) -> bool {
         let shows_names = self.privacy.show_names;
         let unnamed = || self.agents.iter().any(|agent| agent.name.is_none());
-        self.api == Api::Official && (self.everyone.is_some() || (shows_names && unnamed()))
+        self.api == Api::Official && (self.agent_filter.is_some() || (shows_names && unnamed()))
     }
 
     /// The tenant's own list without names that are neither shown nor filtered by.
     pub fn without_needless_names(&self, mut people: Vec<Person>) -> Vec<Person> {
-        let filters = self.everyone.as_ref().is_some_and(|filter| filter.name_regex.is_some());
+        let filters = self.agent_filter.as_ref().is_some_and(|filter| filter.name_regex.is_some());
         if !self.privacy.show_names && !filters {
             people.iter_mut().for_each(|person| person.name = None);
         }
@@ -30,7 +30,7 @@ impl Tenant {
     pub fn with_people(&self, people: &[Person]) -> (Vec<Agent>, usize) {
         let listed: HashMap<&str, &Person> = people.iter().map(|person| (&*person.id, person)).collect();
         let mut agents: Vec<Agent> = self.agents.iter().map(|agent| self.completed(agent, &listed)).collect();
-        let Some(filter) = &self.everyone else { return (agents, 0) };
+        let Some(filter) = &self.agent_filter else { return (agents, 0) };
         let elsewhere = self.share.iter().flat_map(|share| share.elsewhere.iter());
         let configured: HashSet<&str> =
             self.agents.iter().map(|agent| &*agent.id).chain(elsewhere.map(|id| &**id)).collect();
@@ -125,7 +125,7 @@ mod tests {
             let mut tenant = fixture::tenant("acme", 0);
             tenant.api = Api::Official;
             tenant.agents = configured.iter().map(|nth| fixture::agent(&nth.to_string())).collect();
-            tenant.everyone = all.then(|| AgentFilter { max, ..AgentFilter::default() });
+            tenant.agent_filter = all.then(|| AgentFilter { max, ..AgentFilter::default() });
             let config = fixture::config([tenant]);
             let ids = |agents: Vec<Agent>| agents.into_iter().map(|agent| agent.id.to_string()).collect::<Vec<_>>();
             let (whole, whole_dropped) = config.tenants[0].with_people(&people);

@@ -1,9 +1,10 @@
 //! How much of a person goes out: what stands for an agent on page and metrics, and whether names are known at all.
 
-use std::path::{Path, PathBuf};
+use std::fmt::{self, Write as _};
+use std::path::Path;
 
 use ring::hmac;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::fault::{Complaint, Findings, quoted};
 use super::fields::Fields;
@@ -39,9 +40,8 @@ pub enum AgentLabel {
 #[derive(Debug, Clone)]
 pub struct Pseudonyms {
     key: hmac::Key,
-    secret: SecretString,
-    /// Where the key was read from, if it came from a file.
-    pub file: Option<PathBuf>,
+    /// The key as it was configured.
+    pub secret: Secret,
 }
 
 // === impl Privacy ===
@@ -60,15 +60,27 @@ impl Privacy {
             AgentLabel::Hmac(pseudonyms) => pseudonyms.of(id),
         }
     }
+
+    /// Writes the settings as keys of a tenant.
+    pub(super) fn write(&self, yaml: &mut String) -> fmt::Result {
+        match &self.agent_label {
+            AgentLabel::Id => writeln!(yaml, "    agent_label: id")?,
+            AgentLabel::Hmac(pseudonyms) => {
+                writeln!(yaml, "    agent_label: hmac")?;
+                pseudonyms.secret.write(yaml, &AGENT_LABEL_KEY)?;
+            }
+        }
+        writeln!(yaml, "    show_names: {}", self.show_names)
+    }
 }
 
 // === impl Pseudonyms ===
 
 impl Pseudonyms {
-    /// Pseudonyms by `secret`, which came from `file` if it came from one.
-    pub fn new(secret: SecretString, file: Option<PathBuf>) -> Self {
+    /// Pseudonyms by `secret`.
+    pub fn new(secret: Secret) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-        Self { key, secret, file }
+        Self { key, secret }
     }
 
     fn of(&self, id: &str) -> AgentId {
@@ -81,7 +93,7 @@ impl Pseudonyms {
 /// Whether they come to the same pseudonyms. It is for reloads, and no way to check a key that somebody presents.
 impl PartialEq for Pseudonyms {
     fn eq(&self, other: &Self) -> bool {
-        self.secret.expose_secret() == other.secret.expose_secret() && self.file == other.file
+        self.secret == other.secret
     }
 }
 
@@ -120,15 +132,15 @@ fn read_label(
             None
         }
         (true, given) => {
-            let Secret { value, file } = secret::read(fields, &AGENT_LABEL_KEY, base_dir, world_readable, findings)?;
+            let secret = secret::read(fields, &AGENT_LABEL_KEY, base_dir, world_readable, findings)?;
             // One of the keys is there, or there would be no secret.
             let key = given?;
-            if value.expose_secret().len() < MIN_KEY_BYTES {
+            if secret.expose_secret().len() < MIN_KEY_BYTES {
                 let problem = format!("is shorter than {MIN_KEY_BYTES} bytes, so that it can be guessed");
                 key.complain(Complaint::new(problem, "write what `openssl rand -hex 32` prints"), findings);
                 return None;
             }
-            Some(AgentLabel::Hmac(Box::new(Pseudonyms::new(value, file))))
+            Some(AgentLabel::Hmac(Box::new(Pseudonyms::new(secret))))
         }
     }
 }
@@ -140,7 +152,7 @@ mod tests {
     #[test]
     fn a_pseudonym_is_the_start_of_an_hmac_and_depends_on_key_and_id() {
         let with = |key: &str| Privacy {
-            agent_label: AgentLabel::Hmac(Box::new(Pseudonyms::new(key.into(), None))),
+            agent_label: AgentLabel::Hmac(Box::new(Pseudonyms::new(key.into()))),
             show_names: true,
         };
         let id = AgentId::from("what do ya want for nothing?");

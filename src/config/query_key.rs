@@ -47,15 +47,15 @@ impl QueryKey {
         });
         Self {
             server: ServerKey::of(tenant),
-            client_id: tenant.client_id.clone(),
+            client_id: tenant.connection.client_id.clone(),
             access_key_id: official.map(|official| official.access_key_id.clone()),
             token_url,
-            window_micros: Micros::from(tenant.window).get(),
-            interval_micros: Micros::from(tenant.interval.length).get(),
-            states: texts(&tenant.states),
-            state_map: map_of_texts(&tenant.state_map),
+            window_micros: Micros::from(tenant.query.window).get(),
+            interval_micros: Micros::from(tenant.query.interval.length).get(),
+            states: texts(&tenant.query.states),
+            state_map: map_of_texts(&tenant.states.map),
             unavailable_codes: tenant.splits_codes(),
-            offline_states: texts(&tenant.offline_states),
+            offline_states: texts(&tenant.states.offline),
         }
     }
 
@@ -85,7 +85,7 @@ impl ServerKey {
         let api_endpoint = tenant.official.as_ref().and_then(|official| official.api_endpoint.as_ref());
         Self {
             api: api.to_owned(),
-            base_url: tenant.base_url.to_string(),
+            base_url: tenant.connection.base_url.to_string(),
             api_endpoint: api_endpoint.map(ToString::to_string),
         }
     }

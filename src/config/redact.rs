@@ -4,11 +4,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::schedule::{show, show_days};
-use super::{Agent, AgentFilter, AgentLabel, Api, ClientAuth, Config, Login, Official, Tenant, duration};
+use super::{Agent, AgentFilter, Api, Config, Tenant, duration};
 use crate::presence::{AgentId, Schedule};
-
-/// What stands where a secret is.
-const SECRET: &str = "<secret>";
 
 /// What stands where a person's name is. A name is shown where someone asked for names, and not elsewhere.
 const NAME: &str = "<hidden>";
@@ -45,50 +42,18 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     };
     writeln!(yaml, "  - name: {}", Quoted(&tenant.name))?;
     writeln!(yaml, "    api: {api}")?;
-    let base_url = tenant.base_url.as_str().trim_end_matches('/');
     match &tenant.official {
         None => {
-            writeln!(yaml, "    base_url: {}", Quoted(base_url))?;
-            write_client(yaml, tenant)?;
+            writeln!(yaml, "    base_url: {}", Quoted(tenant.connection.base_url_text()))?;
+            tenant.connection.write_client(yaml)?;
         }
-        Some(official) => write_official(yaml, tenant, official, base_url)?,
+        Some(official) => official.write(yaml, &tenant.connection)?,
     }
-    writeln!(yaml, "    window: {}", duration::format(tenant.window))?;
-    if tenant.official.is_none() {
-        writeln!(yaml, "    interval: {}", tenant.interval.text)?;
-        write_incremental(yaml, tenant)?;
-        writeln!(yaml, "    states: {}", List(&tenant.states))?;
-    }
-    writeln!(yaml, "    cooldown: {}", duration::format(tenant.cooldown))?;
-    writeln!(yaml, "    max_staleness: {}", duration::format(tenant.max_staleness))?;
-    writeln!(yaml, "    request_timeout: {}", duration::format(tenant.request_timeout))?;
-    writeln!(yaml, "    refresh_timeout: {}", duration::format(tenant.refresh_timeout))?;
-    if tenant.official.is_none() {
-        writeln!(yaml, "    agents_per_request: {}", tenant.agents_per_request)?;
-    }
-    writeln!(yaml, "    max_concurrent_requests: {}", tenant.max_concurrent_requests)?;
-    if let Some(budget) = tenant.max_requests_per_minute {
-        writeln!(yaml, "    max_requests_per_minute: {budget}")?;
-    }
-    writeln!(yaml, "    offline_states: {}", List(&tenant.offline_states))?;
-    if !tenant.state_map.is_empty() {
-        writeln!(yaml, "    state_map:")?;
-        for (from, to) in &tenant.state_map {
-            writeln!(yaml, "      {}: {}", Quoted(from), Quoted(to))?;
-        }
-    }
-    match &tenant.privacy.agent_label {
-        AgentLabel::Id => writeln!(yaml, "    agent_label: id")?,
-        AgentLabel::Hmac(pseudonyms) => {
-            writeln!(yaml, "    agent_label: hmac")?;
-            match &pseudonyms.file {
-                Some(file) => writeln!(yaml, "    agent_label_key_file: {}", Quoted(&file.display().to_string()))?,
-                None => writeln!(yaml, "    agent_label_key: {SECRET}")?,
-            }
-        }
-    }
-    writeln!(yaml, "    show_names: {}", tenant.privacy.show_names)?;
-    if let Some(filter) = &tenant.everyone {
+    tenant.query.write(yaml, tenant.api)?;
+    tenant.limits.write(yaml, tenant.official.is_none())?;
+    tenant.states.write(yaml)?;
+    tenant.privacy.write(yaml)?;
+    if let Some(filter) = &tenant.agent_filter {
         write_limits(yaml, tenant)?;
         // Whom the filter takes, only the tenant's own list can tell. Those that an agents file names are not shown here.
         writeln!(yaml, "    agents: all")?;
@@ -96,46 +61,6 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     }
     writeln!(yaml, "    agents:")?;
     tenant.agents.iter().try_for_each(|agent| write_agent(yaml, tenant, agent, config))
-}
-
-fn write_incremental(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
-    writeln!(yaml, "    incremental: {}", tenant.incremental.is_some())?;
-    let Some(incremental) = tenant.incremental else { return Ok(()) };
-    writeln!(yaml, "    settle: {}", duration::format(incremental.settle))?;
-    writeln!(yaml, "    full_refresh_interval: {}", duration::format(incremental.full_refresh_interval))
-}
-
-fn write_client(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
-    writeln!(yaml, "    client_id: {}", Quoted(&tenant.client_id))?;
-    match &tenant.client_secret_file {
-        Some(file) => writeln!(yaml, "    client_secret_file: {}", Quoted(&file.display().to_string())),
-        None => writeln!(yaml, "    client_secret: {SECRET}"),
-    }
-}
-
-fn write_official(yaml: &mut String, tenant: &Tenant, official: &Official, base_url: &str) -> fmt::Result {
-    match &official.login {
-        Login::Issuer { client_auth } => {
-            writeln!(yaml, "    issuer: {}", Quoted(base_url))?;
-            write_client(yaml, tenant)?;
-            let client_auth = if *client_auth == ClientAuth::Basic { "basic" } else { "body" };
-            writeln!(yaml, "    client_auth: {client_auth}")?;
-        }
-        Login::AccessKey { token_url } => writeln!(yaml, "    auth_url: {}", Quoted(token_url.as_str()))?,
-    }
-    writeln!(yaml, "    access_key_id: {}", Quoted(&official.access_key_id))?;
-    match &official.access_key_secret_file {
-        Some(file) => writeln!(yaml, "    access_key_secret_file: {}", Quoted(&file.display().to_string()))?,
-        None => writeln!(yaml, "    access_key_secret: {SECRET}")?,
-    }
-    writeln!(yaml, "    api_version: {}", official.api_version)?;
-    if let Some(endpoint) = &official.api_endpoint {
-        writeln!(yaml, "    api_endpoint: {}", Quoted(endpoint.as_str().trim_end_matches('/')))?;
-    }
-    writeln!(yaml, "    allowed_hosts: {}", List(&official.allowed_hosts))?;
-    writeln!(yaml, "    history_lookback: {}", duration::format(official.history_lookback))?;
-    writeln!(yaml, "    settle: {}", duration::format(official.settle))?;
-    writeln!(yaml, "    unavailable_codes: {}", official.unavailable_codes)
 }
 
 /// Limits of people who are found in the tenant's own list only.
@@ -198,7 +123,7 @@ fn write_schedule(yaml: &mut String, name: &str, schedule: &Schedule) -> fmt::Re
 }
 
 /// Text in double quotes, as YAML and JSON have it.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,7 +145,7 @@ fn is_plain(c: char) -> bool {
 }
 
 /// Texts as a list in one line.
-struct List<'a, T>(&'a [T]);
+pub(super) struct List<'a, T>(pub(super) &'a [T]);
 
 impl<T: AsRef<str>> fmt::Display for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

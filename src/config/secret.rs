@@ -1,13 +1,18 @@
 //! Secrets: given in place, or in a file of its own. No message repeats any of it.
 
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::fault::{Complaint, Findings};
 use super::fields::{Fields, Value};
 use super::limits::MAX_SECRET_BYTES;
+use super::redact::Quoted;
 use super::source;
+
+/// What the dump has in place of a secret.
+const PLACEHOLDER: &str = "<secret>";
 
 /// The keys that a secret may be given under.
 pub(super) struct SecretKeys {
@@ -40,9 +45,12 @@ pub(super) const AGENT_LABEL_KEY: SecretKeys = SecretKeys {
 };
 
 /// A secret and the file it was read from, if it was.
-pub(super) struct Secret {
-    pub(super) value: SecretString,
-    pub(super) file: Option<PathBuf>,
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The secret itself, which Debug leaves out.
+    pub value: SecretString,
+    /// The file that the secret was read from; `None` where it was given in place.
+    pub file: Option<PathBuf>,
 }
 
 /// The secret that one of `keys` gives. `world_readable` says whether everyone may read
@@ -68,12 +76,44 @@ pub(super) fn read(
     }
 }
 
+// === impl Secret ===
+
 impl Secret {
-    /// The secret of nobody.
-    pub(super) fn none() -> Self {
-        Self { value: SecretString::from(""), file: None }
+    /// No secret.
+    pub fn none() -> Self {
+        Self::from("")
+    }
+
+    /// Writes the path of the secret's file, else a placeholder, under the key of `keys` for it.
+    pub(super) fn write(&self, yaml: &mut String, keys: &SecretKeys) -> fmt::Result {
+        match &self.file {
+            Some(file) => writeln!(yaml, "    {}: {}", keys.file, Quoted(&file.display().to_string())),
+            None => writeln!(yaml, "    {}: {PLACEHOLDER}", keys.in_place),
+        }
     }
 }
+
+impl ExposeSecret<str> for Secret {
+    fn expose_secret(&self) -> &str {
+        self.value.expose_secret()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(secret: &str) -> Self {
+        Self { value: SecretString::from(secret), file: None }
+    }
+}
+
+/// For reloads, which compare settings. The time of this comparison depends on the secrets, so it must not check a
+/// secret that a client sends.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret() && self.file == other.file
+    }
+}
+
+impl Eq for Secret {}
 
 fn in_place(value: Value<'_>, world_readable: bool, findings: &mut Findings) -> Option<Secret> {
     let text = trimmed(value.text("the secret, in quotes", findings)?);
@@ -92,7 +132,7 @@ fn in_place(value: Value<'_>, world_readable: bool, findings: &mut Findings) -> 
         findings.warn(value.place, value.path, Complaint::new(problem, remedy));
     }
     warn_of_edges(text, &value, findings);
-    Some(Secret { value: SecretString::from(text), file: None })
+    Some(Secret::from(text))
 }
 
 fn from_file(value: Value<'_>, base_dir: &Path, findings: &mut Findings) -> Option<Secret> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::fault::{Complaint, Findings};
-use super::{Config, ConfigError, Tenant};
+use super::{Config, ConfigError, RefreshLimits, Tenant};
 use crate::fnv;
 use crate::presence::AgentId;
 
@@ -126,7 +126,7 @@ impl Config {
         let flag = findings.add_source("--shard.total");
         let mut tenants = Vec::with_capacity(self.tenants.len());
         for (nth, tenant) in self.tenants.iter().enumerate() {
-            let budget = tenant.max_requests_per_minute;
+            let budget = tenant.limits.max_requests_per_minute;
             let part = budget.and_then(|budget| shard.part_of(budget));
             if let Some(budget) = budget.filter(|budget| *budget < shard.total) {
                 let total = shard.total;
@@ -146,9 +146,10 @@ impl Config {
 impl Tenant {
     fn of_shard(&self, shard: Shard, max_requests_per_minute: Option<NonZeroU32>) -> Self {
         let (agents, others): (Vec<_>, Vec<_>) = self.agents.iter().cloned().partition(|agent| shard.owns(&agent.id));
-        let others = others.into_iter().filter(|_| self.everyone.is_some()).map(|agent| agent.id);
+        let others = others.into_iter().filter(|_| self.agent_filter.is_some()).map(|agent| agent.id);
         let share = Some(Share { shard, elsewhere: Arc::new(others.collect()) });
-        Self { agents, share, max_requests_per_minute, ..self.clone() }
+        let limits = RefreshLimits { max_requests_per_minute, ..self.limits };
+        Self { agents, share, limits, ..self.clone() }
     }
 
     /// The shard that this tenant's agents are of, where there are several.

@@ -50,9 +50,9 @@ fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
     let tenant = &snapshot.snapshot.tenant;
     let splits = tenant.splits_codes();
     let is_known = |state: &StateName| {
-        tenant.declared_states.contains(state)
-            || tenant.offline_states.contains(state)
-            || tenant.state_map.values().any(|shown| shown == state)
+        tenant.states.declared.contains(state)
+            || tenant.states.offline.contains(state)
+            || tenant.states.map.values().any(|shown| shown == state)
             || (splits && state.starts_with("Unavailable: "))
             || **state == *OTHER_STATE
     };
@@ -82,7 +82,7 @@ fn per_agent(
 }
 
 fn state_seconds(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
-    let declared = &snapshot.snapshot.tenant.declared_states;
+    let declared = &snapshot.snapshot.tenant.states.declared;
     let mut samples = builder.family(&catalogue::AGENT_STATE_SECONDS);
     for (label, data) in snapshot.with_data() {
         // An agent of whom nothing was reported was not offline for no time; nobody knows.

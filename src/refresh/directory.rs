@@ -50,7 +50,7 @@ impl ResolvedTenant {
         } else {
             Arc::new(Tenant { agents, ..Tenant::clone(configured) })
         };
-        Self { tenant, dropped: configured.everyone.is_some().then_some(dropped) }
+        Self { tenant, dropped: configured.agent_filter.is_some().then_some(dropped) }
     }
 }
 

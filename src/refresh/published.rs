@@ -68,12 +68,12 @@ impl Published {
 
     /// Whether all data is younger than the cooldown, so that no refresh is needed.
     pub(crate) fn is_fresh(&self, now: Moment) -> bool {
-        self.full_at.is_some_and(|full_at| full_at.age(now) < self.snapshot.tenant.cooldown)
+        self.full_at.is_some_and(|full_at| full_at.age(now) < self.snapshot.tenant.limits.cooldown)
     }
 
     /// Whether some data has passed `max_staleness`.
     pub(crate) fn has_expired(&self, now: Moment) -> bool {
-        self.oldest.is_some_and(|oldest| oldest.age(now) >= self.snapshot.tenant.max_staleness)
+        self.oldest.is_some_and(|oldest| oldest.age(now) >= self.snapshot.tenant.limits.max_staleness)
     }
 
     /// Whether it holds data of any agent.

@@ -64,7 +64,7 @@ impl Refresher {
     pub fn new(parts: Parts) -> Self {
         let Parts { tenant, source, clock, observer, render, runtime } = parts;
         Self {
-            state: Mutex::new(State::new(tenant.cooldown)),
+            state: Mutex::new(State::new(tenant.limits.cooldown)),
             published: ArcSwap::from_pointee(Published::new(tenant, source, &*render)),
             clock,
             observer,

@@ -115,7 +115,7 @@ impl Snapshot {
 
     /// Leaves out what is older than `max_staleness` at `now`.
     pub fn without_expired(&self, now: Moment) -> Self {
-        let keep = |data: &Arc<AgentData>| data.read_at.age(now) < self.tenant.max_staleness;
+        let keep = |data: &Arc<AgentData>| data.read_at.age(now) < self.tenant.limits.max_staleness;
         let rows = self.rows.iter().map(|row| AgentRow { data: row.data.clone().filter(keep) }).collect();
         Self { tenant: Arc::clone(&self.tenant), rows }
     }

@@ -192,7 +192,7 @@ impl State {
                 if !merge::same_server(before, tenant) {
                     self.gate.forget();
                 }
-                self.gate.reconfigure(tenant.cooldown, next.full_at.map(|full_at| full_at.monotonic), floor);
+                self.gate.reconfigure(tenant.limits.cooldown, next.full_at.map(|full_at| full_at.monotonic), floor);
                 let agents = self.retry_agents.take().filter(|_| merge::same_query(before, tenant));
                 self.retry_agents = agents.and_then(|agents| merge::still_to_retry(&agents, before, tenant));
             }

@@ -44,15 +44,15 @@ impl RefreshTask {
         refresher.record_attempt().await;
         let started = refresher.now();
         let directory_error =
-            refresh_directory(&refresher, started.monotonic + refresher.tenant().refresh_timeout).await;
+            refresh_directory(&refresher, started.monotonic + refresher.tenant().limits.refresh_timeout).await;
         let (tenant, source) = {
             let published = refresher.published();
             (Arc::clone(&published.snapshot.tenant), Arc::clone(&published.source))
         };
-        let window = Window::ending_at(started.utc.whole_second(), tenant.window);
+        let window = Window::ending_at(started.utc.whole_second(), tenant.query.window);
         let agents = agents_to_ask(&tenant, retry_agents.as_deref());
         let ids: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
-        let deadline = started.monotonic + tenant.refresh_timeout;
+        let deadline = started.monotonic + tenant.limits.refresh_timeout;
         debug!(tenant = tenant.name, agents = agents.len(), start = %window.start, end = %window.end, "refresh started");
 
         let fetch = async {
@@ -66,7 +66,7 @@ impl RefreshTask {
             fetched = fetch => fetched,
             () = refresher.clock().sleep_until(deadline + GRACE) => FetchResult {
                 failed: ids.clone(),
-                error: Some(UpstreamError::refresh_timeout(tenant.api, tenant.refresh_timeout)),
+                error: Some(UpstreamError::refresh_timeout(tenant.api, tenant.limits.refresh_timeout)),
                 ..FetchResult::default()
             },
         };

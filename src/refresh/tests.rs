@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::clock::{Clock, DrivenClock, Monotonic};
-use crate::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
+use crate::config::{Agent, ConnectionSettings, StateMap, StateSettings, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{AgentPresence, Micros, PresenceChart, Rejections, ScheduledTime, Timestamp};
 use crate::upstream::{Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
@@ -179,33 +178,11 @@ impl House {
 
 pub(crate) fn tenant() -> Tenant {
     let agent = |id: &str| Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None };
+    let connection = ConnectionSettings::new("https://acme.example.com".parse().unwrap(), "client", "secret");
     Tenant {
-        name: "acme".to_owned(),
-        api: Api::Presence,
-        base_url: "https://acme.example.com".parse().unwrap(),
-        client_id: "client".to_owned(),
-        client_secret: SecretString::from("secret"),
-        client_secret_file: None,
-        window: Duration::from_secs(86_400),
-        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3600) },
-        states: Vec::new(),
-        declared_states: Vec::new(),
-        cooldown: COOLDOWN,
-        max_staleness: MAX_STALENESS,
-        request_timeout: Duration::from_secs(30),
-        refresh_timeout: Duration::from_secs(120),
-        agents_per_request: 50,
-        max_concurrent_requests: 2,
-        max_requests_per_minute: None,
-        offline_states: Vec::new(),
-        privacy: crate::config::Privacy::default(),
+        states: StateSettings { declared: Vec::new(), offline: Vec::new(), map: StateMap::new() },
         agents: ["1", "2", "3"].map(agent).to_vec(),
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        incremental: None,
-        official: None,
-        share: None,
+        ..Tenant::with_defaults("acme", connection)
     }
 }
 
@@ -317,7 +294,8 @@ async fn data_past_max_staleness_is_no_longer_exposed() {
 
 #[tokio::test]
 async fn data_that_expires_within_the_cooldown_is_not_served_as_if_it_were_there() {
-    let patient = Tenant { max_staleness: COOLDOWN / 2, ..tenant() };
+    let mut patient = tenant();
+    patient.limits.max_staleness = COOLDOWN / 2;
     let house = House::of(patient, &[]);
     assert_eq!(house.scrape().await.served, Served::Fresh);
     house.clock.advance(COOLDOWN / 2);

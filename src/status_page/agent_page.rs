@@ -58,7 +58,7 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
                     }
                 }
                 div { dt { "Newest data" } dd { (moment(presence.last_data)) } }
-                div { dt { "Observed" } dd { (clock_time(presence.observed)) " of " (crate::config::format_duration(tenant.window)) } }
+                div { dt { "Observed" } dd { (clock_time(presence.observed)) " of " (crate::config::format_duration(tenant.query.window)) } }
             }
             @if let Some(offline) = line.offline {
                 div {

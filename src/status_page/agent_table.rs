@@ -118,7 +118,7 @@ fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage
                     (sortable(Column::Team, "Team"))
                     (sortable(Column::State, "State now"))
                     (sortable(Column::Since, "Since"))
-                    th scope="col" { "Window, " (crate::config::format_duration(tenant.window)) }
+                    th scope="col" { "Window, " (crate::config::format_duration(tenant.query.window)) }
                     (sortable(Column::Observed, "Observed"))
                     (sortable(Column::Offline, "Offline"))
                     (sortable(Column::Limit, "Of its limit"))

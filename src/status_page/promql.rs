@@ -24,7 +24,7 @@ pub(super) fn section(tenant: &Tenant, label: &str, has_limit: bool, several: bo
 pub(super) fn of_agent(tenant: &Tenant, label: &str, has_limit: bool, several: bool) -> Vec<(&'static str, String)> {
     let tenant_matcher = if several { format!("tenant={},", quoted(&tenant.name)) } else { String::new() };
     let agent = format!("{tenant_matcher}agent={}", quoted(label));
-    let states: Vec<String> = tenant.offline_states.iter().map(|state| regex::escape(state)).collect();
+    let states: Vec<String> = tenant.states.offline.iter().map(|state| regex::escape(state)).collect();
     let offline = format!("sum({}{{{agent},state=~{}}})", AGENT_STATE_SECONDS.name, quoted(&states.join("|")));
     let mut queries = vec![
         ("Seconds in each state within the window", format!("{}{{{agent}}}", AGENT_STATE_SECONDS.name)),
@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn queries_name_the_agent_and_the_tenant_where_there_are_several() {
-        let tenant =
-            Tenant { offline_states: vec!["Offline".into(), "Lunch (1.5 h)".into()], ..fixture::tenant("acme", 1) };
+        let mut tenant = fixture::tenant("acme", 1);
+        tenant.states.offline = vec!["Offline".into(), "Lunch (1.5 h)".into()];
         let one: Vec<_> = of_agent(&tenant, "4711", false, false).into_iter().map(|(_, query)| query).collect();
         assert_eq!(one[0], r#"cxone_agent_state_seconds{agent="4711"}"#);
         assert_eq!(one[3], r#"sum(cxone_agent_state_seconds{agent="4711",state=~"Offline|Lunch \\(1\\.5 h\\)"})"#);

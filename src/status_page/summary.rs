@@ -80,7 +80,7 @@ impl Summaries {
 impl Summary {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let tenant = &snapshot.tenant;
-        let mut styles = StateStyles::new(&tenant.declared_states);
+        let mut styles = StateStyles::new(&tenant.states.declared);
         let mut now = Vec::new();
         let (mut unclear, mut without_data, mut has_rest) = (0, 0, false);
         for row in &snapshot.rows {
@@ -182,7 +182,7 @@ fn text_of(agent: &Agent, label: &str) -> String {
 
 /// Time in offline states.
 fn offline(tenant: &Tenant, presence: &AgentPresence) -> Micros {
-    presence.states.iter().filter(|(state, _)| tenant.offline_states.contains(state)).map(|(_, time)| *time).sum()
+    presence.states.iter().filter(|(state, _)| tenant.states.offline.contains(state)).map(|(_, time)| *time).sum()
 }
 
 /// Equal parts of `window`.

@@ -42,7 +42,7 @@ impl Verdict {
             return if published.has_data() { Self::Stale } else { Self::Failing };
         }
         let age = status.last_attempt.map(|at| Duration::from(now.saturating_since(at))).unwrap_or_default();
-        if age <= tenant.cooldown + SCRAPE_GRACE { Self::Fresh } else { Self::Idle }
+        if age <= tenant.limits.cooldown + SCRAPE_GRACE { Self::Fresh } else { Self::Idle }
     }
 
     /// Value of the attribute `data-verdict`, for the stylesheet.

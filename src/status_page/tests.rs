@@ -77,7 +77,7 @@ fn names_are_escaped() {
 
 #[test]
 fn pseudonyms_and_hidden_names_apply_to_all_pages() {
-    let pseudonyms = Pseudonyms::new("a key of sixteen bytes or more".into(), None);
+    let pseudonyms = Pseudonyms::new("a key of sixteen bytes or more".into());
     let snapshot = with_tenant(&many(60), |tenant| {
         tenant.privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
         for agent in &mut tenant.agents {

@@ -121,7 +121,8 @@ impl RestoredState {
     }
 
     fn take_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
-        let (cooldown, refresh_timeout) = (self.snapshot.tenant.cooldown, self.snapshot.tenant.refresh_timeout);
+        let (cooldown, refresh_timeout) =
+            (self.snapshot.tenant.limits.cooldown, self.snapshot.tenant.limits.refresh_timeout);
         let wait_from = |point: Timestamp| Duration::from_micros(point.saturating_since(now.utc).get());
         let kept = body.not_before.map(|not_before| {
             let not_before = Timestamp::from(not_before);
@@ -154,7 +155,7 @@ impl RestoredState {
         let mut future = happened(body.last_attempt, now).is_none() && body.last_attempt.is_some();
         for Read { read_at, window, agents } in &body.reads {
             let window = Window::from(*window);
-            if window.length() > tenant.window.into() {
+            if window.length() > tenant.query.window.into() {
                 return Err(contradiction("a window is longer than the tenant's"));
             }
             let Some(read_at) = happened(Some(*read_at), now) else {

@@ -165,11 +165,11 @@ fn values_are_what_the_file_says() {
     let dir = examples();
     let config = Config::from_file(&dir.path().join("complete.yml")).unwrap();
     let [acme, eu, globex, globex_eu] = config.tenants.as_slice() else { panic!("four tenants") };
-    assert_eq!((acme.name.as_str(), acme.base_url.as_str()), ("acme", "https://acme.example.com/"));
-    assert_eq!((eu.name.as_str(), eu.base_url.as_str()), ("acme-eu", "http://127.0.0.1:9443/"));
-    assert_eq!(acme.client_secret.expose_secret(), PLANTED);
-    assert_eq!(acme.client_secret_file, Some(dir.path().join("client-secret")));
-    assert_eq!((eu.client_secret.expose_secret(), &eu.client_secret_file), (PLANTED, &None));
+    assert_eq!((acme.name.as_str(), acme.connection.base_url.as_str()), ("acme", "https://acme.example.com/"));
+    assert_eq!((eu.name.as_str(), eu.connection.base_url.as_str()), ("acme-eu", "http://127.0.0.1:9443/"));
+    assert_eq!(acme.connection.client_secret.expose_secret(), PLANTED);
+    assert_eq!(acme.connection.client_secret.file, Some(dir.path().join("client-secret")));
+    assert_eq!((eu.connection.client_secret.expose_secret(), &eu.connection.client_secret.file), (PLANTED, &None));
     assert_eq!(ids(acme), ["1234567890123456789", "00042", "5001", "5002", "5003"]);
 
     let limits = [("1234567890123456789", 120), ("00042", 240), ("5001", 90), ("5002", 90), ("5003", 960)];
@@ -183,19 +183,22 @@ fn values_are_what_the_file_says() {
     assert_eq!(agent(acme, "5002").name, None);
 
     let official = globex.official.as_ref().unwrap();
-    assert_eq!((globex.api, globex.base_url.as_str()), (Api::Official, "https://cxone.niceincontact.com/"));
+    assert_eq!((globex.api, globex.connection.base_url.as_str()), (Api::Official, "https://cxone.niceincontact.com/"));
     assert_eq!(official.login, Login::Issuer { client_auth: ClientAuth::Body });
     assert_eq!((official.access_key_id.as_str(), official.access_key_secret.expose_secret()), ("AK/4711=", PLANTED));
     assert_eq!((official.api_version.as_str(), official.unavailable_codes), ("v30.0", true));
     assert_eq!(official.allowed_hosts, ["api.example.com", ".example.org"]);
-    let declared: Vec<&str> = globex.declared_states.iter().map(|state| &**state).collect();
+    let declared: Vec<&str> = globex.states.declared.iter().map(|state| &**state).collect();
     assert_eq!(declared[..2], ["Offline", "Available"]);
     assert_eq!(declared.len(), 10);
     let area = globex_eu.official.as_ref().unwrap();
     let token_url = "https://eu1.nice-incontact.com/authentication/v1/token/access-key".parse().unwrap();
-    assert_eq!((globex_eu.base_url.as_str(), globex_eu.client_id.as_str()), ("https://eu1.nice-incontact.com/", ""));
+    assert_eq!(
+        (globex_eu.connection.base_url.as_str(), globex_eu.connection.client_id.as_str()),
+        ("https://eu1.nice-incontact.com/", "")
+    );
     assert_eq!(area.login, Login::AccessKey { token_url });
-    let filter = globex_eu.everyone.as_ref().unwrap();
+    let filter = globex_eu.agent_filter.as_ref().unwrap();
     assert_eq!((filter.max, filter.active_only, filter.include.len(), filter.exclude.len()), (250, false, 1, 1));
     assert!(globex_eu.wants_directory() && globex.wants_directory() && !acme.wants_directory());
     let people = [("4711", "Billing"), ("4712", "Billing"), ("4713", "Claims"), ("5001", "Sales")].map(|(id, team)| {
@@ -228,7 +231,7 @@ fn defaults_are_those_of_the_table() {
             assert!(shown.contains(&format!("    {name}: {default}\n")), "{name}: {default} is not in\n{shown}");
         }
     }
-    let states: Vec<&str> = config.tenants[0].declared_states.iter().map(|state| &**state).collect();
+    let states: Vec<&str> = config.tenants[0].states.declared.iter().map(|state| &**state).collect();
     assert_eq!(states, ["Available", "Busy", "WrapUp", "Offline"]);
     assert!(config.warnings.is_empty());
 }
@@ -254,9 +257,9 @@ fn the_example_of_the_official_api_loads() {
 #[test]
 fn a_filter_declares_its_states() {
     let tenant = tenant_with("states: [Busy, No, \"1\"]");
-    let states: Vec<&str> = tenant.declared_states.iter().map(|state| &**state).collect();
+    let states: Vec<&str> = tenant.states.declared.iter().map(|state| &**state).collect();
     assert_eq!(states, ["Busy", "No", "1"]);
-    assert_eq!(tenant.states, tenant.declared_states);
+    assert_eq!(tenant.query.states, tenant.states.declared);
 }
 
 #[test]
@@ -271,7 +274,7 @@ fn a_bare_id_is_its_digits() {
 fn a_secret_is_taken_as_it_stands() {
     for (written, secret) in [("0123", "0123"), ("'a: b #c'", "a: b #c"), ("|\n      x\n", "x"), ("1e3", "1e3")] {
         let config = load(MINIMAL.replace("planted-hunter2", written)).unwrap();
-        assert_eq!(config.tenants[0].client_secret.expose_secret(), secret);
+        assert_eq!(config.tenants[0].connection.client_secret.expose_secret(), secret);
     }
 }
 
@@ -330,7 +333,9 @@ fn with_secret_file(bytes: &[u8], mode: u32) -> (String, Option<String>) {
     write(&dir.path().join("secret"), bytes, mode);
     write(&path, MINIMAL.replace("client_secret: planted-hunter2", "client_secret_file: secret").as_bytes(), 0o644);
     let (text, secret) = match Config::from_file(&path) {
-        Ok(config) => (config.warnings.join("\n"), Some(config.tenants[0].client_secret.expose_secret().to_owned())),
+        Ok(config) => {
+            (config.warnings.join("\n"), Some(config.tenants[0].connection.client_secret.expose_secret().to_owned()))
+        }
         Err(error) => (error.to_string(), None),
     };
     (text.replace(dir.path().to_str().unwrap(), "DIR"), secret)
@@ -438,6 +443,6 @@ proptest! {
         prop_assert_eq!(config.tenants[0].agents[0].team.as_deref(), Some(team.as_str()));
         let again = load(config.to_yaml_redacted()).unwrap();
         prop_assert_eq!(&again.tenants[0].agents[0].team, &config.tenants[0].agents[0].team);
-        prop_assert_eq!(&again.tenants[0].states, &config.tenants[0].states);
+        prop_assert_eq!(&again.tenants[0].query.states, &config.tenants[0].query.states);
     }
 }

@@ -123,7 +123,7 @@ fn the_example_configuration_loads_and_has_every_tenant_key() {
 
     let config = Config::from_file(&file).unwrap();
     let [tenant, official] = config.tenants.as_slice() else { panic!("two tenants") };
-    assert!(official.everyone.is_some());
+    assert!(official.agent_filter.is_some());
     assert_eq!(tenant.agents.len(), 2);
     assert!(tenant.agents.iter().any(|agent| agent.schedule.is_some()));
     for key in keys::ALL.iter().filter(|key| !matches!(key.default, keys::Default::Alternative)) {

@@ -46,11 +46,11 @@ impl AppHarness {
             schedule: None,
         };
         let mut builder = TestAppBuilder::new(&simulator.base_url()).configure(|tenant| {
-            tenant.client_id = credentials.client_id.into();
-            tenant.client_secret = credentials.client_secret.into();
+            tenant.connection.client_id = credentials.client_id.into();
+            tenant.connection.client_secret = credentials.client_secret.into();
             tenant.agents = agents.iter().map(agent).collect();
-            tenant.agents_per_request = batch;
-            tenant.max_concurrent_requests = concurrent;
+            tenant.limits.agents_per_request = batch;
+            tenant.limits.max_concurrent_requests = concurrent;
         });
         builder.options.max_requests = 100;
         builder.threads = Some(3);

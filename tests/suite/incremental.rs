@@ -48,20 +48,21 @@ impl SourceHarness {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let simulator = Simulator::start(options, listener, Arc::new(clock.clone())).unwrap();
         let credentials = simulator.credentials();
-        let tenant = Arc::new(Tenant {
-            client_id: credentials.client_id.into(),
-            client_secret: credentials.client_secret.into(),
-            interval: interval(minutes),
-            agents: simulator.workforce().agents().iter().map(|agent| configured(&agent.id)).collect(),
-            agents_per_request: batch,
-            max_concurrent_requests: 2,
-            incremental: Some(INCREMENTAL),
-            ..tenant(&simulator.base_url())
-        });
+        let mut tenant = tenant(&simulator.base_url());
+        tenant.connection.client_id = credentials.client_id.into();
+        tenant.connection.client_secret = credentials.client_secret.into();
+        tenant.query.interval = interval(minutes);
+        tenant.query.incremental = Some(INCREMENTAL);
+        tenant.limits.agents_per_request = batch;
+        tenant.limits.max_concurrent_requests = 2;
+        tenant.agents = simulator.workforce().agents().iter().map(|agent| configured(&agent.id)).collect();
+        let tenant = Arc::new(tenant);
         let connect =
             |tenant: &Arc<Tenant>| AnySource::new(tenant, Arc::new(clock.clone()), Arc::new(NoopObserver)).unwrap();
         let source = connect(&tenant);
-        let plain = connect(&Arc::new(Tenant { incremental: None, ..Tenant::clone(&tenant) }));
+        let mut full = Tenant::clone(&tenant);
+        full.query.incremental = None;
+        let plain = connect(&Arc::new(full));
         Self { clock, simulator, align, tenant, source, plain }
     }
 
@@ -102,7 +103,7 @@ impl SourceHarness {
         for (agent, presence) in answered {
             let times = presence.iter().flat_map(|presence| presence.states.iter().cloned());
             let times: BTreeMap<_, _> = times.filter(|(_, time)| time.get() > 0).collect();
-            let truth = self.simulator.expected(agent, window, self.tenant.interval.length, self.align);
+            let truth = self.simulator.expected(agent, window, self.tenant.query.interval.length, self.align);
             assert_eq!(times, truth, "{agent} at {}", window.end);
         }
     }
@@ -225,16 +226,16 @@ async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     check(&harness, 1, 6 * 2, "a tail").await;
     harness.reconfigure(|tenant| tenant.agents = everybody.clone());
     check(&harness, 2, 6 * 2 + 2 * 25, "two are new").await;
-    harness.reconfigure(|tenant| tenant.cooldown = MINUTE * 5);
+    harness.reconfigure(|tenant| tenant.limits.cooldown = MINUTE * 5);
     check(&harness, 1, 8 * 2, "nothing else is asked").await;
-    harness.reconfigure(|tenant| tenant.interval = interval(30));
+    harness.reconfigure(|tenant| tenant.query.interval = interval(30));
     check(&harness, 1, 8 * 49, "another interval").await;
-    harness.reconfigure(|tenant| tenant.states = vec!["Busy".into(), "Offline".into()]);
+    harness.reconfigure(|tenant| tenant.query.states = vec!["Busy".into(), "Offline".into()]);
     harness.clock.advance(MINUTE);
     assert_eq!(harness.refresh().await.1.rows, 8 * 49, "another filter");
-    harness.reconfigure(|tenant| tenant.states = Vec::new());
+    harness.reconfigure(|tenant| tenant.query.states = Vec::new());
     check(&harness, 1, 8 * 49, "none again").await;
-    harness.reconfigure(|tenant| tenant.incremental = None);
+    harness.reconfigure(|tenant| tenant.query.incremental = None);
     check(&harness, 1, 8 * 49, "no longer").await;
 }
 
@@ -346,10 +347,10 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
         assert!(one_refresh(&harness, folder).await <= 2, "{what}, and after it");
     }
 
-    harness.reconfigure(|tenant| tenant.interval = interval(30));
+    harness.reconfigure(|tenant| tenant.query.interval = interval(30));
     assert_eq!(one_refresh(&harness, folder).await, 49, "another question");
     assert!(one_refresh(&harness, folder).await <= 3);
-    harness.reconfigure(|tenant| tenant.incremental = None);
+    harness.reconfigure(|tenant| tenant.query.incremental = None);
     assert_eq!(one_refresh(&harness, folder).await, 49);
     assert!(!kept.exists(), "nobody needs it any more");
 }

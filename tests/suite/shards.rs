@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, AgentFilter, Api, Config, Official, Shard, Tenant};
+use cxone_exporter::config::{Agent, AgentFilter, Api, Config, ConnectionSettings, Official, Shard, Tenant};
 use cxone_exporter::presence::WatchedAgent;
 use cxone_exporter::simulator::{
     self, ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorOptions,
@@ -52,25 +52,24 @@ fn whole(simulator: &Simulator) -> Tenant {
         schedule: Some(Arc::clone(&agent.schedule)),
     };
     let mut tenant = TestAppBuilder::new(&simulator.base_url()).tenants.remove(0);
-    (tenant.client_id, tenant.client_secret) = (CLIENT_ID.to_owned(), CLIENT_SECRET.into());
+    (tenant.connection.client_id, tenant.connection.client_secret) = (CLIENT_ID.to_owned(), CLIENT_SECRET.into());
     tenant.agents = simulator.workforce().agents().iter().map(agent).collect();
-    tenant.agents_per_request = 20;
-    tenant.max_concurrent_requests = 2;
+    tenant.limits.agents_per_request = 20;
+    tenant.limits.max_concurrent_requests = 2;
     tenant
 }
 
 /// The same by the official API, where everybody is found in the tenant's own list, as far as there is room.
 fn officially(tenant: &Tenant, max: usize) -> Tenant {
-    let token_url = format!("{}authentication/v1/token/access-key", tenant.base_url).parse().unwrap();
+    let token_url = format!("{}authentication/v1/token/access-key", tenant.connection.base_url).parse().unwrap();
     Tenant {
         api: Api::Official,
-        client_id: String::new(),
-        client_secret: "".into(),
+        connection: ConnectionSettings::new(tenant.connection.base_url.clone(), "", ""),
         official: Some(Official {
             history_lookback: Duration::from_secs(3_600),
             ..Official::by_access_key(token_url, ACCESS_KEY_ID, ACCESS_KEY_SECRET)
         }),
-        everyone: Some(AgentFilter { max, ..AgentFilter::default() }),
+        agent_filter: Some(AgentFilter { max, ..AgentFilter::default() }),
         // One in ten is configured as well.
         agents: tenant.agents.iter().step_by(10).cloned().collect(),
         ..tenant.clone()
@@ -183,7 +182,7 @@ async fn four_shards_at_once_stay_within_the_budget_of_one() {
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 240).await;
     let mut tenant = whole(&simulator);
-    tenant.max_requests_per_minute = NonZeroU32::new(PER_MINUTE);
+    tenant.limits.max_requests_per_minute = NonZeroU32::new(PER_MINUTE);
     let under_way = Arc::new(AtomicUsize::new(0));
     let sent = Arc::new(std::sync::Mutex::new(Vec::new()));
     let deadline = clock.monotonic() + Duration::from_secs(600);
@@ -238,7 +237,7 @@ async fn a_shard_that_no_agent_falls_to_asks_for_nothing_and_is_up() {
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 1).await;
     let tenant = whole(&simulator);
-    for tenant in [tenant.clone(), Tenant { everyone: None, ..officially(&tenant, 1) }] {
+    for tenant in [tenant.clone(), Tenant { agent_filter: None, ..officially(&tenant, 1) }] {
         simulator.forget_requests();
         let (mut with, mut without) = (0, 0);
         for part in parts(&tenant) {

@@ -194,7 +194,7 @@ async fn several_tenants_are_probed_one_by_one_and_discovered() {
 
 #[tokio::test]
 async fn where_pseudonyms_stand_for_agents_nothing_shows_an_id() {
-    let pseudonyms = Pseudonyms::new("a key that is long enough".into(), None);
+    let pseudonyms = Pseudonyms::new("a key that is long enough".into());
     let privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
     let (app, upstream) = app(|builder| {
         builder.configure(|tenant| {

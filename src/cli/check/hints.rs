@@ -30,15 +30,15 @@ fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
             "interval {} cuts {} into {} an agent; a longer one, such as PT1H, brings the same sums with fewer pages \
              (a finer one only sharpens the current state, schedules and the window's edges), and with `incremental: true` \
              only the newest are asked for each time",
-            tenant.interval.text,
-            format_duration(tenant.window),
+            tenant.query.interval.text,
+            format_duration(tenant.query.window),
             counted(estimate.buckets_per_agent, "bucket"),
         )
     })
 }
 
 fn single_agents(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
-    (tenant.agents_per_request == 1 && estimate.agents > 1).then(|| {
+    (tenant.limits.agents_per_request == 1 && estimate.agents > 1).then(|| {
         format!(
             "agents_per_request: 1 takes {} a refresh; one request can ask for many agents, 50 by default",
             counted(estimate.batches, "request"),
@@ -53,22 +53,22 @@ fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
         format!(
             "{which} is likely to take {} (a second a request, {} at once, pages of {} buckets)",
             format_duration(time),
-            tenant.max_concurrent_requests,
+            tenant.limits.max_concurrent_requests,
             grouped(ASSUMED_PAGE),
         )
     };
-    if likely > tenant.refresh_timeout {
+    if likely > tenant.limits.refresh_timeout {
         let basis = basis(likely);
-        let limit = format_duration(tenant.refresh_timeout);
+        let limit = format_duration(tenant.limits.refresh_timeout);
         // What was read stays, so that the next refresh has less to do.
         let goes_on = if estimate.tails.is_some() { ", so it goes on in the next ones" } else { "" };
         return Some(format!(
             "{basis}, longer than refresh_timeout, {limit}, allows{goes_on}: raise it, or ask for less with a longer interval"
         ));
     }
-    (usual > tenant.cooldown).then(|| {
+    (usual > tenant.limits.cooldown).then(|| {
         let basis = basis(usual);
-        let cooldown = format_duration(tenant.cooldown);
+        let cooldown = format_duration(tenant.limits.cooldown);
         format!("{basis}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time")
     })
 }
@@ -83,21 +83,21 @@ fn small_budget(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
             format_duration(whole_seconds(time)),
         )
     };
-    let (limit, cooldown) = (format_duration(tenant.refresh_timeout), format_duration(tenant.cooldown));
+    let (limit, cooldown) = (format_duration(tenant.limits.refresh_timeout), format_duration(tenant.limits.cooldown));
     let fewer = if tenant.official.is_some() { "" } else { ", or ask for less with a larger agents_per_request" };
-    if usual.time >= tenant.refresh_timeout {
+    if usual.time >= tenant.limits.refresh_timeout {
         return Some(format!(
             "{}, which does not fit into refresh_timeout, {limit}: refreshes would fail; raise one of the two{fewer}",
             basis(usual, "")
         ));
     }
-    if all.time >= tenant.refresh_timeout {
+    if all.time >= tenant.limits.refresh_timeout {
         return Some(format!(
             "{}, longer than refresh_timeout, {limit}, allows, so it goes on in the next ones: raise one of the two{fewer}",
             basis(all, " that reads all")
         ));
     }
-    (usual.time > tenant.cooldown).then(|| {
+    (usual.time > tenant.limits.cooldown).then(|| {
         format!(
             "{}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time, and data is that much \
              older; raise the budget or the cooldown{fewer}",
@@ -107,21 +107,21 @@ fn small_budget(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
 }
 
 fn short_staleness(tenant: &Tenant) -> Option<String> {
-    (tenant.max_staleness < tenant.cooldown.saturating_mul(2)).then(|| {
+    (tenant.limits.max_staleness < tenant.limits.cooldown.saturating_mul(2)).then(|| {
         format!(
             "max_staleness, {}, is less than twice the cooldown, {}: one failed refresh takes the agents' series away",
-            format_duration(tenant.max_staleness),
-            format_duration(tenant.cooldown),
+            format_duration(tenant.limits.max_staleness),
+            format_duration(tenant.limits.cooldown),
         )
     })
 }
 
 fn hasty_refresh(tenant: &Tenant) -> Option<String> {
-    (tenant.request_timeout >= tenant.refresh_timeout).then(|| {
+    (tenant.limits.request_timeout >= tenant.limits.refresh_timeout).then(|| {
         format!(
             "request_timeout, {}, is not shorter than refresh_timeout, {}: a request that hangs is never sent again",
-            format_duration(tenant.request_timeout),
-            format_duration(tenant.refresh_timeout),
+            format_duration(tenant.limits.request_timeout),
+            format_duration(tenant.limits.refresh_timeout),
         )
     })
 }
@@ -146,50 +146,52 @@ mod tests {
         type Change = fn(&mut Tenant);
         let table: [(&str, Change); 18] = [
             ("", |_| {}),
-            ("", |tenant| tenant.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
-            ("interval PT5M", |tenant| tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }),
+            ("", |tenant| tenant.query.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
+            ("interval PT5M", |tenant| {
+                tenant.query.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }
+            }),
             ("", |tenant| {
-                tenant.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) };
-                tenant.incremental = Some(INCREMENTAL);
+                tenant.query.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) };
+                tenant.query.incremental = Some(INCREMENTAL);
             }),
             ("longer than refresh_timeout", |tenant| {
-                tenant.interval = Interval { text: "PT1M".to_owned(), length: seconds(60) };
-                tenant.refresh_timeout = seconds(50);
-                tenant.incremental = Some(INCREMENTAL);
+                tenant.query.interval = Interval { text: "PT1M".to_owned(), length: seconds(60) };
+                tenant.limits.refresh_timeout = seconds(50);
+                tenant.query.incremental = Some(INCREMENTAL);
             }),
-            ("agents_per_request: 1", |tenant| tenant.agents_per_request = 1),
+            ("agents_per_request: 1", |tenant| tenant.limits.agents_per_request = 1),
             ("", |tenant| {
-                tenant.agents_per_request = 1;
+                tenant.limits.agents_per_request = 1;
                 tenant.agents.truncate(1);
             }),
-            ("longer than the cooldown of 1s", |tenant| tenant.cooldown = seconds(1)),
+            ("longer than the cooldown of 1s", |tenant| tenant.limits.cooldown = seconds(1)),
             ("longer than refresh_timeout, 1s", |tenant| {
-                tenant.refresh_timeout = seconds(1);
-                tenant.request_timeout = Duration::from_millis(500);
+                tenant.limits.refresh_timeout = seconds(1);
+                tenant.limits.request_timeout = Duration::from_millis(500);
             }),
-            ("", |tenant| tenant.max_requests_per_minute = NonZeroU32::new(60)),
+            ("", |tenant| tenant.limits.max_requests_per_minute = NonZeroU32::new(60)),
             ("take 3m, which does not fit into refresh_timeout, 2m", |tenant| {
-                tenant.max_requests_per_minute = NonZeroU32::new(1);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(1);
             }),
             ("take 90s, longer than the cooldown of 60s", |tenant| {
-                tenant.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(2);
             }),
             ("", |tenant| {
-                tenant.max_requests_per_minute = NonZeroU32::new(2);
-                tenant.cooldown = seconds(90);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.limits.cooldown = seconds(90);
             }),
             ("", |tenant| {
-                tenant.max_requests_per_minute = NonZeroU32::new(2);
-                tenant.incremental = Some(INCREMENTAL);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.query.incremental = Some(INCREMENTAL);
             }),
             ("of a refresh that reads all take 206s, longer than refresh_timeout, 2m, allows", |tenant| {
-                tenant.max_requests_per_minute = NonZeroU32::new(7);
-                tenant.interval.length = seconds(300);
-                tenant.incremental = Some(INCREMENTAL);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(7);
+                tenant.query.interval.length = seconds(300);
+                tenant.query.incremental = Some(INCREMENTAL);
             }),
-            ("max_staleness, 119s,", |tenant| tenant.max_staleness = seconds(119)),
-            ("", |tenant| tenant.max_staleness = seconds(120)),
-            ("request_timeout, 2m,", |tenant| tenant.request_timeout = seconds(120)),
+            ("max_staleness, 119s,", |tenant| tenant.limits.max_staleness = seconds(119)),
+            ("", |tenant| tenant.limits.max_staleness = seconds(120)),
+            ("request_timeout, 2m,", |tenant| tenant.limits.request_timeout = seconds(120)),
         ];
         for (hint, change) in table {
             let mut tenant = fixture::tenant("acme", 80);

@@ -90,7 +90,7 @@ fn summary(config: &Config) -> String {
 /// What one tenant costs.
 fn account(tenant: &Tenant) -> String {
     let estimate = Estimate::of(tenant);
-    let mut text = format!("\n{}: {}\n", tenant.name, tenant.base_url.as_str().trim_end_matches('/'));
+    let mut text = format!("\n{}: {}\n", tenant.name, tenant.connection.base_url.as_str().trim_end_matches('/'));
     let mut line = |label: &str, value: String| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {label:<17}{value}");
@@ -103,7 +103,7 @@ fn account(tenant: &Tenant) -> String {
         line("requests", tail_requests(&estimate));
     } else {
         line("buckets", buckets(tenant, &estimate));
-        if let (Some(tails), Some(incremental)) = (&estimate.tails, tenant.incremental) {
+        if let (Some(tails), Some(incremental)) = (&estimate.tails, tenant.query.incremental) {
             line("", tail_buckets(tails, incremental));
             line("memory", format!("about {} for buckets that are kept", bytes(tails.memory)));
         }
@@ -113,7 +113,7 @@ fn account(tenant: &Tenant) -> String {
     if let Some(budget) = &estimate.budget {
         line("budget", self::budget(budget));
     }
-    line("longest refresh", format!("{} (refresh_timeout)", format_duration(tenant.refresh_timeout)));
+    line("longest refresh", format!("{} (refresh_timeout)", format_duration(tenant.limits.refresh_timeout)));
     for hint in hints::hints(tenant, &estimate) {
         let _ = writeln!(text, "  hint: {hint}");
     }
@@ -121,20 +121,20 @@ fn account(tenant: &Tenant) -> String {
 }
 
 fn agents(tenant: &Tenant, estimate: &Estimate) -> String {
-    let size = u64::try_from(tenant.agents_per_request).unwrap_or(u64::MAX);
+    let size = u64::try_from(tenant.limits.agents_per_request).unwrap_or(u64::MAX);
     format!(
         "{}, in {} of up to {}, {} at once",
         grouped(estimate.agents),
         counted(estimate.batches, "batch"),
         grouped(size),
-        tenant.max_concurrent_requests,
+        tenant.limits.max_concurrent_requests,
     )
 }
 
 /// Whom a tenant is asked for that has a list of its own.
 fn people(tenant: &Tenant) -> String {
     let configured = grouped(u64::try_from(tenant.agents.len()).unwrap_or(u64::MAX));
-    match &tenant.everyone {
+    match &tenant.agent_filter {
         Some(filter) => {
             let most = grouped(u64::try_from(filter.max).unwrap_or(u64::MAX));
             format!("those of CXone's own list that agent_filter takes, up to {most}; {configured} configured besides")
@@ -187,8 +187,8 @@ fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
     format!(
         "up to {} an agent ({} over {}), {} and about {} a refresh, before compression",
         grouped(estimate.buckets_per_agent),
-        tenant.interval.text,
-        format_duration(tenant.window),
+        tenant.query.interval.text,
+        format_duration(tenant.query.window),
         grouped(estimate.buckets),
         bytes(estimate.bytes),
     )
@@ -225,7 +225,7 @@ fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {
         grouped(least),
         grouped(estimate.tokens_per_day),
         counted(estimate.refreshes_per_day, "refresh"),
-        format_duration(tenant.cooldown),
+        format_duration(tenant.limits.cooldown),
     )
 }
 

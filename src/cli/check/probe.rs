@@ -70,8 +70,8 @@ pub(super) async fn probe(
 ) -> Result<Findings, BuildError> {
     let witness = Arc::new(Witness::default());
     let source = build_source(tenant, Arc::clone(clock), witness.clone())?;
-    let window = Window::ending_at(clock.now().whole_second(), tenant.window);
-    let deadline = clock.monotonic() + tenant.refresh_timeout;
+    let window = Window::ending_at(clock.now().whole_second(), tenant.query.window);
+    let deadline = clock.monotonic() + tenant.limits.refresh_timeout;
     let watched = |agent: &Agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() };
     let everybody = Query { window, agents: tenant.agents.iter().map(watched).collect(), deadline };
     if let Some(probe) = source.probe(everybody) {
@@ -164,7 +164,7 @@ fn right(
     seen: &Seen,
     token_expiry: Option<Timestamp>,
 ) -> (Verdict, String) {
-    let host = tenant.base_url.host_str().unwrap_or_default();
+    let host = tenant.connection.base_url.host_str().unwrap_or_default();
     match step {
         Step::Address => match seen.clock_ahead_seconds {
             0 => (Verdict::Right, format!("{host} can be reached and speaks HTTP")),
@@ -191,8 +191,8 @@ fn right(
         Step::Limits => (Verdict::Right, "no request was refused for its rate (429)".to_owned()),
         Step::Scope => (Verdict::Right, "the client may read reports".to_owned()),
         Step::Interval => {
-            let window = format_duration(tenant.window);
-            (Verdict::Right, format!("{} is accepted for a window of {window}", tenant.interval.text))
+            let window = format_duration(tenant.query.window);
+            (Verdict::Right, format!("{} is accepted for a window of {window}", tenant.query.interval.text))
         }
         Step::Data => data(agent, fetched),
     }

@@ -74,10 +74,10 @@ async fn the_defaults_for_200_agents() {
 #[tokio::test]
 async fn five_minutes_of_30_000_agents_incrementally() {
     let mut tenant = fixture::tenant("acme", 30_000);
-    tenant.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
-    tenant.incremental =
+    tenant.query.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
+    tenant.query.incremental =
         Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
-    tenant.cooldown = Duration::from_secs(300);
+    tenant.limits.cooldown = Duration::from_secs(300);
     let (text, ended) = check(&*telling(&[], unasked), &fixture::config([tenant]), false).await;
     ended.unwrap();
     golden("incremental", &text);
@@ -86,10 +86,10 @@ async fn five_minutes_of_30_000_agents_incrementally() {
 #[tokio::test]
 async fn warnings_schedules_and_unwise_settings() {
     let mut acme = fixture::tenant("acme", 1);
-    acme.cooldown = Duration::from_secs(7_200);
+    acme.limits.cooldown = Duration::from_secs(7_200);
     let mut shop = fixture::tenant("shop", 1_200);
-    shop.interval = Interval { text: "PT1M".to_owned(), length: Duration::from_secs(60) };
-    shop.agents_per_request = 1;
+    shop.query.interval = Interval { text: "PT1M".to_owned(), length: Duration::from_secs(60) };
+    shop.limits.agents_per_request = 1;
     for agent in shop.agents.iter_mut().take(400) {
         agent.schedule = Some(fixture::schedule());
     }
@@ -104,12 +104,12 @@ async fn warnings_schedules_and_unwise_settings() {
 async fn budgets_that_fit_and_budgets_that_do_not() {
     let budget = |name: &str, agents, per_minute| {
         let mut tenant = fixture::tenant(name, agents);
-        tenant.max_requests_per_minute = NonZeroU32::new(per_minute);
+        tenant.limits.max_requests_per_minute = NonZeroU32::new(per_minute);
         tenant
     };
     let mut tails = budget("tails", 200, 20);
-    tails.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
-    tails.incremental = Some(Incremental::default());
+    tails.query.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
+    tails.query.incremental = Some(Incremental::default());
     let config = fixture::config([budget("fits", 200, 60), budget("slow", 200, 6), budget("never", 2_000, 20), tails]);
     let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
     ended.unwrap();
@@ -174,9 +174,9 @@ async fn a_probe_of_nobody_there_is_one_of_the_address() {
 fn simulated(simulator: &Simulator) -> Tenant {
     let Credentials { client_id, client_secret } = simulator.credentials();
     let mut tenant = fixture::tenant("simulated", 0);
-    tenant.base_url = simulator.base_url().parse().unwrap();
-    tenant.client_id = client_id.to_owned();
-    tenant.client_secret = client_secret.to_owned().into();
+    tenant.connection.base_url = simulator.base_url().parse().unwrap();
+    tenant.connection.client_id = client_id.to_owned();
+    tenant.connection.client_secret = client_secret.into();
     tenant.agents = simulator.workforce().agents().iter().map(|agent| fixture::agent(&agent.id)).collect();
     tenant
 }

@@ -109,7 +109,7 @@ async fn run_with(
     let mut reports = Vec::new();
     let mut unread = Vec::new();
     for tenant in selected_tenants(config, args.tenant.as_deref())? {
-        let window = Window::ending_at(clock.now().whole_second(), tenant.window);
+        let window = Window::ending_at(clock.now().whole_second(), tenant.query.window);
         let mut fetched = fetch(build_source, tenant, window, &clock, terminal).await?;
         let answered = std::mem::take(&mut fetched.answered);
         reports.push(TenantReport { tenant, window, rows: row::rows(&tenant.agents, answered) });
@@ -155,7 +155,7 @@ async fn fetch(
     let agents = tenant.agents.iter();
     let agents = agents.map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() });
     let started = clock.monotonic();
-    let query = Query { window, agents: agents.collect(), deadline: started + tenant.refresh_timeout };
+    let query = Query { window, agents: agents.collect(), deadline: started + tenant.limits.refresh_timeout };
     let fetched = source.fetch(query);
     if !terminal.progress {
         return Ok(fetched.await);

@@ -59,7 +59,7 @@ fn title(text: &mut String, report: &TenantReport<'_>, row: &Row<'_>, name_tenan
     let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", escape(team))));
     let known: Vec<_> = [name, team].into_iter().flatten().collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
-    let length = config::format_duration(tenant.window);
+    let length = config::format_duration(tenant.query.window);
     // Writing to a string cannot fail.
     let _ = writeln!(text, "--- Agent Presence Summary (Last {length}) ---");
     if name_tenant {
@@ -86,7 +86,7 @@ fn lines(text: &mut String, tenant: &Tenant, row: &Row<'_>, widths: &Widths, col
 
 /// The escape sequence before a state: offline states of the tenant are dimmed, and states without a color have none.
 fn style(tenant: &Tenant, state: &StateName) -> &'static str {
-    if tenant.offline_states.contains(state) {
+    if tenant.states.offline.contains(state) {
         return "\x1b[2m";
     }
     match &**state {

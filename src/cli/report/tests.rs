@@ -148,7 +148,7 @@ async fn colours_are_around_states_alone() {
 #[tokio::test]
 async fn each_tenant_is_asked_once_for_its_own_window() {
     let mut shop = fixture::tenant("shop", 1);
-    shop.window = Duration::from_secs(3_600);
+    shop.query.window = Duration::from_secs(3_600);
     let config = fixture::config([acme(), shop]);
     let source = FakeSource::new(answers);
     let (text, ended) = report(&config, &args(ReportFormat::Table, None), Arc::clone(&source), PLAIN).await;
@@ -211,9 +211,9 @@ async fn a_reader_that_has_gone_away_is_no_failure() {
 fn simulated(simulator: &Simulator, agents: usize) -> Tenant {
     let Credentials { client_id, client_secret } = simulator.credentials();
     let mut tenant = fixture::tenant("simulated", 0);
-    tenant.base_url = simulator.base_url().parse().unwrap();
-    tenant.client_id = client_id.to_owned();
-    tenant.client_secret = client_secret.to_owned().into();
+    tenant.connection.base_url = simulator.base_url().parse().unwrap();
+    tenant.connection.client_id = client_id.to_owned();
+    tenant.connection.client_secret = client_secret.into();
     tenant.agents = simulator.workforce().agents().iter().take(agents).map(|agent| fixture::agent(&agent.id)).collect();
     tenant
 }

@@ -69,7 +69,7 @@ async fn failures_and_their_waits_live_on() {
     let house = House::new(&[Answer::Nothing(Some(Duration::from_secs(500)))]);
     house.scrape().await;
     let before = house.refresher.current().status.clone();
-    house.reconfigure(&["1", "2"], |tenant| tenant.cooldown = Duration::from_secs(1));
+    house.reconfigure(&["1", "2"], |tenant| tenant.limits.cooldown = Duration::from_secs(1));
     let after = house.refresher.current().status.clone();
     assert_eq!((after.not_before, &after.last_error), (before.not_before, &before.last_error));
     house.clock.advance(Duration::from_secs(499));
@@ -92,9 +92,9 @@ async fn agents_of_failed_batches_and_new_ones_are_asked_again_together() {
 #[tokio::test]
 async fn data_that_is_no_answer_any_more_goes() {
     let changes: [fn(&mut Tenant); 3] = [
-        |tenant| tenant.window = Duration::from_secs(3600),
-        |tenant| tenant.states = vec!["Offline".into()],
-        |tenant| tenant.base_url = "https://other.example.com".parse().unwrap(),
+        |tenant| tenant.query.window = Duration::from_secs(3600),
+        |tenant| tenant.query.states = vec!["Offline".into()],
+        |tenant| tenant.connection.base_url = "https://other.example.com".parse().unwrap(),
     ];
     for (index, change) in changes.into_iter().enumerate() {
         let house = House::new(&[]);
@@ -115,7 +115,7 @@ async fn what_an_abandoned_question_brings_is_dropped() {
     let house = House::slow(&[]);
     let waiting = house.scraping();
     house.settle(PATIENCE).await;
-    house.reconfigure(&["1", "2", "3"], |tenant| tenant.window = Duration::from_secs(3600));
+    house.reconfigure(&["1", "2", "3"], |tenant| tenant.query.window = Duration::from_secs(3600));
     house.source.permits.add_permits(2);
     let scrape = waiting.await.unwrap();
     assert_eq!((scrape.served, scrape.published.status.up), (Served::None, false));
@@ -149,7 +149,7 @@ async fn another_schedule_leaves_out_only_what_depends_on_it() {
     });
     assert_eq!(scheduled(&house.refresher.current()), [true, false]);
     house.reconfigure(&["1", "2"], |tenant| {
-        tenant.offline_states = vec!["Break".into()];
+        tenant.states.offline = vec!["Break".into()];
         tenant.agents[0].schedule = schedule(1);
     });
     assert_eq!(with_data(&house.refresher.current()), [""; 0], "scheduled offline time would be another");

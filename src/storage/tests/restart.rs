@@ -188,12 +188,12 @@ async fn another_question_has_no_answer_yet_but_the_same_waits() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let changes: [(&str, Change); 6] = [
-        ("window", |tenant| tenant.window /= 2),
-        ("interval", |tenant| tenant.interval.length /= 2),
-        ("client_id", |tenant| tenant.client_id.push('2')),
-        ("states", |tenant| tenant.states = vec!["Busy".into()]),
-        ("offline_states", |tenant| tenant.offline_states = vec!["Away".into()]),
-        ("base_url", |tenant| tenant.base_url = "https://other.example.com".parse().unwrap()),
+        ("window", |tenant| tenant.query.window /= 2),
+        ("interval", |tenant| tenant.query.interval.length /= 2),
+        ("client_id", |tenant| tenant.connection.client_id.push('2')),
+        ("states", |tenant| tenant.query.states = vec!["Busy".into()]),
+        ("offline_states", |tenant| tenant.states.offline = vec!["Away".into()]),
+        ("base_url", |tenant| tenant.connection.base_url = "https://other.example.com".parse().unwrap()),
     ];
     for (key, change) in changes {
         let copy = disk.as_a_crash_leaves_it();
@@ -214,7 +214,11 @@ async fn another_question_has_no_answer_yet_but_the_same_waits() {
 async fn a_crash_after_a_change_of_address_is_told_of_the_new_address() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
-    let moved = || Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant() };
+    let moved = || {
+        let mut moved = tenant();
+        moved.connection.base_url = "https://other.example.com".parse().unwrap();
+        moved
+    };
     let process = Process::start_as(moved(), &disk.path(), START, &[]).await;
     process.source.permits.forget_permits(1000);
     let _waiting = process.scrape_until_asked().await;
@@ -317,7 +321,11 @@ async fn after_a_reload_to_another_address_an_attempt_is_not_noted_behind_the_ol
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
-    let moved = || Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant() };
+    let moved = || {
+        let mut moved = tenant();
+        moved.connection.base_url = "https://other.example.com".parse().unwrap();
+        moved
+    };
     process.refresher.reconfigure(Arc::new(moved()), process.source.clone());
     process.clock.advance(COOLDOWN);
     process.source.permits.forget_permits(1000);

@@ -268,7 +268,7 @@ mod tests {
         fn new(results: &[Result<Duration, &'static str>], permits: usize) -> Self {
             let clock = DrivenClock::new(Timestamp::from_seconds(1_700_000_000));
             let mut tenant = fixture::tenant("acme", 1);
-            tenant.base_url = "http://127.0.0.1:1".parse().unwrap();
+            tenant.connection.base_url = "http://127.0.0.1:1".parse().unwrap();
             let shared: Arc<dyn crate::clock::Clock> = Arc::new(clock.clone());
             let limiter = RateLimiter::new(&tenant, &shared);
             let client = Client::new(&tenant, limiter, shared, Arc::new(NoopObserver)).unwrap();

@@ -93,15 +93,15 @@ impl Client {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
-        let local = is_loopback(&tenant.base_url);
-        let plain = tenant.base_url.scheme() == "http";
+        let local = is_loopback(&tenant.connection.base_url);
+        let plain = tenant.connection.base_url.scheme() == "http";
         // Discovered addresses may use https even if the first one does not.
         let stays_plain = plain
             && tenant.official.as_ref().is_none_or(|official| {
                 official.allowed_hosts.is_empty()
                     && official.api_endpoint.as_ref().is_none_or(|endpoint| endpoint.scheme() == "http")
             });
-        let request_timeout = tenant.request_timeout;
+        let request_timeout = tenant.limits.request_timeout;
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("cxone-exporter/", env!("CARGO_PKG_VERSION")))
             // Credentials go to the configured host only.
@@ -115,7 +115,7 @@ impl Client {
             .connect_timeout(errors::connect_timeout(request_timeout))
             .timeout(request_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(tenant.max_concurrent_requests);
+            .pool_max_idle_per_host(tenant.limits.max_concurrent_requests);
         if local {
             http = http.no_proxy();
         }
@@ -124,11 +124,12 @@ impl Client {
         let tls = tls.map_err(|error| BuildError::new(&tenant.name, &error))?;
         let http =
             http.tls_backend_preconfigured(tls).build().map_err(|error| BuildError::new(&tenant.name, &error))?;
-        let access_key = tenant.official.iter().map(|official| (&*official.access_key_id, &official.access_key_secret));
-        let client = std::iter::once((&*tenant.client_id, &tenant.client_secret));
+        let access_key =
+            tenant.official.iter().map(|official| (&*official.access_key_id, &official.access_key_secret.value));
+        let client = std::iter::once((&*tenant.connection.client_id, &tenant.connection.client_secret.value));
         Ok(Self {
             http,
-            base_url: tenant.base_url.clone(),
+            base_url: tenant.connection.base_url.clone(),
             proxied: !local && proxy_is_set(),
             api: tenant.api,
             request_timeout,

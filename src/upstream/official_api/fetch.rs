@@ -103,7 +103,7 @@ impl OfficialSource {
         agents: Vec<WatchedAgent>,
         wanted: HashSet<AgentId>,
     ) -> Result<FetchResult, Failure> {
-        let names = reading.state.states.shown(self.official.unavailable_codes, &self.tenant.state_map);
+        let names = reading.state.states.shown(self.official.unavailable_codes, &self.tenant.states.map);
         let offline = Arc::clone(&self.offline_states);
         let keep_from = window.start.saturating_sub(self.official.history_lookback);
         let reserved = self.reserved_states.clone();
@@ -134,7 +134,7 @@ impl OfficialSource {
         let message = format!(
             "The refresh was not done within {}. Raise `refresh_timeout`, or ask less: a shorter `window` or \
             `history_lookback`.",
-            humanize(self.tenant.refresh_timeout)
+            humanize(self.tenant.limits.refresh_timeout)
         );
         Failure::new(Endpoint::History, ErrorKind::Timeout, message).with_scope(Scope::Tenant)
     }

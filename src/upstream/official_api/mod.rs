@@ -113,14 +113,14 @@ impl OfficialSource {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
-        let same_address = self.tenant.base_url == tenant.base_url;
+        let same_address = self.tenant.connection.base_url == tenant.connection.base_url;
         let limiter = if same_address {
             self.session.client.limiter().reconfigured(&tenant)
         } else {
             RateLimiter::new(&tenant, &clock)
         };
         let same_key = self.official.access_key_id == official.access_key_id
-            && self.tenant.client_id == tenant.client_id
+            && self.tenant.connection.client_id == tenant.connection.client_id
             && self.official.login == official.login
             && self.official.api_endpoint == official.api_endpoint;
         let source = Self::with(tenant, official, clock, observer, limiter)?;
@@ -140,7 +140,7 @@ impl OfficialSource {
         limiter: RateLimiter,
     ) -> Result<Self, BuildError> {
         let by_hand = official.api_endpoint.as_ref();
-        let trusted_hosts = Arc::new(TrustedHosts::new(&tenant.base_url, by_hand, &official.allowed_hosts));
+        let trusted_hosts = Arc::new(TrustedHosts::new(&tenant.connection.base_url, by_hand, &official.allowed_hosts));
         let api = Arc::new(ApiAddress::new(by_hand));
         let login = AccessKeyIssuer::new(&tenant, &official, Arc::clone(&trusted_hosts), Arc::clone(&api));
         let client = Client::new(&tenant, limiter, Arc::clone(&clock), observer)?;
@@ -149,8 +149,8 @@ impl OfficialSource {
             clock,
             trusted_hosts,
             api,
-            offline_states: tenant.offline_states.clone().into(),
-            reserved_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
+            offline_states: tenant.states.offline.clone().into(),
+            reserved_states: tenant.states.declared.iter().chain(&tenant.states.offline).cloned().collect(),
             capabilities: Mutex::default(),
             state: Mutex::default(),
             gap_told: AtomicBool::new(false),

@@ -114,7 +114,7 @@ impl OfficialSource {
                 (agent, read)
             }
         });
-        let mut ends = stream::iter(each).buffer_unordered(self.tenant.max_concurrent_requests.max(1));
+        let mut ends = stream::iter(each).buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
         let mut history = History::default();
         while let Some((agent, read)) = ends.next().await {
             match read {

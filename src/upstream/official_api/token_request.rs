@@ -93,10 +93,10 @@ impl AccessKeyIssuer {
     ) -> Self {
         Self {
             way: official.login.clone(),
-            client_id: tenant.client_id.clone(),
-            client_secret: tenant.client_secret.clone(),
+            client_id: tenant.connection.client_id.clone(),
+            client_secret: tenant.connection.client_secret.value.clone(),
             access_key_id: official.access_key_id.clone(),
-            access_key_secret: official.access_key_secret.clone(),
+            access_key_secret: official.access_key_secret.value.clone(),
             trusted_hosts,
             api,
         }

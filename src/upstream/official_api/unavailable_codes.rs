@@ -48,7 +48,7 @@ impl OfficialSource {
             let read = self.read_codes_of(&team, context).await;
             (team, read)
         });
-        let mut ends = stream::iter(each).buffer_unordered(self.tenant.max_concurrent_requests.max(1));
+        let mut ends = stream::iter(each).buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
         while let Some((team, read)) = ends.next().await {
             state.codes.asked.insert(team, (now, read.is_ok()));
             match read {

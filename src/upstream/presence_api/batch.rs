@@ -110,7 +110,7 @@ impl PresenceSource {
         range: Window,
         context: &FetchContext,
     ) -> Result<Reading, Failure> {
-        let mut pages = Pages::new(agents.len(), range, self.tenant.interval.length);
+        let mut pages = Pages::new(agents.len(), range, self.tenant.query.interval.length);
         let first = request::first_page(self.session.client.url(request::PATH), &self.tenant, range, agents);
         let mut url = first.clone();
         loop {

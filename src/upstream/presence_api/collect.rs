@@ -48,7 +48,7 @@ impl PresenceSource {
                 let reading = self.read(batch, query.window, &context);
                 async move { (index, reading.await) }
             })
-            .buffer_unordered(self.tenant.max_concurrent_requests.max(1));
+            .buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
         let mut deadline = self.clock.sleep_until(query.deadline);
         loop {
             let end = tokio::select! {
@@ -73,7 +73,7 @@ impl PresenceSource {
     /// The agents in batches, those of batches that were refused before at the end.
     fn batches(&self, window: Window, mut agents: Vec<WatchedAgent>) -> Vec<Batch> {
         let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = self.tenant.agents_per_request.max(1);
+        let size = self.tenant.limits.agents_per_request.max(1);
         if let Some(cache) = self.cache() {
             return cache.plan(window, agents, size, |agent| suspects.contains(&agent.id));
         }
@@ -90,7 +90,7 @@ impl PresenceSource {
         if cache.refreshed(window, brought_data) {
             warn!(
                 tenant = self.tenant.name,
-                interval = self.tenant.interval.text,
+                interval = self.tenant.query.interval.text,
                 "CXone's buckets do not follow each other in steps of `interval`, so `incremental` can keep none and asks for \
                 everything each time"
             );
@@ -143,7 +143,7 @@ impl PresenceSource {
         let message = format!(
             "The refresh was not done within {}. Raise `refresh_timeout` or `max_concurrent_requests`, or ask less: a \
             longer `interval`, fewer agents.",
-            humanize(self.tenant.refresh_timeout)
+            humanize(self.tenant.limits.refresh_timeout)
         );
         Failure::new(Endpoint::Presence, ErrorKind::Timeout, message).with_scope(Scope::Tenant)
     }

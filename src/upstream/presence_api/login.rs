@@ -41,7 +41,10 @@ struct Body {
 
 impl ClientCredentials {
     pub(super) fn of(tenant: &Tenant) -> Self {
-        Self { client_id: tenant.client_id.clone(), client_secret: tenant.client_secret.clone() }
+        Self {
+            client_id: tenant.connection.client_id.clone(),
+            client_secret: tenant.connection.client_secret.value.clone(),
+        }
     }
 
     async fn ask(&self, client: &Client, context: &FetchContext) -> Result<IssuedToken, Failure> {

@@ -96,14 +96,14 @@ impl PresenceSource {
     /// As for [`PresenceSource::new`].
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
-        let same_address = self.tenant.base_url == tenant.base_url;
+        let same_address = self.tenant.connection.base_url == tenant.connection.base_url;
         let limiter = if same_address {
             self.session.client.limiter().reconfigured(&tenant)
         } else {
             RateLimiter::new(&tenant, &clock)
         };
         let tokens = TokenCache::new(ClientCredentials::of(&tenant));
-        if same_address && self.tenant.client_id == tenant.client_id {
+        if same_address && self.tenant.connection.client_id == tenant.connection.client_id {
             tokens.copy_from(&self.session.tokens);
         }
         let mut source = Self::with(tenant, clock, observer, limiter, Arc::new(tokens))?;
@@ -111,7 +111,7 @@ impl PresenceSource {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
             let mut kept = lock(cache);
             kept.retain(|agent| wanted.contains(agent));
-            kept.spread(source.tenant.agents.len(), source.tenant.agents_per_request);
+            kept.spread(source.tenant.agents.len(), source.tenant.limits.agents_per_request);
             drop(kept);
             source.cache = Some(Arc::clone(cache));
         }
@@ -134,15 +134,15 @@ impl PresenceSource {
         Ok(Self {
             session: Session { client, tokens },
             clock,
-            offline_states: tenant.offline_states.clone().into(),
-            state_map: Arc::new(tenant.state_map.clone()),
-            known_states: tenant.declared_states.iter().chain(&tenant.offline_states).cloned().collect(),
+            offline_states: tenant.states.offline.clone().into(),
+            state_map: Arc::new(tenant.states.map.clone()),
+            known_states: tenant.states.declared.iter().chain(&tenant.states.offline).cloned().collect(),
             proven: AtomicBool::new(false),
             page_bytes: AtomicUsize::new(0),
             suspects: Mutex::default(),
-            cache: tenant.incremental.map(|settings| {
-                let mut cache = BucketCache::new(settings, tenant.interval.length);
-                cache.spread(tenant.agents.len(), tenant.agents_per_request);
+            cache: tenant.query.incremental.map(|settings| {
+                let mut cache = BucketCache::new(settings, tenant.query.interval.length);
+                cache.spread(tenant.agents.len(), tenant.limits.agents_per_request);
                 Arc::new(Mutex::new(cache))
             }),
             tenant,
@@ -162,7 +162,7 @@ fn lock(cache: &Mutex<BucketCache>) -> MutexGuard<'_, BucketCache> {
 /// Whether what was kept of answers to `old` is part of answers to `new`. Agents may be others.
 fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
     // How often everything is read again is no part of the question, and the cache's own.
-    cache::question(old) == cache::question(new) && old.incremental == new.incremental
+    cache::question(old) == cache::question(new) && old.query.incremental == new.query.incremental
 }
 
 impl Source for PresenceSource {

@@ -15,9 +15,9 @@ pub(super) fn first_page(mut report: Url, tenant: &Tenant, window: Window, agent
         .append_pair("agentIds", &joined(agents.iter().map(|agent| &*agent.id)))
         .append_pair("startTime", &window.start.to_string())
         .append_pair("endTime", &window.end.to_string())
-        .append_pair("interval", &tenant.interval.text);
-    if !tenant.states.is_empty() {
-        report.query_pairs_mut().append_pair("states", &joined(tenant.states.iter().map(StateName::as_ref)));
+        .append_pair("interval", &tenant.query.interval.text);
+    if !tenant.query.states.is_empty() {
+        report.query_pairs_mut().append_pair("states", &joined(tenant.query.states.iter().map(StateName::as_ref)));
     }
     report
 }

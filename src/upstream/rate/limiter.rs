@@ -166,5 +166,5 @@ fn gate_failure(closed: GateClosed, endpoint: Endpoint, target: &str, last_failu
 }
 
 fn request_rate(tenant: &Tenant) -> Option<RequestRate> {
-    tenant.max_requests_per_minute.map(RequestRate::new)
+    tenant.limits.max_requests_per_minute.map(RequestRate::new)
 }

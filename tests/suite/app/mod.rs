@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Config, Interval, OfflineLimits, StateMap, Tenant};
+use cxone_exporter::config::{Agent, Config, ConnectionSettings, Tenant};
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::{Parts, Refresher};
@@ -130,34 +130,15 @@ impl TestAppBuilder {
 /// A tenant whose name is unique in this process, so that its log lines can be told from those of other tests.
 pub(crate) fn tenant(base_url: &str) -> Tenant {
     static BUILT: AtomicUsize = AtomicUsize::new(0);
-    Tenant {
-        name: format!("tenant-{}", BUILT.fetch_add(1, Ordering::Relaxed)),
-        api: Api::Presence,
-        base_url: base_url.parse().unwrap(),
-        client_id: "my-client".into(),
-        client_secret: SECRET.into(),
-        client_secret_file: None,
-        window: DAY,
-        interval: Interval { text: "PT1H".into(), length: HOUR },
-        states: Vec::new(),
-        declared_states: ["Available", "Busy", "WrapUp", "Offline"].map(Into::into).to_vec(),
-        cooldown: COOLDOWN,
-        max_staleness: MAX_STALENESS,
-        request_timeout: Duration::from_secs(20),
-        refresh_timeout: REFRESH_TIMEOUT,
-        agents_per_request: 1,
-        max_concurrent_requests: 1,
-        max_requests_per_minute: None,
-        offline_states: vec!["Offline".into()],
-        privacy: cxone_exporter::config::Privacy::default(),
-        agents: agents(2),
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        incremental: None,
-        official: None,
-        share: None,
-    }
+    let name = format!("tenant-{}", BUILT.fetch_add(1, Ordering::Relaxed));
+    let mut tenant =
+        Tenant::with_defaults(name, ConnectionSettings::new(base_url.parse().unwrap(), "my-client", SECRET));
+    tenant.states.offline = vec!["Offline".into()];
+    tenant.limits.request_timeout = Duration::from_secs(20);
+    tenant.limits.agents_per_request = 1;
+    tenant.limits.max_concurrent_requests = 1;
+    tenant.agents = agents(2);
+    tenant
 }
 
 pub(crate) fn agents(count: usize) -> Vec<Agent> {

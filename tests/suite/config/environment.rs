@@ -33,7 +33,7 @@ fn the_articles_four_names_are_enough() {
     let from_file = environment(&[], dir.path()).unwrap();
     for config in [from_process, from_file] {
         assert_golden("good_environment", &config.to_yaml_redacted());
-        assert_eq!(config.tenants[0].client_secret.expose_secret(), PLANTED);
+        assert_eq!(config.tenants[0].connection.client_secret.expose_secret(), PLANTED);
         assert_eq!(config.warnings, Vec::<String>::new());
         assert_reads_back(&config);
     }
@@ -51,9 +51,9 @@ fn the_process_wins_over_the_file_and_empty_is_not_set() {
     let variables = [&ARTICLE[..], &[("CXONE_COOLDOWN", "2m"), ("CXONE_INTERVAL", "")]].concat();
     let config = environment(&variables, dir.path()).unwrap();
     let tenant = &config.tenants[0];
-    assert_eq!((tenant.client_id.as_str(), tenant.cooldown), ("my-client", Duration::from_secs(120)));
-    assert_eq!(tenant.interval.text, "PT5M");
-    assert_eq!(tenant.max_requests_per_minute.map(std::num::NonZeroU32::get), Some(30));
+    assert_eq!((tenant.connection.client_id.as_str(), tenant.limits.cooldown), ("my-client", Duration::from_secs(120)));
+    assert_eq!(tenant.query.interval.text, "PT5M");
+    assert_eq!(tenant.limits.max_requests_per_minute.map(std::num::NonZeroU32::get), Some(30));
 }
 
 #[test]
@@ -81,12 +81,12 @@ fn a_base_url_and_a_secret_file_can_stand_for_the_articles_names() {
         ("CXONE_AGENT_IDS", "1"),
     ];
     let config = environment(&variables, dir.path()).unwrap();
-    assert_eq!(config.tenants[0].base_url.as_str(), "http://127.0.0.1:8080/");
-    assert_eq!(config.tenants[0].client_secret.expose_secret(), PLANTED);
+    assert_eq!(config.tenants[0].connection.base_url.as_str(), "http://127.0.0.1:8080/");
+    assert_eq!(config.tenants[0].connection.client_secret.expose_secret(), PLANTED);
 
     let both = [&variables[..], &ARTICLE[..1]].concat();
     let config = environment(&both, dir.path()).unwrap();
-    assert_eq!(config.tenants[0].base_url.as_str(), "http://127.0.0.1:8080/");
+    assert_eq!(config.tenants[0].connection.base_url.as_str(), "http://127.0.0.1:8080/");
     assert_golden("warning_environment_base_url", &config.warnings.join("\n"));
 }
 

@@ -23,7 +23,7 @@ fn pseudonyms_take_the_place_of_ids_wherever_anything_is_shown() {
     let label = tenant.label(&tenant.agents[0]);
     assert!(label.len() == 16 && label.bytes().all(|byte| byte.is_ascii_hexdigit()), "{label}");
     assert_eq!(from_file.label(&from_file.agents[0]), label, "it depends on the key, not on where it is from");
-    assert!(matches!(&from_file.privacy.agent_label, AgentLabel::Hmac(by) if by.file.as_ref() == Some(&file)));
+    assert!(matches!(&from_file.privacy.agent_label, AgentLabel::Hmac(by) if by.secret.file.as_ref() == Some(&file)));
 
     let shown = in_place.to_yaml_redacted();
     assert!(shown.contains("agent_label_key: <secret>") && shown.contains(&*label), "{shown}");

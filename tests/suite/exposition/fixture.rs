@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, Shard, StateMap, Tenant};
+use cxone_exporter::config::{Agent, ConnectionSettings, Shard, Tenant};
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
@@ -17,7 +17,6 @@ use cxone_exporter::refresh::{
     AgentCounts, AgentData, AgentRow, Moment, Observer as _, RefreshResult, Served, Snapshot, Status,
 };
 use cxone_exporter::upstream::{Endpoint, Observer as _, ResponseCode};
-use secrecy::SecretString;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -132,7 +131,7 @@ impl Scrape {
 
     /// Declares a state twice, which the configuration would not let through.
     pub(crate) fn with_a_state_declared_twice(mut self) -> Self {
-        Arc::make_mut(&mut self.snapshot.tenant).declared_states.push(StateName::from("Busy"));
+        Arc::make_mut(&mut self.snapshot.tenant).states.declared.push(StateName::from("Busy"));
         self
     }
 
@@ -212,32 +211,8 @@ fn agent(id: &str, name: Option<&str>, team: Option<&str>, limit_seconds: Option
 }
 
 fn tenant(agents: Vec<Agent>) -> Tenant {
-    Tenant {
-        name: "acme".to_owned(),
-        api: Api::Presence,
-        base_url: "https://acme.example.com".parse().unwrap(),
-        client_id: "client".to_owned(),
-        client_secret: SecretString::from("secret"),
-        client_secret_file: None,
-        window: DAY,
-        interval: Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3_600) },
-        states: Vec::new(),
-        declared_states: ["Available", "Busy", "WrapUp", "Offline"].map(StateName::from).to_vec(),
-        cooldown: Duration::from_secs(60),
-        max_staleness: Duration::from_secs(900),
-        request_timeout: Duration::from_secs(30),
-        refresh_timeout: Duration::from_secs(120),
-        agents_per_request: 50,
-        max_concurrent_requests: 2,
-        max_requests_per_minute: None,
-        offline_states: [StateName::from("Offline")].to_vec(),
-        privacy: cxone_exporter::config::Privacy::default(),
-        agents,
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        incremental: None,
-        official: None,
-        share: None,
-    }
+    let connection = ConnectionSettings::new("https://acme.example.com".parse().unwrap(), "client", "secret");
+    let mut tenant = Tenant::with_defaults("acme", connection);
+    tenant.states.offline = vec!["Offline".into()];
+    Tenant { agents, ..tenant }
 }

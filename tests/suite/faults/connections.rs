@@ -26,7 +26,8 @@ const PROXIES: [&str; 8] =
 async fn as_a_child() {
     let Ok(base_url) = std::env::var(BASE_URL) else { return };
     let clock = DrivenClock::new(NOW);
-    let builder = TestAppBuilder::new(&base_url).configure(|tenant| tenant.request_timeout = Duration::from_secs(5));
+    let builder =
+        TestAppBuilder::new(&base_url).configure(|tenant| tenant.limits.request_timeout = Duration::from_secs(5));
     let app = builder.start(&clock).await;
     let met = app.scrape().await;
     assert!(met.seconds().is_empty());

@@ -228,7 +228,7 @@ async fn run_row(fault: Fault, outcome: &Outcome) {
     let request_timeout = fault.request_timeout;
     let upstream = upstream(&clock, fault, &phase).await;
     let builder =
-        TestAppBuilder::new(&upstream.base_url()).configure(|tenant| tenant.request_timeout = request_timeout);
+        TestAppBuilder::new(&upstream.base_url()).configure(|tenant| tenant.limits.request_timeout = request_timeout);
     let app = builder.start(&clock).await;
 
     let before = app.scrape().await;

@@ -78,7 +78,7 @@ async fn wrong_credentials_are_said_to_be_that_and_asked_once() {
         (
             |tenant| {
                 by_issuer(tenant, ClientAuth::Body);
-                tenant.client_secret = "wrong".into();
+                tenant.connection.client_secret = "wrong".into();
             },
             "The access key or the OAuth client is wrong",
         ),

@@ -92,8 +92,8 @@ async fn states_are_renamed_and_merged_last() {
     let harness = AppHarness::new(options(20, Vec::new()), |tenant| {
         tenant.official.as_mut().unwrap().unavailable_codes = true;
         let map = [("Unavailable: Lunch", "Away"), ("Unavailable: Break", "Away"), ("LoggedOut", "Away")];
-        tenant.state_map = map.map(|(from, to)| (from.into(), to.into())).into();
-        tenant.declared_states = vec!["Away".into()];
+        tenant.states.map = map.map(|(from, to)| (from.into(), to.into())).into();
+        tenant.states.declared = vec!["Away".into()];
     })
     .await;
     let window = last_day(&harness.app.clock);

@@ -66,11 +66,11 @@ impl AppHarness {
         let builder = TestAppBuilder::new(&simulator.base_url()).configure(|tenant| {
             tenant.api = Api::Official;
             tenant.agents = agents.iter().map(agent).collect();
-            (tenant.client_id, tenant.client_secret) = (String::new(), "".into());
+            (tenant.connection.client_id, tenant.connection.client_secret) = (String::new(), "".into());
             tenant.official = Some(official(&simulator.base_url()));
-            tenant.declared_states = ["Available", "LoggedOut", "WrapUp", "Unavailable"].map(Into::into).to_vec();
-            tenant.offline_states = vec!["LoggedOut".into()];
-            tenant.max_concurrent_requests = 4;
+            tenant.states.declared = ["Available", "LoggedOut", "WrapUp", "Unavailable"].map(Into::into).to_vec();
+            tenant.states.offline = vec!["LoggedOut".into()];
+            tenant.limits.max_concurrent_requests = 4;
             change(tenant);
             split = tenant.official.as_ref().unwrap().unavailable_codes;
         });
@@ -121,6 +121,6 @@ fn assert_close(seen: &BTreeMap<String, f64>, truth: &BTreeMap<String, f64>, pen
 
 /// The issuer's way in, with the client known by `client_auth`.
 fn by_issuer(tenant: &mut Tenant, client_auth: ClientAuth) {
-    (tenant.client_id, tenant.client_secret) = (CLIENT_ID.into(), CLIENT_SECRET.into());
+    (tenant.connection.client_id, tenant.connection.client_secret) = (CLIENT_ID.into(), CLIENT_SECRET.into());
     tenant.official.as_mut().unwrap().login = Login::Issuer { client_auth };
 }

@@ -16,7 +16,7 @@ fn known(scrape: &Scraped) -> Vec<[String; 3]> {
 async fn agents_all_takes_the_list_through_its_filter() {
     let harness = AppHarness::new(options(100, Vec::new()), |tenant| {
         tenant.agents.clear();
-        tenant.everyone = Some(AgentFilter {
+        tenant.agent_filter = Some(AgentFilter {
             teams: vec!["Support".to_owned(), "Billing".to_owned()],
             max: 10,
             ..AgentFilter::default()
@@ -66,7 +66,7 @@ async fn the_list_is_read_rarely_and_stays_when_it_cannot_be_read() {
 async fn without_any_list_there_is_nobody_to_ask_for() {
     let harness = AppHarness::new(options(5, Vec::new()), |tenant| {
         tenant.agents.clear();
-        tenant.everyone = Some(AgentFilter::default());
+        tenant.agent_filter = Some(AgentFilter::default());
     })
     .await;
     harness.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Agents));

@@ -63,9 +63,9 @@ async fn both_ways_in_work_and_tokens_are_renewed() {
 #[tokio::test]
 async fn a_budget_spreads_tokens_discovery_lists_and_history() {
     let harness = AppHarness::new(options(40, Vec::new()), |tenant| {
-        tenant.max_concurrent_requests = 1;
-        tenant.max_requests_per_minute = NonZeroU32::new(12);
-        tenant.everyone = Some(AgentFilter::default());
+        tenant.limits.max_concurrent_requests = 1;
+        tenant.limits.max_requests_per_minute = NonZeroU32::new(12);
+        tenant.agent_filter = Some(AgentFilter::default());
     })
     .await;
     let opened = harness.app.now();
@@ -87,7 +87,7 @@ async fn a_budget_spreads_tokens_discovery_lists_and_history() {
 #[tokio::test]
 async fn a_budget_that_history_agent_by_agent_cannot_fit_is_said_before_it_is_asked() {
     let harness = AppHarness::new(options(30, habits("bulk-refused")), |tenant| {
-        tenant.max_requests_per_minute = NonZeroU32::new(12);
+        tenant.limits.max_requests_per_minute = NonZeroU32::new(12);
     })
     .await;
     // It takes a refresh to find out; the second one asks for those whom the first had no request for.
@@ -105,7 +105,7 @@ async fn a_budget_that_history_agent_by_agent_cannot_fit_is_said_before_it_is_as
 #[tokio::test]
 async fn an_address_that_is_set_by_hand_spares_the_discovery() {
     let harness = AppHarness::new(options(3, Vec::new()), |tenant| {
-        let endpoint = tenant.base_url.clone();
+        let endpoint = tenant.connection.base_url.clone();
         tenant.official.as_mut().unwrap().api_endpoint = Some(endpoint);
     })
     .await;

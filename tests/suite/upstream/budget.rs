@@ -19,8 +19,8 @@ fn harness(
 ) -> SourceHarness {
     SourceHarness::new(clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(count);
-        tenant.max_requests_per_minute = NonZeroU32::new(per_minute);
-        tenant.refresh_timeout = timeout;
+        tenant.limits.max_requests_per_minute = NonZeroU32::new(per_minute);
+        tenant.limits.refresh_timeout = timeout;
     })
 }
 
@@ -69,7 +69,7 @@ async fn the_budget_is_shared_over_refreshes_and_reloads() {
     assert_exact(&harness.fetch().await, 5);
     assert_exact(&harness.fetch().await, 5);
     let mut tenant = Tenant::clone(&harness.tenant);
-    tenant.max_requests_per_minute = NonZeroU32::new(10);
+    tenant.limits.max_requests_per_minute = NonZeroU32::new(10);
     harness.tenant = Arc::new(tenant);
     let observer: Arc<RecordingObserver> = Arc::clone(&harness.observer);
     harness.source = harness.source.reconfigured(Arc::clone(&harness.tenant), observer).unwrap();

@@ -109,7 +109,7 @@ async fn request_timeout_gets_three_attempts_and_fails_its_batch() {
     let clock = clock();
     let upstream = ScriptedServer::start(&clock, |_| Response::json("{\"data\":[]}").stall_after(60)).await;
     let (fetched, seen) = fetch(&upstream.base_url(), |tenant| {
-        tenant.request_timeout = Duration::from_millis(50);
+        tenant.limits.request_timeout = Duration::from_millis(50);
         tenant.agents = agents(1);
     })
     .await;
@@ -121,7 +121,7 @@ async fn request_timeout_gets_three_attempts_and_fails_its_batch() {
 async fn connect_timeout_is_told_from_request_timeout() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://{}", listener.local_addr().unwrap());
-    let (fetched, seen) = fetch(&base_url, |tenant| tenant.request_timeout = Duration::from_millis(300)).await;
+    let (fetched, seen) = fetch(&base_url, |tenant| tenant.limits.request_timeout = Duration::from_millis(300)).await;
     assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Timeout, 3));
     let message = fetched.error.unwrap().message;
     assert!(message.starts_with("No connection to") && message.contains("within 150 ms"), "{message}");

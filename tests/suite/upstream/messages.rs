@@ -52,7 +52,7 @@ fn token_faults() -> Vec<(&'static str, Response)> {
 async fn message(upstream: &ScriptedServer, clock: &DrivenClock, name: &str) -> String {
     let harness = SourceHarness::new(clock, &upstream.base_url(), |tenant| {
         if name == "too slow" {
-            tenant.request_timeout = Duration::from_millis(150);
+            tenant.limits.request_timeout = Duration::from_millis(150);
         }
     });
     let fetched = harness.fetch().await;

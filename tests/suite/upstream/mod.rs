@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Api, Interval, OfflineLimits, StateMap, Tenant};
+use cxone_exporter::config::{Agent, ConnectionSettings, Tenant};
 use cxone_exporter::presence::{Timestamp, WatchedAgent, Window};
 use cxone_exporter::upstream::presence_api::PresenceSource;
 use cxone_exporter::upstream::{Endpoint, ErrorKind, FetchResult, Observer, Query, ResponseCode, Source as _};
@@ -24,8 +24,6 @@ use crate::scripted::{Request, Response, ScriptedServer, drive};
 
 /// The full hour at which every test begins: 2023-11-14T22:00:00Z.
 const NOW: Timestamp = Timestamp::from_seconds(1_699_999_200);
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -112,7 +110,7 @@ impl SourceHarness {
     }
 
     fn deadline(&self) -> Monotonic {
-        self.clock.monotonic() + self.tenant.refresh_timeout
+        self.clock.monotonic() + self.tenant.limits.refresh_timeout
     }
 
     /// One fetch, with the clock driven to each wait.
@@ -123,7 +121,7 @@ impl SourceHarness {
 
     fn query(&self, deadline: Monotonic) -> Query {
         let agents = self.tenant.agents.iter().map(|agent| WatchedAgent { id: agent.id.clone(), schedule: None });
-        Query { window: Window::ending_at(NOW, self.tenant.window), agents: agents.collect(), deadline }
+        Query { window: Window::ending_at(NOW, self.tenant.query.window), agents: agents.collect(), deadline }
     }
 }
 
@@ -133,34 +131,15 @@ fn clock() -> DrivenClock {
 
 /// A tenant of three agents, a batch each, one request at a time.
 fn tenant(base_url: &str) -> Tenant {
-    Tenant {
-        name: "acme".into(),
-        api: Api::Presence,
-        base_url: base_url.parse().unwrap(),
-        client_id: "my-client".into(),
-        client_secret: SECRET.into(),
-        client_secret_file: None,
-        window: DAY,
-        interval: Interval { text: "PT1H".into(), length: Duration::from_secs(3600) },
-        states: Vec::new(),
-        declared_states: vec!["Available".into(), "Offline".into()],
-        cooldown: Duration::from_secs(60),
-        max_staleness: Duration::from_secs(900),
-        request_timeout: Duration::from_secs(20),
-        refresh_timeout: REFRESH_TIMEOUT,
-        agents_per_request: 1,
-        max_concurrent_requests: 1,
-        max_requests_per_minute: None,
-        offline_states: vec!["Offline".into()],
-        privacy: cxone_exporter::config::Privacy::default(),
-        agents: agents(3),
-        everyone: None,
-        offline_limits: OfflineLimits::default(),
-        state_map: StateMap::new(),
-        incremental: None,
-        official: None,
-        share: None,
-    }
+    let connection = ConnectionSettings::new(base_url.parse().unwrap(), "my-client", SECRET);
+    let mut tenant = Tenant::with_defaults("acme", connection);
+    tenant.states.declared = vec!["Available".into(), "Offline".into()];
+    tenant.states.offline = vec!["Offline".into()];
+    tenant.limits.request_timeout = Duration::from_secs(20);
+    tenant.limits.agents_per_request = 1;
+    tenant.limits.max_concurrent_requests = 1;
+    tenant.agents = agents(3);
+    tenant
 }
 
 fn agents(count: usize) -> Vec<Agent> {

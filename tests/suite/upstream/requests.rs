@@ -12,8 +12,8 @@ async fn a_refresh_sends_exactly_the_documented_requests() {
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(5);
-        tenant.agents_per_request = 2;
-        tenant.states = vec!["Available".into(), "Offline".into()];
+        tenant.limits.agents_per_request = 2;
+        tenant.query.states = vec!["Available".into(), "Offline".into()];
     });
     assert_exact(&harness.fetch().await, 5);
 
@@ -85,7 +85,7 @@ async fn max_concurrent_requests_is_reached_and_never_exceeded() {
         let upstream = ScriptedServer::start(&clock, honest).await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
             tenant.agents = agents(24);
-            tenant.max_concurrent_requests = bound;
+            tenant.limits.max_concurrent_requests = bound;
         });
         assert_exact(&harness.fetch().await, 24);
         assert_eq!(upstream.peak(), bound);

@@ -68,7 +68,7 @@ async fn transient_failures_cost_one_retry_and_no_data() {
             .await;
             let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
                 if code == ResponseCode::Timeout {
-                    tenant.request_timeout = Duration::from_millis(300);
+                    tenant.limits.request_timeout = Duration::from_millis(300);
                 }
             });
             let fetched = harness.fetch().await;
@@ -169,7 +169,7 @@ async fn retry_after_is_a_floor_for_every_batch_and_for_tokens() {
         .await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
             tenant.agents = agents(6);
-            tenant.max_concurrent_requests = 2;
+            tenant.limits.max_concurrent_requests = 2;
         });
         assert_exact(&harness.fetch().await, 6);
         // Those that were under way when the answer came have been sent at zero.

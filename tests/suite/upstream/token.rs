@@ -12,7 +12,7 @@ async fn sixty_parallel_batches_request_one_token() {
     let upstream = ScriptedServer::start(&clock, honest).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(60);
-        tenant.max_concurrent_requests = 60;
+        tenant.limits.max_concurrent_requests = 60;
     });
     assert_exact(&harness.fetch().await, 60);
     assert_eq!((upstream.tokens(), upstream.pages().len()), (1, 120));
@@ -26,7 +26,7 @@ async fn wrong_credentials_cost_one_token_request() {
     let upstream = ScriptedServer::start_raw(&clock, |_| Response::status(401)).await;
     let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
         tenant.agents = agents(60);
-        tenant.max_concurrent_requests = 20;
+        tenant.limits.max_concurrent_requests = 20;
     });
     let fetched = harness.fetch().await;
     assert_eq!(failure(&fetched), (Endpoint::Token, ErrorKind::Unauthorized, 60));
@@ -48,7 +48,7 @@ async fn a_401_between_pages_gets_one_new_token() {
         .await;
         let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| {
             tenant.agents = agents(20);
-            tenant.max_concurrent_requests = concurrent;
+            tenant.limits.max_concurrent_requests = concurrent;
         });
         assert_exact(&harness.fetch().await, 20);
         assert_eq!(upstream.tokens(), 2, "one to begin with and one instead");
@@ -203,16 +203,16 @@ async fn a_reload_keeps_the_gate_and_the_token() {
     assert_eq!(until, Some(Monotonic::from_start(Duration::from_secs(600))));
 
     let mut tenant = Tenant::clone(&harness.tenant);
-    tenant.client_secret = "rotated".into();
+    tenant.connection.client_secret = "rotated".into();
     let source = harness.source.reconfigured(Arc::new(tenant.clone()), Arc::new(RecordingObserver::default())).unwrap();
     assert_eq!(source.not_before(), until);
     assert_eq!(source.token_expiry(), harness.source.token_expiry());
 
-    tenant.client_id = "another".into();
+    tenant.connection.client_id = "another".into();
     let source = harness.source.reconfigured(Arc::new(tenant.clone()), Arc::new(RecordingObserver::default())).unwrap();
     assert_eq!((source.not_before(), source.token_expiry()), (until, None));
 
-    tenant.base_url = "http://127.0.0.1:2".parse().unwrap();
+    tenant.connection.base_url = "http://127.0.0.1:2".parse().unwrap();
     let source = harness.source.reconfigured(Arc::new(tenant), Arc::new(RecordingObserver::default())).unwrap();
     assert_eq!((source.not_before(), source.token_expiry()), (None, None));
 }

@@ -63,7 +63,7 @@ async fn an_answer_that_is_not_taken_is_given_up_and_its_connection_reset() {
         builder.configure(|tenant| {
             // Far more than the kernel keeps for a client.
             tenant.agents = agents(5_000);
-            tenant.agents_per_request = 1_000;
+            tenant.limits.agents_per_request = 1_000;
         })
     })
     .await;

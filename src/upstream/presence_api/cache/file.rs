@@ -67,7 +67,7 @@ impl CacheFile {
         if bytes.byte()? != VERSION || text(&mut bytes)? != question(tenant) {
             return None;
         }
-        let grid = BucketBoundaries::new(tenant.interval.length).through(time(&mut bytes)?);
+        let grid = BucketBoundaries::new(tenant.query.interval.length).through(time(&mut bytes)?);
         let flags = bytes.byte()?;
         let since = Some(time(&mut bytes)?).filter(|_| flags & 4 != 0);
         let names = usize::try_from(bytes.varint()?).ok().filter(|names| *names <= MAX_NAMES)?;
@@ -93,7 +93,7 @@ impl CacheFile {
 
 /// What is asked, as far as what is kept would mean something else as part of another answer.
 pub(in super::super) fn question(tenant: &Tenant) -> String {
-    let settle = tenant.incremental.map(|incremental| Micros::from(incremental.settle).get());
+    let settle = tenant.query.incremental.map(|incremental| Micros::from(incremental.settle).get());
     format!("{:?} {settle:?}", QueryKey::of(tenant))
 }
 
@@ -142,7 +142,9 @@ mod tests {
         let config = Config::from_environment(&variable, Path::new("/nowhere")).unwrap();
         let settings =
             Incremental { settle: Duration::from_secs(1800), full_refresh_interval: Duration::from_secs(21_600) };
-        Tenant { incremental: Some(settings), ..Tenant::clone(&config.tenants[0]) }
+        let mut tenant = Tenant::clone(&config.tenants[0]);
+        tenant.query.incremental = Some(settings);
+        tenant
     }
 
     /// What is kept of hours in which agents were in `states`.
@@ -217,13 +219,13 @@ mod tests {
     fn another_question_is_another_answer() {
         let bytes = file(&[1, 2, 3], 0).write(&tenant());
         let changes: [fn(&mut Tenant); 7] = [
-            |tenant| tenant.base_url = "https://other.example.com".parse().unwrap(),
-            |tenant| tenant.client_id = "other".to_owned(),
-            |tenant| tenant.window *= 2,
-            |tenant| tenant.interval.length *= 2,
-            |tenant| tenant.states = vec!["Busy".into()],
-            |tenant| drop(tenant.state_map.insert("Busy".into(), "Talking".into())),
-            |tenant| tenant.incremental.as_mut().unwrap().settle *= 2,
+            |tenant| tenant.connection.base_url = "https://other.example.com".parse().unwrap(),
+            |tenant| tenant.connection.client_id = "other".to_owned(),
+            |tenant| tenant.query.window *= 2,
+            |tenant| tenant.query.interval.length *= 2,
+            |tenant| tenant.query.states = vec!["Busy".into()],
+            |tenant| drop(tenant.states.map.insert("Busy".into(), "Talking".into())),
+            |tenant| tenant.query.incremental.as_mut().unwrap().settle *= 2,
         ];
         for (nth, change) in changes.into_iter().enumerate() {
             let mut other = tenant();
@@ -232,6 +234,8 @@ mod tests {
         }
         let later = [&[VERSION + 1], &bytes[1..]].concat();
         assert_eq!(CacheFile::read(&later, &tenant()), None);
-        assert!(CacheFile::read(&bytes, &Tenant { cooldown: Duration::from_secs(1), ..tenant() }).is_some());
+        let mut other = tenant();
+        other.limits.cooldown = Duration::from_secs(1);
+        assert!(CacheFile::read(&bytes, &other).is_some());
     }
 }

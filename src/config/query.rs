@@ -1,0 +1,101 @@
+//! What a tenant is asked for: `window`, `interval`, `states`, and whether refreshes are incremental.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use super::fault::{Complaint, Findings};
+use super::fields::Fields;
+use super::limits::WINDOW;
+use super::redact::List;
+use super::states::read_states;
+use super::{Api, Incremental, Interval, duration, incremental, interval};
+use crate::presence::StateName;
+
+/// The interval of a tenant that configures none.
+pub(super) const DEFAULT_INTERVAL: &str = "PT1H";
+const DEFAULT_INTERVAL_LENGTH: Duration = Duration::from_secs(3_600);
+pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+
+/// What the requests of a refresh ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuerySettings {
+    /// How far back values reach.
+    pub window: Duration,
+    /// The length of the time buckets in the answers of [`Api::Presence`].
+    pub interval: Interval,
+    /// The state filter of the requests; empty asks for all states.
+    pub states: Vec<StateName>,
+    /// How [`Api::Presence`] is asked for new buckets only; `None`: each refresh reads the whole window.
+    pub incremental: Option<Incremental>,
+}
+
+// === impl QuerySettings ===
+
+impl QuerySettings {
+    /// The settings in a tenant's `fields`; `None` where the interval has a fault.
+    pub(super) fn read(fields: &Fields<'_>, api: Option<Api>, findings: &mut Findings) -> Option<Self> {
+        // A faulty window counts as the longest one, so that the interval is not reported too.
+        let fallback = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
+        let window = fields.duration("window", &WINDOW, findings).unwrap_or(fallback);
+        let (interval, incremental) = match api {
+            // The official API has no time buckets and is always asked for the latest history only.
+            Some(Api::Official) => (Some(Interval::default()), None),
+            _ => (read_interval(fields, window, findings), incremental::read(fields, findings)),
+        };
+        let states = read_states(fields, "states", findings).unwrap_or_default();
+        Some(Self { window, interval: interval?, states, incremental })
+    }
+
+    /// Writes the settings as keys of a tenant. The official API has only `window`.
+    pub(super) fn write(&self, yaml: &mut String, api: Api) -> fmt::Result {
+        writeln!(yaml, "    window: {}", duration::format(self.window))?;
+        if api == Api::Official {
+            return Ok(());
+        }
+        writeln!(yaml, "    interval: {}", self.interval.text)?;
+        writeln!(yaml, "    incremental: {}", self.incremental.is_some())?;
+        if let Some(incremental) = self.incremental {
+            writeln!(yaml, "    settle: {}", duration::format(incremental.settle))?;
+            writeln!(yaml, "    full_refresh_interval: {}", duration::format(incremental.full_refresh_interval))?;
+        }
+        writeln!(yaml, "    states: {}", List(&self.states))
+    }
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        Self { window: DEFAULT_WINDOW, interval: Interval::default(), states: Vec::new(), incremental: None }
+    }
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self { text: DEFAULT_INTERVAL.to_owned(), length: DEFAULT_INTERVAL_LENGTH }
+    }
+}
+
+fn read_interval(fields: &Fields<'_>, window: Duration, findings: &mut Findings) -> Option<Interval> {
+    if let Some(value) = fields.get("interval") {
+        let example = "an ISO 8601 duration, such as `PT1H`";
+        return value.parse(example, findings, |text| interval::parse_within(text, window));
+    }
+    if window < DEFAULT_INTERVAL_LENGTH {
+        let remedy = "write an `interval` that is not longer, such as `PT1M`, or a longer `window`";
+        let problem = format!("{} is shorter than the interval, {DEFAULT_INTERVAL}", duration::format(window));
+        if let Some(window) = fields.get("window") {
+            window.complain(Complaint::new(problem, remedy), findings);
+        }
+        return None;
+    }
+    Some(Interval::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_interval_has_its_length() {
+        assert_eq!(interval::parse(DEFAULT_INTERVAL), Ok(Interval::default()));
+    }
+}

@@ -1,0 +1,95 @@
+//! How often, how fast and how long a tenant is asked: `cooldown`, `max_staleness`, time-outs and numbers of requests.
+
+use std::fmt::{self, Write as _};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::duration;
+use super::fault::Findings;
+use super::fields::Fields;
+use super::limits::{
+    AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_STALENESS, REFRESH_TIMEOUT, REQUEST_TIMEOUT,
+    REQUESTS_PER_MINUTE,
+};
+
+/// The limits of a tenant's refreshes and requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshLimits {
+    /// The shortest time between the starts of two refreshes.
+    pub cooldown: Duration,
+    /// Data older than this is no longer exposed.
+    pub max_staleness: Duration,
+    /// The time-out of one request.
+    pub request_timeout: Duration,
+    /// The time-out of one refresh with all its requests.
+    pub refresh_timeout: Duration,
+    /// The most agents in one request.
+    pub agents_per_request: usize,
+    /// The most requests in flight at once.
+    pub max_concurrent_requests: usize,
+    /// The most requests of any kind within a minute; `None` is no limit.
+    pub max_requests_per_minute: Option<NonZeroU32>,
+}
+
+// === impl RefreshLimits ===
+
+impl RefreshLimits {
+    /// The limits of a tenant that configures none.
+    pub(super) const DEFAULT: Self = Self {
+        cooldown: Duration::from_secs(60),
+        max_staleness: Duration::from_secs(15 * 60),
+        request_timeout: Duration::from_secs(30),
+        refresh_timeout: Duration::from_secs(120),
+        agents_per_request: 50,
+        max_concurrent_requests: 2,
+        max_requests_per_minute: None,
+    };
+
+    /// The limits in a tenant's `fields`.
+    pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Self {
+        let default = Self::DEFAULT;
+        let mut duration = |key, range, default| fields.duration(key, range, findings).unwrap_or(default);
+        let cooldown = duration("cooldown", &COOLDOWN, default.cooldown);
+        let max_staleness = duration("max_staleness", &MAX_STALENESS, default.max_staleness);
+        let request_timeout = duration("request_timeout", &REQUEST_TIMEOUT, default.request_timeout);
+        let refresh_timeout = duration("refresh_timeout", &REFRESH_TIMEOUT, default.refresh_timeout);
+        let mut count = |key, range, reason| fields.count(key, range, reason, findings);
+        let agents_per_request = count("agents_per_request", &AGENTS_PER_REQUEST, "their ids share one address line");
+        let max_concurrent_requests =
+            count("max_concurrent_requests", &CONCURRENT_REQUESTS, "CXone limits the rate of requests");
+        let max_requests_per_minute =
+            count("max_requests_per_minute", &REQUESTS_PER_MINUTE, "leave it out to have no budget");
+        Self {
+            cooldown,
+            max_staleness,
+            request_timeout,
+            refresh_timeout,
+            agents_per_request: agents_per_request.unwrap_or(default.agents_per_request),
+            max_concurrent_requests: max_concurrent_requests.unwrap_or(default.max_concurrent_requests),
+            max_requests_per_minute: max_requests_per_minute
+                .and_then(|count| u32::try_from(count).ok()?.try_into().ok()),
+        }
+    }
+
+    /// Writes the limits as keys of a tenant. Only the presence API has `agents_per_request`.
+    pub(super) fn write(&self, yaml: &mut String, has_batches: bool) -> fmt::Result {
+        writeln!(yaml, "    cooldown: {}", duration::format(self.cooldown))?;
+        writeln!(yaml, "    max_staleness: {}", duration::format(self.max_staleness))?;
+        writeln!(yaml, "    request_timeout: {}", duration::format(self.request_timeout))?;
+        writeln!(yaml, "    refresh_timeout: {}", duration::format(self.refresh_timeout))?;
+        if has_batches {
+            writeln!(yaml, "    agents_per_request: {}", self.agents_per_request)?;
+        }
+        writeln!(yaml, "    max_concurrent_requests: {}", self.max_concurrent_requests)?;
+        match self.max_requests_per_minute {
+            Some(count) => writeln!(yaml, "    max_requests_per_minute: {count}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for RefreshLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,133 @@
+//! How states are shown and counted: `offline_states`, `state_map`, and the states that are always exposed.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use super::fault::{Complaint, Findings, quoted};
+use super::fields::{Fields, Value};
+use super::limits::{MAX_STATE_MAP, MAX_STATES};
+use super::redact::{List, Quoted};
+use super::{Api, names};
+use crate::presence::StateName;
+
+/// The offline states of a tenant that configures none.
+pub(super) const DEFAULT_OFFLINE_STATES: &[&str] = &["Offline", "LoggedOut"];
+
+/// The declared states of the presence API where no filter names the expected ones.
+const PRESENCE_STATES: &[&str] = &["Available", "Busy", "WrapUp", "Offline"];
+
+/// The declared states of the official API: the documented ones, and the name that after-contact work is shown as.
+const OFFICIAL_STATES: &[&str] = &[
+    "LoggedOut",
+    "Available",
+    "Unavailable",
+    "InboundContact",
+    "OutboundContact",
+    "InboundConsult",
+    "OutboundConsult",
+    "Dialer",
+    "LoggedIn",
+    "WrapUp",
+];
+
+/// The names under which states are exposed, by CXone's names; several states may share one name.
+pub type StateMap = BTreeMap<StateName, StateName>;
+
+/// How a tenant's states are shown and counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSettings {
+    /// The states that every agent with data has a series for, zero where unused.
+    pub declared: Vec<StateName>,
+    /// The states that count as offline.
+    pub offline: Vec<StateName>,
+    /// Renames states; applied last.
+    pub map: StateMap,
+}
+
+// === impl StateSettings ===
+
+impl StateSettings {
+    /// The settings of a tenant that configures none.
+    pub fn defaults(api: Api) -> Self {
+        let declared = if api == Api::Official { OFFICIAL_STATES } else { PRESENCE_STATES };
+        Self { declared: names_of(declared), offline: names_of(DEFAULT_OFFLINE_STATES), map: StateMap::new() }
+    }
+
+    /// The settings in a tenant's `fields`, where requests are filtered by `filter`.
+    pub(super) fn read(fields: &Fields<'_>, api: Api, filter: &[StateName], findings: &mut Findings) -> Self {
+        let map = fields.get("state_map").map(|value| read_state_map(&value, findings)).unwrap_or_default();
+        let mut settings = Self::defaults(api);
+        if api == Api::Presence && !filter.is_empty() {
+            settings.declared = filter.to_vec();
+        }
+        Self {
+            declared: renamed(&settings.declared, &map),
+            // The default offline states count as offline under their new names too.
+            offline: read_states(fields, "offline_states", findings)
+                .unwrap_or_else(|| renamed(&settings.offline, &map)),
+            map,
+        }
+    }
+
+    /// Writes the settings as keys of a tenant.
+    pub(super) fn write(&self, yaml: &mut String) -> fmt::Result {
+        writeln!(yaml, "    offline_states: {}", List(&self.offline))?;
+        if !self.map.is_empty() {
+            writeln!(yaml, "    state_map:")?;
+        }
+        self.map.iter().try_for_each(|(from, to)| writeln!(yaml, "      {}: {}", Quoted(from), Quoted(to)))
+    }
+}
+
+/// The list of states under `key`, if it is there and valid.
+pub(super) fn read_states(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Vec<StateName>> {
+    let value = fields.get(key)?;
+    let mut states: Vec<StateName> = Vec::new();
+    for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, findings)? {
+        let state = item.parse("a state, such as `Offline`", findings, |text| {
+            names::check_state(text)?;
+            if states.iter().any(|state| **state == *text) {
+                return Err(Complaint::new(format!("{} is given twice", quoted(text)), "keep one of the two"));
+            }
+            Ok(StateName::from(text))
+        });
+        states.extend(state);
+    }
+    Some(states)
+}
+
+fn read_state_map(value: &Value<'_>, findings: &mut Findings) -> StateMap {
+    let example = "states by the names they have now, such as `LoggedOut: Offline`";
+    let entries = value.named(example, findings).unwrap_or_default();
+    if entries.len() > MAX_STATE_MAP {
+        let problem = format!("has {} entries, more than {MAX_STATE_MAP}", entries.len());
+        value.complain(Complaint::new(problem, format!("write at most {MAX_STATE_MAP}")), findings);
+        return StateMap::new();
+    }
+    let mut map = StateMap::new();
+    for (from, value) in entries {
+        if let Err(complaint) = names::check_label(from) {
+            value.complain(complaint, findings);
+        }
+        let to = value
+            .parse("the state's new name", findings, |text| names::check_label(text).map(|()| StateName::from(text)));
+        map.extend(to.map(|to| (StateName::from(from), to)));
+    }
+    map
+}
+
+/// `states` under their new names, each name once.
+fn renamed(states: &[StateName], map: &StateMap) -> Vec<StateName> {
+    let mut renamed: Vec<StateName> = Vec::with_capacity(states.len());
+    for state in states {
+        let shown = map.get(state).unwrap_or(state);
+        if !renamed.contains(shown) {
+            renamed.push(shown.clone());
+        }
+    }
+    renamed
+}
+
+fn names_of(states: &[&str]) -> Vec<StateName> {
+    states.iter().map(|state| StateName::from(*state)).collect()
+}
