@@ -193,6 +193,13 @@ mod tests {
     }
 
     #[test]
+    fn shard_keeps_the_warnings_of_the_configuration() {
+        let warnings = vec!["cxone.yml:1: a warning".to_owned()];
+        let config = Config { tenants: Vec::new(), schedules: Default::default(), warnings: warnings.clone() };
+        assert_eq!(config.of_shard(Shard::new(0, 2).unwrap()).unwrap().warnings, warnings);
+    }
+
+    #[test]
     fn there_are_as_many_shards_as_there_are() {
         assert!(Shard::new(3, 4).is_ok() && Shard::new(0, 1).is_ok());
         for (index, total, words) in [
