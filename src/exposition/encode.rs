@@ -1,19 +1,19 @@
-//! Sample lines, byte by byte: series, label values, numbers. Both formats read them alike.
+//! Writes sample lines: labels, label values and numbers. They are the same bytes in both formats.
 
 use std::io::Write as _;
 
-/// Values up to this many millionths are whole numbers of millionths in an `f64`: 2⁵³.
+/// Up to 2⁵³ millionths an `f64` holds every whole number of millionths.
 const MAX_EXACT_MILLIONTHS: f64 = 9_007_199_254_740_992.0;
 
-/// Decimal places of the fast path for numbers.
+/// Numbers with at most six decimal places take the fast path.
 const MILLIONTHS: f64 = 1_000_000.0;
 
-/// The number of digits that the largest `u64` has.
+/// The number of digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
 
-/// Writes `{name="value",…,le="bound"}`, or nothing where there are no labels.
+/// Writes `{name="value",…,le="bound"}`, or nothing if there are no labels.
 ///
-/// A histogram's bounds are written in the canonical form that OpenMetrics wants (`1.0`), which text 0.0.4 reads as well.
+/// Histogram bounds have the canonical form of OpenMetrics (`1.0`), which text 0.0.4 allows as well.
 pub(super) fn labels(out: &mut Vec<u8>, names: &[&str], values: &[&str], bound: Option<f64>) {
     let mut separator = b'{';
     for (name, value) in names.iter().zip(values) {
@@ -41,19 +41,19 @@ pub(super) fn labels(out: &mut Vec<u8>, names: &[&str], values: &[&str], bound: 
     }
 }
 
-/// Writes a label's value, or the HELP of OpenMetrics, which is escaped alike.
+/// Escapes a label value or a HELP text of OpenMetrics.
 pub(super) fn escape_label(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| matches!(byte, b'\\' | b'"' | b'\n'));
 }
 
-/// Writes the HELP of text 0.0.4, in which quotes stand for themselves.
+/// Escapes a HELP text of text 0.0.4, in which quotes are not escaped.
 pub(super) fn escape_help(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| matches!(byte, b'\\' | b'\n'));
 }
 
 fn escape(out: &mut Vec<u8>, text: &str, special: impl Fn(u8) -> bool) {
-    // Nearly no value needs escaping, and a copy as a whole is several times faster than one byte by byte.
-    // Looking at all bytes is faster than stopping at the first one, as it takes 16 at once.
+    // Few values need escaping, and one copy is several times faster than a copy byte by byte. The fold looks at all
+    // bytes because that is vectorized, unlike a search that stops at the first match.
     if !text.bytes().fold(false, |found, byte| found | special(byte)) {
         out.extend_from_slice(text.as_bytes());
         return;
@@ -67,7 +67,7 @@ fn escape(out: &mut Vec<u8>, text: &str, special: impl Fn(u8) -> bool) {
     }
 }
 
-/// Writes a number so that reading it gives back the same `f64`, without an exponent.
+/// Writes a number without an exponent so that parsing it returns the same `f64`.
 pub(super) fn number(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         out.extend_from_slice(b"NaN");
@@ -77,8 +77,8 @@ pub(super) fn number(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
         return;
     }
-    // Seconds here are whole microseconds. The quotient below is the f64 nearest to the decimal that is written, and
-    // that is the one a reader gets; where it is `value`, the shortest-digits search of the standard library is not needed.
+    // Most values are seconds in whole microseconds. The quotient below is the f64 nearest to the written decimal, which
+    // is what a parser returns. If it equals `value`, the slower shortest-digits search is not needed.
     let millionths = (value.abs() * MILLIONTHS).round();
     if millionths <= MAX_EXACT_MILLIONTHS && millionths / MILLIONTHS == value.abs() {
         if value.is_sign_negative() {
@@ -98,7 +98,7 @@ pub(super) fn integer(out: &mut Vec<u8>, value: u64) {
     digits(out, value, 1);
 }
 
-/// Writes a number of millionths without zeros at its end.
+/// Writes a number of millionths without trailing zeros.
 fn decimal(out: &mut Vec<u8>, millionths: u64) {
     const PLACES: usize = 6;
     digits(out, millionths / 1_000_000, 1);
@@ -115,7 +115,7 @@ fn decimal(out: &mut Vec<u8>, millionths: u64) {
     digits(out, fraction, places);
 }
 
-/// Writes `value` with zeros in front up to `width` digits.
+/// Writes `value` with leading zeros up to `width` digits.
 fn digits(out: &mut Vec<u8>, mut value: u64, width: usize) {
     let mut text = [b'0'; MAX_DIGITS];
     let mut used = 0;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_spelt_as_prometheus_does() {
+    fn number_format_is_that_of_prometheus() {
         let table = [
             (0.0, "0"),
             (-0.0, "-0"),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_canonical_floats() {
+    fn histogram_bounds_are_canonical_floats() {
         let bound = |bound| {
             let mut out = Vec::new();
             labels(&mut out, &[], &[], Some(bound));
@@ -180,21 +180,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_reads_back_as_itself(bits: u64) {
+        fn any_f64_is_parsed_back_exactly(bits: u64) {
             let value = f64::from_bits(bits);
             let back: f64 = written(value).parse().unwrap();
             prop_assert!(back.to_bits() == bits || (back.is_nan() && value.is_nan()));
         }
 
         #[test]
-        fn every_number_of_microseconds_reads_back_as_itself(micros in 0_u64..1 << 54) {
+        fn microseconds_are_parsed_back_exactly(micros in 0_u64..1 << 54) {
             #[allow(clippy::cast_precision_loss, reason = "the rounded value is what is tested")]
             let value = micros as f64 / 1e6;
             prop_assert_eq!(written(value).parse::<f64>().unwrap().to_bits(), value.to_bits());
         }
 
         #[test]
-        fn whole_numbers_are_all_their_digits(value: u64) {
+        fn integers_have_all_digits(value: u64) {
             let mut out = Vec::new();
             integer(&mut out, value);
             prop_assert_eq!(String::from_utf8(out).unwrap(), value.to_string());

@@ -1,35 +1,34 @@
-//! A family as data: what its samples are called, what they mean, and what they are told apart by.
+//! Metric families as data: name, help, kind, unit and label names.
 
 use super::ExpositionError;
 use super::negotiate::Format;
-use crate::fnv;
 
-/// The longest name of a family or label, far above any real one: a bound for the work of checking names.
+/// The longest name of a family or label, far above any real one. It bounds the compile-time check.
 const MAX_NAME: usize = 200;
 
-/// A metric family: constant data, from which metadata lines are rendered and samples are checked.
+/// A metric family. Families are constants; metadata lines are rendered from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
-    /// The name that queries use: with `_total` for a counter and `_info` for an info, without suffix for a histogram.
+    /// The name in queries: with `_total` for a counter and `_info` for an info, without suffix for a histogram.
     pub name: &'static str,
-    /// What the values mean, in one line of plain text.
+    /// Meaning of the values, in one line of plain text.
     pub help: &'static str,
-    /// What kind of values these are.
+    /// Type of the metric.
     pub kind: Kind,
-    /// The unit, where the name (less `_total`) ends in it.
+    /// The unit, if the name (without `_total`) ends in one.
     pub unit: Option<&'static str>,
     /// The names of the labels, in the order of the values.
     pub labels: &'static [&'static str],
 }
 
-/// What kind of values a family has.
+/// Type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A sum that only grows.
     Counter,
     /// A value that goes up and down.
     Gauge,
-    /// Text in labels, with the value 1; a gauge where the format has no such kind.
+    /// Text in labels, with the value 1; a gauge in text 0.0.4, which has no info type.
     Info,
     /// Observations counted in buckets.
     Histogram,
@@ -38,11 +37,11 @@ pub enum Kind {
 // === impl Family ===
 
 impl Family {
-    /// Checks the name, the labels and the unit; a constant family can be checked while it is compiled.
+    /// Checks the name, the labels and the unit. A constant family can be checked at compile time.
     ///
     /// # Errors
     ///
-    /// The first rule that is broken, as [`ExpositionError::InvalidFamily`].
+    /// The first broken rule, as [`ExpositionError::InvalidFamily`].
     pub const fn check(&self) -> Result<(), ExpositionError> {
         match self.fault() {
             Some(fault) => Err(ExpositionError::InvalidFamily { family: self.name, fault }),
@@ -93,7 +92,7 @@ impl Family {
         None
     }
 
-    /// The name less the suffix that samples of this kind carry: what OpenMetrics calls the family.
+    /// The name without the suffix of its kind: the name of the family in OpenMetrics.
     pub const fn stem(&self) -> &'static str {
         let suffix = match self.kind {
             Kind::Counter => "_total",
@@ -106,17 +105,11 @@ impl Family {
         }
     }
 
-    /// Whether one document cannot hold both families, as OpenMetrics would read a name of one as the other's.
+    /// True if one document cannot hold both families, because OpenMetrics reserves a name for both.
     pub fn clashes_with(&self, other: &Self) -> bool {
         let (short, long) = if self.stem().len() <= other.stem().len() { (self, other) } else { (other, self) };
         let Some(rest) = long.stem().strip_prefix(short.stem()) else { return false };
         short.endings().iter().filter_map(|ending| ending.strip_prefix(rest)).any(|end| long.endings().contains(&end))
-    }
-
-    /// A hash of each name that is reserved for this family. Families without a common hash do not clash.
-    pub(super) fn claims(&self) -> impl Iterator<Item = u64> {
-        let stem = fnv::hash(self.stem());
-        self.endings().iter().map(move |ending| fnv::followed_by(stem, ending))
     }
 
     /// Every name that OpenMetrics reserves for this family, as endings of [`Family::stem`].
@@ -129,7 +122,7 @@ impl Family {
         }
     }
 
-    /// Writes the lines above the samples.
+    /// Writes the HELP, TYPE and UNIT lines.
     pub(super) fn write_metadata(&self, format: Format, out: &mut Vec<u8>) {
         let (name, kind) = match (format, self.kind) {
             (Format::Text, Kind::Counter) => (self.name, "counter"),
@@ -158,7 +151,7 @@ impl Family {
     }
 }
 
-/// Whether `name` is `[a-zA-Z_][a-zA-Z0-9_]*` and not overlong.
+/// True if `name` is `[a-zA-Z_][a-zA-Z0-9_]*` of at most [`MAX_NAME`] bytes.
 const fn is_name(name: &str) -> bool {
     let [first, rest @ ..] = name.as_bytes() else { return false };
     if first.is_ascii_digit() || name.len() > MAX_NAME || !is_word(*first) {
@@ -221,11 +214,11 @@ mod tests {
         Family { name, help: "Help.", kind, unit, labels: &[] }
     }
 
-    /// A family without faults can be proven so while compiling.
+    /// The check runs at compile time.
     const _: () = assert!(family("x_seconds_total", Kind::Counter, Some("seconds")).check().is_ok());
 
     #[test]
-    fn a_bad_name_unit_or_suffix_is_found() {
+    fn invalid_name_unit_or_suffix_is_refused() {
         let table = [
             (family("x", Kind::Gauge, None), true),
             (family("x_bytes_total", Kind::Counter, Some("bytes")), true),
@@ -250,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_label_is_found() {
+    fn invalid_label_name_is_refused() {
         let table: [(Kind, &'static [&'static str], bool); 7] = [
             (Kind::Gauge, &["agent", "state"], true),
             (Kind::Gauge, &["le"], true),
@@ -267,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn families_clash_where_they_write_or_reserve_one_name() {
+    fn families_clash_on_a_written_or_reserved_name() {
         let table = [
             (family("x", Kind::Gauge, None), family("x", Kind::Gauge, None), true),
             (family("x", Kind::Gauge, None), family("y", Kind::Gauge, None), false),
@@ -284,13 +277,11 @@ mod tests {
         for (one, other, clash) in table {
             assert_eq!(one.clashes_with(&other), clash, "{one:?} {other:?}");
             assert_eq!(other.clashes_with(&one), clash, "{other:?} {one:?}");
-            let common = one.claims().any(|hash| other.claims().any(|other| other == hash));
-            assert_eq!(common, clash, "{one:?} {other:?}");
         }
     }
 
     #[test]
-    fn metadata_differs_by_format_as_far_as_it_must() {
+    fn metadata_of_both_formats() {
         let render = |family: Family, format| {
             let mut out = Vec::new();
             family.write_metadata(format, &mut out);

@@ -511,7 +511,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_families_clash() {
+    fn family_names_are_unique_and_do_not_clash() {
         let families: Vec<_> = all().collect();
         for (position, one) in families.iter().enumerate() {
             for other in &families[position + 1..] {

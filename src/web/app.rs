@@ -1,4 +1,4 @@
-//! What every request is answered from.
+//! The state that requests are answered from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,65 +9,65 @@ use tokio::sync::Semaphore;
 use super::limits::PAGES_AT_ONCE;
 use super::live_config::LiveWebConfig;
 use super::reload::ReloadHandle;
-use super::scrape_limit::InFlight;
+use super::scrape_limit::ScrapeLimit;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::{ExporterInstruments, TenantInstruments};
 use crate::refresh::Refresher;
 use crate::status_page::Summaries;
 
-/// What every request is answered from.
+/// The state that requests are answered from.
 pub struct App {
-    /// What the configuration says; a reload replaces it as a whole.
+    /// The configured tenants; a reload replaces the value as a whole.
     loaded: ArcSwap<LoadedConfig>,
     /// The series of the process itself.
     pub exporter: Arc<ExporterInstruments>,
-    /// What tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// How the front was started.
+    /// The `--web.*` flags.
     pub options: Options,
-    /// Who may come in and how, if there is a web configuration (`--web.config.file`).
+    /// TLS, users and limits, if `--web.config.file` is set.
     pub(super) web_config: Option<Arc<LiveWebConfig>>,
-    pub(super) scrapes: InFlight,
+    pub(super) scrapes: ScrapeLimit,
     pub(super) pages: Semaphore,
-    /// What the status page knows of the snapshots that are served.
+    /// Summaries of snapshots for the status page.
     pub(super) summaries: Summaries,
-    /// Where a reload is asked for, if that is enabled (`--web.enable-lifecycle`).
+    /// Requests reloads, if `--web.enable-lifecycle` is set.
     pub(super) lifecycle: Option<ReloadHandle>,
 }
 
-/// What the front has of a configuration. It never changes; a reload makes a new one.
+/// The tenants of one configuration. Immutable: a reload builds a new value.
 #[derive(Debug)]
 pub struct LoadedConfig {
     /// The tenants, in the order of the configuration.
     pub tenants: Vec<TenantHandle>,
-    /// What is configured. Its text is made when somebody asks for it, as that of thirty thousand agents takes megabytes.
+    /// The configuration. `/config` renders it on request, because the text of 30,000 agents takes megabytes.
     pub config: Config,
 }
 
-/// One tenant as the front sees it.
+/// What the server needs of one tenant.
 #[derive(Debug, Clone)]
 pub struct TenantHandle {
-    /// Serves its scrapes.
+    /// Answers its scrapes.
     pub refresher: Arc<Refresher>,
-    /// Counts what is done for it.
+    /// Its metrics.
     pub instruments: Arc<TenantInstruments>,
 }
 
-/// The `--web.*` flags and what belongs to them.
+/// The `--web.*` flags and `--timeout-offset`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the metrics are (`--web.telemetry-path`).
+    /// Path of the metrics (`--web.telemetry-path`).
     pub telemetry_path: String,
-    /// What stands before every path (`--web.route-prefix`): empty, or `/…` without a slash at its end.
+    /// Prefix of every path (`--web.route-prefix`): empty, or `/…` without a trailing slash.
     pub route_prefix: String,
-    /// Where a browser reaches the exporter (`--web.external-url`), for the links of the page; empty is relative.
+    /// Prefix of links on the page (`--web.external-url`); empty for relative links.
     pub external_prefix: String,
-    /// Scrapes of a tenant that are answered at once (`--web.max-requests`); 0 is no limit.
+    /// Concurrent scrapes per tenant (`--web.max-requests`); 0 is unlimited.
     pub max_requests: usize,
     /// Leaves out `process_*` and `cxone_exporter_build_info` (`--web.disable-exporter-metrics`).
     pub disable_exporter_metrics: bool,
-    /// What is taken off a scrape's time-out for the way back (`--timeout-offset`).
+    /// Subtracted from the scrape timeout (`--timeout-offset`), for the transfer of the response.
     pub timeout_offset: Duration,
 }
 
@@ -89,7 +89,7 @@ impl Default for Options {
 // === impl App ===
 
 impl App {
-    /// Puts the front together.
+    /// An app without web configuration and reloads over HTTP.
     pub fn new(
         tenants: Vec<TenantHandle>,
         exporter: Arc<ExporterInstruments>,
@@ -97,7 +97,7 @@ impl App {
         config: Config,
         options: Options,
     ) -> Self {
-        let scrapes = InFlight::new(options.max_requests);
+        let scrapes = ScrapeLimit::new(options.max_requests);
         Self {
             loaded: ArcSwap::from_pointee(LoadedConfig { tenants, config }),
             exporter,
@@ -111,31 +111,31 @@ impl App {
         }
     }
 
-    /// Lets in whom the web configuration lets in.
+    /// Applies a web configuration.
     #[must_use]
     pub fn with_web_config(mut self, access: LiveWebConfig) -> Self {
         self.web_config = Some(Arc::new(access));
         self
     }
 
-    /// Whether the front speaks TLS.
+    /// True if the listeners use TLS.
     pub fn has_tls(&self) -> bool {
         self.web_config.as_ref().is_some_and(|access| access.has_tls())
     }
 
-    /// Lets `/-/reload` ask for reloads.
+    /// Enables `/-/reload`.
     #[must_use]
     pub fn with_lifecycle(mut self, lifecycle: ReloadHandle) -> Self {
         self.lifecycle = Some(lifecycle);
         self
     }
 
-    /// What the configuration says now. A request looks once, and keeps to what it has seen.
+    /// The current tenants. A request reads them once and keeps the value.
     pub fn loaded(&self) -> Arc<LoadedConfig> {
         self.loaded.load_full()
     }
 
-    /// Answers from `loaded` from now on.
+    /// Replaces the tenants.
     pub fn load(&self, loaded: LoadedConfig) {
         self.loaded.store(Arc::new(loaded));
     }
@@ -144,7 +144,7 @@ impl App {
 // === impl LoadedConfig ===
 
 impl LoadedConfig {
-    /// The tenant that `/metrics` speaks of: the only one there is.
+    /// The tenant of `/metrics`, if there is exactly one.
     pub fn only_tenant(&self) -> Option<&TenantHandle> {
         match self.tenants.as_slice() {
             [tenant] => Some(tenant),

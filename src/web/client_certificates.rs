@@ -1,8 +1,7 @@
-//! What becomes of clients' certificates: the five policies, and the names that are allowed.
-
-mod names;
+//! Verifies client certificates: the five policies of `client_auth_type`, and the allowed names.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -11,24 +10,25 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::config::web::{ClientAuth, TlsSettings};
 
-/// Looks at the certificates of clients.
+/// Verifies the certificates of clients.
 struct ClientCertificates {
     provider: Arc<CryptoProvider>,
-    /// Verifies the chain, where the policy wants that.
+    /// Verifies the chain, if the policy requires it.
     chain: Option<Arc<dyn ClientCertVerifier>>,
     mandatory: bool,
-    /// Where given, a certificate must have one of these names.
+    /// If set, a certificate must have one of these names.
     allowed: Option<Vec<String>>,
 }
 
-/// What looks at clients' certificates by `settings`; `None` where nobody is asked for one.
+/// The verifier for `settings`; `None` if clients are not asked for a certificate.
 ///
 /// # Errors
 ///
-/// What is wrong with the client CA.
+/// If the client CA cannot be used.
 pub(super) fn verifier(
     settings: &TlsSettings,
     provider: &Arc<CryptoProvider>,
@@ -48,7 +48,7 @@ pub(super) fn verifier(
                 .map_err(|error| format!("client_ca: a certificate cannot be used: {error}"))?;
         }
         if settings.client_cas.is_empty() {
-            // As in Go. A system has odd ones among its own, and those that can be read do.
+            // As in Go, the system's root certificates. Those that cannot be parsed are skipped.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
@@ -57,7 +57,7 @@ pub(super) fn verifier(
         None
     };
     let allowed = settings.client_allowed_sans.clone();
-    // Who must have a certain name must have a certificate.
+    // A required name requires a certificate.
     let mandatory = mandatory || allowed.is_some();
     Ok(Some(Arc::new(ClientCertificates { provider: Arc::clone(provider), chain, mandatory, allowed })))
 }
@@ -89,13 +89,13 @@ impl ClientCertVerifier for ClientCertificates {
             Some(chain) => {
                 chain.verify_client_cert(end_entity, intermediates, now)?;
             }
-            // Whoever signed it, it has to be a certificate.
+            // The chain is not verified, but it must be a certificate.
             None => {
                 ParsedCertificate::try_from(end_entity)?;
             }
         }
         if let Some(allowed) = &self.allowed {
-            let names = names::of(end_entity).ok_or(CertificateError::BadEncoding)?;
+            let names = subject_alt_names(end_entity).ok_or(CertificateError::BadEncoding)?;
             if !names.iter().any(|name| allowed.contains(name)) {
                 return Err(CertificateError::ApplicationVerificationFailure.into());
             }
@@ -123,5 +123,25 @@ impl ClientCertVerifier for ClientCertificates {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The DNS names, e-mail addresses, IP addresses and URIs in the subjectAltName; `None` if the certificate cannot be parsed.
+///
+/// webpki reads only DNS names and URIs; the exporter-toolkit compares e-mail and IP addresses as well.
+fn subject_alt_names(certificate: &[u8]) -> Option<Vec<String>> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let Some(extension) = certificate.subject_alternative_name().ok()? else { return Some(Vec::new()) };
+    Some(extension.value.general_names.iter().filter_map(name).collect())
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::RFC822Name(name) | GeneralName::DNSName(name) | GeneralName::URI(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(octets) => <[u8; 4]>::try_from(*octets)
+            .map(|octets| Ipv4Addr::from(octets).to_string())
+            .or_else(|_| <[u8; 16]>::try_from(*octets).map(|octets| Ipv6Addr::from(octets).to_string()))
+            .ok(),
+        _ => None,
     }
 }

@@ -1,78 +1,69 @@
-//! The places for connections: how many there are, and who has to go when all are taken.
+//! The limit of open connections. At the limit, the connection that has been idle for the longest time is closed.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::timeout_io::{Activity, Worth};
+use super::connection_state::ConnectionState;
 
-/// One in so many connections, the newest ones, goes only when nothing older can: of 512 these are 256, which at a
-/// thousand newcomers a second leaves each of them a quarter of a second to shake hands and ask.
-const RECENT_SHARE: usize = 2;
-
-/// The places for connections.
+/// The open connections.
 #[derive(Debug)]
-pub(super) struct Places {
-    most: usize,
-    taken: Mutex<Taken>,
+pub(super) struct ConnectionPool {
+    capacity: usize,
+    sequence: Arc<AtomicU64>,
+    open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
-    next: u64,
-    /// By the order in which they came.
-    open: BTreeMap<u64, Arc<Activity>>,
+struct Open {
+    next_id: u64,
+    connections: HashMap<u64, Arc<ConnectionState>>,
 }
 
-/// A connection's place, which is free again when this is dropped.
+/// A connection's slot, free again when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
-    number: u64,
-    pub(super) activity: Arc<Activity>,
+pub(super) struct PoolSlot {
+    pool: Arc<ConnectionPool>,
+    id: u64,
+    pub(super) state: Arc<ConnectionState>,
 }
 
-// === impl Places ===
+// === impl ConnectionPool ===
 
-impl Places {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, taken: Mutex::default() }
+impl ConnectionPool {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, sequence: Arc::default(), open: Mutex::default() }
     }
 
-    /// A place for a newcomer. Where all are taken, the connection that is of least worth, and of those the oldest, has
-    /// to go; `None` where all are being answered. The other value says whether somebody had to go.
-    pub(super) fn take(self: &Arc<Self>) -> Option<(Place, bool)> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = taken.open.len() >= self.most;
+    /// A slot for a new connection, and whether another one was evicted for it. `None` if all connections are being
+    /// answered.
+    ///
+    /// A new connection counts as active, so a scraper has the time to send its request: with 512 slots and a thousand
+    /// new connections a second, half a second.
+    pub(super) fn acquire(self: &Arc<Self>) -> Option<(PoolSlot, bool)> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = open.connections.len() >= self.capacity;
         if is_full {
-            // Who has only just come has not had the time to ask. Without this, a scraper beside slow readers would
-            // be the only one that has asked for nothing, and make room for the next of them.
-            let recent = taken.open.keys().rev().nth(self.most / RECENT_SHARE).copied().unwrap_or(0);
-            let worth = |(number, activity): (&u64, &Arc<Activity>)| {
-                let worth = activity.worth();
-                (worth == Worth::Busy, *number > recent, worth, *number)
-            };
-            let (_, _, worth, number) = taken.open.iter().map(worth).min()?;
-            if worth == Worth::Busy {
-                return None;
-            }
-            // It keeps its descriptor for the moment that it takes to end, for which there is room.
-            if let Some(activity) = taken.open.remove(&number) {
-                activity.give_up();
+            let idle = open.connections.iter().filter_map(|(id, state)| Some((state.idle_since()?, *id)));
+            let (_, id) = idle.min()?;
+            // The connection keeps its descriptor until its task ends; the limit of descriptors allows for that.
+            if let Some(state) = open.connections.remove(&id) {
+                state.evict();
             }
         }
-        let activity = Arc::new(Activity::default());
-        taken.next += 1;
-        let number = taken.next;
-        taken.open.insert(number, Arc::clone(&activity));
-        Some((Place { places: Arc::clone(self), number, activity }, is_full))
+        let state = Arc::new(ConnectionState::new(Arc::clone(&self.sequence)));
+        let id = open.next_id;
+        open.next_id += 1;
+        open.connections.insert(id, Arc::clone(&state));
+        Some((PoolSlot { pool: Arc::clone(self), id, state }, is_full))
     }
 }
 
-// === impl Place ===
+// === impl PoolSlot ===
 
-impl Drop for Place {
+impl Drop for PoolSlot {
     fn drop(&mut self) {
-        self.places.taken.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&self.number);
+        self.pool.open.lock().unwrap_or_else(PoisonError::into_inner).connections.remove(&self.id);
     }
 }
 
@@ -80,34 +71,46 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_has_only_just_come_is_not_the_first_to_go() {
-        let places = Arc::new(Places::new(RECENT_SHARE * 2));
-        let mut idle: Vec<_> = (0..RECENT_SHARE * 2 - 1).map(|_| places.take().unwrap().0).collect();
-        idle.iter().for_each(|place| drop(place.activity.begin()));
-        let newcomer = places.take().unwrap().0;
-        let is_open = |place: &Place| places.taken.lock().unwrap().open.contains_key(&place.number);
-        idle.push(places.take().unwrap().0);
-        assert!(is_open(&newcomer) && !idle.iter().take(1).any(is_open));
-        idle.extend((0..3).map(|_| places.take().unwrap().0));
-        assert!(!is_open(&newcomer), "after some more it is the oldest that never asked");
+    fn is_open(slot: &PoolSlot) -> bool {
+        slot.pool.open.lock().unwrap().connections.contains_key(&slot.id)
     }
 
     #[test]
-    fn the_least_worth_goes_first_and_who_is_answered_stays() {
-        let places = Arc::new(Places::new(3));
-        let [mute, idle, busy] = [0; 3].map(|_| places.take().unwrap().0);
-        let _under_way = busy.activity.begin();
-        drop(idle.activity.begin());
-        let is_open = |place: &Place| places.taken.lock().unwrap().open.contains_key(&place.number);
-        let (first, shed) = places.take().unwrap();
-        assert!(shed && !is_open(&mute) && is_open(&idle) && is_open(&busy));
-        let _answered = first.activity.begin();
-        let (second, _) = places.take().unwrap();
+    fn eviction_spares_a_new_connection() {
+        let pool = Arc::new(ConnectionPool::new(4));
+        let mut idle: Vec<_> = (0..3).map(|_| pool.acquire().unwrap().0).collect();
+        idle.iter().for_each(|slot| drop(slot.state.begin_request()));
+        let new = pool.acquire().unwrap().0;
+        idle.push(pool.acquire().unwrap().0);
+        assert!(is_open(&new) && !idle.iter().take(1).any(is_open));
+        idle.extend((0..3).map(|_| pool.acquire().unwrap().0));
+        assert!(!is_open(&new), "it has become the one idle for longest");
+    }
+
+    #[test]
+    fn eviction_closes_the_longest_idle_and_no_busy_connection() {
+        let pool = Arc::new(ConnectionPool::new(3));
+        let [silent, idle, busy] = [0; 3].map(|_| pool.acquire().unwrap().0);
+        let _active = busy.state.begin_request();
+        drop(idle.state.begin_request());
+        let (first, evicted) = pool.acquire().unwrap();
+        assert!(evicted && !is_open(&silent) && is_open(&idle) && is_open(&busy));
+        let _first_active = first.state.begin_request();
+        let (second, _) = pool.acquire().unwrap();
         assert!(!is_open(&idle) && is_open(&busy) && is_open(&first));
-        let _answered_too = second.activity.begin();
-        assert!(places.take().is_none(), "all of them are being answered");
+        let _second_active = second.state.begin_request();
+        assert!(pool.acquire().is_none(), "all connections are being answered");
         drop(busy);
-        assert!(matches!(places.take(), Some((_, false))));
+        assert!(matches!(pool.acquire(), Some((_, false))));
+    }
+
+    #[test]
+    fn eviction_includes_a_client_that_does_not_read() {
+        let pool = Arc::new(ConnectionPool::new(1));
+        let slow = pool.acquire().unwrap().0;
+        let _active = slow.state.begin_request();
+        assert!(pool.acquire().is_none());
+        slow.state.lock().blocked = true;
+        assert!(matches!(pool.acquire(), Some((_, true))));
     }
 }

@@ -36,7 +36,7 @@ pub(super) const MAX_UNSENT_BYTES: u32 = 128 * 1024;
 
 /// How long a client may take for the whole of its answer, once it has kept it waiting: the largest one, of 100 MB, at
 /// 14 Mbit/s. Who reads a few bytes at a time is cut by this.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Requests under way at once on one connection of HTTP/2. Prometheus has one.
 pub(super) const MAX_STREAMS: u32 = 16;

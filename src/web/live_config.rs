@@ -1,8 +1,8 @@
-//! Who may come in and how: TLS, users, rate, headers, by the web configuration file.
+//! The web configuration file: TLS, users, rate limit, headers. It is read again when it changes.
 //!
-//! At each connection and each request it is looked whether the file, or one that it names, has changed. That costs a
-//! few `stat` calls. A file with faults changes nothing; it is read again once a second until it is right.
-//! As in the toolkit, `http2` and `rate_limit` hold from the start of the process; whether there is TLS does, too.
+//! Each connection and each request checks with a few `stat` calls whether the file or a file it names has changed. A
+//! faulty file changes nothing and is read again once a second until it is valid. As in the exporter-toolkit, `http2` and
+//! `rate_limit` are fixed at start-up; so is whether TLS is used.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,141 +19,141 @@ use tracing::{error, info};
 use super::basic_auth::{BasicAuth, Verdict};
 use super::limits::WEB_CONFIG_RETRY;
 use super::rate_limit::Bucket;
-use super::router::{Answer, text};
+use super::response::{HttpResponse, text};
 use super::tls;
 use crate::clock::{Clock, Monotonic};
 use crate::config::WebConfig;
 use crate::metrics::{ExporterInstruments, HttpRejection};
 
-/// A web configuration that cannot be used: every fault, a line each.
+/// The faults of a web configuration, one per line.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[error("{0}")]
 pub struct WebConfigError(String);
 
-/// What the web configuration file says, now.
+/// The web configuration file, kept up to date.
 pub struct LiveWebConfig {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     exporter: Arc<ExporterInstruments>,
     auth: BasicAuth,
     bucket: Option<Bucket>,
-    served: ArcSwap<Served>,
-    looked: Mutex<Looked>,
+    active: ArcSwap<ActiveConfig>,
+    last_read: Mutex<LastRead>,
 }
 
-/// One state of the file, ready for use.
-pub(super) struct Served {
+/// The content of the file, ready for use.
+pub(super) struct ActiveConfig {
     config: WebConfig,
     pub(super) tls: Option<Arc<ServerConfig>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What the last look saw.
-struct Looked {
-    stamps: Vec<Stamp>,
+/// The result of the last read.
+struct LastRead {
+    versions: Vec<FileVersion>,
     fault: Option<(WebConfigError, Monotonic)>,
 }
 
-/// What tells that a file was written or replaced; `None` where there is none.
-type Stamp = Option<(u64, u64, i64, i64, i64, i64)>;
+/// Identifies the content of a file: inode, length, mtime, ctime. `None` if there is no file.
+type FileVersion = Option<(u64, u64, i64, i64, i64, i64)>;
 
 // === impl LiveWebConfig ===
 
 impl LiveWebConfig {
-    /// Reads the web configuration file at `path`, and follows it from then on.
+    /// Reads the web configuration file at `path`.
     ///
     /// # Errors
     ///
-    /// Every fault of it.
+    /// All faults of the file.
     pub fn open(
         path: &Path,
         clock: Arc<dyn Clock>,
         exporter: Arc<ExporterInstruments>,
     ) -> Result<Self, WebConfigError> {
-        let before = stamps(path, &[]);
-        let served = Served::read(path, None)?;
-        // Taken again with what the file names: a file that changes in between is seen at the next look.
-        let stamps = if before == stamps(path, &[]) { stamps(path, &served.config.files) } else { Vec::new() };
+        let before = versions(path, &[]);
+        let active = ActiveConfig::read(path, None)?;
+        // Without the versions of a file that changed meanwhile, the next request reads it again.
+        let versions = if before == versions(path, &[]) { versions(path, &active.config.files) } else { Vec::new() };
         exporter.web_config_loaded(true);
         Ok(Self {
             path: path.to_owned(),
             clock,
             exporter,
             auth: BasicAuth::new(),
-            bucket: served.config.rate_limit.map(Bucket::new),
-            served: ArcSwap::from_pointee(served),
-            looked: Mutex::new(Looked { stamps, fault: None }),
+            bucket: active.config.rate_limit.map(Bucket::new),
+            active: ArcSwap::from_pointee(active),
+            last_read: Mutex::new(LastRead { versions, fault: None }),
         })
     }
 
-    /// What deserves a look in the web configuration file at `path`, which is right.
+    /// Validates the file at `path` and returns its warnings.
     ///
     /// # Errors
     ///
-    /// Every fault of it.
+    /// All faults of the file.
     pub fn check(path: &Path) -> Result<Vec<String>, WebConfigError> {
-        Ok(Served::read(path, None)?.config.warnings)
+        Ok(ActiveConfig::read(path, None)?.config.warnings)
     }
 
-    /// What deserves a look in the file.
+    /// The warnings of the file.
     pub fn warnings(&self) -> Vec<String> {
-        self.served.load().config.warnings.clone()
+        self.active.load().config.warnings.clone()
     }
 
-    /// Whether the front speaks TLS.
+    /// True if the listeners use TLS.
     pub fn has_tls(&self) -> bool {
-        self.served.load().tls.is_some()
+        self.active.load().tls.is_some()
     }
 
-    /// What the file says now, or said when it last was right.
-    pub(super) fn served(&self) -> Arc<Served> {
-        let mut looked = match self.looked.try_lock() {
-            Ok(looked) => looked,
+    /// The current content of the file, or the last valid one.
+    pub(super) fn current(&self) -> Arc<ActiveConfig> {
+        let mut last_read = match self.last_read.try_lock() {
+            Ok(last_read) => last_read,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Somebody else is looking.
-            Err(TryLockError::WouldBlock) => return self.served.load_full(),
+            // Another request is reading the file.
+            Err(TryLockError::WouldBlock) => return self.active.load_full(),
         };
-        let before = self.served.load_full();
+        let before = self.active.load_full();
         let now = self.clock.monotonic();
-        let stamps = stamps(&self.path, &before.config.files);
-        let is_due = looked.fault.as_ref().is_some_and(|(_, at)| now.saturating_since(*at) >= WEB_CONFIG_RETRY);
-        if stamps == looked.stamps && !is_due {
+        let versions = versions(&self.path, &before.config.files);
+        let is_due = last_read.fault.as_ref().is_some_and(|(_, at)| now.saturating_since(*at) >= WEB_CONFIG_RETRY);
+        if versions == last_read.versions && !is_due {
             return before;
         }
-        match Served::read(&self.path, Some(&before)) {
+        match ActiveConfig::read(&self.path, Some(&before)) {
             Ok(after) => {
-                // A file that it names only now is looked at from the next time on, and read once more then.
-                looked.stamps = if after.config.files == before.config.files { stamps } else { Vec::new() };
-                if looked.fault.take().is_some() || after.config != before.config {
-                    info!(path = %self.path.display(), "the web configuration was read again");
+                // If it names other files, the next request reads it again and records their versions.
+                last_read.versions = if after.config.files == before.config.files { versions } else { Vec::new() };
+                if last_read.fault.take().is_some() || after.config != before.config {
+                    info!(path = %self.path.display(), "web configuration reloaded");
                 }
                 self.exporter.web_config_loaded(true);
-                self.served.store(Arc::new(after));
+                self.active.store(Arc::new(after));
             }
             Err(fault) => {
-                looked.stamps = stamps;
-                if looked.fault.as_ref().is_none_or(|(known, _)| *known != fault) {
-                    error!(faults = %fault, "the new web configuration was refused, and the old one stays in place");
+                last_read.versions = versions;
+                if last_read.fault.as_ref().is_none_or(|(known, _)| *known != fault) {
+                    error!(faults = %fault, "web configuration refused, the previous one stays active");
                     self.exporter.web_config_loaded(false);
                 }
-                looked.fault = Some((fault, now));
+                last_read.fault = Some((fault, now));
             }
         }
-        self.served.load_full()
+        self.active.load_full()
     }
 
-    /// Why a request is not answered, if it is not: too many came, or nobody knows who asks.
-    pub(super) async fn refuse(&self, served: &Served, headers: &HeaderMap) -> Option<Answer> {
+    /// Rejects rate-limited or unauthenticated requests.
+    pub(super) async fn refuse(&self, active: &ActiveConfig, headers: &HeaderMap) -> Option<HttpResponse> {
         if let Some(bucket) = &self.bucket
             && !bucket.take(self.clock.monotonic())
         {
             self.exporter.http_rejected(HttpRejection::RateLimit);
             return Some(text(StatusCode::TOO_MANY_REQUESTS, "too many requests came; rate_limit allows fewer\n"));
         }
-        if served.config.users.is_empty() {
+        if active.config.users.is_empty() {
             return None;
         }
-        match self.auth.check(&served.config.users, headers.get(AUTHORIZATION)).await {
+        match self.auth.check(&active.config.users, headers.get(AUTHORIZATION)).await {
             Verdict::Right => None,
             Verdict::Wrong => {
                 self.exporter.http_rejected(HttpRejection::Unauthorized);
@@ -169,10 +169,10 @@ impl LiveWebConfig {
     }
 }
 
-// === impl Served ===
+// === impl ActiveConfig ===
 
-impl Served {
-    /// Reads the file, and makes of it all that can fail; `before` is what it may not be too far from.
+impl ActiveConfig {
+    /// Reads the file. Settings that are fixed at start-up are taken from `before` or must equal it.
     fn read(path: &Path, before: Option<&Self>) -> Result<Self, WebConfigError> {
         let config = WebConfig::from_file(path).map_err(|faults| WebConfigError(faults.to_string()))?;
         let fault = |problem: String| WebConfigError(format!("{}: tls_server_config: {problem}", path.display()));
@@ -190,21 +190,20 @@ impl Served {
         Ok(Self { config, tls, headers })
     }
 
-    /// Sets the headers of every answer. One that is configured takes the place of what a route sets by itself, so that
-    /// an operator has the last word, and none is there twice.
-    pub(super) fn dress(&self, answer: &mut Answer) {
+    /// Sets the configured headers. They replace headers of the same name that the handler has set.
+    pub(super) fn apply_headers(&self, response: &mut HttpResponse) {
         for (name, value) in &self.headers {
-            answer.headers_mut().insert(name.clone(), value.clone());
+            response.headers_mut().insert(name.clone(), value.clone());
         }
     }
 }
 
-fn stamps(path: &Path, files: &[PathBuf]) -> Vec<Stamp> {
-    let stamp = |path: &Path| {
+fn versions(path: &Path, files: &[PathBuf]) -> Vec<FileVersion> {
+    let version = |path: &Path| {
         let file = fs::metadata(path).ok()?;
         Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()))
     };
-    std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(stamp).collect()
+    std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(version).collect()
 }
 
 #[cfg(test)]
@@ -212,14 +211,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configured_header_takes_the_place_of_a_routes_own() {
+    fn configured_header_replaces_that_of_the_handler() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("web.yml");
         let headers =
             "{ Content-Security-Policy: \"default-src 'none'\", X-Frame-Options: deny, X-XSS-Protection: \" \" }";
         fs::write(&file, format!("http_server_config: {{ headers: {headers} }}")).unwrap();
-        let served = Served::read(&file, None).unwrap();
-        let mut answer = text(StatusCode::OK, "page");
+        let active = ActiveConfig::read(&file, None).unwrap();
+        let mut response = text(StatusCode::OK, "page");
         let own = [
             ("content-security-policy", "default-src 'self'"),
             ("x-content-type-options", "nosniff"),
@@ -227,19 +226,19 @@ mod tests {
             ("x-xss-protection", "0"),
         ];
         for (name, value) in own {
-            answer.headers_mut().append(name, HeaderValue::from_static(value));
+            response.headers_mut().append(name, HeaderValue::from_static(value));
         }
-        served.dress(&mut answer);
+        active.apply_headers(&mut response);
         let expected = [
             ("content-security-policy", "default-src 'none'"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
             ("x-frame-options", "deny"),
-            // A blank one sets nothing, and takes nothing away.
+            // A blank value neither sets nor removes a header.
             ("x-xss-protection", "0"),
         ];
         for (name, value) in expected {
-            let values: Vec<_> = answer.headers().get_all(name).iter().collect();
+            let values: Vec<_> = response.headers().get_all(name).iter().collect();
             assert_eq!(values, [value], "{name}");
         }
     }

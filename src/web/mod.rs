@@ -1,4 +1,4 @@
-//! The front: listener, limits, routes, page. Only this module (and the simulator) knows hyper.
+//! The HTTP server: listeners, TLS, limits, routes. Only this module and the simulator use hyper.
 //!
 //! | path | answers |
 //! | --- | --- |
@@ -6,9 +6,9 @@
 //! | `/metrics` | the exporter's own series and, where there is exactly one tenant, that tenant's |
 //! | `/probe?target=TENANT` | one tenant's series |
 //! | `/sd` | Prometheus HTTP service discovery: one target a tenant |
-//! | `/-/healthy` | 200 as long as the process answers; never depends on CXone |
+//! | `/-/healthy` | 200 while the process answers; independent of CXone |
 //! | `/-/ready` | 200 once the configuration is loaded and the listener is up |
-//! | `POST /-/reload` | reads the configuration again, where `--web.enable-lifecycle` allows it |
+//! | `POST /-/reload` | reloads the configuration, if `--web.enable-lifecycle` is set |
 //! | `/config` | the effective configuration, secrets as `<secret>` |
 
 mod app;
@@ -16,12 +16,14 @@ mod basic_auth;
 mod body;
 mod client_certificates;
 mod connection_pool;
+mod connection_state;
 mod limits;
 mod live_config;
 mod page;
 mod rate_limit;
 mod reload;
 mod request;
+mod response;
 mod router;
 mod scrape;
 mod scrape_limit;
@@ -39,7 +41,7 @@ pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use server::{BindError, Listeners};
 pub use threads::Threads;
 
-/// What the fuzz targets reach into.
+/// Entry points of the fuzz targets.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
@@ -49,9 +51,9 @@ pub mod fuzzing {
 
     use super::{App, server};
 
-    /// Answers the requests on a connection until it ends.
+    /// Serves a connection until it ends.
     pub async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S, app: Arc<App>) {
-        // Whatever ends a connection, it has ended.
+        // Every end of a connection is fine here.
         let _ = server::connection(stream, app).await;
     }
 }

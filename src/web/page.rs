@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 
 use super::Chunks;
 use super::app::App;
-use super::router::{Answer, text};
+use super::response::{HttpResponse, text};
 use crate::exposition::{Encoding, negotiate};
 use crate::status_page::{Asset, Document, StatusPage, TenantStatus};
 
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 /// Answers with a page. Pages contain names of people: caches do not store them, and no referrer is sent.
 ///
 /// A page takes milliseconds to make, so it is made on a blocking thread, and only a few at once.
-pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, headers: &HeaderMap) -> Answer {
+pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, headers: &HeaderMap) -> HttpResponse {
     let encoding = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let encoding = negotiate(None, encoding).encoding;
     let query = query.map(str::to_owned);
@@ -47,32 +47,32 @@ pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, heade
         (found, compress(html, encoding))
     });
     let Ok((found, (body, encoding))) = page.await else { return unavailable() };
-    let mut answer = Response::new(Chunks::from(body));
-    *answer.status_mut() = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    let head = answer.headers_mut();
+    let mut response = Response::new(Chunks::from(body));
+    *response.status_mut() = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     head.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if let Some(encoding) = encoding.content_encoding() {
         head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
-    add_security_headers(&mut answer);
-    answer
+    add_security_headers(&mut response);
+    response
 }
 
 /// The file `name` of the page; `None` if there is no such file.
-pub(super) fn asset(name: &str) -> Option<Answer> {
+pub(super) fn asset(name: &str) -> Option<HttpResponse> {
     let asset = Asset::named(name)?;
-    let mut answer = Response::new(Chunks::from(asset.content));
-    let head = answer.headers_mut();
+    let mut response = Response::new(Chunks::from(asset.content));
+    let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     head.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
-    add_security_headers(&mut answer);
-    Some(answer)
+    add_security_headers(&mut response);
+    Some(response)
 }
 
 /// The effective configuration as YAML, without secrets.
-pub(super) async fn configuration(app: &App) -> Answer {
+pub(super) async fn configuration(app: &App) -> HttpResponse {
     // It can be megabytes, so it is made like a page.
     let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
     let loaded = app.loaded();
@@ -82,9 +82,9 @@ pub(super) async fn configuration(app: &App) -> Answer {
 
 fn render(app: &App, kind: Kind, query: Option<&str>) -> Document {
     let loaded = app.loaded();
-    let tenants = loaded.tenants.iter().map(|front| TenantStatus {
-        published: front.refresher.current(),
-        requests_in_last_hour: front.instruments.requests_in_last_hour(),
+    let tenants = loaded.tenants.iter().map(|tenant| TenantStatus {
+        published: tenant.refresher.current(),
+        requests_in_last_hour: tenant.instruments.requests_in_last_hour(),
     });
     let page = StatusPage {
         tenants: tenants.collect(),
@@ -99,14 +99,14 @@ fn render(app: &App, kind: Kind, query: Option<&str>) -> Document {
     }
 }
 
-fn add_security_headers(answer: &mut Answer) {
-    let head = answer.headers_mut();
+fn add_security_headers(response: &mut HttpResponse) {
+    let head = response.headers_mut();
     head.insert(CONTENT_SECURITY_POLICY, POLICY);
     head.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     head.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-fn unavailable() -> Answer {
+fn unavailable() -> HttpResponse {
     text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; see the exporter's log\n")
 }
 

@@ -1,37 +1,37 @@
-//! `/-/reload`: the front asks for a reload, and answers with what came of it.
+//! The handler of `/-/reload`, and the channel between it and the reloader.
 //!
-//! The front does not know where a configuration comes from. It hands a [`ReloadRequest`] to whoever does, which takes
-//! one after the other.
+//! The server does not know the source of the configuration. It sends a [`ReloadRequest`] to the reloader and answers
+//! with the result.
 
 use hyper::StatusCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::App;
-use super::router::{Answer, text};
+use super::response::{HttpResponse, text};
 
-/// How many requests may wait to be taken. More wait for room, each on a connection of its own, which are limited.
-const WAITING: usize = 16;
+/// Capacity of the channel. Further requests wait for room, each on its own connection, and connections are limited.
+const CAPACITY: usize = 16;
 
-/// Where the front asks for reloads.
+/// Sends reload requests.
 #[derive(Debug, Clone)]
 pub struct ReloadHandle(mpsc::Sender<ReloadRequest>);
 
-/// What the front has asked for.
+/// Receives reload requests.
 #[derive(Debug)]
 pub struct ReloadRequests(mpsc::Receiver<ReloadRequest>);
 
-/// Somebody who waits for a reload.
+/// A client that waits for a reload.
 #[derive(Debug)]
 pub struct ReloadRequest(oneshot::Sender<Result<(), String>>);
 
-/// A handle for the front, and the requests that come from it.
+/// A channel for reload requests.
 pub fn reload_channel() -> (ReloadHandle, ReloadRequests) {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(CAPACITY);
     (ReloadHandle(sender), ReloadRequests(receiver))
 }
 
 /// `POST /-/reload` or `PUT /-/reload`.
-pub(super) async fn answer(app: &App) -> Answer {
+pub(super) async fn answer(app: &App) -> HttpResponse {
     let Some(ReloadHandle(requests)) = &app.lifecycle else {
         return text(
             StatusCode::FORBIDDEN,
@@ -56,12 +56,12 @@ pub(super) async fn answer(app: &App) -> Answer {
 // === impl ReloadRequests ===
 
 impl ReloadRequests {
-    /// The next request; `None` once nobody can ask any more.
+    /// The next request; `None` once every [`ReloadHandle`] is dropped.
     pub async fn next(&mut self) -> Option<ReloadRequest> {
         self.0.recv().await
     }
 
-    /// Those who wait by now: one reload that begins after this is an answer to all of them.
+    /// All requests so far: one reload that begins after this call answers them all.
     pub fn waiting(&mut self) -> Vec<ReloadRequest> {
         std::iter::from_fn(|| self.0.try_recv().ok()).collect()
     }
@@ -70,9 +70,9 @@ impl ReloadRequests {
 // === impl ReloadRequest ===
 
 impl ReloadRequest {
-    /// Says what came of it: nothing to say, or every fault of the configuration that was refused.
+    /// Answers with the result: the faults of the configuration if it was refused.
     pub fn done(self, outcome: Result<(), String>) {
-        // Whoever asked may have gone away.
+        // The client may have disconnected.
         let _ = self.0.send(outcome);
     }
 }

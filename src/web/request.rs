@@ -1,4 +1,4 @@
-//! The way of a request from its connection to a route: rate, user, body; and back, with the headers of every answer.
+//! Handles one request: rate limit, authentication, routing, response headers.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,26 +6,26 @@ use std::sync::Arc;
 use hyper::body::Body;
 use hyper::{Request, Response};
 
-use super::timeout_io::{Activity, Tracked};
-use super::{App, router};
+use super::App;
+use super::connection_state::{ConnectionState, TrackedBody};
+use super::router::route_request;
 
-/// Answers one request; whatever goes wrong is an answer too.
-pub(super) async fn answer<B: Body>(
+/// Answers one request. Errors are responses too.
+pub(super) async fn handle<B: Body>(
     app: Arc<App>,
-    activity: Arc<Activity>,
+    connection: Arc<ConnectionState>,
     request: Request<B>,
-) -> Result<Response<Tracked>, Infallible> {
-    let flight = activity.begin();
-    let access = app.web_config.clone();
-    let Some(access) = access else {
-        return Ok(router::answer(app, request).await.map(|body| flight.with(body)));
+) -> Result<Response<TrackedBody>, Infallible> {
+    let active = connection.begin_request();
+    let Some(web_config) = app.web_config.clone() else {
+        return Ok(route_request(app, request).await.map(|body| active.track(body)));
     };
-    let served = access.served();
-    // What is refused here costs no look at the route, so that nobody learns what there is.
-    let mut answer = match access.refuse(&served, request.headers()).await {
+    let current = web_config.current();
+    // A refused request is not routed, so that it does not show which paths exist.
+    let mut response = match web_config.refuse(&current, request.headers()).await {
         Some(refusal) => refusal,
-        None => router::answer(app, request).await,
+        None => route_request(app, request).await,
     };
-    served.dress(&mut answer);
-    Ok(answer.map(|body| flight.with(body)))
+    current.apply_headers(&mut response);
+    Ok(response.map(|body| active.track(body)))
 }

@@ -1,26 +1,22 @@
-//! Which path is answered by what.
+//! Maps paths to handlers.
 
 use std::sync::Arc;
 
 use hyper::body::Body;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION};
+use hyper::{Method, Request, StatusCode, Version};
 
-use super::{App, Chunks, page, reload, scrape};
+use super::response::{HttpResponse, json, text};
+use super::{App, page, reload, scrape};
 use crate::metrics::HttpRejection;
 
-pub(super) type Answer = Response<Chunks>;
-
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// Where the page's own files are.
+/// Path prefix of the page's assets.
 const ASSETS: &str = "/static/";
 
-/// What each path leads to.
+/// The handler of a path.
 enum Route<'a> {
     Page(page::Kind),
-    /// One of the page's own files, by its name.
+    /// An asset of the page, by its name.
     Asset(&'a str),
     Metrics,
     Probe,
@@ -31,47 +27,47 @@ enum Route<'a> {
     Reload,
 }
 
-/// Answers one request; whatever goes wrong is an answer too.
-pub(super) async fn answer<B: Body>(app: Arc<App>, request: Request<B>) -> Answer {
+/// Answers one request. Errors are responses too.
+pub(super) async fn route_request<B: Body>(app: Arc<App>, request: Request<B>) -> HttpResponse {
     let Some(route) = route(&app, request.uri().path()) else {
-        return outside(&app, request.uri().path());
+        return unrouted(&app, request.uri().path());
     };
-    // hyper leaves the body of an answer to HEAD out and keeps its length.
+    // For HEAD, hyper leaves out the body and keeps its length.
     let (methods, allowed) = match route {
         Route::Reload => ([Method::POST, Method::PUT], "POST, PUT"),
         _ => ([Method::GET, Method::HEAD], "GET, HEAD"),
     };
     if !methods.contains(request.method()) {
-        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} are answered here\n"));
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-        return refusal;
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} are answered here\n"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        return response;
     }
     if !request.body().is_end_stream() {
         app.exporter.http_rejected(HttpRejection::Body);
-        return with_body(request.version());
+        return body_refused(request.version());
     }
     match route {
         Route::Page(kind) => page::answer(Arc::clone(&app), kind, request.uri().query(), request.headers()).await,
-        Route::Asset(name) => page::asset(name).unwrap_or_else(nothing),
+        Route::Asset(name) => page::asset(name).unwrap_or_else(not_found),
         Route::Metrics => scrape::metrics(&app, request.headers()).await,
         Route::Probe => scrape::probe(&app, request.uri().query(), request.headers()).await,
-        Route::Discovery => with_type(JSON, scrape::discovery(&app, request.headers())),
+        Route::Discovery => json(scrape::discovery(&app, request.headers())),
         Route::Healthy => text(StatusCode::OK, "healthy\n"),
-        // This is answered only once the configuration is loaded and the listener is up.
+        // The listener accepts only once the configuration is loaded.
         Route::Ready => text(StatusCode::OK, "ready\n"),
         Route::Config => page::configuration(&app).await,
         Route::Reload => reload::answer(&app).await,
     }
 }
 
-/// Nothing here takes a body, and reading one to its end could take for ever.
-fn with_body(version: Version) -> Answer {
-    let mut refusal = text(StatusCode::PAYLOAD_TOO_LARGE, "requests here have no body\n");
-    // HTTP/2 has no such header, and ends the request's stream instead of the connection.
+/// No route takes a request body, and reading one to its end has no time limit.
+fn body_refused(version: Version) -> HttpResponse {
+    let mut response = text(StatusCode::PAYLOAD_TOO_LARGE, "requests here have no body\n");
+    // HTTP/2 has no `Connection` header: it resets the request's stream and keeps the connection.
     if version < Version::HTTP_2 {
-        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    refusal
+    response
 }
 
 fn route<'a>(app: &App, path: &'a str) -> Option<Route<'a>> {
@@ -90,32 +86,20 @@ fn route<'a>(app: &App, path: &'a str) -> Option<Route<'a>> {
     })
 }
 
-/// A path that leads nowhere. Under a route prefix the bare root leads to the page, so that people find it.
-fn outside(app: &App, path: &str) -> Answer {
+/// An unknown path. With a route prefix, `/` and the bare prefix redirect to the page.
+fn unrouted(app: &App, path: &str) -> HttpResponse {
     let prefix = &app.options.route_prefix;
     if !prefix.is_empty()
         && (path == "/" || path == prefix)
         && let Ok(location) = HeaderValue::try_from(format!("{prefix}/"))
     {
-        let mut redirect = text(StatusCode::FOUND, "the exporter lives under its route prefix\n");
+        let mut redirect = text(StatusCode::FOUND, "the exporter is served under its route prefix\n");
         redirect.headers_mut().insert(LOCATION, location);
         return redirect;
     }
-    nothing()
+    not_found()
 }
 
-fn nothing() -> Answer {
-    text(StatusCode::NOT_FOUND, "there is nothing here; see / for what there is\n")
-}
-
-pub(super) fn text(status: StatusCode, body: impl Into<bytes::Bytes>) -> Answer {
-    let mut answer = with_type(TEXT, body);
-    *answer.status_mut() = status;
-    answer
-}
-
-fn with_type(content_type: HeaderValue, body: impl Into<bytes::Bytes>) -> Answer {
-    let mut answer = Response::new(Chunks::from(body));
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    answer
+fn not_found() -> HttpResponse {
+    text(StatusCode::NOT_FOUND, "not found; see / for the available pages\n")
 }

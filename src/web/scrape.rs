@@ -1,4 +1,4 @@
-//! `/metrics`, `/probe` and `/sd`.
+//! The handlers of `/metrics`, `/probe` and `/sd`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,28 +7,27 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 use hyper::{Response, StatusCode};
-use tracing::error;
 
 use super::Chunks;
 use super::app::{App, TenantHandle};
 use super::limits::{DEFAULT_SCRAPE_TIMEOUT, MAX_SCRAPE_TIMEOUT};
-use super::router::{Answer, text};
+use super::response::{HttpResponse, text};
 use crate::clock::Monotonic;
 use crate::exposition::{self, Block};
 use crate::metrics::HttpRejection;
 
-/// How long Prometheus waits for the answer.
+/// The scrape timeout of Prometheus, in seconds.
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
-/// What the scrapes of the exporter's own series count as where no tenant's come along. No tenant has this name.
+/// The key in the scrape limit of scrapes without a tenant. No tenant has this name.
 const OWN_SERIES: &str = "";
 
 /// `/metrics`: the exporter's own series and, where there is exactly one tenant, that tenant's.
-pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> Answer {
+pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> HttpResponse {
     let loaded = app.loaded();
     let tenant = loaded.only_tenant();
     let configured = tenant.map(|tenant| tenant.refresher.tenant());
-    let Some(_entered) = app.scrapes.enter(configured.as_ref().map_or(OWN_SERIES, |tenant| &tenant.name)) else {
+    let Some(_permit) = app.scrapes.acquire(configured.as_ref().map_or(OWN_SERIES, |tenant| &tenant.name)) else {
         return too_many(app);
     };
     let mut blocks = Vec::with_capacity(5);
@@ -38,11 +37,11 @@ pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> Answer {
     if let Some(tenant) = tenant {
         blocks.extend(tenant_blocks(tenant, deadline(app, headers)).await);
     }
-    exposition_answer(&blocks, headers)
+    exposition_response(&blocks, headers)
 }
 
 /// `/probe?target=TENANT`: one tenant's series.
-pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -> Answer {
+pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -> HttpResponse {
     let Some(target) = parameter(query, "target") else {
         return text(StatusCode::BAD_REQUEST, "name a tenant: /probe?target=TENANT\n");
     };
@@ -50,15 +49,15 @@ pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -
     let Some(tenant) = loaded.tenant(&target) else {
         return text(StatusCode::NOT_FOUND, "no tenant of that name is configured; see /sd for those that are\n");
     };
-    let Some(_entered) = app.scrapes.enter(&target) else {
+    let Some(_permit) = app.scrapes.acquire(&target) else {
         return too_many(app);
     };
     let blocks = tenant_blocks(tenant, deadline(app, headers)).await;
-    exposition_answer(&blocks, headers)
+    exposition_response(&blocks, headers)
 }
 
-/// `/sd`: the target groups of Prometheus HTTP service discovery, one a tenant. The `tenant` label and the
-/// probe's parameter come with each, so that the scrape config needs no relabelling.
+/// `/sd`: the target groups of Prometheus HTTP service discovery, one per tenant. Each sets the label `tenant` and the
+/// probe's parameter, so that the scrape config needs no relabelling.
 ///
 /// Source: <https://prometheus.io/docs/prometheus/latest/http_sd/>.
 pub(super) fn discovery(app: &App, headers: &HeaderMap) -> String {
@@ -84,14 +83,14 @@ async fn tenant_blocks(tenant: &TenantHandle, deadline: Monotonic) -> [Arc<Block
     [tenant.instruments.block(&published.status), tenant.instruments.scrapes(), Arc::clone(&published.block)]
 }
 
-/// When a scrape that comes now must be answered.
+/// The deadline of a scrape that arrives now.
 fn deadline(app: &App, headers: &HeaderMap) -> Monotonic {
     let asked = headers.get(SCRAPE_TIMEOUT).and_then(|seconds| seconds.to_str().ok());
-    app.clock.monotonic() + patience(asked, app.options.timeout_offset)
+    app.clock.monotonic() + max_wait(asked, app.options.timeout_offset)
 }
 
-/// How long a scrape may be kept waiting that says its time-out is `asked` seconds.
-fn patience(asked: Option<&str>, offset: Duration) -> Duration {
+/// How long a scrape may wait whose timeout header is `asked`.
+fn max_wait(asked: Option<&str>, offset: Duration) -> Duration {
     asked
         .and_then(|seconds| seconds.trim().parse().ok())
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -100,24 +99,21 @@ fn patience(asked: Option<&str>, offset: Duration) -> Duration {
         .saturating_sub(offset)
 }
 
-fn exposition_answer(blocks: &[Arc<Block>], headers: &HeaderMap) -> Answer {
+fn exposition_response(blocks: &[Arc<Block>], headers: &HeaderMap) -> HttpResponse {
     let field = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let negotiated = exposition::negotiate(field(ACCEPT), field(ACCEPT_ENCODING));
     let payload = exposition::assemble(blocks, negotiated);
-    for (error, samples) in payload.left_out.iter() {
-        error!(reason = error.reason(), samples, "{error}");
-    }
-    let mut answer = Response::new(Chunks::new(payload.chunks));
-    let head = answer.headers_mut();
+    let mut response = Response::new(Chunks::new(payload.chunks));
+    let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static(payload.content_type));
     if let Some(encoding) = payload.content_encoding {
         head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     head.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    answer
+    response
 }
 
-fn too_many(app: &App) -> Answer {
+fn too_many(app: &App) -> HttpResponse {
     app.exporter.http_rejected(HttpRejection::MaxRequests);
     let limit = app.options.max_requests;
     text(
@@ -137,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scrape_waits_for_its_timeout_less_the_offset() {
+    fn scrape_deadline_is_timeout_less_offset() {
         let offset = Duration::from_millis(500);
         let table = [
             (None, 9.5),
@@ -152,12 +148,12 @@ mod tests {
             (Some("1e9"), 899.5),
         ];
         for (asked, seconds) in table {
-            assert_eq!(patience(asked, offset), Duration::from_secs_f64(seconds), "{asked:?}");
+            assert_eq!(max_wait(asked, offset), Duration::from_secs_f64(seconds), "{asked:?}");
         }
     }
 
     #[test]
-    fn a_parameter_is_decoded() {
+    fn query_parameter_is_percent_decoded() {
         assert_eq!(parameter(Some("a=1&target=acme%2Deu&target=b"), "target").as_deref(), Some("acme-eu"));
         assert_eq!(parameter(Some("targets=acme"), "target"), None);
         assert_eq!(parameter(None, "target"), None);

@@ -1,58 +1,36 @@
-//! How many scrapes are under way (`--web.max-requests`), for each tenant by itself: those that wait for a tenant that does
-//! not answer must not keep the scrapes of others out.
+//! The limit of concurrent scrapes (`--web.max-requests`), per tenant: scrapes that wait for a slow tenant must not block
+//! those of others.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The scrapes that are under way.
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A semaphore per tenant.
 #[derive(Debug)]
-pub(super) struct InFlight {
-    /// The most of one tenant; `None` is no limit.
-    limit: Option<usize>,
-    /// By the tenant's name. A name stays, so there are as many as there have been tenants.
-    counts: Mutex<HashMap<String, usize>>,
+pub(super) struct ScrapeLimit {
+    permits: usize,
+    /// By tenant name. Names are never removed; there are as many as tenants were ever configured.
+    tenants: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// One scrape that is under way, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Entered<'a> {
-    of: &'a InFlight,
-    tenant: &'a str,
-}
+// === impl ScrapeLimit ===
 
-// === impl InFlight ===
-
-impl InFlight {
-    /// Lets in up to `limit` scrapes of each tenant; 0 is no limit.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit: Some(limit).filter(|limit| *limit > 0), counts: Mutex::default() }
+impl ScrapeLimit {
+    /// Allows `max_requests` concurrent scrapes per tenant; 0 is unlimited.
+    pub(super) fn new(max_requests: usize) -> Self {
+        let permits = if max_requests == 0 { Semaphore::MAX_PERMITS } else { max_requests };
+        Self { permits: permits.min(Semaphore::MAX_PERMITS), tenants: Mutex::default() }
     }
 
-    /// Counts a scrape of `tenant` for as long as the answer lives; `None` where there are as many as there may be.
-    pub(super) fn enter<'a>(&'a self, tenant: &'a str) -> Option<Entered<'a>> {
-        let mut counts = self.counts();
-        match counts.get_mut(tenant) {
-            Some(count) if self.limit.is_some_and(|limit| *count >= limit) => return None,
-            Some(count) => *count += 1,
-            None => {
-                counts.insert(tenant.to_owned(), 1);
-            }
-        }
-        Some(Entered { of: self, tenant })
-    }
-
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Entered ===
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        if let Some(count) = self.of.counts().get_mut(self.tenant) {
-            *count = count.saturating_sub(1);
-        }
+    /// A permit for one scrape of `tenant`; `None` if all are taken.
+    pub(super) fn acquire(&self, tenant: &str) -> Option<OwnedSemaphorePermit> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let semaphore = match tenants.get(tenant) {
+            Some(semaphore) => Arc::clone(semaphore),
+            None => Arc::clone(tenants.entry(tenant.to_owned()).or_insert(Arc::new(Semaphore::new(self.permits)))),
+        };
+        semaphore.try_acquire_owned().ok()
     }
 }
 
@@ -61,21 +39,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_tenant_has_its_own_limit() {
-        let in_flight = InFlight::new(2);
-        let first = in_flight.enter("acme");
-        let second = in_flight.enter("acme");
+    fn max_requests_is_a_limit_per_tenant() {
+        let limit = ScrapeLimit::new(2);
+        let first = limit.acquire("acme");
+        let second = limit.acquire("acme");
         assert!(first.is_some() && second.is_some());
-        assert!(in_flight.enter("acme").is_none());
-        assert!(in_flight.enter("zenith").is_some());
+        assert!(limit.acquire("acme").is_none());
+        assert!(limit.acquire("zenith").is_some());
         drop(first);
-        assert!(in_flight.enter("acme").is_some());
+        assert!(limit.acquire("acme").is_some());
     }
 
     #[test]
-    fn zero_is_no_limit() {
-        let in_flight = InFlight::new(0);
-        let entered: Vec<_> = (0..1000).map(|_| in_flight.enter("acme")).collect();
-        assert!(entered.iter().all(Option::is_some));
+    fn max_requests_zero_is_unlimited() {
+        let limit = ScrapeLimit::new(0);
+        let permits: Vec<_> = (0..1000).map(|_| limit.acquire("acme")).collect();
+        assert!(permits.iter().all(Option::is_some));
     }
 }

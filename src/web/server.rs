@@ -1,4 +1,4 @@
-//! Listeners and connections: accepting, limits, and a stop that lets answers in flight finish.
+//! Listeners and connections: accepting, limits, graceful shutdown.
 
 use std::future::Future;
 use std::io;
@@ -19,10 +19,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
-use super::connection_pool::{Place, Places};
+use super::connection_pool::{ConnectionPool, PoolSlot};
+use super::connection_state::ConnectionState;
 use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT};
-use super::socket::Wire;
-use super::timeout_io::{Activity, Guarded};
+use super::socket::Socket;
+use super::timeout_io::TimeoutIo;
 use super::{App, request};
 use crate::clock::Clock;
 use crate::metrics::HttpRejection;
@@ -35,24 +36,24 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Sockets that are bound already, so that a port in use is found out before anything is started.
+/// Bound sockets. They are bound first, so that a port in use is an error at start-up.
 #[derive(Debug)]
 pub struct Listeners {
     listeners: Vec<TcpListener>,
 }
 
-/// Where connections come in, whichever thread accepts them: the limit and the stop hold for all of them together.
+/// Accepts connections on any thread. All threads share the connection limit and the graceful shutdown.
 #[derive(Clone)]
-pub(super) struct Reception {
+pub(super) struct Acceptor {
     app: Arc<App>,
-    places: Arc<Places>,
+    pool: Arc<ConnectionPool>,
     graceful: Arc<GracefulShutdown>,
 }
 
 // === impl Listeners ===
 
 impl Listeners {
-    /// Binds every one of `addresses`; `:10062` stands for every address of the machine.
+    /// Binds each of `addresses`; `:10062` means all addresses of the machine.
     pub async fn bind(addresses: &[String]) -> Result<Self, BindError> {
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -62,16 +63,16 @@ impl Listeners {
         Ok(Self { listeners })
     }
 
-    /// Serves on a socket that somebody else has bound.
+    /// Serves on a bound socket.
     pub fn from_listener(listener: TcpListener) -> Self {
         Self { listeners: vec![listener] }
     }
 
-    /// Serves on sockets that whoever started the process has bound and listens on.
+    /// Serves on listening sockets inherited from the parent process.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be waited on.
+    /// If one of them cannot be made non-blocking or registered with the runtime.
     pub fn from_listeners(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
         let take = |listener: std::net::TcpListener| {
             listener.set_nonblocking(true)?;
@@ -80,51 +81,51 @@ impl Listeners {
         Ok(Self { listeners: listeners.into_iter().map(take).collect::<io::Result<_>>()? })
     }
 
-    /// Where it listens.
+    /// The bound addresses.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `shutdown` ends, and then until the answers in flight are out or the drain time is over; all of it on
-    /// the runtime that this is polled on. [`Threads`](super::Threads) does so on threads of its own.
+    /// Serves on the current runtime until `shutdown` ends, and then until pending responses are sent or the drain timeout
+    /// has passed. [`Threads`](super::Threads) does the same on threads of its own.
     pub async fn serve(self, app: Arc<App>, shutdown: impl Future<Output = ()>) {
-        let reception = Reception::new(app);
-        let mut accepting = self.accept(&reception);
+        let acceptor = Acceptor::new(app);
+        let mut accepting = self.accept(&acceptor);
         shutdown.await;
-        // Dropping the accept loops closes the listening sockets, so nobody new comes in.
+        // Ending the accept loops closes the listening sockets.
         accepting.shutdown().await;
-        reception.drain().await;
+        acceptor.drain().await;
     }
 
-    /// Accepts on the runtime that this is called on, for as long as what is returned lives.
-    pub(super) fn accept(self, reception: &Reception) -> JoinSet<()> {
+    /// Accepts on the current runtime until the returned set is dropped.
+    pub(super) fn accept(self, acceptor: &Acceptor) -> JoinSet<()> {
         let listeners = self.listeners.into_iter();
-        listeners.map(|listener| accept(listener, reception.clone())).collect()
+        listeners.map(|listener| accept(listener, acceptor.clone())).collect()
     }
 
-    /// The same sockets, to be accepted on by others as well.
+    /// Duplicates of the sockets, for other threads.
     pub(super) fn share(&self) -> io::Result<Vec<std::net::TcpListener>> {
         let duplicate = |listener: &TcpListener| listener.as_fd().try_clone_to_owned().map(Into::into);
         self.listeners.iter().map(duplicate).collect()
     }
 }
 
-// === impl Reception ===
+// === impl Acceptor ===
 
-impl Reception {
+impl Acceptor {
     pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app, places: Arc::new(Places::new(MAX_CONNECTIONS)), graceful: Arc::new(GracefulShutdown::new()) }
+        Self { app, pool: Arc::new(ConnectionPool::new(MAX_CONNECTIONS)), graceful: Arc::new(GracefulShutdown::new()) }
     }
 
-    /// Waits until the answers in flight are out or the drain time is over. Nobody may be accepting any more.
+    /// Waits until pending responses are sent or the drain timeout has passed. No acceptor may be running.
     pub(super) async fn drain(self) {
         let Ok(graceful) = Arc::try_unwrap(self.graceful) else {
             return;
         };
         let open = graceful.count();
-        info!(connections = open, drain_seconds = DRAIN_TIMEOUT.as_secs(), "stopping; answers in flight are finished");
+        info!(connections = open, drain_seconds = DRAIN_TIMEOUT.as_secs(), "stopping, pending responses are finished");
         if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-            warn!("some connections were still open when the drain time was over; they are cut");
+            warn!("drain timeout passed, open connections are closed");
         }
     }
 }
@@ -134,7 +135,7 @@ async fn bind_one(address: &str) -> io::Result<TcpListener> {
         return TcpListener::bind(address).await;
     };
     let port = port.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the port is not a number"))?;
-    // The IPv6 wildcard takes IPv4 as well, unless the machine has no IPv6 at all.
+    // The IPv6 wildcard accepts IPv4 as well, unless the machine has no IPv6.
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
@@ -143,8 +144,8 @@ async fn bind_one(address: &str) -> io::Result<TcpListener> {
     }
 }
 
-async fn accept(listener: TcpListener, reception: Reception) {
-    let Reception { app, places, graceful } = reception;
+async fn accept(listener: TcpListener, acceptor: Acceptor) {
+    let Acceptor { app, pool, graceful } = acceptor;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -154,50 +155,50 @@ async fn accept(listener: TcpListener, reception: Reception) {
                 continue;
             }
         };
-        // Beyond the limit newcomers are turned away rather than left waiting, so that a health check sees it.
-        let Some((place, shed)) = places.take() else {
+        // At the limit a new connection is closed rather than left waiting, so that a health check fails.
+        let Some((slot, evicted)) = pool.acquire() else {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
             continue;
         };
-        if shed {
+        if evicted {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
         }
-        let stream = Wire::new(stream, Arc::clone(&place.activity));
-        tokio::spawn(attend(stream, Arc::clone(&app), place, graceful.watcher()));
+        let stream = Socket::new(stream, Arc::clone(&slot.state));
+        tokio::spawn(serve_connection(stream, Arc::clone(&app), slot, graceful.watcher()));
     }
 }
 
-/// Sees to a connection until it ends, or has to make room for another.
-async fn attend(stream: Wire, app: Arc<App>, place: Place, watcher: Watcher) {
-    let activity = &place.activity;
+/// Serves a connection until it ends or is evicted.
+async fn serve_connection(stream: Socket, app: Arc<App>, slot: PoolSlot, watcher: Watcher) {
+    let connection = &slot.state;
     let answering = async {
-        match app.web_config.as_ref().and_then(|access| access.served().tls.clone()) {
-            Some(config) => encrypted(stream, config, &app, activity, watcher).await,
-            None => watcher.watch(http1(stream, Arc::clone(&app), Arc::clone(activity))).await,
+        match app.web_config.as_ref().and_then(|web_config| web_config.current().tls.clone()) {
+            Some(config) => serve_tls(stream, config, &app, connection, watcher).await,
+            None => watcher.watch(http1(stream, Arc::clone(&app), Arc::clone(connection))).await,
         }
     };
     let ended = tokio::select! {
         ended = answering => ended,
-        () = activity.given_up() => return,
+        () = connection.evicted() => return,
     };
     if let Err(error) = ended {
-        note(&app, activity, &error);
+        count_rejection(&app, connection, &error);
     }
 }
 
-/// Answers on a connection that has to speak TLS.
-async fn encrypted(
-    stream: Wire,
+/// Serves a connection that starts with a TLS handshake.
+async fn serve_tls(
+    stream: Socket,
     config: Arc<ServerConfig>,
     app: &Arc<App>,
-    activity: &Arc<Activity>,
+    connection: &Arc<ConnectionState>,
     watcher: Watcher,
 ) -> hyper::Result<()> {
     let handshake = TlsAcceptor::from(config).accept(stream);
     let stream = match tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            debug!(%error, "a TLS handshake failed");
+            debug!(%error, "TLS handshake failed");
             app.exporter.http_rejected(HttpRejection::Tls);
             return Ok(());
         }
@@ -206,15 +207,15 @@ async fn encrypted(
             return Ok(());
         }
     };
-    let (app, activity) = (Arc::clone(app), Arc::clone(activity));
+    let (app, connection) = (Arc::clone(app), Arc::clone(connection));
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        watcher.watch(http2(stream, app, activity)).await
+        watcher.watch(http2(stream, app, connection)).await
     } else {
-        watcher.watch(http1(stream, app, activity)).await
+        watcher.watch(http1(stream, app, connection)).await
     }
 }
 
-/// Answers the requests on a connection, whatever carries it.
+/// Serves a connection over any stream.
 #[cfg(feature = "fuzzing")]
 pub(super) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
@@ -226,21 +227,21 @@ pub(super) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 fn http1<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     app: Arc<App>,
-    activity: Arc<Activity>,
+    connection: Arc<ConnectionState>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
-    let stream = Guarded::new(stream, Arc::clone(&activity), false);
-    let service = service_fn(move |request| request::answer(Arc::clone(&app), Arc::clone(&activity), request));
-    // It has no timer, and so no time-outs of its own: the stream has them.
+    let stream = TimeoutIo::new(stream, Arc::clone(&connection), false);
+    let service = service_fn(move |request| request::handle(Arc::clone(&app), Arc::clone(&connection), request));
+    // Without a timer hyper has no timeouts; `TimeoutIo` has them.
     http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(TokioIo::new(stream), service)
 }
 
 fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     app: Arc<App>,
-    activity: Arc<Activity>,
+    connection: Arc<ConnectionState>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
-    let stream = Guarded::new(stream, Arc::clone(&activity), true);
-    let service = service_fn(move |request| request::answer(Arc::clone(&app), Arc::clone(&activity), request));
+    let stream = TimeoutIo::new(stream, Arc::clone(&connection), true);
+    let service = service_fn(move |request| request::handle(Arc::clone(&app), Arc::clone(&connection), request));
     http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -248,10 +249,9 @@ fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .serve_connection(TokioIo::new(stream), service)
 }
 
-/// Counts a connection that was ended for what the client sent, or did not send. Clients that merely go away are no
-/// event of ours.
-fn note(app: &App, activity: &Activity, error: &hyper::Error) {
-    if let Some(reason) = activity.cut() {
+/// Counts a connection that was closed because of the client's data or silence. A disconnect of the client is not counted.
+fn count_rejection(app: &App, connection: &ConnectionState, error: &hyper::Error) {
+    if let Some(reason) = connection.rejection() {
         app.exporter.http_rejected(reason);
     } else if error.is_timeout() {
         app.exporter.http_rejected(HttpRejection::Timeout);

@@ -1,4 +1,4 @@
-//! The socket of a connection: what the kernel keeps for a client, and what becomes of that.
+//! The socket of a connection: bounds the kernel's send buffer and discards it on forced close.
 
 use std::io;
 use std::pin::Pin;
@@ -9,37 +9,37 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::connection_state::ConnectionState;
 use super::limits::MAX_UNSENT_BYTES;
-use super::timeout_io::Activity;
 
 /// The socket of a connection.
-pub(super) struct Wire {
+pub(super) struct Socket {
     stream: TcpStream,
-    activity: Arc<Activity>,
+    connection: Arc<ConnectionState>,
 }
 
-// === impl Wire ===
+// === impl Socket ===
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        // An answer is written in few large pieces; waiting to merge them would only delay the last one. A connection
-        // that takes no options is ending already.
+impl Socket {
+    pub(super) fn new(stream: TcpStream, connection: Arc<ConnectionState>) -> Self {
+        // A response is written in few large pieces, so Nagle's algorithm would only delay the last one. Errors are
+        // ignored: a socket that refuses options is closing.
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
-        Self { stream, activity }
+        Self { stream, connection }
     }
 }
 
-impl Drop for Wire {
+impl Drop for Socket {
     fn drop(&mut self) {
-        // Otherwise the kernel would go on for minutes to offer the rest to a client that does not take it.
-        if self.activity.is_abandoned() {
+        // Otherwise the kernel would retransmit the rest for minutes to a client that does not read.
+        if self.connection.discards_unsent() {
             let _ = self.stream.set_zero_linger();
         }
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -49,7 +49,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

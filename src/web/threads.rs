@@ -1,8 +1,7 @@
-//! The threads that serve, beside those that ask CXone.
+//! The serving threads, separate from the runtime that refreshes.
 //!
-//! Each has a runtime of its own and keeps the connections that it accepts, so an answer is written by the thread that read
-//! the request: none has to wake another, which would cost more than a scrape itself. And however busy a refresh keeps
-//! the others, a scrape waits for the kernel to give these a turn and for nothing else.
+//! Each thread has its own runtime and keeps the connections it accepts. The thread that reads a request also writes the
+//! response; waking another thread would cost more than a cached scrape. A busy refresh does not delay scrapes.
 
 use std::io;
 use std::net::TcpListener;
@@ -15,22 +14,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::App;
 use super::limits::{BLOCKING_THREADS, MAX_SERVING_THREADS};
-use super::server::{Listeners, Reception};
+use super::server::{Acceptor, Listeners};
 
-/// The threads that serve, up to [`Threads::stop`].
+/// The serving threads, until [`Threads::stop`].
 pub struct Threads {
-    reception: Reception,
+    acceptor: Acceptor,
     runtimes: Vec<Handle>,
     phase: watch::Sender<Phase>,
-    /// Ends when no thread accepts any more.
+    /// Closed once no thread accepts.
     accepting: mpsc::Receiver<()>,
 }
 
-/// What the threads are at.
+/// The phase of the serving threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Accepting,
-    /// Nobody new comes in; answers in flight are finished.
+    /// No connections are accepted; pending responses are finished.
     Draining,
     Over,
 }
@@ -38,87 +37,87 @@ enum Phase {
 // === impl Threads ===
 
 impl Threads {
-    /// The most threads of [`Threads::recommended`], with those that they start for what blocks.
+    /// The highest number of threads, including the blocking threads of each runtime.
     pub const MOST: usize = MAX_SERVING_THREADS * (1 + BLOCKING_THREADS);
 
-    /// As many as the machine has processors, within reason.
+    /// The number of processors, at most [`MAX_SERVING_THREADS`].
     pub fn recommended() -> usize {
         thread::available_parallelism().map_or(1, NonZero::get).min(MAX_SERVING_THREADS)
     }
 
-    /// Starts `count` threads that serve what comes in at `bound`.
+    /// Starts `count` threads that serve the listeners.
     ///
     /// # Errors
     ///
-    /// When the system gives no thread, or no descriptors for its runtime and the sockets. What was started ends.
-    pub async fn start(bound: Listeners, app: Arc<App>, count: usize) -> io::Result<Self> {
-        let reception = Reception::new(app);
+    /// If a thread, its runtime or a duplicate of a socket cannot be created. Threads that were started end.
+    pub async fn start(listeners: Listeners, app: Arc<App>, count: usize) -> io::Result<Self> {
+        let acceptor = Acceptor::new(app);
         let (phase, _) = watch::channel(Phase::Accepting);
         let (ended, accepting) = mpsc::channel(1);
         let mut runtimes = Vec::with_capacity(count);
         for number in 0..count {
-            let sockets = bound.share()?;
-            let (reception, phase, ended) = (reception.clone(), phase.subscribe(), ended.clone());
+            let sockets = listeners.share()?;
+            let (acceptor, phase, ended) = (acceptor.clone(), phase.subscribe(), ended.clone());
             let (started, starting) = oneshot::channel();
             thread::Builder::new()
                 .name(format!("serve-{number}"))
-                .spawn(move || run(sockets, reception, phase, ended, started))?;
-            // A thread that ends without a word has no place in the count of those that serve.
+                .spawn(move || run(sockets, acceptor, phase, ended, started))?;
+            // A thread that panics at start-up is an error.
             runtimes.push(starting.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?);
         }
-        // The sockets are the threads' now; this runtime is not to be waked for newcomers.
-        drop(bound);
-        Ok(Self { reception, runtimes, phase, accepting })
+        // The threads have duplicates; this runtime must not wake for new connections.
+        drop(listeners);
+        Ok(Self { acceptor, runtimes, phase, accepting })
     }
 
-    /// The runtime of each thread, for whoever wants to know that it is alive.
+    /// The runtime of each thread, for the watchdog.
     pub fn runtimes(&self) -> &[Handle] {
         &self.runtimes
     }
 
-    /// Accepts no more, waits until the answers in flight are out or the drain time is over, and ends the threads.
+    /// Stops accepting, waits until pending responses are sent or the drain timeout has passed, and ends the threads.
     pub async fn stop(self) {
-        let Self { reception, phase, mut accepting, .. } = self;
+        let Self { acceptor, phase, mut accepting, .. } = self;
         phase.send_replace(Phase::Draining);
         while accepting.recv().await.is_some() {}
-        reception.drain().await;
+        acceptor.drain().await;
         phase.send_replace(Phase::Over);
     }
 }
 
-/// One thread, from its runtime on, of which it tells or why there is none. A runtime must not end on a thread of another.
+/// The main function of a thread. It owns its runtime, because a runtime must not be dropped on a thread of another one.
 fn run(
     sockets: Vec<TcpListener>,
-    reception: Reception,
+    acceptor: Acceptor,
     phase: watch::Receiver<Phase>,
     ended: mpsc::Sender<()>,
     started: oneshot::Sender<io::Result<Handle>>,
 ) {
     let runtime = Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build();
     let ready = runtime.and_then(|runtime| {
-        let bound = runtime.block_on(async { Listeners::from_listeners(sockets) })?;
-        Ok((runtime, bound))
+        let listeners = runtime.block_on(async { Listeners::from_listeners(sockets) })?;
+        Ok((runtime, listeners))
     });
-    let (runtime, bound) = match ready {
+    let (runtime, listeners) = match ready {
         Ok(ready) => ready,
         Err(error) => {
-            // Where nobody takes it, whoever asked has given up already.
+            // The receiver may be gone already.
             let _ = started.send(Err(error));
             return;
         }
     };
     let _ = started.send(Ok(runtime.handle().clone()));
-    runtime.block_on(serve(bound, reception, phase, ended));
-    // Whoever was too slow for the drain is cut, and no page that is being made is waited for.
+    runtime.block_on(serve(listeners, acceptor, phase, ended));
+    // Connections beyond the drain timeout are closed, and blocking tasks are not awaited.
     runtime.shutdown_background();
 }
 
-/// One thread's work. Connections are tasks of its runtime, which runs for as long as this does.
-async fn serve(bound: Listeners, reception: Reception, mut phase: watch::Receiver<Phase>, ended: mpsc::Sender<()>) {
-    // A sender that is gone has nobody left to serve for, as one that says so.
+/// Accepts until the draining phase. Connections are tasks of the runtime, which runs until this function returns.
+async fn serve(listeners: Listeners, acceptor: Acceptor, mut phase: watch::Receiver<Phase>, ended: mpsc::Sender<()>) {
+    // A dropped sender ends every phase.
     let mut reached = async |wanted| phase.wait_for(|phase| *phase >= wanted).await.is_ok();
-    let mut accepting = bound.accept(&reception);
-    drop(reception);
+    let mut accepting = listeners.accept(&acceptor);
+    drop(acceptor);
     reached(Phase::Draining).await;
     accepting.shutdown().await;
     drop(ended);
