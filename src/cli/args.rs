@@ -10,8 +10,7 @@ use super::version;
 use crate::config;
 use crate::simulator::SimulatorOptions;
 
-/// Reading a configuration of tens of thousands of agents takes a tenth of a second; looking more often than this would
-/// cost more than it can be worth.
+/// The minimum of `--config.auto-reload-interval`. Reading the configuration of tens of thousands of agents takes 0.1 s.
 const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prometheus exporter for how long each NICE CXone agent spent in each presence state over the last 24 hours.
@@ -30,11 +29,11 @@ pub struct Cli {
     #[arg(long = "config.check")]
     pub config_check: bool,
 
-    /// Look regularly whether the configuration, or a file that it names, has changed, and reload it if so.
+    /// Check the configuration and the files that it names for changes, and reload it after a change.
     #[arg(long = "config.enable-auto-reload")]
     pub config_enable_auto_reload: bool,
 
-    /// How often --config.enable-auto-reload looks.
+    /// How often --config.enable-auto-reload checks.
     #[arg(
         long = "config.auto-reload-interval",
         value_name = "DURATION",
@@ -48,8 +47,8 @@ pub struct Cli {
     #[allow(missing_docs, reason = "documentation here would replace the program's own in --help")]
     pub web: WebArgs,
 
-    /// The directory to keep each tenant's last data and waits in, made where it is missing. A restart then neither
-    /// loses data nor asks CXone again too soon. Without this nothing is kept.
+    /// The directory for the last data and waits of each tenant; it is created if it is missing. After a restart the
+    /// exporter serves the stored data and respects the waits. Without this flag nothing is stored.
     #[arg(long = "storage.path", value_name = "PATH", help_heading = "Storage")]
     pub storage_path: Option<PathBuf>,
 
@@ -61,23 +60,23 @@ pub struct Cli {
     #[allow(missing_docs, reason = "as above")]
     pub log: LogArgs,
 
-    /// What to do instead of serving.
+    /// The command; without one the exporter serves.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What can be done besides serving.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve with a built-in simulated tenant: no configuration, lively data at once.
+    /// Serve with a built-in simulated tenant: no configuration, changing data at once.
     Demo(Box<DemoArgs>),
-    /// Ask once and print, per agent, the seconds in each state.
+    /// Fetch once and print the seconds by agent and state.
     Report(ReportArgs),
-    /// Check configuration and files, and print what they will cost: series, requests a refresh, requests a day.
+    /// Check configuration and files, and print the cost: series, requests per refresh, requests per day.
     Check(CheckArgs),
-    /// Run the simulated tenant alone.
+    /// Run only the simulated tenant.
     Simulate(Box<SimulateArgs>),
-    /// Ask a running exporter whether it is healthy: exit status 0 if it is, else 1.
+    /// Check whether a running exporter is healthy: exit status 0 if it is, else 1.
     #[command(hide = true)]
     Healthcheck(HealthcheckArgs),
     /// Print the manual page.
@@ -88,10 +87,10 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
-/// What `demo` takes.
+/// The arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Through which of its APIs the simulated tenant is asked.
+    /// The API of the simulated tenant that the exporter uses.
     #[arg(long, value_enum, default_value_t = DemoApi::Presence)]
     pub api: DemoApi,
     #[command(flatten)]
@@ -102,7 +101,7 @@ pub struct DemoArgs {
     pub simulator: SimulatorOptions,
 }
 
-/// The APIs that the demonstration can go through.
+/// The APIs of the demonstration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DemoApi {
     /// Agent presence in buckets.
@@ -111,10 +110,10 @@ pub enum DemoApi {
     Official,
 }
 
-/// What `simulate` takes.
+/// The arguments of `simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// Where the simulated tenant listens.
+    /// The address that the simulated tenant listens on.
     #[arg(long = "listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10063")]
     pub listen_address: String,
     #[command(flatten)]
@@ -122,21 +121,21 @@ pub struct SimulateArgs {
     pub simulator: SimulatorOptions,
 }
 
-/// What `report` takes.
+/// The arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// How to print it.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub format: ReportFormat,
-    /// Which tenant to ask, where several are configured; all of them without this.
+    /// Report only this tenant.
     #[arg(long, value_name = "NAME")]
     pub tenant: Option<String>,
 }
 
-/// How `report` prints.
+/// The output formats of `report`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// Aligned columns for people.
+    /// Text in aligned columns.
     Table,
     /// A list of objects.
     Json,
@@ -144,10 +143,10 @@ pub enum ReportFormat {
     Csv,
 }
 
-/// What `check` takes.
+/// The arguments of `check`.
 #[derive(Debug, Args, Default)]
 pub struct CheckArgs {
-    /// Make the fewest calls that show whether the tenant answers: a token, and one agent.
+    /// Test the access with the fewest requests: a token and one agent.
     #[arg(long)]
     pub probe: bool,
 
@@ -156,101 +155,101 @@ pub struct CheckArgs {
     pub web_config_file: Option<PathBuf>,
 }
 
-/// What `healthcheck` takes.
+/// The arguments of `healthcheck`.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// Where to ask. Whether TLS is spoken there is found out, and no password or certificate is needed.
+    /// The URL of the health endpoint. TLS is detected; no password or certificate is needed.
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:10062/-/healthy", value_parser = url::Url::parse)]
     pub url: url::Url,
 }
 
-/// What `completions` takes.
+/// The arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// For which shell.
+    /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
 }
 
-/// How the front is served.
+/// The flags of the web server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Web")]
 pub struct WebArgs {
-    /// Where to listen; may be given several times. `:10062` is every address of the machine.
+    /// The address to listen on; may be repeated. `:10062` is all addresses of the machine.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10062")]
     pub listen_address: Vec<String>,
 
-    /// Serve on the sockets that systemd hands over, and bind none.
+    /// Serve on the sockets that systemd passes, and bind none.
     #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
     pub systemd_socket: bool,
 
-    /// TLS, users, headers and a rate limit: a web configuration file as of the Prometheus exporter-toolkit. `check` reads
-    /// it too.
+    /// The web configuration file of the Prometheus exporter-toolkit: TLS, users, headers and a rate limit. `check` reads it
+    /// too.
     #[arg(id = "web_config_file", long = "web.config.file", value_name = "PATH")]
     pub config_file: Option<PathBuf>,
 
-    /// Where the metrics are.
+    /// The path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
 
-    /// Let POST and PUT requests to /-/reload reload the configuration, as SIGHUP always does.
+    /// Enable reloads by POST or PUT requests to /-/reload. SIGHUP always reloads.
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
 
-    /// Scrapes of a tenant that are answered at once; 0 is no limit. Others get 503.
+    /// The most concurrent scrapes of a tenant; further ones get 503. 0 is no limit.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
 
-    /// Leave out the metrics about the exporter's own process.
+    /// Omit the metrics of the exporter process.
     #[arg(long = "web.disable-exporter-metrics")]
     pub disable_exporter_metrics: bool,
 
-    /// The address under which people reach the exporter, such as through a proxy; for links on the page.
+    /// The URL of the exporter for users, such as that of a proxy; for links on the status page.
     #[arg(long = "web.external-url", value_name = "URL", value_parser = url::Url::parse)]
     pub external_url: Option<url::Url>,
 
-    /// What stands before every path; the path of --web.external-url by default.
+    /// The prefix of all paths; by default the path of --web.external-url.
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     pub route_prefix: Option<String>,
 
-    /// What is taken off a scrape's time-out, for the answer's way back.
+    /// The time subtracted from the scrape timeout, for sending the response.
     #[arg(long = "timeout-offset", value_name = "DURATION", default_value = "0.5s", value_parser = duration)]
     pub timeout_offset: Duration,
 }
 
-/// Which of several exporters this is, that share the agents of every tenant.
+/// The shard of this process among several exporters that share the agents of every tenant.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sharding")]
 pub struct ShardArgs {
-    /// Which shard this process is, from 0: it asks for the agents that fall to it by a hash of their id, within its part
-    /// of each budget. Also `CXONE_SHARD_INDEX`.
+    /// The shard of this process, from 0. A hash of the agent id assigns agents to shards, and each shard has its part of
+    /// the request budget. Also `CXONE_SHARD_INDEX`.
     #[arg(long = "shard.index", value_name = "N", global = true)]
     pub shard_index: Option<u32>,
 
-    /// How many shards there are. Also `CXONE_SHARD_TOTAL`.
+    /// The number of shards. Also `CXONE_SHARD_TOTAL`.
     #[arg(long = "shard.total", value_name = "N", global = true)]
     pub shard_total: Option<u32>,
 
-    /// In place of --shard.index: the name of a `StatefulSet`'s pod, which ends with the index. Also
+    /// Instead of --shard.index: the name of the pod of a `StatefulSet`, which ends with the index. Also
     /// `CXONE_SHARD_POD_NAME`.
     #[arg(long = "shard.pod-name", value_name = "NAME", global = true, conflicts_with = "shard_index")]
     pub shard_pod_name: Option<String>,
 }
 
-/// What is logged, and how. Logs go to stderr.
+/// The flags of the log, which is written to stderr.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// The least important lines that are logged.
+    /// The lowest level that is logged.
     #[arg(id = "log.level", long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
     pub level: LogLevel,
 
-    /// The shape of a line.
+    /// The format of log lines.
     #[arg(id = "log.format", long = "log.format", value_enum, default_value_t = LogFormat::Logfmt, global = true)]
     pub format: LogFormat,
 }
 
-/// How important a line is.
+/// The levels of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "the names say it, and documentation would show up in --help")]
 pub enum LogLevel {
@@ -261,7 +260,7 @@ pub enum LogLevel {
     Error,
 }
 
-/// The shape of a line.
+/// The formats of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "as above")]
 pub enum LogFormat {
@@ -269,7 +268,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Reads a duration as the configuration does, and a bare number as seconds, as other exporters' flags do.
+/// Parses a duration of the configuration, or a number of seconds as in the flags of other exporters.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse()
         && let Ok(duration) = Duration::try_from_secs_f64(seconds)
@@ -279,7 +278,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     config::parse_duration(text)
 }
 
-/// Reads the interval of looks at the configuration, each of which reads it in full.
+/// Parses the interval of the checks for changes.
 fn reload_interval(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         interval if interval < MIN_RELOAD_INTERVAL => Err("is less than 1s".to_owned()),
@@ -294,12 +293,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn clap_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_documentation() {
+    fn defaults_are_documented_ones() {
         let cli = Cli::parse_from(["cxone-exporter"]);
         assert_eq!(cli.web.listen_address, [":10062"]);
         assert_eq!(cli.web.telemetry_path, "/metrics");
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_timeout_offset_may_be_bare_seconds() {
+    fn timeout_offset_accepts_plain_seconds() {
         for text in ["0.25", "250ms", "0.25s"] {
             let cli = Cli::parse_from(["cxone-exporter", "--timeout-offset", text]);
             assert_eq!(cli.web.timeout_offset, Duration::from_millis(250), "{text}");

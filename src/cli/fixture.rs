@@ -1,4 +1,4 @@
-//! A tenant and a source of its presence, for the tests of commands.
+//! Test data: a tenant, and a source with fixed results.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,10 @@ use crate::config::{Agent, Config, ConnectionSettings, Tenant};
 use crate::presence::{AgentPresence, Micros, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window};
 use crate::upstream::{FetchFuture, FetchResult, Query, Source};
 
-/// What the tests take for now.
+/// The current time of the tests.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-/// A tenant with the defaults of the documentation and `agents` agents, whose ids count up.
+/// A tenant with the documented defaults and `agents` agents with ascending ids.
 pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
     let base_url = format!("https://{name}.example.com").parse().unwrap();
     Tenant {
@@ -23,7 +23,7 @@ pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
     }
 }
 
-/// An agent of whom only the id is known.
+/// An agent with only an id.
 pub(crate) fn agent(id: &str) -> Agent {
     Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None }
 }
@@ -45,7 +45,7 @@ pub(crate) fn config(tenants: impl IntoIterator<Item = Tenant>) -> Config {
     Config { tenants, schedules: BTreeMap::new(), warnings: Vec::new() }
 }
 
-/// What an agent did, in seconds.
+/// The presence of an agent, from seconds by state.
 pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the tests' numbers fit")]
     let micros = |seconds: f64| Micros::new((seconds * 1e6).round() as u64);
@@ -56,22 +56,22 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
     AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None, chart: PresenceChart::default() }
 }
 
-/// What a [`FakeSource`] makes of a query.
+/// The result of a [`FakeSource`] for a query.
 type Respond = dyn Fn(&Query) -> FetchResult + Send + Sync;
 
-/// Answers as it is told, and keeps what it was asked.
+/// A source that returns fixed results and records its queries.
 pub(crate) struct FakeSource {
     respond: Box<Respond>,
     windows: Mutex<Vec<Window>>,
 }
 
 impl FakeSource {
-    /// A source that answers with what `respond` makes of a query.
+    /// A source that returns `respond` of each query.
     pub(crate) fn new(respond: impl Fn(&Query) -> FetchResult + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { respond: Box::new(respond), windows: Mutex::default() })
     }
 
-    /// The windows it was asked for, one a fetch.
+    /// The windows of the fetches.
     pub(crate) fn windows(&self) -> Vec<Window> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,4 @@
-//! `report` and `check` as processes, against the simulated tenant.
+//! `report` and `check` as processes, over the simulated tenant.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -42,7 +42,7 @@ impl ProcessHarness {
         Self { simulator, clock, config, _folder: folder }
     }
 
-    /// Runs the program with this configuration, away from the environment and from any terminal.
+    /// Runs the program with this configuration, without environment and terminal.
     async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
         command.env_clear().args(arguments).args([OsStr::new("--config.file"), self.config.as_os_str()]);
@@ -65,7 +65,7 @@ fn stderr(output: &Output) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_the_simulators_truth_at_the_fewest_requests() {
+async fn report_is_exact_with_the_fewest_requests() {
     let harness = ProcessHarness::set(&[]).await;
     let before = harness.clock.now().whole_second();
     let output = harness.run(&["report", "--format", "json"]).await;
@@ -95,7 +95,7 @@ fn is_truth(simulator: &Simulator, report: &[Value], end: Timestamp) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_of_all_shards_have_each_agent_once_and_a_check_tells_the_shard() {
+async fn shard_reports_contain_each_agent_once() {
     let harness = ProcessHarness::set(&[]).await;
     let mut agents = Vec::new();
     for index in ["0", "1", "2"] {
@@ -122,7 +122,7 @@ async fn reports_of_all_shards_have_each_agent_once_and_a_check_tells_the_shard(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_is_plain_where_there_is_no_terminal() {
+async fn report_table_has_no_colors_without_terminal() {
     let harness = ProcessHarness::set(&[]).await;
     let output = harness.run(&["report"]).await;
     assert!(output.status.success(), "{}", stderr(&output));
@@ -137,7 +137,7 @@ async fn a_table_is_plain_where_there_is_no_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_with_a_hole_is_printed_and_fails() {
+async fn incomplete_report_is_printed_and_fails() {
     let harness = ProcessHarness::set(&["presence:garbage@1"]).await;
     let output = harness.run(&["report", "--format", "csv"]).await;
     assert_eq!(output.status.code(), Some(1));
@@ -150,7 +150,7 @@ async fn a_report_with_a_hole_is_printed_and_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_is_not_there_is_wrong_use() {
+async fn unknown_tenant_is_a_usage_error() {
     let harness = ProcessHarness::set(&[]).await;
     let output = harness.run(&["report", "--tenant", "nobody"]).await;
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
@@ -164,7 +164,7 @@ async fn a_tenant_that_is_not_there_is_wrong_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_sends_nothing_and_a_probe_two_requests() {
+async fn check_sends_nothing_and_probe_two_requests() {
     let harness = ProcessHarness::set(&[]).await;
     let output = harness.run(&["check"]).await;
     assert!(output.status.success(), "{}", stderr(&output));
@@ -181,7 +181,7 @@ async fn a_check_sends_nothing_and_a_probe_two_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_probe_says_what_is_wrong_and_fails() {
+async fn failed_probe_explains_and_exits_1() {
     let harness = ProcessHarness::set(&["presence:status=403"]).await;
     let output = harness.run(&["check", "--probe"]).await;
     assert_eq!(output.status.code(), Some(1));
@@ -195,9 +195,9 @@ async fn a_probe_says_what_is_wrong_and_fails() {
     harness.simulator.shutdown().await;
 }
 
-/// Each limit lets the program come a little farther; what it lacks in the end are the descriptors of the threads that serve.
+/// With each higher limit the program gets further; the last failure is the start of the web server threads.
 #[tokio::test(flavor = "multi_thread")]
-async fn with_too_few_descriptors_it_says_so_and_with_enough_it_serves() {
+async fn too_few_file_descriptors_are_an_error() {
     let harness = ProcessHarness::set(&[]).await;
     let mut ends = Vec::new();
     for limit in 10..60 {

@@ -21,7 +21,7 @@ const ODD: Timestamp = Timestamp::from_micros(1_773_242_251_250_001);
 
 const NEXT_HOUR: Timestamp = Timestamp::from_seconds(1_773_244_800);
 
-/// A house over a simulated tenant, of whose agents it watches `watched`.
+/// An app over a simulated tenant, which fetches `watched` agents.
 struct AppHarness {
     simulator: Simulator,
     app: TestApp,

@@ -7,7 +7,7 @@ use cxone_exporter::cli::Cli;
 const COLUMNS: usize = 100;
 
 #[test]
-fn help_reads_like_this() {
+fn help_matches_golden_files() {
     let mut cli = Cli::command().term_width(COLUMNS);
     cli.build();
     let mut settings = insta::Settings::clone_current();
@@ -25,7 +25,7 @@ fn help_reads_like_this() {
 }
 
 #[test]
-fn the_version_names_revision_and_platform() {
+fn version_has_revision_and_platform() {
     let version = Cli::command().render_long_version();
     let mut lines = version.lines();
     let first = lines.next().unwrap();

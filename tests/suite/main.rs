@@ -1,4 +1,4 @@
-//! The suite: whole parts of the exporter against real sockets, files and processes.
+//! Integration tests over real sockets, files and processes.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -138,7 +138,7 @@ async fn assert_together_as_one(clock: &DrivenClock, tenant: Tenant, agents: usi
 }
 
 #[tokio::test]
-async fn four_shards_have_together_every_series_of_one_exporter_and_none_twice() {
+async fn shards_together_have_each_series_once() {
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 240).await;
     assert_together_as_one(&clock, whole(&simulator), 240).await;
@@ -146,7 +146,7 @@ async fn four_shards_have_together_every_series_of_one_exporter_and_none_twice()
 }
 
 #[tokio::test]
-async fn four_shards_take_of_the_tenants_own_list_what_one_exporter_takes() {
+async fn shards_partition_the_directory() {
     for max in [5_000, 15] {
         let clock = DrivenClock::new(NOW);
         let simulator = simulated(&clock, 40).await;
@@ -177,7 +177,7 @@ impl Observer for Meter {
 }
 
 #[tokio::test]
-async fn four_shards_at_once_stay_within_the_budget_of_one() {
+async fn shards_stay_within_one_budget() {
     const PER_MINUTE: u32 = 30;
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 240).await;
@@ -233,7 +233,7 @@ async fn four_shards_at_once_stay_within_the_budget_of_one() {
 }
 
 #[tokio::test]
-async fn a_shard_that_no_agent_falls_to_asks_for_nothing_and_is_up() {
+async fn shard_without_agents_sends_nothing_and_is_up() {
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 1).await;
     let tenant = whole(&simulator);

@@ -1,14 +1,14 @@
-//! What is allowed and yet unwise.
+//! Hints about valid but unfavourable settings.
 
 use super::numbers::{counted, grouped};
 use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate, Spread};
 use crate::clock::whole_seconds;
 use crate::config::{Tenant, format_duration};
 
-/// More buckets of an agent than this are finer than a sum over the window needs: a day in quarters of an hour.
+/// The most buckets of an agent without a hint: a day in quarters of an hour. A sum over the window needs no finer ones.
 const FINE_BUCKETS: u64 = 24 * 4 + 1;
 
-/// What to think about, as whole sentences.
+/// All hints for a tenant.
 pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
     [
         fine_interval(tenant, estimate),
@@ -16,7 +16,7 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
         slow_refresh(tenant, estimate),
         small_budget(tenant, estimate),
         short_staleness(tenant),
-        hasty_refresh(tenant),
+        long_request_timeout(tenant),
     ]
     .into_iter()
     .flatten()
@@ -24,7 +24,7 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
 }
 
 fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
-    // Where refreshes are incremental, few of them read it all.
+    // Few incremental refreshes read all buckets.
     (estimate.buckets_per_agent > FINE_BUCKETS && estimate.tails.is_none()).then(|| {
         format!(
             "interval {} cuts {} into {} an agent; a longer one, such as PT1H, brings the same sums with fewer pages \
@@ -60,7 +60,7 @@ fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     if likely > tenant.limits.refresh_timeout {
         let basis = basis(likely);
         let limit = format_duration(tenant.limits.refresh_timeout);
-        // What was read stays, so that the next refresh has less to do.
+        // An incremental refresh keeps the buckets that it has read.
         let goes_on = if estimate.tails.is_some() { ", so it goes on in the next ones" } else { "" };
         return Some(format!(
             "{basis}, longer than refresh_timeout, {limit}, allows{goes_on}: raise it, or ask for less with a longer interval"
@@ -69,7 +69,7 @@ fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     (usual > tenant.limits.cooldown).then(|| {
         let basis = basis(usual);
         let cooldown = format_duration(tenant.limits.cooldown);
-        format!("{basis}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time")
+        format!("{basis}, longer than the cooldown of {cooldown}: refreshes would run most of the time")
     })
 }
 
@@ -99,7 +99,7 @@ fn small_budget(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     }
     (usual.time > tenant.limits.cooldown).then(|| {
         format!(
-            "{}, longer than the cooldown of {cooldown}: the tenant would be asked most of the time, and data is that much \
+            "{}, longer than the cooldown of {cooldown}: refreshes would run most of the time, and data is that much \
              older; raise the budget or the cooldown{fewer}",
             basis(usual, "")
         )
@@ -116,7 +116,7 @@ fn short_staleness(tenant: &Tenant) -> Option<String> {
     })
 }
 
-fn hasty_refresh(tenant: &Tenant) -> Option<String> {
+fn long_request_timeout(tenant: &Tenant) -> Option<String> {
     (tenant.limits.request_timeout >= tenant.limits.refresh_timeout).then(|| {
         format!(
             "request_timeout, {}, is not shorter than refresh_timeout, {}: a request that hangs is never sent again",
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_unwise_setting_has_one_hint_and_the_defaults_have_none() {
+    fn each_setting_has_one_hint_and_defaults_have_none() {
         type Change = fn(&mut Tenant);
         let table: [(&str, Change); 18] = [
             ("", |_| {}),

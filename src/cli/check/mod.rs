@@ -1,6 +1,6 @@
-//! `check`: says that the configuration is right, what it will cost, and, with `--probe`, whether the tenant answers.
+//! `check`: prints the cost of a valid configuration, and with `--probe` tests the access to each tenant.
 //!
-//! Without `--probe` nothing is sent. A configuration that is wrong never gets here.
+//! Without `--probe` nothing is sent.
 
 mod hints;
 mod numbers;
@@ -20,13 +20,13 @@ use crate::clock::{Clock, whole_seconds};
 use crate::config::{Config, Incremental, Tenant, format_duration};
 use crate::upstream::BuildError;
 
-/// Why a check did not end well.
+/// Why a check failed.
 #[derive(Debug, Error)]
 pub(super) enum CheckError {
-    /// Some probes failed. Where and why has been printed.
+    /// Some probes failed. The causes have been printed.
     #[error("the probe failed: {}", .0.join(", "))]
     Probe(Vec<String>),
-    /// A tenant's HTTP client cannot be set up.
+    /// The HTTP client of a tenant cannot be built.
     #[error(transparent)]
     Client(#[from] BuildError),
     /// The result could not be written.
@@ -34,7 +34,7 @@ pub(super) enum CheckError {
     Output(#[from] io::Error),
 }
 
-/// Prints what the configuration comes to, and probes each tenant where that is asked for.
+/// Prints the cost of each tenant, and its probe if `args` ask for it.
 ///
 /// # Errors
 ///
@@ -58,27 +58,27 @@ async fn run_with(
     out.write_all(summary(config).as_bytes())?;
     let mut failed = Vec::new();
     for tenant in &config.tenants {
-        // Each part is out before the next is waited for.
-        out.write_all(account(tenant).as_bytes())?;
+        // The cost is printed before the probe sends requests.
+        out.write_all(cost(tenant).as_bytes())?;
         out.flush()?;
         if args.probe {
-            let findings = probe::probe(build_source, tenant, &clock).await?;
-            out.write_all(findings.to_string().as_bytes())?;
-            failed.extend(findings.failed_at.map(|step| format!("tenant {} at {step}", tenant.name)));
+            let result = probe::probe(build_source, tenant, &clock).await?;
+            out.write_all(result.to_string().as_bytes())?;
+            failed.extend(result.failed_at.map(|step| format!("tenant {} at {step}", tenant.name)));
         }
     }
     out.flush()?;
     if failed.is_empty() { Ok(()) } else { Err(CheckError::Probe(failed)) }
 }
 
-/// That the configuration is right, and what deserves a look.
+/// The size of the configuration and its warnings.
 fn summary(config: &Config) -> String {
     let tenants = u64::try_from(config.tenants.len()).unwrap_or(u64::MAX);
     let agents = config.tenants.iter().map(|tenant| Estimate::of(tenant).agents).sum();
     let mut text =
-        format!("The configuration is right: {}, {}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
+        format!("The configuration is valid: {}, {}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
     if let Some(shard) = config.tenants.iter().find_map(|tenant| tenant.shard()) {
-        let _ = writeln!(text, "This is {shard}: what follows is of its agents, within its part of each budget.");
+        let _ = writeln!(text, "This is {shard}: the figures are those of its agents and its part of each budget.");
     }
     for warning in &config.warnings {
         // Writing to a string cannot fail.
@@ -87,15 +87,15 @@ fn summary(config: &Config) -> String {
     text
 }
 
-/// What one tenant costs.
-fn account(tenant: &Tenant) -> String {
+/// The cost of a tenant.
+fn cost(tenant: &Tenant) -> String {
     let estimate = Estimate::of(tenant);
     let mut text = format!("\n{}: {}\n", tenant.name, tenant.connection.base_url.as_str().trim_end_matches('/'));
     let mut line = |label: &str, value: String| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {label:<17}{value}");
     };
-    line("agents", if tenant.official.is_some() { people(tenant) } else { agents(tenant, &estimate) });
+    line("agents", if tenant.official.is_some() { official_agents(tenant) } else { agents(tenant, &estimate) });
     line("series", series(&estimate));
     line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
     line("", format!("up to {} more for each further state that is seen", grouped(estimate.agents)));
@@ -131,8 +131,8 @@ fn agents(tenant: &Tenant, estimate: &Estimate) -> String {
     )
 }
 
-/// Whom a tenant is asked for that has a list of its own.
-fn people(tenant: &Tenant) -> String {
+/// The agents of a tenant with the official API.
+fn official_agents(tenant: &Tenant) -> String {
     let configured = grouped(u64::try_from(tenant.agents.len()).unwrap_or(u64::MAX));
     match &tenant.agent_filter {
         Some(filter) => {
@@ -143,7 +143,7 @@ fn people(tenant: &Tenant) -> String {
     }
 }
 
-/// What a source costs that asks for all agents at once, and after the first time only for what is new.
+/// The requests of the official API, which fetches all agents at once and after the first refresh only new history.
 fn tail_requests(estimate: &Estimate) -> String {
     format!(
         "about 2 a refresh (current states, and what is new in the history), at first the whole history and one a team; a \
@@ -152,7 +152,7 @@ fn tail_requests(estimate: &Estimate) -> String {
     )
 }
 
-/// What `max_requests_per_minute` makes of a refresh.
+/// The effect of `max_requests_per_minute` on a refresh.
 fn budget(budget: &Budgeted) -> String {
     let Budgeted { pace, all, usual } = *budget;
     let and_all = if all == usual {
@@ -169,7 +169,7 @@ fn budget(budget: &Budgeted) -> String {
     )
 }
 
-/// The arithmetic of the documentation with this tenant's numbers.
+/// The documented formula with the numbers of this tenant.
 fn series(estimate: &Estimate) -> String {
     let Estimate { agents, scheduled_agents: scheduled, states, agent_series, .. } = estimate;
     let part = |agents: u64, fixed: u64, which: &str| {
@@ -194,7 +194,7 @@ fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
     )
 }
 
-/// What refreshes read that are incremental.
+/// The buckets of incremental refreshes.
 fn tail_buckets(tails: &Tails, incremental: Incremental) -> String {
     format!(
         "incremental: up to {} an agent, {} and about {} a refresh; all of the above every {}, a batch at a time",

@@ -1,6 +1,6 @@
-//! Amounts as people read them.
+//! Formats numbers and bytes for people.
 
-/// The units of amounts of bytes, with how many of the one before each has.
+/// The units of bytes; each is 1,000 times the one before.
 const BYTE_UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
 
 /// A number with a comma between thousands.
@@ -16,7 +16,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// A number with what is counted; sibilants take `es` for their plural.
+/// A number with its noun in singular or plural.
 pub(super) fn counted(number: u64, what: &str) -> String {
     let plural = match (number, what.ends_with("ch") || what.ends_with("sh")) {
         (1, _) => "",
@@ -26,7 +26,7 @@ pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", grouped(number))
 }
 
-/// An amount of bytes to two digits, in the unit that fits: an estimate is no better than that.
+/// Bytes with two significant digits, because estimates are no more exact.
 #[allow(clippy::cast_precision_loss, reason = "two digits are shown")]
 pub(super) fn bytes(amount: u64) -> String {
     let mut scaled = amount as f64;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_have_separators() {
         let table = [(0, "0"), (999, "999"), (1_000, "1,000"), (86_400, "86,400"), (1_234_567, "1,234,567")];
         for (number, text) in table {
             assert_eq!(grouped(number), text);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_have_the_unit_that_fits() {
+    fn bytes_use_the_largest_unit() {
         let table = [
             (0, "0 bytes"),
             (999, "999 bytes"),

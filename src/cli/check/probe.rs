@@ -1,4 +1,4 @@
-//! `check --probe`: one token and one agent's window, and what can be told from how they went.
+//! `check --probe`: fetches a token and the window of one agent, and explains each step of the access.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::upstream::{
     Endpoint, ErrorKind, FetchResult, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
 };
 
-/// What is to be right, in the order in which it shows. Each takes those before it for granted.
+/// The steps of a probe, in order. Each step requires those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     /// The host's name resolves, it takes connections, TLS is agreed on, and it speaks HTTP.
@@ -33,62 +33,62 @@ pub(super) enum Step {
     Data,
 }
 
-/// What a probe found out.
+/// The result of a probe.
 #[derive(Debug)]
-pub(super) struct Findings {
-    /// The first thing that is not right.
+pub(super) struct ProbeResult {
+    /// The label of the first failed step.
     pub(super) failed_at: Option<&'static str>,
     lines: Vec<ProbeStep>,
     requests: usize,
 }
 
-/// Keeps what the requests came to.
+/// Records the requests of a probe.
 #[derive(Debug, Default)]
-struct Witness(Mutex<Seen>);
+struct RecordingObserver(Mutex<RecordedRequests>);
 
 #[derive(Debug, Default)]
-struct Seen {
-    requests: Vec<Seemed>,
-    /// How many seconds the server's clock is ahead of ours, where that is worth a word.
+struct RecordedRequests {
+    requests: Vec<FinishedRequest>,
+    /// How many seconds the clock of the server is ahead; 0 within the tolerance.
     clock_ahead_seconds: i64,
 }
 
-/// How one request seemed to go.
+/// A finished request.
 #[derive(Debug, Clone, Copy)]
-struct Seemed {
+struct FinishedRequest {
     endpoint: Endpoint,
     code: ResponseCode,
     took: Duration,
     body_bytes: u64,
 }
 
-/// Asks `tenant` for the window of its first agent.
+/// Fetches the window of the first agent of `tenant`.
 pub(super) async fn probe(
     build_source: &SourceFactory,
     tenant: &Arc<Tenant>,
     clock: &Arc<dyn Clock>,
-) -> Result<Findings, BuildError> {
-    let witness = Arc::new(Witness::default());
-    let source = build_source(tenant, Arc::clone(clock), witness.clone())?;
+) -> Result<ProbeResult, BuildError> {
+    let observer = Arc::new(RecordingObserver::default());
+    let source = build_source(tenant, Arc::clone(clock), observer.clone())?;
     let window = Window::ending_at(clock.now().whole_second(), tenant.query.window);
     let deadline = clock.monotonic() + tenant.limits.refresh_timeout;
     let watched = |agent: &Agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() };
-    let everybody = Query { window, agents: tenant.agents.iter().map(watched).collect(), deadline };
-    if let Some(probe) = source.probe(everybody) {
+    let query = Query { window, agents: tenant.agents.iter().map(watched).collect(), deadline };
+    if let Some(probe) = source.probe(query) {
         let lines = probe.await;
-        return Ok(Findings::told(lines, &witness.seen()));
+        return Ok(ProbeResult::from_source(lines, &observer.recorded()));
     }
     let Some(agent) = tenant.agents.first() else {
         let text = "no agent is configured, so there is nothing to ask for".to_owned();
         let lines = vec![ProbeStep { verdict: Verdict::Note, label: Step::Data.label(), text }];
-        return Ok(Findings { failed_at: None, lines, requests: 0 });
+        return Ok(ProbeResult { failed_at: None, lines, requests: 0 });
     };
     let fetched = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
-    let seen = witness.seen();
-    Ok(Findings::of(tenant, agent, &fetched, &seen, source.token_expiry()))
+    let seen = observer.recorded();
+    Ok(ProbeResult::of(tenant, agent, &fetched, &seen, source.token_expiry()))
 }
 
-/// What is not right, going by how the fetch failed.
+/// The step that failed, from the error of the fetch.
 fn failed_at(error: &UpstreamError, answered: bool) -> Step {
     match (error.endpoint, error.kind) {
         (_, ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout) if !answered => Step::Address,
@@ -117,7 +117,7 @@ impl Step {
     const ALL: [Self; 7] =
         [Self::Address, Self::Token, Self::Report, Self::Limits, Self::Scope, Self::Interval, Self::Data];
 
-    /// What it is called.
+    /// The label in the output.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -131,22 +131,28 @@ impl Step {
     }
 }
 
-// === impl Findings ===
+// === impl ProbeResult ===
 
-impl Findings {
-    /// What a source has found out by itself.
-    fn told(lines: Vec<ProbeStep>, seen: &Seen) -> Self {
+impl ProbeResult {
+    /// The result of a source with its own probe.
+    fn from_source(lines: Vec<ProbeStep>, seen: &RecordedRequests) -> Self {
         let failed = lines.iter().find(|line| line.verdict == Verdict::Failed);
         Self { failed_at: failed.map(|line| line.label), lines, requests: seen.requests.len() }
     }
 
-    fn of(tenant: &Tenant, agent: &Agent, fetched: &FetchResult, seen: &Seen, token_expiry: Option<Timestamp>) -> Self {
+    fn of(
+        tenant: &Tenant,
+        agent: &Agent,
+        fetched: &FetchResult,
+        seen: &RecordedRequests,
+        token_expiry: Option<Timestamp>,
+    ) -> Self {
         let failed_at = fetched.error.as_ref().map(|error| failed_at(error, seen.answered()));
         let line = |step| {
             let (verdict, text) = match (failed_at, &fetched.error) {
                 (Some(failed), Some(error)) if step == failed => (Verdict::Failed, error.to_string()),
                 (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
-                _ => right(step, tenant, agent, fetched, seen, token_expiry),
+                _ => passed(step, tenant, agent, fetched, seen, token_expiry),
             };
             ProbeStep { verdict, label: step.label(), text }
         };
@@ -155,13 +161,13 @@ impl Findings {
     }
 }
 
-/// What is said of a step that is passed.
-fn right(
+/// The text of a passed step.
+fn passed(
     step: Step,
     tenant: &Tenant,
     agent: &Agent,
     fetched: &FetchResult,
-    seen: &Seen,
+    seen: &RecordedRequests,
     token_expiry: Option<Timestamp>,
 ) -> (Verdict, String) {
     let host = tenant.connection.base_url.host_str().unwrap_or_default();
@@ -187,7 +193,7 @@ fn right(
             let bytes = bytes(seen.of(Endpoint::Presence).map(|request| request.body_bytes).sum());
             (Verdict::Right, format!("the presence report answered{}, {bytes}", seen.took(Endpoint::Presence)))
         }
-        // One that is refused is not repeated here, so it would have been the end of the probe.
+        // A probe never retries, so a 429 would have ended it.
         Step::Limits => (Verdict::Right, "no request was refused for its rate (429)".to_owned()),
         Step::Scope => (Verdict::Right, "the client may read reports".to_owned()),
         Step::Interval => {
@@ -198,7 +204,7 @@ fn right(
     }
 }
 
-/// What the answer says of the agent.
+/// The text of the data step.
 fn data(agent: &Agent, fetched: &FetchResult) -> (Verdict, String) {
     let presence: Option<&AgentPresence> = fetched.answered.iter().find_map(|(_, presence)| presence.as_ref());
     let rejected: Vec<_> = fetched.rejections.iter().filter(|(_, count)| *count > 0).collect();
@@ -233,7 +239,7 @@ fn data(agent: &Agent, fetched: &FetchResult) -> (Verdict, String) {
     (verdict, text)
 }
 
-impl fmt::Display for Findings {
+impl fmt::Display for ProbeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for ProbeStep { verdict, label, text } in &self.lines {
             let verdict = match verdict {
@@ -249,14 +255,14 @@ impl fmt::Display for Findings {
     }
 }
 
-// === impl Seen ===
+// === impl RecordedRequests ===
 
-impl Seen {
-    fn of(&self, endpoint: Endpoint) -> impl Iterator<Item = &Seemed> {
+impl RecordedRequests {
+    fn of(&self, endpoint: Endpoint) -> impl Iterator<Item = &FinishedRequest> {
         self.requests.iter().filter(move |request| request.endpoint == endpoint)
     }
 
-    /// Whether anything at all came back over HTTP.
+    /// Whether any request has an HTTP response.
     fn answered(&self) -> bool {
         self.requests.iter().any(|request| matches!(request.code, ResponseCode::Status(_) | ResponseCode::Decode))
     }
@@ -267,17 +273,17 @@ impl Seen {
     }
 }
 
-// === impl Witness ===
+// === impl RecordingObserver ===
 
-impl Witness {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+impl RecordingObserver {
+    fn recorded(&self) -> MutexGuard<'_, RecordedRequests> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Observer for Witness {
+impl Observer for RecordingObserver {
     fn request(&self, endpoint: Endpoint, code: ResponseCode, took: Duration, body_bytes: u64) {
-        self.seen().requests.push(Seemed { endpoint, code, took, body_bytes });
+        self.recorded().requests.push(FinishedRequest { endpoint, code, took, body_bytes });
     }
 
     fn retry(&self) {}
@@ -285,7 +291,7 @@ impl Observer for Witness {
     fn retry_after_capped(&self, _: Duration, _: Duration) {}
 
     fn clock_skew(&self, ahead_seconds: i64) {
-        self.seen().clock_ahead_seconds = ahead_seconds;
+        self.recorded().clock_ahead_seconds = ahead_seconds;
     }
 }
 
@@ -294,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_put_down_to_the_step_that_it_speaks_of() {
+    fn errors_map_to_steps() {
         use Endpoint::{Presence, Token};
         let limited = ErrorKind::RateLimited { retry_after: None };
         let table = [

@@ -1,4 +1,4 @@
-//! What is printed, from fixed configurations and answers, and a probe of the simulated tenant.
+//! The output for fixed configurations and results, and probes of the simulated tenant.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn check(build_source: &SourceFactory, config: &Config, probe: bool) -> (S
 }
 
 /// A source that tells its observer of `requests`, each of which takes 40 ms, and then answers with `respond`.
-fn telling(
+fn source_with_requests(
     requests: &'static [(Endpoint, ResponseCode, u64)],
     respond: impl Fn(&Query) -> FetchResult + Clone + Send + Sync + 'static,
 ) -> Box<SourceFactory> {
@@ -38,8 +38,8 @@ fn telling(
     })
 }
 
-fn unasked(_: &Query) -> FetchResult {
-    panic!("nothing may be asked without --probe")
+fn no_fetch_expected(_: &Query) -> FetchResult {
+    panic!("a check without --probe sends nothing")
 }
 
 fn answered(query: &Query) -> FetchResult {
@@ -66,7 +66,7 @@ fn golden(name: &str, text: &str) {
 #[tokio::test]
 async fn the_defaults_for_200_agents() {
     let config = fixture::config([fixture::tenant("acme", 200)]);
-    let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
+    let (text, ended) = check(&*source_with_requests(&[], no_fetch_expected), &config, false).await;
     ended.unwrap();
     golden("defaults", &text);
 }
@@ -78,7 +78,7 @@ async fn five_minutes_of_30_000_agents_incrementally() {
     tenant.query.incremental =
         Some(Incremental { settle: Duration::from_secs(1_800), full_refresh_interval: Duration::from_secs(6 * 3_600) });
     tenant.limits.cooldown = Duration::from_secs(300);
-    let (text, ended) = check(&*telling(&[], unasked), &fixture::config([tenant]), false).await;
+    let (text, ended) = check(&*source_with_requests(&[], no_fetch_expected), &fixture::config([tenant]), false).await;
     ended.unwrap();
     golden("incremental", &text);
 }
@@ -95,7 +95,7 @@ async fn warnings_schedules_and_unwise_settings() {
     }
     let mut config = fixture::config([acme, shop]);
     config.warnings.push("/etc/cxone/secret can be read by everybody: chmod 0600 it".to_owned());
-    let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
+    let (text, ended) = check(&*source_with_requests(&[], no_fetch_expected), &config, false).await;
     ended.unwrap();
     golden("unwise", &text);
 }
@@ -111,26 +111,26 @@ async fn budgets_that_fit_and_budgets_that_do_not() {
     tails.query.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
     tails.query.incremental = Some(Incremental::default());
     let config = fixture::config([budget("fits", 200, 60), budget("slow", 200, 6), budget("never", 2_000, 20), tails]);
-    let (text, ended) = check(&*telling(&[], unasked), &config, false).await;
+    let (text, ended) = check(&*source_with_requests(&[], no_fetch_expected), &config, false).await;
     ended.unwrap();
     golden("budget", &text);
 }
 
 #[tokio::test]
-async fn a_probe_explains_what_it_saw() {
+async fn probe_describes_each_step() {
     let config = fixture::config([fixture::tenant("acme", 200)]);
     let requests = &[(Endpoint::Token, OK, 120), (Endpoint::Presence, OK, 3_210)];
     let asked_for_one = |query: &Query| {
         assert_eq!((query.agents.len(), query.window.length().get()), (1, 86_400_000_000));
         answered(query)
     };
-    let (text, ended) = check(&*telling(requests, asked_for_one), &config, true).await;
+    let (text, ended) = check(&*source_with_requests(requests, asked_for_one), &config, true).await;
     ended.unwrap();
     golden("probe", &text);
 }
 
 #[tokio::test]
-async fn a_probe_notes_what_is_odd() {
+async fn probe_notes_clock_skew_and_missing_data() {
     let config = fixture::config([fixture::tenant("acme", 1)]);
     let build_source = |_: &Arc<Tenant>, _: Arc<dyn Clock>, observer: Arc<dyn Observer>| {
         Ok(FakeSource::new(move |query| {
@@ -149,22 +149,23 @@ async fn a_probe_notes_what_is_odd() {
 }
 
 #[tokio::test]
-async fn a_probe_stops_at_what_is_wrong() {
+async fn probe_stops_at_the_first_failure() {
     let config = fixture::config([fixture::tenant("acme", 1), fixture::tenant("shop", 1)]);
     let requests = &[(Endpoint::Token, OK, 120), (Endpoint::Presence, ResponseCode::Status(403), 40)];
     let message = "acme.example.com refused the report (403). The OAuth client lacks the scope `reporting:read`.";
     let refused = move |query: &Query| failed(query, Endpoint::Presence, ErrorKind::Forbidden, message);
-    let (text, ended) = check(&*telling(requests, refused), &config, true).await;
+    let (text, ended) = check(&*source_with_requests(requests, refused), &config, true).await;
     assert_eq!(ended.unwrap_err().to_string(), "the probe failed: tenant acme at scope, tenant shop at scope");
     golden("probe_refused", &text);
 }
 
 #[tokio::test]
-async fn a_probe_of_nobody_there_is_one_of_the_address() {
+async fn probe_of_unresolved_name_fails_at_address() {
     let config = fixture::config([fixture::tenant("acme", 1)]);
     let requests = &[(Endpoint::Token, ResponseCode::Connect, 0)];
-    let nobody = |query: &Query| failed(query, Endpoint::Token, ErrorKind::Dns, "acme.example.com does not resolve.");
-    let (text, ended) = check(&*telling(requests, nobody), &config, true).await;
+    let unresolved =
+        |query: &Query| failed(query, Endpoint::Token, ErrorKind::Dns, "acme.example.com does not resolve.");
+    let (text, ended) = check(&*source_with_requests(requests, unresolved), &config, true).await;
     assert_eq!(ended.unwrap_err().to_string(), "the probe failed: tenant acme at address");
     assert!(text.contains("FAILED address    acme.example.com does not resolve."), "{text}");
     assert!(text.ends_with("1 request sent by this probe\n"), "{text}");
@@ -188,7 +189,7 @@ async fn simulator(options: SimulatorOptions) -> (Simulator, Arc<DrivenClock>) {
 }
 
 #[tokio::test]
-async fn a_probe_makes_two_requests() {
+async fn probe_sends_two_requests() {
     let (simulator, clock) = simulator(SimulatorOptions::default()).await;
     let config = fixture::config([simulated(&simulator)]);
     let mut out = Vec::new();
@@ -202,7 +203,7 @@ async fn a_probe_makes_two_requests() {
 }
 
 #[tokio::test]
-async fn a_probe_that_fails_is_not_repeated() {
+async fn probe_never_retries() {
     let table = [
         ("token:status=503", 1, 0, "token"),
         ("presence:status=503", 1, 1, "report"),
@@ -231,11 +232,11 @@ async fn a_probe_that_fails_is_not_repeated() {
 }
 
 #[test]
-fn a_tenant_that_is_asked_for_its_history_has_no_buckets() {
+fn official_api_has_no_buckets() {
     let token_url = "https://na1.nice-incontact.com/authentication/v1/token/access-key".parse().unwrap();
     let official = Official::by_access_key(token_url, "key", "secret");
     let tenant = Tenant { api: Api::Official, official: Some(official), ..fixture::tenant("acme", 3) };
-    let text = account(&tenant);
+    let text = cost(&tenant);
     assert!(text.contains("agents           3\n") && text.contains("about 2 a refresh"), "{text}");
     assert!(!text.contains("bucket") && !text.contains("PT1H"), "{text}");
 }

@@ -192,9 +192,9 @@ impl TestApp {
     pub(crate) fn lines(&self) -> Vec<LogLine> {
         let loaded = self.web.loaded();
         let names: Vec<_> = loaded.tenants.iter().map(|tenant| tenant.refresher.tenant().name.clone()).collect();
-        let of_house =
+        let of_tenants =
             |line: &LogLine| line.field("tenant").is_some_and(|tenant| names.iter().any(|name| *name == tenant));
-        log::since(self.log_from).into_iter().filter(of_house).collect()
+        log::since(self.log_from).into_iter().filter(of_tenants).collect()
     }
 
     /// The log lines since the start of this app that contain `text`, of every app in the process.

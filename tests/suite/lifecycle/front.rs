@@ -13,8 +13,8 @@ fn web_config(name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_needs_no_password_and_no_certificate() {
-    let harness = ProcessHarness::usual().await;
+async fn healthcheck_needs_no_credentials() {
+    let harness = ProcessHarness::with_defaults().await;
     for (file, text) in [
         ("users.yml", "basic_auth_users: { alice: $2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e }\n"),
         ("rate.yml", "rate_limit: { interval: 1h, burst: 1 }\n"),
@@ -51,8 +51,8 @@ async fn health_needs_no_password_and_no_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_address_and_a_socket_that_is_handed_over_speak_tls() {
-    let harness = ProcessHarness::usual().await;
+async fn all_listeners_use_tls() {
+    let harness = ProcessHarness::with_defaults().await;
     let config = web_config("tls.good.yml");
     let exporter = harness.start(&["--web.listen-address", "[::1]:0", "--web.config.file", &config]);
     let second = exporter.listening();
@@ -71,8 +71,8 @@ async fn every_address_and_a_socket_that_is_handed_over_speak_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prefixes_hold_with_tls_too() {
-    let harness = ProcessHarness::usual().await;
+async fn route_prefixes_with_tls() {
+    let harness = ProcessHarness::with_defaults().await;
     let config = web_config("tls.good.yml");
     let url = "https://proxy.example/cxone/";
     // The flags; the paths that there are, and those that there are not; how the page's links begin.

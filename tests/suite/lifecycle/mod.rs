@@ -1,4 +1,4 @@
-//! The exporter as a process: how it starts, reloads, tells the service manager, and stops.
+//! The exporter as a process: start, reload, service manager and stop.
 
 mod front;
 mod process;
@@ -33,8 +33,8 @@ impl ProcessHarness {
         harness
     }
 
-    /// A tenant that answers at once, configured with its first three agents and a cooldown that outlasts any test.
-    async fn usual() -> Self {
+    /// A tenant without latency, with three agents and a cooldown longer than any test.
+    async fn with_defaults() -> Self {
         let harness = Self::set(SimulatorOptions::default()).await;
         harness.configure("1h", &[0, 1, 2]);
         harness
@@ -100,7 +100,7 @@ fn scrape(address: SocketAddr) -> String {
     body
 }
 
-/// Whether the last configuration that was read was taken.
-fn reloaded(address: SocketAddr) -> bool {
+/// Whether the last reload succeeded.
+fn is_reload_successful(address: SocketAddr) -> bool {
     value(&scrape(address), "cxone_exporter_config_last_reload_successful") == Some(1.0)
 }

@@ -5,8 +5,8 @@ use std::fs;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_come_and_go_and_the_others_are_not_asked_for_again() {
-    let harness = ProcessHarness::usual().await;
+async fn reload_adds_and_removes_agents() {
+    let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&["--web.enable-lifecycle"]);
     let before = scrape(exporter.address);
     assert_eq!(harness.requests(), (1, 1));
@@ -41,8 +41,8 @@ async fn agents_come_and_go_and_the_others_are_not_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_budget_comes_changes_and_goes_with_the_configuration_and_a_shard_keeps_its_part_of_it() {
-    let harness = ProcessHarness::usual().await;
+async fn reload_changes_the_budget_of_a_shard() {
+    let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&["--web.enable-lifecycle", "--shard.index=0", "--shard.total=2"]);
     let (limit, waited) = ("cxone_api_requests_per_minute_limit", "cxone_api_budget_wait_seconds_total");
     let budget = |budget: &str| {
@@ -83,8 +83,8 @@ async fn a_budget_comes_changes_and_goes_with_the_configuration_and_a_shard_keep
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_file_changes_nothing_but_the_metrics_about_it() {
-    let harness = ProcessHarness::usual().await;
+async fn invalid_reload_keeps_the_configuration() {
+    let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&["--web.enable-lifecycle"]);
     let before = scrape(exporter.address);
     let config = http(exporter.address, "GET", "/config").body;
@@ -127,8 +127,8 @@ async fn a_bad_file_changes_nothing_but_the_metrics_about_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tenants_come_and_go_and_the_others_are_not_touched() {
-    let harness = ProcessHarness::usual().await;
+async fn reload_adds_and_removes_tenants() {
+    let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&["--web.enable-lifecycle"]);
     scrape(exporter.address);
     let (acme, other) = (harness.tenant("acme", "1h", &[0, 1, 2]), harness.tenant("other", "1h", &[3]));
@@ -155,8 +155,8 @@ async fn tenants_come_and_go_and_the_others_are_not_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_rotated_by_a_signal() {
-    let harness = ProcessHarness::usual().await;
+async fn sighup_rotates_a_secret() {
+    let harness = ProcessHarness::with_defaults().await;
     harness.configure("1s", &[0]);
     harness.write("secret", "not-this-one");
     let exporter = harness.start(&[]);
@@ -171,8 +171,8 @@ async fn a_secret_is_rotated_by_a_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reloading_over_http_must_be_enabled_and_is_no_get() {
-    let harness = ProcessHarness::usual().await;
+async fn http_reload_needs_web_enable_lifecycle() {
+    let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&[]);
     for method in ["POST", "PUT"] {
         let answer = http(exporter.address, method, "/-/reload");
@@ -188,8 +188,8 @@ async fn reloading_over_http_must_be_enabled_and_is_no_get() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_are_seen_where_they_are_looked_for() {
-    let harness = ProcessHarness::usual().await;
+async fn auto_reload_detects_changes() {
+    let harness = ProcessHarness::with_defaults().await;
     let shows =
         |exporter: &Exporter, text: &str| http(exporter.address, "GET", "/config").body.contains(text).then_some(());
     fs::write(harness.path("agents.csv"), "id\n1\n").unwrap();
@@ -203,16 +203,16 @@ async fn changes_are_seen_where_they_are_looked_for() {
     assert!(line.contains("trigger=watch"), "{line}");
 
     harness.write("agents.csv", "id,nam\n1,\n");
-    until("the bad file is refused", || (!reloaded(exporter.address)).then_some(()));
+    until("the bad file is refused", || (!is_reload_successful(exporter.address)).then_some(()));
     // The same files as are served: nothing to take over, but the fault is gone.
     harness.write("agents.csv", "id\n1\n2\n");
-    until("the good file is taken", || reloaded(exporter.address).then_some(()));
+    until("the good file is taken", || is_reload_successful(exporter.address).then_some(()));
     harness.simulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_file_the_dotenv_file_is_read_again() {
-    let harness = ProcessHarness::usual().await;
+async fn sighup_reads_dotenv_again() {
+    let harness = ProcessHarness::with_defaults().await;
     let dotenv = |agents: &str| {
         let credentials = harness.simulator.credentials();
         harness.write(

@@ -47,8 +47,8 @@ pub(super) fn run(arguments: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_manager_is_told_of_start_reload_and_stop() {
-    let harness = ProcessHarness::usual().await;
+async fn sd_notify_ready_reloading_stopping() {
+    let harness = ProcessHarness::with_defaults().await;
     let notices = Notices::bind(&harness);
     let (config, socket) = (harness.config(), harness.path("notify"));
     let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
@@ -66,7 +66,7 @@ async fn the_service_manager_is_told_of_start_reload_and_stop() {
         let micros = notice.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim().parse::<u64>();
         assert!(micros.is_ok(), "{notice}");
         assert_eq!(notices.next(), "READY=1\n");
-        assert_eq!(reloaded(exporter.address), good);
+        assert_eq!(is_reload_successful(exporter.address), good);
     }
     exporter.signal("TERM");
     assert_eq!(notices.next(), "STOPPING=1\n");
@@ -75,8 +75,8 @@ async fn the_service_manager_is_told_of_start_reload_and_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signs_of_life_are_sent_as_often_as_they_are_wanted() {
-    let harness = ProcessHarness::usual().await;
+async fn watchdog_notifications_are_sent() {
+    let harness = ProcessHarness::with_defaults().await;
     let notices = Notices::bind(&harness);
     let (config, socket) = (harness.config(), harness.path("notify"));
     let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
@@ -89,8 +89,8 @@ async fn signs_of_life_are_sent_as_often_as_they_are_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_that_is_handed_over_is_served_on_and_a_scrape_before_the_start_waits() {
-    let harness = ProcessHarness::usual().await;
+async fn systemd_socket_serves_early_scrapes() {
+    let harness = ProcessHarness::with_defaults().await;
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let early = std::thread::spawn(move || scrape(address));
@@ -101,8 +101,8 @@ async fn a_socket_that_is_handed_over_is_served_on_and_a_scrape_before_the_start
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_that_is_missing_is_wrong_use() {
-    let harness = ProcessHarness::usual().await;
+async fn missing_systemd_socket_is_a_usage_error() {
+    let harness = ProcessHarness::with_defaults().await;
     let config = harness.config();
     let alone = run(&["--web.systemd-socket", "--config.file", config.to_str().unwrap()]);
     // Meant for the process that started this one.
@@ -119,7 +119,7 @@ async fn a_socket_that_is_missing_is_wrong_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_answers_the_scrapes_in_flight_and_takes_no_new_ones() {
+async fn sigterm_drains_scrapes_in_flight() {
     let latency = Duration::from_millis(700);
     let harness = ProcessHarness::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
     harness.configure("1h", &[0, 1, 2]);
@@ -140,7 +140,7 @@ async fn a_stop_answers_the_scrapes_in_flight_and_takes_no_new_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scrape_that_would_take_longer_does_not_hold_the_stop_up() {
+async fn drain_timeout_limits_the_stop() {
     let latency = Duration::from_secs(60);
     let harness = ProcessHarness::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
     harness.configure("1h", &[0]);
@@ -158,8 +158,8 @@ async fn a_scrape_that_would_take_longer_does_not_hold_the_stop_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_an_exit_code() {
-    let harness = ProcessHarness::usual().await;
+async fn healthcheck_exit_codes() {
+    let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&[]);
     let base = format!("http://{}", exporter.address);
     let closed = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

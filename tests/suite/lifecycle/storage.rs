@@ -14,7 +14,7 @@ fn agents(metrics: &str) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_goes_on_where_the_process_before_stopped() {
     for signal in ["TERM", "KILL"] {
-        let harness = ProcessHarness::usual().await;
+        let harness = ProcessHarness::with_defaults().await;
         let state = harness.path("state");
         let arguments = ["--storage.path", state.to_str().unwrap()];
         let mut exporter = harness.start(&arguments);
@@ -40,7 +40,7 @@ async fn a_restart_goes_on_where_the_process_before_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_process_on_a_path_does_not_start() {
-    let harness = ProcessHarness::usual().await;
+    let harness = ProcessHarness::with_defaults().await;
     let state = harness.path("state");
     let arguments = ["--storage.path", state.to_str().unwrap()];
     let _first = harness.start(&arguments);
@@ -56,7 +56,7 @@ async fn the_second_process_on_a_path_does_not_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_comes_back_with_a_reload_finds_its_file() {
-    let harness = ProcessHarness::usual().await;
+    let harness = ProcessHarness::with_defaults().await;
     let state = harness.path("state");
     let exporter = harness.start(&["--storage.path", state.to_str().unwrap()]);
     scrape(exporter.address);

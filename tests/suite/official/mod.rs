@@ -1,4 +1,4 @@
-//! The official API: its numbers are the tenant's truth whatever a server's habits are, and no request goes astray.
+//! The official API: the sums are exact for every variant of the server, and no request is superfluous.
 
 mod faults;
 mod habits;
@@ -28,7 +28,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_773_241_451_250_001);
 /// Far enough that every state at the window's start began within it, but those of people on leave.
 const LOOKBACK: Duration = Duration::from_secs(10 * 86_400);
 
-/// A house over a simulated tenant that is asked by the official API.
+/// An app over a simulated tenant with the official API.
 struct AppHarness {
     simulator: Simulator,
     app: TestApp,

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::app::HOUR;
 
-/// A house over a tenant whose pages do not come before `tap` lets them.
+/// An app over a tenant whose responses wait for `tap`.
 struct Slow {
     app: TestApp,
     upstream: ScriptedServer,
@@ -22,7 +22,7 @@ impl Slow {
         let clock = DrivenClock::new(NOW);
         let upstream = ScriptedServer::start(&clock, hour).await;
         let tap = Arc::new(Semaphore::new(0));
-        // A proxy that holds every connection back is the same to the house as a tenant that is slow.
+        // A proxy that holds every connection back is the same to the app as a tenant that is slow.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let target = upstream.base_url().trim_start_matches("http://").to_owned();

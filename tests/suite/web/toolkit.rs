@@ -235,7 +235,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
 ];
 
 #[test]
-fn each_case_of_the_toolkit_ends_as_there() {
+fn exporter_toolkit_cases() {
     let folder = TempDir::new().unwrap();
     let read = |name: &str| fs::read_to_string(Path::new("tests/configs/web").join(name)).unwrap();
     for name in ["server.pem", "server.key", "ca.pem"] {
