@@ -1,4 +1,4 @@
-//! The table of agents: whom to style for, the table itself, and the way to its other pages.
+//! The table of agents with filters and links to its pages.
 
 use maud::{Markup, html};
 

@@ -70,7 +70,7 @@ function value(column, row, people) {
     case "since":
       return row.cells.since?.time && Date.parse(row.cells.since.time);
     default:
-      return row.cells.state?.text.replace("not clear", "") || undefined;
+      return row.cells.state?.text.replace("unclear", "") || undefined;
   }
 }
 
