@@ -1,4 +1,4 @@
-"""Kills the exporter at random moments, under load and faults, and holds what it does after that against its promises."""
+"""Kills the exporter at random moments under load and faults, and checks its guarantees after the restart."""
 
 import argparse
 import random
@@ -14,21 +14,21 @@ from simulated import FAULTS, Tenant, scrape
 
 AGENTS = 20
 COOLDOWN = 1.0
-# Half of the faults are these, as they are what must outlive a process.
+# Half of the faults are these: a Retry-After must survive a restart.
 WAITS = ("rate-limited=1@1", "rate-limited=3@1", "rate-limited-until=2@2", "token:rate-limited=2@1")
 SETTINGS = {
     "cooldown": "1s", "max_staleness": "10s", "request_timeout": "2s", "refresh_timeout": "4s", "agents_per_request": 20,
     "max_concurrent_requests": 1,
 }
-# How many lives end while a refresh waits, beyond those that do so by chance.
+# Number of kills while a refresh waits, in addition to random ones.
 WAITING_DEATHS = 3
-# How long an exporter lives before it is killed, in seconds: within its start, its first refresh, or some later one.
+# Seconds until a kill: during start-up, the first refresh, or a later refresh.
 LIVES = ((0.02, 0.2), (0.05, 0.5), (0.5, 2.5))
-# Of a kill within this time after an answer, the exporter may not have learnt the answer.
+# If the exporter is killed within this time after an answer, it may not have processed the answer.
 LEARN_SECONDS = 0.25
-# Clocks of two processes on one machine agree; this is what a timer and a wire take.
+# Inaccuracy of timers and transmission.
 SLACK_SECONDS = 0.02
-# A refresh begins by noting that on the disk, and only then sends something.
+# A refresh writes its start to disk before the first request.
 NOTING_SECONDS = 0.15
 
 
@@ -48,7 +48,7 @@ class Crash:
         self.problems.append(f"in life {len(self.births)}: {what}")
 
     def live_once(self):
-        """One life: a start, scrapes from several clients, and SIGKILL at a random moment."""
+        """Starts the exporter, scrapes it with several clients, and kills it at a random moment."""
         port = self.start()
         exporter = self.app.processes["exporter"]
         span = self.chance.uniform(*self.chance.choice(LIVES))
@@ -67,10 +67,10 @@ class Crash:
             client.join()
 
     def die_waiting(self):
-        """One life that ends while its refresh waits for a Retry-After to end, and the next one, which knows nothing else."""
+        """Kills the exporter while a refresh waits for a Retry-After, and checks the next start."""
         self.tenant.heal()
         port = self.start()
-        # From a success on, so that no back-off is longer than the wait.
+        # Start from a success, so that no back-off is longer than the wait.
         wait_for("a life has new data", lambda: scrape(port, 1).value("cxone_up") == 1)
         known = len(self.tap.log())
         answer = lambda: next((request for request in self.tap.log()[known:] if request.wait_ends), None)
@@ -93,7 +93,7 @@ class Crash:
         self.kill()
 
     def start(self):
-        """Starts a life; its port."""
+        """Starts the exporter; returns its port."""
         port = free_port()
         command = [self.binary, f"--config.file={self.config}", f"--web.listen-address={LOOPBACK}:{port}", *self.storage]
         self.births.append(time.time())
@@ -101,25 +101,25 @@ class Crash:
         return port
 
     def kill(self):
-        # Noted before: what happens from here on may be unfinished.
+        # Recorded first: later events may be incomplete.
         self.kills.append(time.time())
         self.app.stop("exporter", signal.SIGKILL)
         self.tap.settle()
 
     def client(self, port, dead):
-        """Scrapes until the end, and checks what it is given."""
+        """Scrapes until the kill and checks the answers."""
         while not dead.is_set():
             try:
                 seen = scrape(port)
             except OSError:
-                # Not up yet, or dead already.
+                # Not started yet, or killed already.
                 time.sleep(0.01)
                 continue
             except AssertionError as error:
                 self.problem(str(error))
                 continue
             except Exception as error:
-                # A killed process cuts answers off.
+                # A kill truncates answers.
                 if not dead.wait(0.05):
                     self.problem(repr(error))
                 continue
@@ -135,14 +135,14 @@ class Crash:
                 self.problem(wrong)
 
     def judge_requests(self):
-        """Holds the wire against the rules: no request before a Retry-After ends, no refresh within a cooldown."""
+        """Checks the recorded requests: none before a Retry-After ends, no refresh within a cooldown."""
         log = self.tap.log()
         waits = [request for request in log if request.wait_ends and not self.killed_at(request.answered_at)]
         early = [
             wait.wait_ends - request.at
             for wait in waits
             for request in log
-            # A batch beside it may have sent its request while the answer was on its way.
+            # A concurrent batch may have sent its request before the answer arrived.
             if wait.answered_at + LEARN_SECONDS < request.at < wait.wait_ends - SLACK_SECONDS
             and self.must_know(wait, request)
         ]
@@ -162,11 +162,11 @@ class Crash:
         )
 
     def killed_at(self, moment):
-        """Whether the exporter was killed before it could learn what was sent to it at this moment."""
+        """Whether the exporter was killed before it could process an answer of this moment."""
         return any(moment <= kill + SLACK_SECONDS and kill < moment + LEARN_SECONDS for kill in self.kills)
 
     def must_know(self, earlier, later):
-        """Whether whoever sent the later request must know of the earlier one."""
+        """Whether the sender of the later request must know the earlier one."""
         return bool(self.storage) or self.life(earlier.at) == self.life(later.at)
 
     def life(self, moment):
@@ -222,7 +222,7 @@ def main():
 
 
 def recover(crash):
-    """After all of that a last life serves what is true."""
+    """After all kills, the exporter serves correct data."""
     port = crash.start()
     born = time.time()
 

@@ -1,4 +1,4 @@
-"""A simulated tenant as a test sees it: its configuration, what it has gone wrong, and whether a scrape is true."""
+"""Client of a simulated tenant: its configuration, faults, and the comparison of a scrape with the truth."""
 
 import json
 import re
@@ -15,7 +15,7 @@ SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)",?')
 ESCAPE = re.compile(r'\\(.)')
 
-# Whatever of these happens, an answer that counts as complete is exact.
+# With any of these faults, a complete refresh is exact.
 FAULTS = (
     "rate-limited@1", "rate-limited=1@1", "rate-limited=2@1", "rate-limited-until=2@1",
     "status=500@2", "status=502@1", "status=503@4", "status=400@1", "status=403@1", "status=401@1",
@@ -25,7 +25,7 @@ FAULTS = (
     "token:status=500@1", "token:status=503@4", "token:status=401@1", "token:cut@1", "token:rate-limited=1@1",
     "token:garbage@1", "token:slow=300ms@1", "token:truncated@1",
 )
-# These lie: the tenant says that there is nothing, so what is served is what it said and not what is true.
+# With these faults the tenant reports no data, so the served data is not the truth.
 LIES = ("empty@1", "null-data@1")
 
 
@@ -58,7 +58,7 @@ class Tenant:
         return get_json(f"{self.url}/-/control/requests")
 
     def untruths(self, scrape):
-        """What a scrape of a full refresh says that is not so, a line each."""
+        """Differences between a scrape of a full refresh and the truth."""
         start, end = (scrape.value(f"cxone_window_{edge}_timestamp_seconds") for edge in ("start", "end"))
         window = {edge: rfc3339(moment) for edge, moment in (("start", start), ("end", end))}
         truth = get_json(f"{self.url}/-/control/truth", **window)["agents"]
@@ -98,7 +98,7 @@ class Scrape:
         return self.samples.get((name, tuple(labels.items())))
 
     def counters(self):
-        """Everything that must never go down while the process lives."""
+        """All counters."""
         ends = ("_total", "_count", "_bucket")
         return {key: value for key, value in self.samples.items() if key[0].endswith(ends)}
 

@@ -1,6 +1,4 @@
-"""A wire tap between the exporter and its tenant: passes every byte on and notes what was asked when, and how it ended.
-
-What it notes is independent of both ends, and outlives the exporter.
+"""A TCP proxy between the exporter and its tenant that records requests and answers, independently of both.
 """
 
 import email.utils
@@ -66,7 +64,7 @@ class Tap:
             self.open -= 1
 
     def settle(self):
-        """Waits until all that was sent by an exporter that is dead has come by, so that nobody takes it for the next one's."""
+        """Waits until all that was sent by an exporter that is dead has come by, so that it is not attributed to the next one."""
         # Connections are accepted in their order, so once this one is, all of those before are.
         with socket.create_connection((LOOPBACK, self.port)) as last:
             port = last.getsockname()[1]

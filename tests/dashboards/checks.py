@@ -22,7 +22,7 @@ GRID_WIDTH = 24
 
 
 def known_metrics():
-    """The exporter's metrics, as the made-up exposition has them, and the recorded ones."""
+    """The exporter's metrics, as in the example exposition, and the recorded ones."""
     source = (ROOT / "tests" / "dashboards" / "exposition.py").read_text()
     names = set(re.findall(r'"((?:cxone|process)_\w+)"', source))
     names |= {f"cxone_refresh_{event}_timestamp_seconds" for event in ("last_success", "last_attempt", "not_before")}
@@ -77,7 +77,7 @@ def panel_faults(panel, variables, metrics):
                 yield f"{target['refId']}: the variable {used} does not exist"
         for metric in re.findall(r"\b((?:\w+:)?(?:cxone|process)_[\w:]+)", expr):
             if metric not in metrics:
-                yield f"{target['refId']}: nobody makes {metric}"
+                yield f"{target['refId']}: unknown metric {metric}"
 
 
 def grid_faults(panels):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Serves a made-up, healthy exposition that moves: exposition.py [--shard=INDEX/TOTAL] PORT [TENANT...].
+"""Serves a healthy example exposition with changing values: exposition.py [--shard=INDEX/TOTAL] PORT [TENANT...].
 
 Without tenants everything is at /metrics. With tenants /metrics has the exporter's own series, /sd lists the tenants and
 /probe?target=TENANT has theirs. It stands in for the exporter where only names, labels and types matter.
@@ -45,7 +45,7 @@ def agents(out, now):
         agent, team = str(1000 + index), TEAMS[index % len(TEAMS)]
         out.add("cxone_agent_info", 1, agent=agent, name=f"Agent {index}", team=team)
         out.add("cxone_agent_offline_limit_seconds", 30000, agent=agent)
-        # The last one is configured and nothing is known of him.
+        # The last agent is configured and has no data.
         if index == AGENTS - 1:
             out.add("cxone_agent_observed_seconds", 0, agent=agent)
             continue

@@ -36,7 +36,7 @@ RULES_MAY_BE_EMPTY = {
     "tenant:cxone_shards_wanted:max": "there are no shards",
     "tenant:cxone_shards:count": "there are no shards",
 }
-# An agent of whom everything is known, so that every panel of the Agent dashboard has something to show.
+# An agent with all data, so that every panel of the Agent dashboard has data.
 BEST_AGENT = (
     "topk(1, cxone_agent_scheduled_seconds > 0 and on (tenant, agent) cxone_agent_current_state_seconds"
     " and on (tenant, agent) cxone_agent_offline_limit_seconds)"
@@ -50,7 +50,7 @@ class Prometheus:
         self.base = base.rstrip("/")
 
     def get(self, path, **parameters):
-        """The `data` of an answer. Raises ValueError with the server's words."""
+        """The `data` of an answer. Raises ValueError with the server's error message."""
         url = f"{self.base}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=60) as answer:

@@ -1,4 +1,4 @@
-"""From an agent who stays offline to the message: the exporter, a real Prometheus and a real Alertmanager with the shipped rules.
+"""From an agent that stays offline to the notification: exporter, Prometheus and Alertmanager with the shipped rules.
 
 Everything that has to do with time goes 60 times faster, by monitoring.py: the rules' durations, Alertmanager's intervals,
 and the tenant, whose day passes in 24 minutes. So a window of 24 minutes is a day, and the exporter's times are a 60th too.
@@ -16,25 +16,25 @@ RULES = ("cxone.rules.yml", "cxone.alerts.yml")
 OVER_LIMIT = "CxoneAgentOfflineOverLimit"
 STALE = "CxoneDataStale"
 FAILING = "CxoneRefreshesFailing"
-# So many that always somebody is offline who was at work a day ago. Only some of them are configured, but the official API
+# Enough agents that some agent is always offline that worked a day ago. Only some of them are configured, but the official API
 # answers the history of all of them, at this speed a day of it within 24 minutes.
 ROSTER = {"presence": 1200, "official": 400}
 CONFIGURED = 12
 TEAM = "Billing"
 WINDOW_SECONDS = 24 * 3600 // SPEED
-# When somebody may cross the limit, when he has, and for how long he has to be over it, in seconds from the choice.
+# Earliest and latest crossing of the limit, and how long the agent must stay over it, in seconds from the choice.
 CROSSES_AFTER, CROSSED_BY, STAYS_FOR = 20, 40, 200
-# How far from the limit he has to be before and after, so that nothing rests on a moment.
+# Minimum distance from the limit before and after the crossing.
 MARGIN_SECONDS = 5
 STEP_SECONDS = 6
 # The exporter's, as if they were 60 s and 15 minutes.
 TIMES = {"window": f"{WINDOW_SECONDS}s", "cooldown": "1s", "max_staleness": f"{15 * 60 // SPEED}s"}
 OF_API = {"presence": {"interval": "PT1M"}, "official": {"history_lookback": "1m", "settle": "10s"}}
-# What being offline is called.
+# Name of the offline state.
 OFFLINE = {"presence": "Offline", "official": "LoggedOut"}
 
 
-# === Who crosses a limit, and when ===
+# === The agent that crosses its limit ===
 
 
 def offline(tenant, api, moments):
@@ -44,7 +44,7 @@ def offline(tenant, api, moments):
 
 
 def choose(tenant, api):
-    """The configured agents, the first of whom crosses his limit soon and stays over it while nobody else does."""
+    """The configured agents. Only the first crosses its limit soon, and stays over it."""
     now = time.time()
     after = [now + seconds for seconds in range(CROSSED_BY, STAYS_FOR, STEP_SECONDS)]
     series = offline(tenant, api, [now, now + CROSSES_AFTER, *after])
@@ -54,15 +54,15 @@ def choose(tenant, api):
         return min(rest) - max(start, crossing)
 
     best = max(series, key=margin)
-    assert margin(best) >= 2 * MARGIN_SECONDS, "nobody of the roster goes offline at this time"
-    people = {agent["id"]: agent for agent in tenant.agents()}
+    assert margin(best) >= 2 * MARGIN_SECONDS, "no agent goes offline at this time"
+    agents = {agent["id"]: agent for agent in tenant.agents()}
     limits = {best: math.ceil(max(series[best][:2]) + MARGIN_SECONDS)}
-    for agent in sorted(people.keys() - {best}):
+    for agent in sorted(agents.keys() - {best}):
         if len(limits) == CONFIGURED:
             break
         limits[agent] = min(math.ceil(max(series[agent]) + MARGIN_SECONDS), WINDOW_SECONDS)
     return [
-        {"id": agent, "name": people[agent]["name"], "team": TEAM, "offline_limit": f"{limit}s"}
+        {"id": agent, "name": agents[agent]["name"], "team": TEAM, "offline_limit": f"{limit}s"}
         for agent, limit in limits.items()
     ]
 
@@ -71,7 +71,7 @@ def choose(tenant, api):
 
 
 class Run:
-    """All that runs, and the steps in their order."""
+    """The processes of the test, and its steps in order."""
 
     def __init__(self, app, binary, api):
         self.app, self.api = app, api

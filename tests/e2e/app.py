@@ -1,4 +1,4 @@
-"""Starting and stopping what the end-to-end tests run on: processes on loopback, each ended by its own process id."""
+"""Starts and stops the processes of a test: on loopback, each ended by its process id."""
 
 import json
 import pathlib
@@ -14,14 +14,14 @@ import urllib.parse
 import urllib.request
 
 LOOPBACK = "127.0.0.1"
-# Nothing on loopback takes this long; whatever does has hung.
+# Longer than any request on loopback takes.
 PATIENCE_SECONDS = 30
-# Below the ports that Linux gives to outgoing connections, so that nobody takes a port between its choice and its use.
+# Below the ports that Linux gives to outgoing connections, so that a chosen port stays free until it is used.
 PORTS = range(20000, 32000)
 
 
 def free_port():
-    """A port that nobody listens on at the moment."""
+    """A free port."""
     for port in random.sample(PORTS, 100):
         with socket.socket() as probe:
             try:
@@ -58,7 +58,7 @@ def post(url, body=b""):
 
 
 def wait_for(what, test, seconds=PATIENCE_SECONDS):
-    """What `test` returns once that is true; it is asked again and again, and may raise while things start."""
+    """Calls `test` until it returns a true value, and returns that. `test` may raise meanwhile."""
     deadline = time.monotonic() + seconds
     last = None
     while time.monotonic() < deadline:
@@ -69,11 +69,11 @@ def wait_for(what, test, seconds=PATIENCE_SECONDS):
         except (OSError, AssertionError, ValueError) as error:
             last = error
         time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain until {what}; last seen: {last!r}")
+    raise AssertionError(f"timed out after {seconds} s waiting until {what}; last seen: {last!r}")
 
 
 class TestApp:
-    """A temporary folder and the processes that run in it. Leaving it ends them all."""
+    """A temporary folder and its processes, which end with the context."""
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="cxone-exporter-e2e-")
@@ -103,7 +103,7 @@ class TestApp:
         return process
 
     def alive(self, name):
-        """Fails if the process has ended by itself."""
+        """Fails if the process has ended."""
         code = self.processes[name].poll()
         if code is not None:
             raise SystemExit(f"{name} has ended with {code}:\n{self.log(name)}")

@@ -1,4 +1,4 @@
-"""The demo alone is exact at once, and a real Prometheus with the shipped rules finds data for every query of every dashboard."""
+"""The demo is exact at once, and Prometheus with the shipped rules has data for every dashboard query."""
 
 import pathlib
 import re
@@ -11,9 +11,9 @@ from monitoring import DEPLOY, Prometheus
 from running import compare, moment, samples, sums
 
 AGENTS = 240
-# From the start of the process to a scrape that has everybody.
+# From the start of the process to a scrape with all agents.
 SOON_SECONDS = {"presence": 2.0, "official": 10.0}
-# What a float with ten digits before the point has left of a microsecond; rows of the official API have milliseconds.
+# Precision of a float with ten digits before the point; rows of the official API have milliseconds.
 TOLERANCE_SECONDS = {"presence": 1e-5, "official": 1.0}
 # The second refresh comes 15 s after the first, and rates want both; rules that rest on rules take some evaluations.
 SETTLED_SECONDS = 90

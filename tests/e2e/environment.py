@@ -1,4 +1,4 @@
-"""The four variables of the article alone are enough to run, and to get right numbers."""
+"""Four environment variables are enough to run and to get exact sums."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 from app import TestApp
 from running import CLIENT_ID, CLIENT_SECRET, Exporter, Tenant, compare, samples, sums
 
-# What a float with ten digits before the point has left of a microsecond.
+# Precision of a float with ten digits before the point.
 TOLERANCE_SECONDS = 1e-5
 
 

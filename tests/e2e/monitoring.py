@@ -95,7 +95,7 @@ class Prometheus:
         return [alert for alert in alerts if alert["labels"]["alertname"].startswith(name)]
 
 
-# === Alertmanager and whom it tells ===
+# === Alertmanager and its receivers ===
 
 
 class Webhook:

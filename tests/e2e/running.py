@@ -1,4 +1,4 @@
-"""The simulated tenant and the exporter that asks it, each running as a process of its own."""
+"""The simulated tenant and the exporter as processes."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""Scrapes beside rude clients: no more than twice their time alone, and no descriptor is lost."""
+"""Scrapes during load by slow clients: at most twice the time without load, and no descriptor is leaked."""
 
 import argparse
 import csv
@@ -17,17 +17,17 @@ from app import LOOPBACK, TestApp, free_port, wait_for
 from simulated import Tenant, scrape
 
 AGENTS = 500
-# One refresh for the whole run, so that what is measured is the front and not the tenant.
+# One refresh for the whole run, so that only the HTTP server is measured.
 SETTINGS = {"cooldown": "1h", "max_staleness": "2h"}
 CONNECTIONS = 2_000
 DIALS_A_SECOND = 1_000
 
-# Alone and beside are measured by turns, so that whatever else the machine does hits both.
+# With and without load are measured alternately, so that other activity of the machine affects both.
 ROUNDS = 3
 SCRAPES = 50
-# Between two scrapes, as scrapers do not come without a pause.
+# Pause between two scrapes.
 PAUSE_SECONDS = 0.01
-# In this time the connections have been dialled.
+# Time until all connections are opened.
 RAMP_SECONDS = CONNECTIONS / DIALS_A_SECOND + 0.5
 # How long slowhttptest goes on: the ramp, the scrapes, and some seconds to spare.
 SLOW_SECONDS = 6
@@ -45,7 +45,7 @@ TRIES = 2
 # The longest that a client which does nothing is waited for (FIRST_HEAD_TIMEOUT, TLS_HANDSHAKE_TIMEOUT and
 # WRITE_STALL_TIMEOUT in src/web/limits.rs), and a moment.
 SILENCE_SECONDS = 10 + 3
-# Clients that are gone are noticed at once.
+# Time until closed connections are noticed.
 GONE_SECONDS = 3
 # What the connections of all clients together may hold in the kernel: 512 of 128 KiB unsent (MAX_UNSENT_BYTES), what is on
 # its way on loopback, and room. Without that limit a few hundred slow readers filled all that Linux has for TCP, 2 GiB.
@@ -56,7 +56,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Exporter:
-    """One exporter, which scrapes may be timed of."""
+    """An exporter whose scrapes are timed."""
 
     def __init__(self, app, binary, name, config, tls):
         self.name, self.port, self.tls = name, free_port(), tls
@@ -67,7 +67,7 @@ class Exporter:
             flags.append(f"--web.config.file={certificates / 'tls.good.yml'}")
             self.context = ssl.create_default_context(cafile=certificates / "ca.pem")
         self.process = app.start(name, binary, *flags)
-        # It asks its tenant now, and from then on has the answer.
+        # The first scrape starts the only refresh.
         wait_for(f"{name} has data", lambda: b"cxone_up 1\n" in self.scrape())
 
     def scrape(self):
@@ -96,12 +96,12 @@ class Exporter:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def rejected(self):
-        """How many were turned away, by reason."""
+        """Numbers of rejected requests and connections by reason."""
         lines = (line.split(b" ") for line in self.scrape().splitlines() if line.startswith(b"cxone_exporter_http_rejected"))
         return {name.split(b'"')[1].decode(): int(value) for name, value in lines}
 
 
-class Rude:
+class SlowClients:
     """The load of slow_clients.py."""
 
     def __init__(self, way, connections=CONNECTIONS, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
@@ -114,7 +114,7 @@ class Rude:
         self.process = app.start(self.name, sys.executable, script, self.way, port, self.connections, self.rate)
 
     def proof(self):
-        """What shows that it was there: connections that were dialled."""
+        """Proof of the load: the number of connections."""
         dialled, held, received = map(int, self.app.log(self.name).splitlines()[-1].split())
         assert dialled >= self.connections, f"{self.name} dialled {dialled} of {self.connections}"
         return f"{dialled} dialled, {held} held, {received} bytes answered"
@@ -123,7 +123,7 @@ class Rude:
         self.app.stop(self.name, signal.SIGKILL)
 
 
-class Slow:
+class SlowHttpTest:
     """The load of slowhttptest."""
 
     def __init__(self, *flags, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
@@ -136,8 +136,8 @@ class Slow:
         self.process = app.start(self.name, "slowhttptest", *self.flags, *target, "-g", "-oslow", "-v1")
 
     def proof(self):
-        """What shows that it was there: connections that were established, and a server that it found to be up."""
-        # It writes what it saw when it ends by itself.
+        """Proof of the load: connections were established and the server was available."""
+        # The report is written when slowhttptest ends by itself.
         self.process.wait(SLOW_SECONDS + 10)
         with open(self.app.path / "slow.csv", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -152,19 +152,19 @@ class Slow:
 
 # Each load, whether it is for an exporter with TLS, and whether in the end its clients stay and fall silent.
 LOADS = {
-    "slow-heads": (Slow("-H", "-i1"), False, False),
+    "slow-heads": (SlowHttpTest("-H", "-i1"), False, False),
     # These are answered and ended at once, so that they have to come for as long as it takes.
-    "slow-bodies": (Slow("-B", "-i1", "-s8192", rate=CONNECTIONS // 5, ramp=0.3), False, False),
-    "slow-reads": (Slow("-X", "-n1", "-w8", "-y16", "-z8", "-k3"), False, True),
-    "idle": (Rude("idle"), False, False),
-    "half-sent": (Rude("half"), False, True),
-    "pipelined": (Rude("pipelined", 50, 50), False, False),
-    "no-tls": (Rude("no-tls"), True, True),
+    "slow-bodies": (SlowHttpTest("-B", "-i1", "-s8192", rate=CONNECTIONS // 5, ramp=0.3), False, False),
+    "slow-reads": (SlowHttpTest("-X", "-n1", "-w8", "-y16", "-z8", "-k3"), False, True),
+    "idle": (SlowClients("idle"), False, False),
+    "half-sent": (SlowClients("half"), False, True),
+    "pipelined": (SlowClients("pipelined", 50, 50), False, False),
+    "no-tls": (SlowClients("no-tls"), True, True),
 }
 
 
 class Times:
-    """How long scrapes took, in seconds, and which ones failed."""
+    """Durations of scrapes in seconds, and failures."""
 
     def __init__(self):
         self.seconds, self.failures = [], []
@@ -180,7 +180,7 @@ class Times:
         return statistics.median(self.seconds)
 
     def tail(self):
-        """What nineteen in twenty are below."""
+        """The 95th percentile."""
         return statistics.quantiles(self.seconds, n=20)[-1]
 
     def __str__(self):
@@ -195,7 +195,7 @@ def tcp_memory():
 
 
 def measure(app, name, exporter, bystander):
-    """Scrapes without and with one load; what is wrong, a line each."""
+    """Scrapes without and with one load; returns the problems."""
     load, _, is_silent = LOADS[name]
     alone, beside, aside, problems = Times(), Times(), Times(), []
     before, turned_away, most, memory = exporter.descriptors(), exporter.rejected(), 0, 0
@@ -211,7 +211,7 @@ def measure(app, name, exporter, bystander):
         if load.process.poll() is not None:
             problems.append(f"{name}: the load was over before the scrapes were")
         if is_silent and nth == ROUNDS - 1:
-            # The clients stay, and do nothing at all any more.
+            # The clients keep their connections and send nothing more.
             load.process.send_signal(signal.SIGSTOP)
             took = descriptors_return(exporter, before, SILENCE_SECONDS)
             load.stop()

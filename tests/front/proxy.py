@@ -1,4 +1,4 @@
-"""The exporter behind a real nginx that speaks TLS to both sides: under a prefix that it keeps, and one that it takes off."""
+"""The exporter behind nginx with TLS on both sides: with a prefix that nginx keeps, and one that it removes."""
 
 import argparse
 import gzip

@@ -1,9 +1,8 @@
-"""A client without manners, as a process of its own: it holds connections open, in one of several ways, until it is ended.
+"""A client that holds connections open without complete requests, until it is killed.
 
-    slow_clients.py WAY PORT CONNECTIONS DIALS-A-SECOND
+    slow_clients.py MODE PORT CONNECTIONS DIALS-A-SECOND
 
-What the server ends is dialled again. Twice a second a line says how many were dialled, how many are open, and how many
-bytes of answers came.
+Closed connections are replaced. Twice a second it prints the numbers of opened and open connections and of received bytes.
 """
 
 import errno
@@ -14,7 +13,7 @@ import ssl
 import sys
 import time
 
-# Dials come one by one rather than in bursts.
+# Connections are opened one by one rather than in bursts.
 TICK_SECONDS = 0.002
 REPORT_SECONDS = 0.5
 
@@ -25,12 +24,12 @@ NONSENSE = (
     b"HEAD /%00 HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /probe?target=nobody&target=%ff HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 )
-# As many as a client sends at once, and then what is no HTTP at all.
+# Number of pipelined requests, followed by bytes that are not HTTP.
 PIPELINED = 64
 
 
 def client_hello():
-    """How a TLS client begins."""
+    """A TLS ClientHello."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -42,7 +41,7 @@ def client_hello():
 
 
 def words(way, chance):
-    """What a connection sends, and then no more."""
+    """The only bytes that a connection sends."""
     if way == "idle":
         return b""
     if way == "half":
@@ -55,7 +54,7 @@ def words(way, chance):
         chance.randbytes(512),
         b"\x16\x03\x01\x40\x00" + chance.randbytes(64),
         hello[: chance.randrange(1, len(hello))],
-        # Whole, but nobody goes on.
+        # Complete, but the handshake does not continue.
         hello,
         b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n",
     ))
@@ -75,7 +74,7 @@ def main():
             connection.setblocking(False)
             code = connection.connect_ex(("127.0.0.1", port))
             assert code in (0, errno.EINPROGRESS), errno.errorcode[code]
-            # A phrase to be sent once there is a connection.
+            # The data is sent once the connection is established.
             selector.register(connection, selectors.EVENT_WRITE, phrases[dialled % len(phrases)])
             dialled += 1
         for key, events in selector.select(TICK_SECONDS):

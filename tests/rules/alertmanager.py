@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a real Alertmanager on loopback with the example configuration and checks whom it tells of what.
+"""Runs Alertmanager on loopback with the example configuration and checks receivers and inhibition.
 
 Routes by `amtool config routes test`; silencing by posting alerts and asking which of them are suppressed.
 """

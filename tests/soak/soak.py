@@ -1,4 +1,4 @@
-"""Hours of scrapes and random faults in minutes: a cooldown of a second, and nothing may grow that should not."""
+"""Scrapes with random faults and a cooldown of a second; memory, threads and descriptors must not grow."""
 
 import argparse
 import gzip
@@ -31,7 +31,7 @@ LOG_LINES_A_SECOND = 1.0
 
 
 class Process:
-    """What the kernel says of a process."""
+    """A process in /proc."""
 
     def __init__(self, pid):
         self.path = pathlib.Path("/proc") / str(pid)
@@ -43,12 +43,12 @@ class Process:
 
 
 class Load:
-    """Clients that scrape all the time, each in its own way, until they are told to stop."""
+    """Clients that scrape continuously in different ways until stopped."""
 
     def __init__(self, port, seed):
         self.port, self.stop, self.failures = port, threading.Event(), []
         self.scrapes, self.served = 0, {}
-        ways = [self.keep_alive, self.text, self.rude, self.pages]
+        ways = [self.keep_alive, self.text, self.aborted, self.pages]
         self.threads = [threading.Thread(target=self.run, args=(way, random.Random(seed + n))) for n, way in enumerate(ways)]
         for thread in self.threads:
             thread.start()
@@ -77,15 +77,15 @@ class Load:
         self.scrapes += 1
 
     def text(self, _chance, state):
-        """A connection a scrape, and counters that never go down."""
+        """One connection per scrape; counters never decrease."""
         counters = scrape(self.port).counters()
         for key, before in state.get("counters", {}).items():
             assert counters.get(key, -1) >= before, f"{key} went from {before} to {counters.get(key)}"
         state["counters"] = counters
         self.scrapes += 1
 
-    def rude(self, chance, _state):
-        """Asks for something, in part or with garbage, and leaves."""
+    def aborted(self, chance, _state):
+        """Sends a partial or damaged request and closes the connection."""
         with socket.create_connection((LOOPBACK, self.port), timeout=15) as connection:
             head = b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
             damaged = bytearray(head)
@@ -170,7 +170,7 @@ def main():
 
 
 def lasting(chance, fault):
-    """The fault as it is or, one time in five, without an end."""
+    """The fault, or with a probability of 1/5 a permanent one."""
     return fault.partition("@")[0] if chance.random() < 0.2 else fault
 
 
