@@ -97,3 +97,19 @@ impl BuildError {
         Self { tenant: tenant.to_owned(), reason }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refresh_timeout_names_the_endpoint_and_keys_of_the_api() {
+        let limit = Duration::from_secs(120);
+        let presence = UpstreamError::refresh_timeout(Api::Presence, limit);
+        assert_eq!(presence.endpoint, Endpoint::Presence);
+        assert!(presence.message.contains("agents_per_request"), "{presence}");
+        let official = UpstreamError::refresh_timeout(Api::Official, limit);
+        assert_eq!(official.endpoint, Endpoint::History);
+        assert!(!official.message.contains("agents_per_request"), "{official}");
+    }
+}

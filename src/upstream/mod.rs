@@ -16,6 +16,7 @@ mod rate;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 pub use any_source::AnySource;
 pub use error::{BuildError, ErrorKind, UpstreamError};
@@ -26,6 +27,13 @@ pub use rate::RequestRate;
 
 use crate::clock::Monotonic;
 use crate::presence::{AgentId, AgentPresence, Person, Rejections, Timestamp, WatchedAgent, Window};
+
+/// How long data that rarely changes is used: the agent directory and the unavailable codes. Four requests a day are enough.
+pub const METADATA_LIFETIME: Duration = Duration::from_secs(6 * 3600);
+
+/// How long after a failure such data is requested again: often enough to recover soon, and rarely enough for a tenant that
+/// always refuses.
+pub const METADATA_RETRY: Duration = Duration::from_secs(10 * 60);
 
 /// The future of [`Source::fetch`].
 pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = FetchResult> + Send + 'a>>;

@@ -22,7 +22,7 @@ impl OfficialSource {
         tokio::select! {
             biased;
             people = read => people.map_err(|failure| failure.error),
-            () = self.clock.sleep_until(deadline) => Err(self.out_of_time().error),
+            () = self.clock.sleep_until(deadline) => Err(self.timed_out().error),
         }
     }
 

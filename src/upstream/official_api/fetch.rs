@@ -1,9 +1,9 @@
-//! One refresh: the states that agents are in, the history up to now, and what the two come to.
+//! One refresh: reads the current states and the history, and sums the presence.
 //!
-//! The states are asked for first. Whatever an agent does between the two answers is then in the history, as long as that
-//! is asked for up to the window's end; the other way round, a state that ended in between would be in neither.
+//! The current states are read first, so that a change between the two responses is in the history, which is requested up to
+//! the end of the window. In the other order, a state that ended in between would be in neither.
 //!
-//! Nothing of a refresh is kept before all of it went well: it works on a copy of what was known.
+//! A refresh works on a copy of the history state, which is kept only if the refresh succeeds.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::upstream::failure::{Failure, Scope, humanize};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{Endpoint, ErrorKind, FetchResult, Query};
 
-/// Where the states that agents are in are listed.
+/// The path of the current states.
 pub(super) const STATES_PATH: &str = "/agents/states";
 
-/// What is known from earlier refreshes.
+/// The data kept from earlier refreshes.
 #[derive(Clone, Default)]
 pub(super) struct HistoryState {
     pub(super) states: StateRegistry,
@@ -37,17 +37,24 @@ pub(super) struct HistoryState {
     cursor: SyncCursor,
 }
 
-/// A refresh that has asked everything.
-struct Reading {
+#[cfg(test)]
+impl HistoryState {
+    pub(super) fn kept_rows(&self) -> usize {
+        self.timeline.rows()
+    }
+}
+
+/// The data of a refresh whose requests have ended.
+struct RefreshData {
     state: HistoryState,
     rejections: Rejections,
     failed: Vec<(AgentId, Failure)>,
 }
 
 impl OfficialSource {
-    pub(super) async fn collect(&self, query: Query) -> FetchResult {
+    pub(super) async fn fetch_presence(&self, query: Query) -> FetchResult {
         if query.agents.is_empty() {
-            // As of a shard that no agent falls to; lists of everybody would be read for nobody.
+            // A shard may have no agents.
             return FetchResult::default();
         }
         let context = FetchContext::new(query.deadline);
@@ -56,7 +63,7 @@ impl OfficialSource {
         let refreshed = tokio::select! {
             biased;
             refreshed = refresh => refreshed,
-            () = self.clock.sleep_until(context.deadline) => Err(self.out_of_time()),
+            () = self.clock.sleep_until(context.deadline) => Err(self.timed_out()),
         };
         refreshed.unwrap_or_else(|failure| FetchResult {
             failed: agents,
@@ -67,24 +74,27 @@ impl OfficialSource {
 
     async fn refresh(&self, query: Query, ids: &[AgentId], context: &FetchContext) -> Result<FetchResult, Failure> {
         if self.clock.monotonic() >= query.deadline {
-            return Err(self.out_of_time());
+            return Err(self.timed_out());
         }
-        // One for the states that agents are in.
-        let least = self.history_requests(ids).saturating_add(1);
-        self.session.client.limiter().check_budget(least, Endpoint::States, context)?;
+        // One request is for the current states.
+        let min_requests = self.capabilities().min_requests(ids.len()).saturating_add(1);
+        self.session.client.limiter().check_budget(min_requests, Endpoint::States, context)?;
         let Query { window, agents, .. } = query;
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
-        let mut reading =
-            Reading { state: self.state().clone(), rejections: Rejections::default(), failed: Vec::new() };
-        let plan = reading.state.cursor.plan(window, self.official.history_lookback, self.official.settle, &wanted);
+        let mut data =
+            RefreshData { state: self.state().clone(), rejections: Rejections::default(), failed: Vec::new() };
+        let sync_range =
+            data.state.cursor.next_range(window, self.official.history_lookback, self.official.settle, &wanted);
 
-        let seen = self.clock.now();
+        // The states hold at this time at the latest.
+        let observed_at = self.clock.now();
         let states = self.read_states(context).await?;
-        let history = self.read_history(plan.range, self.official.history_lookback, ids, context).await?;
+        let history = self.read_history(sync_range.range, self.official.history_lookback, ids, context).await?;
         let teams = teams_of(&states, &wanted);
-        reading.take(&wanted, seen, states, history);
-        self.read_codes(&mut reading.state, &teams, context).await;
-        self.conclude(reading, plan, window, agents, wanted).await
+        data.apply(&wanted, observed_at, states, history);
+        let HistoryState { states, codes, .. } = &mut data.state;
+        self.read_codes(states, codes, &teams, context).await;
+        self.finish(data, sync_range, window, agents, wanted).await
     }
 
     pub(super) async fn read_states(&self, context: &FetchContext) -> Result<Vec<StateRecord>, Failure> {
@@ -94,45 +104,45 @@ impl OfficialSource {
         Ok(states)
     }
 
-    /// Counts what was read, off the threads that serve, and keeps it.
-    async fn conclude(
+    /// Sums the data on a blocking thread and keeps the new state.
+    async fn finish(
         &self,
-        reading: Reading,
-        plan: SyncRange,
+        data: RefreshData,
+        sync_range: SyncRange,
         window: Window,
         agents: Vec<WatchedAgent>,
         wanted: HashSet<AgentId>,
     ) -> Result<FetchResult, Failure> {
-        let names = reading.state.states.shown(self.official.unavailable_codes, &self.tenant.states.map);
+        let names = data.state.states.display_names(self.official.unavailable_codes, &self.tenant.states.map);
         let offline = Arc::clone(&self.offline_states);
-        let keep_from = window.start.saturating_sub(self.official.history_lookback);
+        let cutoff = window.start.saturating_sub(self.official.history_lookback);
         let reserved = self.reserved_states.clone();
         let settled = window.end.saturating_sub(self.official.settle);
-        // Agents that are not asked for this time may be the next.
-        let kept = wanted.iter().chain(reading.state.cursor.agents()).cloned().collect();
-        let counting = tokio::task::spawn_blocking(move || {
-            let Reading { mut state, mut rejections, failed } = reading;
-            state.timeline.compact(keep_from, &kept, &mut rejections);
+        // Agents that are not part of this query may be part of the next.
+        let kept = wanted.iter().chain(data.state.cursor.agents()).cloned().collect();
+        let summing = tokio::task::spawn_blocking(move || {
+            let RefreshData { mut state, mut rejections, failed } = data;
+            state.timeline.compact(cutoff, &kept, &mut rejections);
             let labels = StateLabels { names: &names, reserved: &reserved, offline: &offline };
-            let counted = state.timeline.sum(window, settled, &agents, &labels, &mut rejections);
+            let sums = state.timeline.sum(window, settled, &agents, &labels, &mut rejections);
             if failed.is_empty() {
-                state.cursor.carried_out(plan, wanted, counted.unsettled);
+                state.cursor.advance(sync_range, wanted, sums.unsettled);
             } else {
-                state.cursor.doubt();
+                state.cursor.reset();
             }
             let ids = agents.into_iter().map(|agent| agent.id);
-            (state, rejections, failed, ids.zip(counted.agents).collect::<Vec<_>>())
+            (state, rejections, failed, ids.zip(sums.agents).collect::<Vec<_>>())
         });
-        let Ok((state, rejections, failed, counted)) = counting.await else {
+        let Ok((state, rejections, failed, presences)) = summing.await else {
             return Err(Failure::decode_panicked(Endpoint::History));
         };
         *self.state() = state;
-        Ok(fetched(counted, failed, rejections))
+        Ok(fetch_result(presences, failed, rejections))
     }
 
-    pub(super) fn out_of_time(&self) -> Failure {
+    pub(super) fn timed_out(&self) -> Failure {
         let message = format!(
-            "The refresh was not done within {}. Raise `refresh_timeout`, or ask less: a shorter `window` or \
+            "The refresh did not end within {} (`refresh_timeout`). Raise it, or request less with a shorter `window` or \
             `history_lookback`.",
             humanize(self.tenant.limits.refresh_timeout)
         );
@@ -140,17 +150,17 @@ impl OfficialSource {
     }
 }
 
-/// What became of each agent, those apart whose history could not be read.
-fn fetched(
-    counted: Vec<(AgentId, Option<AgentPresence>)>,
+/// The result of a refresh in which the history of `failed` could not be read.
+fn fetch_result(
+    presences: Vec<(AgentId, Option<AgentPresence>)>,
     failed: Vec<(AgentId, Failure)>,
     rejections: Rejections,
 ) -> FetchResult {
-    // What concerns the whole tenant goes before what one agent met with.
-    let gravest = failed.iter().find(|(_, failure)| failure.scope == Scope::Tenant).or(failed.first());
-    let error = gravest.map(|(_, failure)| failure.error.clone());
+    // A failure of the whole tenant takes precedence over one of an agent.
+    let reported = failed.iter().find(|(_, failure)| failure.scope == Scope::Tenant).or(failed.first());
+    let error = reported.map(|(_, failure)| failure.error.clone());
     let failed: HashSet<AgentId> = failed.into_iter().map(|(agent, _)| agent).collect();
-    let answered = counted.into_iter().filter(|(agent, _)| !failed.contains(agent)).collect();
+    let answered = presences.into_iter().filter(|(agent, _)| !failed.contains(agent)).collect();
     FetchResult { answered, failed: failed.into_iter().collect(), rejections, error }
 }
 
@@ -163,19 +173,19 @@ fn teams_of(states: &[StateRecord], wanted: &HashSet<AgentId>) -> Vec<String> {
     teams
 }
 
-// === impl Reading ===
+// === impl RefreshData ===
 
-impl Reading {
-    /// Takes the answers of one refresh. Agents that nobody asked for are passed over, as lists are of everybody.
-    fn take(&mut self, wanted: &HashSet<AgentId>, seen: Timestamp, states: Vec<StateRecord>, history: History) {
+impl RefreshData {
+    /// Adds the responses of one refresh. The lists are of all agents; those not in `wanted` are skipped.
+    fn apply(&mut self, wanted: &HashSet<AgentId>, observed_at: Timestamp, states: Vec<StateRecord>, history: History) {
         let History { parts, failed } = history;
         self.state.timeline.begin_refresh();
-        for Part { asked, rows } in parts {
-            let rows: Vec<_> = rows.iter().filter_map(|row| self.row(wanted, row)).collect();
-            self.state.timeline.add(asked, rows);
+        for Part { requested, records } in parts {
+            let rows: Vec<_> = records.iter().filter_map(|row| self.row(wanted, row)).collect();
+            self.state.timeline.add(requested, rows);
         }
         let observations: Vec<_> = states.into_iter().filter_map(|row| self.observation(wanted, &row)).collect();
-        self.state.timeline.observe(seen, observations);
+        self.state.timeline.observe(observed_at, observations);
         self.failed = failed;
     }
 
@@ -188,7 +198,7 @@ impl Reading {
         let length = match row.duration.0.as_deref().map(iso_duration::parse) {
             Some(Ok(length)) => Some(length),
             Some(Err(reason)) => {
-                // The row still tells when the state began.
+                // The row still has the start of the state.
                 self.rejections.add(reason);
                 None
             }
@@ -216,5 +226,30 @@ impl Reading {
         });
         let start = row.start_date.0.as_deref().and_then(|start| Timestamp::parse(start.as_bytes()));
         Some(Observation { agent, state, start })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fetch_result_reports_the_failure_of_the_tenant_first() {
+        let failure =
+            |message: &str, scope| Failure::new(Endpoint::History, ErrorKind::Server, message).with_scope(scope);
+        let id = |id: &str| AgentId::from(id);
+        let failed = vec![
+            (id("1"), failure("request", Scope::Request)),
+            (id("2"), failure("tenant", Scope::Tenant)),
+            (id("3"), failure("alike", Scope::AllAlike)),
+        ];
+        let table = [(&failed[..], Some("tenant")), (&failed[..1], Some("request")), (&failed[..0], None)];
+        for (failed, message) in table {
+            let presences = ["1", "2", "3", "4"].map(|agent| (id(agent), None)).to_vec();
+            let result = fetch_result(presences, failed.to_vec(), Rejections::default());
+            assert_eq!(result.error.map(|error| error.message).as_deref(), message);
+            assert_eq!((result.answered.len(), result.failed.len()), (4 - failed.len(), failed.len()));
+            assert!(result.answered.iter().all(|(agent, _)| !result.failed.contains(agent)));
+        }
     }
 }

@@ -24,6 +24,8 @@ mod probe;
 mod state_history;
 mod state_registry;
 mod sync_cursor;
+#[cfg(test)]
+mod tests;
 mod token_request;
 mod trusted_hosts;
 mod unavailable_codes;
@@ -186,7 +188,7 @@ impl OfficialSource {
 
 impl Source for OfficialSource {
     fn fetch(&self, query: Query) -> FetchFuture<'_> {
-        Box::pin(self.collect(query))
+        Box::pin(self.fetch_presence(query))
     }
 
     fn directory(&self, deadline: Monotonic) -> Option<DirectoryFuture<'_>> {

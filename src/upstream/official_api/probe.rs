@@ -27,7 +27,7 @@ impl OfficialSource {
         let looked = tokio::select! {
             biased;
             looked = self.run_steps(&query, &context, &mut steps) => looked,
-            () = self.clock.sleep_until(query.deadline) => Err(self.out_of_time()),
+            () = self.clock.sleep_until(query.deadline) => Err(self.timed_out()),
         };
         if let Err(failure) = looked {
             let failed = STEPS.get(steps.len()).copied().unwrap_or("history");
@@ -91,7 +91,7 @@ impl OfficialSource {
             ),
             Err(failure) if super::state_history::is_capability_error(&failure) && !query.agents.is_empty() => {
                 let agent = query.agents.first().map(|agent| &agent.id);
-                let url = super::state_history::of(&url, agent);
+                let url = super::state_history::history_url(&url, agent);
                 let page = self.read_first_page::<HistoryRecord>(&error_hints::HISTORY, &url, context).await?;
                 let text = format!(
                     "the history can be read agent by agent only ({} in the last hour for one), so each refresh takes a \

@@ -1,7 +1,6 @@
-//! Asking for the history of a range: of everybody at once where that is allowed, and in parts where the range is too
-//! long.
+//! Reads the history of a range: of all agents at once if the tenant allows it, and in parts if the range is too long.
 //!
-//! What a tenant allows is documented nowhere, so it is learnt from how it answers, and kept.
+//! What a tenant allows is not documented, so it is learnt from the responses and kept.
 
 use std::time::Duration;
 
@@ -18,39 +17,37 @@ use crate::upstream::ErrorKind;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
 
-/// The history of everybody.
+/// The path of the history of all agents.
 pub(super) const PATH: &str = "/agents/state-history";
 
-/// A range that is refused and not longer than this is not refused for its length.
+/// A refused range of at most this length was not refused for its length.
 const SHORTEST_RANGE: Duration = Duration::from_secs(3600);
 
-/// What has been learnt of how the history may be asked for.
+/// What the tenant is known to allow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct HistoryCapabilities {
-    /// Whether asking for everybody has ever been answered (`Some(true)`), or is refused while one agent is not.
+    /// Whether the history of all agents can be read at once; `None` while unknown.
     bulk: Option<bool>,
-    /// The longest range that is answered, where a longer one was refused.
+    /// The longest range to request, if a longer one was refused.
     longest: Option<Duration>,
 }
 
-/// A part of the history, read to its end.
+/// A part of the history, read to its last page.
 pub(super) struct Part {
-    pub(super) asked: Window,
-    pub(super) rows: Vec<HistoryRecord>,
+    pub(super) requested: Window,
+    pub(super) records: Vec<HistoryRecord>,
 }
 
-/// What was read of a range.
+/// The history of a range.
 #[derive(Default)]
 pub(super) struct History {
     pub(super) parts: Vec<Part>,
-    /// Whose history could not be read; only where agents are asked for one by one.
+    /// The agents whose history could not be read; only if each agent is requested separately.
     pub(super) failed: Vec<(AgentId, Failure)>,
 }
 
 impl OfficialSource {
-    /// Reads the history of `range`. `agents` are those it is wanted of; rows of others may come as well.
-    ///
-    /// `overlap` is how far parts of the range reach into each other.
+    /// Reads the history of `range` of at least `agents`. Parts of the range overlap by `overlap`.
     pub(super) async fn read_history(
         &self,
         range: Window,
@@ -62,14 +59,13 @@ impl OfficialSource {
             let capabilities = *self.capabilities();
             let failure = match self.read_in(capabilities, range, overlap, agents, context).await {
                 Ok(history) => {
-                    let mut learnt = self.capabilities();
-                    learnt.bulk = learnt.bulk.or(Some(true));
+                    self.capabilities().record_success();
                     return Ok(history);
                 }
                 Err(failure) if !is_capability_error(&failure) => return Err(failure),
                 Err(failure) => failure,
             };
-            // One agent's history of the same range tells whether it is everybody's or the range that is refused.
+            // The history of one agent in the same range shows whether bulk requests or the range are refused.
             if capabilities.bulk.is_none()
                 && let Some(agent) = agents.first()
                 && self.read_parts(&parts(range, capabilities.longest, overlap), Some(agent), context).await.is_ok()
@@ -77,22 +73,16 @@ impl OfficialSource {
                 warn!(
                     tenant = self.tenant.name,
                     reason = %failure.error,
-                    "CXone refuses the history of all agents at once, so it is asked for agent by agent: a request each"
+                    "history of all agents at once refused; requesting it agent by agent"
                 );
                 self.capabilities().bulk = Some(false);
                 continue;
             }
-            let refused = capabilities.longest.unwrap_or(length(range)).min(length(range));
-            if !matches!(failure.error.kind, ErrorKind::BadRequest | ErrorKind::TooMuch) || refused <= SHORTEST_RANGE {
+            let Some(longest) = capabilities.shorter_range(length(range), failure.error.kind) else {
                 return Err(failure);
-            }
-            self.capabilities().longest = Some((refused / 2).max(SHORTEST_RANGE));
+            };
+            self.capabilities().longest = Some(longest);
         }
-    }
-
-    /// The fewest requests that the history of `agents` takes, as far as it is known how it may be asked for.
-    pub(super) fn history_requests(&self, agents: &[AgentId]) -> u64 {
-        if self.capabilities().bulk == Some(false) { u64::try_from(agents.len()).unwrap_or(u64::MAX) } else { 1 }
     }
 
     async fn read_in(
@@ -114,9 +104,9 @@ impl OfficialSource {
                 (agent, read)
             }
         });
-        let mut ends = stream::iter(each).buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
+        let mut results = stream::iter(each).buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
         let mut history = History::default();
-        while let Some((agent, read)) = ends.next().await {
+        while let Some((agent, read)) = results.next().await {
             match read {
                 Ok(parts) => history.parts.extend(parts),
                 Err(failure) if is_capability_error(&failure) && history.parts.is_empty() => return Err(failure),
@@ -131,7 +121,7 @@ impl OfficialSource {
         Ok(history)
     }
 
-    /// Reads each of `parts`, of everybody or of one agent.
+    /// Reads `parts` of the history of all agents, or of one.
     async fn read_parts(
         &self,
         parts: &[Window],
@@ -139,26 +129,46 @@ impl OfficialSource {
         context: &FetchContext,
     ) -> Result<Vec<Part>, Failure> {
         let mut read = Vec::with_capacity(parts.len());
-        for &asked in parts {
+        for &requested in parts {
             context.check_cancelled()?;
-            let mut url = of(&self.url(PATH, context).await?, agent);
+            let mut url = history_url(&self.url(PATH, context).await?, agent);
             url.query_pairs_mut()
-                .append_pair("startDate", &asked.start.to_string())
-                .append_pair("endDate", &asked.end.to_string());
-            let mut rows = Vec::new();
-            self.read_list(&error_hints::HISTORY, &url, Paging::Paged, context, |page| rows.extend(page)).await?;
+                .append_pair("startDate", &requested.start.to_string())
+                .append_pair("endDate", &requested.end.to_string());
+            let mut records = Vec::new();
+            self.read_list(&error_hints::HISTORY, &url, Paging::Paged, context, |page| records.extend(page)).await?;
             if let Some(agent) = agent {
-                // Whose history was asked for needs no saying.
-                rows.iter_mut().for_each(|row: &mut HistoryRecord| row.agent_id.0 = Some(agent.to_string()));
+                // The records of one agent may not repeat its id.
+                records.iter_mut().for_each(|record: &mut HistoryRecord| record.agent_id.0 = Some(agent.to_string()));
             }
-            read.push(Part { asked, rows });
+            read.push(Part { requested, records });
         }
         Ok(read)
     }
 }
 
-/// The address of one agent's history, where that of everybody is `all`; `None` is everybody.
-pub(super) fn of(all: &Url, agent: Option<&AgentId>) -> Url {
+// === impl HistoryCapabilities ===
+
+impl HistoryCapabilities {
+    /// The minimum number of requests for the history of so many agents.
+    pub(super) fn min_requests(self, agents: usize) -> u64 {
+        if self.bulk == Some(false) { u64::try_from(agents).unwrap_or(u64::MAX) } else { 1 }
+    }
+
+    fn record_success(&mut self) {
+        self.bulk = self.bulk.or(Some(true));
+    }
+
+    /// The limit to try after `range` was refused with `kind`; `None` if a shorter range would be refused as well.
+    fn shorter_range(self, range: Duration, kind: ErrorKind) -> Option<Duration> {
+        let refused = self.longest.unwrap_or(range).min(range);
+        let by_length = matches!(kind, ErrorKind::BadRequest | ErrorKind::TooMuch) && refused > SHORTEST_RANGE;
+        by_length.then(|| (refused / 2).max(SHORTEST_RANGE))
+    }
+}
+
+/// The address of the history of `agent`, or of all agents, whose address is `all`.
+pub(super) fn history_url(all: &Url, agent: Option<&AgentId>) -> Url {
     let mut url = all.clone();
     if let (Some(agent), Ok(mut segments)) = (agent, url.path_segments_mut()) {
         segments.pop().push(agent).push("state-history");
@@ -166,7 +176,7 @@ pub(super) fn of(all: &Url, agent: Option<&AgentId>) -> Url {
     url
 }
 
-/// Whether asking in another way may be answered where this was refused.
+/// Whether another kind of request may succeed: a shorter range, or one agent.
 pub(super) fn is_capability_error(failure: &Failure) -> bool {
     matches!(
         failure.error.kind,
@@ -178,16 +188,16 @@ fn length(range: Window) -> Duration {
     Duration::from_micros(range.length().get())
 }
 
-/// `range` in parts of at most `longest`, each of which reaches back into the one before it.
+/// Splits `range` into overlapping parts of at most `longest`.
 ///
-/// Where rows are kept by their start and clipped at the range's end, the rest of a row is in no other part. So parts
-/// overlap by as much as rows are expected to last, or by half of `longest` where that is less; and a row that still
-/// reaches its part's end is taken to last until the agent's next one.
+/// A server may select rows by start and clip them at the end of the range; the rest of such a row is in no other part. So
+/// parts overlap by the expected length of rows, or by half of `longest` if that is less, and a row that reaches the end of
+/// its part lasts until the agent's next row.
 fn parts(range: Window, longest: Option<Duration>, overlap: Duration) -> Vec<Window> {
     let Some(longest) = longest.filter(|longest| *longest < length(range)) else { return vec![range] };
     let step = longest - overlap.min(longest / 2);
     let mut parts = vec![Window::ending_at(range.end, longest)];
-    // From the end backwards, so that the newest part is the longest that can be had.
+    // From the end backwards, so that the newest part has the full length.
     while let Some(&Window { start, end }) = parts.last()
         && start > range.start
     {
@@ -218,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_is_too_long_comes_in_parts_that_overlap() {
+    fn a_long_range_is_split_into_overlapping_parts() {
         let table = [
             (None::<u32>, vec![(0, 36)]),
             (Some(36), vec![(0, 36)]),
@@ -232,7 +242,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_cover_the_range_and_nothing_else(whole in 1_u32..1000, longest in 1_u32..1000, overlap in 0_u32..100) {
+        fn parts_cover_exactly_the_range(whole in 1_u32..1000, longest in 1_u32..1000, overlap in 0_u32..100) {
             let (range, longest, overlap) = (range(whole), HOUR * longest, HOUR * overlap);
             let parts = parts(range, Some(longest), overlap);
             prop_assert_eq!(parts[0].start, range.start);
@@ -247,12 +257,69 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_one_segment_whatever_is_in_it() {
+    fn an_agent_id_is_one_encoded_path_segment() {
         let all: Url = "https://h/incontactapi/services/v30.0/agents/state-history".parse().unwrap();
-        assert_eq!(of(&all, None), all);
+        assert_eq!(history_url(&all, None), all);
         assert_eq!(
-            of(&all, Some(&"4/7?x".into())).as_str(),
+            history_url(&all, Some(&"4/7?x".into())).as_str(),
             "https://h/incontactapi/services/v30.0/agents/4%2F7%3Fx/state-history"
         );
+    }
+
+    #[test]
+    fn shorter_range_halves_a_refused_range_down_to_an_hour() {
+        use ErrorKind::{BadRequest, Forbidden, TooMuch, UnexpectedStatus};
+        // Known limit, range, error, next limit; in minutes.
+        let table = [
+            (None, 36 * 60, BadRequest, Some(18 * 60)),
+            (None, 36 * 60, TooMuch, Some(18 * 60)),
+            (None, 36 * 60, Forbidden, None),
+            (None, 36 * 60, UnexpectedStatus, None),
+            (Some(18 * 60), 36 * 60, BadRequest, Some(9 * 60)),
+            (Some(18 * 60), 4 * 60, BadRequest, Some(2 * 60)),
+            (None, 90, BadRequest, Some(60)),
+            (None, 61, BadRequest, Some(60)),
+            (None, 60, BadRequest, None),
+            (Some(60), 36 * 60, BadRequest, None),
+            (None, 30, BadRequest, None),
+        ];
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        for (longest, range, kind, expected) in table {
+            let capabilities = HistoryCapabilities { bulk: None, longest: longest.map(minutes) };
+            let next = capabilities.shorter_range(minutes(range), kind);
+            assert_eq!(next, expected.map(minutes), "{longest:?} {range} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn min_requests_is_one_unless_bulk_is_refused() {
+        for (bulk, after_success, requests) in
+            [(None, Some(true), 1), (Some(true), Some(true), 1), (Some(false), Some(false), 7)]
+        {
+            let mut capabilities = HistoryCapabilities { bulk, longest: None };
+            assert_eq!(capabilities.min_requests(7), requests, "{bulk:?}");
+            capabilities.record_success();
+            assert_eq!(capabilities.bulk, after_success, "{bulk:?}");
+        }
+    }
+
+    #[test]
+    fn capability_errors_are_refusals_of_the_request() {
+        use ErrorKind::{BadRequest, Decode, Forbidden, Server, Timeout, TooMuch, Unauthorized, UnexpectedStatus};
+        let table = [
+            (BadRequest, true),
+            (Forbidden, true),
+            (UnexpectedStatus, true),
+            (TooMuch, true),
+            (Unauthorized, false),
+            (Server, false),
+            (Timeout, false),
+            (Decode, false),
+            (ErrorKind::RateLimited { retry_after: None }, false),
+        ];
+        for (kind, expected) in table {
+            let failure = Failure::new(crate::upstream::Endpoint::History, kind, "");
+            assert_eq!(is_capability_error(&failure), expected, "{kind:?}");
+        }
     }
 }

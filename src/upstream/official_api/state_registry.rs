@@ -118,7 +118,7 @@ impl StateRegistry {
     }
 
     /// Takes all codes as told of.
-    pub(super) fn stop_seeking_codes(&mut self) {
+    pub(super) fn mark_codes_listed(&mut self) {
         self.codes.values_mut().for_each(|code| code.listed = true);
     }
 
@@ -128,7 +128,7 @@ impl StateRegistry {
     }
 
     /// The name under which each state is shown, in the order of their indices.
-    pub(super) fn shown(&self, unavailable_codes: bool, state_map: &StateMap) -> Vec<StateName> {
+    pub(super) fn display_names(&self, unavailable_codes: bool, state_map: &StateMap) -> Vec<StateName> {
         let name = |state: &RawState| {
             let code = state.code.as_ref().and_then(|id| Some((id, self.codes.get(id)?)));
             let name: StateName = match code {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn shown(states: &StateRegistry, index: RawStateIndex, split: bool) -> String {
-        states.shown(split, &StateMap::new())[index.0 as usize].to_string()
+        states.display_names(split, &StateMap::new())[index.0 as usize].to_string()
     }
 
     #[test]
@@ -243,9 +243,9 @@ mod tests {
         let out = index(&mut states, (Some(0), Some("LoggedOut"), None, None, None));
         let map: StateMap =
             [("Unavailable: Lunch", "Away"), ("LoggedOut", "Away")].map(|(from, to)| (from.into(), to.into())).into();
-        let shown = states.shown(true, &map);
+        let shown = states.display_names(true, &map);
         assert_eq!((&*shown[lunch.0 as usize], &*shown[out.0 as usize]), ("Away", "Away"));
-        assert_eq!(&*states.shown(false, &map)[lunch.0 as usize], "Unavailable");
+        assert_eq!(&*states.display_names(false, &map)[lunch.0 as usize], "Unavailable");
     }
 
     #[test]

@@ -1,30 +1,29 @@
-//! Which range of the history a refresh asks for. Pure.
+//! Decides which range of the history a refresh requests. Pure.
 //!
-//! Closed history does not change, so after a first full read only the tail is asked for that may still: from `settle`
-//! before the end of the last one, as rows arrive late. Now and then, and whenever there is a doubt, all is read again.
+//! Closed history does not change, so after a full sync only the tail is requested: from `settle` before the end of the last
+//! refresh, as rows arrive late. A full sync runs every 4 h and after inconsistent data.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::presence::{AgentId, Timestamp, Window};
 
-/// How often all of the history is read again, whether or not there is a doubt. It finds what arrived later than
-/// `settle` allows for, at a cost of six full reads a day.
-pub(super) const RESYNC: Duration = Duration::from_secs(4 * 3600);
+/// How often the whole history is read again. It finds rows that arrived later than `settle`, with six full reads a day.
+pub(super) const FULL_SYNC_INTERVAL: Duration = Duration::from_secs(4 * 3600);
 
-/// How far history has been read.
+/// How far the history has been read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SyncCursor {
-    /// Up to when, and for whom, all is known; `None` while nothing is, or after a doubt.
+    /// The time up to which the history of `agents` is known; `None` before the first full sync and after a reset.
     until: Option<Timestamp>,
-    /// The earliest moment since which something is still to arrive, if there is any before `settle`.
+    /// The start of the earliest gap in which a row may still arrive.
     unsettled: Option<Timestamp>,
-    /// When all of it was read last.
+    /// The end of the last full sync.
     full_at: Option<Timestamp>,
     agents: HashSet<AgentId>,
 }
 
-/// The part of the history to ask for.
+/// The range of the history to request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SyncRange {
     pub(super) range: Window,
@@ -34,8 +33,8 @@ pub(super) struct SyncRange {
 // === impl SyncCursor ===
 
 impl SyncCursor {
-    /// What to ask for so that all is known of `agents` up to the end of `window` and from `lookback` before its start.
-    pub(super) fn plan(
+    /// The range to request so that the history of `agents` is known from `lookback` before `window` to its end.
+    pub(super) fn next_range(
         &self,
         window: Window,
         lookback: Duration,
@@ -43,40 +42,41 @@ impl SyncCursor {
         agents: &HashSet<AgentId>,
     ) -> SyncRange {
         let all = Window { start: window.start.saturating_sub(lookback), end: window.end };
-        let tail = self.until.filter(|until| {
-            // A clock that was set back makes nonsense of what is known to be past.
+        let until = self.until.filter(|until| {
+            // After the clock was set back, the known history may lie in the future.
             *until <= window.end
-                && self.full_at.is_some_and(|full_at| full_at <= window.end && window.end < full_at + RESYNC)
+                && self.full_at.is_some_and(|full_at| window.end < full_at + FULL_SYNC_INTERVAL)
                 && agents.is_subset(&self.agents)
         });
-        let reaching_back = |until: Timestamp| {
+        let tail_start = |until: Timestamp| {
             let settled = until.saturating_sub(settle);
-            // A row that has not arrived is listed by its start, where that is what rows are kept by.
+            // A missing row may be selected by its start, which the API has in whole seconds.
             self.unsettled.map_or(settled, |unsettled| unsettled.whole_second().min(settled))
         };
-        match tail.map(reaching_back).filter(|start| *start > all.start) {
+        match until.map(tail_start).filter(|start| *start > all.start) {
             Some(start) => SyncRange { range: Window { start, end: window.end }, full: false },
             None => SyncRange { range: all, full: true },
         }
     }
 
-    /// Notes that `plan` was carried out for `agents`, and from when on something may be missing.
-    pub(super) fn carried_out(&mut self, plan: SyncRange, agents: HashSet<AgentId>, unsettled: Option<Timestamp>) {
-        if plan.full {
-            *self = Self { until: Some(plan.range.end), unsettled, full_at: Some(plan.range.end), agents };
+    /// Records that `synced` was read for `agents`, with the start of the earliest unsettled gap.
+    pub(super) fn advance(&mut self, synced: SyncRange, agents: HashSet<AgentId>, unsettled: Option<Timestamp>) {
+        let until = Some(synced.range.end);
+        if synced.full {
+            *self = Self { until, unsettled, full_at: until, agents };
         } else if self.agents == agents {
-            (self.until, self.unsettled) = (Some(plan.range.end), unsettled);
+            (self.until, self.unsettled) = (until, unsettled);
         }
-        // A tail of some of the agents says nothing of the others, so it is asked for again with theirs.
+        // A tail of some of the agents does not advance the cursor of the others.
     }
 
-    /// For whom history has been read.
+    /// The agents whose history has been read.
     pub(super) fn agents(&self) -> &HashSet<AgentId> {
         &self.agents
     }
 
-    /// Lets the next refresh read everything.
-    pub(super) fn doubt(&mut self) {
+    /// Makes the next refresh a full sync.
+    pub(super) fn reset(&mut self) {
         self.until = None;
     }
 }
@@ -95,34 +95,70 @@ mod tests {
         Window::ending_at(Timestamp::from_seconds(1_700_000_000 + hour * 3600), 24 * HOUR)
     }
 
-    fn plan(cursor: &SyncCursor, hour: i64, ids: &[&str]) -> (bool, u64) {
-        let plan = cursor.plan(window(hour), 12 * HOUR, HOUR / 2, &agents(ids));
-        assert_eq!(plan.range.end, window(hour).end);
-        (plan.full, plan.range.length().get() / 60_000_000)
+    fn next(cursor: &SyncCursor, hour: i64, ids: &[&str]) -> (bool, u64) {
+        let next = cursor.next_range(window(hour), 12 * HOUR, HOUR / 2, &agents(ids));
+        assert_eq!(next.range.end, window(hour).end);
+        (next.full, next.range.length().get() / 60_000_000)
     }
 
     const FULL: (bool, u64) = (true, 36 * 60);
 
     #[test]
-    fn after_a_full_read_only_the_tail_is_asked_for() {
+    fn after_a_full_sync_only_the_tail_is_requested() {
         let mut cursor = SyncCursor::default();
-        assert_eq!(plan(&cursor, 0, &["1", "2"]), FULL);
-        let full = cursor.plan(window(0), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
-        cursor.carried_out(full, agents(&["1", "2"]), None);
-        assert_eq!(plan(&cursor, 1, &["1", "2"]), (false, 90));
-        assert_eq!(plan(&cursor, 1, &["1"]), (false, 90));
-        assert_eq!(plan(&cursor, 3, &["1", "2"]), (false, 210));
-        assert_eq!(plan(&cursor, 4, &["1", "2"]), FULL, "a resync is due");
-        assert_eq!(plan(&cursor, 1, &["1", "3"]), FULL, "somebody is new");
-        assert_eq!(plan(&cursor, -1, &["1"]), FULL, "the clock was set back");
+        assert_eq!(next(&cursor, 0, &["1", "2"]), FULL);
+        let full = cursor.next_range(window(0), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
+        cursor.advance(full, agents(&["1", "2"]), None);
+        assert_eq!(next(&cursor, 1, &["1", "2"]), (false, 90));
+        assert_eq!(next(&cursor, 1, &["1"]), (false, 90));
+        assert_eq!(next(&cursor, 3, &["1", "2"]), (false, 210));
+        assert_eq!(next(&cursor, 4, &["1", "2"]), FULL, "a full sync is due");
+        assert_eq!(next(&cursor, 1, &["1", "3"]), FULL, "an agent is new");
+        assert_eq!(next(&cursor, -1, &["1"]), FULL, "the clock was set back");
 
-        let tail = cursor.plan(window(1), 12 * HOUR, HOUR / 2, &agents(&["1"]));
-        cursor.carried_out(tail, agents(&["1"]), None);
-        assert_eq!(plan(&cursor, 2, &["1", "2"]), (false, 150), "of the others nothing newer is known");
-        let tail = cursor.plan(window(2), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
-        cursor.carried_out(tail, agents(&["1", "2"]), Some(window(1).end));
-        assert_eq!(plan(&cursor, 3, &["1", "2"]), (false, 120), "a row is missing since an hour before");
-        cursor.doubt();
-        assert_eq!(plan(&cursor, 3, &["1", "2"]), FULL);
+        let tail = cursor.next_range(window(1), 12 * HOUR, HOUR / 2, &agents(&["1"]));
+        cursor.advance(tail, agents(&["1"]), None);
+        assert_eq!(next(&cursor, 2, &["1", "2"]), (false, 150), "the cursor of the others has not advanced");
+        let tail = cursor.next_range(window(2), 12 * HOUR, HOUR / 2, &agents(&["1", "2"]));
+        cursor.advance(tail, agents(&["1", "2"]), Some(window(1).end));
+        assert_eq!(next(&cursor, 3, &["1", "2"]), (false, 120), "a gap is unsettled");
+        cursor.reset();
+        assert_eq!(next(&cursor, 3, &["1", "2"]), FULL);
+    }
+
+    #[test]
+    fn a_window_before_the_last_tail_needs_a_full_sync() {
+        let mut cursor = SyncCursor::default();
+        let ids = agents(&["1"]);
+        for hour in [0, 2] {
+            let range = cursor.next_range(window(hour), 12 * HOUR, HOUR / 2, &ids);
+            cursor.advance(range, ids.clone(), None);
+        }
+        assert_eq!(next(&cursor, 1, &["1"]), FULL, "the clock was set back");
+        assert_eq!(next(&cursor, 2, &["1"]), (false, 30));
+    }
+
+    #[test]
+    fn the_tail_starts_at_a_gap_or_at_the_settled_time() {
+        // The unsettled gap in microseconds before the end of the last refresh, and the start of the tail likewise.
+        let second = 1_000_000;
+        let settle = 30 * 60 * second;
+        let table = [
+            (None, settle),
+            (Some(10 * second), settle),
+            (Some(settle), settle),
+            (Some(2 * settle), 2 * settle),
+            (Some(2 * settle - 1), 2 * settle),
+            (Some(2 * settle + 1), 2 * settle + second),
+        ];
+        let ids = agents(&["1"]);
+        for (gap, expected) in table {
+            let mut cursor = SyncCursor::default();
+            let end = window(0).end.micros();
+            let full = cursor.next_range(window(0), 12 * HOUR, HOUR / 2, &ids);
+            cursor.advance(full, ids.clone(), gap.map(|gap| Timestamp::from_micros(end - gap)));
+            let tail = cursor.next_range(window(1), 12 * HOUR, HOUR / 2, &ids);
+            assert_eq!(end - tail.range.start.micros(), expected, "{gap:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! Which of the addresses that discovery or an answer hands out are asked.
+//! Checks the addresses that discovery documents and responses contain.
 //!
-//! A token goes to each of them, so one that is none of the tenant's must never be asked, whoever names it.
+//! Every request carries a token, so none may go to an address that does not belong to the tenant.
 
 use url::{Host, Url};
 
@@ -8,18 +8,18 @@ use crate::config::is_loopback;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::{Endpoint, ErrorKind};
 
-/// NICE's own domains, of which every host is trusted. Both are seen to serve the API.
+/// NICE's own domains. All their hosts are trusted; both serve the API.
 const OWN_DOMAINS: [&str; 2] = ["niceincontact.com", "nice-incontact.com"];
 
-/// Knows the hosts that may be asked.
+/// The hosts to which requests may go.
 #[derive(Debug)]
 pub(super) struct TrustedHosts {
-    /// What is configured: the issuer or the area's host, and the API's address where that is set by hand.
+    /// The configured addresses: the issuer or the area's host, and `api_endpoint` if it is set.
     configured: Vec<Url>,
-    /// A name, or `.suffix`; lower case.
+    /// `allowed_hosts`: names, or `.suffix`; lower case.
     allowed_hosts: Vec<String>,
-    /// Whether addresses by http will do, as they do where the issuer itself is on this machine.
-    plain: bool,
+    /// Whether `http` on loopback is allowed, which it is if the issuer itself uses it.
+    plain_http: bool,
 }
 
 // === impl TrustedHosts ===
@@ -29,30 +29,30 @@ impl TrustedHosts {
         Self {
             configured: std::iter::once(issuer).chain(api_endpoint).cloned().collect(),
             allowed_hosts: allowed_hosts.to_vec(),
-            plain: issuer.scheme() == "http",
+            plain_http: issuer.scheme() == "http",
         }
     }
 
-    /// The address that `text` is, seen from `base`; `what` says where it was found.
+    /// Resolves `text` against `base`. `what` names its source in an error.
     ///
     /// # Errors
     ///
-    /// When it is none, or nobody vouches for it. The message names its host and nothing else of it.
+    /// If it is not an address, or not a trusted one. The message contains its host and no other part of it.
     pub(super) fn check(&self, text: &str, base: &Url, what: &str, endpoint: Endpoint) -> Result<Url, Failure> {
         let fail =
             |message: String| Err(Failure::new(endpoint, ErrorKind::ForeignAddress, message).with_scope(Scope::Tenant));
         let Some(url) = base.join(text).ok().filter(Url::has_host) else {
             return fail(format!("{what} is not an address, so nothing is sent there."));
         };
-        let host = shown(&url);
+        let host = host_text(&url);
         if !url.username().is_empty() || url.password().is_some() {
             return fail(format!("{what} leads to {host} with a user or a password in it, so nothing is sent there."));
         }
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && self.plain && is_loopback(&url));
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && self.plain_http && is_loopback(&url));
         if !secure {
             return fail(format!("{what} leads to {host} by {}, not https, so nothing is sent there.", url.scheme()));
         }
-        if !self.vouches_for(&url) {
+        if !self.is_trusted(&url) {
             return fail(format!(
                 "{what} leads to {host}, which is neither the issuer's host nor one of NICE's, so nothing is sent there. \
                 If it is the tenant's own, add it to `allowed_hosts`."
@@ -61,14 +61,14 @@ impl TrustedHosts {
         Ok(url)
     }
 
-    fn vouches_for(&self, url: &Url) -> bool {
+    fn is_trusted(&self, url: &Url) -> bool {
         if self.configured.iter().any(|configured| configured.host() == url.host()) {
             return true;
         }
         let Some(host) = url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase()) else {
             return false;
         };
-        // An address in digits is under no domain.
+        // An IP address has no parent domain.
         let is_name = matches!(url.host(), Some(Host::Domain(_)));
         let under = |domain: &str| {
             is_name && host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -81,8 +81,8 @@ impl TrustedHosts {
     }
 }
 
-/// The host, in a form fit for a message.
-fn shown(url: &Url) -> String {
+/// The host, cut for a message.
+fn host_text(url: &Url) -> String {
     url.host_str().unwrap_or_default().chars().take(100).collect()
 }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_that_somebody_vouches_for_are_asked() {
+    fn only_trusted_hosts_pass() {
         let issuer = Url::parse("https://login.example.com:8443").unwrap();
         let api = Url::parse("https://api.example.net").unwrap();
         let hosts =
@@ -110,6 +110,8 @@ mod tests {
             "https://LOGIN.example.com/token",
             "https://api.example.net/x",
             "https://niceincontact.com/",
+            "https://niceincontact.com./",
+            "https://partner.example.org./",
             "https://api-na1.niceincontact.com/incontactapi",
             "https://na1.nice-incontact.com:444/",
             "https://partner.example.org/",
@@ -128,6 +130,8 @@ mod tests {
             ("https://x.partner.example.org/", "which is neither"),
             ("https://login.example.com@evil.example/", "with a user"),
             ("https://u:p@login.example.com/", "with a user"),
+            ("https://:p@login.example.com/", "with a user"),
+            ("https://u@login.example.com/", "with a user"),
             ("https://127.0.0.1/", "which is neither"),
             ("//evil.example/x", "leads to evil.example"),
             ("http://login.example.com/", "by http, not https"),
@@ -144,12 +148,19 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_an_issuer_on_this_machine() {
+    fn plain_http_needs_an_issuer_on_loopback() {
         let hosts =
             TrustedHosts::new(&Url::parse("http://127.0.0.1:8080").unwrap(), None, &["partner.example.org".to_owned()]);
         assert!(check(&hosts, "http://127.0.0.1:9/x").is_ok());
         assert!(check(&hosts, "http://partner.example.org/").unwrap_err().contains("not https"));
         assert!(check(&hosts, "http://127.0.0.2/").unwrap_err().contains("which is neither"));
         assert!(check(&hosts, "https://partner.example.org/").is_ok());
+
+        let https = TrustedHosts::new(
+            &Url::parse("https://login.example.com").unwrap(),
+            Some(&Url::parse("http://127.0.0.1:9").unwrap()),
+            &[],
+        );
+        assert!(check(&https, "http://127.0.0.1:9/x").unwrap_err().contains("by http, not https"));
     }
 }

@@ -1,72 +1,71 @@
-//! The codes of `Unavailable`, of which some are after-contact work: `/teams/{teamId}/unavailable-codes`.
+//! The codes of `Unavailable`, some of which are after-contact work: `/teams/{teamId}/unavailable-codes`.
 //!
-//! They are asked for rarely, and only while there is a code of which nobody has told. What is not known does no harm but
-//! that time in wrap-up is shown as `Unavailable` until it is, so a failure here fails no refresh.
+//! They are read rarely, and only while agents use codes. Without them, after-contact work is shown as `Unavailable`, so a
+//! failure here does not fail the refresh.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tracing::{info, warn};
 
 use super::OfficialSource;
 use super::error_hints;
-use super::fetch::HistoryState;
 use super::pagination::Paging;
+use super::state_registry::StateRegistry;
 use super::wire::records::CodeRecord;
 use crate::clock::Monotonic;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::{METADATA_LIFETIME, METADATA_RETRY};
 
-/// How long a team's codes are good for. Somebody edits them once in a while.
-const LIFE: Duration = Duration::from_secs(6 * 3600);
-
-/// How long after a failure codes are asked for again: often enough that wrap-up is soon called that, and seldom enough
-/// for a tenant that never tells.
-const RETRY: Duration = Duration::from_secs(10 * 60);
-
-/// Which teams' codes are known.
+/// Which teams' codes have been read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UnavailableCodes {
-    /// When each team was asked last, and whether that was answered.
-    asked: HashMap<String, (Monotonic, bool)>,
-    /// Whether the last time failed, which has been told.
+    /// When the codes of each team were last requested, and whether that succeeded.
+    requested: HashMap<String, (Monotonic, bool)>,
+    /// Whether a failure has been logged since the last success.
     failing: bool,
 }
 
 impl OfficialSource {
-    /// Brings the codes of `teams` up to date, as far as that is due.
-    pub(super) async fn read_codes(&self, state: &mut HistoryState, teams: &[String], context: &FetchContext) {
-        if !state.states.has_codes() {
+    /// Reads the codes of those `teams` that are due into `states`.
+    pub(super) async fn read_codes(
+        &self,
+        states: &mut StateRegistry,
+        codes: &mut UnavailableCodes,
+        teams: &[String],
+        context: &FetchContext,
+    ) {
+        if !states.has_codes() {
             return;
         }
         let now = self.clock.monotonic();
-        // A code that no list has told of may have been made since. Which team's it is, is not known.
-        let seeking = state.states.has_unlisted_codes();
-        let due: Vec<String> = teams.iter().filter(|team| state.codes.is_due(team, seeking, now)).cloned().collect();
+        // An unlisted code may be new. Its team is unknown, so all teams are read again.
+        let has_unlisted = states.has_unlisted_codes();
+        let due: Vec<String> = teams.iter().filter(|team| codes.is_due(team, has_unlisted, now)).cloned().collect();
         let each = due.into_iter().map(|team| async move {
             let read = self.read_codes_of(&team, context).await;
             (team, read)
         });
         let mut ends = stream::iter(each).buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
         while let Some((team, read)) = ends.next().await {
-            state.codes.asked.insert(team, (now, read.is_ok()));
+            codes.requested.insert(team, (now, read.is_ok()));
             match read {
                 Ok(rows) => {
                     for row in rows {
                         if let Some(id) = &row.out_state_id.0 {
-                            state.states.list_code(id, row.out_state_name.0.as_deref(), row.is_acw.0 == Some(true));
+                            states.list_code(id, row.out_state_name.0.as_deref(), row.is_acw.0 == Some(true));
                         }
                     }
                 }
-                Err(failure) => state.codes.failed(&self.tenant.name, &failure),
+                Err(failure) => codes.failed(&self.tenant.name, &failure),
             }
         }
-        if teams.iter().all(|team| state.codes.is_known(team)) {
-            // Whatever no list has is not to be found by asking again.
-            state.states.stop_seeking_codes();
-            if std::mem::take(&mut state.codes.failing) {
-                info!(tenant = self.tenant.name, "unavailable codes can be read again");
+        if teams.iter().all(|team| codes.is_known(team)) {
+            // Codes that are in no list will not be found by reading the lists again.
+            states.mark_codes_listed();
+            if std::mem::take(&mut codes.failing) {
+                info!(tenant = self.tenant.name, "unavailable codes readable again");
             }
         }
     }
@@ -86,21 +85,49 @@ impl OfficialSource {
 // === impl UnavailableCodes ===
 
 impl UnavailableCodes {
-    fn is_due(&self, team: &str, seeking: bool, now: Monotonic) -> bool {
-        self.asked.get(team).is_none_or(|(asked, answered)| {
-            let wait = if *answered && !seeking { LIFE } else { RETRY };
-            *asked + wait <= now
+    fn is_due(&self, team: &str, has_unlisted: bool, now: Monotonic) -> bool {
+        self.requested.get(team).is_none_or(|(requested, succeeded)| {
+            let wait = if *succeeded && !has_unlisted { METADATA_LIFETIME } else { METADATA_RETRY };
+            *requested + wait <= now
         })
     }
 
     fn is_known(&self, team: &str) -> bool {
-        self.asked.get(team).is_some_and(|(_, answered)| *answered)
+        self.requested.get(team).is_some_and(|(_, succeeded)| *succeeded)
     }
 
-    /// Said once, until they can be read again.
+    /// Logs the first failure since the last success.
     fn failed(&mut self, tenant: &str, failure: &Failure) {
         if !std::mem::replace(&mut self.failing, true) {
-            warn!(tenant, error = %failure.error, "unavailable codes could not be read");
+            warn!(tenant, error = %failure.error, "unavailable codes not readable");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_due_after_six_hours_or_ten_minutes() {
+        let mut codes = UnavailableCodes::default();
+        let at = |seconds| Monotonic::from_start(Duration::from_secs(seconds));
+        codes.requested.insert("read".to_owned(), (at(0), true));
+        codes.requested.insert("failed".to_owned(), (at(0), false));
+        let table = [
+            ("new", false, 0, true),
+            ("read", false, 6 * 3_600 - 1, false),
+            ("read", false, 6 * 3_600, true),
+            ("read", true, 599, false),
+            ("read", true, 600, true),
+            ("failed", false, 599, false),
+            ("failed", false, 600, true),
+        ];
+        for (team, has_unlisted, seconds, due) in table {
+            assert_eq!(codes.is_due(team, has_unlisted, at(seconds)), due, "{team} {has_unlisted} {seconds}");
+        }
+        assert!(codes.is_known("read") && !codes.is_known("failed") && !codes.is_known("new"));
     }
 }

@@ -1,0 +1,299 @@
+//! Fetches from a scripted server on loopback.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::cli::fixture;
+use crate::clock::DrivenClock;
+use crate::config::Api;
+use crate::presence::{AgentId, Rejection, WatchedAgent, Window};
+use crate::upstream::{FetchResult, NoopObserver};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const LOOKBACK: i64 = 12 * HOUR;
+const SETTLE: i64 = HOUR / 2;
+
+/// Returns status and body for a path with query.
+type Script = dyn Fn(&str) -> (u16, String) + Send + Sync;
+
+struct ApiTest {
+    source: OfficialSource,
+    clock: DrivenClock,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl ApiTest {
+    async fn new(
+        change: impl FnOnce(&mut Tenant),
+        script: impl Fn(&str, &DrivenClock) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
+        let clock = DrivenClock::new(NOW);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let script: Arc<Script> = {
+            let (clock, requests) = (clock.clone(), Arc::clone(&requests));
+            Arc::new(move |target| {
+                if target == "/token" {
+                    return (200, r#"{"access_token":"token-1","expires_in":86400}"#.to_owned());
+                }
+                let target = target.strip_prefix("/incontactapi/services/v30.0").unwrap();
+                requests.lock().unwrap().push(target.to_owned());
+                script(target, &clock)
+            })
+        };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = serve(stream, &*script).await;
+            }
+        });
+        let mut official = Official::by_access_key(base.join("/token").unwrap(), "key-id", "key-secret");
+        official.api_endpoint = Some(base.clone());
+        let mut tenant = fixture::tenant("acme", 0);
+        (tenant.api, tenant.base_url, tenant.max_concurrent_requests) = (Api::Official, base, 1);
+        tenant.official = Some(official.clone());
+        change(&mut tenant);
+        let source = OfficialSource::new(Arc::new(tenant), official, Arc::new(clock.clone()), Arc::new(NoopObserver));
+        Self { source: source.unwrap().without_retries(), clock, requests }
+    }
+
+    /// Fetches the last day of `agents`.
+    async fn fetch(&self, agents: &[&str]) -> FetchResult {
+        let window = Window::ending_at(self.clock.now(), Duration::from_secs(DAY.cast_unsigned()));
+        let agents = agents.iter().map(|id| WatchedAgent { id: (*id).into(), schedule: None }).collect();
+        let deadline = self.clock.monotonic() + Duration::from_secs(30);
+        self.source.fetch(Query { window, agents, deadline }).await
+    }
+
+    /// The requests sent so far whose path contains `part`.
+    fn requests(&self, part: &str) -> Vec<String> {
+        self.requests.lock().unwrap().iter().filter(|request| request.contains(part)).cloned().collect()
+    }
+
+    /// The start of the last requested range of history, in seconds after [`NOW`].
+    fn last_range_start(&self) -> i64 {
+        let requests = self.requests("/state-history");
+        let url = Url::parse(&format!("http://h{}", requests.last().unwrap())).unwrap();
+        let start = url.query_pairs().find(|(name, _)| name == "startDate").unwrap().1.into_owned();
+        (Timestamp::parse(start.as_bytes()).unwrap().micros() - NOW.micros()) / 1_000_000
+    }
+
+    fn advance(&self, seconds: i64) {
+        self.clock.advance(Duration::from_secs(seconds.cast_unsigned()));
+    }
+}
+
+async fn serve(mut stream: TcpStream, script: &Script) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    stream.read_exact(&mut vec![0; length.unwrap_or(0)]).await?;
+    let (status, body) = script(head.split(' ').nth(1).unwrap());
+    let length = body.len();
+    let response = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    stream.write_all(response.as_bytes()).await
+}
+
+/// A row of the history: agent, state, start in seconds after [`NOW`], duration.
+fn row(agent: &str, state: &str, start: i64, duration: &str) -> String {
+    let start = NOW.micros() + start * 1_000_000;
+    let start = Timestamp::from_micros(start);
+    format!(r#"{{"agentId":"{agent}","agentStateName":"{state}","startDate":"{start}","duration":"{duration}"}}"#)
+}
+
+fn history(rows: &[String]) -> (u16, String) {
+    (200, format!(r#"{{"agentStateHistory":[{}],"totalRecords":{}}}"#, rows.join(","), rows.len()))
+}
+
+fn states(rows: &[String]) -> (u16, String) {
+    (200, format!(r#"{{"agentStates":[{}],"totalRecords":{}}}"#, rows.join(","), rows.len()))
+}
+
+fn refused(status: u16) -> (u16, String) {
+    (status, String::new())
+}
+
+/// Seconds by state of each agent that was answered with data.
+fn seconds(result: &FetchResult) -> BTreeMap<AgentId, Vec<(String, u64)>> {
+    let answered = result.answered.iter().filter_map(|(agent, presence)| Some((agent, presence.as_ref()?)));
+    let seconds = answered.map(|(agent, presence)| {
+        let states = presence.states.iter().map(|(name, time)| (name.to_string(), time.get() / 1_000_000));
+        (Arc::clone(agent), states.collect())
+    });
+    seconds.collect()
+}
+
+fn rejected(result: &FetchResult, reason: Rejection) -> u64 {
+    result.rejections.iter().filter(|(other, _)| *other == reason).map(|(_, count)| count).sum()
+}
+
+#[tokio::test]
+async fn a_fetch_without_agents_sends_nothing() {
+    let test = ApiTest::new(|_| (), |_, _| refused(400)).await;
+    let result = test.fetch(&[]).await;
+    assert_eq!((result.error, test.requests("").len()), (None, 0));
+}
+
+#[tokio::test]
+async fn a_budget_too_small_for_states_and_history_sends_nothing() {
+    let test = ApiTest::new(|tenant| tenant.max_requests_per_minute = NonZeroU32::new(1), |_, _| refused(400)).await;
+    let error = test.fetch(&["1"]).await.error.unwrap();
+    assert_eq!((error.kind, test.requests("").len()), (ErrorKind::Budget, 0));
+    assert!(error.message.contains("the 2 requests"), "{error}");
+    assert!(!error.message.contains("agents_per_request"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_agent_fails_alone_and_causes_a_full_sync() {
+    let script = |target: &str, _: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        target if target.starts_with("/agents/state-history") => refused(403),
+        target if target.starts_with("/agents/2/") => refused(400),
+        // The rows of one agent do not repeat its id.
+        _ => history(&[row("", "Available", -HOUR, "PT100S")]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    let result = test.fetch(&["1", "2"]).await;
+    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), vec![("Available".to_owned(), 100)])]));
+    assert_eq!((result.failed, result.error.unwrap().kind), (vec!["2".into()], ErrorKind::BadRequest));
+    assert_eq!(result.answered.len(), 1);
+
+    test.advance(60);
+    test.fetch(&["1"]).await;
+    assert_eq!(test.last_range_start(), 60 - DAY - LOOKBACK);
+    test.advance(60);
+    test.fetch(&["1"]).await;
+    assert_eq!(test.last_range_start(), 60 - SETTLE, "a tail after the full sync");
+}
+
+#[tokio::test]
+async fn a_failure_of_the_tenant_cancels_the_other_agents() {
+    let script = |target: &str, _: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        target if target.starts_with("/agents/1/") => history(&[]),
+        _ => refused(403),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    let result = test.fetch(&["1", "2", "3", "4"]).await;
+    assert_eq!((result.failed.len(), result.error.unwrap().kind), (3, ErrorKind::Forbidden));
+    let [one, two] = ["/agents/1/", "/agents/2/"].map(|part| test.requests(part).len());
+    let others = test.requests("/agents/3/").len() + test.requests("/agents/4/").len();
+    assert_eq!((one, two, others), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn unusable_rows_are_counted_and_the_start_is_kept() {
+    let script = |target: &str, _: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        _ => history(&[
+            row("1", "Available", -1_000, "PT500S"),
+            row("1", "Unavailable", -600, "-PT5S"),
+            row("1", "Available", -100, "PT50S"),
+            row("1", "Available", -1_000, "PT500S").replace("startDate", "start"),
+            row("2", "Available", -1_000, "PT500S"),
+        ]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    let result = test.fetch(&["1"]).await;
+    let counts = [Rejection::BadTime, Rejection::Negative, Rejection::Overlap].map(|reason| rejected(&result, reason));
+    assert_eq!(counts, [1, 1, 1]);
+    let expected = vec![("Available".to_owned(), 450), ("Unavailable".to_owned(), 500)];
+    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
+}
+
+#[tokio::test]
+async fn an_overlap_is_not_counted_again_by_the_next_refresh() {
+    let script = |target: &str, clock: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        _ if clock.now() > NOW => history(&[]),
+        _ => history(&[row("1", "Available", -1_000, "PT500S"), row("1", "Unavailable", -600, "PT100S")]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    assert_eq!(rejected(&test.fetch(&["1"]).await, Rejection::Overlap), 1);
+    test.advance(60);
+    assert_eq!(rejected(&test.fetch(&["1"]).await, Rejection::Overlap), 0);
+}
+
+#[tokio::test]
+async fn codes_are_read_for_the_teams_of_wanted_agents_only() {
+    let script = |target: &str, _: &DrivenClock| {
+        let state = |agent: &str, team: &str| {
+            format!(r#"{{"agentId":"{agent}","teamId":"{team}","agentStateName":"Unavailable","outStateId":"7"}}"#)
+        };
+        match target {
+            target if target.starts_with("/agents/states") => states(&[state("1", "10"), state("2", "20")]),
+            target if target.starts_with("/teams/") => (200, r#"{"unavailableCodes":[]}"#.to_owned()),
+            _ => history(&[]),
+        }
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    test.fetch(&["1"]).await;
+    assert_eq!(test.requests("/teams/"), ["/teams/10/unavailable-codes?activeOnly=false"]);
+}
+
+#[tokio::test]
+async fn the_tail_starts_at_a_gap_within_the_settle_time() {
+    let script = |target: &str, _: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        _ => history(&[row("1", "Available", -3 * HOUR, "PT1H"), row("1", "Available", -600, "PT5M")]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    test.fetch(&["1"]).await;
+    assert_eq!(test.last_range_start(), -DAY - LOOKBACK);
+    test.advance(60);
+    test.fetch(&["1"]).await;
+    assert_eq!(test.last_range_start(), -2 * HOUR);
+}
+
+#[tokio::test]
+async fn history_of_agents_and_the_lookback_is_kept_between_refreshes() {
+    let script = |target: &str, clock: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        _ if clock.now() > NOW => history(&[]),
+        _ => history(&[
+            row("1", "Available", -3_000, "PT100S"),
+            row("2", "Available", -3_000, "PT100S"),
+            // It ended before the window and within the look-back.
+            row("2", "Available", -DAY - HOUR, "PT100S"),
+        ]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    test.fetch(&["1", "2"]).await;
+    assert_eq!(test.source.state().kept_rows(), 3);
+    test.advance(60);
+    test.fetch(&["1"]).await;
+    test.advance(60);
+    let both = test.fetch(&["1", "2"]).await;
+    assert_eq!(test.last_range_start(), -SETTLE);
+    let expected = vec![("Available".to_owned(), 100)];
+    assert_eq!(seconds(&both), BTreeMap::from([("1".into(), expected.clone()), ("2".into(), expected)]));
+}
+
+#[tokio::test]
+async fn an_observation_has_the_time_before_the_request() {
+    let script = |target: &str, clock: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") && clock.now() == NOW => {
+            clock.advance(Duration::from_secs(20));
+            let start = Timestamp::from_micros(NOW.micros() - 100_000_000);
+            states(&[format!(r#"{{"agentId":"1","agentStateName":"Available","startDate":"{start}"}}"#)])
+        }
+        target if target.starts_with("/agents/states") => states(&[]),
+        _ => history(&[]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    test.fetch(&["1"]).await;
+    test.advance(60);
+    // The agent is no longer listed, so the state is proven up to the first request only.
+    let result = test.fetch(&["1"]).await;
+    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), vec![("Available".to_owned(), 100)])]));
+}
