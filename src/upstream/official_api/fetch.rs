@@ -238,7 +238,7 @@ mod tests {
         let failure =
             |message: &str, scope| Failure::new(Endpoint::History, ErrorKind::Server, message).with_scope(scope);
         let id = |id: &str| AgentId::from(id);
-        let failed = vec![
+        let failed = [
             (id("1"), failure("request", Scope::Request)),
             (id("2"), failure("tenant", Scope::Tenant)),
             (id("3"), failure("alike", Scope::AllAlike)),
