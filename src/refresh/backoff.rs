@@ -50,6 +50,7 @@ mod tests {
     #[test]
     fn jitter_only_lengthens_and_never_beyond_the_longest() {
         assert_eq!(delay(MINUTE, 1, 1.0), Duration::from_secs(75));
+        assert_eq!(delay(MINUTE, 1, 2.0), Duration::from_secs(75));
         assert_eq!(delay(MINUTE, 9, 1.0), MAX_DELAY);
         for chance in [f64::NEG_INFINITY, -1.0, 0.0, 0.5, 2.0] {
             assert!(delay(MINUTE, 1, chance) >= MINUTE);

@@ -154,8 +154,19 @@ mod tests {
         gate.ended(at(90), false, None, 0.0);
         gate.reconfigure(Duration::from_secs(1), None, None);
         assert_eq!((gate.not_before(), gate.failures()), (Some(at(110)), 1));
+        gate.reconfigure(Duration::from_secs(1), Some(at(90)), None);
+        assert_eq!(gate.not_before(), Some(at(110)), "a back-off is not shortened");
         gate.forget();
+        assert_eq!(gate.failures(), 0);
         assert_eq!(gate.admit(at(91), None), Admission::Start);
+    }
+
+    #[test]
+    fn backoff_is_lengthened_by_chance() {
+        let mut gate = Gate::new(COOLDOWN);
+        gate.admit(at(0), None);
+        gate.ended(at(0), false, None, 1.0);
+        assert_eq!(gate.not_before(), Some(at(75)));
     }
 
     #[test]

@@ -12,9 +12,10 @@ use super::*;
 use crate::clock::{Clock, DrivenClock, Monotonic};
 use crate::config::{Agent, ConnectionSettings, StateMap, StateSettings, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
-use crate::presence::{AgentPresence, Micros, PresenceChart, Rejections, ScheduledTime, Timestamp};
-use crate::upstream::{Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
+use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Rejections, ScheduledTime, Timestamp};
+use crate::upstream::{DirectoryFuture, Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
 
+mod failures;
 mod reload;
 
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -41,11 +42,15 @@ pub(crate) struct ToldSource {
     /// A fetch ends once it gets a permit.
     pub(crate) permits: Semaphore,
     pub(crate) asked: Mutex<Vec<Vec<String>>>,
-    floor: Mutex<Option<Monotonic>>,
+    pub(crate) floor: Mutex<Option<Monotonic>>,
+    /// The tenant's own list of agents, once there is one.
+    pub(crate) people: Mutex<Option<Vec<Person>>>,
+    pub(crate) directory_reads: AtomicUsize,
+    pub(crate) history: Mutex<Option<Vec<u8>>>,
 }
 
 #[derive(Default)]
-struct Counter([AtomicUsize; 4]);
+struct Counter([AtomicUsize; 4], AtomicUsize);
 
 struct House {
     clock: DrivenClock,
@@ -64,6 +69,9 @@ impl ToldSource {
             permits: Semaphore::new(1000),
             asked: Mutex::default(),
             floor: Mutex::default(),
+            people: Mutex::default(),
+            directory_reads: AtomicUsize::new(0),
+            history: Mutex::default(),
         }
     }
 }
@@ -107,6 +115,16 @@ impl Source for ToldSource {
         })
     }
 
+    fn directory(&self, _: Monotonic) -> Option<DirectoryFuture<'_>> {
+        let people = self.people.lock().unwrap().clone()?;
+        self.directory_reads.fetch_add(1, Ordering::Relaxed);
+        Some(Box::pin(async { Ok(people) }))
+    }
+
+    fn export_history(&self) -> Option<Vec<u8>> {
+        self.history.lock().unwrap().clone()
+    }
+
     fn not_before(&self) -> Option<Monotonic> {
         *self.floor.lock().unwrap()
     }
@@ -121,7 +139,9 @@ impl Observer for Counter {
     fn scraped(&self, served: Served) {
         self.0[served as usize].fetch_add(1, Ordering::Relaxed);
     }
-    fn status_changed(&self) {}
+    fn status_changed(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 // === impl House ===
@@ -184,6 +204,17 @@ pub(crate) fn tenant() -> Tenant {
         agents: ["1", "2", "3"].map(agent).to_vec(),
         ..Tenant::with_defaults("acme", connection)
     }
+}
+
+/// A tenant whose agents are all those of its own list.
+pub(crate) fn tenant_of_all() -> Tenant {
+    let filter = crate::config::AgentFilter { max: 2, ..crate::config::AgentFilter::default() };
+    Tenant { api: Api::Official, agents: Vec::new(), everyone: Some(filter), ..tenant() }
+}
+
+pub(crate) fn people(ids: &[&str]) -> Option<Vec<Person>> {
+    let person = |id: &&str| Person { id: (*id).into(), name: None, team: None, active: true };
+    Some(ids.iter().map(person).collect())
 }
 
 pub(crate) fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts {

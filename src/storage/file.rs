@@ -63,6 +63,14 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let lock = self.claim.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Closing the file is not enough: a child process holds a copy of the descriptor between fork and exec.
+        let _ = lock.map(|lock| lock.unlock());
+    }
+}
+
 impl From<ClaimError> for io::Error {
     fn from(error: ClaimError) -> Self {
         match error {
@@ -137,4 +145,22 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_is_released_while_a_child_holds_the_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::new(folder.path().to_owned());
+        first.claim().unwrap();
+        let held_by_child = first.claim.lock().unwrap().as_ref().unwrap().try_clone().unwrap();
+        let second = Folder::new(folder.path().to_owned());
+        assert!(matches!(second.claim(), Err(ClaimError::InUse)));
+        drop(first);
+        second.claim().unwrap();
+        drop(held_by_child);
+    }
 }

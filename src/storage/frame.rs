@@ -147,8 +147,9 @@ mod tests {
         assert_eq!(unframe(&file), Ok(Contents { body: b"{}", attempts: Attempts::default() }));
         file.extend(attempt(AT).bytes());
         file.extend(attempt(AT + std::time::Duration::from_secs(1)).bytes());
+        file.extend(attempt(AT).bytes());
         let last = Some(Timestamp::from_seconds(1_700_000_001));
-        assert_eq!(unframe(&file).unwrap().attempts, Attempts { count: 2, last, torn: false });
+        assert_eq!(unframe(&file).unwrap().attempts, Attempts { count: 3, last, torn: false });
     }
 
     #[test]

@@ -154,3 +154,43 @@ async fn another_schedule_leaves_out_only_what_depends_on_it() {
     });
     assert_eq!(with_data(&house.refresher.current()), [""; 0], "scheduled offline time would be another");
 }
+
+#[tokio::test]
+async fn reload_takes_the_retry_after_of_the_new_source() {
+    let house = House::new(&[]);
+    house.scrape().await;
+    let floor = Duration::from_secs(500);
+    *house.source.floor.lock().unwrap() = Some(house.clock.monotonic() + floor);
+    house.reconfigure(&["1", "2", "3"], |_| ());
+    assert_eq!(house.refresher.current().status.not_before, Some(START + floor));
+}
+
+#[tokio::test]
+async fn reload_with_another_query_or_agents_drops_the_retry() {
+    let hour = |tenant: &mut Tenant| tenant.window = Duration::from_secs(3600);
+    let cases: [(&[&str], fn(&mut Tenant)); 2] = [(&["1", "2", "3"], hour), (&["1", "3"], |_| ())];
+    for (agents, change) in cases {
+        let house = House::new(&[Answer::Without(&["2"])]);
+        house.scrape().await;
+        house.reconfigure(agents, change);
+        house.clock.advance(COOLDOWN * 2);
+        house.scrape().await;
+        assert_eq!(house.asked(), [&["1", "2", "3"], agents]);
+    }
+}
+
+#[tokio::test]
+async fn refresh_of_an_older_query_is_no_success_and_no_retry() {
+    for answer in [Answer::All, Answer::Without(&["2"])] {
+        let house = House::slow(&[answer]);
+        let waiting = house.scraping();
+        house.settle(PATIENCE).await;
+        house.reconfigure(&["1", "2", "3"], |tenant| tenant.window = Duration::from_secs(3600));
+        house.source.permits.add_permits(2);
+        let status = waiting.await.unwrap().published.status.clone();
+        assert_eq!((status.up, status.last_success, status.window), (false, None, None));
+        house.clock.advance(COOLDOWN * 2);
+        house.scrape().await;
+        assert_eq!(house.asked(), [["1", "2", "3"]; 2]);
+    }
+}

@@ -46,7 +46,8 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
         assert_ne!(changed, body, "{from} is not in it");
         frame::frame(changed.as_bytes())
     };
-    let table: [(&str, Vec<u8>); 17] = [
+    let long = format!("[\"{}\"]", "x".repeat(crate::presence::MAX_STATE_NAME_BYTES + 1));
+    let table: [(&str, Vec<u8>); 19] = [
         ("empty", vec![]),
         ("torn", good.as_bytes()[..good.len() / 2].to_vec()),
         ("foreign", b"tenants: []\n".to_vec()),
@@ -68,6 +69,11 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
                 "\"window\":[1699913600000000,1700000000000000],\"agents\"",
                 "\"window\":[0,1700000000000000],\"agents\"",
             ),
+        ),
+        ("a state with a name that is too long", framed("[\"Available\"]", &long)),
+        (
+            "a current state that is not there",
+            framed("\"observed\":86400000000", "\"observed\":86400000000,\"current\":[7,1]"),
         ),
         ("a state without a name", framed("[\"Available\"]", "[\"\"]")),
     ];

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::Agent;
 use crate::presence::{Schedule, TimeZone};
 use crate::refresh::tests::{COOLDOWN, MAX_STALENESS, counts};
+use crate::refresh::tests::{people, tenant_of_all};
+use crate::storage::frame;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -125,12 +127,22 @@ async fn an_attempt_that_was_half_noted_costs_a_wait_and_no_data() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let whole = disk.text("acme.cxone");
-    for torn in ["a", "attempt 17000", "attempt 1700000001000000 00000000\n", "\n", "\0\0\0\0\0\0\0\0"] {
+    let torn_after_whole = [frame::attempt(START + SECOND), "attempt 17".to_owned()].concat();
+    let of_the_future = frame::attempt(START + HOUR * 5);
+    for torn in [
+        &torn_after_whole,
+        &of_the_future,
+        "a",
+        "attempt 17000",
+        "attempt 1700000001000000 00000000\n",
+        "\n",
+        "\0\0\0\0\0\0\0\0",
+    ] {
         let copy = disk.as_a_crash_leaves_it();
         std::fs::write(copy.file("acme.cxone"), [whole.as_str(), torn].concat()).unwrap();
         let process = Process::start(&copy, START + HOUR / 6, &[]).await;
         assert_eq!((process.scrape().await.served, process.asked()), (Served::Stale, 0), "{torn:?}");
-        process.clock.advance(REFRESH_TIMEOUT);
+        process.clock.advance(REFRESH_TIMEOUT * 5 / 4);
         assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1), "{torn:?}");
     }
 }
@@ -333,4 +345,66 @@ async fn after_a_reload_to_another_address_an_attempt_is_not_noted_behind_the_ol
     let crashed = disk.as_a_crash_leaves_it();
     let process = Process::start_as(moved(), &crashed.path(), START + COOLDOWN, &[]).await;
     assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
+}
+
+#[tokio::test]
+async fn directory_survives_restarts_until_it_is_six_hours_old() {
+    let disk = Disk::new();
+    let path = disk.path();
+    let start = |at| Process::start_as(tenant_of_all(), &path, at, &[]);
+    let process = start(START).await;
+    *process.source.people.lock().unwrap() = people(&["7", "8", "9"]);
+    process.scrape().await;
+    drop(process);
+
+    let process = start(START + SECOND).await;
+    *process.source.people.lock().unwrap() = people(&["7"]);
+    assert_eq!(process.refresher.tenant().agents.len(), 2);
+    let status = process.refresher.current().status.clone();
+    assert_eq!((status.agents, status.agents_dropped), (counts(2, 0, 0), Some(1)));
+    process.clock.advance(COOLDOWN);
+    process.scrape().await;
+    assert_eq!(process.source.directory_reads.load(Ordering::Relaxed), 0);
+    process.clock.advance(HOUR * 6);
+    process.scrape().await;
+    assert_eq!(process.source.directory_reads.load(Ordering::Relaxed), 1);
+    assert_eq!(process.refresher.tenant().agents.len(), 1);
+}
+
+#[tokio::test]
+async fn partial_refresh_is_restored_as_fresh_data() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[Answer::Without(&["3"])]).await.scrape().await;
+    let process = Process::start(&disk, START + SECOND, &[]).await;
+    assert_eq!(process.refresher.current().status.agents, counts(2, 0, 1));
+}
+
+#[tokio::test]
+async fn cooldown_over_an_hour_survives_a_restart() {
+    let disk = Disk::new();
+    let slow = || Tenant { cooldown: HOUR * 2, ..tenant() };
+    Process::start_as(slow(), &disk.path(), START, &[]).await.scrape().await;
+    let process = Process::start_as(slow(), &disk.path(), START, &[]).await;
+    assert_eq!(process.refresher.current().status.not_before, Some(START + HOUR * 2));
+}
+
+#[tokio::test]
+async fn recorded_attempt_is_no_saved_state() {
+    let disk = Disk::new();
+    let process = Process::start_slow(&disk, START).await;
+    let _waiting = process.scrape_until_asked().await;
+    assert_eq!(*process.witness.stored.lock().unwrap(), None);
+}
+
+#[tokio::test]
+async fn history_is_saved_every_ten_minutes() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START, &[]).await;
+    let steps = [(b"a", Duration::ZERO, 'a'), (b"b", COOLDOWN, 'a'), (b"c", HOUR / 6, 'c'), (b"d", COOLDOWN, 'c')];
+    for (history, wait, saved) in steps {
+        *process.source.history.lock().unwrap() = Some(history.to_vec());
+        process.clock.advance(wait);
+        process.scrape().await;
+        assert!(disk.text("acme.kept").ends_with(&format!("\n{saved}\n")), "{saved}");
+    }
 }
