@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// However long the cooldown, a failed tenant is tried again after this time, so that an outage which
-/// ended is noticed within one coffee break.
+/// However long the cooldown, a failed tenant is tried again after this time, so that the end of an
+/// outage is noticed soon.
 const MAX_DELAY: Duration = Duration::from_secs(5 * 60);
 
-/// However many failures there were, waiting longer than this many cooldowns helps nobody.
+/// The longest delay in cooldowns.
 const MAX_COOLDOWNS: u32 = 10;
 
 /// A delay is lengthened by up to this share of itself, so that exporters which failed together do not

@@ -1,4 +1,4 @@
-//! When a refresh may start. Pure: it is told the time and what happened.
+//! Decides when a refresh may start. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) struct Gate {
     not_before: Option<Monotonic>,
 }
 
-/// What a scrape that wants newer data is told.
+/// The answer to a scrape that needs newer data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     /// The caller must start the refresh, and report its end to [`Gate::ended`].
@@ -30,7 +30,7 @@ impl Gate {
         Self { cooldown, running: false, failures: 0, not_before: None }
     }
 
-    /// Stands as the gate of an earlier process did: as many failures, and nothing before `not_before`.
+    /// Continues the gate of an earlier process: its failures in a row, and nothing before `not_before`.
     pub(super) fn resume(&mut self, failures: u32, not_before: Option<Monotonic>) {
         self.failures = failures;
         self.raise(not_before);
@@ -64,8 +64,8 @@ impl Gate {
         self.raise(floor);
     }
 
-    /// Takes on another cooldown. Where the last refresh succeeded in full, at `full_at`, it is what counts from
-    /// then on; a back-off is waited out as it is. A refresh under way stays so.
+    /// Sets another cooldown. It counts from `full_at`, where the last refresh succeeded in full; a back-off does not change.
+    /// A refresh under way continues.
     pub(super) fn reconfigure(&mut self, cooldown: Duration, full_at: Option<Monotonic>, floor: Option<Monotonic>) {
         self.cooldown = cooldown;
         if let Some(full_at) = full_at
@@ -76,7 +76,7 @@ impl Gate {
         self.raise(floor);
     }
 
-    /// Forgets what happened, as from now on another server is asked. A refresh under way stays so.
+    /// Drops failures and waits, because another server is asked. A refresh under way continues.
     pub(super) fn forget(&mut self) {
         self.failures = 0;
         self.not_before = None;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_refresh_runs_and_everybody_else_joins_it() {
+    fn one_refresh_runs_and_the_others_join() {
         let mut gate = Gate::new(COOLDOWN);
         assert_eq!(gate.admit(at(0), None), Admission::Start);
         assert_eq!(gate.admit(at(0), None), Admission::Join);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_back_off_and_a_success_forgets_them() {
+    fn backoff_grows_with_failures_and_success_resets_it() {
         let mut gate = Gate::new(COOLDOWN);
         let mut now = 0;
         for wait in [60, 120, 240, 300, 300] {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn another_cooldown_counts_from_the_last_full_success_and_never_shortens_a_wait_that_was_asked_for() {
+    fn new_cooldown_counts_from_last_success_above_retry_after() {
         let mut gate = Gate::new(COOLDOWN);
         gate.admit(at(0), None);
         gate.ended(at(0), true, None, 0.0);

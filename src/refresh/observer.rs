@@ -1,4 +1,4 @@
-//! Whom `refresh` tells what it did.
+//! The events that `refresh` and `storage` report, for metrics.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub enum RefreshResult {
     Failure,
 }
 
-/// What a scrape was given, by the value of the label `served`.
+/// The kind of answer to a scrape, by the value of the label `served`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Served {
     /// A refresh ended during this scrape.
@@ -28,18 +28,18 @@ pub enum Served {
     None,
 }
 
-/// What is done with a tenant's file, by the value of the label `operation`.
+/// A use of a tenant's file, by the value of the label `operation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StorageOperation {
-    /// Reading what an earlier process left.
+    /// Reading the state at start-up.
     Read,
-    /// Noting that a refresh starts.
+    /// Recording that a refresh starts.
     Attempt,
-    /// Writing down what a refresh left.
+    /// Saving the state after a refresh.
     Write,
 }
 
-/// Is told of refreshes and scrapes, and of the files that outlive the process.
+/// Counts refreshes, scrapes and uses of the tenant's file.
 pub trait Observer: Send + Sync + 'static {
     /// A refresh ended.
     fn refreshed(&self, result: RefreshResult, took: Duration, rejections: &Rejections);
@@ -47,13 +47,13 @@ pub trait Observer: Send + Sync + 'static {
     /// A scrape was answered.
     fn scraped(&self, served: Served);
 
-    /// The status changed, so that what was rendered of it is out of date.
+    /// The status changed, so its rendered metrics are out of date.
     fn status_changed(&self);
 
-    /// What is observed is kept in a file from now on.
+    /// The tenant has a file from now on.
     fn storage_used(&self) {}
 
-    /// The file is as it is to be.
+    /// The file was saved.
     fn stored(&self, at: Timestamp) {
         let _ = at;
     }

@@ -1,4 +1,4 @@
-//! What a refresh leaves behind: the last good data of each agent, and how things stand.
+//! The last good data of each agent, and the status of a tenant.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,27 +27,27 @@ pub struct AgentRow {
 /// A good answer about one agent.
 #[derive(Debug, Clone)]
 pub struct AgentData {
-    /// What the tenant reported; `None` when it answered in full and reported nothing.
+    /// The reported presence; `None` when the tenant answered in full and reported nothing.
     pub presence: Option<AgentPresence>,
-    /// The window it speaks of.
+    /// The window it covers.
     pub window: Window,
     /// When it was read, for its age.
     pub read_at: Moment,
 }
 
-/// One moment on both faces of the clock.
+/// One moment on both clocks.
 ///
-/// An age is the longer of what the two say: the monotonic face stands still while a machine is
-/// suspended, and the time of day may be set back. Either alone could make old data look new.
+/// An age is the longer of the two: the monotonic clock stands still while a machine is suspended, and the time of day may be
+/// set back. Either alone could make old data look new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// On the face that never jumps.
+    /// On the clock that never jumps.
     pub monotonic: Monotonic,
     /// The time of day.
     pub utc: Timestamp,
 }
 
-/// How things stand with a tenant: the freshness contract. All of it is exposed.
+/// The freshness contract of a tenant. All of it is exposed as metrics.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Status {
     /// Whether the last refresh that ended succeeded in full; false before the first.
@@ -56,7 +56,7 @@ pub struct Status {
     pub window: Option<Window>,
     /// When the last full success ended.
     pub last_success: Option<Timestamp>,
-    /// When the last attempt ended, whatever came of it.
+    /// When the last attempt ended, with any result.
     pub last_attempt: Option<Timestamp>,
     /// Before this no request goes out: cooldown, back-off or `Retry-After`, whichever is longest.
     pub not_before: Option<Timestamp>,
@@ -64,7 +64,7 @@ pub struct Status {
     pub last_duration: Option<Duration>,
     /// The configured agents by their data.
     pub agents: AgentCounts,
-    /// How many agents `agent_filter` has no room for; `None` where there is no such filter.
+    /// How many agents `agent_filter.max` leaves out; `None` without `agents: all`.
     pub agents_dropped: Option<usize>,
     /// When the token in hand expires.
     pub token_expiry: Option<Timestamp>,
@@ -97,7 +97,7 @@ impl Moment {
         self.utc + later.saturating_since(self.monotonic)
     }
 
-    /// The moment of `utc`, which an earlier process noted, as seen at `now`. One that has not happened yet is now.
+    /// The moment of `utc`, which an earlier process stored, as of `now`. A later one becomes `now`.
     pub(crate) fn remembered(utc: Timestamp, now: Self) -> Self {
         let age = Duration::from_micros(now.utc.saturating_since(utc).get());
         Self { monotonic: now.monotonic.saturating_sub(age), utc: utc.min(now.utc) }

@@ -36,7 +36,7 @@ pub(crate) enum Answer {
     Panic,
 }
 
-pub(crate) struct ToldSource {
+pub(crate) struct ScriptedSource {
     clock: DrivenClock,
     answers: Mutex<VecDeque<Answer>>,
     /// A fetch ends once it gets a permit.
@@ -52,16 +52,16 @@ pub(crate) struct ToldSource {
 #[derive(Default)]
 struct Counter([AtomicUsize; 4], AtomicUsize);
 
-struct House {
+struct Harness {
     clock: DrivenClock,
-    source: Arc<ToldSource>,
+    source: Arc<ScriptedSource>,
     served: Arc<Counter>,
     refresher: Arc<Refresher>,
 }
 
-// === impl ToldSource ===
+// === impl ScriptedSource ===
 
-impl ToldSource {
+impl ScriptedSource {
     pub(crate) fn new(clock: DrivenClock, answers: &[Answer]) -> Self {
         Self {
             clock,
@@ -76,7 +76,7 @@ impl ToldSource {
     }
 }
 
-impl Source for ToldSource {
+impl Source for ScriptedSource {
     fn fetch(&self, query: Query) -> FetchFuture<'_> {
         Box::pin(async move {
             let on_schedule = query.agents.iter().any(|agent| agent.schedule.is_some());
@@ -144,16 +144,16 @@ impl Observer for Counter {
     }
 }
 
-// === impl House ===
+// === impl Harness ===
 
-impl House {
+impl Harness {
     fn new(answers: &[Answer]) -> Self {
         Self::of(tenant(), answers)
     }
 
     fn of(tenant: Tenant, answers: &[Answer]) -> Self {
         let clock = DrivenClock::new(START);
-        let source = Arc::new(ToldSource::new(clock.clone(), answers));
+        let source = Arc::new(ScriptedSource::new(clock.clone(), answers));
         let served = Arc::new(Counter::default());
         let refresher = Arc::new(Refresher::new(Parts {
             tenant: Arc::new(tenant),
@@ -166,11 +166,11 @@ impl House {
         Self { clock, source, served, refresher }
     }
 
-    /// A house whose source keeps everybody waiting until it is given permits.
+    /// A harness whose source keeps everybody waiting until it is given permits.
     fn slow(answers: &[Answer]) -> Self {
-        let house = Self::new(answers);
-        house.source.permits.forget_permits(1000);
-        house
+        let harness = Self::new(answers);
+        harness.source.permits.forget_permits(1000);
+        harness
     }
 
     fn scraping(&self) -> JoinHandle<Scrape> {
@@ -223,55 +223,55 @@ pub(crate) fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts 
 
 #[tokio::test]
 async fn sixty_scrapes_at_once_share_one_refresh() {
-    let house = House::slow(&[]);
-    let scrapes: Vec<_> = (0..60).map(|_| house.scraping()).collect();
-    house.settle(PATIENCE).await;
-    house.source.permits.add_permits(60);
+    let harness = Harness::slow(&[]);
+    let scrapes: Vec<_> = (0..60).map(|_| harness.scraping()).collect();
+    harness.settle(PATIENCE).await;
+    harness.source.permits.add_permits(60);
     for scrape in scrapes {
         let scrape = scrape.await.unwrap();
         assert_eq!(scrape.served, Served::Fresh);
         assert_eq!(scrape.published.status.agents, counts(3, 0, 0));
     }
-    assert_eq!(house.asked().len(), 1);
-    assert_eq!(house.served.0[Served::Fresh as usize].load(Ordering::Relaxed), 60);
+    assert_eq!(harness.asked().len(), 1);
+    assert_eq!(harness.served.0[Served::Fresh as usize].load(Ordering::Relaxed), 60);
 }
 
 #[tokio::test]
 async fn data_younger_than_the_cooldown_is_served_and_nothing_is_sent() {
-    let house = House::new(&[]);
-    assert_eq!(house.scrape().await.served, Served::Fresh);
-    house.clock.advance(COOLDOWN - Duration::from_nanos(1));
-    assert_eq!(house.scrape().await.served, Served::Cooldown);
-    assert_eq!(house.asked().len(), 1);
-    house.clock.advance(Duration::from_nanos(1));
-    assert_eq!(house.scrape().await.served, Served::Fresh);
-    assert_eq!(house.asked().len(), 2);
+    let harness = Harness::new(&[]);
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
+    harness.clock.advance(COOLDOWN - Duration::from_nanos(1));
+    assert_eq!(harness.scrape().await.served, Served::Cooldown);
+    assert_eq!(harness.asked().len(), 1);
+    harness.clock.advance(Duration::from_nanos(1));
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
+    assert_eq!(harness.asked().len(), 2);
 }
 
 #[tokio::test]
 async fn a_scrape_leaves_at_its_deadline_and_the_refresh_carries_on() {
-    let house = House::slow(&[]);
-    let scrape = house.scraping();
-    house.settle(PATIENCE).await;
-    house.clock.advance(PATIENCE);
+    let harness = Harness::slow(&[]);
+    let scrape = harness.scraping();
+    harness.settle(PATIENCE).await;
+    harness.clock.advance(PATIENCE);
     assert_eq!(scrape.await.unwrap().served, Served::None);
 
-    let late = house.scraping();
-    house.settle(PATIENCE).await;
-    house.source.permits.add_permits(1);
+    let late = harness.scraping();
+    harness.settle(PATIENCE).await;
+    harness.source.permits.add_permits(1);
     assert_eq!(late.await.unwrap().served, Served::Fresh);
-    assert_eq!(house.scrape().await.served, Served::Cooldown);
-    assert_eq!(house.asked().len(), 1);
-    let status = house.refresher.current().status.clone();
+    assert_eq!(harness.scrape().await.served, Served::Cooldown);
+    assert_eq!(harness.asked().len(), 1);
+    let status = harness.refresher.current().status.clone();
     assert_eq!(status.window.map(|window| window.end), Some(START), "the window ends when the refresh starts");
 }
 
 #[tokio::test]
 async fn a_failure_keeps_the_last_good_data_and_backs_off() {
-    let house = House::new(&[Answer::All, Answer::Nothing(None), Answer::Nothing(None)]);
-    house.scrape().await;
-    house.clock.advance(COOLDOWN);
-    let failed = house.scrape().await;
+    let harness = Harness::new(&[Answer::All, Answer::Nothing(None), Answer::Nothing(None)]);
+    harness.scrape().await;
+    harness.clock.advance(COOLDOWN);
+    let failed = harness.scrape().await;
     assert_eq!(failed.served, Served::Stale);
     assert!(!failed.published.status.up);
     assert_eq!(failed.published.status.agents, counts(0, 3, 0));
@@ -279,18 +279,18 @@ async fn a_failure_keeps_the_last_good_data_and_backs_off() {
     assert_eq!(failed.published.status.last_attempt, Some(START + COOLDOWN));
 
     // The wait is one cooldown and at most a quarter more; until it is over nothing is sent.
-    house.clock.advance(COOLDOWN - Duration::from_secs(1));
-    assert_eq!(house.scrape().await.served, Served::Stale);
-    assert_eq!(house.asked().len(), 2);
-    house.clock.advance(COOLDOWN / 4 + Duration::from_secs(1));
-    house.scrape().await;
-    assert_eq!(house.asked().len(), 3);
+    harness.clock.advance(COOLDOWN - Duration::from_secs(1));
+    assert_eq!(harness.scrape().await.served, Served::Stale);
+    assert_eq!(harness.asked().len(), 2);
+    harness.clock.advance(COOLDOWN / 4 + Duration::from_secs(1));
+    harness.scrape().await;
+    assert_eq!(harness.asked().len(), 3);
     // The second wait is two cooldowns.
-    house.clock.advance(COOLDOWN * 2 - Duration::from_secs(1));
-    house.scrape().await;
-    assert_eq!(house.asked().len(), 3);
-    house.clock.advance(COOLDOWN / 2 + Duration::from_secs(1));
-    let recovered = house.scrape().await;
+    harness.clock.advance(COOLDOWN * 2 - Duration::from_secs(1));
+    harness.scrape().await;
+    assert_eq!(harness.asked().len(), 3);
+    harness.clock.advance(COOLDOWN / 2 + Duration::from_secs(1));
+    let recovered = harness.scrape().await;
     assert_eq!(recovered.served, Served::Fresh);
     assert!(recovered.published.status.up && recovered.published.status.last_error.is_none());
 }
@@ -298,26 +298,26 @@ async fn a_failure_keeps_the_last_good_data_and_backs_off() {
 #[tokio::test]
 async fn nothing_is_sent_before_retry_after_has_passed() {
     let hour = Duration::from_secs(3600);
-    let house = House::new(&[Answer::Nothing(Some(hour))]);
-    assert_eq!(house.scrape().await.served, Served::None);
-    assert_eq!(house.refresher.current().status.not_before, Some(START + hour));
-    house.clock.advance(hour - Duration::from_nanos(1));
-    assert_eq!(house.scrape().await.served, Served::None);
-    assert_eq!(house.asked().len(), 1);
-    house.clock.advance(Duration::from_nanos(1));
-    assert_eq!(house.scrape().await.served, Served::Fresh);
+    let harness = Harness::new(&[Answer::Nothing(Some(hour))]);
+    assert_eq!(harness.scrape().await.served, Served::None);
+    assert_eq!(harness.refresher.current().status.not_before, Some(START + hour));
+    harness.clock.advance(hour - Duration::from_nanos(1));
+    assert_eq!(harness.scrape().await.served, Served::None);
+    assert_eq!(harness.asked().len(), 1);
+    harness.clock.advance(Duration::from_nanos(1));
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
 }
 
 #[tokio::test]
 async fn data_past_max_staleness_is_no_longer_exposed() {
-    let house = House::new(&[Answer::All, Answer::Nothing(Some(MAX_STALENESS * 3))]);
-    house.scrape().await;
-    house.clock.advance(COOLDOWN);
-    house.scrape().await;
-    house.clock.advance(MAX_STALENESS - COOLDOWN - Duration::from_nanos(1));
-    assert_eq!(house.scrape().await.published.status.agents, counts(0, 3, 0));
-    house.clock.advance(Duration::from_nanos(1));
-    let expired = house.scrape().await;
+    let harness = Harness::new(&[Answer::All, Answer::Nothing(Some(MAX_STALENESS * 3))]);
+    harness.scrape().await;
+    harness.clock.advance(COOLDOWN);
+    harness.scrape().await;
+    harness.clock.advance(MAX_STALENESS - COOLDOWN - Duration::from_nanos(1));
+    assert_eq!(harness.scrape().await.published.status.agents, counts(0, 3, 0));
+    harness.clock.advance(Duration::from_nanos(1));
+    let expired = harness.scrape().await;
     assert_eq!(expired.served, Served::None);
     assert_eq!(expired.published.status.agents, counts(0, 0, 3));
     assert!(expired.published.snapshot.rows.iter().all(|row| row.data.is_none()));
@@ -327,78 +327,78 @@ async fn data_past_max_staleness_is_no_longer_exposed() {
 async fn data_that_expires_within_the_cooldown_is_not_served_as_if_it_were_there() {
     let mut patient = tenant();
     patient.limits.max_staleness = COOLDOWN / 2;
-    let house = House::of(patient, &[]);
-    assert_eq!(house.scrape().await.served, Served::Fresh);
-    house.clock.advance(COOLDOWN / 2);
+    let harness = Harness::of(patient, &[]);
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
+    harness.clock.advance(COOLDOWN / 2);
     for _ in 0..2 {
-        assert_eq!(house.scrape().await.served, Served::None);
+        assert_eq!(harness.scrape().await.served, Served::None);
     }
-    assert_eq!(house.asked().len(), 1);
+    assert_eq!(harness.asked().len(), 1);
 }
 
 #[tokio::test]
 async fn after_a_partial_failure_the_failed_are_asked_again_alone_and_then_everybody() {
-    let house = House::new(&[Answer::Without(&["2"]), Answer::Without(&["2"]), Answer::All]);
-    let partial = house.scrape().await;
+    let harness = Harness::new(&[Answer::Without(&["2"]), Answer::Without(&["2"]), Answer::All]);
+    let partial = harness.scrape().await;
     assert_eq!(partial.served, Served::Stale);
     assert_eq!(partial.published.status.agents, counts(2, 0, 1));
     assert_eq!((partial.published.status.up, partial.published.status.last_success), (false, None));
     for _ in 0..2 {
-        house.clock.advance(COOLDOWN * 3);
-        house.scrape().await;
+        harness.clock.advance(COOLDOWN * 3);
+        harness.scrape().await;
     }
-    assert_eq!(house.asked(), [vec!["1", "2", "3"], vec!["2"], vec!["1", "2", "3"]]);
+    assert_eq!(harness.asked(), [vec!["1", "2", "3"], vec!["2"], vec!["1", "2", "3"]]);
 }
 
 #[tokio::test]
 async fn catching_up_completes_the_data_but_is_no_full_success() {
-    let house = House::new(&[Answer::Without(&["3"])]);
-    house.scrape().await;
-    house.clock.advance(COOLDOWN * 5 / 4);
-    let caught_up = house.scrape().await;
+    let harness = Harness::new(&[Answer::Without(&["3"])]);
+    harness.scrape().await;
+    harness.clock.advance(COOLDOWN * 5 / 4);
+    let caught_up = harness.scrape().await;
     assert_eq!(caught_up.served, Served::Fresh);
     let status = &caught_up.published.status;
     assert_eq!((status.up, status.window, status.last_success), (true, None, None));
     assert_eq!(status.agents, counts(1, 2, 0));
     // Its data is not of one full refresh, so the cooldown rule does not hold for it, but the gate does.
-    assert_eq!(house.scrape().await.served, Served::Stale);
-    assert_eq!(house.asked().len(), 2);
-    house.clock.advance(COOLDOWN);
-    assert_eq!(house.scrape().await.published.status.agents, counts(3, 0, 0));
+    assert_eq!(harness.scrape().await.served, Served::Stale);
+    assert_eq!(harness.asked().len(), 2);
+    harness.clock.advance(COOLDOWN);
+    assert_eq!(harness.scrape().await.published.status.agents, counts(3, 0, 0));
 }
 
 #[tokio::test]
 async fn a_fault_in_the_source_costs_one_refresh_and_not_the_gate() {
-    let house = House::new(&[Answer::Panic]);
-    let broken = house.scrape().await;
+    let harness = Harness::new(&[Answer::Panic]);
+    let broken = harness.scrape().await;
     assert_eq!(broken.served, Served::None);
     assert_eq!(broken.published.status.last_attempt, Some(START));
-    house.clock.advance(COOLDOWN * 5 / 4);
-    assert_eq!(house.scrape().await.served, Served::Fresh);
+    harness.clock.advance(COOLDOWN * 5 / 4);
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
 }
 
 #[tokio::test]
 async fn a_machine_that_slept_does_not_take_old_data_for_new() {
-    let house = House::new(&[]);
-    house.scrape().await;
-    house.clock.advance(COOLDOWN);
-    house.scrape().await;
+    let harness = Harness::new(&[]);
+    harness.scrape().await;
+    harness.clock.advance(COOLDOWN);
+    harness.scrape().await;
     // Asleep for three hours: the time of day moves on, the monotonic clock does not.
-    house.clock.step_to(START + Duration::from_secs(3 * 3600));
-    let woken = house.scrape().await;
+    harness.clock.step_to(START + Duration::from_secs(3 * 3600));
+    let woken = harness.scrape().await;
     assert_eq!(woken.served, Served::None, "too old to be shown, and the cooldown still holds");
-    house.clock.advance(COOLDOWN);
-    assert_eq!(house.scrape().await.served, Served::Fresh);
+    harness.clock.advance(COOLDOWN);
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
 }
 
 #[tokio::test]
 async fn a_clock_that_is_set_back_does_not_make_data_younger() {
-    let house = House::new(&[]);
-    house.scrape().await;
-    house.clock.step_to(Timestamp::from_seconds(0));
-    house.clock.advance(COOLDOWN);
-    assert_eq!(house.scrape().await.served, Served::Fresh);
-    assert_eq!(house.asked().len(), 2);
+    let harness = Harness::new(&[]);
+    harness.scrape().await;
+    harness.clock.step_to(Timestamp::from_seconds(0));
+    harness.clock.advance(COOLDOWN);
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
+    assert_eq!(harness.asked().len(), 2);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The inside of a tenant's file: serde types, and how what is published becomes them. The only serde in `refresh`.
+//! The body of a tenant's file: serde types, and their values for a published state.
 //!
-//! Times are microseconds since 1970 in UTC, spans are microseconds. There is no secret in it. Agents are their ids; names of
-//! people are there only where they come from the tenant's own list, which is kept so that labels do not change.
+//! Times are microseconds since 1970 in UTC, spans are microseconds. It holds no secret. Names of people are stored only
+//! with the tenant's own list of agents, so that labels do not change over a restart.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,26 +15,26 @@ use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Schedule, St
 use crate::refresh::directory::AgentDirectory;
 use crate::refresh::{AgentData, Moment, Published};
 
-/// All that is kept of a tenant.
+/// The stored state of a tenant.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Body<'a> {
     pub(super) query_key: QueryKey,
-    /// Whose agents it has, where several exporters share those of the tenant.
+    /// The shard whose agents it holds, where several exporters share the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) shard: Option<ShardOf>,
+    pub(super) shard: Option<ShardKey>,
     pub(super) up: bool,
-    pub(super) window: Option<Span>,
-    pub(super) last_success: Option<Time>,
-    pub(super) last_attempt: Option<Time>,
-    pub(super) last_duration: Option<Spell>,
-    pub(super) full_at: Option<Time>,
-    pub(super) last_read: Option<Time>,
+    pub(super) window: Option<StoredWindow>,
+    pub(super) last_success: Option<StoredTime>,
+    pub(super) last_attempt: Option<StoredTime>,
+    pub(super) last_duration: Option<StoredDuration>,
+    pub(super) full_at: Option<StoredTime>,
+    pub(super) last_read: Option<StoredTime>,
     pub(super) failures: u32,
-    pub(super) not_before: Option<Time>,
-    /// The tenant's own list of people, where one was read.
+    pub(super) not_before: Option<StoredTime>,
+    /// The tenant's own list of agents, where one was read.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(super) directory: Option<StoredDirectory<'a>>,
-    /// The names that agents' states are indices of.
+    /// The state names that the agents' states refer to by index.
     #[serde(borrow)]
     pub(super) states: Vec<Cow<'a, str>>,
     /// The agents, by the refresh that read them.
@@ -44,12 +44,12 @@ pub(super) struct Body<'a> {
 
 /// A [`Shard`](crate::config::Shard): its index, and how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ShardOf(u32, u32);
+pub(super) struct ShardKey(u32, u32);
 
-/// The tenant's own list of people.
+/// The tenant's own list of agents.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredDirectory<'a> {
-    pub(super) read_at: Time,
+    pub(super) read_at: StoredTime,
     #[serde(borrow)]
     pub(super) people: Vec<StoredPerson<'a>>,
 }
@@ -63,57 +63,57 @@ pub(super) struct StoredPerson<'a>(
     bool,
 );
 
-/// The agents whose data one refresh read.
+/// The agents that one refresh read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Read<'a> {
-    pub(super) read_at: Time,
-    pub(super) window: Span,
+    pub(super) read_at: StoredTime,
+    pub(super) window: StoredWindow,
     #[serde(borrow)]
     pub(super) agents: Vec<(Cow<'a, str>, Option<Presence>)>,
 }
 
-/// An [`AgentPresence`], its states as indices.
+/// An [`AgentPresence`] with states as indices.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Presence {
-    states: Vec<(u32, Spell)>,
-    observed: Spell,
+    states: Vec<(u32, StoredDuration)>,
+    observed: StoredDuration,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    current: Option<(u32, Spell)>,
-    last_data: Time,
+    current: Option<(u32, StoredDuration)>,
+    last_data: StoredTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scheduled: Option<Scheduled>,
 }
 
-/// A [`ScheduledTime`](crate::presence::ScheduledTime), and which schedule it is about.
+/// A [`ScheduledTime`](crate::presence::ScheduledTime), and the checksum of its schedule.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Scheduled {
-    pub(super) total: Spell,
-    pub(super) offline: Spell,
+    pub(super) total: StoredDuration,
+    pub(super) offline: StoredDuration,
     pub(super) schedule: u32,
 }
 
 /// A [`Timestamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Time(i64);
+pub(super) struct StoredTime(i64);
 
 /// A span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Spell(u64);
+pub(super) struct StoredDuration(u64);
 
 /// A [`Window`]: its start and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Span(Time, Time);
+pub(super) struct StoredWindow(StoredTime, StoredTime);
 
-/// Tells schedules apart. They are hashed by what they say, once each however many agents share one.
+/// Checksums of schedules, computed once each, because many agents share one.
 #[derive(Debug, Default)]
 pub(super) struct Schedules(HashMap<*const Schedule, u32>);
 
 // === impl Body ===
 
 impl<'a> Body<'a> {
-    /// What is published, after `failures` failed refreshes in a row.
+    /// The stored form of `published`, after `failures` failed refreshes in a row.
     pub(super) fn of(published: &'a Published, failures: u32) -> Self {
         let tenant = &published.snapshot.tenant;
         let mut states = Vec::new();
@@ -144,16 +144,16 @@ impl<'a> Body<'a> {
         let status = &published.status;
         Self {
             query_key: QueryKey::of(tenant),
-            shard: ShardOf::of(tenant),
+            shard: ShardKey::of(tenant),
             up: status.up,
-            window: status.window.map(Span::from),
-            last_success: status.last_success.map(Time::from),
-            last_attempt: status.last_attempt.map(Time::from),
+            window: status.window.map(StoredWindow::from),
+            last_success: status.last_success.map(StoredTime::from),
+            last_attempt: status.last_attempt.map(StoredTime::from),
             last_duration: status.last_duration.map(|took| Micros::from(took).into()),
             full_at: published.full_at.map(|moment| moment.utc.into()),
             last_read: published.last_read.map(|moment| moment.utc.into()),
             failures,
-            not_before: status.not_before.map(Time::from),
+            not_before: status.not_before.map(StoredTime::from),
             directory: published.directory.as_deref().map(StoredDirectory::of),
             states,
             reads,
@@ -161,9 +161,9 @@ impl<'a> Body<'a> {
     }
 }
 
-// === impl ShardOf ===
+// === impl ShardKey ===
 
-impl ShardOf {
+impl ShardKey {
     pub(super) fn of(tenant: &Tenant) -> Option<Self> {
         tenant.shard_among_others().map(|shard| Self(shard.index(), shard.total()))
     }
@@ -171,7 +171,7 @@ impl ShardOf {
 
 // === impl StoredPerson, StoredDirectory ===
 
-/// Leaves the person's name out, as this may end up in a log.
+/// Leaves the person's name out, because debug output may reach a log.
 impl fmt::Debug for StoredPerson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StoredPerson").field(&self.0).finish_non_exhaustive()
@@ -187,7 +187,7 @@ impl<'a> StoredDirectory<'a> {
         Self { read_at: directory.read_at.utc.into(), people: directory.people.iter().map(person).collect() }
     }
 
-    /// The list as it was, seen at `now`.
+    /// The list, with its age as of `now`.
     pub(super) fn restore(&self, now: Moment) -> AgentDirectory {
         let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
         let people = self.people.iter().map(|StoredPerson(id, name, team, active)| Person {
@@ -221,9 +221,9 @@ impl Presence {
         }
     }
 
-    /// The presence that this was, but for `scheduled`; `None` where it is none that a tally comes to.
+    /// The presence without `scheduled`; `None` where the values are invalid.
     pub(super) fn restore(&self, names: &[StateName], window: Window) -> Option<AgentPresence> {
-        let restored = |&(index, time): &(u32, Spell)| {
+        let restored = |&(index, time): &(u32, StoredDuration)| {
             Some((Arc::clone(names.get(usize::try_from(index).ok()?)?), Micros::from(time)))
         };
         let states: Vec<(StateName, Micros)> = self.states.iter().map(restored).collect::<Option<_>>()?;
@@ -257,40 +257,40 @@ impl Schedules {
     }
 }
 
-// === impl Time, Spell, Span ===
+// === impl StoredTime, StoredDuration, StoredWindow ===
 
-impl From<Timestamp> for Time {
+impl From<Timestamp> for StoredTime {
     fn from(timestamp: Timestamp) -> Self {
         Self(timestamp.micros())
     }
 }
 
-impl From<Time> for Timestamp {
-    fn from(time: Time) -> Self {
+impl From<StoredTime> for Timestamp {
+    fn from(time: StoredTime) -> Self {
         Self::from_micros(time.0)
     }
 }
 
-impl From<Micros> for Spell {
+impl From<Micros> for StoredDuration {
     fn from(micros: Micros) -> Self {
         Self(micros.get())
     }
 }
 
-impl From<Spell> for Micros {
-    fn from(spell: Spell) -> Self {
+impl From<StoredDuration> for Micros {
+    fn from(spell: StoredDuration) -> Self {
         Self::new(spell.0)
     }
 }
 
-impl From<Window> for Span {
+impl From<Window> for StoredWindow {
     fn from(window: Window) -> Self {
         Self(window.start.into(), window.end.into())
     }
 }
 
-impl From<Span> for Window {
-    fn from(Span(start, end): Span) -> Self {
+impl From<StoredWindow> for Window {
+    fn from(StoredWindow(start, end): StoredWindow) -> Self {
         Self { start: start.into(), end: end.into() }
     }
 }

@@ -1,4 +1,4 @@
-//! The outside of a tenant's file: what it is, whether it is whole, and the attempts noted behind it. Pure.
+//! The frame of a tenant's file: header, checksum, and the recorded attempts after the body. Pure.
 //!
 //! ```text
 //! cxone-exporter-state 2 <bytes of the body> <CRC-32 of the body>
@@ -6,45 +6,45 @@
 //! attempt <microseconds since 1970> <CRC-32 of the line up to here>
 //! ```
 //!
-//! There is one line more for each refresh that started and has not left a new file in this one's place.
+//! Each refresh that started and has not replaced the file yet has one attempt line.
 
 use thiserror::Error;
 
 use crate::presence::Timestamp;
 
-/// What every file begins with.
+/// The first word of every file.
 const MAGIC: &str = "cxone-exporter-state";
 
-/// The version that is written, and the only one that is read: what is in a file is worth one refresh, which is
-/// less than the code that would read older ones.
+/// The version that is written, and the only one that is read. A file saves one refresh, which is not worth code that reads
+/// older versions.
 const VERSION: u32 = 2;
 
-/// No first line is longer: the magic, a version, a length of twenty digits and a checksum of eight.
+/// The longest header: the magic, a version, a length of twenty digits and a checksum of eight.
 const MAX_HEADER_BYTES: usize = 80;
 
 const ATTEMPT: &str = "attempt";
 
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum BadFile {
-    /// It is something else.
+pub(super) enum FormatError {
+    /// It has another header.
     #[error("it was not written by this exporter")]
     Foreign,
     /// It is of another version.
     #[error("it has version {0}, and this exporter reads version {VERSION}")]
     Version(String),
-    /// It ends too early.
+    /// It is shorter than its header says.
     #[error("it is cut off")]
     CutOff,
-    /// Its bytes are not those that were written.
+    /// Its checksum does not match.
     #[error("its checksum is wrong")]
     Checksum,
-    /// It is whole, but what it says cannot be.
+    /// It is intact, but its values are invalid.
     #[error("it contradicts itself: {0}")]
     Contradiction(String),
 }
 
-/// What is in a file that is whole.
+/// The contents of an intact file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contents<'a> {
     pub(super) body: &'a [u8],
@@ -54,15 +54,15 @@ pub(super) struct Contents<'a> {
 /// The refreshes that started after the body was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Attempts {
-    /// How many there were, a torn one included.
+    /// The number of attempts, a torn one included.
     pub(super) count: u32,
-    /// When the last started whose line is whole.
+    /// The latest start in an intact line.
     pub(super) last: Option<Timestamp>,
-    /// Whether the file ends in something that is not a whole line: an attempt started, and nobody knows when.
+    /// Whether a line is damaged: an attempt started at an unknown time.
     pub(super) torn: bool,
 }
 
-/// A file of `body` and nothing behind it.
+/// A file of `body` without attempts.
 pub(super) fn frame(body: &[u8]) -> Vec<u8> {
     let mut file = format!("{MAGIC} {VERSION} {} {:08x}\n", body.len(), crc32fast::hash(body)).into_bytes();
     file.reserve_exact(body.len() + 1);
@@ -71,43 +71,43 @@ pub(super) fn frame(body: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The line that notes an attempt.
+/// The line that records an attempt.
 pub(super) fn attempt(started: Timestamp) -> String {
     let line = format!("{ATTEMPT} {}", started.micros());
     let checksum = crc32fast::hash(line.as_bytes());
     format!("{line} {checksum:08x}\n")
 }
 
-/// Takes a file apart.
+/// Splits a file into body and attempts.
 ///
 /// # Errors
 ///
-/// When the body is not whole. Damage behind it is no error, but counts as one more attempt.
-pub(super) fn unframe(file: &[u8]) -> Result<Contents<'_>, BadFile> {
+/// When the body is not intact. Damage after it counts as one more attempt.
+pub(super) fn unframe(file: &[u8]) -> Result<Contents<'_>, FormatError> {
     let Some(end) = file.iter().take(MAX_HEADER_BYTES).position(|byte| *byte == b'\n') else {
         let begins_alike = file.starts_with(MAGIC.as_bytes()) || MAGIC.as_bytes().starts_with(file);
-        return Err(if begins_alike { BadFile::CutOff } else { BadFile::Foreign });
+        return Err(if begins_alike { FormatError::CutOff } else { FormatError::Foreign });
     };
     let (header, rest) = file.split_at_checked(end).unwrap_or_default();
-    let fields: Vec<&str> = std::str::from_utf8(header).map_err(|_| BadFile::Foreign)?.split(' ').collect();
+    let fields: Vec<&str> = std::str::from_utf8(header).map_err(|_| FormatError::Foreign)?.split(' ').collect();
     let [MAGIC, version, fields @ ..] = fields.as_slice() else {
-        return Err(BadFile::Foreign);
+        return Err(FormatError::Foreign);
     };
     if *version != VERSION.to_string() {
-        return Err(BadFile::Version((*version).to_owned()));
+        return Err(FormatError::Version((*version).to_owned()));
     }
     let [length, checksum] = fields else {
-        return Err(BadFile::Foreign);
+        return Err(FormatError::Foreign);
     };
-    let length: usize = length.parse().map_err(|_| BadFile::Foreign)?;
-    let (body, rest) = rest.get(1..).and_then(|rest| rest.split_at_checked(length)).ok_or(BadFile::CutOff)?;
+    let length: usize = length.parse().map_err(|_| FormatError::Foreign)?;
+    let (body, rest) = rest.get(1..).and_then(|rest| rest.split_at_checked(length)).ok_or(FormatError::CutOff)?;
     if *checksum != format!("{:08x}", crc32fast::hash(body)) {
-        return Err(BadFile::Checksum);
+        return Err(FormatError::Checksum);
     }
     let lines = match rest {
-        [] => return Err(BadFile::CutOff),
+        [] => return Err(FormatError::CutOff),
         [b'\n', lines @ ..] => lines,
-        _ => return Err(BadFile::Checksum),
+        _ => return Err(FormatError::Checksum),
     };
     Ok(Contents { body, attempts: attempts(lines) })
 }
@@ -128,7 +128,7 @@ fn read_attempt(line: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(line).ok()?;
     let started = text.strip_prefix(ATTEMPT)?.trim_start().split(' ').next()?;
     let started = Timestamp::from_micros(started.parse().ok()?);
-    // Written again, it must come out the same, checksum and all.
+    // Writing it again must give the same line, checksum included.
     (attempt(started) == text).then_some(started)
 }
 
@@ -154,20 +154,20 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_whole_or_not_ours_is_told_apart() {
-        let table: [(&[u8], BadFile); 13] = [
-            (b"", BadFile::CutOff),
-            (b"cxone-exp", BadFile::CutOff),
-            (b"cxone-exporter-state 2 2 a3cb3e", BadFile::CutOff),
-            (b"cxone-exporter-state 2 2 00000000\n{}\n", BadFile::Checksum),
-            (b"cxone-exporter-state 2 5 00000000\n{}\n", BadFile::CutOff),
-            (b"cxone-exporter-state 0 2 00000000\n{}\n", BadFile::Version("0".to_owned())),
-            (b"cxone-exporter-state 3 more to come\n{}\n", BadFile::Version("3".to_owned())),
-            (b"cxone-exporter-state 2 -2 00000000\n{}\n", BadFile::Foreign),
-            (b"cxone-exporter-state 2 99999999999999999999999 00000000\n{}\n", BadFile::Foreign),
-            (b"cxone-exporter-state 2 18446744073709551615 00000000\n{}\n", BadFile::CutOff),
-            (b"cxone-exporter-state\n", BadFile::Foreign),
-            (b"\xff\xfe\n", BadFile::Foreign),
-            (b"tenants:\n  - name: acme\n", BadFile::Foreign),
+        let table: [(&[u8], FormatError); 13] = [
+            (b"", FormatError::CutOff),
+            (b"cxone-exp", FormatError::CutOff),
+            (b"cxone-exporter-state 2 2 a3cb3e", FormatError::CutOff),
+            (b"cxone-exporter-state 2 2 00000000\n{}\n", FormatError::Checksum),
+            (b"cxone-exporter-state 2 5 00000000\n{}\n", FormatError::CutOff),
+            (b"cxone-exporter-state 0 2 00000000\n{}\n", FormatError::Version("0".to_owned())),
+            (b"cxone-exporter-state 3 more to come\n{}\n", FormatError::Version("3".to_owned())),
+            (b"cxone-exporter-state 2 -2 00000000\n{}\n", FormatError::Foreign),
+            (b"cxone-exporter-state 2 99999999999999999999999 00000000\n{}\n", FormatError::Foreign),
+            (b"cxone-exporter-state 2 18446744073709551615 00000000\n{}\n", FormatError::CutOff),
+            (b"cxone-exporter-state\n", FormatError::Foreign),
+            (b"\xff\xfe\n", FormatError::Foreign),
+            (b"tenants:\n  - name: acme\n", FormatError::Foreign),
         ];
         for (file, fault) in table {
             assert_eq!(unframe(file), Err(fault), "{}", String::from_utf8_lossy(file));
@@ -181,7 +181,7 @@ mod tests {
         for length in 0..whole.len() {
             let read = unframe(&whole[..length]);
             if length < body_ends {
-                assert_eq!(read, Err(BadFile::CutOff), "{length}");
+                assert_eq!(read, Err(FormatError::CutOff), "{length}");
             } else {
                 let torn = length > body_ends;
                 let attempts = Attempts { count: u32::from(torn), last: None, torn };

@@ -1,8 +1,7 @@
-//! What survives a restart and a crash: each tenant's last good data, its status, and what it has to wait for.
+//! Stores each tenant's last good data, status and waits across restarts and crashes.
 //!
-//! The only place in `refresh` that knows files and serde. There is one file a tenant, `NAME.cxone`, that is replaced
-//! whole after each refresh and gets a line more before one sends anything. Nothing read from it is trusted: it is
-//! bounded, checked, and held against the configuration and the clock before it is used.
+//! Each tenant has a file, `NAME.cxone`, that is replaced after each refresh; a line is appended before a refresh sends
+//! anything. A file is limited in size, checked, and compared with configuration and clock before it is used.
 
 mod file;
 mod format;
@@ -22,20 +21,19 @@ use tracing::warn;
 pub(crate) use restore::RestoredState;
 pub use tenant_store::TenantStore;
 
-use self::file::{ClaimError, Folder};
+use self::file::{LockError, StateDirectory};
 use self::tenant_store::TenantFile;
 use crate::clock::Clock;
 use crate::refresh::Observer;
 
-/// How long the end of the process waits for files that are being written. It takes well under a second, and what is
-/// cut off then is only the newest file, not the one before it.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for writes. A write takes well under a second; one that is cut off leaves the older file.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The directory of `--storage.path`, locked for this process.
 pub struct Storage {
-    folder: Arc<Folder>,
+    folder: Arc<StateDirectory>,
     clock: Arc<dyn Clock>,
-    /// By tenant, so that after a reload the old and the new refresher of a tenant share one.
+    /// By tenant name, so that the refreshers before and after a reload share a file.
     files: Mutex<HashMap<String, Arc<TenantFile>>>,
 }
 
@@ -52,27 +50,26 @@ pub struct StorageInUse {
 // === impl Storage ===
 
 impl Storage {
-    /// Takes the directory at `path` for this process, and makes it where it is missing.
+    /// Locks the directory at `path` for this process, and creates it where it is missing.
     ///
-    /// A directory that cannot be made or written is logged and tried again with every use, since nothing but a restart
-    /// needs it.
+    /// A directory that cannot be created or written is logged and tried again with every use, because only a restart needs it.
     ///
     /// # Errors
     ///
-    /// Where another process has taken it: the two would undo each other's work, and both send.
+    /// When another process has locked it.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StorageInUse> {
-        let folder = Arc::new(Folder::new(path.to_owned()));
-        match folder.claim() {
+        let folder = Arc::new(StateDirectory::new(path.to_owned()));
+        match folder.lock() {
             Ok(()) => {}
-            Err(ClaimError::InUse) => return Err(StorageInUse { path: path.to_owned() }),
-            Err(ClaimError::Io(error)) => {
-                warn!(path = %path.display(), %error, "the directory of --storage.path cannot be used; running without until it can");
+            Err(LockError::InUse) => return Err(StorageInUse { path: path.to_owned() }),
+            Err(LockError::Io(error)) => {
+                warn!(path = %path.display(), %error, "storage directory unusable");
             }
         }
         Ok(Self { folder, clock, files: Mutex::default() })
     }
 
-    /// The file of the tenant `name`; `observer` is told how its use goes.
+    /// The file of the tenant `name`; `observer` counts its writes and errors.
     pub fn tenant(&self, name: &str, observer: Arc<dyn Observer>) -> TenantStore {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let file =
@@ -80,7 +77,7 @@ impl Storage {
         TenantStore { file: Arc::clone(file), clock: Arc::clone(&self.clock), observer }
     }
 
-    /// Ends once nothing is being written any more, and within two seconds.
+    /// Waits until no write is under way, for two seconds at most.
     pub async fn finish(&self) {
         let files: Vec<_> =
             self.files.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
@@ -91,8 +88,8 @@ impl Storage {
         };
         tokio::select! {
             () = rest => {}
-            () = self.clock.sleep_until(self.clock.monotonic() + LAST_PATIENCE) => {
-                warn!("a tenant's file could not be written before the end of the process");
+            () = self.clock.sleep_until(self.clock.monotonic() + SHUTDOWN_TIMEOUT) => {
+                warn!("shutdown before a tenant's file was written");
             }
         }
     }

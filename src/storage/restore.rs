@@ -1,12 +1,12 @@
-//! What a file is worth to a process that finds it: the rules of time and of changed configuration. Pure.
+//! Decides what of a stored file still holds, given the time and the configuration. Pure.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::format::{Body, Read, Schedules, ShardOf, Time};
-use super::frame::{Attempts, BadFile};
+use super::format::{Body, Read, Schedules, ShardKey, StoredTime};
+use super::frame::{Attempts, FormatError};
 use crate::clock::Monotonic;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
@@ -14,22 +14,22 @@ use crate::refresh::backoff;
 use crate::refresh::directory::{AgentDirectory, ResolvedTenant};
 use crate::refresh::{AgentData, Moment, Snapshot, Status};
 
-/// A clock that is corrected by less than this says nothing about the data. More, and nobody knows how old it is.
+/// A clock correction up to this is ignored. After a larger one the age of the data is unknown.
 const FUTURE_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// No wait that is kept is longer, but for a longer cooldown: it is the longest `Retry-After` that is granted.
+/// The longest restored wait, except for a longer cooldown: the longest `Retry-After` that is honoured.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// What a tenant's refresher takes up again.
+/// What a refresher starts with after a restart.
 #[derive(Debug)]
 pub(crate) struct RestoredState {
     /// The last good data of the agents that are still configured.
     pub(crate) snapshot: Snapshot,
-    /// How things stood, as far as the file says.
+    /// The stored part of the status.
     pub(crate) status: Status,
-    /// The tenant's own list of people, which `snapshot` has the agents of.
+    /// The tenant's own list of agents; `snapshot` has its agents.
     pub(crate) directory: Option<Arc<AgentDirectory>>,
-    /// How many agents of it there was no room for.
+    /// How many agents `agent_filter.max` leaves out.
     pub(crate) agents_dropped: Option<usize>,
     /// When a refresh last succeeded in full, as long as none has ended otherwise since.
     pub(crate) full_at: Option<Moment>,
@@ -41,60 +41,60 @@ pub(crate) struct RestoredState {
     pub(crate) not_before: Option<Monotonic>,
 }
 
-/// Why some of what is in a file is not taken up.
+/// Why a file, or part of it, is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LeftOut {
-    /// It is about another address: even its waits are of no meaning here.
-    OtherAddress,
-    /// It answers another question.
-    OtherQuestion,
-    /// It has the agents of another shard, or of one among another number of them.
+pub(super) enum Unused {
+    /// It is about another server, so its waits do not hold either.
+    OtherServer,
+    /// It answers another query.
+    OtherQuery,
+    /// It holds the agents of another shard.
     OtherShard,
-    /// It is from a time that has not come yet.
+    /// Its times are in the future.
     Future,
 }
 
-/// Makes of a file's contents what can be used of them at `now`, and says what cannot.
+/// What can be used of a file at `now`, and why the rest cannot.
 ///
 /// A refresh that started and did not leave a file has failed; its back-off, with `chance` as a random number in
 /// `[0, 1)`, runs from its start.
 ///
 /// # Errors
 ///
-/// When it says what no exporter would have written.
+/// When values are invalid.
 pub(super) fn restore(
     body: &Body<'_>,
     attempts: Attempts,
     tenant: &Arc<Tenant>,
     now: Moment,
     chance: f64,
-) -> Result<(RestoredState, Option<LeftOut>), BadFile> {
+) -> Result<(RestoredState, Option<Unused>), FormatError> {
     let directory = body.directory.as_ref().map(|directory| directory.restore(now));
     let mut restored_state = RestoredState::nothing(tenant);
     let query_key = QueryKey::of(tenant);
     if body.query_key.server() != query_key.server() {
-        return Ok((restored_state, Some(LeftOut::OtherAddress)));
+        return Ok((restored_state, Some(Unused::OtherServer)));
     }
-    restored_state.take_directory(tenant, directory);
-    restored_state.take_gate(body, attempts, now, chance);
+    restored_state.restore_directory(tenant, directory);
+    restored_state.restore_gate(body, attempts, now, chance);
     if body.query_key != query_key {
-        return Ok((restored_state, Some(LeftOut::OtherQuestion)));
+        return Ok((restored_state, Some(Unused::OtherQuery)));
     }
-    let future = restored_state.take_data(body, now)?;
-    if body.shard != ShardOf::of(tenant) {
-        // That all went well was said of other agents, so nothing but the data of those that are still here is used.
-        return Ok((restored_state, Some(LeftOut::OtherShard)));
+    let future = restored_state.restore_data(body, now)?;
+    if body.shard != ShardKey::of(tenant) {
+        // Its success was that of other agents, so only the data of this shard's agents is used.
+        return Ok((restored_state, Some(Unused::OtherShard)));
     }
-    restored_state.take_status(body, attempts, future, now);
-    Ok((restored_state, future.then_some(LeftOut::Future)))
+    restored_state.restore_status(body, attempts, future, now);
+    Ok((restored_state, future.then_some(Unused::Future)))
 }
 
-fn happened(time: Option<Time>, now: Moment) -> Option<Timestamp> {
+fn happened(time: Option<StoredTime>, now: Moment) -> Option<Timestamp> {
     time.map(Timestamp::from).filter(|time| *time <= now.utc + FUTURE_TOLERANCE).map(|time| time.min(now.utc))
 }
 
-fn contradiction(what: impl Into<String>) -> BadFile {
-    BadFile::Contradiction(what.into())
+fn contradiction(what: impl Into<String>) -> FormatError {
+    FormatError::Contradiction(what.into())
 }
 
 // === impl RestoredState ===
@@ -114,15 +114,14 @@ impl RestoredState {
         }
     }
 
-    fn take_directory(&mut self, configured: &Arc<Tenant>, directory: Option<AgentDirectory>) {
+    fn restore_directory(&mut self, configured: &Arc<Tenant>, directory: Option<AgentDirectory>) {
         let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(configured, directory.as_ref());
         (self.snapshot, self.agents_dropped, self.directory) =
             (Snapshot::empty(tenant), dropped, directory.map(Arc::new));
     }
 
-    fn take_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
-        let (cooldown, refresh_timeout) =
-            (self.snapshot.tenant.limits.cooldown, self.snapshot.tenant.limits.refresh_timeout);
+    fn restore_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
+        let (cooldown, refresh_timeout) = (self.snapshot.tenant.limits.cooldown, self.snapshot.tenant.limits.refresh_timeout);
         let wait_from = |point: Timestamp| Duration::from_micros(point.saturating_since(now.utc).get());
         let kept = body.not_before.map(|not_before| {
             let not_before = Timestamp::from(not_before);
@@ -132,18 +131,18 @@ impl RestoredState {
             wait_from(not_before).min(Duration::from_micros(whole.get()))
         });
         self.failures = body.failures.saturating_add(attempts.count);
-        let broken_off = (attempts.count > 0).then(|| {
+        let aborted = (attempts.count > 0).then(|| {
             let started = attempts.last.filter(|_| !attempts.torn).unwrap_or(now.utc).min(now.utc);
             // A `Retry-After` that the refresh was waiting out is forgotten. It would have ended within the refresh's
             // own time: for a longer one the refresh would have ended at once, and its end would be in the file.
             wait_from(started + backoff::delay(cooldown, self.failures, chance).max(refresh_timeout))
         });
-        let wait = kept.max(broken_off).filter(|wait| !wait.is_zero());
+        let wait = kept.max(aborted).filter(|wait| !wait.is_zero());
         self.not_before = wait.map(|wait| now.monotonic + wait.min(LONGEST_WAIT.max(cooldown)));
     }
 
-    /// Takes the data that was read before `now`, and tells whether there is other.
-    fn take_data(&mut self, body: &Body<'_>, now: Moment) -> Result<bool, BadFile> {
+    /// Restores the data read before `now`. Whether there is data from the future.
+    fn restore_data(&mut self, body: &Body<'_>, now: Moment) -> Result<bool, FormatError> {
         if body.states.iter().any(|name| name.is_empty() || name.len() > MAX_STATE_NAME_BYTES) {
             return Err(contradiction("a state has no name, or too long a one"));
         }
@@ -168,14 +167,14 @@ impl RestoredState {
                     presence.restore(&names, window).ok_or_else(|| contradiction(format!("the times of agent {id:?}")))
                 });
                 let mut restored: Option<AgentPresence> = restored.transpose()?;
-                // Whoever is no longer configured has no row.
+                // An agent that is no longer configured has no row.
                 let Some(&row) = rows.get(&**id) else { continue };
                 let (Some(agent), Some(row)) = (tenant.agents.get(row), self.snapshot.rows.get_mut(row)) else {
                     continue;
                 };
                 let schedule = agent.schedule.as_ref().map(|schedule| schedules.checksum(schedule));
                 if let (Some(restored), Some(presence)) = (&mut restored, presence) {
-                    // Time on a schedule that has been changed says nothing of the one that there is.
+                    // StoredTime on a schedule that has been changed says nothing of the one that there is.
                     let of_this = presence.scheduled.filter(|scheduled| Some(scheduled.schedule) == schedule);
                     restored.scheduled = of_this.map(|scheduled| ScheduledTime {
                         total: scheduled.total.into(),
@@ -188,37 +187,33 @@ impl RestoredState {
         Ok(future)
     }
 
-    fn take_status(&mut self, body: &Body<'_>, attempts: Attempts, future: bool, now: Moment) {
-        let broke_off = attempts.count > 0;
-        let last_attempt = if broke_off { Some(attempts.last.unwrap_or(now.utc).into()) } else { body.last_attempt };
+    fn restore_status(&mut self, body: &Body<'_>, attempts: Attempts, future: bool, now: Moment) {
+        let aborted = attempts.count > 0;
+        let last_attempt = if aborted { Some(attempts.last.unwrap_or(now.utc).into()) } else { body.last_attempt };
         self.status = Status {
-            up: body.up && !broke_off && !future,
+            up: body.up && !aborted && !future,
             window: body.window.map(Window::from).filter(|window| window.end <= now.utc + FUTURE_TOLERANCE),
             last_success: happened(body.last_success, now),
             last_attempt: happened(last_attempt, now),
             last_duration: body.last_duration.map(|took| Duration::from_micros(Micros::from(took).get())),
             ..Status::default()
         };
-        if !broke_off && !future {
+        if !aborted && !future {
             let moment = |time| happened(time, now).map(|utc| Moment::remembered(utc, now));
             (self.full_at, self.last_read) = (moment(body.full_at), moment(body.last_read));
         }
     }
 }
 
-// === impl LeftOut ===
+// === impl Unused ===
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OtherAddress => "it is about another address, so nothing of it is used",
-            Self::OtherQuestion => "what is asked for has changed, so its data is not used, but its waits are",
-            Self::OtherShard => {
-                "it is of another shard, or of another number of shards, so only the data of this shard's agents is used"
-            }
-            Self::Future => {
-                "it is from a time that has not come yet (was the clock set back?), so that data is not used"
-            }
+            Self::OtherServer => "another server; nothing is used",
+            Self::OtherQuery => "another query; only its waits are used",
+            Self::OtherShard => "another shard; only the data of this shard's agents is used",
+            Self::Future => "times in the future (was the clock set back?); that data is not used",
         })
     }
 }

@@ -8,28 +8,27 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::file::{self, Folder, MAX_FILE_BYTES};
+use super::file::{self, MAX_FILE_BYTES, StateDirectory};
 use super::format::Body;
-use super::frame::{self, BadFile};
-use super::restore::{LeftOut, RestoredState, restore};
+use super::frame::{self, FormatError};
+use super::restore::{RestoredState, Unused, restore};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{ServerKey, Tenant};
 use crate::presence::Timestamp;
 use crate::refresh::{Moment, Observer, Published, StorageOperation};
 use crate::upstream::Source;
 
-/// How long a refresh waits for its start to be noted. It is a write of some forty bytes; a disk that takes longer
-/// hangs, and a refresh without a note is better than none.
-const ATTEMPT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a refresh waits for its attempt to be recorded. The write has some forty bytes; a disk that takes longer hangs,
+/// and the refresh goes on without.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a file may take to be written. Nobody waits for it, but a disk that hangs should be known to.
-const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a write may take. No scrape waits for it, but a hanging disk is reported.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often at the most what a source keeps is written down, as it may be many megabytes. After a crash as much more of each
-/// agent is asked for again, which is less than what is asked for in any case.
-const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How often the bucket history is saved, because it may have many megabytes. After a crash this much more is read again.
+const HISTORY_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// Where one tenant's last data and waits are kept. Clones are the same file.
+/// The store of one tenant's state. Clones share the file.
 #[derive(Clone)]
 pub struct TenantStore {
     pub(super) file: Arc<TenantFile>,
@@ -37,122 +36,121 @@ pub struct TenantStore {
     pub(super) observer: Arc<dyn Observer>,
 }
 
-/// A tenant's file. There is one of these a process, so that nothing is written twice at once.
+/// A tenant's file. There is one per process, so that writes do not overlap.
 #[derive(Debug)]
 pub(super) struct TenantFile {
-    folder: Arc<Folder>,
+    folder: Arc<StateDirectory>,
     name: String,
     path: PathBuf,
-    /// Where what its source keeps is.
-    kept_path: PathBuf,
-    /// When that was written last.
-    kept_at: Mutex<Option<Monotonic>>,
-    /// Whose address the file is about, as long as it is whole: attempts to ask there may be noted behind what it says.
+    /// The file of the source's history.
+    history_path: PathBuf,
+    /// When the history was last saved.
+    history_saved_at: Mutex<Option<Monotonic>>,
+    /// The server of an intact file, to which attempts may be appended.
     whole: Mutex<Option<ServerKey>>,
-    /// Who may write. It is held while writing, so that no more than one thread waits for a disk that hangs.
+    /// Held while writing, so that at most one thread waits for a hanging disk.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Whether the last one to have the turn was given up, and may have it still.
-    hangs: AtomicBool,
-    complaints: Mutex<Complaints>,
+    /// Whether the last write timed out and may still run.
+    hanging: AtomicBool,
+    reported_errors: Mutex<ReportedErrors>,
 }
 
-/// What was said last of each operation, as long as it fails.
+/// The last logged error of each operation, while it fails.
 #[derive(Debug, Default)]
-struct Complaints([Option<String>; StorageOperation::ALL.len()]);
+struct ReportedErrors([Option<String>; StorageOperation::ALL.len()]);
 
 // === impl TenantStore ===
 
 impl TenantStore {
-    /// What an earlier process left, as far as it is of use at `now`.
+    /// What an earlier process left, as far as it still holds at `now`.
     ///
-    /// What cannot be read is set aside and told; it is never an error.
+    /// A file that cannot be read is renamed and logged.
     pub(crate) fn restore(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<RestoredState> {
         self.observer.storage_used();
-        if self.file.folder.claim().is_err() {
-            // Why was said when the directory was opened.
+        if self.file.folder.lock().is_err() {
+            // The reason was logged when the directory was opened.
             self.observer.storage_failed(StorageOperation::Read);
             return None;
         }
         let bytes = match file::read(&self.file.path, MAX_FILE_BYTES) {
             Ok(bytes) => bytes?,
             Err(error) => {
-                self.set_aside(&self.file.path, &error);
+                self.quarantine(&self.file.path, &error);
                 return None;
             }
         };
         match restore_from(&bytes, tenant, now) {
-            Ok((memory, left_out)) => {
-                self.file.is_whole(Some(ServerKey::of(tenant)).filter(|_| left_out != Some(LeftOut::OtherAddress)));
-                self.tell(&memory, left_out);
+            Ok((memory, unused)) => {
+                self.file.set_intact(Some(ServerKey::of(tenant)).filter(|_| unused != Some(Unused::OtherServer)));
+                self.tell(&memory, unused);
                 Some(memory)
             }
             Err(bad) => {
-                self.set_aside(&self.file.path, &bad);
+                self.quarantine(&self.file.path, &bad);
                 None
             }
         }
     }
 
-    /// Hands what an earlier process's source kept to `source`. What cannot be read is set aside and told, and what is of no
-    /// use is removed; either costs a refresh that reads everything.
+    /// Restores the history of `source`. A bad file is renamed and logged, one of another configuration is removed; then the next
+    /// refresh is a full one.
     pub(crate) fn restore_history(&self, source: &dyn Source) {
-        if self.file.folder.claim().is_err() {
+        if self.file.folder.lock().is_err() {
             return;
         }
-        let path = &self.file.kept_path;
+        let path = &self.file.history_path;
         let bytes = match file::read(path, MAX_FILE_BYTES) {
             Ok(None) => return,
             Ok(Some(bytes)) => bytes,
-            Err(error) => return self.set_aside(path, &error),
+            Err(error) => return self.quarantine(path, &error),
         };
         let taken_up = match frame::unframe(&bytes) {
             Ok(contents) => source.restore_history(contents.body),
-            Err(bad) => return self.set_aside(path, &bad),
+            Err(bad) => return self.quarantine(path, &bad),
         };
         let (tenant, path) = (&self.file.name, path.display());
         match taken_up {
-            Some(agents) => info!(tenant, %path, agents, "refreshes go on from what an earlier run has read"),
+            Some(agents) => info!(tenant, %path, agents, "history restored"),
             None => {
-                info!(tenant, %path, "what an earlier run has read is part of another answer; everything is read again");
-                // Should it stay, it is met with in the same way by the next run.
-                let _ = std::fs::remove_file(&self.file.kept_path);
+                info!(tenant, %path, "history does not match the configuration; full refresh");
+                // Otherwise the next process finds it again.
+                let _ = std::fs::remove_file(&self.file.history_path);
             }
         }
     }
 
-    /// Notes that a refresh starts, before it sends anything, so that a process that does not live to see its end
-    /// leaves word of it. Ends within five seconds, noted or not.
+    /// Records that a refresh starts, so that the next process knows of it after a crash. Ends within five seconds, recorded or
+    /// not.
     pub(crate) async fn record_attempt(&self, started: Timestamp, published: Arc<Published>, failures: u32) {
-        let note = move |file: &TenantFile| file.note_attempt(started, &published, failures);
-        self.run(StorageOperation::Attempt, ATTEMPT_PATIENCE, note).await;
+        let note = move |file: &TenantFile| file.write_attempt(started, &published, failures);
+        self.run(StorageOperation::Attempt, ATTEMPT_TIMEOUT, note).await;
     }
 
-    /// Puts what is published in the place of what was kept before, after `failures` failed refreshes in a row, and now and
-    /// then what `source` keeps beside it.
+    /// Saves what is published, after `failures` failed refreshes in a row, and every ten minutes the history.
     pub(crate) async fn save(&self, published: Arc<Published>, failures: u32) {
         let now = self.clock.monotonic();
         let write = move |file: &TenantFile| {
             file.replace(&published, failures, None)?;
-            file.replace_kept(&*published.source, now)
+            file.replace_history(&*published.source, now)
         };
-        self.run(StorageOperation::Write, WRITE_PATIENCE, write).await;
+        self.run(StorageOperation::Write, WRITE_TIMEOUT, write).await;
     }
 
-    /// Runs `job` on a thread that may wait for a disk, one at a time, and accounts for how it ended.
+    /// Runs `job` on a blocking thread, one at a time, and reports its outcome.
     async fn run(
         &self,
         operation: StorageOperation,
-        patience: Duration,
+        timeout: Duration,
         job: impl FnOnce(&TenantFile) -> io::Result<()> + Send + 'static,
     ) {
         let given_up = || Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"));
         let file = Arc::clone(&self.file);
-        if file.hangs.swap(false, Ordering::AcqRel) && file.turn.try_lock().is_err() {
-            // One refresh has waited for this disk already; the others need not.
-            file.hangs.store(true, Ordering::Release);
+        if file.hanging.swap(false, Ordering::AcqRel) && file.turn.try_lock().is_err() {
+            // One refresh has already waited for this disk.
+            file.hanging.store(true, Ordering::Release);
             return self.account(operation, given_up());
         }
-        let deadline = self.clock.monotonic() + patience;
+        let deadline = self.clock.monotonic() + timeout;
         let done = async move {
             let turn = Arc::clone(&file.turn).lock_owned().await;
             let job = move || {
@@ -162,23 +160,23 @@ impl TenantStore {
             tokio::task::spawn_blocking(job).await
         };
         let outcome = tokio::select! {
-            // What is done in time is done, even where the runtime notices late.
+            // A job that ended in time counts, even where the runtime polls late.
             biased;
-            outcome = done => outcome.unwrap_or_else(|broke_off| Err(io::Error::other(broke_off))),
+            outcome = done => outcome.unwrap_or_else(|aborted| Err(io::Error::other(aborted))),
             () = self.clock.sleep_until(deadline) => {
-                self.file.hangs.store(true, Ordering::Release);
+                self.file.hanging.store(true, Ordering::Release);
                 given_up()
             }
         };
         self.account(operation, outcome);
     }
 
-    /// Counts how an operation ended, and says so where it is news.
+    /// Counts the outcome of an operation, and logs a change.
     fn account(&self, operation: StorageOperation, outcome: io::Result<()>) {
         let tenant = &self.file.name;
         let path = self.file.path.display();
-        let mut complaints = self.file.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = complaints.of(operation);
+        let mut reported_errors = self.file.reported_errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = reported_errors.of(operation);
         let operation_name = operation.label();
         match outcome {
             Ok(()) => {
@@ -186,7 +184,7 @@ impl TenantStore {
                     self.observer.stored(self.clock.now());
                 }
                 if said.take().is_some() {
-                    info!(tenant, %path, operation = operation_name, "the tenant's file can be used again");
+                    info!(tenant, %path, operation = operation_name, "tenant file usable again");
                 }
             }
             Err(error) => {
@@ -195,7 +193,7 @@ impl TenantStore {
                 if said.as_ref() != Some(&message) {
                     warn!(
                         tenant, %path, operation = operation_name, %error,
-                        "the tenant's file cannot be used; a restart now would forget its data and its waits"
+                        "tenant file unusable; a restart now loses its data and waits"
                     );
                     *said = Some(message);
                 }
@@ -203,27 +201,27 @@ impl TenantStore {
         }
     }
 
-    /// Takes a file that is of no use out of the way, and says so.
-    fn set_aside(&self, file: &Path, reason: &dyn std::fmt::Display) {
+    /// Renames a bad file and logs the reason.
+    fn quarantine(&self, file: &Path, reason: &dyn std::fmt::Display) {
         self.observer.storage_failed(StorageOperation::Read);
         let (tenant, path) = (&self.file.name, file.display());
-        match file::set_aside(file) {
+        match file::quarantine(file) {
             Ok(aside) => {
                 let aside = aside.display();
-                warn!(tenant, %path, %aside, %reason, "the tenant's file cannot be used and was set aside; starting without it");
+                warn!(tenant, %path, %aside, %reason, "tenant file invalid; renamed");
             }
             Err(error) => {
-                warn!(tenant, %path, %reason, %error, "the tenant's file can neither be used nor set aside; starting without it");
+                warn!(tenant, %path, %reason, %error, "tenant file invalid; rename failed");
             }
         }
     }
 
-    fn tell(&self, memory: &RestoredState, left_out: Option<LeftOut>) {
+    fn tell(&self, memory: &RestoredState, unused: Option<Unused>) {
         let (tenant, path) = (&self.file.name, self.file.path.display());
         let agents = memory.snapshot.rows.iter().filter(|row| row.data.is_some()).count();
-        match left_out {
-            Some(reason) => warn!(tenant, %path, agents, "the tenant's file is of an earlier run: {reason}"),
-            None => info!(tenant, %path, agents, "the data and waits of an earlier run are taken up again"),
+        match unused {
+            Some(reason) => warn!(tenant, %path, agents, %reason, "state restored in part"),
+            None => info!(tenant, %path, agents, "state restored"),
         }
     }
 }
@@ -238,84 +236,84 @@ pub(super) fn restore_from(
     bytes: &[u8],
     tenant: &Arc<Tenant>,
     now: Moment,
-) -> Result<(RestoredState, Option<LeftOut>), BadFile> {
+) -> Result<(RestoredState, Option<Unused>), FormatError> {
     let contents = frame::unframe(bytes)?;
     let body: Body<'_> =
-        serde_json::from_slice(contents.body).map_err(|error| BadFile::Contradiction(error.to_string()))?;
+        serde_json::from_slice(contents.body).map_err(|error| FormatError::Contradiction(error.to_string()))?;
     restore(&body, contents.attempts, tenant, now, fastrand::f64())
 }
 
 // === impl TenantFile ===
 
 impl TenantFile {
-    pub(super) fn new(folder: Arc<Folder>, name: &str) -> Self {
+    pub(super) fn new(folder: Arc<StateDirectory>, name: &str) -> Self {
         let path = folder.path().join(format!("{name}.cxone"));
-        let kept_path = folder.path().join(format!("{name}.kept"));
+        let history_path = folder.path().join(format!("{name}.kept"));
         Self {
             folder,
             name: name.to_owned(),
             path,
-            kept_path,
-            kept_at: Mutex::default(),
+            history_path,
+            history_saved_at: Mutex::default(),
             whole: Mutex::default(),
             turn: Arc::default(),
-            hangs: AtomicBool::new(false),
-            complaints: Mutex::default(),
+            hanging: AtomicBool::new(false),
+            reported_errors: Mutex::default(),
         }
     }
 
-    fn is_whole(&self, about: Option<ServerKey>) {
+    fn set_intact(&self, about: Option<ServerKey>) {
         *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = about;
     }
 
-    /// Ends once nobody writes any more.
+    /// Waits until no write is under way.
     pub(super) async fn rest(&self) {
         drop(self.turn.lock().await);
     }
 
-    /// Has the turn, as somebody does whose disk hangs.
+    /// Blocks writes, as a hanging disk does.
     #[cfg(test)]
     pub(super) async fn hang(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    fn note_attempt(&self, started: Timestamp, published: &Published, failures: u32) -> io::Result<()> {
-        self.folder.claim()?;
+    fn write_attempt(&self, started: Timestamp, published: &Published, failures: u32) -> io::Result<()> {
+        self.folder.lock()?;
         let line = frame::attempt(started);
         let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let server = ServerKey::of(&published.snapshot.tenant);
         if whole == Some(server) && file::append(&self.path, line.as_bytes()).is_ok() {
             return Ok(());
         }
-        // Without a file to note it behind, or with one that a failed note may have spoilt, a new one is written.
+        // Without an intact file a new one is written.
         self.replace(published, failures, Some(&line))
     }
 
     fn replace(&self, published: &Published, failures: u32, attempt: Option<&str>) -> io::Result<()> {
-        self.folder.claim()?;
+        self.folder.lock()?;
         let body = serde_json::to_vec(&Body::of(published, failures)).map_err(io::Error::other)?;
         let framed = framed(&body)?;
         drop(body);
-        self.is_whole(None);
+        self.set_intact(None);
         file::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
-        self.is_whole(Some(ServerKey::of(&published.snapshot.tenant)));
+        self.set_intact(Some(ServerKey::of(&published.snapshot.tenant)));
         Ok(())
     }
 
-    /// Puts what `source` keeps in the place of what it kept before, where there is such and that is long enough ago.
-    fn replace_kept(&self, source: &dyn Source, now: Monotonic) -> io::Result<()> {
-        let mut kept_at = self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept_at.is_some_and(|kept_at| now < kept_at + KEPT_EVERY) {
+    /// Saves the history of `source`, where there is one and the last save is ten minutes ago.
+    fn replace_history(&self, source: &dyn Source, now: Monotonic) -> io::Result<()> {
+        let mut history_saved_at = self.history_saved_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if history_saved_at.is_some_and(|history_saved_at| now < history_saved_at + HISTORY_INTERVAL) {
             return Ok(());
         }
         let Some(kept) = source.export_history() else { return Ok(()) };
-        file::replace(&self.kept_path, &[&framed(&kept)?])?;
-        *kept_at = Some(now);
+        file::replace(&self.history_path, &[&framed(&kept)?])?;
+        *history_saved_at = Some(now);
         Ok(())
     }
 }
 
-/// `body` as a file, unless that would be larger than what is read.
+/// `body` as a file. An error where the file would exceed the size limit.
 fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
     let framed = frame::frame(body);
     if u64::try_from(framed.len()).unwrap_or(u64::MAX) >= MAX_FILE_BYTES {
@@ -325,9 +323,9 @@ fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
     Ok(framed)
 }
 
-// === impl Complaints ===
+// === impl ReportedErrors ===
 
-impl Complaints {
+impl ReportedErrors {
     fn of(&mut self, operation: StorageOperation) -> &mut Option<String> {
         let [read, attempt, write] = &mut self.0;
         match operation {

@@ -17,12 +17,12 @@ use crate::clock::DrivenClock;
 use crate::config::Tenant;
 use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{Rejections, Timestamp};
-use crate::refresh::tests::{Answer, PATIENCE, START, ToldSource, tenant};
+use crate::refresh::tests::{Answer, PATIENCE, START, ScriptedSource, tenant};
 use crate::refresh::{Parts, RefreshResult, Refresher, Scrape, Served, StorageOperation};
 
 /// Counts what is told of files.
 #[derive(Default)]
-struct Witness {
+struct RecordingObserver {
     used: AtomicUsize,
     failed: [AtomicUsize; 3],
     stored: Mutex<Option<Timestamp>>,
@@ -34,21 +34,21 @@ struct Disk(TempDir);
 /// One run of the exporter, with a monotonic clock of its own.
 struct Process {
     clock: DrivenClock,
-    source: Arc<ToldSource>,
-    witness: Arc<Witness>,
+    source: Arc<ScriptedSource>,
+    observed: Arc<RecordingObserver>,
     storage: Storage,
     refresher: Arc<Refresher>,
 }
 
-// === impl Witness ===
+// === impl RecordingObserver ===
 
-impl Witness {
+impl RecordingObserver {
     fn failures(&self) -> [usize; 3] {
         self.failed.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 }
 
-impl Observer for Witness {
+impl Observer for RecordingObserver {
     fn refreshed(&self, _: RefreshResult, _: Duration, _: &Rejections) {}
     fn scraped(&self, _: Served) {}
     fn status_changed(&self) {}
@@ -103,19 +103,19 @@ impl Process {
 
     async fn start_as(tenant: Tenant, path: &Path, now: Timestamp, answers: &[Answer]) -> Self {
         let clock = DrivenClock::new(now);
-        let source = Arc::new(ToldSource::new(clock.clone(), answers));
-        let witness = Arc::new(Witness::default());
+        let source = Arc::new(ScriptedSource::new(clock.clone(), answers));
+        let observed = Arc::new(RecordingObserver::default());
         let storage = open(path, &clock).await;
-        let store = storage.tenant(&tenant.name, witness.clone());
+        let store = storage.tenant(&tenant.name, observed.clone());
         let refresher = Refresher::new(Parts {
             tenant: Arc::new(tenant),
             source: source.clone(),
             clock: Arc::new(clock.clone()),
-            observer: witness.clone(),
+            observer: observed.clone(),
             render: Arc::new(|_| Arc::new(BlockBuilder::new().finish(Packing::Stored))),
             runtime: tokio::runtime::Handle::current(),
         });
-        Self { clock, source, witness, storage, refresher: Arc::new(refresher.with_storage(store)) }
+        Self { clock, source, observed, storage, refresher: Arc::new(refresher.with_storage(store)) }
     }
 
     /// A run whose source never answers.

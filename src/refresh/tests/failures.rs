@@ -4,82 +4,82 @@ use super::*;
 
 #[tokio::test]
 async fn aborted_retry_is_followed_by_a_refresh_of_all_agents() {
-    let house = House::new(&[Answer::Without(&["2"]), Answer::Panic]);
+    let harness = Harness::new(&[Answer::Without(&["2"]), Answer::Panic]);
     for _ in 0..3 {
-        house.scrape().await;
-        house.clock.advance(COOLDOWN * 3);
+        harness.scrape().await;
+        harness.clock.advance(COOLDOWN * 3);
     }
-    assert_eq!(house.asked(), [vec!["1", "2", "3"], vec!["2"], vec!["1", "2", "3"]]);
+    assert_eq!(harness.asked(), [vec!["1", "2", "3"], vec!["2"], vec!["1", "2", "3"]]);
 }
 
 #[tokio::test]
 async fn partly_failed_retry_is_followed_by_a_refresh_of_all_agents() {
-    let house = House::new(&[Answer::Without(&["2", "3"]), Answer::Without(&["2"])]);
+    let harness = Harness::new(&[Answer::Without(&["2", "3"]), Answer::Without(&["2"])]);
     for _ in 0..3 {
-        house.scrape().await;
-        house.clock.advance(COOLDOWN * 3);
+        harness.scrape().await;
+        harness.clock.advance(COOLDOWN * 3);
     }
-    assert_eq!(house.asked(), [vec!["1", "2", "3"], vec!["2", "3"], vec!["1", "2", "3"]]);
+    assert_eq!(harness.asked(), [vec!["1", "2", "3"], vec!["2", "3"], vec!["1", "2", "3"]]);
 }
 
 #[tokio::test]
 async fn aborted_refresh_is_a_failure_with_backoff() {
-    let house = House::new(&[Answer::All, Answer::Panic, Answer::Panic]);
-    house.scrape().await;
-    house.clock.advance(COOLDOWN);
-    let aborted = house.scrape().await;
+    let harness = Harness::new(&[Answer::All, Answer::Panic, Answer::Panic]);
+    harness.scrape().await;
+    harness.clock.advance(COOLDOWN);
+    let aborted = harness.scrape().await;
     assert_eq!((aborted.served, aborted.published.status.up), (Served::Stale, false));
     assert_eq!(aborted.published.status.last_success, Some(START));
-    house.clock.advance(COOLDOWN * 2);
-    house.scrape().await;
-    house.clock.advance(COOLDOWN * 2 - Duration::from_secs(1));
-    house.scrape().await;
-    assert_eq!(house.asked().len(), 3, "the second failure waits for two cooldowns");
+    harness.clock.advance(COOLDOWN * 2);
+    harness.scrape().await;
+    harness.clock.advance(COOLDOWN * 2 - Duration::from_secs(1));
+    harness.scrape().await;
+    assert_eq!(harness.asked().len(), 3, "the second failure waits for two cooldowns");
 }
 
 #[tokio::test]
 async fn last_duration_is_from_start_to_end() {
-    let house = House::slow(&[]);
-    let scrape = house.scraping();
-    house.settle(PATIENCE).await;
-    house.clock.advance(Duration::from_secs(3));
-    house.source.permits.add_permits(1);
+    let harness = Harness::slow(&[]);
+    let scrape = harness.scraping();
+    harness.settle(PATIENCE).await;
+    harness.clock.advance(Duration::from_secs(3));
+    harness.source.permits.add_permits(1);
     assert_eq!(scrape.await.unwrap().published.status.last_duration, Some(Duration::from_secs(3)));
 }
 
 #[tokio::test]
 async fn observer_is_told_of_each_published_value() {
-    let house = House::new(&[]);
-    let changes = || house.served.1.load(Ordering::Relaxed);
-    house.scrape().await;
+    let harness = Harness::new(&[]);
+    let changes = || harness.served.1.load(Ordering::Relaxed);
+    harness.scrape().await;
     assert_eq!(changes(), 1);
-    house.refresher.reconfigure(house.refresher.configured(), house.source.clone());
+    harness.refresher.reconfigure(harness.refresher.configured(), harness.source.clone());
     assert_eq!(changes(), 2);
-    house.clock.advance(MAX_STALENESS);
-    house.refresher.current();
-    house.refresher.current();
+    harness.clock.advance(MAX_STALENESS);
+    harness.refresher.current();
+    harness.refresher.current();
     assert_eq!(changes(), 3, "data expires once");
 }
 
 #[tokio::test]
 async fn directory_survives_an_aborted_refresh_and_not_another_server() {
-    let house = House::of(tenant_of_all(), &[Answer::All, Answer::Panic]);
-    *house.source.people.lock().unwrap() = people(&["7", "8", "9"]);
+    let harness = Harness::of(tenant_of_all(), &[Answer::All, Answer::Panic]);
+    *harness.source.people.lock().unwrap() = people(&["7", "8", "9"]);
     for _ in 0..3 {
-        house.scrape().await;
-        house.clock.advance(COOLDOWN * 2);
+        harness.scrape().await;
+        harness.clock.advance(COOLDOWN * 2);
     }
-    assert_eq!(house.asked(), [["7", "8"]; 3]);
-    assert_eq!(house.refresher.current().status.agents_dropped, Some(1));
-    assert_eq!(house.source.directory_reads.load(Ordering::Relaxed), 1);
+    assert_eq!(harness.asked(), [["7", "8"]; 3]);
+    assert_eq!(harness.refresher.current().status.agents_dropped, Some(1));
+    assert_eq!(harness.source.directory_reads.load(Ordering::Relaxed), 1);
 
-    house.refresher.reconfigure(Arc::new(Tenant { window: COOLDOWN, ..tenant_of_all() }), house.source.clone());
-    assert_eq!(house.refresher.tenant().agents.len(), 2, "another window does not change the agents");
+    harness.refresher.reconfigure(Arc::new(Tenant { window: COOLDOWN, ..tenant_of_all() }), harness.source.clone());
+    assert_eq!(harness.refresher.tenant().agents.len(), 2, "another window does not change the agents");
     let moved = Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant_of_all() };
-    house.refresher.reconfigure(Arc::new(moved), house.source.clone());
-    assert_eq!(house.refresher.tenant().agents.len(), 0);
-    house.scrape().await;
-    assert_eq!(house.source.directory_reads.load(Ordering::Relaxed), 2);
+    harness.refresher.reconfigure(Arc::new(moved), harness.source.clone());
+    assert_eq!(harness.refresher.tenant().agents.len(), 0);
+    harness.scrape().await;
+    assert_eq!(harness.source.directory_reads.load(Ordering::Relaxed), 2);
 }
 
 #[test]

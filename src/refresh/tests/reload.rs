@@ -3,7 +3,7 @@
 use super::*;
 use crate::presence::{Schedule, TimeZone};
 
-impl House {
+impl Harness {
     /// Serves the tenant with these agents from now on, by the same source.
     fn reconfigure(&self, agents: &[&str], change: impl FnOnce(&mut Tenant)) {
         let agent = |id: &&str| Agent { id: (*id).into(), name: None, team: None, offline_limit: None, schedule: None };
@@ -28,65 +28,65 @@ fn with_data(published: &Published) -> Vec<String> {
 
 #[tokio::test]
 async fn agents_that_stay_keep_their_data_and_nothing_is_asked_before_the_cooldown_ends() {
-    let house = House::new(&[]);
-    house.scrape().await;
-    house.reconfigure(&["3", "4", "1"], |_| ());
-    assert_eq!(house.known().await, (vec!["3".to_owned(), "1".to_owned()], Served::Cooldown));
-    let status = house.refresher.current().status.clone();
+    let harness = Harness::new(&[]);
+    harness.scrape().await;
+    harness.reconfigure(&["3", "4", "1"], |_| ());
+    assert_eq!(harness.known().await, (vec!["3".to_owned(), "1".to_owned()], Served::Cooldown));
+    let status = harness.refresher.current().status.clone();
     assert_eq!((status.up, status.last_success, status.agents), (true, Some(START), counts(2, 0, 1)));
 
-    house.clock.advance(COOLDOWN);
-    assert_eq!(house.known().await.0, ["3", "4", "1"]);
-    assert_eq!(house.asked(), [["1", "2", "3"], ["3", "4", "1"]]);
+    harness.clock.advance(COOLDOWN);
+    assert_eq!(harness.known().await.0, ["3", "4", "1"]);
+    assert_eq!(harness.asked(), [["1", "2", "3"], ["3", "4", "1"]]);
 }
 
 #[tokio::test]
 async fn a_refresh_under_way_is_neither_lost_nor_doubled() {
-    let house = House::slow(&[]);
-    let waiting = house.scraping();
-    house.settle(PATIENCE).await;
-    house.reconfigure(&["2", "3", "4"], |_| ());
-    let joining = house.scraping();
-    house.settle(PATIENCE).await;
-    house.source.permits.add_permits(1);
+    let harness = Harness::slow(&[]);
+    let waiting = harness.scraping();
+    harness.settle(PATIENCE).await;
+    harness.reconfigure(&["2", "3", "4"], |_| ());
+    let joining = harness.scraping();
+    harness.settle(PATIENCE).await;
+    harness.source.permits.add_permits(1);
     for scrape in [waiting, joining] {
         let scrape = scrape.await.unwrap();
         assert_eq!((with_data(&scrape.published), scrape.served), (vec!["2".into(), "3".into()], Served::Fresh));
         // Agent 4 was never asked for, so this was no full success.
         assert_eq!((scrape.published.status.up, scrape.published.status.last_success), (true, None));
     }
-    assert_eq!(house.known().await.1, Served::Stale);
-    assert_eq!(house.asked().len(), 1);
+    assert_eq!(harness.known().await.1, Served::Stale);
+    assert_eq!(harness.asked().len(), 1);
 
-    house.source.permits.add_permits(1);
-    house.clock.advance(COOLDOWN);
-    assert_eq!(house.known().await, (vec!["2".into(), "3".into(), "4".into()], Served::Fresh));
-    assert_eq!(house.asked().len(), 2);
+    harness.source.permits.add_permits(1);
+    harness.clock.advance(COOLDOWN);
+    assert_eq!(harness.known().await, (vec!["2".into(), "3".into(), "4".into()], Served::Fresh));
+    assert_eq!(harness.asked().len(), 2);
 }
 
 #[tokio::test]
 async fn failures_and_their_waits_live_on() {
-    let house = House::new(&[Answer::Nothing(Some(Duration::from_secs(500)))]);
-    house.scrape().await;
-    let before = house.refresher.current().status.clone();
-    house.reconfigure(&["1", "2"], |tenant| tenant.limits.cooldown = Duration::from_secs(1));
-    let after = house.refresher.current().status.clone();
+    let harness = Harness::new(&[Answer::Nothing(Some(Duration::from_secs(500)))]);
+    harness.scrape().await;
+    let before = harness.refresher.current().status.clone();
+    harness.reconfigure(&["1", "2"], |tenant| tenant.limits.cooldown = Duration::from_secs(1));
+    let after = harness.refresher.current().status.clone();
     assert_eq!((after.not_before, &after.last_error), (before.not_before, &before.last_error));
-    house.clock.advance(Duration::from_secs(499));
-    assert_eq!(house.known().await, (vec![], Served::None));
-    assert_eq!(house.asked().len(), 1);
-    house.clock.advance(Duration::from_secs(1));
-    assert_eq!(house.known().await.1, Served::Fresh);
+    harness.clock.advance(Duration::from_secs(499));
+    assert_eq!(harness.known().await, (vec![], Served::None));
+    assert_eq!(harness.asked().len(), 1);
+    harness.clock.advance(Duration::from_secs(1));
+    assert_eq!(harness.known().await.1, Served::Fresh);
 }
 
 #[tokio::test]
 async fn agents_of_failed_batches_and_new_ones_are_asked_again_together() {
-    let house = House::new(&[Answer::Without(&["2", "3"])]);
-    house.scrape().await;
-    house.reconfigure(&["1", "3", "4"], |_| ());
-    house.clock.advance(COOLDOWN * 2);
-    assert_eq!(house.known().await.0, ["1", "3", "4"]);
-    assert_eq!(house.asked(), [vec!["1", "2", "3"], vec!["3", "4"]]);
+    let harness = Harness::new(&[Answer::Without(&["2", "3"])]);
+    harness.scrape().await;
+    harness.reconfigure(&["1", "3", "4"], |_| ());
+    harness.clock.advance(COOLDOWN * 2);
+    assert_eq!(harness.known().await.0, ["1", "3", "4"]);
+    assert_eq!(harness.asked(), [vec!["1", "2", "3"], vec!["3", "4"]]);
 }
 
 #[tokio::test]
@@ -97,30 +97,30 @@ async fn data_that_is_no_answer_any_more_goes() {
         |tenant| tenant.connection.base_url = "https://other.example.com".parse().unwrap(),
     ];
     for (index, change) in changes.into_iter().enumerate() {
-        let house = House::new(&[]);
-        house.scrape().await;
-        house.reconfigure(&["1", "2", "3"], change);
-        let status = house.refresher.current().status.clone();
+        let harness = Harness::new(&[]);
+        harness.scrape().await;
+        harness.reconfigure(&["1", "2", "3"], change);
+        let status = harness.refresher.current().status.clone();
         assert_eq!((status.up, status.window, status.agents), (false, None, counts(0, 0, 3)));
         // Only another server may be asked at once.
-        let at_once = house.known().await.0.len();
+        let at_once = harness.known().await.0.len();
         assert_eq!(at_once, if index == 2 { 3 } else { 0 }, "change {index}");
-        house.clock.advance(COOLDOWN);
-        assert_eq!(house.known().await.0.len(), 3);
+        harness.clock.advance(COOLDOWN);
+        assert_eq!(harness.known().await.0.len(), 3);
     }
 }
 
 #[tokio::test]
 async fn what_an_abandoned_question_brings_is_dropped() {
-    let house = House::slow(&[]);
-    let waiting = house.scraping();
-    house.settle(PATIENCE).await;
-    house.reconfigure(&["1", "2", "3"], |tenant| tenant.query.window = Duration::from_secs(3600));
-    house.source.permits.add_permits(2);
+    let harness = Harness::slow(&[]);
+    let waiting = harness.scraping();
+    harness.settle(PATIENCE).await;
+    harness.reconfigure(&["1", "2", "3"], |tenant| tenant.query.window = Duration::from_secs(3600));
+    harness.source.permits.add_permits(2);
     let scrape = waiting.await.unwrap();
     assert_eq!((scrape.served, scrape.published.status.up), (Served::None, false));
-    house.clock.advance(COOLDOWN);
-    let published = house.scrape().await.published;
+    harness.clock.advance(COOLDOWN);
+    let published = harness.scrape().await.published;
     let window = published.status.window.unwrap();
     assert_eq!(window.length(), Micros::new(3_600_000_000));
     assert_eq!(published.snapshot.rows.iter().filter(|row| row.data.is_some()).count(), 3);
@@ -139,58 +139,59 @@ async fn another_schedule_leaves_out_only_what_depends_on_it() {
         let presences = rows.map(|row| row.data.as_ref().unwrap().presence.clone().unwrap());
         presences.map(|presence| presence.scheduled.is_some()).collect::<Vec<_>>()
     };
-    let house = House::new(&[]);
-    house.reconfigure(&["1", "2"], |tenant| tenant.agents.iter_mut().for_each(|agent| agent.schedule = schedule(1)));
-    assert_eq!(scheduled(&house.scrape().await.published), [true, true]);
-    house.reconfigure(&["1", "2"], |tenant| {
+    let harness = Harness::new(&[]);
+    harness.reconfigure(&["1", "2"], |tenant| tenant.agents.iter_mut().for_each(|agent| agent.schedule = schedule(1)));
+    assert_eq!(scheduled(&harness.scrape().await.published), [true, true]);
+    harness.reconfigure(&["1", "2"], |tenant| {
         for (agent, day) in tenant.agents.iter_mut().zip([1, 2]) {
             agent.schedule = schedule(day);
         }
     });
-    assert_eq!(scheduled(&house.refresher.current()), [true, false]);
-    house.reconfigure(&["1", "2"], |tenant| {
+    assert_eq!(scheduled(&harness.refresher.current()), [true, false]);
+    harness.reconfigure(&["1", "2"], |tenant| {
         tenant.states.offline = vec!["Break".into()];
         tenant.agents[0].schedule = schedule(1);
     });
-    assert_eq!(with_data(&house.refresher.current()), [""; 0], "scheduled offline time would be another");
+    assert_eq!(with_data(&harness.refresher.current()), [""; 0], "scheduled offline time would be another");
 }
 
 #[tokio::test]
 async fn reload_takes_the_retry_after_of_the_new_source() {
-    let house = House::new(&[]);
-    house.scrape().await;
+    let harness = Harness::new(&[]);
+    harness.scrape().await;
     let floor = Duration::from_secs(500);
-    *house.source.floor.lock().unwrap() = Some(house.clock.monotonic() + floor);
-    house.reconfigure(&["1", "2", "3"], |_| ());
-    assert_eq!(house.refresher.current().status.not_before, Some(START + floor));
+    *harness.source.floor.lock().unwrap() = Some(harness.clock.monotonic() + floor);
+    harness.reconfigure(&["1", "2", "3"], |_| ());
+    assert_eq!(harness.refresher.current().status.not_before, Some(START + floor));
 }
 
 #[tokio::test]
 async fn reload_with_another_query_or_agents_drops_the_retry() {
+    type Case<'a> = (&'a [&'a str], fn(&mut Tenant));
     let hour = |tenant: &mut Tenant| tenant.window = Duration::from_secs(3600);
-    let cases: [(&[&str], fn(&mut Tenant)); 2] = [(&["1", "2", "3"], hour), (&["1", "3"], |_| ())];
+    let cases: [Case<'_>; 2] = [(&["1", "2", "3"], hour), (&["1", "3"], |_| ())];
     for (agents, change) in cases {
-        let house = House::new(&[Answer::Without(&["2"])]);
-        house.scrape().await;
-        house.reconfigure(agents, change);
-        house.clock.advance(COOLDOWN * 2);
-        house.scrape().await;
-        assert_eq!(house.asked(), [&["1", "2", "3"], agents]);
+        let harness = Harness::new(&[Answer::Without(&["2"])]);
+        harness.scrape().await;
+        harness.reconfigure(agents, change);
+        harness.clock.advance(COOLDOWN * 2);
+        harness.scrape().await;
+        assert_eq!(harness.asked(), [&["1", "2", "3"], agents]);
     }
 }
 
 #[tokio::test]
 async fn refresh_of_an_older_query_is_no_success_and_no_retry() {
     for answer in [Answer::All, Answer::Without(&["2"])] {
-        let house = House::slow(&[answer]);
-        let waiting = house.scraping();
-        house.settle(PATIENCE).await;
-        house.reconfigure(&["1", "2", "3"], |tenant| tenant.window = Duration::from_secs(3600));
-        house.source.permits.add_permits(2);
+        let harness = Harness::slow(&[answer]);
+        let waiting = harness.scraping();
+        harness.settle(PATIENCE).await;
+        harness.reconfigure(&["1", "2", "3"], |tenant| tenant.query.window = Duration::from_secs(3600));
+        harness.source.permits.add_permits(2);
         let status = waiting.await.unwrap().published.status.clone();
         assert_eq!((status.up, status.last_success, status.window), (false, None, None));
-        house.clock.advance(COOLDOWN * 2);
-        house.scrape().await;
-        assert_eq!(house.asked(), [["1", "2", "3"]; 2]);
+        harness.clock.advance(COOLDOWN * 2);
+        harness.scrape().await;
+        assert_eq!(harness.asked(), [["1", "2", "3"]; 2]);
     }
 }

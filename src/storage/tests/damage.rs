@@ -23,8 +23,8 @@ async fn what_is_kept_is_for_nobody_else_and_names_nobody() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
-    assert_eq!((process.witness.used.load(Ordering::Relaxed), process.witness.failures()), (1, NONE_FAILED));
-    assert_eq!(*process.witness.stored.lock().unwrap(), Some(START));
+    assert_eq!((process.observed.used.load(Ordering::Relaxed), process.observed.failures()), (1, NONE_FAILED));
+    assert_eq!(*process.observed.stored.lock().unwrap(), Some(START));
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(disk.path()), mode(disk.file("acme.cxone")), mode(disk.file("lock"))), (0o700, 0o600, 0o600));
     let mut files: Vec<_> = fs::read_dir(disk.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -82,7 +82,7 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
         fs::write(copy.file("acme.cxone"), &contents).unwrap();
         fs::write(copy.file("acme.cxone.bad"), "an earlier one").unwrap();
         let process = Process::start(&copy, START, &[]).await;
-        assert_eq!(process.witness.failures(), [1, 0, 0], "{what}");
+        assert_eq!(process.observed.failures(), [1, 0, 0], "{what}");
         assert_eq!(fs::read(copy.file("acme.cxone.bad")).unwrap(), contents, "{what}");
         assert!(!copy.file("acme.cxone").exists() && !process.refresher.current().has_data(), "{what}");
         assert_eq!((process.scrape().await.served, process.asked()), (Served::Fresh, 1), "{what}");
@@ -102,7 +102,7 @@ async fn what_is_no_file_or_too_large_a_one_is_set_aside_unread() {
         fs::create_dir(disk.path()).unwrap();
         make(&disk.file("acme.cxone"));
         let process = Process::start(&disk, START, &[]).await;
-        assert_eq!(process.witness.failures(), [1, 0, 0]);
+        assert_eq!(process.observed.failures(), [1, 0, 0]);
         process.scrape().await;
         assert!(disk.file("acme.cxone.bad").symlink_metadata().is_ok() && disk.file("acme.cxone").is_file());
     }
@@ -117,9 +117,9 @@ async fn cut_at_any_byte_a_file_is_refused_or_right() {
     let tenant = &published.snapshot.tenant;
     let mut read = 0;
     for length in 0..=file.len() {
-        let Ok((memory, left_out)) = restore_from(&file.as_bytes()[..length], tenant, now) else { continue };
+        let Ok((memory, unused)) = restore_from(&file.as_bytes()[..length], tenant, now) else { continue };
         read += 1;
-        assert_eq!((memory.status.last_success, left_out), (published.status.last_success, None), "{length}");
+        assert_eq!((memory.status.last_success, unused), (published.status.last_success, None), "{length}");
         for (row, original) in memory.snapshot.rows.iter().zip(&published.snapshot.rows) {
             let presence = |row: &crate::refresh::AgentRow| row.data.as_ref().unwrap().presence.clone();
             assert_eq!(presence(row), presence(original), "{length}");
@@ -140,7 +140,7 @@ async fn a_crash_before_the_rename_leaves_the_file_before() {
         assert_eq!(process.scrape().await.served, Served::Cooldown);
         process.clock.advance(COOLDOWN / 2);
         assert_eq!(process.scrape().await.served, Served::Fresh);
-        assert_eq!(process.witness.failures(), NONE_FAILED);
+        assert_eq!(process.observed.failures(), NONE_FAILED);
         assert!(!copy.file("acme.cxone.tmp").exists());
         assert!(copy.text("acme.cxone").contains("\"read_at\":1700000060000000"));
     }
@@ -152,12 +152,12 @@ async fn a_directory_that_cannot_be_costs_a_metric_and_no_scrape() {
     fs::write(disk.path(), "a file where the directory should be").unwrap();
     let process = Process::start(&disk, START, &[]).await;
     assert_eq!(process.scrape().await.served, Served::Fresh);
-    assert_eq!(process.witness.failures(), [1, 1, 1]);
+    assert_eq!(process.observed.failures(), [1, 1, 1]);
     // It is used as soon as it can be.
     fs::remove_file(disk.path()).unwrap();
     process.clock.advance(COOLDOWN);
     assert_eq!(process.scrape().await.served, Served::Fresh);
-    assert_eq!(process.witness.failures(), [1, 1, 1]);
+    assert_eq!(process.observed.failures(), [1, 1, 1]);
     assert!(disk.text("acme.cxone").contains("\"read_at\":1700000060000000"));
 }
 
@@ -170,12 +170,12 @@ async fn a_directory_that_goes_away_costs_a_metric_and_no_scrape() {
     fs::write(disk.path(), "").unwrap();
     process.clock.advance(COOLDOWN);
     assert_eq!(process.scrape().await.served, Served::Fresh);
-    assert_eq!(process.witness.failures(), [0, 1, 1]);
+    assert_eq!(process.observed.failures(), [0, 1, 1]);
     fs::remove_file(disk.path()).unwrap();
     fs::create_dir(disk.path()).unwrap();
     process.clock.advance(COOLDOWN);
     assert_eq!(process.scrape().await.served, Served::Fresh);
-    assert_eq!(process.witness.failures(), [0, 1, 1]);
+    assert_eq!(process.observed.failures(), [0, 1, 1]);
 }
 
 #[tokio::test]
@@ -207,13 +207,13 @@ async fn a_disk_that_hangs_holds_up_one_refresh_for_five_seconds_and_then_none()
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(process.witness.failures(), [0, 1, 1], "nothing more waits for the disk");
+    assert_eq!(process.observed.failures(), [0, 1, 1], "nothing more waits for the disk");
     process.clock.advance(COOLDOWN);
     assert_eq!(process.scraping().await.unwrap().served, Served::Fresh);
     drop(hanging);
     process.clock.advance(COOLDOWN);
     assert_eq!(process.scrape().await.served, Served::Fresh);
-    assert_eq!(process.witness.failures(), [0, 2, 2]);
+    assert_eq!(process.observed.failures(), [0, 2, 2]);
     assert!(disk.text("acme.cxone").contains("\"read_at\":1700000125000000"));
 }
 
@@ -230,6 +230,6 @@ async fn the_second_process_on_a_directory_is_refused() {
 
 impl Process {
     fn refresher_file(&self) -> Arc<TenantFile> {
-        self.storage.tenant("acme", self.witness.clone()).file
+        self.storage.tenant("acme", self.observed.clone()).file
     }
 }

@@ -393,7 +393,7 @@ async fn recorded_attempt_is_no_saved_state() {
     let disk = Disk::new();
     let process = Process::start_slow(&disk, START).await;
     let _waiting = process.scrape_until_asked().await;
-    assert_eq!(*process.witness.stored.lock().unwrap(), None);
+    assert_eq!(*process.observed.stored.lock().unwrap(), None);
 }
 
 #[tokio::test]

@@ -6,14 +6,14 @@ use super::*;
 use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window};
 use crate::refresh::{AgentData, AgentRow, Moment, Published, Snapshot, Status};
 use crate::storage::format::Body;
-use crate::storage::frame::{self, BadFile};
+use crate::storage::frame::{self, FormatError};
 use crate::storage::tenant_store::restore_from;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A snapshot as it is published, all of it read at `read_at`.
 pub(super) fn published(snapshot: Snapshot, status: Status, read_at: Option<Moment>) -> Published {
-    let source = Arc::new(ToldSource::new(DrivenClock::new(START), &[]));
+    let source = Arc::new(ScriptedSource::new(DrivenClock::new(START), &[]));
     let render = |_: &Snapshot| Arc::new(BlockBuilder::new().finish(Packing::Stored));
     let published = Published::new(Arc::clone(&snapshot.tenant), source, &render).with_snapshot(snapshot, &render);
     Published { status, full_at: read_at, last_read: read_at, ..published }
@@ -23,7 +23,7 @@ pub(super) fn bytes(published: &Published, failures: u32) -> Vec<u8> {
     frame::frame(&serde_json::to_vec(&Body::of(published, failures)).unwrap())
 }
 
-pub(super) fn recalled(published: &Published, tenant: &Arc<Tenant>, now: Moment) -> Result<RestoredState, BadFile> {
+pub(super) fn recalled(published: &Published, tenant: &Arc<Tenant>, now: Moment) -> Result<RestoredState, FormatError> {
     restore_from(&bytes(published, 0), tenant, now).map(|(memory, _)| memory)
 }
 
