@@ -209,7 +209,7 @@ pub(crate) fn tenant() -> Tenant {
 /// A tenant whose agents are all those of its own list.
 pub(crate) fn tenant_of_all() -> Tenant {
     let filter = crate::config::AgentFilter { max: 2, ..crate::config::AgentFilter::default() };
-    Tenant { api: Api::Official, agents: Vec::new(), everyone: Some(filter), ..tenant() }
+    Tenant { api: crate::config::Api::Official, agents: Vec::new(), agent_filter: Some(filter), ..tenant() }
 }
 
 pub(crate) fn people(ids: &[&str]) -> Option<Vec<Person>> {

@@ -121,7 +121,8 @@ impl RestoredState {
     }
 
     fn restore_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
-        let (cooldown, refresh_timeout) = (self.snapshot.tenant.limits.cooldown, self.snapshot.tenant.limits.refresh_timeout);
+        let (cooldown, refresh_timeout) =
+            (self.snapshot.tenant.limits.cooldown, self.snapshot.tenant.limits.refresh_timeout);
         let wait_from = |point: Timestamp| Duration::from_micros(point.saturating_since(now.utc).get());
         let kept = body.not_before.map(|not_before| {
             let not_before = Timestamp::from(not_before);

@@ -73,9 +73,12 @@ async fn directory_survives_an_aborted_refresh_and_not_another_server() {
     assert_eq!(harness.refresher.current().status.agents_dropped, Some(1));
     assert_eq!(harness.source.directory_reads.load(Ordering::Relaxed), 1);
 
-    harness.refresher.reconfigure(Arc::new(Tenant { window: COOLDOWN, ..tenant_of_all() }), harness.source.clone());
+    let mut longer = tenant_of_all();
+    longer.query.window = COOLDOWN;
+    harness.refresher.reconfigure(Arc::new(longer), harness.source.clone());
     assert_eq!(harness.refresher.tenant().agents.len(), 2, "another window does not change the agents");
-    let moved = Tenant { base_url: "https://other.example.com".parse().unwrap(), ..tenant_of_all() };
+    let mut moved = tenant_of_all();
+    moved.connection.base_url = "https://other.example.com".parse().unwrap();
     harness.refresher.reconfigure(Arc::new(moved), harness.source.clone());
     assert_eq!(harness.refresher.tenant().agents.len(), 0);
     harness.scrape().await;

@@ -168,7 +168,7 @@ async fn reload_takes_the_retry_after_of_the_new_source() {
 #[tokio::test]
 async fn reload_with_another_query_or_agents_drops_the_retry() {
     type Case<'a> = (&'a [&'a str], fn(&mut Tenant));
-    let hour = |tenant: &mut Tenant| tenant.window = Duration::from_secs(3600);
+    let hour = |tenant: &mut Tenant| tenant.query.window = Duration::from_secs(3600);
     let cases: [Case<'_>; 2] = [(&["1", "2", "3"], hour), (&["1", "3"], |_| ())];
     for (agents, change) in cases {
         let harness = Harness::new(&[Answer::Without(&["2"])]);

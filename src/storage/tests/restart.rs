@@ -382,7 +382,11 @@ async fn partial_refresh_is_restored_as_fresh_data() {
 #[tokio::test]
 async fn cooldown_over_an_hour_survives_a_restart() {
     let disk = Disk::new();
-    let slow = || Tenant { cooldown: HOUR * 2, ..tenant() };
+    let slow = || {
+        let mut slow = tenant();
+        slow.limits.cooldown = HOUR * 2;
+        slow
+    };
     Process::start_as(slow(), &disk.path(), START, &[]).await.scrape().await;
     let process = Process::start_as(slow(), &disk.path(), START, &[]).await;
     assert_eq!(process.refresher.current().status.not_before, Some(START + HOUR * 2));

@@ -57,7 +57,7 @@ impl ApiTest {
         let mut official = Official::by_access_key(base.join("/token").unwrap(), "key-id", "key-secret");
         official.api_endpoint = Some(base.clone());
         let mut tenant = fixture::tenant("acme", 0);
-        (tenant.api, tenant.base_url, tenant.max_concurrent_requests) = (Api::Official, base, 1);
+        (tenant.api, tenant.connection.base_url, tenant.limits.max_concurrent_requests) = (Api::Official, base, 1);
         tenant.official = Some(official.clone());
         change(&mut tenant);
         let source = OfficialSource::new(Arc::new(tenant), official, Arc::new(clock.clone()), Arc::new(NoopObserver));
@@ -146,7 +146,8 @@ async fn a_fetch_without_agents_sends_nothing() {
 
 #[tokio::test]
 async fn a_budget_too_small_for_states_and_history_sends_nothing() {
-    let test = ApiTest::new(|tenant| tenant.max_requests_per_minute = NonZeroU32::new(1), |_, _| refused(400)).await;
+    let test =
+        ApiTest::new(|tenant| tenant.limits.max_requests_per_minute = NonZeroU32::new(1), |_, _| refused(400)).await;
     let error = test.fetch(&["1"]).await.error.unwrap();
     assert_eq!((error.kind, test.requests("").len()), (ErrorKind::Budget, 0));
     assert!(error.message.contains("the 2 requests"), "{error}");
