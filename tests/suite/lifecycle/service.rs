@@ -152,7 +152,7 @@ async fn drain_timeout_limits_the_stop() {
     exporter.signal("TERM");
     exporter.logged("stopping");
     // Within `PATIENCE`, which is longer than the drain time and shorter than what the scrape would take.
-    exporter.logged("they are cut");
+    exporter.logged("open connections are closed");
     assert_eq!(exporter.ended().code(), Some(0));
     assert!(DRAIN_TIMEOUT < TEST_TIMEOUT && TEST_TIMEOUT < latency);
 }

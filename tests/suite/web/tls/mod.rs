@@ -235,7 +235,7 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
         let name = "cxone_exporter_web_config_last_reload_successful ";
         metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
     };
-    assert_eq!((gauge().await.as_str(), told("was read again")), ("1", 1));
+    assert_eq!((gauge().await.as_str(), told("web configuration reloaded")), ("1", 1));
     let third = site.authority.localhost();
     let (key, other_key) = (third.key.serialize_pem(), first_key(&site));
     for broken in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &other_key] {
@@ -247,7 +247,7 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
         assert_eq!(gauge().await, "0");
     }
     // One line a fault, though it was looked at many times; the second and the third are the same fault as the first.
-    let refused = told("was refused");
+    let refused = told("web configuration refused");
     assert!((1..=3).contains(&refused), "{refused} lines");
     // A certificate without its key is no pair either; with it, all is well again.
     std::fs::write(site.folder.path().join("server.pem"), third.certificate.pem()).unwrap();
@@ -255,7 +255,7 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
     assert_eq!(gauge().await, "0");
     std::fs::write(site.folder.path().join("server.key"), key).unwrap();
     assert_eq!(caller.sees(&app).await, *third.certificate.der());
-    assert_eq!((gauge().await.as_str(), told("was read again")), ("1", 2));
+    assert_eq!((gauge().await.as_str(), told("web configuration reloaded")), ("1", 2));
 }
 
 async fn open_metrics(caller: &parties::Caller, app: &TestApp) -> String {
