@@ -46,7 +46,7 @@ impl Folder {
         let config = match outcome {
             Ok(config) => config,
             Err(error) => {
-                assert!(!error.faults().is_empty());
+                assert!(!error.problems().is_empty());
                 assert!(secret.is_none_or(|secret| !error.to_string().contains(secret)), "{error}");
                 return;
             }

@@ -4,31 +4,31 @@
 
 use url::{Host, Url};
 
-use super::fault::{Complaint, Findings};
+use super::diagnostics::{Diagnostics, Problem};
 use super::fields::Fields;
 
 const DOMAIN_EXAMPLE: &str = "the host alone, such as `acme.example.com`";
 const BASE_URL_EXAMPLE: &str = "an address, such as `https://acme.example.com`";
 
 /// The address that `domain` or `base_url` gives.
-pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Option<Url> {
+pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Url> {
     match (fields.get("domain"), fields.get("base_url")) {
-        (Some(domain), None) => domain.parse(DOMAIN_EXAMPLE, findings, from_domain),
-        (None, Some(base_url)) => base_url.parse(BASE_URL_EXAMPLE, findings, from_base_url),
+        (Some(domain), None) => domain.parse(DOMAIN_EXAMPLE, diagnostics, from_domain),
+        (None, Some(base_url)) => base_url.parse(BASE_URL_EXAMPLE, diagnostics, from_base_url),
         (Some(_), Some(base_url)) => {
-            base_url.complain(Complaint::new("is given beside `domain`", "keep one of the two"), findings);
+            base_url.report(Problem::new("is given beside `domain`", "keep one of the two"), diagnostics);
             None
         }
         (None, None) => {
             let example = "`domain:` with the tenant's host, or `base_url:` with its address in full";
-            fields.missing("domain", Some("base_url"), example, findings);
+            fields.missing("domain", Some("base_url"), example, diagnostics);
             None
         }
     }
 }
 
-fn from_domain(text: &str) -> Result<Url, Complaint> {
-    let problem = if text.contains("://") {
+fn from_domain(text: &str) -> Result<Url, Problem> {
+    let message = if text.contains("://") {
         "has a scheme"
     } else if text.contains('@') {
         "has a user or a password"
@@ -38,7 +38,7 @@ fn from_domain(text: &str) -> Result<Url, Complaint> {
         return Url::parse(&format!("https://{text}/"))
             .ok()
             .filter(|url| is_bare(url) && !text.contains(char::is_whitespace))
-            .ok_or_else(|| Complaint::new("is not a host", format!("write {DOMAIN_EXAMPLE}")));
+            .ok_or_else(|| Problem::new("is not a host", format!("write {DOMAIN_EXAMPLE}")));
     };
     // What the text comes to without its extras, where that holds nothing which could be secret.
     let meant = Url::parse(text).or_else(|_| Url::parse(&format!("https://{text}"))).ok();
@@ -50,38 +50,35 @@ fn from_domain(text: &str) -> Result<Url, Complaint> {
         (Some(host), _) => format!("write `{host}`"),
         (None, _) => format!("write {DOMAIN_EXAMPLE}"),
     };
-    Err(Complaint::new(problem, remedy))
+    Err(Problem::new(message, remedy))
 }
 
-pub(super) fn from_base_url(text: &str) -> Result<Url, Complaint> {
+pub(super) fn from_base_url(text: &str) -> Result<Url, Problem> {
     let example = format!("write {BASE_URL_EXAMPLE}");
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() && !text.contains(char::is_whitespace) => url,
-        _ if !text.contains("://") => return Err(Complaint::new("has no scheme", example)),
-        _ => return Err(Complaint::new("is not an address", example)),
+        _ if !text.contains("://") => return Err(Problem::new("has no scheme", example)),
+        _ => return Err(Problem::new("is not an address", example)),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Complaint::new(
-            "has a user or a password",
-            "write it without; `client_id` and its secret are used",
-        ));
+        return Err(Problem::new("has a user or a password", "write it without; `client_id` and its secret are used"));
     }
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
         "http" => {
-            let problem = "sends the secret in the clear: http is for this machine only";
-            return Err(Complaint::new(problem, "write `https://`"));
+            let message = "sends the secret in the clear: http is for this machine only";
+            return Err(Problem::new(message, "write `https://`"));
         }
-        _ => return Err(Complaint::new("is neither https nor http", example)),
+        _ => return Err(Problem::new("is neither https nor http", example)),
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Complaint::new("has a query or a fragment", "end it after the host"));
+        return Err(Problem::new("has a query or a fragment", "end it after the host"));
     }
     if !is_bare(&url) {
         let host = authority(&url).unwrap_or_default();
         let remedy = format!("write `{}://{host}`, as the API's paths are known", url.scheme());
-        return Err(Complaint::new("has a path", remedy));
+        return Err(Problem::new("has a path", remedy));
     }
     Ok(url)
 }
@@ -179,7 +176,7 @@ mod tests {
             ("mailto:x", Err("has no scheme")),
         ];
         for (text, expected) in table {
-            let found = from_base_url(text).map(String::from).map_err(|complaint| complaint.problem);
+            let found = from_base_url(text).map(String::from).map_err(|problem| problem.message);
             assert_eq!(found.as_deref().map_err(String::as_str), expected, "{text}");
         }
     }

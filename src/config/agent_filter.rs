@@ -3,10 +3,10 @@
 use regex::RegexBuilder;
 
 use super::AgentFilter;
-use super::fault::{Complaint, Findings};
+use super::bounds::{MAX_AGENTS, MAX_FILTER_TEAMS, MAX_REGEX_BYTES};
+use super::diagnostics::{Diagnostics, Problem};
 use super::fields::{Fields, Value};
 use super::keys::AGENT_FILTER;
-use super::limits::{MAX_AGENTS, MAX_FILTER_TEAMS, MAX_REGEX_BYTES};
 use super::names;
 use super::yaml::NodeValue;
 use crate::presence::AgentId;
@@ -15,20 +15,20 @@ use crate::presence::AgentId;
 pub(super) const DEFAULT_MAX: usize = 5_000;
 
 /// The filter that `value` describes, or the one that holds without it.
-pub(super) fn read(value: Option<&Value<'_>>, findings: &mut Findings) -> AgentFilter {
+pub(super) fn read(value: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> AgentFilter {
     let mut filter = AgentFilter::default();
-    let Some(fields) = value.and_then(|value| value.fields(AGENT_FILTER, findings)) else { return filter };
+    let Some(fields) = value.and_then(|value| value.fields(AGENT_FILTER, diagnostics)) else { return filter };
     if let Some(teams) = fields.get("teams")
-        && let Some(items) = teams.items("a list of teams, such as `[Billing]`", MAX_FILTER_TEAMS, findings)
+        && let Some(items) = teams.items("a list of teams, such as `[Billing]`", MAX_FILTER_TEAMS, diagnostics)
     {
         let team = |item: Value<'_>| {
-            item.parse("a team's name", findings, |text| names::check_label(text).map(|()| text.to_owned()))
+            item.parse("a team's name", diagnostics, |text| names::check_label(text).map(|()| text.to_owned()))
         };
         filter.teams = items.filter_map(team).collect();
     }
     if let Some(value) = fields.get("name_regex") {
         filter.name_regex = value
-            .parse("a regular expression, such as `\"^(Ada|Grace) \"`", findings, |text| {
+            .parse("a regular expression, such as `\"^(Ada|Grace) \"`", diagnostics, |text| {
                 // What an empty one matches is every name, as none does.
                 if text.is_empty() {
                     return Ok(None);
@@ -37,7 +37,7 @@ pub(super) fn read(value: Option<&Value<'_>>, findings: &mut Findings) -> AgentF
                     // The last line of the error says what is wrong; those before it point at the place.
                     let reason = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
                     let reason = reason.trim_start_matches("error: ").to_owned();
-                    Complaint::new(
+                    Problem::new(
                         format!("is not a regular expression: {reason}"),
                         "see https://docs.rs/regex for what is",
                     )
@@ -45,20 +45,22 @@ pub(super) fn read(value: Option<&Value<'_>>, findings: &mut Findings) -> AgentF
             })
             .flatten();
     }
-    filter.active_only = fields.flag("active_only", findings).unwrap_or(filter.active_only);
-    filter.include = ids(&fields, "include", findings);
-    filter.exclude = ids(&fields, "exclude", findings);
+    filter.active_only = fields.flag("active_only", diagnostics).unwrap_or(filter.active_only);
+    filter.include = ids(&fields, "include", diagnostics);
+    filter.exclude = ids(&fields, "exclude", diagnostics);
     let reason = "each is some ten series in every scrape";
-    filter.max = fields.count("max", &(1..=MAX_AGENTS), reason, findings).unwrap_or(filter.max);
+    filter.max = fields.count("max", &(1..=MAX_AGENTS), reason, diagnostics).unwrap_or(filter.max);
     filter
 }
 
-fn ids(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Vec<AgentId> {
+fn ids(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Vec<AgentId> {
     let Some(value) = fields.get(key) else { return Vec::new() };
-    let Some(items) = value.items("a list of agents' ids", MAX_AGENTS, findings) else { return Vec::new() };
+    let Some(items) = value.items("a list of agents' ids", MAX_AGENTS, diagnostics) else { return Vec::new() };
     let id = |item: Value<'_>| {
         let plain = matches!(item.node.value, NodeValue::Scalar { plain: true, .. });
-        item.parse("an agent's id", findings, |text| names::check_agent_id(text, plain).map(|()| AgentId::from(text)))
+        item.parse("an agent's id", diagnostics, |text| {
+            names::check_agent_id(text, plain).map(|()| AgentId::from(text))
+        })
     };
     items.filter_map(id).collect()
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::agents::{References, Roster};
-use super::fault::{Complaint, Findings, Place, quoted};
+use super::agents::{AgentList, References};
+use super::bounds::{MAX_AGENTS, MAX_FILE_BYTES};
+use super::diagnostics::{Diagnostics, Place, Problem, quoted};
 use super::fields::Value;
 use super::keys::{self, AGENT};
-use super::limits::{MAX_AGENTS, MAX_FILE_BYTES};
 use super::nearest::nearest;
 use super::source;
 use super::yaml::{Entry, Node, NodeValue};
@@ -18,30 +18,36 @@ pub(super) fn add(
     value: &Value<'_>,
     base_dir: &Path,
     references: &References<'_>,
-    roster: &mut Roster,
-    findings: &mut Findings,
+    agent_list: &mut AgentList,
+    diagnostics: &mut Diagnostics,
 ) {
-    let Some(name) = value.text("the path of a CSV file", findings) else { return };
+    let Some(name) = value.text("the path of a CSV file", diagnostics) else { return };
     let path = base_dir.join(name);
     match source::read_text(&path, MAX_FILE_BYTES) {
         Ok(source) => {
-            let place = findings.add_source(path.display().to_string());
-            add_rows(&source.text, place, references, roster, findings);
+            let place = diagnostics.add_source(path.display().to_string());
+            add_rows(&source.text, place, references, agent_list, diagnostics);
         }
         Err(unreadable) => match unreadable.line {
             Some(line) => {
-                let place = findings.add_source(path.display().to_string()).at_line(line);
-                findings.fault(place, "", unreadable.complaint);
+                let place = diagnostics.add_source(path.display().to_string()).at_line(line);
+                diagnostics.error(place, "", unreadable.problem);
             }
             None => {
-                let Complaint { problem, remedy } = unreadable.complaint;
-                value.complain(Complaint::new(format!("{} {problem}", path.display()), remedy), findings);
+                let Problem { message, remedy } = unreadable.problem;
+                value.report(Problem::new(format!("{} {message}", path.display()), remedy), diagnostics);
             }
         },
     }
 }
 
-fn add_rows(text: &str, file: Place, references: &References<'_>, roster: &mut Roster, findings: &mut Findings) {
+fn add_rows(
+    text: &str,
+    file: Place,
+    references: &References<'_>,
+    agent_list: &mut AgentList,
+    diagnostics: &mut Diagnostics,
+) {
     let mut reader =
         ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
     let mut lines = Lines { text, byte: 0, line: 1 };
@@ -54,13 +60,13 @@ fn add_rows(text: &str, file: Place, references: &References<'_>, roster: &mut R
             Ok(true) => {}
             Ok(false) => break,
             Err(_) => {
-                findings.fault(file, "", Complaint::new("is not CSV", "write one row a line, separated by commas"));
+                diagnostics.error(file, "", Problem::new("is not CSV", "write one row a line, separated by commas"));
                 return;
             }
         }
         let place = file.at_line(lines.line_of(&record));
         let Some(columns) = &columns else {
-            match read_header(&record, place, findings) {
+            match read_header(&record, place, diagnostics) {
                 Some(header) => columns = Some(header),
                 None => return,
             }
@@ -68,37 +74,37 @@ fn add_rows(text: &str, file: Place, references: &References<'_>, roster: &mut R
         };
         rows += 1;
         if rows > MAX_AGENTS {
-            let complaint = Complaint::new(format!("has more than {MAX_AGENTS} rows"), "spread them over tenants");
-            findings.fault(place, "", complaint);
+            let problem = Problem::new(format!("has more than {MAX_AGENTS} rows"), "spread them over tenants");
+            diagnostics.error(place, "", problem);
             return;
         }
         if record.len() != columns.len() {
-            let problem = format!("fields in the row: {}, in the header: {}", record.len(), columns.len());
+            let message = format!("fields in the row: {}, in the header: {}", record.len(), columns.len());
             let remedy = "write one field for each column; put a field with a comma in quotes";
-            findings.fault(place, "", Complaint::new(problem, remedy));
+            diagnostics.error(place, "", Problem::new(message, remedy));
             continue;
         }
         let row = row(&record, columns, place);
-        roster.add(&Value::root(&row), references, findings);
+        agent_list.add(&Value::root(&row), references, diagnostics);
     }
     if columns.is_none() {
-        findings.fault(
+        diagnostics.error(
             file,
             "",
-            Complaint::new("is empty", "write a header, such as `id,name,team`, and a row an agent"),
+            Problem::new("is empty", "write a header, such as `id,name,team`, and a row an agent"),
         );
     }
 }
 
 /// The columns, which are keys of an agent.
-fn read_header(record: &StringRecord, place: Place, findings: &mut Findings) -> Option<Vec<String>> {
+fn read_header(record: &StringRecord, place: Place, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
     let known = keys::of(AGENT);
     let columns: Vec<String> = record.iter().map(str::to_lowercase).collect();
     if let [column] = columns.as_slice()
         && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| column.contains(*separator))
     {
-        let problem = format!("the columns are separated by {}", quoted(&separator.to_string()));
-        findings.fault(place, "", Complaint::new(problem, "save the file with commas"));
+        let message = format!("the columns are separated by {}", quoted(&separator.to_string()));
+        diagnostics.error(place, "", Problem::new(message, "save the file with commas"));
         return None;
     }
     if !columns
@@ -106,28 +112,28 @@ fn read_header(record: &StringRecord, place: Place, findings: &mut Findings) -> 
         .any(|column| known.contains(&column.as_str()) || nearest(column, known.iter().copied()).is_some())
     {
         let remedy = format!("begin with a line of column names: {}", known.join(", "));
-        findings.fault(place, "", Complaint::new("there is no header", remedy));
+        diagnostics.error(place, "", Problem::new("there is no header", remedy));
         return None;
     }
     let mut complete = true;
     for (index, column) in columns.iter().enumerate() {
         // A file without a header begins with an agent, whose fields stay out of messages.
-        let complaint = if !known.contains(&column.as_str()) {
+        let problem = if !known.contains(&column.as_str()) {
             let remedy = match nearest(column, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("known columns: {}", known.join(", ")),
             };
-            Complaint::new(format!("column {} of the header is unknown", index + 1), remedy)
+            Problem::new(format!("column {} of the header is unknown", index + 1), remedy)
         } else if columns.iter().take(index).any(|other| other == column) {
-            Complaint::new(format!("the column `{column}` is there twice"), "keep one of the two")
+            Problem::new(format!("the column `{column}` is there twice"), "keep one of the two")
         } else {
             continue;
         };
-        findings.fault(place, "", complaint);
+        diagnostics.error(place, "", problem);
         complete = false;
     }
     if complete && !columns.iter().any(|column| column == "id") {
-        findings.fault(place, "", Complaint::new("there is no column `id`", "add one with the agents' ids"));
+        diagnostics.error(place, "", Problem::new("there is no column `id`", "add one with the agents' ids"));
         complete = false;
     }
     complete.then_some(columns)

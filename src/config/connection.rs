@@ -5,12 +5,12 @@ use std::fmt::{self, Write as _};
 use url::Url;
 
 use super::address;
-use super::fault::Findings;
+use super::diagnostics::Diagnostics;
 use super::fields::Fields;
 use super::official::{self, parse_id};
-use super::redact::Quoted;
+use super::redacted_yaml::Quoted;
 use super::secret::{self, CLIENT_SECRET, Secret};
-use super::tenant::Surroundings;
+use super::tenant::ReadContext;
 
 /// The address of a tenant's API and the OAuth client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +33,14 @@ impl ConnectionSettings {
     }
 
     /// The connection to the presence API in a tenant's `fields`.
-    pub(super) fn read(fields: &Fields<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Option<Self> {
-        official::refuse_own_keys(fields, findings);
-        let base_url = address::read(fields, findings);
+    pub(super) fn read(fields: &Fields<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        official::refuse_own_keys(fields, diagnostics);
+        let base_url = address::read(fields, diagnostics);
         let client_id =
-            fields.required("client_id", "`client_id:` with the OAuth client's id", findings).and_then(|value| {
-                value.parse("the OAuth client's id", findings, |text| parse_id(text, "the OAuth client's id"))
+            fields.required("client_id", "`client_id:` with the OAuth client's id", diagnostics).and_then(|value| {
+                value.parse("the OAuth client's id", diagnostics, |text| parse_id(text, "the OAuth client's id"))
             });
-        let client_secret =
-            secret::read(fields, &CLIENT_SECRET, surroundings.base_dir, surroundings.world_readable, findings);
+        let client_secret = secret::read(fields, &CLIENT_SECRET, context.base_dir, context.world_readable, diagnostics);
         Some(Self { base_url: base_url?, client_id: client_id?, client_secret: client_secret? })
     }
 

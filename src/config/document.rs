@@ -4,26 +4,26 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::fault::{Complaint, Findings, Place, quoted};
+use super::bounds::{MAX_FILE_BYTES, MAX_TENANTS};
+use super::diagnostics::{Diagnostics, Place, Problem, quoted};
 use super::fields::Value;
 use super::keys::ROOT;
-use super::limits::{MAX_FILE_BYTES, MAX_TENANTS};
 use super::schedule::{self, Schedules};
 use super::source::{self, SourceText};
-use super::tenant::{self, Surroundings};
+use super::tenant::{self, ReadContext};
 use super::yaml::NodeValue;
 use super::{Config, ConfigError, Tenant, yaml};
 
 /// The configuration in the file at `path`.
 pub(super) fn read_file(path: &Path) -> Result<Config, ConfigError> {
-    let mut findings = Findings::default();
-    let file = findings.add_source(path.display().to_string());
+    let mut diagnostics = Diagnostics::default();
+    let file = diagnostics.add_source(path.display().to_string());
     match source::read_text(path, MAX_FILE_BYTES) {
-        Ok(source) => read(&source, file, path.parent().unwrap_or(Path::new("")), findings),
+        Ok(source) => read(&source, file, path.parent().unwrap_or(Path::new("")), diagnostics),
         Err(unreadable) => {
             let place = unreadable.line.map_or(file, |line| file.at_line(line));
-            findings.fault(place, "", unreadable.complaint);
-            Err(findings.into_error())
+            diagnostics.error(place, "", unreadable.problem);
+            Err(diagnostics.into_error())
         }
     }
 }
@@ -33,51 +33,51 @@ pub(super) fn read(
     source: &SourceText,
     file: Place,
     base_dir: &Path,
-    mut findings: Findings,
+    mut diagnostics: Diagnostics,
 ) -> Result<Config, ConfigError> {
-    let Some(root) = yaml::parse(&source.text, file, &mut findings) else { return Err(findings.into_error()) };
-    let Some(fields) = Value::root(&root).fields(ROOT, &mut findings) else { return Err(findings.into_error()) };
-    let mut faulty_schedules = Vec::new();
+    let Some(root) = yaml::parse(&source.text, file, &mut diagnostics) else { return Err(diagnostics.into_error()) };
+    let Some(fields) = Value::root(&root).fields(ROOT, &mut diagnostics) else { return Err(diagnostics.into_error()) };
+    let mut invalid_schedules = Vec::new();
     let schedules = match fields.get("schedules") {
-        Some(value) => schedule::read_all(&value, &mut faulty_schedules, &mut findings),
+        Some(value) => schedule::read_all(&value, &mut invalid_schedules, &mut diagnostics),
         None => Schedules::new(),
     };
-    let surroundings = Surroundings {
+    let context = ReadContext {
         base_dir,
         world_readable: source.world_readable,
         schedules: &schedules,
-        faulty_schedules: &faulty_schedules,
+        invalid_schedules: &invalid_schedules,
     };
-    let tenants = match fields.required("tenants", "`tenants:` with a list of tenants", &mut findings) {
-        Some(value) => read_tenants(&value, &surroundings, &mut findings),
+    let tenants = match fields.required("tenants", "`tenants:` with a list of tenants", &mut diagnostics) {
+        Some(value) => read_tenants(&value, &context, &mut diagnostics),
         None => Vec::new(),
     };
-    findings.conclude(Config { tenants, schedules, warnings: Vec::new() })
+    diagnostics.finish(Config { tenants, schedules, warnings: Vec::new() })
 }
 
-fn read_tenants(value: &Value<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Vec<Arc<Tenant>> {
+fn read_tenants(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Vec<Arc<Tenant>> {
     let example = "a list of tenants, each beginning with `- name:`";
-    let Some(items) = value.items(example, MAX_TENANTS, findings) else { return Vec::new() };
+    let Some(items) = value.items(example, MAX_TENANTS, diagnostics) else { return Vec::new() };
     let items: Vec<_> = items.collect();
     if items.is_empty() {
-        value.complain(Complaint::new("has no tenant", format!("write {example}")), findings);
+        value.report(Problem::new("has no tenant", format!("write {example}")), diagnostics);
     }
-    refuse_repeated_names(&items, findings);
-    items.iter().filter_map(|item| tenant::read(item, surroundings, findings)).map(Arc::new).collect()
+    refuse_repeated_names(&items, diagnostics);
+    items.iter().filter_map(|item| tenant::read(item, context, diagnostics)).map(Arc::new).collect()
 }
 
 /// Compares names before tenants are read, as one that has other faults counts too.
-fn refuse_repeated_names(tenants: &[Value<'_>], findings: &mut Findings) {
+fn refuse_repeated_names(tenants: &[Value<'_>], diagnostics: &mut Diagnostics) {
     let mut first: HashMap<&str, Place> = HashMap::new();
     for tenant in tenants {
         let NodeValue::Map(entries) = &tenant.node.value else { continue };
         let Some(entry) = entries.iter().find(|entry| &*entry.key == "name") else { continue };
         let NodeValue::Scalar { text, .. } = &entry.node.value else { continue };
         if let Some(place) = first.get(&**text) {
-            let reference = place.reference(entry.place, findings);
-            let problem = format!("a tenant {} is there already, {reference}", quoted(text));
+            let reference = place.reference(entry.place, diagnostics);
+            let message = format!("a tenant {} is there already, {reference}", quoted(text));
             let key = format!("{}.name", tenant.path);
-            findings.fault(entry.place, key, Complaint::new(problem, "give each tenant a name of its own"));
+            diagnostics.error(entry.place, key, Problem::new(message, "give each tenant a name of its own"));
         } else if !entry.node.is_null() {
             first.insert(text, entry.place);
         }
@@ -128,15 +128,15 @@ mod tests {
     ];
 
     fn outcome(text: &str) -> Result<Config, ConfigError> {
-        let mut findings = Findings::default();
-        let file = findings.add_source("cxone.yml");
+        let mut diagnostics = Diagnostics::default();
+        let file = diagnostics.add_source("cxone.yml");
         let source = SourceText { text: text.to_owned(), world_readable: true };
-        read(&source, file, Path::new("no-such-directory"), findings)
+        read(&source, file, Path::new("no-such-directory"), diagnostics)
     }
 
     fn check(text: &str) -> Result<(), TestCaseError> {
         if let Err(error) = outcome(text) {
-            prop_assert!(!error.faults().is_empty());
+            prop_assert!(!error.problems().is_empty());
             prop_assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         Ok(())

@@ -5,32 +5,32 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::fault::{Complaint, Findings, Place};
+use super::bounds::MAX_DOTENV_BYTES;
+use super::diagnostics::{Diagnostics, Place, Problem};
 use super::keys::VARIABLES;
-use super::limits::MAX_DOTENV_BYTES;
 use super::source;
 
 /// The variables of `.env` that matter here, each with its line.
 pub(super) type Variables = HashMap<&'static str, (String, Place)>;
 
 /// What `.env` in `dir` has, and whether everyone may read it. That it is not there is no fault.
-pub(super) fn read(dir: &Path, findings: &mut Findings) -> (Variables, bool) {
+pub(super) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> (Variables, bool) {
     let path = dir.join(".env");
     let source = match source::read_text(&path, MAX_DOTENV_BYTES) {
         Ok(source) => source,
         Err(unreadable) if unreadable.not_found => return (Variables::new(), false),
         Err(unreadable) => {
-            let file = findings.add_source(path.display().to_string());
+            let file = diagnostics.add_source(path.display().to_string());
             let place = unreadable.line.map_or(file, |line| file.at_line(line));
-            findings.fault(place, "", unreadable.complaint);
+            diagnostics.error(place, "", unreadable.problem);
             return (Variables::new(), false);
         }
     };
-    let file = findings.add_source(path.display().to_string());
-    (parse(&source.text, file, findings), source.world_readable)
+    let file = diagnostics.add_source(path.display().to_string());
+    (parse(&source.text, file, diagnostics), source.world_readable)
 }
 
-fn parse(text: &str, file: Place, findings: &mut Findings) -> Variables {
+fn parse(text: &str, file: Place, diagnostics: &mut Diagnostics) -> Variables {
     let mut variables = Variables::new();
     let (line, taken) = (Cell::new(0), RefCell::new(String::new()));
     for item in dotenvy::from_read_iter(LineByLine { rest: text, line: &line, taken: &taken }) {
@@ -40,17 +40,17 @@ fn parse(text: &str, file: Place, findings: &mut Findings) -> Variables {
         let place = file.at_line(first_line);
         let Ok((name, value)) = item else {
             let remedy = "write NAME=value, with single quotes around a value that has spaces, quotes or backslashes";
-            findings.fault(place, "", Complaint::new("the line is not of a form that is understood", remedy));
+            diagnostics.error(place, "", Problem::new("the line is not of a form that is understood", remedy));
             continue;
         };
         let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) else { continue };
         if has_reference(entry) {
-            let problem = "has a `$`, which stands for another variable";
-            findings.fault(place, &name, Complaint::new(problem, "write the value in single quotes"));
+            let message = "has a `$`, which stands for another variable";
+            diagnostics.error(place, &name, Problem::new(message, "write the value in single quotes"));
         }
         if let Some((_, first)) = variables.get(variable.name) {
-            let complaint = first.repeated("", place, findings);
-            findings.fault(place, &name, complaint);
+            let problem = first.repeated("", place, diagnostics);
+            diagnostics.error(place, &name, problem);
             continue;
         }
         variables.insert(variable.name, (value, place));
@@ -125,12 +125,12 @@ mod tests {
 
     /// What is read, and the faults as lines.
     fn parsed(text: &str) -> (Vec<(&'static str, String)>, String) {
-        let mut findings = Findings::default();
-        let file = findings.add_source(".env");
+        let mut diagnostics = Diagnostics::default();
+        let file = diagnostics.add_source(".env");
         let mut variables: Vec<_> =
-            parse(text, file, &mut findings).into_iter().map(|(name, (value, _))| (name, value)).collect();
+            parse(text, file, &mut diagnostics).into_iter().map(|(name, (value, _))| (name, value)).collect();
         variables.sort();
-        (variables, findings.into_error().to_string())
+        (variables, diagnostics.into_error().to_string())
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::fault::{Complaint, quoted};
+use super::bounds::DurationRange;
+use super::diagnostics::{Problem, quoted};
 use super::interval;
-use super::limits::DurationRange;
 
 /// The units with their milliseconds, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -12,18 +12,18 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 const REMEDY: &str = "write a number and a unit (ms, s, m, h, d), such as `90s`, `15m` or `1.5h`";
 
 /// The duration that `text` stands for, if `range` has it.
-pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration, Complaint> {
+pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration, Problem> {
     let duration = parse(text)?;
     if duration < range.min {
         let min = format(range.min);
-        return Err(Complaint::new(
+        return Err(Problem::new(
             format!("{} is shorter than {min}", quoted(text)),
             format!("write a duration of {min} or more"),
         ));
     }
     if duration > range.max {
         let max = format(range.max);
-        return Err(Complaint::new(
+        return Err(Problem::new(
             format!("{} is longer than {max}", quoted(text)),
             format!("write a duration of up to {max}, as {}", range.max_reason),
         ));
@@ -33,23 +33,23 @@ pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration
 
 /// The duration that `text` stands for: numbers, whole or decimal, each with a unit, from the longest unit to the
 /// shortest.
-pub(super) fn parse(text: &str) -> Result<Duration, Complaint> {
+pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
     if text.is_empty() {
-        return Err(Complaint::new("is empty", REMEDY));
+        return Err(Problem::new("is empty", REMEDY));
     }
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return Err(Complaint::new(
+        return Err(Problem::new(
             format!("{} has no unit", quoted(text)),
             format!("write a unit (ms, s, m, h, d) after the number, such as {}", quoted(&format!("{text}s"))),
         ));
     }
     if let Some(length) = interval::length(text) {
-        return Err(Complaint::new(
+        return Err(Problem::new(
             format!("{} is an ISO 8601 duration", quoted(text)),
             format!("write `{}` here", format(length)),
         ));
     }
-    let malformed = || Complaint::new(format!("{} is not a duration", quoted(text)), REMEDY);
+    let malformed = || Problem::new(format!("{} is not a duration", quoted(text)), REMEDY);
     let mut rest = text;
     let mut milliseconds = 0_u64;
     let mut longest = u64::MAX;
@@ -81,8 +81,8 @@ pub fn format(duration: Duration) -> String {
         .map_or_else(|| format!("{milliseconds}ms"), |(name, unit)| format!("{}{name}", milliseconds / unit))
 }
 
-/// `number` times `unit` in whole milliseconds; `None` if it is not a number, a complaint if it is finer.
-fn scaled(number: &str, unit: u64) -> Option<Result<u64, Complaint>> {
+/// `number` times `unit` in whole milliseconds; `None` if it is not a number, a problem if it is finer.
+fn scaled(number: &str, unit: u64) -> Option<Result<u64, Problem>> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return None;
@@ -95,7 +95,7 @@ fn scaled(number: &str, unit: u64) -> Option<Result<u64, Complaint>> {
     let digits = whole.parse::<u128>().ok()? * scale + fraction.parse::<u128>().ok()?;
     let scaled = digits * u128::from(unit);
     if !scaled.is_multiple_of(scale) {
-        return Some(Err(Complaint::new("is finer than a millisecond", "write a whole number of milliseconds")));
+        return Some(Err(Problem::new("is finer than a millisecond", "write a whole number of milliseconds")));
     }
     Some(Ok(u64::try_from(scaled / scale).unwrap_or(u64::MAX)))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::fault::{Complaint, Findings, Place};
+use super::diagnostics::{Diagnostics, Place, Problem};
 use super::fields::{KeyPath, Value};
 use super::keys::VARIABLES;
-use super::tenant::{self, Surroundings};
+use super::tenant::{self, ReadContext};
 use super::yaml::{Entry, Node, NodeValue};
 use super::{Config, ConfigError, dotenv};
 
@@ -23,23 +23,23 @@ struct Environment<'a> {
 
 /// The configuration in the environment `process` and in `.env` in `dir`.
 pub(super) fn read(process: &dyn Fn(&str) -> Option<String>, dir: &Path) -> Result<Config, ConfigError> {
-    let mut findings = Findings::default();
-    let place = findings.add_source("environment");
-    let (variables, world_readable) = dotenv::read(dir, &mut findings);
+    let mut diagnostics = Diagnostics::default();
+    let place = diagnostics.add_source("environment");
+    let (variables, world_readable) = dotenv::read(dir, &mut diagnostics);
     let environment = Environment { process, place, dotenv: variables };
     let secret_in_file = environment.get("CXONE_CLIENT_SECRET").is_some_and(|secret| secret.place != place);
-    let node = environment.tenant(&mut findings);
-    let surroundings = Surroundings {
+    let node = environment.tenant(&mut diagnostics);
+    let context = ReadContext {
         base_dir: dir,
         world_readable: world_readable && secret_in_file,
         schedules: &BTreeMap::new(),
-        faulty_schedules: &[],
+        invalid_schedules: &[],
     };
     let names = VARIABLES.iter().map(|variable| variable.name);
     let set: Vec<_> = names.filter(|name| environment.get(name).is_some()).collect();
     let value = Value { path: KeyPath::Environment(&set), place, node: &node };
-    let tenant = tenant::read(&value, &surroundings, &mut findings);
-    findings.conclude(Config {
+    let tenant = tenant::read(&value, &context, &mut diagnostics);
+    diagnostics.finish(Config {
         tenants: tenant.map(Arc::new).into_iter().collect(),
         schedules: BTreeMap::new(),
         warnings: Vec::new(),
@@ -58,13 +58,13 @@ impl Environment<'_> {
     }
 
     /// The tenant as the mapping that would describe it in a file.
-    fn tenant(&self, findings: &mut Findings) -> Node {
+    fn tenant(&self, diagnostics: &mut Diagnostics) -> Node {
         let mut entries = vec![entry("name", Node::text(self.place, TENANT_NAME))];
         let mut add = |key: &str, node: Option<Node>| entries.extend(node.map(|node| entry(key, node)));
         let (domain, base_url) = (self.get("CXONE_TENANT_DOMAIN"), self.get("CXONE_BASE_URL"));
         if let (Some(_), Some(base_url)) = (&domain, &base_url) {
-            let complaint = Complaint::new("is asked instead of CXONE_TENANT_DOMAIN", "set one of the two");
-            findings.warn(base_url.place, "CXONE_BASE_URL", complaint);
+            let problem = Problem::new("is asked instead of CXONE_TENANT_DOMAIN", "set one of the two");
+            diagnostics.warn(base_url.place, "CXONE_BASE_URL", problem);
         }
         add("domain", domain.filter(|_| base_url.is_none()));
         add("base_url", base_url);

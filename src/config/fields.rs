@@ -5,10 +5,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::bounds::DurationRange;
+use super::diagnostics::{Diagnostics, Place, Problem, quoted};
 use super::duration;
-use super::fault::{Complaint, Findings, Place, quoted};
 use super::keys;
-use super::limits::DurationRange;
 use super::nearest::nearest;
 use super::yaml::{Entry, Node, NodeValue};
 
@@ -94,16 +94,16 @@ impl<'a> Value<'a> {
         Self { path: KeyPath::File, place: node.place, node }
     }
 
-    pub(super) fn complain(&self, complaint: Complaint, findings: &mut Findings) {
-        findings.fault(self.place, self.path, complaint);
+    pub(super) fn report(&self, problem: Problem, diagnostics: &mut Diagnostics) {
+        diagnostics.error(self.place, self.path, problem);
     }
 
     /// The scalar's text. `example` shows what to write, as in "write {example}".
-    pub(super) fn text(&self, example: &str, findings: &mut Findings) -> Option<&'a str> {
-        let problem = match &self.node.value {
+    pub(super) fn text(&self, example: &str, diagnostics: &mut Diagnostics) -> Option<&'a str> {
+        let message = match &self.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => {
                 let remedy = format!("write {example}; the word itself, as text, needs quotes");
-                self.complain(Complaint::new("is a boolean", remedy), findings);
+                self.report(Problem::new("is a boolean", remedy), diagnostics);
                 return None;
             }
             _ if self.node.is_null() => "has no value",
@@ -111,7 +111,7 @@ impl<'a> Value<'a> {
             NodeValue::List(_) => "is a list",
             NodeValue::Map(_) => "is a mapping",
         };
-        self.complain(Complaint::new(problem, format!("write {example}")), findings);
+        self.report(Problem::new(message, format!("write {example}")), diagnostics);
         None
     }
 
@@ -119,10 +119,10 @@ impl<'a> Value<'a> {
     pub(super) fn parse<T>(
         &self,
         example: &str,
-        findings: &mut Findings,
-        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+        diagnostics: &mut Diagnostics,
+        parse: impl FnOnce(&str) -> Result<T, Problem>,
     ) -> Option<T> {
-        parse(self.text(example, findings)?).map_err(|complaint| self.complain(complaint, findings)).ok()
+        parse(self.text(example, diagnostics)?).map_err(|problem| self.report(problem, diagnostics)).ok()
     }
 
     /// The list's items, if there are at most `most`.
@@ -130,9 +130,9 @@ impl<'a> Value<'a> {
         &'a self,
         example: &str,
         most: usize,
-        findings: &mut Findings,
+        diagnostics: &mut Diagnostics,
     ) -> Option<impl Iterator<Item = Value<'a>> + use<'a>> {
-        let problem = match &self.node.value {
+        let message = match &self.node.value {
             NodeValue::List(items) if items.len() <= most => {
                 return Some(items.iter().enumerate().map(|(index, node)| Value {
                     path: KeyPath::Item(&self.path, index),
@@ -142,9 +142,9 @@ impl<'a> Value<'a> {
             }
             NodeValue::List(items) => {
                 let count = items.len();
-                self.complain(
-                    Complaint::new(format!("has {count} entries, more than {most}"), format!("write at most {most}")),
-                    findings,
+                self.report(
+                    Problem::new(format!("has {count} entries, more than {most}"), format!("write at most {most}")),
+                    diagnostics,
                 );
                 return None;
             }
@@ -152,52 +152,57 @@ impl<'a> Value<'a> {
             NodeValue::Scalar { .. } => "is not a list",
             NodeValue::Map(_) => "is a mapping, not a list",
         };
-        self.complain(Complaint::new(problem, format!("write {example}")), findings);
+        self.report(Problem::new(message, format!("write {example}")), diagnostics);
         None
     }
 
     /// The items of a list, or the scalar as the only one.
-    pub(super) fn one_or_more(&'a self, example: &str, most: usize, findings: &mut Findings) -> Option<Vec<Self>> {
+    pub(super) fn one_or_more(
+        &'a self,
+        example: &str,
+        most: usize,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<Self>> {
         match self.node.value {
             NodeValue::Scalar { .. } if !self.node.is_null() => Some(vec![*self]),
-            _ => Some(self.items(example, most, findings)?.collect()),
+            _ => Some(self.items(example, most, diagnostics)?.collect()),
         }
     }
 
     /// The mapping's entries under names that are free to choose.
-    pub(super) fn named(&'a self, example: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Self)>> {
-        let entries = self.entries(|| example.to_owned(), findings)?;
+    pub(super) fn named(&'a self, example: &str, diagnostics: &mut Diagnostics) -> Option<Vec<(&'a str, Self)>> {
+        let entries = self.entries(|| example.to_owned(), diagnostics)?;
         Some(entries.into_iter().map(|entry| (&*entry.key, entry_value(&self.path, entry))).collect())
     }
 
     /// The mapping, with a fault for each key that `section` does not know.
-    pub(super) fn fields(&self, section: &'static str, findings: &mut Findings) -> Option<Fields<'a>> {
+    pub(super) fn fields(&self, section: &'static str, diagnostics: &mut Diagnostics) -> Option<Fields<'a>> {
         let known = keys::of(section);
-        let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), findings)?;
+        let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), diagnostics)?;
         let (entries, unknown): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| known.contains(&&*entry.key));
         for entry in unknown {
-            findings.fault(entry.place, self.path, unknown_key(&entry.key, section, known));
+            diagnostics.error(entry.place, self.path, unknown_key(&entry.key, section, known));
         }
         Some(Fields { path: self.path, place: self.place, entries })
     }
 
     /// The mapping's entries, without repeated keys.
-    fn entries(&self, example: impl FnOnce() -> String, findings: &mut Findings) -> Option<Vec<&'a Entry>> {
+    fn entries(&self, example: impl FnOnce() -> String, diagnostics: &mut Diagnostics) -> Option<Vec<&'a Entry>> {
         let NodeValue::Map(entries) = &self.node.value else {
-            let problem = match &self.node.value {
+            let message = match &self.node.value {
                 _ if self.node.is_null() => "has no value",
                 NodeValue::List(_) => "is a list, not a mapping",
                 _ => "is not a mapping",
             };
-            self.complain(Complaint::new(problem, format!("write {}", example())), findings);
+            self.report(Problem::new(message, format!("write {}", example())), diagnostics);
             return None;
         };
         let mut first: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
         let mut kept = Vec::with_capacity(entries.len());
         for entry in entries {
             if let Some(place) = first.get(&*entry.key) {
-                let complaint = place.repeated(&format!("{} ", shown_key(&entry.key)), entry.place, findings);
-                findings.fault(entry.place, self.path, complaint);
+                let problem = place.repeated(&format!("{} ", shown_key(&entry.key)), entry.place, diagnostics);
+                diagnostics.error(entry.place, self.path, problem);
             } else {
                 first.insert(&entry.key, entry.place);
                 kept.push(entry);
@@ -222,16 +227,16 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of `key`; a fault with what to write if it is not there.
-    pub(super) fn required(&'a self, key: &'a str, example: &str, findings: &mut Findings) -> Option<Value<'a>> {
+    pub(super) fn required(&'a self, key: &'a str, example: &str, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
         let value = self.get(key);
         if value.is_none() {
-            self.missing(key, None, example, findings);
+            self.missing(key, None, example, diagnostics);
         }
         value
     }
 
     /// The fault that `key` is not there, and neither is `other`, which could stand for it.
-    pub(super) fn missing(&self, key: &str, other: Option<&str>, example: &str, findings: &mut Findings) {
+    pub(super) fn missing(&self, key: &str, other: Option<&str>, example: &str, diagnostics: &mut Diagnostics) {
         let path = KeyPath::Key(&self.path, key);
         if self.path.is_environment() {
             let names = variables(key, other);
@@ -240,21 +245,21 @@ impl<'a> Fields<'a> {
                 [] => "set it in the environment or in `.env`".to_owned(),
                 others => format!("set it, or {}, in the environment or in `.env`", others.join(" or ")),
             };
-            findings.fault(self.place, first, Complaint::new("is missing", remedy));
+            diagnostics.error(self.place, first, Problem::new("is missing", remedy));
         } else {
-            findings.fault(self.place, path, Complaint::new("is missing", format!("write {example}")));
+            diagnostics.error(self.place, path, Problem::new("is missing", format!("write {example}")));
         }
     }
 
     /// The duration under `key`, if it is there and in `range`.
-    pub(super) fn duration(&self, key: &str, range: &DurationRange, findings: &mut Findings) -> Option<Duration> {
+    pub(super) fn duration(&self, key: &str, range: &DurationRange, diagnostics: &mut Diagnostics) -> Option<Duration> {
         let value = self.get(key)?;
         let example = format!("a duration, such as `{}`", duration::format(range.min.max(Duration::from_secs(60))));
-        value.parse(&example, findings, |text| duration::parse_within(text, range))
+        value.parse(&example, diagnostics, |text| duration::parse_within(text, range))
     }
 
     /// The boolean under `key`, if it is there.
-    pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
+    pub(super) fn flag(&self, key: &str, diagnostics: &mut Diagnostics) -> Option<bool> {
         let value = self.get(key)?;
         match &value.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => Some(&**text == "true"),
@@ -262,7 +267,7 @@ impl<'a> Fields<'a> {
                 let is_quoted = matches!(other, NodeValue::Scalar { text, .. } if matches!(&**text, "true" | "false"));
                 let quotes = if is_quoted { ", without quotes" } else { "" };
                 let remedy = format!("write `true` or `false`{quotes}");
-                value.complain(Complaint::new("is not a boolean", remedy), findings);
+                value.report(Problem::new("is not a boolean", remedy), diagnostics);
                 None
             }
         }
@@ -274,19 +279,19 @@ impl<'a> Fields<'a> {
         key: &str,
         range: &RangeInclusive<usize>,
         reason: &str,
-        findings: &mut Findings,
+        diagnostics: &mut Diagnostics,
     ) -> Option<usize> {
         let (least, most) = (range.start(), range.end());
         let remedy = format!("a whole number from {least} to {most}");
-        self.get(key)?.parse(&remedy, findings, |text| {
+        self.get(key)?.parse(&remedy, diagnostics, |text| {
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             match text.parse() {
                 Ok(count) if is_number && range.contains(&count) => Ok(count),
                 _ if is_number => {
-                    let problem = format!("{} is not from {least} to {most}", quoted(text));
-                    Err(Complaint::new(problem, format!("write {remedy}: {reason}")))
+                    let message = format!("{} is not from {least} to {most}", quoted(text));
+                    Err(Problem::new(message, format!("write {remedy}: {reason}")))
                 }
-                _ => Err(Complaint::new(format!("{} is not a whole number", quoted(text)), format!("write {remedy}"))),
+                _ => Err(Problem::new(format!("{} is not a whole number", quoted(text)), format!("write {remedy}"))),
             }
         })
     }
@@ -301,14 +306,14 @@ fn variables(key: &str, other: Option<&str>) -> Vec<&'static str> {
     matching(key).chain(other.into_iter().flat_map(matching)).collect()
 }
 
-fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Complaint {
+fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Problem {
     if key == "<<" {
-        return Complaint::new(
+        return Problem::new(
             "YAML merge keys, `<<`, are not read",
             "write the keys out; a single value can be an alias",
         );
     }
-    let problem = format!("unknown key{}", shown_unknown(key));
+    let message = format!("unknown key{}", shown_unknown(key));
     let elsewhere = || keys::home_of(key, section);
     let remedy = if let Some(meant) = nearest(key, known.iter().copied()) {
         format!("did you mean `{meant}`?")
@@ -318,7 +323,7 @@ fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Complaint {
     } else {
         format!("known here: {}", known.join(", "))
     };
-    Complaint::new(problem, remedy)
+    Problem::new(message, remedy)
 }
 
 /// A key for a message, if it looks like one. Where a blank is missing, `client_secret:abc` is all key to YAML,

@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use super::fault::{Complaint, Findings};
+use super::bounds::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
+use super::diagnostics::{Diagnostics, Problem};
 use super::fields::Fields;
-use super::limits::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
 use super::{Incremental, Tenant, duration, official};
 
 const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
-/// What `fields` of a tenant of the presence API say; `findings` has every fault.
-pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Option<Incremental> {
-    let wanted = fields.flag("incremental", findings);
-    let settle = fields.duration("settle", &SETTLE, findings);
-    let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, findings);
+/// What `fields` of a tenant of the presence API say; `diagnostics` has every fault.
+pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Incremental> {
+    let wanted = fields.flag("incremental", diagnostics);
+    let settle = fields.duration("settle", &SETTLE, diagnostics);
+    let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, diagnostics);
     if wanted != Some(true) {
         // A flag that is no boolean has been complained of; what goes with it need not be as well.
         let alone = fields.get("incremental").is_none() || wanted == Some(false);
         for value in ["settle", "full_refresh_interval"].iter().filter(|_| alone).filter_map(|key| fields.get(key)) {
             let remedy = "write `incremental: true` as well, or leave it out";
-            value.complain(Complaint::new("is for `incremental: true`", remedy), findings);
+            value.report(Problem::new("is for `incremental: true`", remedy), diagnostics);
         }
         return None;
     }
@@ -39,23 +39,23 @@ impl Default for Incremental {
 }
 
 /// Refuses what would keep more buckets than there is memory for, and tells of what would keep none.
-pub(super) fn check(tenant: &Tenant, fields: &Fields<'_>, findings: &mut Findings) {
+pub(super) fn check(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     let (Some(incremental), Some(value)) = (tenant.query.incremental, fields.get("incremental")) else { return };
     let kept = tenant.kept_buckets();
     if kept > MAX_KEPT_BUCKETS {
-        let problem = format!(
+        let message = format!(
             "keeps {kept} buckets ({} agents, {} over {}), more than {MAX_KEPT_BUCKETS}",
             tenant.agents.len(),
             tenant.query.interval.text,
             duration::format(tenant.query.window),
         );
         let remedy = "write a longer `interval`, a shorter `window` or fewer agents, or leave it out";
-        value.complain(Complaint::new(problem, remedy), findings);
+        value.report(Problem::new(message, remedy), diagnostics);
     }
     if incremental.settle + tenant.query.interval.length >= tenant.query.window {
         let (settle, window) = (duration::format(incremental.settle), duration::format(tenant.query.window));
-        let problem = format!("keeps nothing: within a window of {window}, no bucket is over for {settle}");
+        let message = format!("keeps nothing: within a window of {window}, no bucket is over for {settle}");
         let remedy = "write a shorter `settle` or `interval`, or leave it out";
-        findings.warn(value.place, value.path, Complaint::new(problem, remedy));
+        diagnostics.warn(value.place, value.path, Problem::new(message, remedy));
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Interval;
+use super::bounds::MAX_BUCKETS;
+use super::diagnostics::{Problem, quoted};
 use super::duration;
-use super::fault::{Complaint, quoted};
-use super::limits::MAX_BUCKETS;
 
 /// Designators before the `T` with their seconds, in the order they may come.
 const DATE_UNITS: [(char, u64); 1] = [('D', 86_400)];
@@ -18,17 +18,17 @@ const WEEK_SECONDS: u64 = 7 * 86_400;
 const REMEDY: &str = "write an ISO 8601 duration, such as `PT15M`, `PT1H` or `P1D`";
 
 /// The interval that `text` stands for, if it divides `window` into buckets that can be read.
-pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Complaint> {
+pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Problem> {
     let interval = parse(text)?;
     let window_text = duration::format(window);
     if interval.length > window {
-        return Err(Complaint::new(
+        return Err(Problem::new(
             format!("{} is longer than the window of {window_text}", quoted(text)),
             "write a shorter interval, such as `PT1H`, or a longer `window`",
         ));
     }
     if window.as_millis() / interval.length.as_millis().max(1) > MAX_BUCKETS {
-        return Err(Complaint::new(
+        return Err(Problem::new(
             format!("{} cuts the window of {window_text} into more than {MAX_BUCKETS} buckets", quoted(text)),
             "write a longer interval, such as `PT1M`, or a shorter `window`",
         ));
@@ -37,9 +37,9 @@ pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Com
 }
 
 /// The interval that `text` stands for: `PnW` or `PnDTnHnMnS`, each part optional, in whole numbers.
-pub(super) fn parse(text: &str) -> Result<Interval, Complaint> {
+pub(super) fn parse(text: &str) -> Result<Interval, Problem> {
     match length(text) {
-        Some(Duration::ZERO) => Err(Complaint::new(format!("{} is no time at all", quoted(text)), REMEDY)),
+        Some(Duration::ZERO) => Err(Problem::new(format!("{} is no time at all", quoted(text)), REMEDY)),
         Some(length) => Ok(Interval { text: text.to_owned(), length }),
         None => Err(explain(text)),
     }
@@ -85,25 +85,25 @@ fn number(digits: &str) -> Option<u64> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
-fn explain(text: &str) -> Complaint {
+fn explain(text: &str) -> Problem {
     let upper = text.to_ascii_uppercase();
     if upper != text && seconds(&upper).is_some() {
-        return Complaint::new(format!("{} is not in capitals", quoted(text)), format!("write `{upper}`"));
+        return Problem::new(format!("{} is not in capitals", quoted(text)), format!("write `{upper}`"));
     }
     if let Some(span) = in_our_units(text) {
-        return Complaint::new(
+        return Problem::new(
             format!("{} is not an ISO 8601 duration", quoted(text)),
             format!("write `{}`", iso_8601(span)),
         );
     }
     let date = upper.strip_prefix('P').map(|rest| rest.split_once('T').map_or(rest, |(date, _)| date));
     if date.is_some_and(|date| date.contains(['M', 'Y'])) {
-        return Complaint::new(
+        return Problem::new(
             format!("{} has months or years, whose lengths differ", quoted(text)),
             "write minutes after a `T`, such as `PT5M`, or days, such as `P1D`",
         );
     }
-    Complaint::new(format!("{} is not an ISO 8601 duration", quoted(text)), REMEDY)
+    Problem::new(format!("{} is not an ISO 8601 duration", quoted(text)), REMEDY)
 }
 
 /// `text` as a duration of the other keys, if it is one in whole seconds.
@@ -186,8 +186,8 @@ mod tests {
         let day = Duration::from_secs(86_400);
         assert!(parse_within("P1D", day).is_ok());
         assert!(parse_within("PT2S", day).is_ok());
-        assert!(parse_within("PT1S", day).unwrap_err().problem.contains("44640 buckets"));
-        assert!(parse_within("P2D", day).unwrap_err().problem.contains("longer than the window of 24h"));
+        assert!(parse_within("PT1S", day).unwrap_err().message.contains("44640 buckets"));
+        assert!(parse_within("P2D", day).unwrap_err().message.contains("longer than the window of 24h"));
     }
 
     proptest! {

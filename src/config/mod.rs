@@ -21,26 +21,26 @@ mod address;
 mod agent_filter;
 mod agents;
 mod agents_file;
+mod bounds;
 mod connection;
+mod diagnostics;
 mod document;
 mod dotenv;
 mod duration;
 mod environment;
-mod fault;
 mod fields;
 mod incremental;
 mod interval;
 pub mod keys;
-mod limits;
 mod names;
 mod nearest;
 mod official;
-mod people;
 mod privacy;
 mod query;
 mod query_key;
-mod redact;
+mod redacted_yaml;
 mod refresh_limits;
+mod resolved_agents;
 mod schedule;
 mod secret;
 mod shard;
@@ -52,8 +52,8 @@ mod yaml;
 
 pub(crate) use address::is_loopback;
 pub use connection::ConnectionSettings;
+pub use diagnostics::{ConfigError, ConfigProblem};
 pub use duration::format as format_duration;
-pub use fault::{ConfigError, Fault};
 pub use privacy::{AgentLabel, Privacy, Pseudonyms};
 pub use query::QuerySettings;
 pub use query_key::{QueryKey, ServerKey};
@@ -82,7 +82,7 @@ pub struct Config {
     pub tenants: Vec<Arc<Tenant>>,
     /// The schedules by name; agents share them.
     pub schedules: BTreeMap<String, Arc<Schedule>>,
-    /// What is allowed but deserves a look: a line each, of the same form as a [`Fault`].
+    /// What is allowed but deserves a look: a line each, of the same form as a [`ConfigProblem`].
     pub warnings: Vec<String>,
 }
 
@@ -235,7 +235,7 @@ pub struct Interval {
 /// # Errors
 /// What is wrong with it, and what to write instead.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|complaint| format!("{}; {}", complaint.problem, complaint.remedy))
+    duration::parse(text).map_err(|problem| format!("{}; {}", problem.message, problem.remedy))
 }
 
 // === impl Config ===
@@ -263,7 +263,7 @@ impl Config {
     /// `<secret>`, in place of each person's name `<hidden>`, and in place of ids their pseudonyms, if there are any. Limits and schedules are at the agents they hold for,
     /// and agents from an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
-        redact::to_yaml(self)
+        redacted_yaml::to_yaml(self)
     }
 }
 

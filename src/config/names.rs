@@ -1,63 +1,60 @@
 //! What names, ids and label values may look like.
 
-use super::fault::{Complaint, quoted};
-use super::limits::{MAX_AGENT_ID_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
+use super::bounds::{MAX_AGENT_ID_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
+use super::diagnostics::{Problem, quoted};
 
 /// Checks the name of a tenant or a schedule: it stands in URLs, labels and file names.
-pub(super) fn check_name(text: &str) -> Result<(), Complaint> {
+pub(super) fn check_name(text: &str) -> Result<(), Problem> {
     let remedy = "write letters, digits, `_` and `-` only, such as `acme-eu`";
     if text.is_empty() {
-        return Err(Complaint::new("is empty", remedy));
+        return Err(Problem::new("is empty", remedy));
     }
     if text.len() > MAX_NAME_BYTES {
-        return Err(Complaint::new(format!("is longer than {MAX_NAME_BYTES} bytes"), "write a shorter name"));
+        return Err(Problem::new(format!("is longer than {MAX_NAME_BYTES} bytes"), "write a shorter name"));
     }
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-        return Err(Complaint::new(format!("{} has other characters than names may have", quoted(text)), remedy));
+        return Err(Problem::new(format!("{} has other characters than names may have", quoted(text)), remedy));
     }
     Ok(())
 }
 
 /// Checks an agent's id. The text is not repeated: where ids are put wrong, it is often a person's name.
-pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Complaint> {
+pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Problem> {
     if text.is_empty() {
-        return Err(Complaint::new("is empty", "write the agent's id"));
+        return Err(Problem::new("is empty", "write the agent's id"));
     }
     if text.len() > MAX_AGENT_ID_BYTES {
-        return Err(Complaint::new(format!("is longer than {MAX_AGENT_ID_BYTES} bytes"), "write the agent's id alone"));
+        return Err(Problem::new(format!("is longer than {MAX_AGENT_ID_BYTES} bytes"), "write the agent's id alone"));
     }
     if is_scientific(text) {
-        let problem = "is a number in scientific notation, as spreadsheets write long ids, and lacks digits";
-        return Err(Complaint::new(problem, "write the id in full, from a column formatted as text"));
+        let message = "is a number in scientific notation, as spreadsheets write long ids, and lacks digits";
+        return Err(Problem::new(message, "write the id in full, from a column formatted as text"));
     }
     if text.contains(',') {
-        return Err(Complaint::new("has a comma, which separates ids upstream", "give each id by itself, in a list"));
+        return Err(Problem::new("has a comma, which separates ids upstream", "give each id by itself, in a list"));
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Complaint::new(
-            "has white space or a control character in it",
-            "write the id alone, without a name",
-        ));
+        return Err(Problem::new("has white space or a control character in it", "write the id alone, without a name"));
     }
     if plain && is_number_in_disguise(text) {
-        let problem = "is a number that YAML readers understand differently";
-        return Err(Complaint::new(problem, "write its digits alone, or put the id in quotes"));
+        let message = "is a number that YAML readers understand differently";
+        return Err(Problem::new(message, "write its digits alone, or put the id in quotes"));
     }
     Ok(())
 }
 
 /// Checks the name of a state, which is sent upstream in a list separated by commas.
-pub(super) fn check_state(text: &str) -> Result<(), Complaint> {
+pub(super) fn check_state(text: &str) -> Result<(), Problem> {
     check_label(text)?;
     if text.contains(',') {
-        return Err(Complaint::new("has a comma, which separates states upstream", "write one entry for each state"));
+        return Err(Problem::new("has a comma, which separates states upstream", "write one entry for each state"));
     }
     Ok(())
 }
 
 /// Checks text that becomes a label's value. It is not repeated, as it may be a person's name.
-pub(super) fn check_label(text: &str) -> Result<(), Complaint> {
-    let problem = if text.trim().is_empty() {
+pub(super) fn check_label(text: &str) -> Result<(), Problem> {
+    let message = if text.trim().is_empty() {
         "is empty".to_owned()
     } else if text.len() > MAX_LABEL_BYTES {
         format!("is longer than {MAX_LABEL_BYTES} bytes")
@@ -68,7 +65,7 @@ pub(super) fn check_label(text: &str) -> Result<(), Complaint> {
     } else {
         return Ok(());
     };
-    Err(Complaint::new(problem, "write it as it is to be shown, in one line"))
+    Err(Problem::new(message, "write it as it is to be shown, in one line"))
 }
 
 /// Whether this is `1.23457E+18`.

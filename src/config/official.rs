@@ -7,11 +7,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::address::{self, from_base_url};
+use super::bounds::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
+use super::diagnostics::{Diagnostics, Problem, quoted};
 use super::duration;
-use super::fault::{Complaint, Findings, quoted};
 use super::fields::{Fields, Value};
-use super::limits::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
-use super::redact::{List, Quoted};
+use super::redacted_yaml::{List, Quoted};
 use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET, Secret};
 use super::{ClientAuth, ConnectionSettings, Login, Official};
 
@@ -49,35 +49,35 @@ pub(super) const FOREIGN_KEYS: [(&str, &str); 7] = [
     ("agents_per_request", "leave it out: this API is asked for all agents at once"),
 ];
 
-/// What `fields` say of the official API; `findings` has every fault.
+/// What `fields` say of the official API; `diagnostics` has every fault.
 pub(super) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(ConnectionSettings, Official)> {
     for (key, remedy) in FOREIGN_KEYS {
         if let Some(value) = fields.get(key) {
-            value.complain(Complaint::new("is not for `api: official`", remedy), findings);
+            value.report(Problem::new("is not for `api: official`", remedy), diagnostics);
         }
     }
     let example = "`access_key_id:` with the id of a user's access key (CXone: Employees > the user > Access Keys)";
-    let access_key_id = fields
-        .required("access_key_id", example, findings)
-        .and_then(|value| value.parse("the access key's id", findings, |text| parse_id(text, "the access key's id")));
-    let access_key_secret = secret::read(fields, &ACCESS_KEY_SECRET, base_dir, world_readable, findings);
-    let entrance = entrance(fields, base_dir, world_readable, findings);
-    let api_endpoint = fields
-        .get("api_endpoint")
-        .map(|value| value.parse("an address, such as `https://api-na1.niceincontact.com`", findings, from_base_url));
+    let access_key_id = fields.required("access_key_id", example, diagnostics).and_then(|value| {
+        value.parse("the access key's id", diagnostics, |text| parse_id(text, "the access key's id"))
+    });
+    let access_key_secret = secret::read(fields, &ACCESS_KEY_SECRET, base_dir, world_readable, diagnostics);
+    let entrance = entrance(fields, base_dir, world_readable, diagnostics);
+    let api_endpoint = fields.get("api_endpoint").map(|value| {
+        value.parse("an address, such as `https://api-na1.niceincontact.com`", diagnostics, from_base_url)
+    });
     let api_version = match fields.get("api_version") {
-        Some(value) => value.parse("a version, such as `v30.0`", findings, parse_version),
+        Some(value) => value.parse("a version, such as `v30.0`", diagnostics, parse_version),
         None => Some(DEFAULT_API_VERSION.to_owned()),
     };
-    let allowed_hosts = fields.get("allowed_hosts").map(|value| read_hosts(&value, findings)).unwrap_or_default();
-    let history_lookback = fields.duration("history_lookback", &LOOKBACK, findings).unwrap_or(DEFAULT_LOOKBACK);
-    let settle = fields.duration("settle", &SETTLE, findings).unwrap_or(DEFAULT_SETTLE);
-    let unavailable_codes = fields.flag("unavailable_codes", findings).unwrap_or(false);
+    let allowed_hosts = fields.get("allowed_hosts").map(|value| read_hosts(&value, diagnostics)).unwrap_or_default();
+    let history_lookback = fields.duration("history_lookback", &LOOKBACK, diagnostics).unwrap_or(DEFAULT_LOOKBACK);
+    let settle = fields.duration("settle", &SETTLE, diagnostics).unwrap_or(DEFAULT_SETTLE);
+    let unavailable_codes = fields.flag("unavailable_codes", diagnostics).unwrap_or(false);
 
     let (base_url, login, client) = entrance?;
     let (client_id, client_secret) = client.unwrap_or_else(|| (String::new(), Secret::none()));
@@ -107,7 +107,7 @@ fn entrance(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(Url, Login, Option<Client>)> {
     let (issuer, area, auth_url) = (fields.get("issuer"), fields.get("area"), fields.get("auth_url"));
     if let Some(issuer) = &issuer
@@ -115,19 +115,19 @@ fn entrance(
     {
         let other = if area.is_some() { "area" } else { "auth_url" };
         let remedy = "keep the issuer with `client_id`, or the area for an access key alone";
-        issuer.complain(Complaint::new(format!("is given beside `{other}`"), remedy), findings);
+        issuer.report(Problem::new(format!("is given beside `{other}`"), remedy), diagnostics);
         return None;
     }
     if area.is_some() || auth_url.is_some() {
         for key in ["client_id", "client_secret", "client_secret_file", "client_auth"] {
             if let Some(value) = fields.get(key) {
                 let remedy = "leave it out, or write `issuer:` instead of the area";
-                let problem = "is not for `area`, where an access key alone is the way in";
-                value.complain(Complaint::new(problem, remedy), findings);
+                let message = "is not for `area`, where an access key alone is the way in";
+                value.report(Problem::new(message, remedy), diagnostics);
             }
         }
-        let token_url = auth_url.map(|value| value.parse(AUTH_URL_EXAMPLE, findings, parse_auth_url));
-        let area = area.map(|value| value.parse("an area, such as `na1`", findings, parse_area));
+        let token_url = auth_url.map(|value| value.parse(AUTH_URL_EXAMPLE, diagnostics, parse_auth_url));
+        let area = area.map(|value| value.parse("an area, such as `na1`", diagnostics, parse_area));
         let of_area =
             || area.flatten().and_then(|area| Url::parse(&format!("https://{area}.nice-incontact.com/")).ok());
         return match token_url {
@@ -146,20 +146,20 @@ fn entrance(
     }
     let example =
         "`client_id:` of a client that NICE has registered, or `area:`, such as `na1`, for an access key alone";
-    let client_id = fields.required("client_id", example, findings).and_then(|value| {
-        value.parse("the OAuth client's id", findings, |text| parse_id(text, "the OAuth client's id"))
+    let client_id = fields.required("client_id", example, diagnostics).and_then(|value| {
+        value.parse("the OAuth client's id", diagnostics, |text| parse_id(text, "the OAuth client's id"))
     });
     // Of a client that is missing altogether, the secret need not be asked for as well.
     let secret_given = fields.get("client_secret").is_some() || fields.get("client_secret_file").is_some();
     let client_secret = (client_id.is_some() || secret_given)
-        .then(|| secret::read(fields, &CLIENT_SECRET, base_dir, world_readable, findings))
+        .then(|| secret::read(fields, &CLIENT_SECRET, base_dir, world_readable, diagnostics))
         .flatten();
     let client_auth = match fields.get("client_auth") {
-        Some(value) => value.parse("`basic` or `body`", findings, parse_client_auth),
+        Some(value) => value.parse("`basic` or `body`", diagnostics, parse_client_auth),
         None => Some(ClientAuth::Basic),
     };
     let base_url = match issuer {
-        Some(value) => value.parse(&format!("an issuer, such as `{DEFAULT_ISSUER}`"), findings, from_base_url),
+        Some(value) => value.parse(&format!("an issuer, such as `{DEFAULT_ISSUER}`"), diagnostics, from_base_url),
         None => Url::parse(DEFAULT_ISSUER).ok(),
     };
     Some((base_url?, Login::Issuer { client_auth: client_auth? }, Some((client_id?, client_secret?))))
@@ -168,24 +168,24 @@ fn entrance(
 const AUTH_URL_EXAMPLE: &str =
     "an address, such as `https://na1.nice-incontact.com/authentication/v1/token/access-key`";
 
-fn parse_auth_url(text: &str) -> Result<Url, Complaint> {
+fn parse_auth_url(text: &str) -> Result<Url, Problem> {
     let Ok(mut url) = Url::parse(text) else {
-        return Err(Complaint::new("is not an address", format!("write {AUTH_URL_EXAMPLE}")));
+        return Err(Problem::new("is not an address", format!("write {AUTH_URL_EXAMPLE}")));
     };
     let path = url.path().to_owned();
     url.set_path("/");
     let mut url = from_base_url(url.as_str())?;
     if path.trim_matches('/').is_empty() {
-        return Err(Complaint::new("has no path", format!("write {AUTH_URL_EXAMPLE}")));
+        return Err(Problem::new("has no path", format!("write {AUTH_URL_EXAMPLE}")));
     }
     url.set_path(&path);
     Ok(url)
 }
 
-fn parse_area(text: &str) -> Result<String, Complaint> {
+fn parse_area(text: &str) -> Result<String, Problem> {
     let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if text.is_empty() || text.len() > 63 || !is_word {
-        return Err(Complaint::new(
+        return Err(Problem::new(
             "is not an area",
             "write letters, digits and `-` only, such as `na1`, `eu1` or `au1`",
         ));
@@ -194,26 +194,26 @@ fn parse_area(text: &str) -> Result<String, Complaint> {
 }
 
 /// `30`, `v30`, `30.0` and `v30.0` are the same.
-fn parse_version(text: &str) -> Result<String, Complaint> {
+fn parse_version(text: &str) -> Result<String, Problem> {
     let number = text.strip_prefix(['v', 'V']).unwrap_or(text);
     let number = number.strip_suffix(".0").unwrap_or(number);
     match number.parse::<u16>() {
         Ok(major) if number.bytes().all(|byte| byte.is_ascii_digit()) => Ok(format!("v{major}.0")),
-        _ => Err(Complaint::new(format!("{} is not a version", quoted(text)), "write one such as `v30.0`")),
+        _ => Err(Problem::new(format!("{} is not a version", quoted(text)), "write one such as `v30.0`")),
     }
 }
 
-fn parse_client_auth(text: &str) -> Result<ClientAuth, Complaint> {
+fn parse_client_auth(text: &str) -> Result<ClientAuth, Problem> {
     match text {
         "basic" => Ok(ClientAuth::Basic),
         "body" => Ok(ClientAuth::Body),
-        _ => Err(Complaint::new(format!("unknown way {}", quoted(text)), "write `basic` or `body`")),
+        _ => Err(Problem::new(format!("unknown way {}", quoted(text)), "write `basic` or `body`")),
     }
 }
 
 /// Checks an id, which is not repeated in any message: what stands there may be a secret that was put wrong.
-pub(super) fn parse_id(text: &str, what: &str) -> Result<String, Complaint> {
-    let problem = if text.is_empty() {
+pub(super) fn parse_id(text: &str, what: &str) -> Result<String, Problem> {
+    let message = if text.is_empty() {
         "is empty".to_owned()
     } else if text.len() > MAX_CLIENT_ID_BYTES {
         format!("is longer than {MAX_CLIENT_ID_BYTES} bytes")
@@ -222,16 +222,16 @@ pub(super) fn parse_id(text: &str, what: &str) -> Result<String, Complaint> {
     } else {
         return Ok(text.to_owned());
     };
-    Err(Complaint::new(problem, format!("write {what} alone")))
+    Err(Problem::new(message, format!("write {what} alone")))
 }
 
-fn read_hosts(value: &Value<'_>, findings: &mut Findings) -> Vec<String> {
+fn read_hosts(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Vec<String> {
     let example = "a list of hosts, such as `[api.example.com, .example.org]`";
-    let Some(items) = value.items(example, MAX_ALLOWED_HOSTS, findings) else { return Vec::new() };
-    items.filter_map(|item| item.parse("a host, such as `api.example.com`", findings, parse_host)).collect()
+    let Some(items) = value.items(example, MAX_ALLOWED_HOSTS, diagnostics) else { return Vec::new() };
+    items.filter_map(|item| item.parse("a host, such as `api.example.com`", diagnostics, parse_host)).collect()
 }
 
-fn parse_host(text: &str) -> Result<String, Complaint> {
+fn parse_host(text: &str) -> Result<String, Problem> {
     let name = text.strip_prefix('.').unwrap_or(text);
     let host = Url::parse(&format!("https://{name}/")).ok().filter(|url| address::is_host_alone(url, name));
     match host.as_ref().and_then(Url::host_str) {
@@ -239,15 +239,15 @@ fn parse_host(text: &str) -> Result<String, Complaint> {
         Some(host) => Ok(host.to_owned()),
         None => {
             let remedy = "write a name, or `.` and a suffix, without scheme, port, path or `*`";
-            Err(Complaint::new("is not a host", remedy))
+            Err(Problem::new("is not a host", remedy))
         }
     }
 }
 
 /// Complains of every key that only this API knows, for a tenant of another one.
-pub(super) fn refuse_own_keys(fields: &Fields<'_>, findings: &mut Findings) {
+pub(super) fn refuse_own_keys(fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     for value in OWN_KEYS.iter().filter_map(|key| fields.get(key)) {
-        value.complain(Complaint::new("is for `api: official`", "leave it out, or write `api: official`"), findings);
+        value.report(Problem::new("is for `api: official`", "leave it out, or write `api: official`"), diagnostics);
     }
 }
 

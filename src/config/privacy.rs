@@ -6,7 +6,7 @@ use std::path::Path;
 use ring::hmac;
 use secrecy::ExposeSecret as _;
 
-use super::fault::{Complaint, Findings, quoted};
+use super::diagnostics::{Diagnostics, Problem, quoted};
 use super::fields::Fields;
 use super::secret::{self, AGENT_LABEL_KEY, Secret};
 use crate::presence::AgentId;
@@ -102,10 +102,10 @@ pub(super) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Privacy> {
-    let agent_label = read_label(fields, base_dir, world_readable, findings);
-    let show_names = fields.flag("show_names", findings).unwrap_or(true);
+    let agent_label = read_label(fields, base_dir, world_readable, diagnostics);
+    let show_names = fields.flag("show_names", diagnostics).unwrap_or(true);
     Some(Privacy { agent_label: agent_label?, show_names })
 }
 
@@ -113,14 +113,14 @@ fn read_label(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<AgentLabel> {
     let hashed = match fields.get("agent_label") {
         None => Some(false),
-        Some(value) => value.parse("`id` or `hmac`", findings, |text| match text {
+        Some(value) => value.parse("`id` or `hmac`", diagnostics, |text| match text {
             "id" => Ok(false),
             "hmac" => Ok(true),
-            _ => Err(Complaint::new(format!("unknown label {}", quoted(text)), "write `id` or `hmac`")),
+            _ => Err(Problem::new(format!("unknown label {}", quoted(text)), "write `id` or `hmac`")),
         }),
     };
     let given = fields.get("agent_label_key").or_else(|| fields.get("agent_label_key_file"));
@@ -128,16 +128,16 @@ fn read_label(
         (false, None) => Some(AgentLabel::Id),
         (false, Some(key)) => {
             let remedy = "write `agent_label: hmac` beside it, or remove it";
-            key.complain(Complaint::new("is of no use while labels are ids", remedy), findings);
+            key.report(Problem::new("is of no use while labels are ids", remedy), diagnostics);
             None
         }
         (true, given) => {
-            let secret = secret::read(fields, &AGENT_LABEL_KEY, base_dir, world_readable, findings)?;
+            let secret = secret::read(fields, &AGENT_LABEL_KEY, base_dir, world_readable, diagnostics)?;
             // One of the keys is there, or there would be no secret.
             let key = given?;
             if secret.expose_secret().len() < MIN_KEY_BYTES {
-                let problem = format!("is shorter than {MIN_KEY_BYTES} bytes, so that it can be guessed");
-                key.complain(Complaint::new(problem, "write what `openssl rand -hex 32` prints"), findings);
+                let message = format!("is shorter than {MIN_KEY_BYTES} bytes, so that it can be guessed");
+                key.report(Problem::new(message, "write what `openssl rand -hex 32` prints"), diagnostics);
                 return None;
             }
             Some(AgentLabel::Hmac(Box::new(Pseudonyms::new(secret))))

@@ -3,10 +3,10 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::fault::{Complaint, Findings};
+use super::bounds::WINDOW;
+use super::diagnostics::{Diagnostics, Problem};
 use super::fields::Fields;
-use super::limits::WINDOW;
-use super::redact::List;
+use super::redacted_yaml::List;
 use super::states::read_states;
 use super::{Api, Incremental, Interval, duration, incremental, interval};
 use crate::presence::StateName;
@@ -33,16 +33,16 @@ pub struct QuerySettings {
 
 impl QuerySettings {
     /// The settings in a tenant's `fields`; `None` where the interval has a fault.
-    pub(super) fn read(fields: &Fields<'_>, api: Option<Api>, findings: &mut Findings) -> Option<Self> {
+    pub(super) fn read(fields: &Fields<'_>, api: Option<Api>, diagnostics: &mut Diagnostics) -> Option<Self> {
         // A faulty window counts as the longest one, so that the interval is not reported too.
         let fallback = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
-        let window = fields.duration("window", &WINDOW, findings).unwrap_or(fallback);
+        let window = fields.duration("window", &WINDOW, diagnostics).unwrap_or(fallback);
         let (interval, incremental) = match api {
             // The official API has no time buckets and is always asked for the latest history only.
             Some(Api::Official) => (Some(Interval::default()), None),
-            _ => (read_interval(fields, window, findings), incremental::read(fields, findings)),
+            _ => (read_interval(fields, window, diagnostics), incremental::read(fields, diagnostics)),
         };
-        let states = read_states(fields, "states", findings).unwrap_or_default();
+        let states = read_states(fields, "states", diagnostics).unwrap_or_default();
         Some(Self { window, interval: interval?, states, incremental })
     }
 
@@ -74,16 +74,16 @@ impl Default for Interval {
     }
 }
 
-fn read_interval(fields: &Fields<'_>, window: Duration, findings: &mut Findings) -> Option<Interval> {
+fn read_interval(fields: &Fields<'_>, window: Duration, diagnostics: &mut Diagnostics) -> Option<Interval> {
     if let Some(value) = fields.get("interval") {
         let example = "an ISO 8601 duration, such as `PT1H`";
-        return value.parse(example, findings, |text| interval::parse_within(text, window));
+        return value.parse(example, diagnostics, |text| interval::parse_within(text, window));
     }
     if window < DEFAULT_INTERVAL_LENGTH {
         let remedy = "write an `interval` that is not longer, such as `PT1M`, or a longer `window`";
-        let problem = format!("{} is shorter than the interval, {DEFAULT_INTERVAL}", duration::format(window));
+        let message = format!("{} is shorter than the interval, {DEFAULT_INTERVAL}", duration::format(window));
         if let Some(window) = fields.get("window") {
-            window.complain(Complaint::new(problem, remedy), findings);
+            window.report(Problem::new(message, remedy), diagnostics);
         }
         return None;
     }

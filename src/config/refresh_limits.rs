@@ -4,13 +4,13 @@ use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::duration;
-use super::fault::Findings;
-use super::fields::Fields;
-use super::limits::{
+use super::bounds::{
     AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_STALENESS, REFRESH_TIMEOUT, REQUEST_TIMEOUT,
     REQUESTS_PER_MINUTE,
 };
+use super::diagnostics::Diagnostics;
+use super::duration;
+use super::fields::Fields;
 
 /// The limits of a tenant's refreshes and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +46,14 @@ impl RefreshLimits {
     };
 
     /// The limits in a tenant's `fields`.
-    pub(super) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Self {
+    pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Self {
         let default = Self::DEFAULT;
-        let mut duration = |key, range, default| fields.duration(key, range, findings).unwrap_or(default);
+        let mut duration = |key, range, default| fields.duration(key, range, diagnostics).unwrap_or(default);
         let cooldown = duration("cooldown", &COOLDOWN, default.cooldown);
         let max_staleness = duration("max_staleness", &MAX_STALENESS, default.max_staleness);
         let request_timeout = duration("request_timeout", &REQUEST_TIMEOUT, default.request_timeout);
         let refresh_timeout = duration("refresh_timeout", &REFRESH_TIMEOUT, default.refresh_timeout);
-        let mut count = |key, range, reason| fields.count(key, range, reason, findings);
+        let mut count = |key, range, reason| fields.count(key, range, reason, diagnostics);
         let agents_per_request = count("agents_per_request", &AGENTS_PER_REQUEST, "their ids share one address line");
         let max_concurrent_requests =
             count("max_concurrent_requests", &CONCURRENT_REQUESTS, "CXone limits the rate of requests");

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime, Weekday};
 
-use super::fault::{Complaint, Findings, quoted};
+use super::bounds::{MAX_HOLIDAYS, MAX_SHIFTS};
+use super::diagnostics::{Diagnostics, Problem, quoted};
 use super::fields::Value;
 use super::keys::SCHEDULE;
-use super::limits::{MAX_HOLIDAYS, MAX_SHIFTS};
 use super::names;
 use super::nearest::nearest;
 use crate::presence::{Schedule, Shift, TimeZone};
@@ -24,15 +24,15 @@ const WEEKDAYS: [Weekday; 7] =
     [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
 /// The schedules of a file. One with a fault is left out, and named in `faulty`.
-pub(super) fn read_all(value: &Value<'_>, faulty: &mut Vec<String>, findings: &mut Findings) -> Schedules {
+pub(super) fn read_all(value: &Value<'_>, faulty: &mut Vec<String>, diagnostics: &mut Diagnostics) -> Schedules {
     let mut schedules = Schedules::new();
     let example =
         "schedules by name, such as `office: { timezone: Europe/Berlin, days: [mon-fri], hours: \"09:00-17:00\" }`";
-    for (name, value) in value.named(example, findings).unwrap_or_default() {
-        if let Err(complaint) = names::check_name(name) {
-            value.complain(complaint, findings);
+    for (name, value) in value.named(example, diagnostics).unwrap_or_default() {
+        if let Err(problem) = names::check_name(name) {
+            value.report(problem, diagnostics);
         }
-        match read(&value, findings) {
+        match read(&value, diagnostics) {
             Some(schedule) => {
                 schedules.insert(name.to_owned(), Arc::new(schedule));
             }
@@ -42,30 +42,31 @@ pub(super) fn read_all(value: &Value<'_>, faulty: &mut Vec<String>, findings: &m
     schedules
 }
 
-fn read(value: &Value<'_>, findings: &mut Findings) -> Option<Schedule> {
-    let fields = value.fields(SCHEDULE, findings)?;
+fn read(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Schedule> {
+    let fields = value.fields(SCHEDULE, diagnostics)?;
     let timezone = fields
-        .required("timezone", "`timezone:`, such as `Europe/Berlin`", findings)
-        .and_then(|value| value.parse("a time zone, such as `Europe/Berlin`", findings, parse_timezone));
-    let days =
-        fields.required("days", "`days:`, such as `[mon-fri]`", findings).and_then(|value| read_days(&value, findings));
+        .required("timezone", "`timezone:`, such as `Europe/Berlin`", diagnostics)
+        .and_then(|value| value.parse("a time zone, such as `Europe/Berlin`", diagnostics, parse_timezone));
+    let days = fields
+        .required("days", "`days:`, such as `[mon-fri]`", diagnostics)
+        .and_then(|value| read_days(&value, diagnostics));
     let hours = fields
-        .required("hours", "`hours:`, such as `\"09:00-17:00\"`", findings)
-        .and_then(|value| read_hours(&value, days.unwrap_or_default(), findings));
+        .required("hours", "`hours:`, such as `\"09:00-17:00\"`", diagnostics)
+        .and_then(|value| read_hours(&value, days.unwrap_or_default(), diagnostics));
     let holidays = match fields.get("holidays") {
-        Some(value) => read_holidays(&value, findings),
+        Some(value) => read_holidays(&value, diagnostics),
         None => Some(Vec::new()),
     };
     Some(Schedule { timezone: timezone?, days: days?, hours: hours?, holidays: holidays? })
 }
 
-fn read_days(value: &Value<'_>, findings: &mut Findings) -> Option<[bool; 7]> {
-    let items = value.one_or_more(DAYS_EXAMPLE, WEEKDAYS.len(), findings)?;
+fn read_days(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<[bool; 7]> {
+    let items = value.one_or_more(DAYS_EXAMPLE, WEEKDAYS.len(), diagnostics)?;
     if items.is_empty() {
-        value.complain(Complaint::new("has no day", format!("write {DAYS_EXAMPLE}")), findings);
+        value.report(Problem::new("has no day", format!("write {DAYS_EXAMPLE}")), diagnostics);
         return None;
     }
-    let parsed: Vec<_> = items.iter().map(|item| item.parse(DAYS_EXAMPLE, findings, parse_days)).collect();
+    let parsed: Vec<_> = items.iter().map(|item| item.parse(DAYS_EXAMPLE, diagnostics, parse_days)).collect();
     parsed.into_iter().try_fold([false; 7], |all, days| {
         let mut all = all;
         for (all, day) in all.iter_mut().zip(days?) {
@@ -75,22 +76,22 @@ fn read_days(value: &Value<'_>, findings: &mut Findings) -> Option<[bool; 7]> {
     })
 }
 
-fn read_hours(value: &Value<'_>, days: [bool; 7], findings: &mut Findings) -> Option<Vec<Shift>> {
-    let items = value.one_or_more(HOURS_EXAMPLE, MAX_SHIFTS, findings)?;
+fn read_hours(value: &Value<'_>, days: [bool; 7], diagnostics: &mut Diagnostics) -> Option<Vec<Shift>> {
+    let items = value.one_or_more(HOURS_EXAMPLE, MAX_SHIFTS, diagnostics)?;
     if items.is_empty() {
-        value.complain(Complaint::new("has no shift", format!("write {HOURS_EXAMPLE}")), findings);
+        value.report(Problem::new("has no shift", format!("write {HOURS_EXAMPLE}")), diagnostics);
         return None;
     }
     let mut shifts: Vec<Shift> = Vec::with_capacity(items.len());
     let mut complete = true;
     for item in &items {
-        let Some(shift) = item.parse(HOURS_EXAMPLE, findings, parse_shift) else {
+        let Some(shift) = item.parse(HOURS_EXAMPLE, diagnostics, parse_shift) else {
             complete = false;
             continue;
         };
         if let Some(other) = shifts.iter().find(|other| overlap(**other, shift, days)) {
-            let problem = format!("{} overlaps {}", show(shift), show(*other));
-            item.complain(Complaint::new(problem, "write shifts that do not share time"), findings);
+            let message = format!("{} overlaps {}", show(shift), show(*other));
+            item.report(Problem::new(message, "write shifts that do not share time"), diagnostics);
             complete = false;
         }
         shifts.push(shift);
@@ -99,34 +100,34 @@ fn read_hours(value: &Value<'_>, days: [bool; 7], findings: &mut Findings) -> Op
     complete.then_some(shifts)
 }
 
-fn read_holidays(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<NaiveDate>> {
+fn read_holidays(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<NaiveDate>> {
     let example = "dates, such as `[2026-12-25, 2027-01-01]`";
-    let items: Vec<_> = value.items(example, MAX_HOLIDAYS, findings)?.collect();
+    let items: Vec<_> = value.items(example, MAX_HOLIDAYS, diagnostics)?.collect();
     let dates: Vec<_> =
-        items.iter().map(|item| item.parse("a date, such as `2026-12-25`", findings, parse_date)).collect();
+        items.iter().map(|item| item.parse("a date, such as `2026-12-25`", diagnostics, parse_date)).collect();
     let mut dates: Vec<_> = dates.into_iter().collect::<Option<_>>()?;
     dates.sort_unstable();
     dates.dedup();
     Some(dates)
 }
 
-fn parse_timezone(text: &str) -> Result<TimeZone, Complaint> {
+fn parse_timezone(text: &str) -> Result<TimeZone, Problem> {
     TimeZone::named(text).ok_or_else(|| {
         let names = TimeZone::names();
         let remedy = match nearest(text, names.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "write an IANA name, such as `Europe/Berlin` or `UTC`".to_owned(),
         };
-        Complaint::new(format!("unknown time zone {}", quoted(text)), remedy)
+        Problem::new(format!("unknown time zone {}", quoted(text)), remedy)
     })
 }
 
 /// The days of `mon`, `Monday` or `fri-mon`, Monday first.
-fn parse_days(text: &str) -> Result<[bool; 7], Complaint> {
-    let complaint = || Complaint::new(format!("{} is not a day", quoted(text)), format!("write {DAYS_EXAMPLE}"));
+fn parse_days(text: &str) -> Result<[bool; 7], Problem> {
+    let problem = || Problem::new(format!("{} is not a day", quoted(text)), format!("write {DAYS_EXAMPLE}"));
     let day = |text: &str| {
         // chrono takes `mon` and `monday` in any case, and nothing between the two.
-        text.trim().parse::<Weekday>().map_err(|_| complaint())
+        text.trim().parse::<Weekday>().map_err(|_| problem())
     };
     let (first, last) = match text.split_once('-') {
         Some((first, last)) => (day(first)?, day(last)?),
@@ -136,17 +137,17 @@ fn parse_days(text: &str) -> Result<[bool; 7], Complaint> {
     Ok(WEEKDAYS.map(|day| (day.num_days_from_monday() + 7 - first.num_days_from_monday()) % 7 <= length))
 }
 
-fn parse_shift(text: &str) -> Result<Shift, Complaint> {
-    let malformed = || Complaint::new(format!("{} is not a shift", quoted(text)), format!("write {HOURS_EXAMPLE}"));
+fn parse_shift(text: &str) -> Result<Shift, Problem> {
+    let malformed = || Problem::new(format!("{} is not a shift", quoted(text)), format!("write {HOURS_EXAMPLE}"));
     let (start, end) = text.split_once('-').ok_or_else(malformed)?;
     let start = minute_of_day(start.trim()).ok_or_else(malformed)?;
     let end = minute_of_day(end.trim()).ok_or_else(malformed)?;
     if start == DAY_MINUTES {
-        return Err(Complaint::new(format!("{} begins at 24:00", quoted(text)), "begin at `00:00`"));
+        return Err(Problem::new(format!("{} begins at 24:00", quoted(text)), "begin at `00:00`"));
     }
     if start == end {
-        let problem = format!("{} begins and ends at the same time", quoted(text));
-        return Err(Complaint::new(problem, "write `\"00:00-24:00\"` for the whole day"));
+        let message = format!("{} begins and ends at the same time", quoted(text));
+        return Err(Problem::new(message, "write `\"00:00-24:00\"` for the whole day"));
     }
     let time = |minute: u32| NaiveTime::from_hms_opt(minute % DAY_MINUTES / 60, minute % 60, 0).ok_or_else(malformed);
     Ok(Shift { start: time(start)?, end: time(end)? })
@@ -164,14 +165,14 @@ fn minute_of_day(text: &str) -> Option<u32> {
     (minutes < 60 && minute <= DAY_MINUTES).then_some(minute)
 }
 
-fn parse_date(text: &str) -> Result<NaiveDate, Complaint> {
+fn parse_date(text: &str) -> Result<NaiveDate, Problem> {
     let shape = text.len() == 10
         && text
             .bytes()
             .enumerate()
             .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
     NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| shape).ok_or_else(|| {
-        Complaint::new(format!("{} is not a date", quoted(text)), "write year, month and day, such as `2026-12-25`")
+        Problem::new(format!("{} is not a date", quoted(text)), "write year, month and day, such as `2026-12-25`")
     })
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::fault::{Complaint, Findings};
+use super::bounds::MAX_SECRET_BYTES;
+use super::diagnostics::{Diagnostics, Problem};
 use super::fields::{Fields, Value};
-use super::limits::MAX_SECRET_BYTES;
-use super::redact::Quoted;
+use super::redacted_yaml::Quoted;
 use super::source;
 
 /// What the dump has in place of a secret.
@@ -60,17 +60,17 @@ pub(super) fn read(
     keys: &SecretKeys,
     base_dir: &Path,
     world_readable: bool,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Secret> {
     match (fields.get(keys.in_place), fields.get(keys.file)) {
-        (Some(secret), None) => in_place(secret, world_readable, findings),
-        (None, Some(file)) => from_file(file, base_dir, findings),
+        (Some(secret), None) => in_place(secret, world_readable, diagnostics),
+        (None, Some(file)) => from_file(file, base_dir, diagnostics),
         (Some(_), Some(file)) => {
-            file.complain(Complaint::new("is given beside the secret itself", "keep one of the two"), findings);
+            file.report(Problem::new("is given beside the secret itself", "keep one of the two"), diagnostics);
             None
         }
         (None, None) => {
-            fields.missing(keys.in_place, Some(keys.file), keys.example, findings);
+            fields.missing(keys.in_place, Some(keys.file), keys.example, diagnostics);
             None
         }
     }
@@ -115,30 +115,30 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-fn in_place(value: Value<'_>, world_readable: bool, findings: &mut Findings) -> Option<Secret> {
-    let text = trimmed(value.text("the secret, in quotes", findings)?);
+fn in_place(value: Value<'_>, world_readable: bool, diagnostics: &mut Diagnostics) -> Option<Secret> {
+    let text = trimmed(value.text("the secret, in quotes", diagnostics)?);
     if text.is_empty() {
-        value.complain(Complaint::new("is empty", "write the secret, in quotes"), findings);
+        value.report(Problem::new("is empty", "write the secret, in quotes"), diagnostics);
         return None;
     }
     if text.len() > usize::try_from(MAX_SECRET_BYTES).unwrap_or(usize::MAX) {
-        let problem = format!("is longer than {MAX_SECRET_BYTES} bytes");
-        value.complain(Complaint::new(problem, "check that it is the secret"), findings);
+        let message = format!("is longer than {MAX_SECRET_BYTES} bytes");
+        value.report(Problem::new(message, "check that it is the secret"), diagnostics);
         return None;
     }
     if world_readable {
-        let problem = "every user of this machine can read the secret";
+        let message = "every user of this machine can read the secret";
         let remedy = "let only the exporter's user read this file (chmod 600), or keep the secret in one of its own";
-        findings.warn(value.place, value.path, Complaint::new(problem, remedy));
+        diagnostics.warn(value.place, value.path, Problem::new(message, remedy));
     }
-    warn_of_edges(text, &value, findings);
+    warn_of_edges(text, &value, diagnostics);
     Some(Secret::from(text))
 }
 
-fn from_file(value: Value<'_>, base_dir: &Path, findings: &mut Findings) -> Option<Secret> {
-    let text = value.text("the path of a file that holds the secret", findings)?;
+fn from_file(value: Value<'_>, base_dir: &Path, diagnostics: &mut Diagnostics) -> Option<Secret> {
+    let text = value.text("the path of a file that holds the secret", diagnostics)?;
     if text.is_empty() {
-        value.complain(Complaint::new("is empty", "write the path of a file that holds the secret"), findings);
+        value.report(Problem::new("is empty", "write the path of a file that holds the secret"), diagnostics);
         return None;
     }
     let path = base_dir.join(text);
@@ -146,25 +146,25 @@ fn from_file(value: Value<'_>, base_dir: &Path, findings: &mut Findings) -> Opti
     let source = match source::read_text(&path, MAX_SECRET_BYTES) {
         Ok(source) => source,
         Err(unreadable) => {
-            let Complaint { problem, remedy } = unreadable.complaint;
-            value.complain(Complaint::new(format!("{shown} {problem}"), remedy), findings);
+            let Problem { message, remedy } = unreadable.problem;
+            value.report(Problem::new(format!("{shown} {message}"), remedy), diagnostics);
             return None;
         }
     };
     let secret = trimmed(&source.text);
     if secret.is_empty() {
-        value.complain(Complaint::new(format!("{shown} is empty"), "write the secret into it"), findings);
+        value.report(Problem::new(format!("{shown} is empty"), "write the secret into it"), diagnostics);
         return None;
     }
     if source.world_readable {
-        let problem = format!("every user of this machine can read {shown}");
-        findings.warn(
+        let message = format!("every user of this machine can read {shown}");
+        diagnostics.warn(
             value.place,
             value.path,
-            Complaint::new(problem, "let only the exporter's user read it (chmod 600)"),
+            Problem::new(message, "let only the exporter's user read it (chmod 600)"),
         );
     }
-    warn_of_edges(secret, &value, findings);
+    warn_of_edges(secret, &value, diagnostics);
     Some(Secret { value: SecretString::from(secret), file: Some(path) })
 }
 
@@ -174,10 +174,10 @@ fn trimmed(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-fn warn_of_edges(secret: &str, value: &Value<'_>, findings: &mut Findings) {
+fn warn_of_edges(secret: &str, value: &Value<'_>, diagnostics: &mut Diagnostics) {
     if secret.trim() != secret {
-        let complaint = Complaint::new("the secret begins or ends with white space", "check that this belongs to it");
-        findings.warn(value.place, value.path, complaint);
+        let problem = Problem::new("the secret begins or ends with white space", "check that this belongs to it");
+        diagnostics.warn(value.place, value.path, problem);
     }
 }
 

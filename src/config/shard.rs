@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::fault::{Complaint, Findings};
+use super::diagnostics::{Diagnostics, Problem};
 use super::{Config, ConfigError, RefreshLimits, Tenant};
 use crate::fnv;
 use crate::presence::AgentId;
@@ -122,22 +122,22 @@ impl Config {
     ///
     /// When a budget has fewer requests than there are shards.
     pub fn of_shard(self, shard: Shard) -> Result<Self, ConfigError> {
-        let mut findings = Findings::default();
-        let flag = findings.add_source("--shard.total");
+        let mut diagnostics = Diagnostics::default();
+        let flag = diagnostics.add_source("--shard.total");
         let mut tenants = Vec::with_capacity(self.tenants.len());
         for (nth, tenant) in self.tenants.iter().enumerate() {
             let budget = tenant.limits.max_requests_per_minute;
             let part = budget.and_then(|budget| shard.part_of(budget));
             if let Some(budget) = budget.filter(|budget| *budget < shard.total) {
                 let total = shard.total;
-                let problem = format!("{budget} requests a minute cannot be shared by {total} shards");
+                let message = format!("{budget} requests a minute cannot be shared by {total} shards");
                 let remedy = format!("write at least {total}, have fewer shards, or leave it out");
                 let key = format!("tenants[{nth}].max_requests_per_minute");
-                findings.fault(flag, key, Complaint::new(problem, remedy));
+                diagnostics.error(flag, key, Problem::new(message, remedy));
             }
             tenants.push(Arc::new(tenant.of_shard(shard, part)));
         }
-        findings.conclude(Self { tenants, ..self.clone() }).map(|config| Self { warnings: self.warnings, ..config })
+        diagnostics.finish(Self { tenants, ..self.clone() }).map(|config| Self { warnings: self.warnings, ..config })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::fault::Complaint;
+use super::diagnostics::Problem;
 
 /// A file's text and what is known of the file.
 pub(super) struct SourceText {
@@ -15,7 +15,7 @@ pub(super) struct SourceText {
 
 /// Why a file's text could not be had.
 pub(super) struct Unreadable {
-    pub(super) complaint: Complaint,
+    pub(super) problem: Problem,
     /// The line it is about, from 1; `None` for the file as a whole.
     pub(super) line: Option<usize>,
     /// Whether there is no such file.
@@ -85,11 +85,11 @@ fn is_world_readable(_: &File) -> bool {
 // === impl Unreadable ===
 
 impl Unreadable {
-    fn whole(problem: impl Into<String>, remedy: &str) -> Self {
-        Self { complaint: Complaint::new(problem, remedy), line: None, not_found: false }
+    fn whole(message: impl Into<String>, remedy: &str) -> Self {
+        Self { problem: Problem::new(message, remedy), line: None, not_found: false }
     }
 
-    fn at(line: usize, problem: &str, remedy: &str) -> Self {
-        Self { line: Some(line), ..Self::whole(problem, remedy) }
+    fn at(line: usize, message: &str, remedy: &str) -> Self {
+        Self { line: Some(line), ..Self::whole(message, remedy) }
     }
 }

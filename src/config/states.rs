@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::fault::{Complaint, Findings, quoted};
+use super::bounds::{MAX_STATE_MAP, MAX_STATES};
+use super::diagnostics::{Diagnostics, Problem, quoted};
 use super::fields::{Fields, Value};
-use super::limits::{MAX_STATE_MAP, MAX_STATES};
-use super::redact::{List, Quoted};
+use super::redacted_yaml::{List, Quoted};
 use super::{Api, names};
 use crate::presence::StateName;
 
@@ -54,8 +54,8 @@ impl StateSettings {
     }
 
     /// The settings in a tenant's `fields`, where requests are filtered by `filter`.
-    pub(super) fn read(fields: &Fields<'_>, api: Api, filter: &[StateName], findings: &mut Findings) -> Self {
-        let map = fields.get("state_map").map(|value| read_state_map(&value, findings)).unwrap_or_default();
+    pub(super) fn read(fields: &Fields<'_>, api: Api, filter: &[StateName], diagnostics: &mut Diagnostics) -> Self {
+        let map = fields.get("state_map").map(|value| read_state_map(&value, diagnostics)).unwrap_or_default();
         let mut settings = Self::defaults(api);
         if api == Api::Presence && !filter.is_empty() {
             settings.declared = filter.to_vec();
@@ -63,7 +63,7 @@ impl StateSettings {
         Self {
             declared: renamed(&settings.declared, &map),
             // The default offline states count as offline under their new names too.
-            offline: read_states(fields, "offline_states", findings)
+            offline: read_states(fields, "offline_states", diagnostics)
                 .unwrap_or_else(|| renamed(&settings.offline, &map)),
             map,
         }
@@ -80,14 +80,14 @@ impl StateSettings {
 }
 
 /// The list of states under `key`, if it is there and valid.
-pub(super) fn read_states(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<Vec<StateName>> {
+pub(super) fn read_states(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<StateName>> {
     let value = fields.get(key)?;
     let mut states: Vec<StateName> = Vec::new();
-    for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, findings)? {
-        let state = item.parse("a state, such as `Offline`", findings, |text| {
+    for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, diagnostics)? {
+        let state = item.parse("a state, such as `Offline`", diagnostics, |text| {
             names::check_state(text)?;
             if states.iter().any(|state| **state == *text) {
-                return Err(Complaint::new(format!("{} is given twice", quoted(text)), "keep one of the two"));
+                return Err(Problem::new(format!("{} is given twice", quoted(text)), "keep one of the two"));
             }
             Ok(StateName::from(text))
         });
@@ -96,21 +96,22 @@ pub(super) fn read_states(fields: &Fields<'_>, key: &str, findings: &mut Finding
     Some(states)
 }
 
-fn read_state_map(value: &Value<'_>, findings: &mut Findings) -> StateMap {
+fn read_state_map(value: &Value<'_>, diagnostics: &mut Diagnostics) -> StateMap {
     let example = "states by the names they have now, such as `LoggedOut: Offline`";
-    let entries = value.named(example, findings).unwrap_or_default();
+    let entries = value.named(example, diagnostics).unwrap_or_default();
     if entries.len() > MAX_STATE_MAP {
-        let problem = format!("has {} entries, more than {MAX_STATE_MAP}", entries.len());
-        value.complain(Complaint::new(problem, format!("write at most {MAX_STATE_MAP}")), findings);
+        let message = format!("has {} entries, more than {MAX_STATE_MAP}", entries.len());
+        value.report(Problem::new(message, format!("write at most {MAX_STATE_MAP}")), diagnostics);
         return StateMap::new();
     }
     let mut map = StateMap::new();
     for (from, value) in entries {
-        if let Err(complaint) = names::check_label(from) {
-            value.complain(complaint, findings);
+        if let Err(problem) = names::check_label(from) {
+            value.report(problem, diagnostics);
         }
-        let to = value
-            .parse("the state's new name", findings, |text| names::check_label(text).map(|()| StateName::from(text)));
+        let to = value.parse("the state's new name", diagnostics, |text| {
+            names::check_label(text).map(|()| StateName::from(text))
+        });
         map.extend(to.map(|to| (StateName::from(from), to)));
     }
     map

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use url::form_urlencoded;
 
-use super::agents::{self, References, Roster, Teams};
-use super::fault::{Complaint, Findings, quoted};
+use super::agents::{self, AgentList, References, Teams};
+use super::bounds::{MAX_ADDRESS_BYTES, OFFLINE_LIMIT};
+use super::diagnostics::{Diagnostics, Problem, quoted};
 use super::fields::{Fields, Value};
 use super::keys::TENANT;
-use super::limits::{MAX_ADDRESS_BYTES, OFFLINE_LIMIT};
 use super::nearest::nearest;
 use super::schedule::Schedules;
 use super::{
@@ -18,36 +18,36 @@ use super::{
 };
 
 /// What a tenant's keys refer to.
-pub(super) struct Surroundings<'a> {
+pub(super) struct ReadContext<'a> {
     /// What relative paths are relative to.
     pub(super) base_dir: &'a Path,
     /// Whether every user of the machine may read the file that the keys are in.
     pub(super) world_readable: bool,
     pub(super) schedules: &'a Schedules,
-    pub(super) faulty_schedules: &'a [String],
+    pub(super) invalid_schedules: &'a [String],
 }
 
-/// The tenant that `value` describes, as far as its faults allow; `findings` has every one of them.
-pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Option<Tenant> {
-    let fields = value.fields(TENANT, findings)?;
-    let name = fields.required("name", "`name:`, such as `acme`", findings).and_then(|value| {
-        value.parse("a name, such as `acme`", findings, |text| names::check_name(text).map(|()| text.to_owned()))
+/// The tenant that `value` describes, as far as its faults allow; `diagnostics` has every one of them.
+pub(super) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Tenant> {
+    let fields = value.fields(TENANT, diagnostics)?;
+    let name = fields.required("name", "`name:`, such as `acme`", diagnostics).and_then(|value| {
+        value.parse("a name, such as `acme`", diagnostics, |text| names::check_name(text).map(|()| text.to_owned()))
     });
-    let api = fields.get("api").map_or(Some(Api::Presence), |value| value.parse("`presence`", findings, parse_api));
+    let api = fields.get("api").map_or(Some(Api::Presence), |value| value.parse("`presence`", diagnostics, parse_api));
     let connection = match api {
         Some(Api::Presence) => {
-            ConnectionSettings::read(&fields, surroundings, findings).map(|connection| (connection, None))
+            ConnectionSettings::read(&fields, context, diagnostics).map(|connection| (connection, None))
         }
-        Some(Api::Official) => official::read(&fields, surroundings.base_dir, surroundings.world_readable, findings)
+        Some(Api::Official) => official::read(&fields, context.base_dir, context.world_readable, diagnostics)
             .map(|(connection, official)| (connection, Some(official))),
         None => None,
     };
-    let query = QuerySettings::read(&fields, api, findings);
-    let limits = RefreshLimits::read(&fields, findings);
+    let query = QuerySettings::read(&fields, api, diagnostics);
+    let limits = RefreshLimits::read(&fields, diagnostics);
     let filter = query.as_ref().map_or(&[][..], |query| &query.states);
-    let states = StateSettings::read(&fields, api.unwrap_or(Api::Presence), filter, findings);
-    let privacy = privacy::read(&fields, surroundings.base_dir, surroundings.world_readable, findings);
-    let Whom { mut agents, agent_filter, offline_limits } = read_agents(&fields, api, surroundings, findings);
+    let states = StateSettings::read(&fields, api.unwrap_or(Api::Presence), filter, diagnostics);
+    let privacy = privacy::read(&fields, context.base_dir, context.world_readable, diagnostics);
+    let AgentSelection { mut agents, agent_filter, offline_limits } = read_agents(&fields, api, context, diagnostics);
     if privacy.as_ref().is_some_and(|privacy| !privacy.show_names) {
         agents.iter_mut().for_each(|agent| agent.name = None);
     }
@@ -68,24 +68,24 @@ pub(super) fn read(value: &Value<'_>, surroundings: &Surroundings<'_>, findings:
         // The configuration does not say which shard this process is.
         share: None,
     };
-    incremental::check(&tenant, &fields, findings);
-    warn(&tenant, &fields, findings);
+    incremental::check(&tenant, &fields, diagnostics);
+    warn(&tenant, &fields, diagnostics);
     Some(tenant)
 }
 
-fn parse_api(text: &str) -> Result<Api, Complaint> {
+fn parse_api(text: &str) -> Result<Api, Problem> {
     match text {
         "presence" => Ok(Api::Presence),
         "official" => Ok(Api::Official),
         _ => {
             let remedy = "write `presence` or `official`, or leave it out, which means `presence`";
-            Err(Complaint::new(format!("unknown API {}", quoted(text)), remedy))
+            Err(Problem::new(format!("unknown API {}", quoted(text)), remedy))
         }
     }
 }
 
 /// Whom a tenant is asked for.
-struct Whom {
+struct AgentSelection {
     agents: Vec<super::Agent>,
     agent_filter: Option<AgentFilter>,
     offline_limits: OfflineLimits,
@@ -94,81 +94,86 @@ struct Whom {
 fn read_agents(
     fields: &Fields<'_>,
     api: Option<Api>,
-    surroundings: &Surroundings<'_>,
-    findings: &mut Findings,
-) -> Whom {
-    let faults_before = findings.fault_count();
+    context: &ReadContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> AgentSelection {
+    let faults_before = diagnostics.error_count();
     let (list, file, teams) = (fields.get("agents"), fields.get("agents_file"), fields.get("teams"));
     let references = References {
-        tenant_limit: fields.duration("offline_limit", &OFFLINE_LIMIT, findings),
-        teams: teams.as_ref().map(|teams| agents::read_teams(teams, findings)).unwrap_or_default(),
-        schedules: surroundings.schedules,
-        faulty_schedules: surroundings.faulty_schedules,
+        tenant_limit: fields.duration("offline_limit", &OFFLINE_LIMIT, diagnostics),
+        teams: teams.as_ref().map(|teams| agents::read_teams(teams, diagnostics)).unwrap_or_default(),
+        schedules: context.schedules,
+        invalid_schedules: context.invalid_schedules,
     };
-    let mut roster = Roster::default();
+    let mut agent_list = AgentList::default();
     let (list, agent_filter) = match list {
-        Some(all) if agents::is_all(&all) => (None, Some(read_agent_filter(&all, fields, api, findings))),
+        Some(all) if agents::is_all(&all) => (None, Some(read_agent_filter(&all, fields, api, diagnostics))),
         list => (list, None),
     };
     if let (None, Some(filter)) = (&agent_filter, fields.get("agent_filter")) {
         let remedy = "write `agents: all`, or leave it out";
-        filter.complain(Complaint::new("is for `agents: all`", remedy), findings);
+        filter.report(Problem::new("is for `agents: all`", remedy), diagnostics);
     }
     if let Some(list) = &list {
-        roster.add_list(list, &references, findings);
+        agent_list.add_list(list, &references, diagnostics);
     }
     if let Some(file) = &file {
-        agents_file::add(file, surroundings.base_dir, &references, &mut roster, findings);
+        agents_file::add(file, context.base_dir, &references, &mut agent_list, diagnostics);
     }
     match list.or(file) {
         _ if agent_filter.is_some() => {}
         None => {
             let example = "`agents:` with a list of agents, or `agents_file:` with the path of a CSV file";
-            fields.missing("agents", Some("agents_file"), example, findings);
+            fields.missing("agents", Some("agents_file"), example, diagnostics);
         }
-        Some(value) if roster.agents.is_empty() && findings.fault_count() == faults_before => {
-            value.complain(Complaint::new("has no agent", "write at least one, with its `id`"), findings);
+        Some(value) if agent_list.agents.is_empty() && diagnostics.error_count() == faults_before => {
+            value.report(Problem::new("has no agent", "write at least one, with its `id`"), diagnostics);
         }
         Some(_) => {}
     }
-    if findings.fault_count() == faults_before
+    if diagnostics.error_count() == faults_before
         && agent_filter.is_none()
         && let Some(teams) = &teams
     {
-        warn_of_empty_teams(teams, &references.teams, &roster, findings);
+        warn_of_empty_teams(teams, &references.teams, &agent_list, diagnostics);
     }
     let named = references.teams.iter().filter_map(|(team, (limit, _))| Some(((*team).to_owned(), (*limit)?)));
     let offline_limits = OfflineLimits { teams: named.collect(), tenant: references.tenant_limit };
     // They stay for the process's life, so the room that the list grew by is given back.
-    roster.agents.shrink_to_fit();
-    Whom { agents: roster.agents, agent_filter, offline_limits }
+    agent_list.agents.shrink_to_fit();
+    AgentSelection { agents: agent_list.agents, agent_filter, offline_limits }
 }
 
-fn read_agent_filter(all: &Value<'_>, fields: &Fields<'_>, api: Option<Api>, findings: &mut Findings) -> AgentFilter {
+fn read_agent_filter(
+    all: &Value<'_>,
+    fields: &Fields<'_>,
+    api: Option<Api>,
+    diagnostics: &mut Diagnostics,
+) -> AgentFilter {
     if api == Some(Api::Presence) {
         let remedy = "write a list of agents, as this API has no list of its own; `api: official` has";
-        all.complain(Complaint::new("`all` is for `api: official`", remedy), findings);
+        all.report(Problem::new("`all` is for `api: official`", remedy), diagnostics);
     }
-    agent_filter::read(fields.get("agent_filter").as_ref(), findings)
+    agent_filter::read(fields.get("agent_filter").as_ref(), diagnostics)
 }
 
-fn warn_of_empty_teams(value: &Value<'_>, teams: &Teams<'_>, roster: &Roster, findings: &mut Findings) {
-    let used: BTreeSet<&str> = roster.agents.iter().filter_map(|agent| agent.team.as_deref()).collect();
+fn warn_of_empty_teams(value: &Value<'_>, teams: &Teams<'_>, agent_list: &AgentList, diagnostics: &mut Diagnostics) {
+    let used: BTreeSet<&str> = agent_list.agents.iter().filter_map(|agent| agent.team.as_deref()).collect();
     for (team, (_, place)) in teams.iter().filter(|(team, _)| !used.contains(**team)) {
         let remedy = match nearest(team, used.iter().copied()) {
             Some(meant) => format!("did you mean {}?", quoted(meant)),
             None => "remove it, or give agents this `team`".to_owned(),
         };
-        findings.warn(*place, value.path, Complaint::new(format!("no agent is in the team {}", quoted(team)), remedy));
+        diagnostics.warn(*place, value.path, Problem::new(format!("no agent is in the team {}", quoted(team)), remedy));
     }
 }
 
 /// What works, but hardly as it was meant.
-fn warn(tenant: &Tenant, fields: &Fields<'_>, findings: &mut Findings) {
-    let mut warn = |keys: &[&str], problem: String, remedy: String| {
+fn warn(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
+    let mut warn = |keys: &[&str], message: String, remedy: String| {
         let value = keys.iter().find_map(|key| fields.get(key));
         let (place, path) = value.map_or((fields.place, fields.path), |value| (value.place, value.path));
-        findings.warn(place, path, Complaint::new(problem, remedy));
+        diagnostics.warn(place, path, Problem::new(message, remedy));
     };
     let (cooldown, staleness) =
         (duration::format(tenant.limits.cooldown), duration::format(tenant.limits.max_staleness));

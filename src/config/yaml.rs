@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use super::fault::{Complaint, Findings, Place};
-use super::limits::{MAX_DEPTH, MAX_NODES};
+use super::bounds::{MAX_DEPTH, MAX_NODES};
+use super::diagnostics::{Diagnostics, Place, Problem};
 
 /// A value and where it is written. It has no `Debug`, as it may hold a secret.
 #[derive(Clone)]
@@ -36,28 +36,28 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// Reads the one document of `text`. Where that fails, `findings` knows why.
-pub(super) fn parse(text: &str, source: Place, findings: &mut Findings) -> Option<Node> {
+/// Reads the one document of `text`. Where that fails, `diagnostics` knows why.
+pub(super) fn parse(text: &str, source: Place, diagnostics: &mut Diagnostics) -> Option<Node> {
     let mut builder = Builder::new();
     for event in Parser::new_from_str(text) {
         let step = match event {
-            Ok((event, span)) => builder.take(event, source.at_line(span.start.line()), findings),
+            Ok((event, span)) => builder.take(event, source.at_line(span.start.line()), diagnostics),
             Err(error) => Err((source.at_line(error.marker().line()), explain(&error))),
         };
-        if let Err((place, complaint)) = step {
-            findings.fault(place, "", complaint);
+        if let Err((place, problem)) = step {
+            diagnostics.error(place, "", problem);
             return None;
         }
     }
     let root = builder.root.filter(|root| !root.is_null());
     if root.is_none() {
-        findings.fault(source, "", Complaint::new("is empty", "write at least one tenant under `tenants:`"));
+        diagnostics.error(source, "", Problem::new("is empty", "write at least one tenant under `tenants:`"));
     }
     root
 }
 
 /// Why reading cannot go on.
-type Stop = (Place, Complaint);
+type Stop = (Place, Problem);
 
 /// A list or mapping that is not complete yet.
 struct Open {
@@ -116,17 +116,17 @@ impl Builder {
         Self { open: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: 0, root: None }
     }
 
-    fn take(&mut self, event: Event<'_>, place: Place, findings: &mut Findings) -> Result<(), Stop> {
+    fn take(&mut self, event: Event<'_>, place: Place, diagnostics: &mut Diagnostics) -> Result<(), Stop> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err((place, Complaint::new("a second document begins", "keep one document in the file")));
+                    return Err((place, Problem::new("a second document begins", "keep one document in the file")));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if tag.is_some() {
-                    refuse_tag(place, findings);
+                    refuse_tag(place, diagnostics);
                 }
                 self.count(1, place)?;
                 let plain = style == ScalarStyle::Plain;
@@ -135,13 +135,13 @@ impl Builder {
             }
             Event::SequenceStart(anchor, tag) => {
                 if tag.is_some() {
-                    refuse_tag(place, findings);
+                    refuse_tag(place, diagnostics);
                 }
                 self.start(NodeValue::List(Vec::new()), place, anchor)?;
             }
             Event::MappingStart(anchor, tag) => {
                 if tag.is_some() {
-                    refuse_tag(place, findings);
+                    refuse_tag(place, diagnostics);
                 }
                 self.start(NodeValue::Map(Vec::new()), place, anchor)?;
             }
@@ -152,8 +152,8 @@ impl Builder {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    let problem = "an alias stands inside the value that it names";
-                    return Err((place, Complaint::new(problem, "write the value out")));
+                    let message = "an alias stands inside the value that it names";
+                    return Err((place, Problem::new(message, "write the value out")));
                 };
                 self.count(node.size(), place)?;
                 if self.open.len() + node.depth() > MAX_DEPTH {
@@ -205,36 +205,33 @@ impl Builder {
     fn count(&mut self, nodes: usize, place: Place) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES {
-            let problem = format!("there are more than {MAX_NODES} values, repeated ones included");
-            return Err((place, Complaint::new(problem, "move agents to an `agents_file`")));
+            let message = format!("there are more than {MAX_NODES} values, repeated ones included");
+            return Err((place, Problem::new(message, "move agents to an `agents_file`")));
         }
         Ok(())
     }
 }
 
-fn refuse_tag(place: Place, findings: &mut Findings) {
+fn refuse_tag(place: Place, diagnostics: &mut Diagnostics) {
     let remedy = "remove the tag; put a value that begins with `!` in quotes";
-    findings.fault(place, "", Complaint::new("YAML tags such as `!!str` are not read", remedy));
+    diagnostics.error(place, "", Problem::new("YAML tags such as `!!str` are not read", remedy));
 }
 
 fn too_deep(place: Place) -> Stop {
-    (
-        place,
-        Complaint::new(format!("nests deeper than {MAX_DEPTH} levels"), "see the README for the keys that there are"),
-    )
+    (place, Problem::new(format!("nests deeper than {MAX_DEPTH} levels"), "see the README for the keys that there are"))
 }
 
 fn complex_key(place: Place) -> Stop {
     let remedy = "write keys as plain words, and put a value that begins with `{` in quotes";
-    (place, Complaint::new("a key is a list or a mapping", remedy))
+    (place, Problem::new("a key is a list or a mapping", remedy))
 }
 
 /// The parser's words with a remedy for what people run into. Only its fixed texts are repeated: one of them
 /// would show a character of the file.
-fn explain(error: &ScanError) -> Complaint {
+fn explain(error: &ScanError) -> Problem {
     let info = error.info();
     if info.starts_with("unexpected character") {
-        return Complaint::new(
+        return Problem::new(
             "not YAML: a value begins with a character that has a meaning of its own",
             "put the value in quotes",
         );
@@ -254,5 +251,5 @@ fn explain(error: &ScanError) -> Complaint {
         .into_iter()
         .find(|(part, _)| info.contains(part))
         .map_or("check the indentation and quotes here and in the line above", |(_, remedy)| remedy);
-    Complaint::new(format!("not YAML: {info}"), remedy)
+    Problem::new(format!("not YAML: {info}"), remedy)
 }

@@ -43,8 +43,8 @@ pub(super) struct DirectorySchedule {
 impl ResolvedTenant {
     /// `configured`, completed by `directory`. The tenant is `configured` itself where that changes nothing.
     pub(crate) fn new(configured: &Arc<Tenant>, directory: Option<&AgentDirectory>) -> Self {
-        let people = directory.filter(|_| configured.wants_directory()).map(|directory| directory.people.as_slice());
-        let (agents, dropped) = configured.with_people(people.unwrap_or_default());
+        let people = directory.filter(|_| configured.needs_directory()).map(|directory| directory.people.as_slice());
+        let (agents, dropped) = configured.resolve_agents(people.unwrap_or_default());
         let tenant = if agents == configured.agents {
             Arc::clone(configured)
         } else {

@@ -98,7 +98,7 @@ async fn refresh_directory(refresher: &Arc<Refresher>, deadline: Monotonic) -> O
     let tenant = &snapshot.tenant;
     let now = refresher.now();
     let is_due = || refresher.state().directory_schedule.is_due(directory.as_deref(), tenant.agents.is_empty(), now);
-    if !configured.wants_directory() || !is_due() {
+    if !configured.needs_directory() || !is_due() {
         return None;
     }
     let fetched = source.directory(deadline)?.await;
@@ -108,7 +108,7 @@ async fn refresh_directory(refresher: &Arc<Refresher>, deadline: Monotonic) -> O
                 info!(tenant = tenant.name, agents = people.len(), "agent directory recovered");
             }
             let read_at = refresher.now();
-            let people = configured.without_needless_names(people);
+            let people = configured.drop_unused_names(people);
             let (directory, applying) = (Arc::new(AgentDirectory { people, read_at }), Arc::clone(refresher));
             // It renders all agents. If it panics, everything stays as it was.
             let _ = tokio::task::spawn_blocking(move || applying.apply_directory(directory)).await;

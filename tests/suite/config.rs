@@ -200,12 +200,12 @@ fn values_are_what_the_file_says() {
     assert_eq!(area.login, Login::AccessKey { token_url });
     let filter = globex_eu.agent_filter.as_ref().unwrap();
     assert_eq!((filter.max, filter.active_only, filter.include.len(), filter.exclude.len()), (250, false, 1, 1));
-    assert!(globex_eu.wants_directory() && globex.wants_directory() && !acme.wants_directory());
+    assert!(globex_eu.needs_directory() && globex.needs_directory() && !acme.needs_directory());
     let people = [("4711", "Billing"), ("4712", "Billing"), ("4713", "Claims"), ("5001", "Sales")].map(|(id, team)| {
         let name = Some(if id == "4713" { "Ada Turing" } else { "Alan Turing" }.to_owned());
         Person { id: id.into(), name, team: Some(team.to_owned()), active: true }
     });
-    let (agents, dropped) = globex_eu.with_people(&people);
+    let (agents, dropped) = globex_eu.resolve_agents(&people);
     let found: Vec<_> = agents.iter().map(|agent| (&*agent.id, agent.team.as_deref(), agent.offline_limit)).collect();
     let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
     assert_eq!(found[0], ("5001", Some("Claims"), hours(16)), "the agents file goes first");
@@ -422,7 +422,7 @@ fn a_hundred_thousand_agents_are_taken_and_no_more() {
         write(&path, MINIMAL.replace("agents: [{ id: 4711 }]", "agents_file: agents.csv").as_bytes(), 0o600);
         let found = Config::from_file(&path).map(|config| config.tenants[0].agents.len());
         assert_eq!(
-            found.as_ref().map_err(|error| error.faults()[0].problem.as_str()),
+            found.as_ref().map_err(|error| error.problems()[0].message.as_str()),
             expected.as_ref().map_err(|it| *it)
         );
     }

@@ -18,10 +18,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ConfigError;
-use super::fault::{Complaint, Findings};
+use super::bounds::MAX_WEB_FILE_BYTES;
+use super::diagnostics::{Diagnostics, Problem};
 use super::fields::{Fields, Value};
 use super::keys::WEB;
-use super::limits::MAX_WEB_FILE_BYTES;
 use super::{source, yaml};
 
 pub use self::tls::{ClientAuth, Curve, TlsSettings, TlsVersion};
@@ -62,14 +62,14 @@ impl WebConfig {
     /// # Errors
     /// Every fault of the file, and of the files that it names.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let mut findings = Findings::default();
-        let file = findings.add_source(path.display().to_string());
+        let mut diagnostics = Diagnostics::default();
+        let file = diagnostics.add_source(path.display().to_string());
         let text = match source::read_text(path, MAX_WEB_FILE_BYTES) {
             Ok(source) => source.text,
             Err(unreadable) => {
                 let place = unreadable.line.map_or(file, |line| file.at_line(line));
-                findings.fault(place, "", unreadable.complaint);
-                return Err(findings.into_error());
+                diagnostics.error(place, "", unreadable.problem);
+                return Err(diagnostics.into_error());
             }
         };
         let empty = Self { http2: true, ..Self::default() };
@@ -77,20 +77,22 @@ impl WebConfig {
         if says_nothing(&text) {
             return Ok(empty);
         }
-        let Some(root) = yaml::parse(&text, file, &mut findings) else { return Err(findings.into_error()) };
-        let Some(fields) = Value::root(&root).fields(WEB, &mut findings) else { return Err(findings.into_error()) };
+        let Some(root) = yaml::parse(&text, file, &mut diagnostics) else { return Err(diagnostics.into_error()) };
+        let Some(fields) = Value::root(&root).fields(WEB, &mut diagnostics) else {
+            return Err(diagnostics.into_error());
+        };
         let base_dir = path.parent().unwrap_or(Path::new(""));
         let mut config = empty;
         if let Some(value) = given(&fields, "http_server_config") {
-            http::read(&value, &mut config, &mut findings);
+            http::read(&value, &mut config, &mut diagnostics);
         }
         config.tls = given(&fields, "tls_server_config")
-            .and_then(|value| tls::read(&value, config.http2, base_dir, &mut config.files, &mut findings));
+            .and_then(|value| tls::read(&value, config.http2, base_dir, &mut config.files, &mut diagnostics));
         if let Some(value) = given(&fields, "basic_auth_users") {
-            config.users = http::users(&value, &mut findings);
+            config.users = http::users(&value, &mut diagnostics);
         }
-        config.rate_limit = given(&fields, "rate_limit").and_then(|value| http::rate_limit(&value, &mut findings));
-        let warnings = findings.settle()?;
+        config.rate_limit = given(&fields, "rate_limit").and_then(|value| http::rate_limit(&value, &mut diagnostics));
+        let warnings = diagnostics.into_warnings()?;
         Ok(Self { warnings, ..config })
     }
 }
@@ -106,15 +108,20 @@ fn given<'a>(fields: &'a Fields<'a>, key: &str) -> Option<Value<'a>> {
 }
 
 /// The text of a key, where it is neither left out, null nor empty.
-fn text<'a>(fields: &'a Fields<'a>, key: &str, example: &str, findings: &mut Findings) -> Option<(Value<'a>, &'a str)> {
+fn text<'a>(
+    fields: &'a Fields<'a>,
+    key: &str,
+    example: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Value<'a>, &'a str)> {
     let value = given(fields, key)?;
-    let text = value.text(example, findings)?;
+    let text = value.text(example, diagnostics)?;
     (!text.is_empty()).then_some((value, text))
 }
 
 /// The fault that a value is none of those that there are.
-fn none_of(shown: &str, all: &[&str]) -> Complaint {
-    Complaint::new(format!("{shown} is not known"), format!("write one of {}", all.join(", ")))
+fn none_of(shown: &str, all: &[&str]) -> Problem {
+    Problem::new(format!("{shown} is not known"), format!("write one of {}", all.join(", ")))
 }
 
 /// Whether both say the same, the secrets included.

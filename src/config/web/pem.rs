@@ -7,9 +7,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 
-use super::super::fault::{Complaint, Findings};
+use super::super::bounds::MAX_PEM_BYTES;
+use super::super::diagnostics::{Diagnostics, Problem};
 use super::super::fields::{Fields, Value};
-use super::super::limits::MAX_PEM_BYTES;
 use super::super::source;
 use super::text;
 
@@ -27,17 +27,16 @@ pub(super) fn read<'a>(
     (key, file_key): (&str, &str),
     base_dir: &Path,
     files: &mut Vec<PathBuf>,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Pem<'a>> {
-    let inline = text(fields, key, "PEM text", findings);
-    let file = text(fields, file_key, "the path of a PEM file", findings);
+    let inline = text(fields, key, "PEM text", diagnostics);
+    let file = text(fields, file_key, "the path of a PEM file", diagnostics);
     match (inline, file) {
         (Some((value, text)), None) => Some(Pem { value, text: SecretString::from(text), shown: String::new() }),
         (inline, Some((value, path))) => {
             if inline.is_some() {
-                let complaint =
-                    Complaint::new(format!("counts, and `{key}` beside it does not"), "keep one of the two");
-                findings.warn(value.place, value.path, complaint);
+                let problem = Problem::new(format!("counts, and `{key}` beside it does not"), "keep one of the two");
+                diagnostics.warn(value.place, value.path, problem);
             }
             let path = base_dir.join(path);
             // A file that cannot be read now may be there at the next look.
@@ -48,8 +47,8 @@ pub(super) fn read<'a>(
                     Some(Pem { value, text: SecretString::from(source.text), shown })
                 }
                 Err(unreadable) => {
-                    let Complaint { problem, remedy } = unreadable.complaint;
-                    value.complain(Complaint::new(format!("{} {problem}", path.display()), remedy), findings);
+                    let Problem { message, remedy } = unreadable.problem;
+                    value.report(Problem::new(format!("{} {message}", path.display()), remedy), diagnostics);
                     None
                 }
             }
@@ -62,15 +61,15 @@ pub(super) fn read<'a>(
 
 impl Pem<'_> {
     /// Every certificate in it, at least one.
-    pub(super) fn certificates(&self, findings: &mut Findings) -> Option<Vec<CertificateDer<'static>>> {
+    pub(super) fn certificates(&self, diagnostics: &mut Diagnostics) -> Option<Vec<CertificateDer<'static>>> {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text.expose_secret().as_bytes()).collect();
         match all {
             Ok(all) if !all.is_empty() => Some(all),
             _ => {
-                self.complain(
+                self.report(
                     "has no certificate in PEM",
                     "write `-----BEGIN CERTIFICATE-----` and what follows",
-                    findings,
+                    diagnostics,
                 );
                 None
             }
@@ -78,26 +77,26 @@ impl Pem<'_> {
     }
 
     /// The first private key in it.
-    pub(super) fn key(&self, findings: &mut Findings) -> Option<PrivateKeyDer<'static>> {
+    pub(super) fn key(&self, diagnostics: &mut Diagnostics) -> Option<PrivateKeyDer<'static>> {
         let text = self.text.expose_secret();
         let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok();
         if key.is_none() && text.contains("ENCRYPTED") {
-            self.complain(
+            self.report(
                 "has an encrypted key, and there is nobody to type its password",
                 "write it without one",
-                findings,
+                diagnostics,
             );
         } else if key.is_none() {
-            self.complain(
+            self.report(
                 "has no private key in PEM",
                 "write `-----BEGIN PRIVATE KEY-----` and what follows",
-                findings,
+                diagnostics,
             );
         }
         key
     }
 
-    fn complain(&self, problem: &str, remedy: &str, findings: &mut Findings) {
-        self.value.complain(Complaint::new(format!("{}{problem}", self.shown), remedy), findings);
+    fn report(&self, message: &str, remedy: &str, diagnostics: &mut Diagnostics) {
+        self.value.report(Problem::new(format!("{}{message}", self.shown), remedy), diagnostics);
     }
 }

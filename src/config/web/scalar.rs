@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::diagnostics::{Diagnostics, Problem, quoted};
 use super::super::duration;
-use super::super::fault::{Complaint, Findings, quoted};
 use super::super::fields::Value;
 use super::super::yaml::NodeValue;
 
 /// A plain boolean; YAML 1.1's spellings count, as Go reads them.
-pub(super) fn boolean(value: &Value<'_>, findings: &mut Findings) -> Option<bool> {
+pub(super) fn boolean(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<bool> {
     if let NodeValue::Scalar { text, plain: true } = &value.node.value {
         match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "y" => return Some(true),
@@ -16,12 +16,12 @@ pub(super) fn boolean(value: &Value<'_>, findings: &mut Findings) -> Option<bool
             _ => {}
         }
     }
-    value.complain(Complaint::new("is not a boolean", "write true or false"), findings);
+    value.report(Problem::new("is not a boolean", "write true or false"), diagnostics);
     None
 }
 
 /// A duration as Go writes it, such as `1s`, `1m30s` or `250ms`; a bare number counts nanoseconds.
-pub(super) fn go_duration(text: &str) -> Result<Duration, Complaint> {
+pub(super) fn go_duration(text: &str) -> Result<Duration, Problem> {
     if let Ok(nanoseconds) = text.parse::<u64>() {
         return Ok(Duration::from_nanos(nanoseconds));
     }
@@ -33,5 +33,5 @@ pub(super) fn go_duration(text: &str) -> Result<Duration, Complaint> {
         }
     }
     duration::parse(text)
-        .map_err(|_| Complaint::new(format!("{} is not a duration", quoted(text)), "write one such as `1s` or `250ms`"))
+        .map_err(|_| Problem::new(format!("{} is not a duration", quoted(text)), "write one such as `1s` or `250ms`"))
 }

@@ -7,7 +7,7 @@ use rustls::crypto::ring::cipher_suite as suites;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CipherSuite, SupportedCipherSuite};
 
-use super::super::fault::{Complaint, Findings, quoted};
+use super::super::diagnostics::{Diagnostics, Problem, quoted};
 use super::super::fields::{Fields, Value};
 use super::super::keys::WEB_TLS;
 use super::scalar::boolean;
@@ -112,44 +112,43 @@ pub(super) fn read(
     http2: bool,
     base_dir: &Path,
     files: &mut Vec<PathBuf>,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<TlsSettings> {
-    let fields = value.fields(WEB_TLS, findings)?;
+    let fields = value.fields(WEB_TLS, diagnostics)?;
     let (cert, key) = (("cert", "cert_file"), ("key", "key_file"));
     let wanted = ["cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"];
     let is_wanted = wanted.into_iter().any(|key| given(&fields, key).is_some());
     if !is_wanted {
-        let complaint =
-            Complaint::new("has no certificate, so there is no TLS", "give cert_file and key_file, or drop it");
-        findings.warn(value.place, value.path, complaint);
+        let problem = Problem::new("has no certificate, so there is no TLS", "give cert_file and key_file, or drop it");
+        diagnostics.warn(value.place, value.path, problem);
     }
-    let before = findings.fault_count();
-    let cert = pem::read(&fields, cert, base_dir, files, findings);
-    let key = pem::read(&fields, key, base_dir, files, findings);
-    if is_wanted && before == findings.fault_count() {
+    let before = diagnostics.error_count();
+    let cert = pem::read(&fields, cert, base_dir, files, diagnostics);
+    let key = pem::read(&fields, key, base_dir, files, diagnostics);
+    if is_wanted && before == diagnostics.error_count() {
         for (there, key, file) in [(cert.is_some(), "cert", "cert_file"), (key.is_some(), "key", "key_file")] {
             if !there {
-                fields.missing(key, None, &format!("`{file}:` with a path, or `{key}:` with PEM text"), findings);
+                fields.missing(key, None, &format!("`{file}:` with a path, or `{key}:` with PEM text"), diagnostics);
             }
         }
     }
-    let certificates = cert.and_then(|pem| pem.certificates(findings));
-    let key = key.and_then(|pem| pem.key(findings));
-    let ca = pem::read(&fields, ("client_ca", "client_ca_file"), base_dir, files, findings);
+    let certificates = cert.and_then(|pem| pem.certificates(diagnostics));
+    let key = key.and_then(|pem| pem.key(diagnostics));
+    let ca = pem::read(&fields, ("client_ca", "client_ca_file"), base_dir, files, diagnostics);
     let has_ca = ca.is_some();
-    let client_cas = ca.and_then(|pem| pem.certificates(findings)).unwrap_or_default();
-    let client_auth = client_auth(&fields, has_ca, findings);
-    let client_allowed_sans = allowed_sans(&fields, client_auth, findings);
-    let min_version = version(&fields, "min_version", findings).unwrap_or(TlsVersion::V12);
-    let max_version = version(&fields, "max_version", findings).unwrap_or(TlsVersion::V13);
+    let client_cas = ca.and_then(|pem| pem.certificates(diagnostics)).unwrap_or_default();
+    let client_auth = client_auth(&fields, has_ca, diagnostics);
+    let client_allowed_sans = allowed_sans(&fields, client_auth, diagnostics);
+    let min_version = version(&fields, "min_version", diagnostics).unwrap_or(TlsVersion::V12);
+    let max_version = version(&fields, "max_version", diagnostics).unwrap_or(TlsVersion::V13);
     if min_version > max_version {
-        let problem = "the least version, `min_version`, is greater than the greatest, `max_version`";
-        value.complain(Complaint::new(problem, "swap them"), findings);
+        let message = "the least version, `min_version`, is greater than the greatest, `max_version`";
+        value.report(Problem::new(message, "swap them"), diagnostics);
     }
-    let cipher_suites = cipher_suites(&fields, min_version, max_version, http2, findings);
-    let curves = curves(&fields, findings);
+    let cipher_suites = cipher_suites(&fields, min_version, max_version, http2, diagnostics);
+    let curves = curves(&fields, diagnostics);
     let prefer_server_cipher_suites =
-        given(&fields, "prefer_server_cipher_suites").and_then(|value| boolean(&value, findings)).unwrap_or(true);
+        given(&fields, "prefer_server_cipher_suites").and_then(|value| boolean(&value, diagnostics)).unwrap_or(true);
     Some(TlsSettings {
         certificates: certificates?,
         key: key?,
@@ -164,62 +163,62 @@ pub(super) fn read(
     })
 }
 
-fn client_auth(fields: &Fields<'_>, has_ca: bool, findings: &mut Findings) -> ClientAuth {
+fn client_auth(fields: &Fields<'_>, has_ca: bool, diagnostics: &mut Diagnostics) -> ClientAuth {
     let example = "one of the policies, such as RequireAndVerifyClientCert";
-    let policy = text(fields, "client_auth_type", example, findings);
+    let policy = text(fields, "client_auth_type", example, diagnostics);
     let client_auth = policy.and_then(|(value, name)| {
         let found = POLICIES.into_iter().find(|(known, _)| *known == name);
         if found.is_none() {
-            value.complain(none_of(&quoted(name), &POLICIES.map(|(name, _)| name)), findings);
+            value.report(none_of(&quoted(name), &POLICIES.map(|(name, _)| name)), diagnostics);
         }
         found.map(|(_, policy)| policy)
     });
     let known = client_auth.is_some() || policy.is_none();
     let client_auth = client_auth.unwrap_or_default();
     if known && has_ca && client_auth == ClientAuth::None {
-        let problem = "a client CA is given, and no client is asked for a certificate";
-        findings.fault(
+        let message = "a client CA is given, and no client is asked for a certificate";
+        diagnostics.error(
             fields.place,
             fields.path,
-            Complaint::new(problem, "write `client_auth_type: RequireAndVerifyClientCert`"),
+            Problem::new(message, "write `client_auth_type: RequireAndVerifyClientCert`"),
         );
     }
     if !has_ca && matches!(client_auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify) {
-        let problem = "no client CA is given, so whoever has a certificate of any CA that this system trusts is let in";
-        findings.warn(fields.place, fields.path, Complaint::new(problem, "write `client_ca_file:` with its path"));
+        let message = "no client CA is given, so whoever has a certificate of any CA that this system trusts is let in";
+        diagnostics.warn(fields.place, fields.path, Problem::new(message, "write `client_ca_file:` with its path"));
     }
     client_auth
 }
 
-fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, findings: &mut Findings) -> Option<Vec<String>> {
+fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
     let value = given(fields, "client_allowed_sans")?;
     let example = "a list of DNS names, IP addresses, e-mail addresses or URIs";
-    let items = value.items(example, MAX_LIST, findings)?;
+    let items = value.items(example, MAX_LIST, diagnostics)?;
     let items: Vec<_> = items.collect();
     let sans: Vec<_> =
-        items.iter().filter_map(|item| item.text("a name, in quotes", findings)).map(ToOwned::to_owned).collect();
+        items.iter().filter_map(|item| item.text("a name, in quotes", diagnostics)).map(ToOwned::to_owned).collect();
     if client_auth == ClientAuth::None {
-        let problem = "no client is asked for a certificate, so these names keep nobody out";
-        let complaint = Complaint::new(problem, "write `client_auth_type: RequireAndVerifyClientCert`");
-        findings.warn(value.place, value.path, complaint);
+        let message = "no client is asked for a certificate, so these names keep nobody out";
+        let problem = Problem::new(message, "write `client_auth_type: RequireAndVerifyClientCert`");
+        diagnostics.warn(value.place, value.path, problem);
     } else if items.is_empty() {
-        let complaint = Complaint::new("lets nobody in, as it has no names", "write the clients' names, or drop it");
-        findings.warn(value.place, value.path, complaint);
+        let problem = Problem::new("lets nobody in, as it has no names", "write the clients' names, or drop it");
+        diagnostics.warn(value.place, value.path, problem);
     }
     Some(sans)
 }
 
-fn version(fields: &Fields<'_>, key: &str, findings: &mut Findings) -> Option<TlsVersion> {
-    let (value, name) = text(fields, key, "TLS12 or TLS13", findings)?;
-    let complaint = match name {
+fn version(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<TlsVersion> {
+    let (value, name) = text(fields, key, "TLS12 or TLS13", diagnostics)?;
+    let problem = match name {
         "TLS12" => return Some(TlsVersion::V12),
         "TLS13" => return Some(TlsVersion::V13),
         "TLS10" | "TLS11" => {
-            Complaint::new(format!("{} is not offered: it is broken", quoted(name)), "write TLS12 or TLS13")
+            Problem::new(format!("{} is not offered: it is broken", quoted(name)), "write TLS12 or TLS13")
         }
         other => none_of(&quoted(other), &VERSIONS),
     };
-    value.complain(complaint, findings);
+    value.report(problem, diagnostics);
     None
 }
 
@@ -228,17 +227,17 @@ fn cipher_suites(
     min_version: TlsVersion,
     max_version: TlsVersion,
     http2: bool,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<SupportedCipherSuite>> {
     let value = given(fields, "cipher_suites")?;
-    let items: Vec<_> = value.items("a list of cipher suites by Go's names", MAX_LIST, findings)?.collect();
+    let items: Vec<_> = value.items("a list of cipher suites by Go's names", MAX_LIST, diagnostics)?.collect();
     let mut chosen = Vec::with_capacity(items.len());
     for item in &items {
-        let Some(name) = item.text("the name of a cipher suite", findings) else { continue };
+        let Some(name) = item.text("the name of a cipher suite", diagnostics) else { continue };
         match SUITES.into_iter().find(|(known, _)| *known == name) {
             Some((_, suite)) => chosen.push(suite),
             None => {
-                let problem = if name.starts_with("TLS_")
+                let message = if name.starts_with("TLS_")
                     && (name.contains("_CBC_") || name.starts_with("TLS_RSA_") || name.contains("_RC4_"))
                 {
                     format!("{} is not offered: it is weak", quoted(name))
@@ -246,7 +245,7 @@ fn cipher_suites(
                     format!("{} is not known", quoted(name))
                 };
                 let names = SUITES.map(|(name, _)| name).join(", ");
-                item.complain(Complaint::new(problem, format!("leave it out; there are {names}")), findings);
+                item.report(Problem::new(message, format!("leave it out; there are {names}")), diagnostics);
             }
         }
     }
@@ -254,33 +253,33 @@ fn cipher_suites(
         return None;
     }
     if http2 && min_version == TlsVersion::V12 && !chosen.iter().any(|suite| OF_HTTP2.contains(&suite.suite())) {
-        let problem = "HTTP/2 needs a suite of TLS 1.2 that is not among these";
+        let message = "HTTP/2 needs a suite of TLS 1.2 that is not among these";
         let remedy = "add TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, or write \
                       `http2: false` below `http_server_config`";
-        value.complain(Complaint::new(problem, remedy), findings);
+        value.report(Problem::new(message, remedy), diagnostics);
     }
     chosen.retain(|suite| suite.tls13().is_none());
     if chosen.is_empty() && max_version == TlsVersion::V12 {
-        let problem = "none of these is of TLS 1.2, and `max_version` is TLS12";
-        value.complain(Complaint::new(problem, "add one that begins with `TLS_ECDHE_`"), findings);
+        let message = "none of these is of TLS 1.2, and `max_version` is TLS12";
+        value.report(Problem::new(message, "add one that begins with `TLS_ECDHE_`"), diagnostics);
     }
     Some(chosen)
 }
 
-fn curves(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Curve> {
+fn curves(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<Curve> {
     let Some(value) = given(fields, "curve_preferences") else { return Vec::new() };
-    let Some(items) = value.items("a list of curves", MAX_LIST, findings) else { return Vec::new() };
+    let Some(items) = value.items("a list of curves", MAX_LIST, diagnostics) else { return Vec::new() };
     let items: Vec<_> = items.collect();
     let mut chosen = Vec::new();
     for item in &items {
-        let Some(name) = item.text("the name of a curve", findings) else { continue };
+        let Some(name) = item.text("the name of a curve", diagnostics) else { continue };
         match CURVES.into_iter().find(|(known, _)| *known == name) {
             Some((_, curve)) => chosen.push(curve),
             None if name == "CurveP521" => {
                 let remedy = "leave it out; there are CurveP256, CurveP384, X25519";
-                item.complain(Complaint::new("`CurveP521` is not offered", remedy), findings);
+                item.report(Problem::new("`CurveP521` is not offered", remedy), diagnostics);
             }
-            None => item.complain(none_of(&quoted(name), &CURVES.map(|(name, _)| name)), findings),
+            None => item.report(none_of(&quoted(name), &CURVES.map(|(name, _)| name)), diagnostics),
         }
     }
     chosen

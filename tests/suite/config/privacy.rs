@@ -57,18 +57,18 @@ fn names_of_the_tenants_own_list_are_hidden_as_well() {
         active: true,
     };
     let everybody = tenant("    show_names: false\n    agents: all\n");
-    let (agents, _) = everybody.with_people(&[ada()]);
+    let (agents, _) = everybody.resolve_agents(&[ada()]);
     assert_eq!((agents[0].name.as_deref(), agents[0].team.as_deref()), (None, Some("Billing")));
-    assert_eq!(everybody.without_needless_names(vec![ada()])[0].name, None);
-    assert!(everybody.wants_directory());
+    assert_eq!(everybody.drop_unused_names(vec![ada()])[0].name, None);
+    assert!(everybody.needs_directory());
 
     // The list is neither asked for names alone, nor stripped of those that are filtered by.
     let listed = tenant("    show_names: false\n    agents: [{ id: 4711 }]\n");
-    assert!(!listed.wants_directory());
-    assert_eq!(listed.with_people(&[ada()]).0[0].name, None);
+    assert!(!listed.needs_directory());
+    assert_eq!(listed.resolve_agents(&[ada()]).0[0].name, None);
     let filtered = tenant("    show_names: false\n    agents: all\n    agent_filter: { name_regex: ^Ada }\n");
-    assert!(filtered.without_needless_names(vec![ada()])[0].name.is_some());
-    let (agents, _) = filtered.with_people(&[ada()]);
+    assert!(filtered.drop_unused_names(vec![ada()])[0].name.is_some());
+    let (agents, _) = filtered.resolve_agents(&[ada()]);
     assert_eq!((agents.len(), agents[0].name.as_deref()), (1, None));
     assert!(!filtered.privacy.show_names);
 

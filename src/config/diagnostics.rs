@@ -16,12 +16,12 @@ const MAX_QUOTED_CHARS: usize = 60;
 /// Why a configuration was refused: all of its faults, ordered by file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    faults: Vec<Fault>,
+    problems: Vec<ConfigProblem>,
 }
 
 /// One thing that is wrong, or allowed but questionable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigProblem {
     /// The file as it was named, or `environment`.
     pub source: String,
     /// The line in that file, from 1; `None` where the fault is of the file as a whole.
@@ -29,15 +29,15 @@ pub struct Fault {
     /// The key, such as `tenants[0].cooldown`, or the environment variable; empty where there is none.
     pub key: String,
     /// What is wrong.
-    pub problem: String,
+    pub message: String,
     /// What to write instead.
     pub remedy: String,
 }
 
 /// What is wrong with a value and what to write instead, before it is known where the value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Complaint {
-    pub(super) problem: String,
+pub(super) struct Problem {
+    pub(super) message: String,
     pub(super) remedy: String,
 }
 
@@ -51,28 +51,28 @@ pub(super) struct Place {
 
 /// Collects what is found while a configuration is read.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(super) struct Diagnostics {
     sources: Vec<String>,
-    faults: Vec<(Place, Fault)>,
-    warnings: Vec<(Place, Fault)>,
+    errors: Vec<(Place, ConfigProblem)>,
+    warnings: Vec<(Place, ConfigProblem)>,
 }
 
 // === impl ConfigError ===
 
 impl ConfigError {
     /// Every fault, ordered by file and line.
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.problems
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().take(MAX_SHOWN_FAULTS).enumerate() {
+        for (index, fault) in self.problems.iter().take(MAX_SHOWN_FAULTS).enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{fault}")?;
         }
-        match self.faults.len().saturating_sub(MAX_SHOWN_FAULTS) {
+        match self.problems.len().saturating_sub(MAX_SHOWN_FAULTS) {
             0 => Ok(()),
             more => write!(f, "\n… and {more} more faults"),
         }
@@ -81,9 +81,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-// === impl Fault ===
+// === impl ConfigProblem ===
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.source)?;
         if let Some(line) = self.line {
@@ -92,15 +92,15 @@ impl fmt::Display for Fault {
         if !self.key.is_empty() {
             write!(f, " {}:", self.key)?;
         }
-        write!(f, " {}; {}", self.problem, self.remedy)
+        write!(f, " {}; {}", self.message, self.remedy)
     }
 }
 
-// === impl Complaint ===
+// === impl Problem ===
 
-impl Complaint {
-    pub(super) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { problem: problem.into(), remedy: remedy.into() }
+impl Problem {
+    pub(super) fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: remedy.into() }
     }
 }
 
@@ -113,16 +113,16 @@ impl Place {
     }
 
     /// That `subject` is `here` a second time, after this place. `subject` ends with a space, or is empty.
-    pub(super) fn repeated(self, subject: &str, here: Self, findings: &Findings) -> Complaint {
-        let first = match self.reference(here, findings) {
+    pub(super) fn repeated(self, subject: &str, here: Self, diagnostics: &Diagnostics) -> Problem {
+        let first = match self.reference(here, diagnostics) {
             reference if reference.is_empty() => reference,
             reference => format!(", first {reference}"),
         };
-        Complaint::new(format!("{subject}is given twice{first}"), "keep one of the two")
+        Problem::new(format!("{subject}is given twice{first}"), "keep one of the two")
     }
 
     /// How a message in another place refers to this one; empty where they cannot be told apart.
-    pub(super) fn reference(self, from: Self, findings: &Findings) -> String {
+    pub(super) fn reference(self, from: Self, diagnostics: &Diagnostics) -> String {
         let line = match self.line {
             0 => String::new(),
             line => format!("in line {line}"),
@@ -130,42 +130,42 @@ impl Place {
         if self.source == from.source {
             return line;
         }
-        let source = findings.source_name(self);
+        let source = diagnostics.source_name(self);
         if line.is_empty() { format!("in {source}") } else { format!("{line} of {source}") }
     }
 }
 
-// === impl Findings ===
+// === impl Diagnostics ===
 
-impl Findings {
+impl Diagnostics {
     /// Adds a file or the environment; its faults come after those of the sources added before.
     pub(super) fn add_source(&mut self, name: impl Into<String>) -> Place {
         self.sources.push(name.into());
         Place { source: u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX), line: 0 }
     }
 
-    pub(super) fn fault(&mut self, place: Place, key: impl fmt::Display, complaint: Complaint) {
-        let fault = self.finding(place, key, complaint);
-        self.faults.push((place, fault));
+    pub(super) fn error(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
+        let error = self.locate(place, key, problem);
+        self.errors.push((place, error));
     }
 
-    pub(super) fn warn(&mut self, place: Place, key: impl fmt::Display, complaint: Complaint) {
-        let warning = self.finding(place, key, complaint);
+    pub(super) fn warn(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
+        let warning = self.locate(place, key, problem);
         self.warnings.push((place, warning));
     }
 
-    pub(super) fn fault_count(&self) -> usize {
-        self.faults.len()
+    pub(super) fn error_count(&self) -> usize {
+        self.errors.len()
     }
 
     /// The configuration, if nothing was wrong with it.
-    pub(super) fn conclude(self, config: Config) -> Result<Config, ConfigError> {
-        Ok(Config { warnings: self.settle()?, ..config })
+    pub(super) fn finish(self, config: Config) -> Result<Config, ConfigError> {
+        Ok(Config { warnings: self.into_warnings()?, ..config })
     }
 
     /// The warnings, if nothing was wrong.
-    pub(super) fn settle(mut self) -> Result<Vec<String>, ConfigError> {
-        if !self.faults.is_empty() {
+    pub(super) fn into_warnings(mut self) -> Result<Vec<String>, ConfigError> {
+        if !self.errors.is_empty() {
             return Err(self.into_error());
         }
         self.warnings.sort_by_key(|(place, _)| *place);
@@ -173,17 +173,17 @@ impl Findings {
     }
 
     pub(super) fn into_error(mut self) -> ConfigError {
-        self.faults.sort_by_key(|(place, _)| *place);
-        ConfigError { faults: self.faults.into_iter().map(|(_, fault)| fault).collect() }
+        self.errors.sort_by_key(|(place, _)| *place);
+        ConfigError { problems: self.errors.into_iter().map(|(_, error)| error).collect() }
     }
 
-    fn finding(&self, place: Place, key: impl fmt::Display, complaint: Complaint) -> Fault {
-        Fault {
+    fn locate(&self, place: Place, key: impl fmt::Display, problem: Problem) -> ConfigProblem {
+        ConfigProblem {
             source: self.source_name(place).to_owned(),
             line: (place.line > 0).then_some(place.line),
             key: key.to_string(),
-            problem: complaint.problem,
-            remedy: complaint.remedy,
+            message: problem.message,
+            remedy: problem.remedy,
         }
     }
 
@@ -206,13 +206,13 @@ mod tests {
     use super::*;
 
     fn found(count: usize) -> ConfigError {
-        let mut findings = Findings::default();
-        let (first, second) = (findings.add_source("a.yml"), findings.add_source("b.csv"));
-        findings.fault(second.at_line(1), "id", Complaint::new("is empty", "write an id"));
+        let mut diagnostics = Diagnostics::default();
+        let (first, second) = (diagnostics.add_source("a.yml"), diagnostics.add_source("b.csv"));
+        diagnostics.error(second.at_line(1), "id", Problem::new("is empty", "write an id"));
         for line in (1..count).rev() {
-            findings.fault(first.at_line(line), "", Complaint::new("is wrong", "write it right"));
+            diagnostics.error(first.at_line(line), "", Problem::new("is wrong", "write it right"));
         }
-        findings.into_error()
+        diagnostics.into_error()
     }
 
     #[test]

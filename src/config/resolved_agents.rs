@@ -8,14 +8,14 @@ use crate::presence::{AgentId, Person};
 
 impl Tenant {
     /// Whether the tenant's own list of people is of use: for `agents: all`, or for names that are not configured.
-    pub fn wants_directory(&self) -> bool {
+    pub fn needs_directory(&self) -> bool {
         let shows_names = self.privacy.show_names;
         let unnamed = || self.agents.iter().any(|agent| agent.name.is_none());
         self.api == Api::Official && (self.agent_filter.is_some() || (shows_names && unnamed()))
     }
 
     /// The tenant's own list without names that are neither shown nor filtered by.
-    pub fn without_needless_names(&self, mut people: Vec<Person>) -> Vec<Person> {
+    pub fn drop_unused_names(&self, mut people: Vec<Person>) -> Vec<Person> {
         let filters = self.agent_filter.as_ref().is_some_and(|filter| filter.name_regex.is_some());
         if !self.privacy.show_names && !filters {
             people.iter_mut().for_each(|person| person.name = None);
@@ -27,7 +27,7 @@ impl Tenant {
     ///
     /// Those configured come first, in their order; what is configured of them goes before what the list says. Of several
     /// shards each has those of its agents that all of them together would have as one.
-    pub fn with_people(&self, people: &[Person]) -> (Vec<Agent>, usize) {
+    pub fn resolve_agents(&self, people: &[Person]) -> (Vec<Agent>, usize) {
         let listed: HashMap<&str, &Person> = people.iter().map(|person| (&*person.id, person)).collect();
         let mut agents: Vec<Agent> = self.agents.iter().map(|agent| self.completed(agent, &listed)).collect();
         let Some(filter) = &self.agent_filter else { return (agents, 0) };
@@ -128,12 +128,12 @@ mod tests {
             tenant.agent_filter = all.then(|| AgentFilter { max, ..AgentFilter::default() });
             let config = fixture::config([tenant]);
             let ids = |agents: Vec<Agent>| agents.into_iter().map(|agent| agent.id.to_string()).collect::<Vec<_>>();
-            let (whole, whole_dropped) = config.tenants[0].with_people(&people);
+            let (whole, whole_dropped) = config.tenants[0].resolve_agents(&people);
             let (mut together, mut dropped) = (Vec::new(), 0);
             for index in 0..total {
                 let shard = Shard::new(index, total).unwrap();
                 let part = config.clone().of_shard(shard).unwrap();
-                let (agents, part_dropped) = part.tenants[0].with_people(&people);
+                let (agents, part_dropped) = part.tenants[0].resolve_agents(&people);
                 prop_assert!(agents.iter().all(|agent| shard.owns(&agent.id)));
                 together.extend(ids(agents));
                 dropped += part_dropped;
