@@ -1,6 +1,6 @@
-//! Where a tenant's API lives: a host, or an address in full, and neither in the clear beyond this machine.
+//! Parses `domain` and `base_url`. Plain http is accepted for loopback addresses only.
 //!
-//! No message repeats an address, as someone may have written a password into it.
+//! Messages do not repeat the address, because it may contain a password.
 
 use url::{Host, Url};
 
@@ -40,7 +40,7 @@ fn from_domain(text: &str) -> Result<Url, Problem> {
             .filter(|url| is_bare(url) && !text.contains(char::is_whitespace))
             .ok_or_else(|| Problem::new("is not a host", format!("write {DOMAIN_EXAMPLE}")));
     };
-    // What the text comes to without its extras, where that holds nothing which could be secret.
+    // The host for the remedy; omitted where the text has a user or a password.
     let meant = Url::parse(text).or_else(|_| Url::parse(&format!("https://{text}"))).ok();
     let host = meant.as_ref().filter(|url| url.username().is_empty() && url.password().is_none()).and_then(authority);
     let remedy = match (host, meant) {
@@ -83,7 +83,7 @@ pub(super) fn from_base_url(text: &str) -> Result<Url, Problem> {
     Ok(url)
 }
 
-/// Whether `url`, made of `text`, is a host without a port or anything else.
+/// Whether `url`, parsed from `text`, is a host without port, path and user.
 pub(super) fn is_host_alone(url: &Url, text: &str) -> bool {
     let is_clean = |c: char| !c.is_whitespace() && !matches!(c, '*' | ':' | '@' | '/' | '?' | '#' | '\\');
     is_bare(url) && url.port().is_none() && !text.is_empty() && text.chars().all(is_clean)
@@ -98,7 +98,7 @@ fn is_bare(url: &Url) -> bool {
         && url.password().is_none()
 }
 
-/// Whether `url` is on this machine, so that http does for it.
+/// Whether the host is a loopback address, for which http is accepted.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -108,7 +108,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Host and port, as far as the port is not the scheme's own.
+/// Host and port, without the scheme's default port.
 fn authority(url: &Url) -> Option<String> {
     let host = url.host_str().filter(|host| !host.is_empty())?;
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_is_asked_by_https() {
+    fn domain_becomes_an_https_url() {
         let table = [
             ("acme.example.com", "https://acme.example.com/"),
             ("acme.example.com:8443", "https://acme.example.com:8443/"),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_is_a_host_alone() {
+    fn domain_must_be_a_bare_host() {
         let example = "write the host alone, such as `acme.example.com`";
         let table = [
             ("https://acme.example.com", "write `acme.example.com`"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_is_an_origin_that_keeps_the_secret() {
+    fn base_url_is_an_origin_with_https_or_loopback() {
         let table = [
             ("https://acme.example.com", Ok("https://acme.example.com/")),
             ("https://acme.example.com/", Ok("https://acme.example.com/")),

@@ -1,4 +1,4 @@
-//! Whom `agents: all` means: the keys of `agent_filter`.
+//! Reads `agent_filter`, which selects the agents of `agents: all`.
 
 use regex::RegexBuilder;
 
@@ -11,10 +11,10 @@ use super::names;
 use super::yaml::NodeValue;
 use crate::presence::AgentId;
 
-/// More agents than most centres have, and fewer series than would hurt.
+/// More agents than most contact centres have, at an acceptable number of series.
 pub(super) const DEFAULT_MAX: usize = 5_000;
 
-/// The filter that `value` describes, or the one that holds without it.
+/// The filter in `value`, or the default filter without it.
 pub(super) fn read(value: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> AgentFilter {
     let mut filter = AgentFilter::default();
     let Some(fields) = value.and_then(|value| value.fields(AGENT_FILTER, diagnostics)) else { return filter };
@@ -29,12 +29,12 @@ pub(super) fn read(value: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> 
     if let Some(value) = fields.get("name_regex") {
         filter.name_regex = value
             .parse("a regular expression, such as `\"^(Ada|Grace) \"`", diagnostics, |text| {
-                // What an empty one matches is every name, as none does.
+                // An empty expression matches every name, like no expression.
                 if text.is_empty() {
                     return Ok(None);
                 }
                 RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build().map(Some).map_err(|error| {
-                    // The last line of the error says what is wrong; those before it point at the place.
+                    // The last line of the error has the reason; the lines before show the position.
                     let reason = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
                     let reason = reason.trim_start_matches("error: ").to_owned();
                     Problem::new(

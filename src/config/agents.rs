@@ -1,4 +1,4 @@
-//! Whom to ask for: the agents of a tenant, from the file itself and from its agents file, each id once.
+//! Reads a tenant's agents from the list and from the agents file; each id is unique.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,11 +20,11 @@ pub(super) struct References<'a> {
     pub(super) tenant_limit: Option<Duration>,
     pub(super) teams: Teams<'a>,
     pub(super) schedules: &'a Schedules,
-    /// Schedules that are there, but have a fault of their own.
+    /// Names of schedules that are given but invalid.
     pub(super) invalid_schedules: &'a [String],
 }
 
-/// A tenant's teams with their limits and where they are written.
+/// A tenant's teams with their limits and places.
 pub(super) type Teams<'a> = BTreeMap<&'a str, (Option<Duration>, Place)>;
 
 /// The agents read so far.
@@ -101,7 +101,7 @@ fn schedule(fields: &Fields<'_>, references: &References<'_>, diagnostics: &mut 
     None
 }
 
-/// Whether `value` is the word that stands for everybody in the tenant's own list.
+/// Whether `value` is `all`, which selects the agents of the tenant's directory.
 pub(super) fn is_all(value: &Value<'_>) -> bool {
     matches!(&value.node.value, NodeValue::Scalar { text, .. } if &**text == "all")
 }

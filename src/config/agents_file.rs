@@ -1,4 +1,4 @@
-//! Agents from a CSV file: its header names the keys of an agent, its rows are read as if they stood in the list.
+//! Reads agents from a CSV file. Its columns are the keys of an agent; each row is read like an entry of `agents`.
 
 use std::path::Path;
 
@@ -117,7 +117,7 @@ fn read_header(record: &StringRecord, place: Place, diagnostics: &mut Diagnostic
     }
     let mut complete = true;
     for (index, column) in columns.iter().enumerate() {
-        // A file without a header begins with an agent, whose fields stay out of messages.
+        // Without a header the first row is an agent, so messages do not repeat its fields.
         let problem = if !known.contains(&column.as_str()) {
             let remedy = match nearest(column, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -139,7 +139,7 @@ fn read_header(record: &StringRecord, place: Place, diagnostics: &mut Diagnostic
     complete.then_some(columns)
 }
 
-/// A row as the mapping that it stands for; an empty field is a key left out.
+/// A row as an agent's mapping; an empty field is an omitted key.
 fn row(record: &StringRecord, columns: &[String], place: Place) -> Node {
     let entries = columns.iter().zip(record.iter()).filter(|(column, field)| !field.is_empty() || *column == "id");
     let entries =
@@ -147,7 +147,7 @@ fn row(record: &StringRecord, columns: &[String], place: Place) -> Node {
     Node { place, value: NodeValue::Map(entries.collect()) }
 }
 
-/// Counts lines up to records. The reader's own count is off after line breaks of two characters and blank lines.
+/// Counts the lines before each record. The reader's count is wrong after CRLF and blank lines.
 struct Lines<'a> {
     text: &'a str,
     byte: usize,
@@ -157,11 +157,11 @@ struct Lines<'a> {
 // === impl Lines ===
 
 impl Lines<'_> {
-    /// The line that `record` begins in; records come in their order.
+    /// The first line of `record`; must be called in the order of the records.
     fn line_of(&mut self, record: &StringRecord) -> usize {
         let start = record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.byte);
         let bytes = self.text.as_bytes();
-        // A record's position is where the one before ended, line breaks still to come.
+        // A record's position is the end of the previous one, before its line breaks.
         let breaks = bytes.iter().skip(start).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let first = start + breaks;
         let passed = bytes.get(self.byte..first).unwrap_or_default();
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_at_the_line_they_begin_in() {
+    fn csv_record_line_numbers() {
         for line_break in ["\n", "\r\n"] {
             let text = ["id,name", "1,a", "", "2,\"b", "c\"", "3,d", ""].join(line_break);
             let mut reader = ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());

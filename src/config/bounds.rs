@@ -1,4 +1,4 @@
-//! The limits of what can be configured, each with its reason.
+//! The bounds of configured values and file sizes, each with its reason.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) const MAX_TENANTS: usize = 1_000;
 /// The most agents of a tenant: they are about a million series, more than Prometheus likes to take in one scrape.
 pub(super) const MAX_AGENTS: usize = 100_000;
 
-/// The most states in a list. An agent has series for at most 64 states, so a longer list is of no use.
+/// The most states in a list. An agent has series for at most 64 states.
 pub(super) const MAX_STATES: usize = 64;
 
 /// The most bytes in the name of a state, a team or a person: each becomes a label value in every scrape.
@@ -64,7 +64,7 @@ pub(super) const MAX_KEPT_BUCKETS: u64 = 10_000_000;
 /// The most hosts that may be allowed besides NICE's own. A tenant's API has one or two.
 pub(super) const MAX_ALLOWED_HOSTS: usize = 64;
 
-/// The most teams in a filter: more than that is everybody.
+/// The most teams in a filter; contact centres have fewer.
 pub(super) const MAX_FILTER_TEAMS: usize = 1_000;
 
 /// How large a regular expression may be when compiled. A name's takes a few kilobytes.
@@ -79,17 +79,17 @@ pub(super) const AGENTS_PER_REQUEST: RangeInclusive<usize> = 1..=500;
 /// The address bytes that common servers and proxies take: 8 kB for the request line, less path and times.
 pub(super) const MAX_ADDRESS_BYTES: usize = 7_900;
 
-/// How many requests may be under way at once. More is what rate limits are there to stop.
+/// The number of concurrent requests. More would exceed typical rate limits.
 pub(super) const CONCURRENT_REQUESTS: RangeInclusive<usize> = 1..=16;
 
-/// How many requests a minute a budget may have. A hundred a second is none that any API would care about.
+/// The requests per minute of a budget. The maximum, 100 a second, is above the rate limits of known APIs.
 pub(super) const REQUESTS_PER_MINUTE: RangeInclusive<usize> = 1..=6_000;
 
 /// The durations that a key takes.
 pub(super) struct DurationRange {
     pub(super) min: Duration,
     pub(super) max: Duration,
-    /// Why no longer, as the end of a sentence.
+    /// The reason for the maximum, as the end of a sentence.
     pub(super) max_reason: &'static str,
 }
 
@@ -97,7 +97,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How far back values may reach; the lower bound is the interval.
+/// The length of the window; the interval is a further lower bound.
 pub(super) const WINDOW: DurationRange =
     DurationRange { min: SECOND, max: Duration::from_secs(31 * 86_400), max_reason: "a refresh reads all of it" };
 
@@ -124,7 +124,7 @@ pub(super) const REFRESH_TIMEOUT: DurationRange =
 pub(super) const OFFLINE_LIMIT: DurationRange =
     DurationRange { min: SECOND, max: WINDOW.max, max_reason: "no window is longer" };
 
-/// How far before the window history is asked for.
+/// How far before the window the history is requested.
 pub(super) const LOOKBACK: DurationRange =
     DurationRange { min: Duration::ZERO, max: WINDOW.max, max_reason: "a full read asks for all of it" };
 

@@ -1,4 +1,4 @@
-//! Where a tenant's API is and the OAuth client: `base_url`, `domain`, `client_id`, `client_secret`.
+//! The address of a tenant's API and the OAuth client: `base_url`, `domain`, `client_id`, `client_secret`.
 
 use std::fmt::{self, Write as _};
 
@@ -16,7 +16,7 @@ use super::tenant::ReadContext;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
     /// An address without a path; `https`, or `http` on loopback. For the presence API it is the API itself, for the
-    /// official API the issuer or the area's host, which tells where the API is.
+    /// official API the issuer or the area's host, from which the API address is discovered.
     pub base_url: Url,
     /// The OAuth client's id; empty for an access key without a client.
     pub client_id: String,
@@ -34,7 +34,7 @@ impl ConnectionSettings {
 
     /// The connection to the presence API in a tenant's `fields`.
     pub(super) fn read(fields: &Fields<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
-        official::refuse_own_keys(fields, diagnostics);
+        official::refuse_official_only_keys(fields, diagnostics);
         let base_url = address::read(fields, diagnostics);
         let client_id =
             fields.required("client_id", "`client_id:` with the OAuth client's id", diagnostics).and_then(|value| {

@@ -1,30 +1,30 @@
-//! What is wrong with a configuration: every fault at once, each with its place and what to write instead.
+//! Collects all problems of a configuration, each with its place and a remedy.
 //!
-//! A fault names keys, lines and ids. It never holds a secret or a person's name, because it ends up in logs,
-//! terminals and HTTP answers.
+//! A problem names keys, lines and ids. It never contains a secret or a person's name, because it is written to logs,
+//! terminals and HTTP responses.
 
 use std::fmt;
 
 use super::Config;
 
-/// Beyond this many, faults are only counted on display: the first ones show what is wrong with the others.
-const MAX_SHOWN_FAULTS: usize = 200;
+/// Further problems are only counted on display, to bound the output.
+const MAX_SHOWN_PROBLEMS: usize = 200;
 
 /// The most characters of a value that a message repeats, so that one line stays one line.
 const MAX_QUOTED_CHARS: usize = 60;
 
-/// Why a configuration was refused: all of its faults, ordered by file and line.
+/// All problems of a refused configuration, ordered by file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
 
-/// One thing that is wrong, or allowed but questionable.
+/// One error or warning with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// The file as it was named, or `environment`.
+    /// The path of the file as given, or `environment`.
     pub source: String,
-    /// The line in that file, from 1; `None` where the fault is of the file as a whole.
+    /// The line in that file, from 1; `None` where the problem concerns the whole file.
     pub line: Option<u32>,
     /// The key, such as `tenants[0].cooldown`, or the environment variable; empty where there is none.
     pub key: String,
@@ -34,22 +34,22 @@ pub struct ConfigProblem {
     pub remedy: String,
 }
 
-/// What is wrong with a value and what to write instead, before it is known where the value stands.
+/// What is wrong with a value and what to write instead, without its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) message: String,
     pub(super) remedy: String,
 }
 
-/// Where something is written. Ordered as faults are shown: by source, then by line.
+/// A source and a line. Ordered by source, then by line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     source: u32,
-    /// From 1; 0 stands for the source as a whole.
+    /// From 1; 0 is the whole source.
     line: u32,
 }
 
-/// Collects what is found while a configuration is read.
+/// Collects errors and warnings while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Diagnostics {
     sources: Vec<String>,
@@ -60,7 +60,7 @@ pub(super) struct Diagnostics {
 // === impl ConfigError ===
 
 impl ConfigError {
-    /// Every fault, ordered by file and line.
+    /// All problems, ordered by file and line.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
@@ -68,11 +68,11 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.problems.iter().take(MAX_SHOWN_FAULTS).enumerate() {
+        for (index, fault) in self.problems.iter().take(MAX_SHOWN_PROBLEMS).enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{fault}")?;
         }
-        match self.problems.len().saturating_sub(MAX_SHOWN_FAULTS) {
+        match self.problems.len().saturating_sub(MAX_SHOWN_PROBLEMS) {
             0 => Ok(()),
             more => write!(f, "\n… and {more} more faults"),
         }
@@ -112,7 +112,7 @@ impl Place {
         Self { source: self.source, line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 
-    /// That `subject` is `here` a second time, after this place. `subject` ends with a space, or is empty.
+    /// The problem that `subject` is repeated at `here` after this place. `subject` ends with a space, or is empty.
     pub(super) fn repeated(self, subject: &str, here: Self, diagnostics: &Diagnostics) -> Problem {
         let first = match self.reference(here, diagnostics) {
             reference if reference.is_empty() => reference,
@@ -121,7 +121,7 @@ impl Place {
         Problem::new(format!("{subject}is given twice{first}"), "keep one of the two")
     }
 
-    /// How a message in another place refers to this one; empty where they cannot be told apart.
+    /// This place as named in a message at `from`; empty where both are the same whole source.
     pub(super) fn reference(self, from: Self, diagnostics: &Diagnostics) -> String {
         let line = match self.line {
             0 => String::new(),
@@ -138,7 +138,7 @@ impl Place {
 // === impl Diagnostics ===
 
 impl Diagnostics {
-    /// Adds a file or the environment; its faults come after those of the sources added before.
+    /// Adds a file or the environment. Its problems are ordered after those of earlier sources.
     pub(super) fn add_source(&mut self, name: impl Into<String>) -> Place {
         self.sources.push(name.into());
         Place { source: u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX), line: 0 }
@@ -158,12 +158,12 @@ impl Diagnostics {
         self.errors.len()
     }
 
-    /// The configuration, if nothing was wrong with it.
+    /// The configuration with its warnings, if there is no error.
     pub(super) fn finish(self, config: Config) -> Result<Config, ConfigError> {
         Ok(Config { warnings: self.into_warnings()?, ..config })
     }
 
-    /// The warnings, if nothing was wrong.
+    /// The warnings, if there is no error.
     pub(super) fn into_warnings(mut self) -> Result<Vec<String>, ConfigError> {
         if !self.errors.is_empty() {
             return Err(self.into_error());
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_shown_by_source_and_line() {
+    fn problems_are_ordered_by_source_and_line() {
         assert_eq!(
             found(3).to_string(),
             "a.yml:1: is wrong; write it right\na.yml:2: is wrong; write it right\nb.csv:1: id: is empty; write an id"
@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn too_many_faults_are_counted() {
-        let shown = found(MAX_SHOWN_FAULTS + 5).to_string();
-        assert_eq!(shown.lines().count(), MAX_SHOWN_FAULTS + 1);
+    fn display_counts_problems_above_the_maximum() {
+        let shown = found(MAX_SHOWN_PROBLEMS + 5).to_string();
+        assert_eq!(shown.lines().count(), MAX_SHOWN_PROBLEMS + 1);
         assert!(shown.ends_with("… and 5 more faults"));
     }
 
     #[test]
-    fn quoting_escapes_and_cuts() {
+    fn quoted_escapes_and_truncates() {
         assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
         assert_eq!(quoted(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
     }

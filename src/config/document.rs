@@ -1,4 +1,4 @@
-//! A configuration file's text → a [`Config`].
+//! Reads the text of a configuration file into a [`Config`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -66,7 +66,7 @@ fn read_tenants(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &mut 
     items.iter().filter_map(|item| tenant::read(item, context, diagnostics)).map(Arc::new).collect()
 }
 
-/// Compares names before tenants are read, as one that has other faults counts too.
+/// Compares names before the tenants are read, so that invalid tenants count too.
 fn refuse_repeated_names(tenants: &[Value<'_>], diagnostics: &mut Diagnostics) {
     let mut first: HashMap<&str, Place> = HashMap::new();
     for tenant in tenants {
@@ -93,7 +93,7 @@ mod tests {
 
     const COMPLETE: &str = include_str!("../../tests/configs/complete.yml");
 
-    /// Pieces of which faulty YAML is made.
+    /// Fragments of malformed YAML.
     const PIECES: [&str; 30] = [
         "\n",
         "\n  ",
@@ -144,22 +144,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_configuration_or_a_list_of_faults(text in "\\PC{0,200}") {
+        fn any_text_is_read_or_refused_without_the_secret(text in "\\PC{0,200}") {
             check(&text)?;
         }
 
         #[test]
-        fn so_is_any_text_made_of_yaml(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..60)) {
+        fn any_yaml_fragments_are_read_or_refused(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..60)) {
             check(&pieces.concat())?;
         }
 
         #[test]
-        fn so_is_any_damaged_file(damages in prop::collection::vec((any::<Index>(), 0_usize..40, any::<Index>()), 1..6)) {
+        fn any_damaged_file_is_read_or_refused(damages in prop::collection::vec((any::<Index>(), 0_usize..40, any::<Index>()), 1..6)) {
             let mut characters: Vec<char> = COMPLETE.chars().collect();
             for (at, length, piece) in damages {
                 let at = at.index(characters.len());
                 let end = (at + length / 2).min(characters.len());
-                // Short damage puts something in, long damage leaves something out.
+                // Even lengths insert a fragment, odd lengths delete text.
                 let piece = if length % 2 == 0 { PIECES[piece.index(PIECES.len())] } else { "" };
                 characters.splice(at..end, piece.chars());
             }

@@ -1,4 +1,4 @@
-//! The `.env` file: variables beside the process environment, which itself is neither read nor changed here.
+//! Reads the variables of the `.env` file. The process environment is neither read nor changed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use super::diagnostics::{Diagnostics, Place, Problem};
 use super::keys::VARIABLES;
 use super::source;
 
-/// The variables of `.env` that matter here, each with its line.
+/// The known variables of `.env`, each with its place.
 pub(super) type Variables = HashMap<&'static str, (String, Place)>;
 
-/// What `.env` in `dir` has, and whether everyone may read it. That it is not there is no fault.
+/// The variables of `.env` in `dir`, and whether the file is world-readable. A missing file has no variables.
 pub(super) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> (Variables, bool) {
     let path = dir.join(".env");
     let source = match source::read_text(&path, MAX_DOTENV_BYTES) {
@@ -70,8 +70,8 @@ fn without_comments(raw: &str) -> &str {
     rest
 }
 
-/// Whether `entry` has a `$` that is neither escaped, nor in single quotes, nor in a comment. What it would be
-/// replaced by depends on more than this file, and a secret must not change unseen.
+/// Whether `entry` has a `$` that is neither escaped, nor in single quotes, nor in a comment. Its replacement would
+/// depend on other variables and could change a secret unnoticed.
 fn has_reference(entry: &str) -> bool {
     let (mut single, mut double, mut escaped, mut after_space) = (false, false, false, false);
     for c in entry.chars() {
@@ -90,7 +90,7 @@ fn has_reference(entry: &str) -> bool {
     false
 }
 
-/// Hands out one line a read, so that after each variable it is known which line was read last.
+/// Returns one line per read, so that the line number of each variable is known.
 struct LineByLine<'a> {
     rest: &'a str,
     line: &'a Cell<usize>,
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read, and the faults as lines.
+    /// The variables, and the problems as lines.
     fn parsed(text: &str) -> (Vec<(&'static str, String)>, String) {
         let mut diagnostics = Diagnostics::default();
         let file = diagnostics.add_source(".env");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_articles_file_is_read() {
+    fn dotenv_with_export_quotes_and_comments() {
         let text = "# .env\nCXONE_TENANT_DOMAIN=acme.example.com\n\nexport CXONE_CLIENT_ID=\"my client\"\nCXONE_CLIENT_SECRET='a$b\\c #d'\r\nOTHER=$HOME\nCXONE_AGENT_ID=4711 # it's $5\n";
         let (variables, faults) = parsed(text);
         assert_eq!(
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_named_and_not_repeated() {
+    fn malformed_dotenv_line_has_its_number_and_no_secret() {
         let table = [
             ("A=1\n\n# x\nnonsense hunter2\nB=2\n", vec![4]),
             ("A=1\nCXONE_CLIENT_SECRET=hunter2 hunter2\n", vec![2]),

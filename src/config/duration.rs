@@ -11,7 +11,7 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 
 const REMEDY: &str = "write a number and a unit (ms, s, m, h, d), such as `90s`, `15m` or `1.5h`";
 
-/// The duration that `text` stands for, if `range` has it.
+/// The duration of `text`, if it is within `range`.
 pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration, Problem> {
     let duration = parse(text)?;
     if duration < range.min {
@@ -31,8 +31,7 @@ pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration
     Ok(duration)
 }
 
-/// The duration that `text` stands for: numbers, whole or decimal, each with a unit, from the longest unit to the
-/// shortest.
+/// The duration of `text`: whole or decimal numbers with units, in descending order of the units.
 pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
     if text.is_empty() {
         return Err(Problem::new("is empty", REMEDY));
@@ -68,8 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
     Ok(Duration::from_millis(milliseconds))
 }
 
-/// `duration` as the configuration reads it: in the longest unit that expresses it whole. As people write them, a minute
-/// is 60s and a day is 24h.
+/// `duration` as configuration text, in the longest unit with a whole number. One minute is 60s and one day is 24h.
 pub fn format(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     UNITS
@@ -81,13 +79,14 @@ pub fn format(duration: Duration) -> String {
         .map_or_else(|| format!("{milliseconds}ms"), |(name, unit)| format!("{}{name}", milliseconds / unit))
 }
 
-/// `number` times `unit` in whole milliseconds; `None` if it is not a number, a problem if it is finer.
+/// `number` times `unit` in whole milliseconds; `None` if it is not a number, a problem if it has a fraction of a
+/// millisecond.
 fn scaled(number: &str, unit: u64) -> Option<Result<u64, Problem>> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return None;
     }
-    // Longer numbers have no meaning as durations, and with these nothing overflows 128 bits.
+    // Numbers of this length do not overflow 128 bits.
     if whole.len() > 18 || fraction.len() > 9 {
         return None;
     }
@@ -100,7 +99,7 @@ fn scaled(number: &str, unit: u64) -> Option<Result<u64, Problem>> {
     Some(Ok(u64::try_from(scaled / scale).unwrap_or(u64::MAX)))
 }
 
-/// `text` split where `accepts` first refuses a character.
+/// `text` split before the first character that `accepts` refuses.
 pub(super) fn split_while(text: &str, accepts: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !accepts(c)).unwrap_or(text.len()))
 }
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_exact() {
+    fn durations_are_parsed_exactly() {
         let table = [
             ("90s", 90_000),
             ("500ms", 500),
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn invalid_durations_are_refused() {
         for text in [
             "",
             " ",
@@ -165,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn an_iso_duration_is_translated() {
+    fn iso_8601_duration_is_translated() {
         assert_eq!(parse("PT1H").unwrap_err().remedy, "write `1h` here");
     }
 
     #[test]
-    fn formatting_prefers_the_longest_whole_unit() {
+    fn duration_format_uses_the_longest_whole_unit() {
         let table = [
             (0, "0ms"),
             (500, "500ms"),
@@ -188,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_formatted_parses_back(milliseconds in 0..=u64::MAX / 2) {
+        fn formatted_duration_parses_back(milliseconds in 0..=u64::MAX / 2) {
             let duration = Duration::from_millis(milliseconds % 10_u64.pow(17));
             prop_assert_eq!(parse(&format(duration)), Ok(duration));
         }

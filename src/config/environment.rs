@@ -1,4 +1,4 @@
-//! The environment → a [`Config`] of one tenant, by the same rules as a file's.
+//! Reads the environment into a [`Config`] of one tenant, with the validation of a configuration file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,10 +11,10 @@ use super::tenant::{self, ReadContext};
 use super::yaml::{Entry, Node, NodeValue};
 use super::{Config, ConfigError, dotenv};
 
-/// The name of the one tenant that the environment describes.
+/// The name of the environment's only tenant.
 const TENANT_NAME: &str = "default";
 
-/// What the process environment and `.env` say together.
+/// The process environment and `.env`.
 struct Environment<'a> {
     process: &'a dyn Fn(&str) -> Option<String>,
     place: Place,
@@ -49,7 +49,7 @@ pub(super) fn read(process: &dyn Fn(&str) -> Option<String>, dir: &Path) -> Resu
 // === impl Environment ===
 
 impl Environment<'_> {
-    /// The variable `name`. One that is empty counts as not set, as it is where a template was not filled in.
+    /// The variable `name`. An empty variable counts as unset, because unfilled templates produce it.
     fn get(&self, name: &str) -> Option<Node> {
         let process = (self.process)(name).map(|value| (value, self.place));
         let filled = |(value, _): &(String, Place)| !value.trim().is_empty();
@@ -57,7 +57,7 @@ impl Environment<'_> {
         Some(Node::text(place, value))
     }
 
-    /// The tenant as the mapping that would describe it in a file.
+    /// The tenant as the equivalent mapping of a file.
     fn tenant(&self, diagnostics: &mut Diagnostics) -> Node {
         let mut entries = vec![entry("name", Node::text(self.place, TENANT_NAME))];
         let mut add = |key: &str, node: Option<Node>| entries.extend(node.map(|node| entry(key, node)));
@@ -78,7 +78,7 @@ impl Environment<'_> {
         Node { place: self.place, value: NodeValue::Map(entries) }
     }
 
-    /// Both variables' ids. Where the list has the single id too, it is asked for once.
+    /// The ids of both variables, without repeating the single id.
     fn agents(&self) -> Option<Node> {
         let (single, list) = (self.get("CXONE_AGENT_ID"), self.get("CXONE_AGENT_IDS"));
         let place = single.as_ref().or(list.as_ref())?.place;
@@ -88,7 +88,7 @@ impl Environment<'_> {
         }
         if let Some((list, place)) = list.as_ref().and_then(scalar) {
             let single = ids.first().map(|(id, _)| id.clone());
-            // Lists are often generated with a comma after each id, the last one included.
+            // Generated lists often have a trailing comma.
             let listed = list.trim().trim_end_matches(',').split(',').map(|id| id.trim().to_owned());
             ids.extend(listed.filter(|id| Some(id) != single.as_ref()).map(|id| (id, place)));
         }

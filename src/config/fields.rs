@@ -1,4 +1,4 @@
-//! Typed reading of the tree: each step reports what is wrong with its key and line, and reading goes on.
+//! Reads typed values from the tree. Each step reports its problems with key and line, and reading continues.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,13 +15,12 @@ use super::yaml::{Entry, Node, NodeValue};
 /// The longest unknown key that a message repeats. The longest known one has 23 characters.
 const MAX_SHOWN_KEY_CHARS: usize = 32;
 
-/// How a value is reached, as messages name it.
+/// The path of a value, as messages name it.
 #[derive(Clone, Copy)]
 pub(super) enum KeyPath<'a> {
     /// The top of a file.
     File,
-    /// The one tenant that the environment describes: below it, keys are named by those of the variables that
-    /// are set.
+    /// The environment's only tenant. Keys below it are named by the variables that are set.
     Environment(&'a [&'static str]),
     /// A key of a mapping.
     Key(&'a Self, &'a str),
@@ -65,7 +64,7 @@ impl fmt::Display for KeyPath<'_> {
                 let names: Vec<_> = variables(key, None).into_iter().filter(|name| set.contains(name)).collect();
                 f.write_str(&names.join(" and "))
             }
-            // A variable has no parts that have names.
+            // A variable has no named parts.
             KeyPath::Key(parent, _) | KeyPath::Item(parent, _) if parent.is_environment() => parent.fmt(f),
             KeyPath::Key(parent, key) => write!(f, "{parent}.{}", Segment(key)),
             KeyPath::Item(parent, index) => write!(f, "{parent}[{index}]"),
@@ -73,7 +72,7 @@ impl fmt::Display for KeyPath<'_> {
     }
 }
 
-/// One key within a path: as it is where it is a plain word.
+/// One key of a path, quoted unless it is a plain word.
 struct Segment<'a>(&'a str);
 
 impl fmt::Display for Segment<'_> {
@@ -115,7 +114,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// What `parse` makes of the scalar.
+    /// The scalar, parsed by `parse`.
     pub(super) fn parse<T>(
         &self,
         example: &str,
@@ -169,13 +168,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The mapping's entries under names that are free to choose.
+    /// The entries of a mapping with arbitrary names.
     pub(super) fn named(&'a self, example: &str, diagnostics: &mut Diagnostics) -> Option<Vec<(&'a str, Self)>> {
         let entries = self.entries(|| example.to_owned(), diagnostics)?;
         Some(entries.into_iter().map(|entry| (&*entry.key, entry_value(&self.path, entry))).collect())
     }
 
-    /// The mapping, with a fault for each key that `section` does not know.
+    /// The mapping's known keys; reports each key that `section` does not have.
     pub(super) fn fields(&self, section: &'static str, diagnostics: &mut Diagnostics) -> Option<Fields<'a>> {
         let known = keys::of(section);
         let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), diagnostics)?;
@@ -213,7 +212,7 @@ impl<'a> Value<'a> {
 }
 
 fn entry_value<'a>(parent: &'a KeyPath<'a>, entry: &'a Entry) -> Value<'a> {
-    // The parser places a value that is not there at whatever comes next.
+    // The parser places an absent value at the next token.
     let place = if entry.node.is_null() { entry.place } else { entry.node.place };
     Value { path: KeyPath::Key(parent, &entry.key), place, node: &entry.node }
 }
@@ -226,7 +225,7 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|entry| &*entry.key == key).map(|entry| entry_value(&self.path, entry))
     }
 
-    /// The value of `key`; a fault with what to write if it is not there.
+    /// The value of `key`; reports a missing key.
     pub(super) fn required(&'a self, key: &'a str, example: &str, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
         let value = self.get(key);
         if value.is_none() {
@@ -235,7 +234,7 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// The fault that `key` is not there, and neither is `other`, which could stand for it.
+    /// Reports that `key` is missing, and so is its alternative `other`.
     pub(super) fn missing(&self, key: &str, other: Option<&str>, example: &str, diagnostics: &mut Diagnostics) {
         let path = KeyPath::Key(&self.path, key);
         if self.path.is_environment() {
@@ -297,7 +296,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The variables that stand for `key` or `other`.
+/// The variables of `key` and `other`.
 fn variables(key: &str, other: Option<&str>) -> Vec<&'static str> {
     let matching = |wanted: &str| {
         let wanted = wanted.to_owned();
@@ -326,8 +325,8 @@ fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Problem {
     Problem::new(message, remedy)
 }
 
-/// A key for a message, if it looks like one. Where a blank is missing, `client_secret:abc` is all key to YAML,
-/// so what looks like anything but a word stays out.
+/// A key for a message, if it is a plain word. Without the space, YAML reads `client_secret:abc` as a key, so other keys
+/// may contain a secret and are omitted.
 fn shown_unknown(key: &str) -> String {
     let is_word = key.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
     if is_word && !key.is_empty() && key.len() <= MAX_SHOWN_KEY_CHARS {

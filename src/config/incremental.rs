@@ -9,13 +9,13 @@ use super::{Incremental, Tenant, duration, official};
 
 const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
-/// What `fields` of a tenant of the presence API say; `diagnostics` has every fault.
+/// The settings in `fields` of a tenant of the presence API.
 pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Incremental> {
     let wanted = fields.flag("incremental", diagnostics);
     let settle = fields.duration("settle", &SETTLE, diagnostics);
     let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, diagnostics);
     if wanted != Some(true) {
-        // A flag that is no boolean has been complained of; what goes with it need not be as well.
+        // An invalid flag is already reported; its dependent keys are not reported too.
         let alone = fields.get("incremental").is_none() || wanted == Some(false);
         for value in ["settle", "full_refresh_interval"].iter().filter(|_| alone).filter_map(|key| fields.get(key)) {
             let remedy = "write `incremental: true` as well, or leave it out";
@@ -38,7 +38,7 @@ impl Default for Incremental {
     }
 }
 
-/// Refuses what would keep more buckets than there is memory for, and tells of what would keep none.
+/// Refuses settings that keep too many time buckets for the memory, and warns of settings that keep none.
 pub(super) fn check(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     let (Some(incremental), Some(value)) = (tenant.query.incremental, fields.get("incremental")) else { return };
     let kept = tenant.kept_buckets();

@@ -1,4 +1,4 @@
-//! ISO 8601 durations such as `PT1H`: the lengths of buckets, as the API takes them.
+//! Parses ISO 8601 durations such as `PT1H`, the lengths of time buckets in the presence API.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const WEEK_SECONDS: u64 = 7 * 86_400;
 
 const REMEDY: &str = "write an ISO 8601 duration, such as `PT15M`, `PT1H` or `P1D`";
 
-/// The interval that `text` stands for, if it divides `window` into buckets that can be read.
+/// The interval of `text`, if it is within `window` and does not divide it into too many buckets.
 pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Problem> {
     let interval = parse(text)?;
     let window_text = duration::format(window);
@@ -36,7 +36,7 @@ pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Pro
     Ok(interval)
 }
 
-/// The interval that `text` stands for: `PnW` or `PnDTnHnMnS`, each part optional, in whole numbers.
+/// The interval of `text`: `PnW` or `PnDTnHnMnS`, each part optional, in whole numbers.
 pub(super) fn parse(text: &str) -> Result<Interval, Problem> {
     match length(text) {
         Some(Duration::ZERO) => Err(Problem::new(format!("{} is no time at all", quoted(text)), REMEDY)),
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Interval, Problem> {
     }
 }
 
-/// How long `text` is, if it is an ISO 8601 duration without months and years.
+/// The length of `text`, if it is an ISO 8601 duration without months and years.
 pub(super) fn length(text: &str) -> Option<Duration> {
     seconds(text).map(Duration::from_secs)
 }
@@ -90,7 +90,7 @@ fn explain(text: &str) -> Problem {
     if upper != text && seconds(&upper).is_some() {
         return Problem::new(format!("{} is not in capitals", quoted(text)), format!("write `{upper}`"));
     }
-    if let Some(span) = in_our_units(text) {
+    if let Some(span) = parse_with_units(text) {
         return Problem::new(
             format!("{} is not an ISO 8601 duration", quoted(text)),
             format!("write `{}`", iso_8601(span)),
@@ -106,8 +106,8 @@ fn explain(text: &str) -> Problem {
     Problem::new(format!("{} is not an ISO 8601 duration", quoted(text)), REMEDY)
 }
 
-/// `text` as a duration of the other keys, if it is one in whole seconds.
-fn in_our_units(text: &str) -> Option<Duration> {
+/// `text` as a duration with units such as `1h`, if it has whole seconds.
+fn parse_with_units(text: &str) -> Option<Duration> {
     duration::parse(text).ok().filter(|span| span.subsec_nanos() == 0 && !span.is_zero())
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_keep_their_text_and_have_a_length() {
+    fn interval_keeps_its_text_and_has_a_length() {
         let table = [
             ("PT1M", 60),
             ("PT5M", 300),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_says_what_to_write() {
+    fn interval_remedies() {
         let iso = REMEDY;
         let months = "write minutes after a `T`, such as `PT5M`, or days, such as `P1D`";
         let table = [
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn it_must_cut_the_window_into_readable_buckets() {
+    fn interval_is_bounded_by_window_and_bucket_count() {
         let day = Duration::from_secs(86_400);
         assert!(parse_within("P1D", day).is_ok());
         assert!(parse_within("PT2S", day).is_ok());
@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_length_has_a_text(seconds in 1_u64..10_000_000) {
+        fn iso_8601_text_parses_back(seconds in 1_u64..10_000_000) {
             let span = Duration::from_secs(seconds);
             prop_assert_eq!(parse(&iso_8601(span)).map(|interval| interval.length), Ok(span));
         }

@@ -1,21 +1,21 @@
-//! Files and environment → one frozen [`Config`].
+//! Reads files and environment into one immutable [`Config`].
 //!
-//! Raw text is parsed, every fault in it is collected with its key and line, and only a configuration
-//! without faults becomes a [`Config`]. Nothing in a `Config` changes afterwards: a reload makes a new one.
+//! All problems are collected with key and line; only a configuration without errors becomes a [`Config`]. A reload
+//! creates a new one.
 //!
 //! | file | step |
 //! | --- | --- |
 //! | `source`, `dotenv`, `agents_file` | files and `.env` → text, variables, rows |
 //! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
-//! | `fields`, `keys` | typed reading of the tree; which keys there are |
-//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or what to write instead |
-//! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the frozen types |
-//! | `people` | whom to ask for, once the tenant's own list is known |
-//! | `query_key` | whether old data answers a new configuration |
-//! | `shard` | what one of several exporters has of it |
-//! | `web` | the web configuration, a file of its own |
-//! | `fault`, `nearest`, `limits` | what messages say; what is allowed |
-//! | `redact` | the frozen types → YAML that may be shown |
+//! | `fields`, `keys` | typed reading of the tree; the known keys |
+//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or a problem with a remedy |
+//! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the settings |
+//! | `resolved_agents` | the agents to request, from the configuration and the tenant's directory |
+//! | `query_key` | whether cached data is valid for a new configuration |
+//! | `shard` | the agents and budgets of one of several exporters |
+//! | `web` | the web configuration file |
+//! | `diagnostics`, `nearest`, `bounds` | problems and suggestions; the bounds of values |
+//! | `redacted_yaml` | the settings → YAML without secrets and names |
 
 mod address;
 mod agent_filter;
@@ -82,16 +82,16 @@ pub struct Config {
     pub tenants: Vec<Arc<Tenant>>,
     /// The schedules by name; agents share them.
     pub schedules: BTreeMap<String, Arc<Schedule>>,
-    /// What is allowed but deserves a look: a line each, of the same form as a [`ConfigProblem`].
+    /// Warnings: one line each, formatted like a [`ConfigProblem`].
     pub warnings: Vec<String>,
 }
 
-/// One CXone tenant and how to ask it. The groups of settings have their keys, defaults and dump in a file each.
+/// The settings of one CXone tenant. Each group of settings has its keys, defaults and YAML output in its own file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tenant {
     /// The tenant's name: `[a-zA-Z0-9_-]+`.
     pub name: String,
-    /// The API that the tenant is asked through.
+    /// The API that requests use.
     pub api: Api,
     /// The API's address and the OAuth client.
     pub connection: ConnectionSettings,
@@ -99,49 +99,49 @@ pub struct Tenant {
     pub query: QuerySettings,
     /// How states are shown and counted.
     pub states: StateSettings,
-    /// How often and how fast the tenant is asked.
+    /// The limits of refreshes and requests.
     pub limits: RefreshLimits,
-    /// What of an agent's identity is exposed.
+    /// How agents are labelled and whether names are exposed.
     pub privacy: Privacy,
-    /// The agents to ask for, in the order of the configuration; each id once.
+    /// The configured agents in their order; ids are unique.
     pub agents: Vec<Agent>,
-    /// The agents of the tenant's own directory to ask for besides (`agents: all`); `None`: only those configured.
+    /// Selects further agents from the tenant's directory (`agents: all`); `None`: only the configured agents.
     pub agent_filter: Option<AgentFilter>,
-    /// Offline limits of agents that are found in the tenant's own directory.
+    /// Offline limits of agents from the tenant's directory.
     pub offline_limits: OfflineLimits,
-    /// What only [`Api::Official`] has; `Some` exactly there.
+    /// The settings of [`Api::Official`]; `None` for other APIs.
     pub official: Option<Official>,
-    /// The part of the tenant that this process has, where several exporters share its agents; `None` is all of it.
+    /// This process's share of the agents, where several exporters divide them; `None` is all agents.
     pub share: Option<Share>,
 }
 
-/// How refreshes by the presence API ask for what is new, and keep the rest.
+/// Settings of incremental refreshes of the presence API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incremental {
-    /// How long after its end a bucket may still change; so much of them is asked for again each time.
+    /// How long after its end a time bucket may still change; each refresh requests that period again.
     pub settle: Duration,
-    /// How often everything is read again, whether or not there is a doubt.
+    /// The interval of full refreshes.
     pub full_refresh_interval: Duration,
 }
 
-/// What is configured for `api: official`.
+/// The settings of `api: official`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Official {
-    /// How the exporter gets in.
+    /// How the exporter gets a token.
     pub login: Login,
     /// The access key's id.
     pub access_key_id: String,
     /// The access key's secret.
     pub access_key_secret: Secret,
-    /// The version that stands in the API's paths, such as `v30.0`.
+    /// The version in the API's paths, such as `v30.0`.
     pub api_version: String,
-    /// The API's address where it is set by hand, which is trusted and spares the discovery.
+    /// The configured API address, which is trusted and replaces the discovery.
     pub api_endpoint: Option<Url>,
     /// Hosts that discovered addresses may have, besides the issuer's and NICE's own: a name, or `.suffix`. Lower case.
     pub allowed_hosts: Vec<String>,
-    /// How far before the window the history is asked for, so that the state at the window's start is known.
+    /// How far before the window the history is requested, so that the state at the window's start is known.
     pub history_lookback: Duration,
-    /// How late rows of the history may still arrive; so much of it is asked for again each time.
+    /// How late rows of the history may still arrive; each refresh requests that period again.
     pub settle: Duration,
     /// Whether time in `Unavailable` is split by its codes, as in `Unavailable: Lunch`.
     pub unavailable_codes: bool,
@@ -157,12 +157,12 @@ pub enum Login {
     },
     /// By the access key alone; `base_url` is the area's host.
     AccessKey {
-        /// Where tokens are issued.
+        /// The token endpoint.
         token_url: Url,
     },
 }
 
-/// How an OAuth client proves who it is.
+/// How an OAuth client authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
     /// In the header `Authorization` (RFC 6749, section 2.3.1).
@@ -171,33 +171,33 @@ pub enum ClientAuth {
     Body,
 }
 
-/// Which agents of the tenant's own list are asked for. `exclude` wins, then `include`, then the rest.
+/// Selects agents of the tenant's directory. `exclude` precedes `include`, which precedes the other criteria.
 #[derive(Clone)]
 pub struct AgentFilter {
-    /// Only agents of these teams; empty takes every team.
+    /// Only agents of these teams; empty selects every team.
     pub teams: Vec<String>,
-    /// Only agents whose name ("First Last") matches; `None` takes every name.
+    /// Only agents whose name ("First Last") matches; `None` selects every name.
     pub name_regex: Option<Regex>,
     /// Only agents that are active.
     pub active_only: bool,
-    /// Ids that are taken whatever else is said.
+    /// Ids that are selected regardless of the other criteria.
     pub include: Vec<AgentId>,
-    /// Ids that are never taken.
+    /// Ids that are never selected.
     pub exclude: Vec<AgentId>,
-    /// The most agents that are asked for.
+    /// The most agents.
     pub max: usize,
 }
 
-/// How long agents may be offline within the window who have no limit of their own.
+/// Offline limits within the window of agents without an own limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OfflineLimits {
     /// By team.
     pub teams: BTreeMap<String, Duration>,
-    /// Whatever the team.
+    /// For agents without a team limit.
     pub tenant: Option<Duration>,
 }
 
-/// One agent to ask for.
+/// One agent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Agent {
     /// The id, as the tenant spells it.
@@ -212,12 +212,12 @@ pub struct Agent {
     pub schedule: Option<Arc<Schedule>>,
 }
 
-/// Which API a tenant is asked through.
+/// The API that a tenant's requests use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// `/api/v2/reporting/agent-presence`.
     Presence,
-    /// NICE's documented API: `/incontactapi/services/…/agents/state-history` and its like.
+    /// NICE's documented API: `/incontactapi/services/…/agents/state-history` and others.
     Official,
 }
 
@@ -226,11 +226,11 @@ pub enum Api {
 pub struct Interval {
     /// As it is sent, such as `PT1H`.
     pub text: String,
-    /// How long that is.
+    /// The length.
     pub length: Duration,
 }
 
-/// The duration that `text` stands for, as durations are written in the file: `90s`, `1.5h`, `500ms`.
+/// Parses a duration of the configuration: `90s`, `1.5h`, `500ms`.
 ///
 /// # Errors
 /// What is wrong with it, and what to write instead.
@@ -244,7 +244,7 @@ impl Config {
     /// The configuration in the YAML file at `path`. Paths in it are relative to the file's directory.
     ///
     /// # Errors
-    /// Every fault of the file, and of the files that it names.
+    /// All problems of the file and of the files that it names.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         document::read_file(path)
     }
@@ -254,14 +254,14 @@ impl Config {
     /// [`keys::VARIABLES`] are the variables that are read.
     ///
     /// # Errors
-    /// Every fault, with the names of all variables that are missing.
+    /// All problems, with the names of all missing variables.
     pub fn from_environment(env: &dyn Fn(&str) -> Option<String>, dotenv_dir: &Path) -> Result<Self, ConfigError> {
         environment::read(env, dotenv_dir)
     }
 
-    /// Everything that holds, defaults included, as YAML that can be read back. In place of each secret there is
-    /// `<secret>`, in place of each person's name `<hidden>`, and in place of ids their pseudonyms, if there are any. Limits and schedules are at the agents they hold for,
-    /// and agents from an agents file are in the list.
+    /// All settings, defaults included, as YAML that can be read back. Secrets are shown as `<secret>`, people's
+    /// names as `<hidden>`, and ids as pseudonyms, if configured. Limits and schedules are written at each agent, and
+    /// agents of an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
         redacted_yaml::to_yaml(self)
     }
@@ -288,8 +288,8 @@ impl Tenant {
         }
     }
 
-    /// The most buckets that are kept of all agents together, where refreshes are incremental: an agent's are one more than
-    /// fit into the window, as they need not be aligned to it.
+    /// The most time buckets that incremental refreshes keep for all agents. An agent has one more than fit into the
+    /// window, because buckets need not be aligned to it.
     pub fn kept_buckets(&self) -> u64 {
         let of_an_agent =
             self.query.window.as_nanos().div_ceil(self.query.interval.length.as_nanos().max(1)).saturating_add(1);
@@ -297,7 +297,7 @@ impl Tenant {
         u64::try_from(of_all).unwrap_or(u64::MAX)
     }
 
-    /// Whether a state is told apart by its codes (`unavailable_codes`).
+    /// Whether states are split by their codes (`unavailable_codes`).
     pub fn splits_codes(&self) -> bool {
         self.official.as_ref().is_some_and(|official| official.unavailable_codes)
     }
@@ -306,7 +306,7 @@ impl Tenant {
 // === impl Official ===
 
 impl Official {
-    /// The defaults of the documentation, for an access key alone and whom `token_url` issues tokens to.
+    /// The documented defaults, for an access key without an OAuth client and tokens from `token_url`.
     pub fn by_access_key(token_url: Url, access_key_id: &str, access_key_secret: &str) -> Self {
         Self {
             login: Login::AccessKey { token_url },
@@ -324,7 +324,7 @@ impl Official {
 
 // === impl AgentFilter ===
 
-/// Everybody who is active, as far as there is room.
+/// Selects all active agents, up to the default maximum.
 impl Default for AgentFilter {
     fn default() -> Self {
         Self {
@@ -338,7 +338,7 @@ impl Default for AgentFilter {
     }
 }
 
-/// Leaves the expression out, as it may hold names of people.
+/// Omits the expression, because it may contain people's names.
 impl fmt::Debug for AgentFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentFilter").field("teams", &self.teams).field("max", &self.max).finish_non_exhaustive()
@@ -359,7 +359,7 @@ impl PartialEq for AgentFilter {
 }
 
 impl Tenant {
-    /// What stands for an agent on page and metrics.
+    /// The label of an agent on page and metrics.
     pub fn label(&self, agent: &Agent) -> AgentId {
         self.privacy.label(&agent.id)
     }
@@ -367,7 +367,7 @@ impl Tenant {
 
 // === impl Agent ===
 
-/// Leaves the person's name out, as this may end up in a log.
+/// Omits the person's name, because debug output may be logged.
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent").field("id", &self.id).finish_non_exhaustive()

@@ -1,9 +1,9 @@
-//! What names, ids and label values may look like.
+//! Validates names, ids and label values.
 
 use super::bounds::{MAX_AGENT_ID_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
 use super::diagnostics::{Problem, quoted};
 
-/// Checks the name of a tenant or a schedule: it stands in URLs, labels and file names.
+/// Checks the name of a tenant or a schedule, which is used in URLs, labels and file names.
 pub(super) fn check_name(text: &str) -> Result<(), Problem> {
     let remedy = "write letters, digits, `_` and `-` only, such as `acme-eu`";
     if text.is_empty() {
@@ -18,7 +18,7 @@ pub(super) fn check_name(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Checks an agent's id. The text is not repeated: where ids are put wrong, it is often a person's name.
+/// Checks an agent's id. Messages do not repeat the text, because it may be a misplaced person's name.
 pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Problem> {
     if text.is_empty() {
         return Err(Problem::new("is empty", "write the agent's id"));
@@ -36,7 +36,7 @@ pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Problem> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Problem::new("has white space or a control character in it", "write the id alone, without a name"));
     }
-    if plain && is_number_in_disguise(text) {
+    if plain && is_other_yaml_number(text) {
         let message = "is a number that YAML readers understand differently";
         return Err(Problem::new(message, "write its digits alone, or put the id in quotes"));
     }
@@ -52,7 +52,7 @@ pub(super) fn check_state(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Checks text that becomes a label's value. It is not repeated, as it may be a person's name.
+/// Checks text that becomes a label value. Messages do not repeat it, because it may be a person's name.
 pub(super) fn check_label(text: &str) -> Result<(), Problem> {
     let message = if text.trim().is_empty() {
         "is empty".to_owned()
@@ -76,8 +76,8 @@ fn is_scientific(text: &str) -> bool {
     digits(whole) && digits(fraction) && exponent.strip_prefix('+').is_some_and(digits)
 }
 
-/// Whether bare text is a number in some YAML other than by its digits: `1_000`, `0x1f`, `0o17`, `12.0`.
-fn is_number_in_disguise(text: &str) -> bool {
+/// Whether unquoted text is a number to some YAML readers, but not plain digits: `1_000`, `0x1f`, `0o17`, `12.0`.
+fn is_other_yaml_number(text: &str) -> bool {
     let is_made_of = |text: &str, others: &[u8]| {
         text.bytes().all(|byte| byte.is_ascii_digit() || others.contains(&byte)) && !text.is_empty()
     };
@@ -92,21 +92,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_integer_is_an_id_by_its_digits() {
+    fn plain_integer_agent_id_keeps_its_digits() {
         for text in ["1", "0123", "12345678901234567890", "00000000000000000001"] {
             assert_eq!(check_agent_id(text, true), Ok(()), "{text}");
         }
     }
 
     #[test]
-    fn any_text_without_separators_is_an_id() {
+    fn agent_id_is_any_text_without_separators() {
         for text in ["agent-7", "11ed-2f00-b5", "a.b@example.com", "1e3", "é"] {
             assert_eq!(check_agent_id(text, true), Ok(()), "{text}");
         }
     }
 
     #[test]
-    fn a_bare_number_of_another_shape_needs_quotes() {
+    fn agent_id_like_a_yaml_number_needs_quotes() {
         for text in ["1_000", "0x1f", "0o17", "12.0", "+12", "-12", ".5"] {
             assert!(check_agent_id(text, true).is_err(), "{text}");
             assert_eq!(check_agent_id(text, false), Ok(()), "{text}");
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_id_is_refused_quoted_or_not() {
+    fn invalid_agent_id_is_refused_even_in_quotes() {
         let long = "1".repeat(MAX_AGENT_ID_BYTES + 1);
         for text in ["", " ", "1 2", "1,2", "1\n", "1\t2", "1\u{a0}2", "1.23457E+18", "1,23457E+18", &long] {
             assert!(check_agent_id(text, false).is_err(), "{text:?}");

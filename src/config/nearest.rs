@@ -1,10 +1,10 @@
-//! The word that was probably meant.
+//! Suggests the known word nearest to a misspelt one.
 
-/// The longest word that anything is compared with, so that a file of nothing but long words is refused soon.
+/// The longest word that is compared, to bound the work for a file of long words.
 const MAX_WORD_BYTES: usize = 64;
 
-/// The one of `known` that `word` is probably a slip of: at most a third of its letters differ, or one of the two
-/// is the start or the end of the other.
+/// The nearest of the `known` words: at most a third of the letters differ, or one word is the start or the end of the
+/// other.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_WORD_BYTES {
         return None;
@@ -15,10 +15,10 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .into_iter()
         .filter_map(|candidate| {
             let lower = candidate.to_lowercase();
-            // A shorter part says too little: `in` is the start of `interval`.
+            // Shorter parts match too much: `in` is the start of `interval`.
             let is_part = word.len() >= 4 && (lower.starts_with(&word) || lower.ends_with(&word))
                 || lower.len() >= 4 && (word.starts_with(&lower) || word.ends_with(&lower));
-            // Lengths are compared first, as they are at hand.
+            // Lengths are compared first, because that is cheap.
             if !is_part && word.len().abs_diff(lower.len()) > 4 * most {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! What only `api: official` has: where asking begins, how to get in, and what is asked for.
+//! Reads the keys of `api: official`: address, login and history settings.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -21,8 +21,8 @@ pub(super) const DEFAULT_API_VERSION: &str = "v30.0";
 pub(super) const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
 pub(super) const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
 
-/// The keys of a tenant that only this API knows.
-pub(super) const OWN_KEYS: [&str; 13] = [
+/// The keys that only the official API has.
+pub(super) const OFFICIAL_ONLY_KEYS: [&str; 13] = [
     "issuer",
     "area",
     "auth_url",
@@ -38,8 +38,8 @@ pub(super) const OWN_KEYS: [&str; 13] = [
     "agent_filter",
 ];
 
-/// The keys of a tenant that mean nothing to this API, and why.
-pub(super) const FOREIGN_KEYS: [(&str, &str); 7] = [
+/// The keys that only the presence API has, with remedies.
+pub(super) const PRESENCE_ONLY_KEYS: [(&str, &str); 7] = [
     ("domain", "write `issuer:` or `area:`; where the API is, CXone tells"),
     ("base_url", "write `issuer:` or `area:`; where the API is, CXone tells, unless `api_endpoint:` does"),
     ("interval", "leave it out: this API has no intervals, and is exact"),
@@ -49,14 +49,14 @@ pub(super) const FOREIGN_KEYS: [(&str, &str); 7] = [
     ("agents_per_request", "leave it out: this API is asked for all agents at once"),
 ];
 
-/// What `fields` say of the official API; `diagnostics` has every fault.
+/// The connection and the settings of the official API in `fields`.
 pub(super) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
     diagnostics: &mut Diagnostics,
 ) -> Option<(ConnectionSettings, Official)> {
-    for (key, remedy) in FOREIGN_KEYS {
+    for (key, remedy) in PRESENCE_ONLY_KEYS {
         if let Some(value) = fields.get(key) {
             value.report(Problem::new("is not for `api: official`", remedy), diagnostics);
         }
@@ -66,7 +66,7 @@ pub(super) fn read(
         value.parse("the access key's id", diagnostics, |text| parse_id(text, "the access key's id"))
     });
     let access_key_secret = secret::read(fields, &ACCESS_KEY_SECRET, base_dir, world_readable, diagnostics);
-    let entrance = entrance(fields, base_dir, world_readable, diagnostics);
+    let login = login(fields, base_dir, world_readable, diagnostics);
     let api_endpoint = fields.get("api_endpoint").map(|value| {
         value.parse("an address, such as `https://api-na1.niceincontact.com`", diagnostics, from_base_url)
     });
@@ -79,7 +79,7 @@ pub(super) fn read(
     let settle = fields.duration("settle", &SETTLE, diagnostics).unwrap_or(DEFAULT_SETTLE);
     let unavailable_codes = fields.flag("unavailable_codes", diagnostics).unwrap_or(false);
 
-    let (base_url, login, client) = entrance?;
+    let (base_url, login, client) = login?;
     let (client_id, client_secret) = client.unwrap_or_else(|| (String::new(), Secret::none()));
     let access_key_secret = access_key_secret?;
     let connection = ConnectionSettings { base_url, client_id, client_secret };
@@ -103,7 +103,7 @@ pub(super) fn read(
 type Client = (String, Secret);
 
 /// Which way in is meant: the issuer with a client, or the area with the access key alone.
-fn entrance(
+fn login(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
@@ -149,7 +149,7 @@ fn entrance(
     let client_id = fields.required("client_id", example, diagnostics).and_then(|value| {
         value.parse("the OAuth client's id", diagnostics, |text| parse_id(text, "the OAuth client's id"))
     });
-    // Of a client that is missing altogether, the secret need not be asked for as well.
+    // Without any key of the client, only the missing id is reported.
     let secret_given = fields.get("client_secret").is_some() || fields.get("client_secret_file").is_some();
     let client_secret = (client_id.is_some() || secret_given)
         .then(|| secret::read(fields, &CLIENT_SECRET, base_dir, world_readable, diagnostics))
@@ -211,7 +211,7 @@ fn parse_client_auth(text: &str) -> Result<ClientAuth, Problem> {
     }
 }
 
-/// Checks an id, which is not repeated in any message: what stands there may be a secret that was put wrong.
+/// Checks an id. Messages do not repeat it, because it may be a misplaced secret.
 pub(super) fn parse_id(text: &str, what: &str) -> Result<String, Problem> {
     let message = if text.is_empty() {
         "is empty".to_owned()
@@ -244,9 +244,9 @@ fn parse_host(text: &str) -> Result<String, Problem> {
     }
 }
 
-/// Complains of every key that only this API knows, for a tenant of another one.
-pub(super) fn refuse_own_keys(fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
-    for value in OWN_KEYS.iter().filter_map(|key| fields.get(key)) {
+/// Reports every key of the official API in a tenant of another API.
+pub(super) fn refuse_official_only_keys(fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
+    for value in OFFICIAL_ONLY_KEYS.iter().filter_map(|key| fields.get(key)) {
         value.report(Problem::new("is for `api: official`", "leave it out, or write `api: official`"), diagnostics);
     }
 }
@@ -254,7 +254,7 @@ pub(super) fn refuse_own_keys(fields: &Fields<'_>, diagnostics: &mut Diagnostics
 // === impl Official ===
 
 impl Official {
-    /// Writes the settings as keys of a tenant, with the connection that only they give a meaning.
+    /// Writes the settings and the connection as keys of a tenant.
     pub(super) fn write(&self, yaml: &mut String, connection: &ConnectionSettings) -> fmt::Result {
         match &self.login {
             Login::Issuer { client_auth } => {
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_written_in_several_ways() {
+    fn api_version_spellings() {
         for text in ["30", "v30", "30.0", "v30.0", "V30"] {
             assert_eq!(parse_version(text).as_deref().ok(), Some("v30.0"), "{text}");
         }
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_names_or_suffixes() {
+    fn allowed_hosts_are_names_or_suffixes() {
         let table =
             [("API.example.com", "api.example.com"), (".Example.org", ".example.org"), ("127.0.0.1", "127.0.0.1")];
         for (text, host) in table {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_area_is_a_word() {
+    fn area_is_one_word() {
         assert_eq!(parse_area("NA1").as_deref().ok(), Some("na1"));
         for text in ["", "na1.evil.example/", "na1@", "na 1", "ñ"] {
             assert!(parse_area(text).is_err(), "{text}");

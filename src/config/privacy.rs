@@ -1,4 +1,4 @@
-//! How much of a person goes out: what stands for an agent on page and metrics, and whether names are known at all.
+//! Reads the privacy settings: how agents are labelled, and whether people's names are kept.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -11,28 +11,27 @@ use super::fields::Fields;
 use super::secret::{self, AGENT_LABEL_KEY, Secret};
 use crate::presence::AgentId;
 
-/// The least bytes of a key. Ids are short numbers, so whoever guesses the key can undo every label.
+/// The least bytes of a key. Ids are short numbers, so a guessed key reveals the id of every label.
 const MIN_KEY_BYTES: usize = 16;
 
-/// The bytes of an HMAC that a label keeps. Among 100,000 agents, two have the same label with one key in four
-/// thousand million.
+/// The bytes of the HMAC in a label. Among 100,000 agents, the probability of a collision is about 1 in 4 billion.
 const LABEL_BYTES: usize = 8;
 
-/// How much of a person goes out, on page and metrics alike.
+/// The privacy settings of page and metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Privacy {
-    /// What stands for an agent.
+    /// How agents are labelled.
     pub agent_label: AgentLabel,
-    /// Whether names are shown. Where they are not, those of the configuration are forgotten as it is read.
+    /// Whether names are shown. If not, configured names are discarded on reading.
     pub show_names: bool,
 }
 
-/// What stands for an agent.
+/// How agents are labelled.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentLabel {
-    /// Its id.
+    /// By id.
     Id,
-    /// A pseudonym: nobody without the key finds the id to it, and it stays the same as long as the key does.
+    /// By pseudonym, which does not reveal the id without the key and is stable for the same key.
     Hmac(Box<Pseudonyms>),
 }
 
@@ -53,7 +52,7 @@ impl Default for Privacy {
 }
 
 impl Privacy {
-    /// What stands for the agent of this id.
+    /// The label of the agent with this id.
     pub fn label(&self, id: &AgentId) -> AgentId {
         match &self.agent_label {
             AgentLabel::Id => AgentId::clone(id),
@@ -90,14 +89,14 @@ impl Pseudonyms {
     }
 }
 
-/// Whether they come to the same pseudonyms. It is for reloads, and no way to check a key that somebody presents.
+/// For reloads, which compare settings; not constant-time, so not for checking a presented key.
 impl PartialEq for Pseudonyms {
     fn eq(&self, other: &Self) -> bool {
         self.secret == other.secret
     }
 }
 
-/// The tenant's keys on privacy; `None` where they have a fault.
+/// The privacy settings in `fields`; `None` where they are invalid.
 pub(super) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
@@ -133,7 +132,7 @@ fn read_label(
         }
         (true, given) => {
             let secret = secret::read(fields, &AGENT_LABEL_KEY, base_dir, world_readable, diagnostics)?;
-            // One of the keys is there, or there would be no secret.
+            // One of the keys exists, because there is a secret.
             let key = given?;
             if secret.expose_secret().len() < MIN_KEY_BYTES {
                 let message = format!("is shorter than {MIN_KEY_BYTES} bytes, so that it can be guessed");
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pseudonym_is_the_start_of_an_hmac_and_depends_on_key_and_id() {
+    fn agent_label_is_a_truncated_hmac_sha256() {
         let with = |key: &str| Privacy {
             agent_label: AgentLabel::Hmac(Box::new(Pseudonyms::new(key.into()))),
             show_names: true,

@@ -1,4 +1,4 @@
-//! What a tenant is asked for: `window`, `interval`, `states`, and whether refreshes are incremental.
+//! What requests ask for: `window`, `interval`, `states`, and whether refreshes are incremental.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -32,9 +32,9 @@ pub struct QuerySettings {
 // === impl QuerySettings ===
 
 impl QuerySettings {
-    /// The settings in a tenant's `fields`; `None` where the interval has a fault.
+    /// The settings in a tenant's `fields`; `None` where the interval is invalid.
     pub(super) fn read(fields: &Fields<'_>, api: Option<Api>, diagnostics: &mut Diagnostics) -> Option<Self> {
-        // A faulty window counts as the longest one, so that the interval is not reported too.
+        // An invalid window counts as the longest one, so that the interval is not reported too.
         let fallback = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
         let window = fields.duration("window", &WINDOW, diagnostics).unwrap_or(fallback);
         let (interval, incremental) = match api {

@@ -1,4 +1,4 @@
-//! Everything that decides whether data read under one configuration answers another one.
+//! The settings that decide whether data read under one configuration is valid under another.
 //!
 //! A reload, the storage file and the kept buckets all compare this key: where it differs, old data is dropped. Agents are
 //! not part of it, because data is kept per agent.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Api, Login, StateMap, Tenant};
 use crate::presence::{Micros, StateName};
 
-/// What a tenant is asked. Data is used only where its key equals the tenant's.
+/// The identity of a tenant's query. Data is used only where its key equals the tenant's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryKey {
     server: ServerKey,
@@ -27,7 +27,7 @@ pub struct QueryKey {
     offline_states: Vec<String>,
 }
 
-/// The server that is asked. `Retry-After` and back-off hold while it stays the same, even where data does not.
+/// The server of the requests. `Retry-After` and back-off hold while it stays the same, even where data does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerKey {
     api: String,
@@ -59,7 +59,7 @@ impl QueryKey {
         }
     }
 
-    /// The part that waits depend on.
+    /// The part that `Retry-After` and back-off depend on.
     pub const fn server(&self) -> &ServerKey {
         &self.server
     }

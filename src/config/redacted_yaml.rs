@@ -1,4 +1,4 @@
-//! A configuration as YAML with everything that holds in it, and no secret and no person's name.
+//! Writes a configuration as YAML with all settings, without secrets and people's names.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::schedule::{show, show_days};
 use super::{Agent, AgentFilter, Api, Config, Tenant, duration};
 use crate::presence::{AgentId, Schedule};
 
-/// What stands where a person's name is. A name is shown where someone asked for names, and not elsewhere.
+/// The placeholder of a person's name.
 const NAME: &str = "<hidden>";
 
 /// `config` as YAML, as [`Config::to_yaml_redacted`] describes it.
@@ -55,7 +55,7 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     tenant.privacy.write(yaml)?;
     if let Some(filter) = &tenant.agent_filter {
         write_limits(yaml, tenant)?;
-        // Whom the filter takes, only the tenant's own list can tell. Those that an agents file names are not shown here.
+        // The selected agents depend on the tenant's directory. Agents of an agents file are not shown here.
         writeln!(yaml, "    agents: all")?;
         return write_filter(yaml, tenant, filter);
     }
@@ -63,7 +63,7 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     tenant.agents.iter().try_for_each(|agent| write_agent(yaml, tenant, agent, config))
 }
 
-/// Limits of people who are found in the tenant's own list only.
+/// Writes the offline limits of agents from the tenant's directory.
 fn write_limits(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
     let limits = &tenant.offline_limits;
     if let Some(limit) = limits.tenant {
@@ -82,7 +82,7 @@ fn write_filter(yaml: &mut String, tenant: &Tenant, filter: &AgentFilter) -> fmt
     let labels = |ids: &[AgentId]| ids.iter().map(|id| tenant.privacy.label(id)).collect::<Vec<_>>();
     writeln!(yaml, "    agent_filter:")?;
     writeln!(yaml, "      teams: {}", List(&filter.teams))?;
-    // It may hold names.
+    // The expression may contain names.
     let name_regex = if filter.name_regex.is_some() { NAME } else { "\"\"" };
     writeln!(yaml, "      name_regex: {name_regex}")?;
     writeln!(yaml, "      active_only: {}", filter.active_only)?;
@@ -92,7 +92,7 @@ fn write_filter(yaml: &mut String, tenant: &Tenant, filter: &AgentFilter) -> fmt
 }
 
 fn write_agent(yaml: &mut String, tenant: &Tenant, agent: &Agent, config: &Config) -> fmt::Result {
-    // Where pseudonyms stand for agents, the ids beside them would undo them.
+    // The id beside a pseudonym would reveal it.
     writeln!(yaml, "      - id: {}", Quoted(&tenant.label(agent)))?;
     if agent.name.is_some() {
         writeln!(yaml, "        name: {NAME}")?;
@@ -122,7 +122,7 @@ fn write_schedule(yaml: &mut String, name: &str, schedule: &Schedule) -> fmt::Re
     writeln!(yaml, "    holidays: {}", List(&holidays))
 }
 
-/// Text in double quotes, as YAML and JSON have it.
+/// Text in double quotes, as in YAML and JSON.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -131,7 +131,7 @@ impl fmt::Display for Quoted<'_> {
         for c in self.0.chars() {
             match c {
                 '"' | '\\' => write!(f, "\\{c}")?,
-                // Line separators and format characters would be read as something else, or not be seen.
+                // Line separators and format characters would be misread or invisible.
                 c if c.is_control() || !is_plain(c) => write!(f, "\\U{:08X}", u32::from(c))?,
                 c => f.write_char(c)?,
             }

@@ -1,4 +1,4 @@
-//! How often, how fast and how long a tenant is asked: `cooldown`, `max_staleness`, time-outs and numbers of requests.
+//! Reads the limits of refreshes and requests: `cooldown`, `max_staleness`, timeouts and request counts.
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! Who is asked for, once the tenant's own list of people is known.
+//! Resolves the agents to request from the configuration and the tenant's directory.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use super::{Agent, AgentFilter, Api, Tenant};
 use crate::presence::{AgentId, Person};
 
 impl Tenant {
-    /// Whether the tenant's own list of people is of use: for `agents: all`, or for names that are not configured.
+    /// Whether the tenant's directory is needed: for `agents: all`, or for names that are not configured.
     pub fn needs_directory(&self) -> bool {
         let shows_names = self.privacy.show_names;
         let unnamed = || self.agents.iter().any(|agent| agent.name.is_none());
         self.api == Api::Official && (self.agent_filter.is_some() || (shows_names && unnamed()))
     }
 
-    /// The tenant's own list without names that are neither shown nor filtered by.
+    /// The directory without names that are neither shown nor matched by the filter.
     pub fn drop_unused_names(&self, mut people: Vec<Person>) -> Vec<Person> {
         let filters = self.agent_filter.as_ref().is_some_and(|filter| filter.name_regex.is_some());
         if !self.privacy.show_names && !filters {
@@ -23,10 +23,10 @@ impl Tenant {
         people
     }
 
-    /// The agents to ask for, given the tenant's own list, and how many more there would be but for `agent_filter.max`.
+    /// The agents to request, and the number of agents dropped by `agent_filter.max`.
     ///
-    /// Those configured come first, in their order; what is configured of them goes before what the list says. Of several
-    /// shards each has those of its agents that all of them together would have as one.
+    /// Configured agents come first, in their order; configured values precede those of the directory. Shards together
+    /// have the same agents as one process without shards.
     pub fn resolve_agents(&self, people: &[Person]) -> (Vec<Agent>, usize) {
         let listed: HashMap<&str, &Person> = people.iter().map(|person| (&*person.id, person)).collect();
         let mut agents: Vec<Agent> = self.agents.iter().map(|agent| self.completed(agent, &listed)).collect();
@@ -52,8 +52,8 @@ impl Tenant {
     fn completed(&self, agent: &Agent, listed: &HashMap<&str, &Person>) -> Agent {
         let Some(person) = listed.get(&*agent.id) else { return agent.clone() };
         let team = agent.team.clone().or_else(|| person.team.clone());
-        // A limit of the configured team, or of the agent, is in `agent` already; one of a team that only the list knows
-        // goes before the tenant's.
+        // `agent` already has the limit of the agent or its configured team. The limit of a team from the directory precedes
+        // the tenant's.
         let by_team = agent.team.is_none() && agent.offline_limit == self.offline_limits.tenant;
         let offline_limit = if by_team { self.limit_of(team.as_deref()) } else { agent.offline_limit };
         let of_list = person.name.clone().filter(|_| self.privacy.show_names);
@@ -69,7 +69,7 @@ impl Tenant {
 // === impl AgentFilter ===
 
 impl AgentFilter {
-    /// Whom the filter takes, whatever there is room for: those under `include` first, then the others in their order.
+    /// The selected people without the maximum: those under `include` first, then the others in their order.
     fn choose<'p>(&self, people: &'p [Person]) -> Vec<&'p Person> {
         let by_id = |ids: &[AgentId]| ids.iter().map(ToString::to_string).collect::<HashSet<String>>();
         let (include, exclude) = (by_id(&self.include), by_id(&self.exclude));
@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shards_have_together_what_one_process_has_and_none_twice(
+        fn shards_partition_the_agents_of_one_process(
             total in 1_u32..6,
             listed in 0_usize..40,
             configured in proptest::collection::hash_set(0_usize..50, 0..10),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn exclude_wins_then_include_then_the_rest() {
+    fn agent_filter_exclude_precedes_include() {
         let table: [(AgentFilter, &[&str]); 7] = [
             (filter(|_| ()), &["1", "2", "4", "5"]),
             (filter(|filter| filter.active_only = false), &["1", "2", "3", "4", "5"]),

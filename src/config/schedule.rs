@@ -1,4 +1,4 @@
-//! Schedules: a time zone, the days on which shifts begin, the shifts, and days off.
+//! Reads schedules: a time zone, the days on which shifts begin, the shifts, and holidays.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const HOURS_EXAMPLE: &str = "a shift such as `\"09:00-17:00\"`, or a list of shi
 const WEEKDAYS: [Weekday; 7] =
     [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
-/// The schedules of a file. One with a fault is left out, and named in `faulty`.
+/// The schedules of a file. The names of invalid schedules are added to `faulty`.
 pub(super) fn read_all(value: &Value<'_>, faulty: &mut Vec<String>, diagnostics: &mut Diagnostics) -> Schedules {
     let mut schedules = Schedules::new();
     let example =
@@ -153,7 +153,7 @@ fn parse_shift(text: &str) -> Result<Shift, Problem> {
     Ok(Shift { start: time(start)?, end: time(end)? })
 }
 
-/// The minute that `HH:MM` is, `24:00` included.
+/// The minute of day of `HH:MM`, `24:00` included.
 fn minute_of_day(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
     let number = |text: &str, lengths: &[usize]| {
@@ -176,7 +176,7 @@ fn parse_date(text: &str) -> Result<NaiveDate, Problem> {
     })
 }
 
-/// Whether the two shifts share time on some day, or where one runs into the next day.
+/// Whether two shifts overlap on the same day, or where one continues on the next day.
 fn overlap(one: Shift, other: Shift, days: [bool; 7]) -> bool {
     let ((one_start, one_end), (other_start, other_end)) = (minutes(one), minutes(other));
     let share = |a: (u32, u32), b: (u32, u32)| a.0 < b.1 && b.0 < a.1;
@@ -194,20 +194,20 @@ fn minutes(shift: Shift) -> (u32, u32) {
     (start, if end > start { end } else { end + DAY_MINUTES })
 }
 
-/// A schedule's days and its shifts as they are written.
+/// A schedule's days and shifts as configuration text.
 pub fn describe(schedule: &Schedule) -> (String, String) {
     let hours: Vec<String> = schedule.hours.iter().map(|shift| show(*shift)).collect();
     (show_days(schedule.days), hours.join(", "))
 }
 
-/// A shift as it is written.
+/// A shift as configuration text.
 pub(super) fn show(shift: Shift) -> String {
     let (start, end) = minutes(shift);
     let end = if end > DAY_MINUTES { end - DAY_MINUTES } else { end };
     format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60)
 }
 
-/// The days as they are written, one by one.
+/// The days as configuration text, one by one.
 pub(super) fn show_days(days: [bool; 7]) -> String {
     let names = WEEKDAYS.iter().zip(days).filter(|(_, works)| *works).map(|(day, _)| day.to_string().to_lowercase());
     names.collect::<Vec<_>>().join(", ")
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_ranges_of_days() {
+    fn schedule_days_and_ranges() {
         let table = [
             ("mon", "mon"),
             ("Sunday", "sun"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn shifts_are_written_as_read() {
+    fn shifts_round_trip() {
         for text in ["09:00-17:00", "22:00-06:00", "00:00-24:00", "16:00-24:00", "00:00-00:01"] {
             assert_eq!(parse_shift(text).map(show).as_deref(), Ok(text));
         }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn shifts_overlap_within_a_day_and_into_the_next() {
+    fn shift_overlap_across_midnight() {
         let every = [true; 7];
         let monday = [true, false, false, false, false, false, false];
         let ends = [true, false, false, false, false, false, true];
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_exact() {
+    fn holiday_dates_are_iso_8601() {
         assert!(parse_date("2028-02-29").is_ok());
         for text in ["2026-02-29", "2026-2-3", "26-02-03", "2026/02/03", "+026-02-03", "2026-12-25 ", ""] {
             assert!(parse_date(text).is_err(), "{text:?}");
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn time_zones_have_near_names() {
+    fn unknown_time_zone_suggests_a_name() {
         assert_eq!(parse_timezone("Europe/Berln").unwrap_err().remedy, "did you mean `Europe/Berlin`?");
         assert_eq!(parse_timezone("Mars").unwrap_err().remedy, "write an IANA name, such as `Europe/Berlin` or `UTC`");
     }

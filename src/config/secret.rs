@@ -1,4 +1,4 @@
-//! Secrets: given in place, or in a file of its own. No message repeats any of it.
+//! Reads secrets, in place or from a file. Messages never contain them.
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use super::fields::{Fields, Value};
 use super::redacted_yaml::Quoted;
 use super::source;
 
-/// What the dump has in place of a secret.
+/// The placeholder of a secret in redacted YAML.
 const PLACEHOLDER: &str = "<secret>";
 
-/// The keys that a secret may be given under.
+/// The two keys of a secret.
 pub(super) struct SecretKeys {
     pub(super) in_place: &'static str,
     pub(super) file: &'static str,
-    /// What to write where both are missing.
+    /// The remedy where both are missing.
     example: &'static str,
 }
 
@@ -44,7 +44,7 @@ pub(super) const AGENT_LABEL_KEY: SecretKeys = SecretKeys {
               `openssl rand -hex 32`, or `agent_label_key:`",
 };
 
-/// A secret and the file it was read from, if it was.
+/// A secret and its file, if any.
 #[derive(Debug, Clone)]
 pub struct Secret {
     /// The secret itself, which Debug leaves out.
@@ -53,8 +53,7 @@ pub struct Secret {
     pub file: Option<PathBuf>,
 }
 
-/// The secret that one of `keys` gives. `world_readable` says whether everyone may read
-/// the file that the keys are in.
+/// The secret under one of `keys`. `world_readable` tells whether all users may read the file with the keys.
 pub(super) fn read(
     fields: &Fields<'_>,
     keys: &SecretKeys,
@@ -131,7 +130,7 @@ fn in_place(value: Value<'_>, world_readable: bool, diagnostics: &mut Diagnostic
         let remedy = "let only the exporter's user read this file (chmod 600), or keep the secret in one of its own";
         diagnostics.warn(value.place, value.path, Problem::new(message, remedy));
     }
-    warn_of_edges(text, &value, diagnostics);
+    warn_of_outer_white_space(text, &value, diagnostics);
     Some(Secret::from(text))
 }
 
@@ -164,17 +163,17 @@ fn from_file(value: Value<'_>, base_dir: &Path, diagnostics: &mut Diagnostics) -
             Problem::new(message, "let only the exporter's user read it (chmod 600)"),
         );
     }
-    warn_of_edges(secret, &value, diagnostics);
+    warn_of_outer_white_space(secret, &value, diagnostics);
     Some(Secret { value: SecretString::from(secret), file: Some(path) })
 }
 
-/// `text` without the one line break that editors and `echo` put at the end.
+/// `text` without one trailing line break, which editors and `echo` append.
 fn trimmed(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-fn warn_of_edges(secret: &str, value: &Value<'_>, diagnostics: &mut Diagnostics) {
+fn warn_of_outer_white_space(secret: &str, value: &Value<'_>, diagnostics: &mut Diagnostics) {
     if secret.trim() != secret {
         let problem = Problem::new("the secret begins or ends with white space", "check that this belongs to it");
         diagnostics.warn(value.place, value.path, problem);
@@ -186,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_break_is_not_part_of_the_secret() {
+    fn one_trailing_line_break_is_trimmed_from_a_secret() {
         for (text, secret) in [("x", "x"), ("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x\n"), ("\n", ""), ("", "")] {
             assert_eq!(trimmed(text), secret);
         }

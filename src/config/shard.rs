@@ -1,9 +1,8 @@
-//! Several exporters that share the agents of every tenant, as shards: whose agent is whose, and what each may ask.
+//! Divides the agents and request budgets of every tenant among several exporters (shards).
 //!
-//! An agent's shard follows from its id and the number of shards alone, so shards need not know of each other. The
-//! algorithm is a promise, as data is kept by it across versions: the 64-bit FNV-1a hash of the id's bytes in UTF-8,
-//! then jump consistent hashing (Lamping and Veach, 2014) in whole numbers. With another number of shards as few agents
-//! as can be move: none but those that go to a new shard, or come from one that is gone.
+//! An agent's shard depends only on its id and the number of shards, so shards need no communication. The algorithm must
+//! not change between versions: the 64-bit FNV-1a hash of the id's UTF-8 bytes, then jump consistent hashing (Lamping and
+//! Veach, 2014) in integers. A change of the number of shards moves only agents of added or removed shards.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,29 +19,29 @@ use crate::presence::AgentId;
 /// The most shards. Each has a process, a scrape job and, without a budget, requests of its own.
 const MAX_SHARDS: u32 = 1_000;
 
-/// The multiplier of the random numbers that jump consistent hashing goes by.
+/// The multiplier of the random number generator in jump consistent hashing.
 const JUMP_MULTIPLIER: u64 = 2_862_933_555_777_941_757;
 
-/// Which of how many shards this process is.
+/// The index of this process among the shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     index: u32,
     total: NonZeroU32,
 }
 
-/// What a tenant is for one shard.
+/// One shard's share of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// The shard, whose agents are those of the tenant.
+    /// The shard that the tenant's agents belong to.
     pub shard: Shard,
-    /// Agents that are configured and belong to other shards, where that matters for whom `agents: all` means.
+    /// Configured agents of other shards, which `agents: all` must not select.
     pub(super) elsewhere: Arc<HashSet<AgentId>>,
 }
 
-/// Why there is no such shard.
+/// An invalid shard index or total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ShardError {
-    /// The number of shards is none.
+    /// The number of shards is out of range.
     #[error("{0} is not a number of shards; there are 1 to {MAX_SHARDS}")]
     Total(u32),
     /// The index is beyond the last one.
@@ -62,7 +61,7 @@ impl Shard {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// When index or total is out of range.
     pub fn new(index: u32, total: u32) -> Result<Self, ShardError> {
         let total = NonZeroU32::new(total).filter(|total| total.get() <= MAX_SHARDS).ok_or(ShardError::Total(total))?;
         if index < total.get() { Ok(Self { index, total }) } else { Err(ShardError::Index { index, total }) }
@@ -78,12 +77,12 @@ impl Shard {
         self.total.get()
     }
 
-    /// Whether the agent is one of this shard. Of all the shards there are, exactly one says so.
+    /// Whether the agent belongs to this shard. Each agent belongs to exactly one shard.
     pub fn owns(self, agent: &str) -> bool {
         shard_of(agent, self.total()) == self.index
     }
 
-    /// This shard's part of `amount`, which together with the parts of the others is all of it; `None` for nothing.
+    /// This shard's part of `amount`; the parts of all shards sum to it. `None` for zero.
     fn part_of(self, amount: NonZeroU32) -> Option<NonZeroU32> {
         let (each, rest) = (amount.get() / self.total, amount.get() % self.total);
         NonZeroU32::new(each + u32::from(self.index < rest))
@@ -101,7 +100,7 @@ fn shard_of(agent: &str, total: u32) -> u32 {
     jump(fnv::hash(agent), total)
 }
 
-/// Jump consistent hashing. The original divides floating-point numbers; whole ones leave nothing to rounding.
+/// Jump consistent hashing, in integers instead of the original's floating point, which would round.
 fn jump(mut key: u64, total: u32) -> u32 {
     let (mut shard, mut next) = (0, 0);
     while next < u64::from(total) {
@@ -109,14 +108,14 @@ fn jump(mut key: u64, total: u32) -> u32 {
         key = key.wrapping_mul(JUMP_MULTIPLIER).wrapping_add(1);
         next = ((shard + 1) << 31) / ((key >> 33) + 1);
     }
-    // It is below `total`.
+    // The result is below `total`.
     u32::try_from(shard).unwrap_or_default()
 }
 
 // === impl Config ===
 
 impl Config {
-    /// What `shard` has of this configuration: its agents, and its part of each budget.
+    /// This configuration with the agents and the budget parts of `shard`.
     ///
     /// # Errors
     ///
@@ -152,12 +151,12 @@ impl Tenant {
         Self { agents, share, limits, ..self.clone() }
     }
 
-    /// The shard that this tenant's agents are of, where there are several.
+    /// The shard of this tenant's agents, if configured.
     pub fn shard(&self) -> Option<Shard> {
         self.share.as_ref().map(|share| share.shard)
     }
 
-    /// The same, where other shards have the rest of the agents: one shard alone is as good as none.
+    /// The shard, if there is more than one in total.
     pub fn shard_among_others(&self) -> Option<Shard> {
         self.shard().filter(|shard| shard.total() > 1)
     }
@@ -169,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    /// Ids and, for 1, 2, 3, 4, 8 and 1,000 shards, the shard of each. Should this change, exporters of two versions
-    /// would leave agents out, or have them twice.
+    /// Ids and their shards among 1, 2, 3, 4, 8 and 1,000. If these changed, exporters of two versions would omit or
+    /// duplicate agents.
     const GOLDEN: &[(&str, [u32; 6])] = &[
         ("", [0, 1, 1, 1, 1, 266]),
         ("1", [0, 1, 2, 2, 2, 595]),
@@ -184,8 +183,8 @@ mod tests {
     ];
 
     #[test]
-    fn the_algorithm_is_what_it_was() {
-        // Worked out by another implementation, in Python.
+    fn shard_assignment_known_vectors() {
+        // Computed by an independent implementation in Python.
         for (id, shards) in GOLDEN {
             let found = [1, 2, 3, 4, 8, 1_000].map(|total| shard_of(id, total));
             assert_eq!(found, *shards, "{id}");
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_shards_as_there_are() {
+    fn shard_index_and_total_bounds() {
         assert!(Shard::new(3, 4).is_ok() && Shard::new(0, 1).is_ok());
         for (index, total, words) in [
             (0, 0, "0 is not a number of shards"),
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn agents_are_spread_evenly_whatever_their_ids_look_like() {
+    fn shards_are_evenly_sized_for_all_id_shapes() {
         type Ids = fn(u32) -> String;
         let kinds: [(&str, Ids); 4] = [
             ("counted", |nth| nth.to_string()),
@@ -234,19 +233,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_agent_belongs_to_exactly_one_shard(id in "\\PC{1,40}", total in 1_u32..=64) {
+        fn agent_belongs_to_exactly_one_shard(id in "\\PC{1,40}", total in 1_u32..=64) {
             let owners = (0..total).filter(|index| Shard::new(*index, total).unwrap().owns(&id)).count();
             prop_assert_eq!(owners, 1);
         }
 
         #[test]
-        fn with_one_shard_more_agents_stay_or_go_to_the_new_one(id in "[0-9]{1,19}", total in 1_u32..200) {
+        fn one_more_shard_moves_agents_only_to_it(id in "[0-9]{1,19}", total in 1_u32..200) {
             let (before, after) = (shard_of(&id, total), shard_of(&id, total + 1));
             prop_assert!(after == before || after == total, "{} to {} of {}", before, after, total + 1);
         }
 
         #[test]
-        fn the_parts_of_a_budget_are_all_of_it(amount in 1_u32..10_000, total in 1_u32..100) {
+        fn shard_budgets_sum_to_the_tenant_budget(amount in 1_u32..10_000, total in 1_u32..100) {
             let amount = NonZeroU32::new(amount).unwrap();
             let parts: Vec<u32> = (0..total)
                 .map(|index| Shard::new(index, total).unwrap().part_of(amount).map_or(0, NonZeroU32::get))

@@ -1,4 +1,4 @@
-//! Reading files: bounded, as UTF-8, with the operating system's reason when it fails.
+//! Reads files with a size limit, as UTF-8, with the operating system's reason on failure.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,19 +6,19 @@ use std::path::Path;
 
 use super::diagnostics::Problem;
 
-/// A file's text and what is known of the file.
+/// A file's text and its permissions.
 pub(super) struct SourceText {
     pub(super) text: String,
     /// Whether every user of the machine may read the file.
     pub(super) world_readable: bool,
 }
 
-/// Why a file's text could not be had.
+/// Why a file's text could not be read.
 pub(super) struct Unreadable {
     pub(super) problem: Problem,
-    /// The line it is about, from 1; `None` for the file as a whole.
+    /// The line of the problem, from 1; `None` for the file as a whole.
     pub(super) line: Option<usize>,
-    /// Whether there is no such file.
+    /// Whether the file does not exist.
     pub(super) not_found: bool,
 }
 
@@ -50,7 +50,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, Unreadable> {
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    // A NUL would end the YAML text early and unseen; the others are never meant.
+    // A NUL would silently end the YAML text; other control characters are mistakes.
     let is_stray = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
     match text.lines().position(|line| line.contains(is_stray)) {
         Some(index) => Err(Unreadable::at(index + 1, "has a control character", "remove it")),
@@ -73,7 +73,7 @@ fn io_failure(error: &io::Error) -> Unreadable {
 #[cfg(unix)]
 fn is_world_readable(file: &File) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    // Only a regular file lies where others can open it; a pipe or a descriptor handed over does not.
+    // Other users can open only a regular file, not a pipe or an inherited descriptor.
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o004 != 0)
 }
 

@@ -1,4 +1,4 @@
-//! How states are shown and counted: `offline_states`, `state_map`, and the states that are always exposed.
+//! Reads how states are named and counted: `offline_states`, `state_map`, and the states that are always exposed.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -79,7 +79,7 @@ impl StateSettings {
     }
 }
 
-/// The list of states under `key`, if it is there and valid.
+/// The list of states under `key`, if it is given and valid.
 pub(super) fn read_states(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<StateName>> {
     let value = fields.get(key)?;
     let mut states: Vec<StateName> = Vec::new();

@@ -1,4 +1,4 @@
-//! A tenant's mapping → a [`Tenant`], with what is allowed but questionable as warnings.
+//! Reads a tenant's mapping into a [`Tenant`], with warnings for questionable settings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,9 +17,9 @@ use super::{
     agent_filter, agents_file, duration, incremental, names, official, privacy,
 };
 
-/// What a tenant's keys refer to.
+/// What the keys of a tenant depend on.
 pub(super) struct ReadContext<'a> {
-    /// What relative paths are relative to.
+    /// The base directory of relative paths.
     pub(super) base_dir: &'a Path,
     /// Whether every user of the machine may read the file that the keys are in.
     pub(super) world_readable: bool,
@@ -27,7 +27,7 @@ pub(super) struct ReadContext<'a> {
     pub(super) invalid_schedules: &'a [String],
 }
 
-/// The tenant that `value` describes, as far as its faults allow; `diagnostics` has every one of them.
+/// The tenant in `value`; `None` where it is invalid. All problems are reported.
 pub(super) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Tenant> {
     let fields = value.fields(TENANT, diagnostics)?;
     let name = fields.required("name", "`name:`, such as `acme`", diagnostics).and_then(|value| {
@@ -84,7 +84,7 @@ fn parse_api(text: &str) -> Result<Api, Problem> {
     }
 }
 
-/// Whom a tenant is asked for.
+/// The configured agents, the filter for the directory and the offline limits.
 struct AgentSelection {
     agents: Vec<super::Agent>,
     agent_filter: Option<AgentFilter>,
@@ -139,7 +139,7 @@ fn read_agents(
     }
     let named = references.teams.iter().filter_map(|(team, (limit, _))| Some(((*team).to_owned(), (*limit)?)));
     let offline_limits = OfflineLimits { teams: named.collect(), tenant: references.tenant_limit };
-    // They stay for the process's life, so the room that the list grew by is given back.
+    // The list lives as long as the process, so its spare capacity is freed.
     agent_list.agents.shrink_to_fit();
     AgentSelection { agents: agent_list.agents, agent_filter, offline_limits }
 }
@@ -168,7 +168,7 @@ fn warn_of_empty_teams(value: &Value<'_>, teams: &Teams<'_>, agent_list: &AgentL
     }
 }
 
-/// What works, but hardly as it was meant.
+/// Warns of settings that probably do not work as intended.
 fn warn(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     let mut warn = |keys: &[&str], message: String, remedy: String| {
         let value = keys.iter().find_map(|key| fields.get(key));
@@ -184,7 +184,7 @@ fn warn(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
             format!("write a `max_staleness` longer than {cooldown}"),
         );
     }
-    // By default, the refresh's end simply cuts the last request short.
+    // The default request timeout may exceed the refresh timeout, which then ends the last request.
     if tenant.limits.request_timeout > tenant.limits.refresh_timeout && fields.get("request_timeout").is_some() {
         let refresh = duration::format(tenant.limits.refresh_timeout);
         warn(
@@ -229,7 +229,7 @@ fn warn(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The bytes of the longest list of ids and states that a request asks for, encoded.
+/// The longest encoded list of ids and states of a request, in bytes.
 fn longest_query(tenant: &Tenant) -> usize {
     // An encoded comma takes three bytes.
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).map(str::len).sum::<usize>() + 3;

@@ -1,7 +1,7 @@
-//! YAML text → a small tree that keeps the line of each key and value.
+//! Parses YAML into a tree with the line of each key and value.
 //!
-//! Values stay text: whether `0123` is a number or an id is for the key it belongs to. An alias is a copy of
-//! what it names, counted against the same budget as what is written out. Nothing here quotes the text.
+//! Values stay text, because the key decides whether `0123` is a number or an id. An alias is a copy and counts against
+//! the node limit. Messages do not repeat the text of the file.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 use super::bounds::{MAX_DEPTH, MAX_NODES};
 use super::diagnostics::{Diagnostics, Place, Problem};
 
-/// A value and where it is written. It has no `Debug`, as it may hold a secret.
+/// A value and its place. It has no `Debug`, because it may contain a secret.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) place: Place,
@@ -20,7 +20,7 @@ pub(super) struct Node {
 /// What a [`Node`] is.
 #[derive(Clone)]
 pub(super) enum NodeValue {
-    /// Text; `plain` where it stands without quotes.
+    /// Text; `plain` is unquoted.
     Scalar { text: Box<str>, plain: bool },
     /// A list.
     List(Vec<Node>),
@@ -36,7 +36,7 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// Reads the one document of `text`. Where that fails, `diagnostics` knows why.
+/// Parses the single document of `text`; reports why if that fails.
 pub(super) fn parse(text: &str, source: Place, diagnostics: &mut Diagnostics) -> Option<Node> {
     let mut builder = Builder::new();
     for event in Parser::new_from_str(text) {
@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str, source: Place, diagnostics: &mut Diagnostics) ->
     root
 }
 
-/// Why reading cannot go on.
+/// A problem that ends the parsing.
 type Stop = (Place, Problem);
 
 /// A list or mapping that is not complete yet.
@@ -79,7 +79,7 @@ struct Builder {
 // === impl Node ===
 
 impl Node {
-    /// Text that is taken as it is, as if in quotes.
+    /// Text without further interpretation, like quoted text.
     pub(super) fn text(place: Place, text: impl Into<Box<str>>) -> Self {
         Self { place, value: NodeValue::Scalar { text: text.into(), plain: false } }
     }
@@ -178,7 +178,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a complete value where it belongs: into the list or mapping that is open, as key or value, or at the root.
+    /// Adds a complete value to the open list or mapping, or sets the root.
     fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
         if anchor > 0 {
             self.count(node.size(), node.place)?;
@@ -226,8 +226,7 @@ fn complex_key(place: Place) -> Stop {
     (place, Problem::new("a key is a list or a mapping", remedy))
 }
 
-/// The parser's words with a remedy for what people run into. Only its fixed texts are repeated: one of them
-/// would show a character of the file.
+/// The parser's message with a remedy. One of its messages contains a character of the file and is replaced.
 fn explain(error: &ScanError) -> Problem {
     let info = error.info();
     if info.starts_with("unexpected character") {

@@ -1,6 +1,6 @@
-//! Configuration as users meet it: files and messages; the environment is in a module of its own.
+//! Configuration files, their settings and messages.
 //!
-//! Each file in `tests/configs/bad` has one kind of fault, and its message is a file in `tests/golden/config`.
+//! Each file in `tests/configs/bad` has one kind of problem; its message is a file in `tests/golden/config`.
 
 #![allow(
     clippy::expect_used,
@@ -24,10 +24,10 @@ use tempfile::TempDir;
 mod environment;
 mod privacy;
 
-/// The secret that is planted in every file; no message may have any of it.
+/// The secret in every test file; no message may contain it.
 const PLANTED: &str = "planted-hunter2";
 
-/// People who are named in the files; no message may name them.
+/// People's names in the test files; no message may contain them.
 const PEOPLE: [&str; 4] = ["Lovelace", "Hopper", "Turing", "Ada"];
 
 const MINIMAL: &str = "
@@ -57,14 +57,14 @@ fn assert_golden(name: &str, text: &str) {
     });
 }
 
-fn assert_discreet(text: &str) {
+fn assert_no_personal_data(text: &str) {
     assert!(!text.contains("hunter2"), "it has the secret: {text}");
     for name in PEOPLE {
         assert!(!text.contains(name), "it names a person: {text}");
     }
 }
 
-/// A directory with the example files, which only its owner may read.
+/// A directory with the example files, readable by the owner only.
 fn examples() -> TempDir {
     let dir = TempDir::new().unwrap();
     for name in ["complete.yml", "agents.csv", "client-secret"] {
@@ -78,7 +78,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What becomes of a file of `bytes`.
+/// Loads a file of `bytes`.
 fn load(bytes: impl AsRef<[u8]>) -> Result<Config, ConfigError> {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cxone.yml");
@@ -86,7 +86,7 @@ fn load(bytes: impl AsRef<[u8]>) -> Result<Config, ConfigError> {
     Config::from_file(&path)
 }
 
-/// The one tenant of a file in which `line` stands beside what is needed.
+/// The tenant of a minimal file with the additional `line`.
 fn tenant_with(line: &str) -> Tenant {
     let config = load(MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"))).unwrap();
     Tenant::clone(&config.tenants[0])
@@ -110,17 +110,17 @@ fn files(folder: &str) -> Vec<(String, PathBuf)> {
 }
 
 #[test]
-fn each_bad_file_has_its_message() {
+fn bad_files_have_golden_messages() {
     for (name, path) in files("bad") {
         let error = Config::from_file(&path).expect_err(&name);
-        assert_discreet(&error.to_string());
-        assert_discreet(&format!("{error:?}"));
+        assert_no_personal_data(&error.to_string());
+        assert_no_personal_data(&format!("{error:?}"));
         assert_golden(&name, &error.to_string());
     }
 }
 
 #[test]
-fn each_file_has_the_secret_planted() {
+fn test_files_contain_the_planted_secret() {
     for (name, path) in files("bad").into_iter().chain(files("good")) {
         let text = fs::read_to_string(path).unwrap();
         assert!(text.contains(PLANTED) || text.contains("agents_file"), "{name}");
@@ -128,7 +128,7 @@ fn each_file_has_the_secret_planted() {
 }
 
 #[test]
-fn each_good_file_is_taken_and_reads_back_as_shown() {
+fn good_files_load_and_round_trip_as_redacted_yaml() {
     for (name, path) in files("good") {
         let config = Config::from_file(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_golden(&format!("good_{name}"), &config.to_yaml_redacted());
@@ -136,17 +136,17 @@ fn each_good_file_is_taken_and_reads_back_as_shown() {
     }
 }
 
-/// What is shown says all that holds: read again, it is shown the same.
+/// Redacted YAML is complete: loaded again, it produces the same YAML.
 fn assert_reads_back(config: &Config) {
     let shown = config.to_yaml_redacted();
-    assert_discreet(&shown);
-    assert_discreet(&format!("{config:?}"));
+    assert_no_personal_data(&shown);
+    assert_no_personal_data(&format!("{config:?}"));
     let again = load(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
     assert_eq!(again.to_yaml_redacted(), shown);
 }
 
 #[test]
-fn the_complete_example_has_every_key_and_no_warning() {
+fn complete_example_has_every_key_and_no_warning() {
     let text = fs::read_to_string("tests/configs/complete.yml").unwrap();
     for key in keys::ALL {
         let name = key.path.rsplit('.').next().unwrap();
@@ -161,7 +161,7 @@ fn the_complete_example_has_every_key_and_no_warning() {
 }
 
 #[test]
-fn values_are_what_the_file_says() {
+fn complete_example_values() {
     let dir = examples();
     let config = Config::from_file(&dir.path().join("complete.yml")).unwrap();
     let [acme, eu, globex, globex_eu] = config.tenants.as_slice() else { panic!("four tenants") };
@@ -221,7 +221,7 @@ fn values_are_what_the_file_says() {
 }
 
 #[test]
-fn defaults_are_those_of_the_table() {
+fn defaults_match_the_key_table() {
     let (config, official) = (load(MINIMAL).unwrap(), load(OFFICIAL).unwrap());
     let incremental = load(MINIMAL.replace("    agents", "    incremental: true\n    agents")).unwrap();
     let shown = [&config, &official, &incremental].map(|config| config.to_yaml_redacted().replace('"', "")).concat();
@@ -237,7 +237,7 @@ fn defaults_are_those_of_the_table() {
 }
 
 #[test]
-fn the_example_of_the_official_api_loads() {
+fn official_api_example_loads() {
     let text = fs::read_to_string("deploy/config/cxone-exporter-official.yml").unwrap();
     let dir = examples();
     let secret = "/run/credentials/cxone-exporter.service/access-key-secret";
@@ -247,7 +247,7 @@ fn the_example_of_the_official_api_loads() {
     assert_eq!(config.warnings, Vec::<String>::new());
     let shown = config.to_yaml_redacted();
     assert_reads_back(&config);
-    // What the comments say are defaults is what holds.
+    // The defaults in the comments are the actual defaults.
     for line in ["client_auth: basic", "api_version: v30.0", "history_lookback: 12h", "settle: 30m"] {
         assert!(text.contains(&format!("# {line}")), "{line}");
         assert!(line.starts_with("client_auth") || shown.contains(line), "{line}: {shown}");
@@ -255,7 +255,7 @@ fn the_example_of_the_official_api_loads() {
 }
 
 #[test]
-fn a_filter_declares_its_states() {
+fn states_filter_sets_the_declared_states() {
     let tenant = tenant_with("states: [Busy, No, \"1\"]");
     let states: Vec<&str> = tenant.states.declared.iter().map(|state| &**state).collect();
     assert_eq!(states, ["Busy", "No", "1"]);
@@ -263,7 +263,7 @@ fn a_filter_declares_its_states() {
 }
 
 #[test]
-fn a_bare_id_is_its_digits() {
+fn unquoted_agent_id_is_text() {
     for id in ["1", "0123", "12345678901234567890", "\"1_000\"", "agent-7", "'5'"] {
         let config = load(MINIMAL.replace("4711", id)).unwrap();
         assert_eq!(ids(&config.tenants[0]), [id.trim_matches(['"', '\''])]);
@@ -271,7 +271,7 @@ fn a_bare_id_is_its_digits() {
 }
 
 #[test]
-fn a_secret_is_taken_as_it_stands() {
+fn secret_scalars_are_taken_verbatim() {
     for (written, secret) in [("0123", "0123"), ("'a: b #c'", "a: b #c"), ("|\n      x\n", "x"), ("1e3", "1e3")] {
         let config = load(MINIMAL.replace("planted-hunter2", written)).unwrap();
         assert_eq!(config.tenants[0].connection.client_secret.expose_secret(), secret);
@@ -279,14 +279,14 @@ fn a_secret_is_taken_as_it_stands() {
 }
 
 #[test]
-fn line_ends_and_byte_order_marks_do_not_matter() {
+fn crlf_and_byte_order_mark_are_accepted() {
     for text in [MINIMAL.replace('\n', "\r\n"), format!("\u{feff}{MINIMAL}"), format!("---{MINIMAL}...\n")] {
         assert_eq!(ids(&load(text).unwrap().tenants[0]), ["4711"]);
     }
 }
 
 #[test]
-fn files_that_are_no_text_have_their_message() {
+fn unreadable_files_have_golden_messages() {
     let too_large = vec![b'#'; (32 << 20) + 1];
     let utf_16: Vec<u8> = [0xff, 0xfe].into_iter().chain(MINIMAL.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let latin_1 = [MINIMAL.as_bytes(), b"# caf\xe9\n"].concat();
@@ -312,7 +312,7 @@ fn files_that_are_no_text_have_their_message() {
 }
 
 #[test]
-fn secret_files_have_their_messages() {
+fn invalid_secret_files_have_golden_messages() {
     let table: [(&str, &[u8]); 4] = [
         ("secret_file_empty", b"\n"),
         ("secret_file_not_utf_8", b"planted-hunter2\xff\n"),
@@ -321,12 +321,12 @@ fn secret_files_have_their_messages() {
     ];
     for (name, bytes) in table {
         let (shown, _) = with_secret_file(bytes, 0o600);
-        assert_discreet(&shown);
+        assert_no_personal_data(&shown);
         assert_golden(name, &shown);
     }
 }
 
-/// The faults, else the warnings, of a file whose secret is in a file of `bytes`; and the secret.
+/// The problems, else the warnings, of a file with a secret file of `bytes`; and the secret.
 fn with_secret_file(bytes: &[u8], mode: u32) -> (String, Option<String>) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cxone.yml");
@@ -342,7 +342,7 @@ fn with_secret_file(bytes: &[u8], mode: u32) -> (String, Option<String>) {
 }
 
 #[test]
-fn one_line_break_at_the_end_of_a_secret_file_is_dropped() {
+fn secret_file_trailing_line_break_is_trimmed() {
     for (bytes, secret) in [("s", "s"), ("s\n", "s"), ("s\r\n", "s"), ("\u{feff}s\n", "s"), ("s\n\n", "s\n")] {
         let (warnings, found) = with_secret_file(bytes.as_bytes(), 0o600);
         assert_eq!(found.as_deref(), Some(secret));
@@ -351,7 +351,7 @@ fn one_line_break_at_the_end_of_a_secret_file_is_dropped() {
 }
 
 #[test]
-fn more_buckets_than_there_is_memory_for_are_not_kept() {
+fn incremental_is_refused_above_max_kept_buckets() {
     let with_agents = |count: u64| {
         let agents: Vec<_> = (0..count).map(|agent| format!("{{ id: {agent} }}")).collect();
         let keys = "    window: 31d\n    interval: PT1M\n    incremental: true\n    client_id";
@@ -363,7 +363,7 @@ fn more_buckets_than_there_is_memory_for_are_not_kept() {
 }
 
 #[test]
-fn what_is_questionable_is_a_warning() {
+fn warnings_have_golden_messages() {
     let (world_readable, secret) = with_secret_file(b"planted-hunter2\n", 0o644);
     assert_eq!(secret.as_deref(), Some(PLANTED));
     assert_golden("warning_secret_file_world_readable", &world_readable);
@@ -392,7 +392,7 @@ fn what_is_questionable_is_a_warning() {
         let path = dir.path().join("cxone.yml");
         write(&path, text.as_bytes(), 0o600);
         let warnings = Config::from_file(&path).unwrap().warnings.join("\n");
-        assert_discreet(&warnings);
+        assert_no_personal_data(&warnings);
         assert_golden(&format!("warning_{name}"), &warnings.replace(dir.path().to_str().unwrap(), "DIR"));
     }
 
@@ -404,13 +404,13 @@ fn what_is_questionable_is_a_warning() {
 }
 
 #[test]
-fn a_refresh_timeout_below_the_default_request_timeout_is_no_matter() {
+fn no_warning_for_refresh_timeout_below_default_request_timeout() {
     let config = load(MINIMAL.replace("    client_id", "    refresh_timeout: 5s\n    client_id")).unwrap();
     assert_eq!(config.warnings, Vec::<String>::new());
 }
 
 #[test]
-fn a_hundred_thousand_agents_are_taken_and_no_more() {
+fn agents_file_is_limited_to_100000_rows() {
     let rows = |count: u32| {
         let rows: String = (0..count).map(|row| format!("{row},Agent {row},Team {}\n", row % 50)).collect();
         format!("id,name,team\n{rows}")
@@ -432,7 +432,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_labels_read_back_as_shown(team in "\\PC{1,30}", state in "\\PC{1,30}") {
+    fn labels_round_trip_as_redacted_yaml(team in "\\PC{1,30}", state in "\\PC{1,30}") {
         let (team, state) = (team.trim().to_owned(), state.trim().replace(',', "."));
         prop_assume!(!team.is_empty() && !state.is_empty());
         let quoted = |text: &str| serde_json::to_string(text).unwrap();

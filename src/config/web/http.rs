@@ -11,7 +11,7 @@ use super::super::keys::{WEB_HTTP, WEB_RATE_LIMIT};
 use super::scalar::{boolean, go_duration};
 use super::{RateLimit, WebConfig, given, none_of};
 
-/// The headers that may be set, with the values that they take; none is any value.
+/// The configurable headers with their allowed values; empty allows any value.
 const HEADERS: [(&str, &[&str]); 5] = [
     ("Strict-Transport-Security", &[]),
     ("X-Content-Type-Options", &["nosniff"]),
@@ -20,13 +20,13 @@ const HEADERS: [(&str, &[&str]); 5] = [
     ("Content-Security-Policy", &[]),
 ];
 
-/// Costs that bcrypt has: two to the power of this many rounds.
+/// The valid costs of bcrypt: the binary logarithm of the number of rounds.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 
 /// A hash of bcrypt: `$2y$`, two digits, `$`, 22 characters of salt and 31 of hash.
 const BCRYPT_LENGTH: usize = 60;
 
-/// Beyond this cost one check takes seconds, and a scrape that has to wait for it fails.
+/// Above this cost a check takes seconds, so that scrapes time out.
 const COSTLY: u32 = 14;
 
 /// Reads `http_server_config` into `config`.
@@ -51,13 +51,13 @@ pub(super) fn read(value: &Value<'_>, config: &mut WebConfig, diagnostics: &mut 
         } else if !allowed.is_empty() && !allowed.contains(&text) {
             value.report(none_of(&quoted(text), allowed), diagnostics);
         } else if !text.trim().is_empty() {
-            // A blank one is as none.
+            // A blank value counts as unset.
             config.headers.push((name, text.to_owned()));
         }
     }
 }
 
-/// Reads `basic_auth_users`. No message has a hash in it.
+/// Reads `basic_auth_users`. Messages never contain a hash.
 pub(super) fn users(value: &Value<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, SecretString> {
     let mut users = BTreeMap::new();
     for (name, value) in value.named("a mapping of user names and bcrypt hashes", diagnostics).unwrap_or_default() {
@@ -76,7 +76,7 @@ pub(super) fn users(value: &Value<'_>, diagnostics: &mut Diagnostics) -> BTreeMa
     users
 }
 
-/// The cost that a bcrypt hash was made with.
+/// The cost of a bcrypt hash.
 fn bcrypt_cost(hash: &str) -> Option<u32> {
     let rest = ["$2a$", "$2b$", "$2x$", "$2y$"].into_iter().find_map(|prefix| hash.strip_prefix(prefix))?;
     let (cost, digits) = rest.split_once('$')?;

@@ -1,7 +1,7 @@
-//! The web configuration: the file of the Prometheus exporter-toolkit → one frozen [`WebConfig`].
+//! Reads the web configuration file of the Prometheus exporter-toolkit into an immutable [`WebConfig`].
 //!
-//! The file format is the toolkit's, key by key, so that an operator's file for any other exporter holds here. What this
-//! exporter cannot do (TLS 1.0, say) is refused by name.
+//! All keys of the toolkit are known, so a file of another exporter works here. Unsupported values such as TLS 1.0 are
+//! refused.
 //!
 //! Source: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>.
 
@@ -26,31 +26,31 @@ use super::{source, yaml};
 
 pub use self::tls::{ClientAuth, Curve, TlsSettings, TlsVersion};
 
-/// What the web configuration file says, checked.
+/// The validated web configuration.
 #[derive(Clone, Default)]
 pub struct WebConfig {
-    /// How TLS is spoken; without it, the front speaks plain HTTP.
+    /// TLS settings; without them, the server uses plain HTTP.
     pub tls: Option<TlsSettings>,
-    /// Whether HTTP/2 is offered. It takes TLS.
+    /// Whether HTTP/2 is offered. It requires TLS.
     pub http2: bool,
-    /// Headers of every answer, by their names.
+    /// Headers of every response, by name.
     pub headers: Vec<(&'static str, String)>,
-    /// bcrypt hashes by user; with none, nobody is asked who they are.
+    /// bcrypt hashes by user; empty disables authentication.
     pub users: BTreeMap<String, SecretString>,
-    /// How often requests may come.
+    /// The rate limit.
     pub rate_limit: Option<RateLimit>,
-    /// The files that it names, whose content is part of it.
+    /// The named files, whose content is part of the configuration.
     pub files: Vec<PathBuf>,
-    /// What is allowed but deserves a look: a line each.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
 }
 
-/// How often requests may come: one an interval, and `burst` at once after a pause; none ever where `burst` is 0.
+/// A token bucket: one request per interval, and up to `burst` at once. With a `burst` of 0, no request is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// The time in which one more request is allowed.
     pub interval: Duration,
-    /// How many may come at once.
+    /// The largest burst of requests.
     pub burst: u32,
 }
 
@@ -60,7 +60,7 @@ impl WebConfig {
     /// The web configuration in the YAML file at `path`. Paths in it are relative to the file's directory.
     ///
     /// # Errors
-    /// Every fault of the file, and of the files that it names.
+    /// All problems of the file and of the files that it names.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let mut diagnostics = Diagnostics::default();
         let file = diagnostics.add_source(path.display().to_string());
@@ -73,8 +73,8 @@ impl WebConfig {
             }
         };
         let empty = Self { http2: true, ..Self::default() };
-        // The toolkit takes a file with nothing in it, which is how many begin.
-        if says_nothing(&text) {
+        // The toolkit accepts an empty file.
+        if is_empty_document(&text) {
             return Ok(empty);
         }
         let Some(root) = yaml::parse(&text, file, &mut diagnostics) else { return Err(diagnostics.into_error()) };
@@ -97,17 +97,17 @@ impl WebConfig {
     }
 }
 
-/// Whether a text has only comments, blanks and the mark of a document's start.
-fn says_nothing(text: &str) -> bool {
+/// Whether a text has only comments, blank lines, `---` and `{}`.
+fn is_empty_document(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---" || line == "{}")
 }
 
-/// The value of a key that is there and not null, as Go reads both the same.
+/// The value of a key unless it is null, which Go reads like a missing key.
 fn given<'a>(fields: &'a Fields<'a>, key: &str) -> Option<Value<'a>> {
     fields.get(key).filter(|value| !value.node.is_null())
 }
 
-/// The text of a key, where it is neither left out, null nor empty.
+/// The text of a key, unless it is missing, null or empty.
 fn text<'a>(
     fields: &'a Fields<'a>,
     key: &str,
@@ -119,12 +119,12 @@ fn text<'a>(
     (!text.is_empty()).then_some((value, text))
 }
 
-/// The fault that a value is none of those that there are.
+/// The problem that a value is not one of `all`.
 fn none_of(shown: &str, all: &[&str]) -> Problem {
     Problem::new(format!("{shown} is not known"), format!("write one of {}", all.join(", ")))
 }
 
-/// Whether both say the same, the secrets included.
+/// Compares all settings, secrets included, for reloads.
 impl PartialEq for WebConfig {
     fn eq(&self, other: &Self) -> bool {
         let Self { tls, http2, headers, users, rate_limit, files, warnings } = self;
@@ -142,7 +142,7 @@ impl PartialEq for WebConfig {
     }
 }
 
-/// Leaves users, hashes and keys out.
+/// Omits users, hashes and keys.
 impl fmt::Debug for WebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebConfig")

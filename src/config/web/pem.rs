@@ -1,4 +1,4 @@
-//! PEM in place or in a file: certificates and private keys. No message has any of a key.
+//! Reads certificates and private keys in PEM, in place or from a file. Messages never contain a key.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,15 @@ use super::super::fields::{Fields, Value};
 use super::super::source;
 use super::text;
 
-/// A PEM text and where it is named.
+/// A PEM text and the value that gives it.
 pub(super) struct Pem<'a> {
     value: Value<'a>,
     text: SecretString,
-    /// The file's path and a colon's worth of space, for messages; empty for a text in place.
+    /// The file's path and a space, for messages; empty for a text in place.
     shown: String,
 }
 
-/// The PEM text in the file under `key_file`, or under `key`; the file wins, as in the toolkit.
+/// The PEM text in the file under `key_file`, or under `key`; the file takes precedence, as in the toolkit.
 pub(super) fn read<'a>(
     fields: &'a Fields<'a>,
     (key, file_key): (&str, &str),
@@ -39,7 +39,7 @@ pub(super) fn read<'a>(
                 diagnostics.warn(value.place, value.path, problem);
             }
             let path = base_dir.join(path);
-            // A file that cannot be read now may be there at the next look.
+            // Unreadable files are watched too, because they may be readable later.
             files.push(path.clone());
             match source::read_text(&path, MAX_PEM_BYTES) {
                 Ok(source) => {
@@ -82,7 +82,7 @@ impl Pem<'_> {
         let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok();
         if key.is_none() && text.contains("ENCRYPTED") {
             self.report(
-                "has an encrypted key, and there is nobody to type its password",
+                "has an encrypted key, and no password can be given for it",
                 "write it without one",
                 diagnostics,
             );

@@ -1,4 +1,4 @@
-//! Scalars as Go's YAML reads them.
+//! Parses scalars like Go's YAML library.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `tls_server_config`.
+//! Reads `tls_server_config`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,47 +13,47 @@ use super::super::keys::WEB_TLS;
 use super::scalar::boolean;
 use super::{given, none_of, pem, text};
 
-/// How TLS is spoken.
+/// The TLS settings of the server.
 pub struct TlsSettings {
-    /// The server's certificate, and those that it was signed by.
+    /// The server's certificate chain.
     pub certificates: Vec<CertificateDer<'static>>,
     /// The server's key.
     pub key: PrivateKeyDer<'static>,
-    /// Whose certificates clients may have; where none is named, those whom the system trusts.
+    /// The CAs of client certificates; empty uses the system root certificates.
     pub client_cas: Vec<CertificateDer<'static>>,
-    /// Whether clients are asked for a certificate, and what becomes of it.
+    /// How client certificates are requested and verified.
     pub client_auth: ClientAuth,
-    /// Where given, a client's certificate must have one of these names.
+    /// If given, a client certificate must have one of these names.
     pub client_allowed_sans: Option<Vec<String>>,
-    /// The least version.
+    /// The minimum version.
     pub min_version: TlsVersion,
-    /// The greatest version.
+    /// The maximum version.
     pub max_version: TlsVersion,
-    /// The suites of TLS 1.2, where they are chosen; those of 1.3 are always on, as in Go.
+    /// The configured TLS 1.2 cipher suites; those of TLS 1.3 are always enabled, as in Go.
     pub cipher_suites: Option<Vec<SupportedCipherSuite>>,
-    /// Whether the server's order of suites counts.
+    /// Whether the server's order of cipher suites is preferred.
     pub prefer_server_cipher_suites: bool,
-    /// The curves in their order, where they are chosen.
+    /// The configured key exchange groups, in order of preference.
     pub curves: Vec<Curve>,
 }
 
-/// What becomes of clients' certificates.
+/// How client certificates are requested and verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuth {
-    /// None is asked for.
+    /// No certificate is requested.
     #[default]
     None,
-    /// One is asked for; whatever comes, or does not, is taken.
+    /// A certificate is requested, but neither required nor verified.
     Request,
-    /// There must be one, of whomever.
+    /// A certificate is required, but not verified.
     RequireAny,
-    /// If there is one, it must be of the client CA.
+    /// A certificate is optional, and verified if given.
     VerifyIfGiven,
-    /// There must be one of the client CA.
+    /// A verified certificate is required.
     RequireAndVerify,
 }
 
-/// A version of TLS that is spoken.
+/// A supported TLS version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
     /// TLS 1.2.
@@ -62,7 +62,7 @@ pub enum TlsVersion {
     V13,
 }
 
-/// A group for the exchange of keys.
+/// A key exchange group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Curve {
     /// NIST P-256.
@@ -96,17 +96,17 @@ const SUITES: [(&str, SupportedCipherSuite); 9] = [
     ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
-/// Of these one has to be there for HTTP/2 over TLS 1.2 (RFC 9113, section 9.2.2; Go wants one as well).
+/// One of these is required for HTTP/2 over TLS 1.2 (RFC 9113, section 9.2.2; Go wants one as well).
 const OF_HTTP2: [CipherSuite; 2] =
     [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
 
 const VERSIONS: [&str; 2] = ["TLS12", "TLS13"];
 const CURVES: [(&str, Curve); 3] = [("CurveP256", Curve::P256), ("CurveP384", Curve::P384), ("X25519", Curve::X25519)];
 
-/// More names than this in a list are no choice any more.
+/// The most entries of a list; real lists have a few.
 const MAX_LIST: usize = 1_000;
 
-/// Reads `tls_server_config`; `None` where it asks for nothing, as in the toolkit. `http2` is what the file says of it.
+/// Reads `tls_server_config`; `None` where it sets nothing, as in the toolkit. `http2` is the setting of the file.
 pub(super) fn read(
     value: &Value<'_>,
     http2: bool,
@@ -184,7 +184,7 @@ fn client_auth(fields: &Fields<'_>, has_ca: bool, diagnostics: &mut Diagnostics)
         );
     }
     if !has_ca && matches!(client_auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify) {
-        let message = "no client CA is given, so whoever has a certificate of any CA that this system trusts is let in";
+        let message = "no client CA is given, so a client certificate of any CA that this system trusts is accepted";
         diagnostics.warn(fields.place, fields.path, Problem::new(message, "write `client_ca_file:` with its path"));
     }
     client_auth
@@ -198,11 +198,11 @@ fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, diagnostics: &mut 
     let sans: Vec<_> =
         items.iter().filter_map(|item| item.text("a name, in quotes", diagnostics)).map(ToOwned::to_owned).collect();
     if client_auth == ClientAuth::None {
-        let message = "no client is asked for a certificate, so these names keep nobody out";
+        let message = "no client is asked for a certificate, so these names have no effect";
         let problem = Problem::new(message, "write `client_auth_type: RequireAndVerifyClientCert`");
         diagnostics.warn(value.place, value.path, problem);
     } else if items.is_empty() {
-        let problem = Problem::new("lets nobody in, as it has no names", "write the clients' names, or drop it");
+        let problem = Problem::new("refuses every client, as it has no names", "write the clients' names, or drop it");
         diagnostics.warn(value.place, value.path, problem);
     }
     Some(sans)
@@ -321,7 +321,7 @@ impl PartialEq for TlsSettings {
     }
 }
 
-/// Leaves keys and names out.
+/// Omits keys and names.
 impl fmt::Debug for TlsSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsSettings")

@@ -8,9 +8,9 @@ use cxone_exporter::config::{Config, ConfigError};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
-use super::{PLANTED, assert_discreet, assert_golden, assert_reads_back, ids, write};
+use super::{PLANTED, assert_golden, assert_no_personal_data, assert_reads_back, ids, write};
 
-/// The names of the article, and nothing else.
+/// The four variables of the documentation's first example.
 const ARTICLE: [(&str, &str); 4] = [
     ("CXONE_TENANT_DOMAIN", "acme.example.com"),
     ("CXONE_CLIENT_ID", "my-client"),
@@ -25,7 +25,7 @@ fn environment(variables: &[(&str, &str)], dir: &Path) -> Result<Config, ConfigE
 }
 
 #[test]
-fn the_articles_four_names_are_enough() {
+fn environment_of_four_variables_is_enough() {
     let dir = TempDir::new().unwrap();
     let from_process = environment(&ARTICLE, dir.path()).unwrap();
     let lines: String = ARTICLE.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
@@ -40,7 +40,7 @@ fn the_articles_four_names_are_enough() {
 }
 
 #[test]
-fn the_process_wins_over_the_file_and_empty_is_not_set() {
+fn process_environment_overrides_dotenv_unless_empty() {
     let dir = TempDir::new().unwrap();
     write(
         &dir.path().join(".env"),
@@ -57,7 +57,7 @@ fn the_process_wins_over_the_file_and_empty_is_not_set() {
 }
 
 #[test]
-fn ids_come_from_both_variables() {
+fn agent_ids_of_both_variables_are_merged() {
     let table = [
         (vec![("CXONE_AGENT_ID", ""), ("CXONE_AGENT_IDS", "1, 2 ,3,")], vec!["1", "2", "3"]),
         (vec![("CXONE_AGENT_IDS", "1,4711,2")], vec!["4711", "1", "2"]),
@@ -71,7 +71,7 @@ fn ids_come_from_both_variables() {
 }
 
 #[test]
-fn a_base_url_and_a_secret_file_can_stand_for_the_articles_names() {
+fn environment_base_url_and_secret_file() {
     let dir = TempDir::new().unwrap();
     write(&dir.path().join("secret"), PLANTED.as_bytes(), 0o600);
     let variables = [
@@ -91,7 +91,7 @@ fn a_base_url_and_a_secret_file_can_stand_for_the_articles_names() {
 }
 
 #[test]
-fn faults_of_the_environment_have_their_messages() {
+fn environment_problems_have_golden_messages() {
     let article = |change: &[(&'static str, &'static str)]| [&ARTICLE[..], change].concat();
     let table = [
         ("missing", vec![], ""),
@@ -119,14 +119,14 @@ fn faults_of_the_environment_have_their_messages() {
             write(&dir.path().join(".env"), dotenv.as_bytes(), 0o600);
         }
         let error = environment(&variables, dir.path()).expect_err(name);
-        assert_discreet(&error.to_string());
+        assert_no_personal_data(&error.to_string());
         let shown = error.to_string().replace(dir.path().to_str().unwrap(), "DIR");
         assert_golden(&format!("environment_{name}"), &shown);
     }
 }
 
 #[test]
-fn a_secret_in_a_dotenv_file_that_all_may_read_is_a_warning() {
+fn world_readable_dotenv_secret_is_a_warning() {
     let dir = TempDir::new().unwrap();
     let lines: String = ARTICLE.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     write(&dir.path().join(".env"), lines.as_bytes(), 0o644);

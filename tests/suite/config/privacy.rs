@@ -1,14 +1,14 @@
-//! What stands for agents, and names that nobody is to see.
+//! Agent labels, and hidden names.
 
 use cxone_exporter::config::{AgentLabel, Config};
 use cxone_exporter::presence::Person;
 
-use super::{MINIMAL, TempDir, assert_discreet, ids, load, tenant_with, write};
+use super::{MINIMAL, TempDir, assert_no_personal_data, ids, load, tenant_with, write};
 
 const KEY: &str = "planted-hunter2-planted-hunter2";
 
 #[test]
-fn pseudonyms_take_the_place_of_ids_wherever_anything_is_shown() {
+fn hmac_labels_replace_agent_ids() {
     let in_place = load(
         MINIMAL.replace("    client_id", &format!("    agent_label: hmac\n    agent_label_key: {KEY}\n    client_id")),
     );
@@ -19,21 +19,21 @@ fn pseudonyms_take_the_place_of_ids_wherever_anything_is_shown() {
     let from_file = tenant_with(&format!("agent_label: hmac\n    agent_label_key_file: {}", file.display()));
 
     let tenant = &in_place.tenants[0];
-    assert_eq!(ids(tenant), ["4711"], "the tenant is asked by id");
+    assert_eq!(ids(tenant), ["4711"], "requests use the id");
     let label = tenant.label(&tenant.agents[0]);
     assert!(label.len() == 16 && label.bytes().all(|byte| byte.is_ascii_hexdigit()), "{label}");
-    assert_eq!(from_file.label(&from_file.agents[0]), label, "it depends on the key, not on where it is from");
+    assert_eq!(from_file.label(&from_file.agents[0]), label, "the label depends on the key, not on its source");
     assert!(matches!(&from_file.privacy.agent_label, AgentLabel::Hmac(by) if by.secret.file.as_ref() == Some(&file)));
 
     let shown = in_place.to_yaml_redacted();
     assert!(shown.contains("agent_label_key: <secret>") && shown.contains(&*label), "{shown}");
     assert!(!shown.contains("4711"), "{shown}");
-    assert_discreet(&shown);
-    assert_discreet(&format!("{in_place:?}"));
+    assert_no_personal_data(&shown);
+    assert_no_personal_data(&format!("{in_place:?}"));
 }
 
 #[test]
-fn hidden_names_are_not_even_kept() {
+fn show_names_false_discards_configured_names() {
     let named = MINIMAL.replace("{ id: 4711 }", "{ id: 4711, name: Ada Lovelace, team: Billing }");
     for (line, name) in [("", Some("Ada Lovelace")), ("    show_names: false\n", None)] {
         let config = load(named.replace("    client_id", &format!("{line}    client_id"))).unwrap();
@@ -43,7 +43,7 @@ fn hidden_names_are_not_even_kept() {
 }
 
 #[test]
-fn names_of_the_tenants_own_list_are_hidden_as_well() {
+fn show_names_false_hides_directory_names() {
     let tenant = |extra: &str| {
         let text = format!(
             "tenants:\n  - name: acme\n    api: official\n    area: na1\n    access_key_id: key\n    access_key_secret: hunter2\n{extra}"
@@ -56,13 +56,13 @@ fn names_of_the_tenants_own_list_are_hidden_as_well() {
         team: Some("Billing".to_owned()),
         active: true,
     };
-    let everybody = tenant("    show_names: false\n    agents: all\n");
-    let (agents, _) = everybody.resolve_agents(&[ada()]);
+    let all_agents = tenant("    show_names: false\n    agents: all\n");
+    let (agents, _) = all_agents.resolve_agents(&[ada()]);
     assert_eq!((agents[0].name.as_deref(), agents[0].team.as_deref()), (None, Some("Billing")));
-    assert_eq!(everybody.drop_unused_names(vec![ada()])[0].name, None);
-    assert!(everybody.needs_directory());
+    assert_eq!(all_agents.drop_unused_names(vec![ada()])[0].name, None);
+    assert!(all_agents.needs_directory());
 
-    // The list is neither asked for names alone, nor stripped of those that are filtered by.
+    // The directory is not fetched for names alone, and keeps names that the filter matches.
     let listed = tenant("    show_names: false\n    agents: [{ id: 4711 }]\n");
     assert!(!listed.needs_directory());
     assert_eq!(listed.resolve_agents(&[ada()]).0[0].name, None);
@@ -81,7 +81,7 @@ fn names_of_the_tenants_own_list_are_hidden_as_well() {
 }
 
 #[test]
-fn faults_of_labels_say_what_to_write() {
+fn agent_label_remedies() {
     let cases = [
         ("agent_label: name", "write `id` or `hmac`"),
         ("agent_label: hmac", "openssl rand -hex 32"),
@@ -94,6 +94,6 @@ fn faults_of_labels_say_what_to_write() {
     for (line, message) in cases {
         let error = load(MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"))).unwrap_err();
         assert!(error.to_string().contains(message), "{line}: {error}");
-        assert_discreet(&error.to_string());
+        assert_no_personal_data(&error.to_string());
     }
 }

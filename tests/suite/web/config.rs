@@ -37,8 +37,8 @@ fn what_is_taken_but_not_meant_is_said() {
         ("auth_without_ca", "any CA that this system trusts"),
         ("cert_twice", "counts, and `cert` beside it does not"),
         ("rate_without_burst", "no request at all is allowed"),
-        ("sans_empty", "lets nobody in"),
-        ("sans_without_auth", "these names keep nobody out"),
+        ("sans_empty", "refuses every client"),
+        ("sans_without_auth", "these names have no effect"),
         ("tls_nothing", "there is no TLS"),
     ];
     for (name, expected) in table {
