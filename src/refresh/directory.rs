@@ -4,17 +4,11 @@
 //! the last good list stays until the next one, across restarts as well.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::snapshot::Moment;
 use crate::config::Tenant;
 use crate::presence::Person;
-
-/// How long a list is used. Agents join and leave by the day, so four requests a day are often enough.
-const MAX_AGE: Duration = Duration::from_secs(6 * 3600);
-
-/// The pause after a failed read. Without any agent to ask for, each refresh reads, and the refresh back-off paces them.
-const RETRY_DELAY: Duration = Duration::from_secs(10 * 60);
+use crate::upstream::{METADATA_LIFETIME, METADATA_RETRY};
 
 /// The tenant's own list of agents.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +53,8 @@ impl ResolvedTenant {
 impl DirectorySchedule {
     /// Whether to read the list at `now`. `needed`: there is no agent to ask for without it.
     pub(super) fn is_due(&self, directory: Option<&AgentDirectory>, needed: bool, now: Moment) -> bool {
-        let expired = directory.is_none_or(|directory| directory.read_at.age(now) >= MAX_AGE);
-        let pausing = self.failed_at.is_some_and(|failed_at| failed_at.age(now) < RETRY_DELAY);
+        let expired = directory.is_none_or(|directory| directory.read_at.age(now) >= METADATA_LIFETIME);
+        let pausing = self.failed_at.is_some_and(|failed_at| failed_at.age(now) < METADATA_RETRY);
         expired && (needed || !pausing)
     }
 
@@ -77,6 +71,8 @@ impl DirectorySchedule {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::Monotonic;
     use crate::presence::Timestamp;
