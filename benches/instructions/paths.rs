@@ -20,7 +20,7 @@ use cxone_exporter::config::Config;
 use cxone_exporter::exposition::{assemble, negotiate};
 use cxone_exporter::metrics::agents;
 use cxone_exporter::presence::{
-    Asked, BucketBoundaries, BucketHistory, Schedule, Shift, Tally, TimeZone, Timestamp, Window,
+    BucketBoundaries, BucketQuery, IncrementalTally, Schedule, Shift, Tally, TimeZone, Timestamp, Window,
 };
 use cxone_exporter::upstream::presence_api::wire::decode_page;
 
@@ -45,7 +45,7 @@ const PATHS: [(&str, Path); 12] = [
     ("decode-page-by-time", || decode(Order::ByTime)),
     ("count-page-in-order", || count(Order::ByAgent, 1)),
     ("count-page-repeated", || count(Order::ByTime, 3)),
-    ("replay-and-keep-page", recall_and_keep),
+    ("replay-and-keep-page", merge_history),
     ("parse-timestamps", parse_timestamps),
     ("schedule-on-windows", schedule),
     ("render-500-agents", render),
@@ -87,26 +87,26 @@ fn count(order: Order, times: usize) {
     measured(&mut || drop(black_box(filled.take().map(Tally::finish))));
 }
 
-/// Takes up what is kept of a page's buckets, counts it, and keeps it again, as an incremental refresh does.
-fn recall_and_keep() {
+/// Merges the histories of a page's agents, sums them and builds new ones, as an incremental refresh does.
+fn merge_history() {
     let (agents, hours) = PAGE;
     let range = window(hours);
-    let grid = BucketBoundaries::new(Duration::from_secs(3_600));
-    let asking_from = |start| tally(0..agents, hours).keeping(Asked { grid, range: Window { start, ..range } });
+    let boundaries = BucketBoundaries::new(Duration::from_secs(3_600));
+    let asking_from = |start| {
+        let query = BucketQuery { boundaries, range: Window { start, ..range } };
+        IncrementalTally::new(tally(0..agents, hours), query)
+    };
     let mut first = asking_from(range.start.saturating_sub(Duration::from_secs(900)));
     for page in pages(0..agents, hours, Order::ByAgent) {
-        decode_page(page.as_bytes(), &mut first).unwrap();
+        decode_page(page.as_bytes(), first.as_mut()).unwrap();
     }
-    let histories: Vec<_> = first.finish_keeping(range.end).histories.into_iter().map(Option::unwrap).collect();
-    let kept: usize = histories.iter().map(BucketHistory::buckets).sum();
+    let histories: Vec<_> = first.finish(&[], range.end).histories.into_iter().map(|kept| kept.map(Arc::new)).collect();
+    let kept: usize = histories.iter().flatten().map(|history| history.buckets()).sum();
     assert!(kept as u64 >= agents * (hours.unsigned_abs() - 1), "all but the last bucket of each is kept");
     let mut next = Some(asking_from(range.end));
     measured(&mut || {
-        if let Some(mut tally) = next.take() {
-            for (agent, history) in histories.iter().enumerate() {
-                tally.replay(agent, history);
-            }
-            black_box(tally.finish_keeping(range.end));
+        if let Some(tally) = next.take() {
+            black_box(tally.finish(&histories, range.end));
         }
     });
 }

@@ -19,8 +19,8 @@ pub(crate) mod varint;
 
 pub use agent::{AgentId, AgentPresence, Person, ScheduledTime, WatchedAgent};
 pub use buckets::{
-    AgentIndex, Asked, BucketBoundaries, BucketHistory, Checkpoint, KeptOutcome, MAX_BYTES_PER_BUCKET, Tally,
-    TallyOutcome,
+    AgentIndex, BucketBoundaries, BucketHistory, BucketQuery, Checkpoint, IncrementalOutcome, IncrementalTally,
+    MAX_BYTES_PER_BUCKET, Tally, TallyOutcome,
 };
 pub use chart::{ChartSlot, PresenceChart, PresenceChartBuilder};
 pub use rejection::{Rejection, Rejections};

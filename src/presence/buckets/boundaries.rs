@@ -54,7 +54,7 @@ impl BucketBoundaries {
     }
 
     /// Whether `span` reaches from one line to the next.
-    pub(super) fn is_cell(self, span: Window) -> bool {
+    pub(super) fn is_bucket(self, span: Window) -> bool {
         span.end == self.next(span.start) && self.has(span.start)
     }
 }
@@ -85,9 +85,9 @@ mod tests {
         for (grid, moment, floor, ceil) in table {
             assert_eq!((grid.floor(at(moment)), grid.ceil(at(moment))), (at(floor), at(ceil)), "{moment}");
         }
-        assert!(half_past.is_cell(Window { start: at(1800), end: at(5400) }));
-        assert!(!half_past.is_cell(Window { start: at(1800), end: at(5399) }));
-        assert!(!half_past.is_cell(Window { start: at(3600), end: at(7200) }));
+        assert!(half_past.is_bucket(Window { start: at(1800), end: at(5400) }));
+        assert!(!half_past.is_bucket(Window { start: at(1800), end: at(5399) }));
+        assert!(!half_past.is_bucket(Window { start: at(3600), end: at(7200) }));
     }
 
     proptest! {

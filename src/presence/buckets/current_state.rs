@@ -1,22 +1,21 @@
-//! The state an agent is in, as far as buckets can tell.
+//! The current state of an agent, as far as buckets show it.
 
-use super::store::{BucketStore, Entry, Share};
+use super::store::{Bucket, BucketStore, Share};
 use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::{Micros, Timestamp};
 
-/// The newest state and a lower bound of the unbroken time in it, from buckets in order that do not overlap.
+/// The newest state and a lower bound of its duration, from sorted buckets that do not overlap.
 ///
-/// The newest bucket must have time in one state only. Buckets before it are added while each touches the next,
-/// holds nothing but that state and is full of it. The newest bucket itself may fall short of its length where it
-/// reaches the window's end, since data lags; elsewhere nobody knows whether its missing time is at its start,
-/// so nothing before it is added.
+/// The newest bucket must have time in one state only. Earlier buckets are added while each touches the next, has only that
+/// state and is full of it. The newest bucket may have less time than its length if it reaches the end of the window, as data
+/// lags. Elsewhere its missing time may be at its start, so no earlier bucket is added.
 pub(super) fn current_state(
     store: &BucketStore,
-    buckets: &[Entry],
+    buckets: &[Bucket],
     window_end: Timestamp,
 ) -> Option<(StateIndex, Micros)> {
     let (newest, earlier) = buckets.split_last()?;
-    // The states behind this name are different ones.
+    // `OTHER` stands for several states.
     let (state, mut unbroken) = only_state(store.shares(newest)).filter(|(state, _)| *state != StateNames::OTHER)?;
     if unbroken < newest.span.length() && newest.span.end < window_end {
         return Some((state, unbroken));
@@ -33,7 +32,7 @@ pub(super) fn current_state(
     Some((state, unbroken))
 }
 
-/// The one state that has time, and its time; `None` where several do, or none.
+/// The only state that has time, and its time; `None` if there are several or none.
 fn only_state(shares: &[Share]) -> Option<(StateIndex, Micros)> {
     let mut with_time = shares.iter().filter(|share| share.time > Micros::ZERO);
     let first = with_time.next()?;

@@ -1,47 +1,46 @@
-//! From the buckets of one agent to its presence: order, repetitions, overlaps, sums.
+//! Sums the buckets of one agent: order, repetitions, overlaps, time per state.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::current_state::current_state;
-use super::store::{BucketStore, Entry, Share, scale};
+use super::store::{Bucket, BucketStore, Share, scale, total};
+use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_names::StateNames;
 use crate::presence::{
-    AgentPresence, Micros, OnShift, PresenceChart, PresenceChartBuilder, Rejection, Rejections, Schedule,
-    ScheduledTime, StateName, WatchedAgent, Window,
+    AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejection, Rejections, StateName, WatchedAgent, Window,
 };
 
-/// Counts agent after agent, reusing its working space.
-pub(super) struct Counter<'a> {
+/// Sums agent by agent.
+pub(super) struct PresenceSummer<'a> {
     window: Window,
     store: BucketStore,
     names: &'a [StateName],
-    /// Per state: its place among all names in order, whether it is offline, and its time with the agent in hand.
+    /// By [`StateIndex`](super::super::StateIndex).
     states: Vec<State>,
-    /// The buckets of the agent in hand, in order of time once they are prepared.
-    entries: Vec<Entry>,
-    /// The states of the agent in hand.
+    /// The states of the agent that is being summed.
     seen: Vec<usize>,
-    /// Schedules that were laid over the window already; agents share few.
-    on_shift: Vec<(Arc<Schedule>, OnShift)>,
+    schedules: ScheduleSummer,
     chart: PresenceChartBuilder,
     rejections: Rejections,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Its position among all names in order.
     rank: usize,
     offline: bool,
+    /// Whether the agent that is being summed has this state, and for how long.
     seen: bool,
     time: Micros,
-    /// Its place among the states of the agent in hand.
+    /// Its position among the states of that agent.
     place: usize,
 }
 
-// === impl Counter ===
+// === impl PresenceSummer ===
 
-impl<'a> Counter<'a> {
+impl<'a> PresenceSummer<'a> {
     pub(super) fn new(
         window: Window,
         store: BucketStore,
@@ -62,47 +61,66 @@ impl<'a> Counter<'a> {
             store,
             names,
             states,
-            entries: Vec::new(),
             seen: Vec::new(),
-            on_shift: Vec::new(),
+            schedules: ScheduleSummer::new(window),
             chart: PresenceChartBuilder::default(),
             rejections,
         }
     }
 
-    /// What was not counted, so far.
+    /// The rejections, including those of the sums so far.
     pub(super) fn into_rejections(self) -> Rejections {
         self.rejections
     }
 
-    /// The presence of the agent at `agent`, if anything was reported for it. Every agent is counted once.
-    pub(super) fn count(&mut self, agent: usize, watched: &WatchedAgent) -> Option<AgentPresence> {
-        self.entries.clear();
-        self.entries.extend(self.store.entries_of(agent));
-        self.entries.reverse();
-        if !self.entries.is_sorted_by(|earlier, later| earlier.span.end <= later.span.start) {
-            self.put_in_order();
+    /// The presence of `agent` from its buckets; `None` without data.
+    pub(super) fn sum(&mut self, agent: &WatchedAgent, mut buckets: Vec<Bucket>) -> Option<AgentPresence> {
+        self.scale_to_window(&buckets);
+        if !buckets.is_sorted_by(|earlier, later| earlier.span.end <= later.span.start) {
+            self.sort_and_dedup(&mut buckets);
         }
-        self.keep_what_counts();
-        let last_data = self.entries.last()?.span.end;
-        let current = current_state(&self.store, &self.entries, self.window.end)
+        self.clip(&mut buckets);
+        let last_data = buckets.last()?.span.end;
+        let current = current_state(&self.store, &buckets, self.window.end)
             .and_then(|(state, time)| Some((Arc::clone(self.names.get(state.0)?), time)));
-        let scheduled = watched.schedule.as_ref().map(|schedule| self.held_against(schedule));
-        let states = self.sum();
+        let Self { store, states, schedules, .. } = self;
+        let scheduled = agent.schedule.as_ref().map(|schedule| {
+            let is_offline = |share: &&Share| states.get(share.state.0).is_some_and(|state| state.offline);
+            let offline =
+                |bucket: &Bucket| store.shares(bucket).iter().filter(is_offline).map(|share| share.time).sum();
+            schedules.scheduled_time(schedule, buckets.iter().map(|bucket| (bucket.span, offline(bucket))))
+        });
+        let states = self.sum_states(&buckets);
         let observed = states.iter().map(|(_, time)| *time).sum();
-        Some(AgentPresence { states, observed, current, last_data, scheduled, chart: self.chart() })
+        Some(AgentPresence { states, observed, current, last_data, scheduled, chart: self.chart(&buckets) })
     }
 
-    /// Sorts the buckets by start, then end, and drops repetitions. Of several that disagree, the one with the
-    /// most time counts, so that it does not matter which came first.
-    fn put_in_order(&mut self) {
-        let Self { store, names, entries, rejections, .. } = self;
-        entries.sort_unstable_by(|a, b| {
+    /// Scales the shares of each bucket to the part of it that is in the window.
+    fn scale_to_window(&mut self, buckets: &[Bucket]) {
+        for bucket in buckets {
+            let Some(inside) = bucket.span.intersection(self.window) else { continue };
+            // The part after the window's end has not happened yet, so the reported time is that of the part before it.
+            let happened = Window { end: inside.end, ..bucket.span };
+            let at_most = u128::from(happened.length());
+            let shares = self.store.shares_mut(bucket);
+            let reported = total(shares);
+            if inside != happened || reported > at_most {
+                // One division caps the time and takes the part inside, so that it is rounded only once.
+                scale(shares, inside.length(), reported.max(at_most));
+            }
+        }
+    }
+
+    /// Sorts the buckets by start, then end, and drops repetitions. If they differ, the one with the most time counts, so
+    /// that the order of arrival does not matter.
+    fn sort_and_dedup(&mut self, buckets: &mut Vec<Bucket>) {
+        let Self { store, names, rejections, .. } = self;
+        buckets.sort_unstable_by(|a, b| {
             (a.span.start, a.span.end)
                 .cmp(&(b.span.start, b.span.end))
                 .then_with(|| by_contents(store.shares(a), store.shares(b), names).reverse())
         });
-        entries.dedup_by(|later, earlier| {
+        buckets.dedup_by(|later, earlier| {
             let repeated = later.span == earlier.span;
             if repeated {
                 rejections.add(Rejection::Duplicate);
@@ -111,30 +129,30 @@ impl<'a> Counter<'a> {
         });
     }
 
-    /// Cuts each bucket down to the part that lies in the window and that no earlier one covers.
-    fn keep_what_counts(&mut self) {
-        let Self { window, store, entries, rejections, .. } = self;
-        // Buckets come by start, so the time that earlier ones cover past this one's start has no holes.
+    /// Clips each bucket to the part that is in the window and that no earlier bucket covers.
+    fn clip(&mut self, buckets: &mut Vec<Bucket>) {
+        let Self { window, store, rejections, .. } = self;
+        // Buckets are sorted by start, so the time that earlier ones cover after this start has no gaps.
         let mut covered = window.start;
-        entries.retain_mut(|entry| {
-            let Some(inside) = entry.span.intersection(*window) else {
+        buckets.retain_mut(|bucket| {
+            let Some(inside) = bucket.span.intersection(*window) else {
                 return false;
             };
             let rest = Window { start: inside.start.max(covered), end: inside.end };
             if rest != inside {
                 rejections.add(Rejection::Overlap);
-                scale(store.shares_mut(entry), rest.length(), inside.length().into());
+                scale(store.shares_mut(bucket), rest.length(), inside.length().into());
             }
-            entry.span = rest;
+            bucket.span = rest;
             covered = covered.max(rest.end);
             rest.start < rest.end
         });
     }
 
-    /// Time in each state, in the order of names.
-    fn sum(&mut self) -> Vec<(StateName, Micros)> {
+    /// The time per state, ordered by name.
+    fn sum_states(&mut self, buckets: &[Bucket]) -> Vec<(StateName, Micros)> {
         self.seen.clear();
-        for share in self.entries.iter().flat_map(|entry| self.store.shares(entry)) {
+        for share in buckets.iter().flat_map(|bucket| self.store.shares(bucket)) {
             if let Some(state) = self.states.get_mut(share.state.0) {
                 if !std::mem::replace(&mut state.seen, true) {
                     self.seen.push(share.state.0);
@@ -149,44 +167,25 @@ impl<'a> Counter<'a> {
             state.place = place;
             Some((Arc::clone(self.names.get(index)?), std::mem::take(&mut state.time)))
         };
-        // As they are kept, there is no more room than is needed.
+        // Snapshots keep these lists, so they have no spare capacity.
         let mut states = Vec::with_capacity(self.seen.len());
         states.extend(self.seen.iter().enumerate().filter_map(take));
         states
     }
 
-    /// The buckets hour by hour, once they are summed.
-    fn chart(&mut self) -> PresenceChart {
-        let Self { store, entries, states, chart, .. } = self;
-        for entry in entries.iter() {
+    /// The chart of the buckets, after [`PresenceSummer::sum_states`].
+    fn chart(&mut self, buckets: &[Bucket]) -> PresenceChart {
+        let Self { store, states, chart, .. } = self;
+        for bucket in buckets {
             let place = |share: &Share| Some((states.get(share.state.0)?.place, share.time));
-            chart.add(entry.span, store.shares(entry).iter().filter_map(place));
+            chart.add(bucket.span, store.shares(bucket).iter().filter_map(place));
         }
         chart.finish()
     }
-
-    /// How the buckets go together with `schedule`.
-    fn held_against(&mut self, schedule: &Arc<Schedule>) -> ScheduledTime {
-        let known = self.on_shift.iter().position(|(known, _)| Arc::ptr_eq(known, schedule));
-        let at = known.unwrap_or_else(|| {
-            self.on_shift.push((Arc::clone(schedule), schedule.within(self.window)));
-            self.on_shift.len() - 1
-        });
-        let Some((_, on_shift)) = self.on_shift.get(at) else {
-            return ScheduledTime::default();
-        };
-        let is_offline = |share: &&Share| self.states.get(share.state.0).is_some_and(|state| state.offline);
-        let offline_on_shift = |entry: &Entry| {
-            let offline: Micros = self.store.shares(entry).iter().filter(is_offline).map(|share| share.time).sum();
-            offline.prorated(on_shift.overlap(entry.span), entry.span.length().into())
-        };
-        ScheduledTime { total: on_shift.total(), offline: self.entries.iter().map(offline_on_shift).sum() }
-    }
 }
 
-/// Orders contents of buckets by their sum, then state by state, whatever order the states came in.
+/// Orders the contents of buckets by total time, then state by state, whatever the order of the states.
 fn by_contents(a: &[Share], b: &[Share], names: &[StateName]) -> Ordering {
-    let total = |shares: &[Share]| shares.iter().map(|share| share.time).sum::<Micros>();
     let by_name = |shares: &[Share]| {
         let mut times = BTreeMap::<Option<&StateName>, Micros>::new();
         for share in shares {

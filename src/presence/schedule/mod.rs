@@ -1,8 +1,10 @@
 //! When agents are expected to work: days and hours in a time zone, less holidays.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime};
 
-use super::{Micros, TimeZone, Timestamp, Window};
+use super::{Micros, ScheduledTime, TimeZone, Timestamp, Window};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,13 @@ pub struct Shift {
 /// The shifts of a schedule within a window: spans in order that neither overlap nor touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnShift(Vec<Window>);
+
+/// Sums scheduled time within one window. Agents share schedules, so each schedule is applied to the window once.
+#[derive(Debug)]
+pub(super) struct ScheduleSummer {
+    window: Window,
+    on_shift: Vec<(Arc<Schedule>, OnShift)>,
+}
 
 // === impl Schedule ===
 
@@ -96,5 +105,31 @@ impl OnShift {
         let first = self.0.partition_point(|shift| shift.end <= span.start);
         let shifts = self.0.get(first..).unwrap_or_default().iter();
         shifts.map_while(|shift| shift.intersection(span)).map(Window::length).sum()
+    }
+}
+
+// === impl ScheduleSummer ===
+
+impl ScheduleSummer {
+    pub(super) const fn new(window: Window) -> Self {
+        Self { window, on_shift: Vec::new() }
+    }
+
+    /// The time on shift in the window, and the part of it that is offline. `offline` has spans and the offline time in each,
+    /// which is taken as spread evenly over the span.
+    pub(super) fn scheduled_time(
+        &mut self,
+        schedule: &Arc<Schedule>,
+        offline: impl Iterator<Item = (Window, Micros)>,
+    ) -> ScheduledTime {
+        if !self.on_shift.iter().any(|(known, _)| Arc::ptr_eq(known, schedule)) {
+            self.on_shift.push((Arc::clone(schedule), schedule.within(self.window)));
+        }
+        let Some((_, on_shift)) = self.on_shift.iter().find(|(known, _)| Arc::ptr_eq(known, schedule)) else {
+            return ScheduledTime::default();
+        };
+        let on_shift_part =
+            |(span, time): (Window, Micros)| time.prorated(on_shift.overlap(span), span.length().into());
+        ScheduledTime { total: on_shift.total(), offline: offline.map(on_shift_part).sum() }
     }
 }

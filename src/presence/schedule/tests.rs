@@ -265,3 +265,33 @@ proptest! {
         prop_assert_eq!(schedule.within(window).total() == Micros::new(1), expected);
     }
 }
+
+#[test]
+fn overlap_skips_a_shift_that_ends_where_the_span_starts() {
+    let span = |start, end| Window { start: Timestamp::from_seconds(start), end: Timestamp::from_seconds(end) };
+    let on_shift = OnShift(vec![span(0, 10), span(20, 30)]);
+    let table = [((10, 25), 5), ((10, 20), 0), ((5, 30), 15), ((30, 40), 0)];
+    for ((start, end), seconds) in table {
+        assert_eq!(on_shift.overlap(span(start, end)), Micros::from_seconds(seconds), "{start} to {end}");
+    }
+}
+
+#[test]
+fn scheduled_time_uses_the_schedule_of_each_agent() {
+    let until = |hour| {
+        let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        let hours = vec![Shift { start: time(0), end: time(hour) }];
+        Arc::new(Schedule { timezone: TimeZone::UTC, days: [true; 7], hours, holidays: Vec::new() })
+    };
+    let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(86_400) };
+    let mut summer = ScheduleSummer::new(window);
+    let (one, two) = (until(1), until(2));
+    for (schedule, hours) in [(&one, 1), (&two, 2), (&one, 1), (&two, 2)] {
+        // Half of the day is offline, spread evenly over it.
+        let offline = std::iter::once((window, Micros::from_seconds(43_200)));
+        let scheduled = summer.scheduled_time(schedule, offline);
+        let expected =
+            ScheduledTime { total: Micros::from_seconds(hours * 3_600), offline: Micros::from_seconds(hours * 1_800) };
+        assert_eq!(scheduled, expected);
+    }
+}

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::agent_timeline::Span;
 use super::{StateTimeline, TOLERANCE};
+use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::{
-    AgentPresence, Micros, OnShift, PresenceChart, PresenceChartBuilder, Rejections, Schedule, ScheduledTime,
-    StateName, Timestamp, WatchedAgent, Window,
+    AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejections, StateName, Timestamp, WatchedAgent, Window,
 };
 
 /// The names of states, and what some of them mean.
@@ -46,8 +46,7 @@ struct PresenceSummer<'a> {
     states: Vec<StateIndex>,
     names: StateNames,
     offline: &'a [StateName],
-    /// The shifts of each schedule within the window; agents share schedules.
-    on_shift: Vec<(Arc<Schedule>, OnShift)>,
+    schedules: ScheduleSummer,
     chart: PresenceChartBuilder,
 }
 
@@ -71,7 +70,7 @@ impl StateTimeline {
             states,
             names,
             offline: labels.offline,
-            on_shift: Vec::new(),
+            schedules: ScheduleSummer::new(window),
             chart: PresenceChartBuilder::default(),
         };
         let mut presences: Vec<_> = agents
@@ -112,7 +111,13 @@ impl PresenceSummer<'_> {
         }
         times.sort_unstable();
         let observed = times.iter().map(|(_, time)| *time).sum();
-        let scheduled = agent.schedule.as_ref().map(|schedule| self.scheduled_time(schedule, inside()));
+        let Self { names, offline, schedules, .. } = self;
+        let scheduled = agent.schedule.as_ref().map(|schedule| {
+            let is_offline =
+                |state: StateIndex| names.as_slice().get(state.0).is_some_and(|name| offline.contains(name));
+            let offline = inside().filter(|(state, _)| is_offline(*state)).map(|(_, time)| (time, time.length()));
+            schedules.scheduled_time(schedule, offline)
+        });
         let chart = self.chart(&times, inside());
         let current = self.current(&spans);
         Some(AgentPresence { states: times, observed, current, last_data: last.end, scheduled, chart })
@@ -151,22 +156,5 @@ impl PresenceSummer<'_> {
         }
         let name = self.names.as_slice().get(newest.state.0).filter(|_| newest.state != StateNames::OTHER)?;
         Some((Arc::clone(name), newest.time.end.saturating_since(begins)))
-    }
-
-    fn scheduled_time(
-        &mut self,
-        schedule: &Arc<Schedule>,
-        spans: impl Iterator<Item = (StateIndex, Window)>,
-    ) -> ScheduledTime {
-        let known = self.on_shift.iter().position(|(known, _)| Arc::ptr_eq(known, schedule));
-        let at = known.unwrap_or_else(|| {
-            self.on_shift.push((Arc::clone(schedule), schedule.within(self.window)));
-            self.on_shift.len() - 1
-        });
-        let Some((_, on_shift)) = self.on_shift.get(at) else { return ScheduledTime::default() };
-        let is_offline =
-            |state: StateIndex| self.names.as_slice().get(state.0).is_some_and(|name| self.offline.contains(name));
-        let offline = spans.filter(|(state, _)| is_offline(*state)).map(|(_, time)| on_shift.overlap(time)).sum();
-        ScheduledTime { total: on_shift.total(), offline }
     }
 }

@@ -10,7 +10,7 @@ use super::paging::Pages;
 use super::request;
 use super::wire::{self, Page};
 use super::{PresenceSource, REPORT};
-use crate::presence::{Asked, KeptOutcome, Tally, TallyOutcome, WatchedAgent, Window};
+use crate::presence::{BucketQuery, IncrementalOutcome, IncrementalTally, Tally, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::Endpoint;
 use crate::upstream::failure::{Failure, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
@@ -19,8 +19,8 @@ use crate::upstream::http::{DecodeError, Decoded};
 /// What a batch's pages are read into. It moves to the threads that decode and back, buffer and all,
 /// so that a batch allocates for its largest page once.
 #[derive(Debug)]
-struct Reading {
-    tally: Tally,
+struct Reading<T = Tally> {
+    tally: T,
     body: Vec<u8>,
 }
 
@@ -33,54 +33,49 @@ impl PresenceSource {
         context: &FetchContext,
     ) -> Result<TallyOutcome, Failure> {
         context.check_cancelled()?;
-        let Some(asked) = batch.asked else {
+        let Some(query) = batch.query else {
             let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, context).await?;
             return run_blocking(Endpoint::Presence, move || reading.tally.finish()).await;
         };
-        let (mut batch, mut outcome) = self.read_and_keep(batch, asked, window, context).await?;
-        if outcome.doubt
-            && let Some((whole, asked)) = self.again_in_full(&batch, window)
+        let (mut batch, mut outcome) = self.read_incrementally(batch, query, window, context).await?;
+        if outcome.inconsistent
+            && let Some((whole, query)) = self.again_in_full(&batch, window)
         {
-            (batch, outcome) = self.read_and_keep(whole, asked, window, context).await?;
+            (batch, outcome) = self.read_incrementally(whole, query, window, context).await?;
         }
         if let Some(mut cache) = self.cache() {
             cache.keep(&batch, window, &mut outcome);
         }
-        Ok(outcome.counted)
+        Ok(outcome.tally)
     }
 
-    /// Reads what is asked for of `batch`, and counts it with what is known.
-    async fn read_and_keep(
+    /// Reads the requested range of `batch`, and merges it with the histories of its agents.
+    async fn read_incrementally(
         &self,
         batch: Batch,
-        asked: Asked,
+        query: BucketQuery,
         window: Window,
         context: &FetchContext,
-    ) -> Result<(Batch, KeptOutcome), Failure> {
-        let mut reading = self.reading(&batch, window);
-        reading.tally = reading.tally.keeping(asked);
-        let (batch, reading) = run_blocking(Endpoint::Presence, move || {
-            for (agent, history) in batch.histories.iter().enumerate() {
-                if let Some(history) = history {
-                    reading.tally.replay(agent, history);
-                }
-            }
-            (batch, reading)
-        })
-        .await?;
-        let mut reading = self.read_range(reading, &batch.agents, asked.range, context).await?;
+    ) -> Result<(Batch, IncrementalOutcome), Failure> {
+        let reading = self.reading(&batch, window);
+        let reading = Reading { tally: IncrementalTally::new(reading.tally, query), body: reading.body };
+        let mut reading = self.read_range(reading, &batch.agents, query.range, context).await?;
         let cuts = reading.tally.cuts();
-        if let Some(head) = self.cache().and_then(|cache| cache.head(asked, window, cuts)) {
-            reading.tally.head(head);
+        if let Some(head) = self.cache().and_then(|cache| cache.head(query, window, cuts)) {
+            reading.tally.begin_head(head);
             reading = self.read_range(reading, &batch.agents, head, context).await?;
         }
         let behind = self.session.client.behind();
-        let until = self.cache().map_or(window.start, |cache| cache.settled(asked, window, behind));
-        run_blocking(Endpoint::Presence, move || (batch, reading.tally.finish_keeping(until))).await
+        let until = self.cache().map_or(window.start, |cache| cache.settled(query, window, behind));
+        run_blocking(Endpoint::Presence, move || {
+            let outcome = reading.tally.finish(&batch.histories, until);
+            (batch, outcome)
+        })
+        .await
     }
 
     /// `batch` in full, after a tail of it brought what it should not have.
-    fn again_in_full(&self, batch: &Batch, window: Window) -> Option<(Batch, Asked)> {
+    fn again_in_full(&self, batch: &Batch, window: Window) -> Option<(Batch, BucketQuery)> {
         let mut cache = self.cache()?;
         if cache.distrust(window.end) {
             warn!(
@@ -90,8 +85,8 @@ impl PresenceSource {
             );
         }
         let whole = cache.in_full(batch, window);
-        let asked = whole.asked?;
-        Some((whole, asked))
+        let query = whole.query?;
+        Some((whole, query))
     }
 
     fn reading(&self, batch: &Batch, window: Window) -> Reading {
@@ -103,13 +98,13 @@ impl PresenceSource {
     }
 
     /// Reads all pages of `range`.
-    async fn read_range(
+    async fn read_range<T: AsMut<Tally> + Send + 'static>(
         &self,
-        mut reading: Reading,
+        mut reading: Reading<T>,
         agents: &[WatchedAgent],
         range: Window,
         context: &FetchContext,
-    ) -> Result<Reading, Failure> {
+    ) -> Result<Reading<T>, Failure> {
         let mut pages = Pages::new(agents.len(), range, self.tenant.query.interval.length);
         let first = request::first_page(self.session.client.url(request::PATH), &self.tenant, range, agents);
         let mut url = first.clone();
@@ -124,12 +119,12 @@ impl PresenceSource {
         }
     }
 
-    async fn read_page(
+    async fn read_page<T: AsMut<Tally> + Send + 'static>(
         &self,
-        reading: Reading,
+        reading: Reading<T>,
         url: &url::Url,
         context: &FetchContext,
-    ) -> Result<(Reading, Page), Failure> {
+    ) -> Result<(Reading<T>, Page), Failure> {
         let buffers = (reading.tally, reading.body);
         let Decoded { value: page, state: tally, body } =
             self.session.get(&REPORT, url, buffers, context, decode).await?;
@@ -139,10 +134,10 @@ impl PresenceSource {
 }
 
 /// Counts a page into the tally. A page that cannot be decoded leaves the tally as it was.
-fn decode(body: &[u8], tally: &mut Tally) -> Result<Page, DecodeError> {
+fn decode<T: AsMut<Tally>>(body: &[u8], tally: &mut T) -> Result<Page, DecodeError> {
     // 204 and a 200 without a body say the same: no data.
     if body.trim_ascii().is_empty() {
         return Ok(Page { next_page_token: None, buckets: 0 });
     }
-    Ok(wire::decode_page(body, tally)?)
+    Ok(wire::decode_page(body, tally.as_mut())?)
 }

@@ -208,7 +208,7 @@ pub mod fuzzing {
     use super::PresenceSource;
     use super::cache::Batch;
     use crate::config::Agent;
-    use crate::presence::{AgentPresence, Tally, WatchedAgent, Window};
+    use crate::presence::{AgentPresence, IncrementalTally, Tally, WatchedAgent, Window};
 
     /// What a refresh at the end of `window` makes of what is kept, if the tenant answers nothing new.
     pub fn counted_from_cache(source: &PresenceSource, window: Window) -> Vec<Option<AgentPresence>> {
@@ -216,15 +216,10 @@ pub mod fuzzing {
         let agents: Vec<WatchedAgent> = source.tenant.agents.iter().map(watched).collect();
         let batches = source.cache().map(|cache| cache.plan(window, agents, usize::MAX, |_| false));
         let count = |batch: Batch| {
-            let asked = batch.asked?;
+            let query = batch.query?;
             let tally = Tally::new(window, batch.agents, source.offline_states.clone(), &source.known_states);
-            let mut tally = tally.keeping(asked);
-            for (agent, history) in batch.histories.iter().enumerate() {
-                if let Some(history) = history {
-                    tally.replay(agent, history);
-                }
-            }
-            Some(tally.finish_keeping(asked.grid.floor(window.end)).counted.agents)
+            let tally = IncrementalTally::new(tally, query);
+            Some(tally.finish(&batch.histories, query.boundaries.floor(window.end)).tally.agents)
         };
         batches.into_iter().flatten().filter_map(count).flatten().collect()
     }

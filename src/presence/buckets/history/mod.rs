@@ -47,7 +47,7 @@ pub(super) struct Buckets<'a> {
 
 /// Packs the buckets of one agent after another, reusing its working space.
 #[derive(Debug)]
-pub(super) struct Packer {
+pub(super) struct HistoryBuilder {
     grid: BucketBoundaries,
     first: Option<Timestamp>,
     next: Timestamp,
@@ -158,9 +158,9 @@ impl Buckets<'_> {
     }
 }
 
-// === impl Packer ===
+// === impl HistoryBuilder ===
 
-impl Packer {
+impl HistoryBuilder {
     /// For buckets that are cells of `grid`.
     pub(super) const fn new(grid: BucketBoundaries) -> Self {
         let next = Timestamp::from_micros(0);

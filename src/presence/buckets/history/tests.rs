@@ -16,12 +16,12 @@ fn names(count: usize) -> Vec<StateName> {
 }
 
 fn pack(buckets: &Drawn, until: i64) -> Option<BucketHistory> {
-    let mut packer = Packer::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
+    let mut builder = HistoryBuilder::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
     for (cell, shares) in buckets {
         let share = |&(state, micros): &(usize, u64)| Share { state: StateIndex(state), time: Micros::new(micros) };
-        packer.push(Timestamp::from_seconds(cell * STEP), &shares.iter().map(share).collect::<Vec<_>>());
+        builder.push(Timestamp::from_seconds(cell * STEP), &shares.iter().map(share).collect::<Vec<_>>());
     }
-    packer.finish(Timestamp::from_seconds(until * STEP), &names(300))
+    builder.finish(Timestamp::from_seconds(until * STEP), &names(300))
 }
 
 fn unpack(history: &BucketHistory) -> Drawn {
@@ -74,8 +74,8 @@ fn what_people_do_takes_seven_bytes_a_bucket() {
         let grid = BucketBoundaries::new(step);
         let (mut bytes, mut buckets) = (0, 0);
         for agent in roster.agents() {
-            let (mut packer, mut names, mut start) =
-                (Packer::new(grid), Vec::new(), Timestamp::from_seconds(1_772_582_400));
+            let (mut builder, mut names, mut start) =
+                (HistoryBuilder::new(grid), Vec::new(), Timestamp::from_seconds(1_772_582_400));
             let until = start + Duration::from_secs(86_400);
             while start < until {
                 let times = timeline.seconds(agent, Window { start, end: grid.next(start) });
@@ -86,10 +86,10 @@ fn what_people_do_takes_seven_bytes_a_bucket() {
                     });
                     Share { state: StateIndex(known), time }
                 });
-                packer.push(start, &shares.collect::<Vec<_>>());
+                builder.push(start, &shares.collect::<Vec<_>>());
                 start = grid.next(start);
             }
-            let history = packer.finish(until, &names).unwrap();
+            let history = builder.finish(until, &names).unwrap();
             bytes += history.packed.len();
             buckets += history.buckets();
         }
@@ -114,13 +114,13 @@ fn what_no_tenant_would_report_is_not_kept() {
 }
 
 #[test]
-fn a_packer_that_failed_starts_afresh() {
-    let mut packer = Packer::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
+fn a_builder_that_failed_starts_afresh() {
+    let mut builder = HistoryBuilder::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
     let share = |micros| [Share { state: StateIndex(1), time: Micros::new(micros) }];
-    packer.push(Timestamp::from_seconds(0), &share(u64::MAX));
+    builder.push(Timestamp::from_seconds(0), &share(u64::MAX));
     let until = Timestamp::from_seconds(STEP);
-    assert_eq!(packer.finish(until, &names(2)), None);
-    packer.push(Timestamp::from_seconds(STEP), &share(1));
-    assert_eq!(unpack(&packer.finish(until, &names(2)).unwrap()), [(1, vec![(1, 1)])]);
-    assert_eq!(packer.finish(until, &names(2)).unwrap().buckets(), 0);
+    assert_eq!(builder.finish(until, &names(2)), None);
+    builder.push(Timestamp::from_seconds(STEP), &share(1));
+    assert_eq!(unpack(&builder.finish(until, &names(2)).unwrap()), [(1, vec![(1, 1)])]);
+    assert_eq!(builder.finish(until, &names(2)).unwrap().buckets(), 0);
 }

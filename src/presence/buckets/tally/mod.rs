@@ -4,20 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::agent_index::{AgentIndex, AgentIndexMap};
-use super::store::{BucketStore, Share, scale};
-use super::sum::Counter;
+use super::store::{Bucket, BucketStore, Share, by_agent, total};
+use super::sum::PresenceSummer;
 use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames, UNKNOWN_STATE};
 use crate::presence::{AgentPresence, Micros, Rejection, Rejections, StateName, Timestamp, WatchedAgent, Window};
 
-mod keeping;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
-
-use self::keeping::Keeping;
-pub use self::keeping::{Asked, KeptOutcome};
 
 /// Counts the buckets of one batch of agents.
 ///
@@ -50,15 +46,13 @@ pub use self::keeping::{Asked, KeptOutcome};
 /// ```
 #[derive(Debug)]
 pub struct Tally {
-    window: Window,
+    pub(super) window: Window,
     agents: AgentIndexMap,
-    names: StateNames,
+    pub(super) names: StateNames,
     known_names: usize,
     offline_states: Arc<[StateName]>,
-    store: BucketStore,
+    pub(super) store: BucketStore,
     rejections: Rejections,
-    /// What is needed for keeping buckets, where they are kept.
-    keeping: Option<Box<Keeping>>,
 }
 
 /// A point between two buckets of a tally, to go back to.
@@ -96,7 +90,7 @@ impl Tally {
         let known_names = names.len();
         let rejections = Rejections::default();
         let agents = AgentIndexMap::new(agents);
-        Self { window, agents, names, known_names, offline_states, store, rejections, keeping: None }
+        Self { window, agents, names, known_names, offline_states, store, rejections }
     }
 
     /// Counts time in a state under the name that `map` has for it. Several may get one name.
@@ -107,8 +101,8 @@ impl Tally {
     }
 
     /// The present point, between two buckets.
-    pub const fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { buckets: self.store.len(), names: self.names.len(), rejections: self.rejections }
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { buckets: self.store.buckets().len(), names: self.names.len(), rejections: self.rejections }
     }
 
     /// Forgets whatever came since `to`, half a bucket included.
@@ -116,9 +110,6 @@ impl Tally {
         self.store.truncate(to.buckets);
         self.names.truncate(to.names);
         self.rejections = to.rejections;
-        if let Some(keeping) = &mut self.keeping {
-            keeping.roll_back(self.store.open());
-        }
     }
 
     /// Finds an agent by its id; `None` where nobody asked for it.
@@ -157,13 +148,24 @@ impl Tally {
         }
     }
 
-    /// Counts it all.
+    /// Sums the buckets.
     pub fn finish(mut self) -> TallyOutcome {
-        self.store.discard_open();
-        let mut counter = Counter::new(self.window, self.store, &self.names, &self.offline_states, self.rejections);
-        let mut agents: Vec<_> =
-            self.agents.as_slice().iter().enumerate().map(|(index, agent)| counter.count(index, agent)).collect();
-        let rejections = counter.into_rejections();
+        let buckets = by_agent(self.store.take(), self.agents());
+        self.sum(buckets)
+    }
+
+    /// The number of agents.
+    pub(super) fn agents(&self) -> usize {
+        self.agents.as_slice().len()
+    }
+
+    /// Sums `buckets`, those of each agent, whose shares are in the store.
+    pub(super) fn sum(self, buckets: Vec<Vec<Bucket>>) -> TallyOutcome {
+        let mut summer =
+            PresenceSummer::new(self.window, self.store, &self.names, &self.offline_states, self.rejections);
+        let sum = |(agent, buckets): (&WatchedAgent, Vec<Bucket>)| summer.sum(agent, buckets);
+        let mut agents: Vec<_> = self.agents.as_slice().iter().zip(buckets).map(sum).collect();
+        let rejections = summer.into_rejections();
         limit_states(&mut agents, &self.names, self.known_names);
         TallyOutcome { agents, rejections }
     }
@@ -179,34 +181,20 @@ impl Tally {
             (Some(start), Some(end)) if start < end => Window { start, end },
             _ => return Err(Rejection::BadTime),
         };
-        let inside = span.intersection(self.window).ok_or(Rejection::OutsideWindow)?;
-        if self.place(agent, span, inside) {
-            self.rejections.add(Rejection::OverLength);
+        span.intersection(self.window).ok_or(Rejection::OutsideWindow)?;
+        let shares = self.store.open_shares();
+        if !shares.is_empty() {
+            if total(shares) > span.length().into() {
+                self.rejections.add(Rejection::OverLength);
+            }
+            self.store.close(agent.0, span);
         }
         Ok(())
     }
+}
 
-    /// Makes the open shares, if there are any, a bucket of `agent`, of which `inside` is in the window. Tells whether they
-    /// are more than its length.
-    #[inline]
-    fn place(&mut self, agent: AgentIndex, span: Window, inside: Window) -> bool {
-        let first_share = self.store.open();
-        let shares = self.store.open_shares();
-        if shares.is_empty() {
-            return false;
-        }
-        let reported = shares.iter().map(|share| u128::from(share.time)).sum::<u128>();
-        // What lies past the window's end has not happened yet, so the seconds are those of the part before it.
-        let happened = Window { end: inside.end, ..span };
-        let at_most = happened.length().into();
-        if inside != happened || reported > at_most {
-            if let Some(keeping) = &mut self.keeping {
-                keeping.note_original(first_share, shares);
-            }
-            // One division for both, capping to what happened and taking the part inside, rounds down only once.
-            scale(shares, inside.length(), reported.max(at_most));
-        }
-        self.store.close(agent.0, span);
-        reported > span.length().into()
+impl AsMut<Self> for Tally {
+    fn as_mut(&mut self) -> &mut Self {
+        self
     }
 }

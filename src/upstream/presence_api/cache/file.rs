@@ -1,6 +1,6 @@
 //! What a later process can take up of a cache, as bytes. Pure.
 //!
-//! A byte of version; what was asked; the grid and what is known of the server; names of states; and per agent its id, when it
+//! A byte of version; what was asked; the boundaries and what is known of the server; names of states; and per agent its id, when it
 //! was read, and its history. Numbers are of variable length, texts and lists begin with how long they are. Whoever keeps the
 //! bytes sees to it that they are whole; what they say is checked here all the same.
 
@@ -21,7 +21,7 @@ const MAX_NAMES: usize = 1 << 16;
 /// What a later process can take up of a cache.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct CacheFile {
-    pub(super) grid: BucketBoundaries,
+    pub(super) boundaries: BucketBoundaries,
     pub(super) since: Option<Timestamp>,
     pub(super) cuts: bool,
     pub(super) heads_fit: bool,
@@ -50,7 +50,7 @@ impl CacheFile {
         let mut bytes = vec![VERSION];
         push_text(&mut bytes, &question(tenant));
         // The step is part of the question, so a line tells where all of them are.
-        push_time(&mut bytes, self.grid.ceil(Timestamp::from_micros(0)));
+        push_time(&mut bytes, self.boundaries.ceil(Timestamp::from_micros(0)));
         bytes.push(u8::from(self.cuts) | u8::from(self.heads_fit) << 1 | u8::from(self.since.is_some()) << 2);
         push_time(&mut bytes, self.since.unwrap_or(Timestamp::from_micros(0)));
         varint::push(&mut bytes, count(names.len()));
@@ -67,7 +67,7 @@ impl CacheFile {
         if bytes.byte()? != VERSION || text(&mut bytes)? != question(tenant) {
             return None;
         }
-        let grid = BucketBoundaries::new(tenant.query.interval.length).through(time(&mut bytes)?);
+        let boundaries = BucketBoundaries::new(tenant.query.interval.length).through(time(&mut bytes)?);
         let flags = bytes.byte()?;
         let since = Some(time(&mut bytes)?).filter(|_| flags & 4 != 0);
         let names = usize::try_from(bytes.varint()?).ok().filter(|names| *names <= MAX_NAMES)?;
@@ -81,13 +81,13 @@ impl CacheFile {
         for _ in 0..bytes.varint()? {
             let agent = text(&mut bytes)?;
             let (full_at, read_at) = (time(&mut bytes)?, time(&mut bytes)?);
-            let history = Arc::new(BucketHistory::read_from(&mut bytes, grid, &names)?);
+            let history = Arc::new(BucketHistory::read_from(&mut bytes, boundaries, &names)?);
             if let Some(&agent) = wanted.get(&AgentId::from(agent)) {
                 known.push((Arc::clone(agent), CachedAgent { history, full_at, read_at }));
             }
         }
         let (cuts, heads_fit) = (flags & 1 != 0, flags & 2 != 0);
-        bytes.0.is_empty().then_some(Self { grid, since, cuts, heads_fit, known })
+        bytes.0.is_empty().then_some(Self { boundaries, since, cuts, heads_fit, known })
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Incremental};
-    use crate::presence::{Asked, Tally, WatchedAgent, Window};
+    use crate::presence::{BucketQuery, IncrementalTally, Tally, WatchedAgent, Window};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -150,12 +150,12 @@ mod tests {
     /// What is kept of hours in which agents were in `states`.
     fn file(states: &[u64], phase: i64) -> CacheFile {
         let window = Window::ending_at(NOW, Duration::from_secs(86_400));
-        let grid = BucketBoundaries::new(Duration::from_secs(3600)).through(Timestamp::from_seconds(phase));
+        let boundaries = BucketBoundaries::new(Duration::from_secs(3600)).through(Timestamp::from_seconds(phase));
         let agents: Vec<_> =
             ["1", "2", "gone"].map(|id| WatchedAgent { id: id.into(), schedule: None }).into_iter().collect();
-        let start = grid.floor(window.start);
-        let asked = Asked { grid, range: Window { start, end: window.end } };
-        let mut tally = Tally::new(window, agents.clone(), [].into(), &[]).keeping(asked);
+        let start = boundaries.floor(window.start);
+        let query = BucketQuery { boundaries, range: Window { start, end: window.end } };
+        let mut tally = Tally::new(window, agents.clone(), [].into(), &[]);
         for (hour, state) in (0_u32..).zip(states) {
             let agent = tally.agent(["1", "2", "gone"][usize::try_from(state % 3).unwrap()]);
             let name = tally.state_named(["Busy", "休憩", "x"][usize::try_from(state / 3 % 3).unwrap()]);
@@ -163,14 +163,14 @@ mod tests {
             let start = start + Duration::from_secs(3600) * hour;
             tally.bucket(agent, Some(start), Some(start + Duration::from_secs(3600)));
         }
-        let outcome = tally.finish_keeping(grid.floor(NOW));
+        let outcome = IncrementalTally::new(tally, query).finish(&[], boundaries.floor(NOW));
         let known = |history: Option<BucketHistory>| CachedAgent {
             history: Arc::new(history.unwrap()),
             full_at: NOW,
             read_at: NOW,
         };
         let known = agents.iter().map(|agent| agent.id.clone()).zip(outcome.histories.into_iter().map(known)).collect();
-        CacheFile { grid, since: Some(NOW), cuts: phase % 2 == 0, heads_fit: phase % 3 == 0, known }
+        CacheFile { boundaries, since: Some(NOW), cuts: phase % 2 == 0, heads_fit: phase % 3 == 0, known }
     }
 
     fn drawn() -> impl Strategy<Value = (Vec<u64>, i64)> {

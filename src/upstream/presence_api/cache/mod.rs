@@ -7,7 +7,7 @@
 //! - An agent without a history, with one that has left the window, or who is due again after `full_refresh_interval`, is
 //!   asked for in full, and so is everybody where the clock was set back. Agents are due in groups of about a batch, spread
 //!   over the interval, so that no refresh has to read everything but the first.
-//! - Where buckets do not lie on a grid, or repeat with other contents, the agent has no history.
+//! - Where buckets do not lie on a boundaries, or repeat with other contents, the agent has no history.
 //! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
 //!   are all for `full_refresh_interval`, as a server that does so may do so each time.
 
@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use crate::config::Incremental;
 use crate::fnv;
-use crate::presence::{AgentId, Asked, BucketBoundaries, BucketHistory, KeptOutcome, Timestamp, WatchedAgent, Window};
+use crate::presence::{
+    AgentId, BucketBoundaries, BucketHistory, BucketQuery, IncrementalOutcome, Timestamp, WatchedAgent, Window,
+};
 
 mod file;
 #[cfg(test)]
@@ -34,7 +36,7 @@ const TELL_AFTER: u32 = 3;
 #[derive(Debug)]
 pub(super) struct BucketCache {
     settings: Incremental,
-    grid: BucketBoundaries,
+    boundaries: BucketBoundaries,
     known: HashMap<AgentId, CachedAgent>,
     /// When something was first kept; agents are due again as many intervals later.
     since: Option<Timestamp>,
@@ -67,7 +69,7 @@ pub(super) struct Batch {
     /// What is known of each; empty where nothing is kept.
     pub(super) histories: Vec<Option<Arc<BucketHistory>>>,
     /// What is asked for, where buckets are kept; else the window.
-    pub(super) asked: Option<Asked>,
+    pub(super) query: Option<BucketQuery>,
 }
 
 // === impl Batch ===
@@ -75,7 +77,7 @@ pub(super) struct Batch {
 impl Batch {
     /// Agents whose whole window is asked for, of which nothing is kept.
     pub(super) fn plain(agents: &[WatchedAgent]) -> Self {
-        Self { agents: agents.to_vec(), histories: Vec::new(), asked: None }
+        Self { agents: agents.to_vec(), histories: Vec::new(), query: None }
     }
 }
 
@@ -85,7 +87,7 @@ impl BucketCache {
     pub(super) fn new(settings: Incremental, interval: Duration) -> Self {
         Self {
             settings,
-            grid: BucketBoundaries::new(interval),
+            boundaries: BucketBoundaries::new(interval),
             known: HashMap::new(),
             since: None,
             groups: 1,
@@ -111,7 +113,7 @@ impl BucketCache {
         size: usize,
         is_last: impl Fn(&WatchedAgent) -> bool,
     ) -> Vec<Batch> {
-        let all = self.grid.floor(window.start);
+        let all = self.boundaries.floor(window.start);
         let mut planned: Vec<_> = agents
             .into_iter()
             .map(|agent| {
@@ -129,16 +131,16 @@ impl BucketCache {
             let start = chunk.first().map_or(all, |(_, from, ..)| *from);
             let range = Window { start, end: window.end };
             let (agents, histories) = chunk.iter().map(|(.., agent, history)| (agent.clone(), history.clone())).unzip();
-            Batch { agents, histories, asked: Some(Asked { grid: self.grid, range }) }
+            Batch { agents, histories, query: Some(BucketQuery { boundaries: self.boundaries, range }) }
         };
         alike.flat_map(|alike| alike.chunks(size.max(1))).map(batch).collect()
     }
 
     /// The same agents, asked for in full.
     pub(super) fn in_full(&self, batch: &Batch, window: Window) -> Batch {
-        let range = Window { start: self.grid.floor(window.start), end: window.end };
+        let range = Window { start: self.boundaries.floor(window.start), end: window.end };
         let (agents, histories) = (batch.agents.clone(), batch.agents.iter().map(|_| None).collect());
-        Batch { agents, histories, asked: Some(Asked { grid: self.grid, range }) }
+        Batch { agents, histories, query: Some(BucketQuery { boundaries: self.boundaries, range }) }
     }
 
     /// What is known of an agent, as far as it spares asking for `window` in full.
@@ -150,8 +152,8 @@ impl BucketCache {
         let is_right = *read_at <= window.end
             && *full_at <= window.end
             && *full_at >= self.due(agent, window.end)
-            && self.grid.has(history.until())
-            && history.until() > self.grid.floor(window.start);
+            && self.boundaries.has(history.until())
+            && history.until() > self.boundaries.floor(window.start);
         is_right.then(|| Arc::clone(history))
     }
 
@@ -166,23 +168,24 @@ impl BucketCache {
 
     /// Up to which moment buckets are over and settled for somebody who asks at the end of `window` a server whose clock is
     /// `behind` ours: a bucket is over when it is over there.
-    pub(super) fn settled(&self, asked: Asked, window: Window, behind: Duration) -> Timestamp {
-        asked.grid.floor(window.end.saturating_sub(behind).saturating_sub(self.settings.settle))
+    pub(super) fn settled(&self, query: BucketQuery, window: Window, behind: Duration) -> Timestamp {
+        query.boundaries.floor(window.end.saturating_sub(behind).saturating_sub(self.settings.settle))
     }
 
     /// What to ask for beside `asked`, of a server that cuts buckets at the edges of what is asked for: the part of the
     /// window's first bucket that is inside. `cuts` is what its answer told of that.
-    pub(super) fn head(&self, asked: Asked, window: Window, cuts: Option<bool>) -> Option<Window> {
-        let end = asked.grid.ceil(window.start);
-        let needed = self.heads_fit && cuts.unwrap_or(self.cuts) && !asked.grid.has(window.start) && end < window.end;
+    pub(super) fn head(&self, query: BucketQuery, window: Window, cuts: Option<bool>) -> Option<Window> {
+        let end = query.boundaries.ceil(window.start);
+        let needed =
+            self.heads_fit && cuts.unwrap_or(self.cuts) && !query.boundaries.has(window.start) && end < window.end;
         needed.then_some(Window { start: window.start, end })
     }
 
     /// Keeps what was read of a batch at the end of `window`.
-    pub(super) fn keep(&mut self, batch: &Batch, window: Window, outcome: &mut KeptOutcome) {
-        let Some(asked) = batch.asked else { return };
+    pub(super) fn keep(&mut self, batch: &Batch, window: Window, outcome: &mut IncrementalOutcome) {
+        let Some(query) = batch.query else { return };
         self.since.get_or_insert(window.end);
-        let in_full = asked.range.start <= asked.grid.floor(window.start);
+        let in_full = query.range.start <= query.boundaries.floor(window.start);
         for (agent, history) in batch.agents.iter().zip(outcome.histories.drain(..)) {
             let before = self.known.remove(&agent.id);
             let full_at = if in_full { Some(window.end) } else { before.map(|known| known.full_at) };
@@ -191,7 +194,7 @@ impl BucketCache {
                 self.known.insert(Arc::clone(&agent.id), known);
             }
         }
-        self.grid = outcome.shifted.unwrap_or(self.grid);
+        self.boundaries = outcome.boundaries.unwrap_or(self.boundaries);
         self.cuts = outcome.cuts.unwrap_or(self.cuts);
         self.heads_fit &= outcome.head_fits != Some(false);
     }
@@ -222,15 +225,15 @@ impl BucketCache {
 
     /// What a later process can take up.
     pub(super) fn file(&self) -> CacheFile {
-        let Self { grid, ref known, since, cuts, heads_fit, .. } = *self;
+        let Self { boundaries, ref known, since, cuts, heads_fit, .. } = *self;
         let known = known.iter().map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
-        CacheFile { grid, since, cuts, heads_fit, known }
+        CacheFile { boundaries, since, cuts, heads_fit, known }
     }
 
     /// Takes up what an earlier process knew.
     pub(super) fn take_up(&mut self, file: CacheFile) {
-        let CacheFile { grid, since, cuts, heads_fit, known } = file;
-        (self.grid, self.since, self.cuts, self.heads_fit) = (grid, since, cuts, heads_fit);
+        let CacheFile { boundaries, since, cuts, heads_fit, known } = file;
+        (self.boundaries, self.since, self.cuts, self.heads_fit) = (boundaries, since, cuts, heads_fit);
         self.known = known.into_iter().collect();
     }
 

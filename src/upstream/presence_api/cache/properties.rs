@@ -6,7 +6,7 @@ use chrono::NaiveTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, Micros, Schedule, Shift, Tally, TallyOutcome, TimeZone};
+use crate::presence::{AgentPresence, IncrementalTally, Micros, Schedule, Shift, Tally, TallyOutcome, TimeZone};
 
 const STEP: i64 = 10;
 const WINDOW: Duration = Duration::from_secs(100);
@@ -170,24 +170,21 @@ pub(super) fn read(
 ) -> TallyOutcome {
     let mut batch = batch;
     loop {
-        let asked = batch.asked.unwrap();
-        let mut tally = tally(window, &batch.agents).keeping(asked);
-        for (agent, history) in batch.histories.iter().enumerate() {
-            history.iter().for_each(|history| tally.replay(agent, history));
+        let query = batch.query.unwrap();
+        let mut tally = IncrementalTally::new(tally(window, &batch.agents), query);
+        answer(tally.as_mut(), query.range);
+        if let Some(head) = cache.head(query, window, tally.cuts()) {
+            tally.begin_head(head);
+            answer(tally.as_mut(), head);
         }
-        answer(&mut tally, asked.range);
-        if let Some(head) = cache.head(asked, window, tally.cuts()) {
-            tally.head(head);
-            answer(&mut tally, head);
-        }
-        let mut outcome = tally.finish_keeping(cache.settled(asked, window, behind));
-        if outcome.doubt {
+        let mut outcome = tally.finish(&batch.histories, cache.settled(query, window, behind));
+        if outcome.inconsistent {
             cache.distrust(window.end);
             batch = cache.in_full(&batch, window);
             continue;
         }
         cache.keep(&batch, window, &mut outcome);
-        return outcome.counted;
+        return outcome.tally;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::properties::read;
 use super::*;
-use crate::presence::{Micros, Tally};
+use crate::presence::{IncrementalTally, Micros, Tally};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,9 +24,9 @@ fn window(minutes: i64) -> Window {
 fn plan(cache: &BucketCache, minutes: i64, ids: &[&str]) -> Vec<(i64, String)> {
     let batches = cache.plan(window(minutes), agents(ids), 2, |agent| *agent.id == *"suspect");
     let shown = |batch: &Batch| {
-        assert_eq!(batch.asked.unwrap().range.end, window(minutes).end);
+        assert_eq!(batch.query.unwrap().range.end, window(minutes).end);
         let ids: Vec<_> = batch.agents.iter().map(|agent| &*agent.id).collect();
-        let start = batch.asked.unwrap().range.start.micros();
+        let start = batch.query.unwrap().range.start.micros();
         ((NOON.micros() - start) / 3_600_000_000, ids.join(" "))
     };
     batches.iter().map(shown).collect()
@@ -39,13 +39,10 @@ fn refresh(cache: &mut BucketCache, minutes: i64, ids: &[&str], failing: &[&str]
         if batch.agents.iter().any(|agent| failing.contains(&&*agent.id)) {
             continue;
         }
-        let asked = batch.asked.unwrap();
-        let mut tally = Tally::new(window, batch.agents.clone(), [].into(), &[]).keeping(asked);
-        for (agent, history) in batch.histories.iter().enumerate() {
-            history.iter().for_each(|history| tally.replay(agent, history));
-        }
+        let query = batch.query.unwrap();
+        let mut tally = Tally::new(window, batch.agents.clone(), [].into(), &[]);
         for agent in &batch.agents {
-            let mut start = asked.range.start;
+            let mut start = query.range.start;
             while start < window.end {
                 let (index, state) = (tally.agent(&agent.id), tally.state_named("Available"));
                 tally.state(Some(state), Ok(Micros::from_seconds(3600)));
@@ -53,9 +50,9 @@ fn refresh(cache: &mut BucketCache, minutes: i64, ids: &[&str], failing: &[&str]
                 start = start + HOUR;
             }
         }
-        let until = cache.settled(asked, window, Duration::ZERO);
-        let mut outcome = tally.finish_keeping(until);
-        for presence in &outcome.counted.agents {
+        let until = cache.settled(query, window, Duration::ZERO);
+        let mut outcome = IncrementalTally::new(tally, query).finish(&batch.histories, until);
+        for presence in &outcome.tally.agents {
             assert_eq!(presence.as_ref().unwrap().observed, window.length(), "{minutes}");
         }
         cache.keep(&batch, window, &mut outcome);
@@ -94,7 +91,7 @@ fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
     let mut turns = HashMap::<String, Vec<i64>>::new();
     for minutes in (10..12 * 60).step_by(10) {
         for batch in cache.plan(window(minutes), agents(&ids), 2, |_| false) {
-            if batch.asked.unwrap().range.start <= window(minutes).start {
+            if batch.query.unwrap().range.start <= window(minutes).start {
                 batch.agents.iter().for_each(|agent| turns.entry(agent.id.to_string()).or_default().push(minutes));
             }
         }
@@ -152,10 +149,10 @@ fn what_has_left_the_window_is_forgotten_and_so_are_agents_that_nobody_wants() {
 #[test]
 fn what_is_not_over_on_the_servers_clock_is_not_over() {
     let cache = BucketCache::new(SETTINGS, HOUR);
-    let asked = Asked { grid: BucketBoundaries::new(HOUR), range: window(0) };
-    assert_eq!(cache.settled(asked, window(30), Duration::ZERO), NOON);
-    assert_eq!(cache.settled(asked, window(29), Duration::ZERO), NOON.saturating_sub(HOUR));
-    assert_eq!(cache.settled(asked, window(31), 2 * MINUTE), NOON.saturating_sub(HOUR));
+    let query = BucketQuery { boundaries: BucketBoundaries::new(HOUR), range: window(0) };
+    assert_eq!(cache.settled(query, window(30), Duration::ZERO), NOON);
+    assert_eq!(cache.settled(query, window(29), Duration::ZERO), NOON.saturating_sub(HOUR));
+    assert_eq!(cache.settled(query, window(31), 2 * MINUTE), NOON.saturating_sub(HOUR));
 }
 
 #[test]
