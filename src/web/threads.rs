@@ -40,7 +40,7 @@ impl Threads {
     /// The highest number of threads, including the blocking threads of each runtime.
     pub const MOST: usize = MAX_SERVING_THREADS * (1 + BLOCKING_THREADS);
 
-    /// The number of processors, at most [`MAX_SERVING_THREADS`].
+    /// The number of processors, at most `MAX_SERVING_THREADS`.
     pub fn recommended() -> usize {
         thread::available_parallelism().map_or(1, NonZero::get).min(MAX_SERVING_THREADS)
     }

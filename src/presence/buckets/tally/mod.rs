@@ -77,8 +77,8 @@ pub struct TallyOutcome {
 impl Tally {
     /// A tally of `agents` within `window`.
     ///
-    /// Time in `offline_states` is what schedules are held against. The names in `known_states` are shared with
-    /// whoever else holds them, and are the last to be summed into [`OTHER_STATE`](super::OTHER_STATE).
+    /// Scheduled offline time is the scheduled time in `offline_states`. The names in `known_states` are shared with other
+    /// holders, and are the last to be summed into [`OTHER_STATE`](crate::presence::OTHER_STATE).
     pub fn new(
         window: Window,
         agents: Vec<WatchedAgent>,
