@@ -17,7 +17,6 @@
 //! | [`status_page`] | published snapshots → HTML pages | HTTP, I/O |
 //! | [`web`] | listener, TLS, authentication, limits, routes | reqwest, CXone's API |
 //! | [`simulator`] | the simulated tenant, served over HTTP | the exporter's modules, except types of `presence` and `clock` |
-//! | `fnv` | a hash that is the same in every run and version: pure | anything else |
 //! | [`cli`] | arguments, logging, dispatch, exit codes; one file per command | |
 //!
 //! Arrows point one way: web → refresh → upstream → presence, and metrics → exposition.
@@ -27,7 +26,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exposition;
-mod fnv;
 pub mod metrics;
 pub mod presence;
 pub mod refresh;

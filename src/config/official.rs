@@ -102,7 +102,7 @@ pub(super) fn read(
 
 type Client = (String, Secret);
 
-/// Which way in is meant: the issuer with a client, or the area with the access key alone.
+/// Reads the login: an issuer with a client, or an area with an access key alone.
 fn login(
     fields: &Fields<'_>,
     base_dir: &Path,

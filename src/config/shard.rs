@@ -6,14 +6,15 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hasher as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use fnv::FnvHasher;
 use thiserror::Error;
 
 use super::diagnostics::{Diagnostics, Problem};
 use super::{Config, ConfigError, RefreshLimits, Tenant};
-use crate::fnv;
 use crate::presence::AgentId;
 
 /// The most shards. Each has a process, a scrape job and, without a budget, requests of its own.
@@ -97,7 +98,14 @@ impl fmt::Display for Shard {
 
 /// The shard, among `total`, that an agent belongs to.
 fn shard_of(agent: &str, total: u32) -> u32 {
-    jump(fnv::hash(agent), total)
+    jump(fnv_1a(agent), total)
+}
+
+/// The 64-bit FNV-1a hash of the UTF-8 bytes of `text`.
+fn fnv_1a(text: &str) -> u64 {
+    let mut hasher = FnvHasher::default();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 /// Jump consistent hashing, in integers instead of the original's floating point, which would round.
@@ -181,6 +189,16 @@ mod tests {
         ("Ä-ü", [0, 0, 0, 0, 0, 810]),
         ("a8098c1a-f86e-11da-bd1a-00112444be1e", [0, 1, 1, 1, 7, 963]),
     ];
+
+    #[test]
+    fn fnv_1a_known_vectors() {
+        // From the test vectors of the algorithm's authors.
+        for (text, expected) in
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
+            assert_eq!(fnv_1a(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn shard_assignment_known_vectors() {

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Incremental;
-use crate::fnv;
 use crate::presence::{
     AgentId, BucketBoundaries, BucketHistory, BucketQuery, IncrementalOutcome, Timestamp, WatchedAgent, Window,
 };
@@ -161,7 +160,10 @@ impl BucketCache {
     fn due(&self, agent: &AgentId, now: Timestamp) -> Timestamp {
         let interval = self.settings.full_refresh_interval;
         // Whose turn it is must not change from run to run, or from agent to agent as others come and go.
-        let group = u32::try_from(fnv::hash(agent) % u64::from(self.groups)).unwrap_or_default();
+        let mut hasher = fnv::FnvHasher::default();
+        std::hash::Hasher::write(&mut hasher, agent.as_bytes());
+        let hash = std::hash::Hasher::finish(&hasher);
+        let group = u32::try_from(hash % u64::from(self.groups)).unwrap_or_default();
         let since = self.since.unwrap_or(now) + interval * group / self.groups;
         BucketBoundaries::new(interval).through(since).floor(now)
     }
