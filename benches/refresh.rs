@@ -233,7 +233,7 @@ fn decode(pages: &[Vec<u8>], agents: &[Agent]) {
         for page in pages {
             decode_page(page, &mut tally).unwrap();
         }
-        assert!(tally.finish().agents.iter().all(Option::is_some), "everybody was reported");
+        assert!(tally.finish().agents.iter().all(Option::is_some), "every agent was reported");
     }
 }
 
@@ -277,7 +277,7 @@ fn compare(runtime: &Runtime, name: &str, upstream: Upstream, gzip: bool) {
         let scrape = runtime.block_on(refresher.scrape(clock.monotonic() + Duration::from_secs(600)));
         let refresh = since(start);
         assert_eq!(scrape.served, Served::Fresh);
-        assert_eq!(scrape.published.status.agents.fresh, AGENTS as usize, "everybody is answered");
+        assert_eq!(scrape.published.status.agents.fresh, AGENTS as usize, "every agent is answered");
         let start = stopwatch.monotonic();
         bytes = runtime.block_on(download(&client, &base_url, &addresses, &bearer));
         let download = since(start);

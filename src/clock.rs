@@ -27,7 +27,7 @@ pub struct Monotonic(Duration);
 /// A future that ends when the clock reaches a point.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// `span` rounded up to whole seconds, for whoever is to wait no less than that.
+/// `span` rounded up to whole seconds, for waits that must not be shorter.
 pub fn whole_seconds(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
@@ -142,7 +142,7 @@ impl DrivenClock {
             face.now = face.now + span;
             let later = face.sleepers.split_off(&(face.monotonic + Duration::from_nanos(1)));
             for sleeper in std::mem::replace(&mut face.sleepers, later).into_values().flatten() {
-                // A sleeper that was dropped no longer waits; there is nobody to tell.
+                // A sleeper that was dropped no longer waits.
                 let _ = sleeper.send(());
             }
         });

@@ -27,7 +27,7 @@ tenants:
 ";
 const WINDOW: Window =
     Window { start: Timestamp::from_seconds(1_699_913_600), end: Timestamp::from_seconds(1_700_000_000) };
-/// What is kept of nobody after version and question: a line, flags, a time and the lengths of two lists.
+/// A history without agents, after version and query: a boundary, flags, a time and the lengths of two lists.
 const NOTHING: usize = 5;
 
 struct House {

@@ -42,7 +42,7 @@ const STATE_BYTES: u64 = 57;
 /// long and 6.6 where they are hours, as a test measures.
 const KEPT_BUCKET_BYTES: u64 = 7;
 
-/// About the bytes that an agent takes of whom buckets are kept, besides those: names of states, and a place in a table.
+/// About the bytes of an agent with cached buckets, without the buckets: names of states, and a table entry.
 const KEPT_AGENT_BYTES: u64 = 300;
 
 const DAY: Duration = Duration::from_secs(86_400);

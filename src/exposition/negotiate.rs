@@ -2,7 +2,7 @@
 //!
 //! [rfc]: https://www.rfc-editor.org/rfc/rfc9110#section-12.5
 
-/// The most elements of a header that are looked at. Prometheus sends seven at most; whoever sends more is served by
+/// The most elements of a header that are looked at. Prometheus sends at most seven; a client that sends more is served by
 /// the first of them.
 const MAX_ELEMENTS: usize = 32;
 
@@ -76,10 +76,10 @@ struct Closeness(u8);
 ///
 /// - The quality of a format is that of the range that fits it most closely. The format of the highest quality is
 ///   sent; among equals the one that was named more closely, then the one that was named first, then text.
-/// - OpenMetrics is sent for version 1.0.0 or none. Whoever knows only 0.0.1 gets text, which all such clients accept.
+/// - OpenMetrics is sent for version 1.0.0 or none. A client that knows only 0.0.1 gets text, which all such clients accept.
 ///   Text is sent for version 0.0.4 or none: its version 1.0.0 (names in UTF-8) says nothing that is needed here.
 /// - `charset`, `escaping` and unknown parameters do not matter: all names are plain ASCII words in every escaping.
-/// - Gzip is sent to whoever accepts it and does not prefer `identity`.
+/// - Gzip is sent to clients that accept it and do not prefer `identity`.
 pub fn negotiate(accept: Option<&str>, accept_encoding: Option<&str>) -> Negotiated {
     Negotiated { format: choose_format(accept.unwrap_or("")), encoding: choose_encoding(accept_encoding.unwrap_or("")) }
 }

@@ -45,7 +45,7 @@ pub fn render(snapshot: &Snapshot) -> Block {
     builder.finish(Packing::Deflated)
 }
 
-/// How many states there are that nobody has announced: neither documented nor configured.
+/// The number of states that are neither documented nor configured.
 fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
     let tenant = &snapshot.snapshot.tenant;
     let splits = tenant.splits_codes();
@@ -85,7 +85,7 @@ fn state_seconds(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
     let declared = &snapshot.snapshot.tenant.states.declared;
     let mut samples = builder.family(&catalogue::AGENT_STATE_SECONDS);
     for (label, data) in snapshot.with_data() {
-        // An agent of whom nothing was reported was not offline for no time; nobody knows.
+        // No data is not zero: the offline time of an agent without data is unknown.
         let Some(AgentPresence { states: seen, .. }) = &data.presence else {
             continue;
         };

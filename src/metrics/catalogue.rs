@@ -79,7 +79,7 @@ pub const AGENT_SCHEDULED_OFFLINE_SECONDS: Family = Family {
     labels: &["agent"],
 };
 
-/// States that nobody has announced.
+/// States that are neither documented nor configured.
 pub const STATES_UNKNOWN: Family = Family {
     name: "cxone_states_unknown",
     help: "Different states in the data that are neither documented nor configured. They are exposed as they come.",

@@ -17,7 +17,7 @@ use crate::exposition::{Block, BlockBuilder, Packing};
 use crate::presence::Timestamp;
 
 /// How long the figures of the process are kept. Reading them costs several system calls, more than all the rest of a
-/// cached scrape, and nobody scrapes faster than this on purpose.
+/// cached scrape, and Prometheus does not scrape faster than this.
 const PROCESS_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// What was built, for the labels of `cxone_exporter_build_info`.

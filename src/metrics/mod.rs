@@ -7,7 +7,7 @@
 //!
 //! | block | rendered |
 //! | --- | --- |
-//! | [`TenantInstruments::agents`] | with each refresh, by whoever keeps the snapshot |
+//! | [`TenantInstruments::agents`] | with each refresh, by the owner of the snapshot |
 //! | [`TenantInstruments::block`] | after a request, a refresh or a change of the status |
 //! | [`TenantInstruments::scrapes`] | with each scrape: four samples, not compressed |
 //! | [`ExporterInstruments::block`] | after a reload or a rejected connection |

@@ -44,7 +44,7 @@ pub struct ScheduledTime {
 /// An agent that a tally counts for.
 #[derive(Debug, Clone)]
 pub struct WatchedAgent {
-    /// Whom buckets name.
+    /// The id of an agent, as CXone has it.
     pub id: AgentId,
     /// When the agent is expected to work.
     pub schedule: Option<Arc<Schedule>>,

@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     All,
     /// These agents fail, the others are answered.
     Without(&'static [&'static str]),
-    /// Nobody is answered, and nothing may be sent for this long.
+    /// No agent is answered, and nothing may be sent for this long.
     Nothing(Option<Duration>),
     /// A fault in the source itself.
     Panic,
@@ -166,7 +166,7 @@ impl Harness {
         Self { clock, source, served, refresher }
     }
 
-    /// A harness whose source keeps everybody waiting until it is given permits.
+    /// A harness whose source answers only when it is given permits.
     fn slow(answers: &[Answer]) -> Self {
         let harness = Self::new(answers);
         harness.source.permits.forget_permits(1000);
@@ -183,7 +183,7 @@ impl Harness {
         self.scraping().await.unwrap()
     }
 
-    /// Waits until somebody sleeps, which is when every task has got as far as it can.
+    /// Waits until a task sleeps: then every task has progressed as far as it can.
     async fn settle(&self, sleepers_until: Duration) {
         let until = self.clock.monotonic() + sleepers_until;
         while self.clock.next_sleeper() != Some(until) {

@@ -16,9 +16,9 @@ use tokio::sync::Semaphore;
 use super::limits::{MAX_PASSWORDS_REMEMBERED, MAX_PASSWORDS_WAITING};
 
 /// Salt and hash of no password, for users that there are not. It is the toolkit's own.
-const NOBODY: &str = "QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+const UNKNOWN_USER: &str = "QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
-/// The cost of [`NOBODY`] where no user has one.
+/// The cost of [`UNKNOWN_USER`] where no user has one.
 const DEFAULT_COST: u32 = 10;
 
 /// What came of a check.
@@ -74,20 +74,20 @@ impl BasicAuth {
         let Some((user, password)) = authorization.and_then(credentials) else { return Verdict::Wrong };
         let known = users.get(&user).cloned();
         let exists = known.is_some();
-        let hash = known.unwrap_or_else(|| nobody(users));
+        let hash = known.unwrap_or_else(|| unknown_user_hash(users));
         let digest = self.digest(&user, &hash, &password);
         if let Some(verdict) = self.recall(digest) {
             return verdict;
         }
         let Ok(_waiting) = self.waiting.try_acquire() else { return Verdict::Busy };
         let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return Verdict::Busy };
-        // Whoever waited before may have asked the same.
+        // A request that waited before may have verified the same password.
         if let Some(verdict) = self.recall(digest) {
             return verdict;
         }
         let check = tokio::task::spawn_blocking(move || {
             let right = bcrypt::verify(password.expose_secret(), hash.expose_secret()).unwrap_or(false);
-            // Even where nobody waits for it any more, it counts until it is done.
+            // It counts until it is done, even when its request has gone.
             drop(turn);
             right
         });
@@ -118,10 +118,10 @@ impl BasicAuth {
 }
 
 /// A hash that costs as much as the dearest of `users`.
-fn nobody(users: &BTreeMap<String, SecretString>) -> SecretString {
+fn unknown_user_hash(users: &BTreeMap<String, SecretString>) -> SecretString {
     let cost = |hash: &SecretString| hash.expose_secret().get(4..6).and_then(|cost| cost.parse::<u32>().ok());
     let cost = users.values().filter_map(cost).max().unwrap_or(DEFAULT_COST);
-    SecretString::from(format!("$2y${cost:02}${NOBODY}"))
+    SecretString::from(format!("$2y${cost:02}${UNKNOWN_USER}"))
 }
 
 /// The user and the password in `Basic …`, as RFC 7617 has them.
@@ -215,8 +215,8 @@ mod tests {
     fn nobody_costs_as_much_as_the_dearest_user() {
         let dear = HASH.replace("$04$", "$12$");
         let users = BTreeMap::from([("a".into(), SecretString::from(HASH)), ("b".into(), SecretString::from(dear))]);
-        assert!(nobody(&users).expose_secret().starts_with("$2y$12$"));
-        assert!(!bcrypt::verify("", nobody(&self::users()).expose_secret()).unwrap());
+        assert!(unknown_user_hash(&users).expose_secret().starts_with("$2y$12$"));
+        assert!(!bcrypt::verify("", unknown_user_hash(&self::users()).expose_secret()).unwrap());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 pub(super) const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of an answer the kernel may keep that is not yet on its way. By itself it keeps some megabytes a connection, and
-/// a few hundred readers that take nothing use up what the machine has for all of TCP; then everybody's packets are lost.
+/// a few hundred readers that take nothing use up the machine's TCP memory; then packets of all connections are lost.
 /// What is on its way does not count, so that clients far away are as quick.
 pub(super) const MAX_UNSENT_BYTES: u32 = 128 * 1024;
 

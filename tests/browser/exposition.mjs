@@ -26,7 +26,7 @@ export class Exposition {
     return [...this.agents.values()].filter((agent) => agent.cxone_agent_observed_seconds).length;
   }
 
-  /** Everybody by label: what the page shows of them, sorts by and searches. */
+  /** All agents by label: what the page shows of them, sorts by and searches. */
   people() {
     return new Map(
       [...this.agents].map(([label, families]) => {

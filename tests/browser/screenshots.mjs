@@ -18,7 +18,7 @@ const folder = process.argv[2];
 const app = new TestApp();
 const demo = await app.livelyDemo("demo", AGENTS);
 const people = [...(await demo.people()).values()];
-// Whoever worked the longest shift has the liveliest day; desks that never close have no shifts.
+// The agent with the longest shift has the most states; teams around the clock have no shifts.
 const longest = people.filter((person) => person.offline > HALF_A_DAY).reduce((one, other) => (one.offline <= other.offline ? one : other));
 const pictures = [
   { name: "status-page.png", url: overview(demo.base), last: "table#agents tbody tr:nth-child(7)", colorScheme: "light" },

@@ -68,7 +68,7 @@ class Tenant:
         assert self.app.stop("tenant") == 0, "the tenant ends in good order"
 
     def agents(self):
-        """Everybody, as id, name and team."""
+        """All agents, as id, name and team."""
         return get_json(f"{self.control}/agents")
 
     def truth(self, start, end, api="presence"):

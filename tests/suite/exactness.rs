@@ -141,7 +141,7 @@ async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
     let after = harness.app.scrape().await;
     assert_eq!(after.get("cxone_refreshes_total", &[("result", "success")]), Some(1.0));
     let served = |served| after.get("cxone_exporter_scrapes_total", &[("served", served)]).unwrap();
-    // Whoever came before the refresh ended waited for it; nobody was given anything else.
+    // Scrapes that came before the refresh ended waited for it, and got nothing else.
     assert_eq!((served("fresh") + served("cooldown"), served("stale"), served("none")), (61.0, 0.0, 0.0));
     assert!(served("fresh") >= 1.0);
     assert_eq!(harness.requests(Endpoint::Token).len(), 1);

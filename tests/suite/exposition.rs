@@ -142,7 +142,7 @@ fn what_cannot_be_exposed_is_counted_and_the_rest_is_exposed() {
     let good = body(&Scrape::of_a_small_tenant().blocks(), WAYS[0]);
     let rest = body(&Scrape::of_a_small_tenant().with_a_state_declared_twice().blocks(), WAYS[0]);
     let counter = "cxone_exporter_samples_left_out_total{reason=\"sample_twice\"}";
-    // One for each agent of whom something was reported.
+    // One for each agent with data.
     assert_eq!(rest, good.replace(&format!("{counter} 0\n"), &format!("{counter} 2\n")));
 }
 

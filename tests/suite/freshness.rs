@@ -87,7 +87,7 @@ async fn through_a_day_of_failures_and_recoveries() {
         (1753, BAD, 0.0, NONE, "none", Some(555.0), Some(1454.0), 25),
         (1754, PARTLY, 0.0, [1.0, 0.0, 1.0], "stale", Some(555.0), Some(1754.0), 27),
         (2054, GOOD, 1.0, [1.0, 1.0, 0.0], "fresh", Some(555.0), Some(2054.0), 28),
-        // Nobody scrapes for a day: nothing is sent, and nothing old is shown as new.
+        // No scrape for a day: nothing is sent, and nothing old is shown as new.
         (90_000, GOOD, 1.0, ALL, "fresh", Some(90_000.0), Some(90_000.0), 30),
     ];
     let clock = DrivenClock::new(NOW);
@@ -137,7 +137,7 @@ async fn through_jumps_of_the_clock_on_the_wall() {
         ("a step back to long ago", -1_000_000_000, [2.0, 0.0, 0.0]),
         ("a step forward within the cooldown", 20, [2.0, 0.0, 0.0]),
         ("a step forward by five minutes", 300, [2.0, 0.0, 0.0]),
-        // Nobody knows whether the clock was wrong before or the machine slept: the data may be old.
+        // A wrong clock and a suspended machine look the same here: the data may be old.
         ("a step forward by an hour, or an hour asleep", 3600, [0.0, 0.0, 2.0]),
     ];
     for (name, jump, agents) in cases {

@@ -211,7 +211,7 @@ async fn whatever_fails_is_made_up_for() {
 async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     let options = SimulatorOptions { agents: 8, align: Align::Hour, ..SimulatorOptions::default() };
     let mut harness = SourceHarness::new(options, 60, 50).await;
-    let everybody = harness.tenant.agents.clone();
+    let all_agents = harness.tenant.agents.clone();
     harness.reconfigure(|tenant| tenant.agents.truncate(6));
     let (_, full) = harness.refresh_in_full().await;
     assert_eq!((full.presence, full.rows), (1, 6 * 25));
@@ -224,7 +224,7 @@ async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
         harness.assert_true(&answered, window);
     };
     check(&harness, 1, 6 * 2, "a tail").await;
-    harness.reconfigure(|tenant| tenant.agents = everybody.clone());
+    harness.reconfigure(|tenant| tenant.agents = all_agents.clone());
     check(&harness, 2, 6 * 2 + 2 * 25, "two are new").await;
     harness.reconfigure(|tenant| tenant.limits.cooldown = MINUTE * 5);
     check(&harness, 1, 8 * 2, "nothing else is asked").await;
@@ -352,5 +352,5 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     assert!(one_refresh(&harness, folder).await <= 3);
     harness.reconfigure(|tenant| tenant.query.incremental = None);
     assert_eq!(one_refresh(&harness, folder).await, 49);
-    assert!(!kept.exists(), "nobody needs it any more");
+    assert!(!kept.exists(), "it is no longer needed");
 }

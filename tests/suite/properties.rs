@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// Ids as tenants have them; the last one is nobody's.
+/// Ids as tenants have them; the last one belongs to no agent.
 const AGENTS: [&str; 4] = ["9007199254740993", "2", "agent-3", "stranger"];
 const ASKED: usize = 3;
 const STATES: [&str; 4] = ["Available", "Offline", "Lunch \"late\"", "休憩"];

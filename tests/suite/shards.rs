@@ -59,7 +59,7 @@ fn whole(simulator: &Simulator) -> Tenant {
     tenant
 }
 
-/// The same by the official API, where everybody is found in the tenant's own list, as far as there is room.
+/// The same by the official API, where all agents come from the tenant's own list, up to `max`.
 fn officially(tenant: &Tenant, max: usize) -> Tenant {
     let token_url = format!("{}authentication/v1/token/access-key", tenant.connection.base_url).parse().unwrap();
     Tenant {
@@ -204,7 +204,7 @@ async fn shards_stay_within_one_budget() {
         let driving = async {
             loop {
                 tokio::task::yield_now().await;
-                // While a request is under way nobody's time passes, so it is seen when it was sent.
+                // The clock does not move during a request, so the time of sending is exact.
                 let next = clock.next_sleeper().filter(|_| under_way.load(Ordering::SeqCst) == 0);
                 if let Some(next) = next.filter(|next| *next < deadline) {
                     clock.advance(next.saturating_since(clock.monotonic()));
@@ -218,7 +218,10 @@ async fn shards_stay_within_one_budget() {
         let mut answered = BTreeSet::new();
         for fetched in harvests {
             assert_eq!(fetched.error, None);
-            assert!(fetched.answered.into_iter().all(|(agent, _)| answered.insert(agent)), "nobody is asked for twice");
+            assert!(
+                fetched.answered.into_iter().all(|(agent, _)| answered.insert(agent)),
+                "no agent is requested twice"
+            );
         }
         assert_eq!(answered.len(), 240);
     }

@@ -2,7 +2,7 @@
 //!
 //! The spans that count, buckets or exact ones, are put together into slots of about an hour. A slot has its own start
 //! and length, so that nothing is cut to a grid that the spans do not have, and the seconds of a slot are those of
-//! its spans. Within a slot nobody knows the order of states, so it has one share per state.
+//! its spans. Within a slot the order of states is unknown, so it has one share per state.
 //!
 //! Times are in centiseconds. What most slots have in common takes no bytes: they begin where the one before ends, are an
 //! hour long, and their shares fill them.
@@ -246,7 +246,7 @@ impl PresenceChartBuilder {
         PresenceChart { start, packed }
     }
 
-    /// A span too long for a slot is as many as it takes, with states spread evenly, as nobody knows better.
+    /// A span too long for a slot is as many as it takes, with states spread evenly, as their order is unknown.
     fn put_in_parts(&mut self, span: Window, shares: impl Iterator<Item = (usize, Micros)>) {
         let mut left = std::mem::take(&mut self.incoming);
         left.clear();

@@ -71,7 +71,7 @@ fn more_states_than_a_cell_takes_are_summed_from_the_smallest() {
     assert_eq!(shares.len(), PresenceChart::MAX_SHARES);
     assert_eq!(shares[0], (7, 107.0));
     assert_eq!(shares[13], (PresenceChart::OTHER, (100..107).sum::<u64>() as f64));
-    // Places that do not fit into a byte are nobody's.
+    // State indexes that do not fit into a byte are left out.
     assert_eq!(slots(&of(&[(0, 60, &[(300, 20), (255, 5)])])), [(0, 60, vec![(PresenceChart::OTHER, 25.0)])]);
 }
 

@@ -216,7 +216,7 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
     let zone =
         prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC"]);
     let quarter = || (0..96_u32).prop_map(|at| NaiveTime::from_hms_opt(at / 4, at % 4 * 15, 0).unwrap());
-    // Shifts are drawn without care for each other: whoever made them, no time counts twice.
+    // Random shifts may overlap; no time counts twice.
     let hours = prop::collection::vec((quarter(), quarter()).prop_map(|(start, end)| Shift { start, end }), 0..4);
     let holidays = prop::collection::vec(
         (1..=366_u32).prop_filter_map("no such day", |day| NaiveDate::from_yo_opt(2024, day)),

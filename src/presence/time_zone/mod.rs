@@ -13,7 +13,7 @@ use super::Timestamp;
 #[cfg(test)]
 mod tests;
 
-/// What the database calls the zone of a machine on which none was chosen: nobody works there.
+/// The database's name for the zone of a machine without a configured one. No agent works there.
 const NOT_CHOSEN: &str = "Factory";
 
 /// 400 years in microseconds: dates and days of the week repeat after them, and so do changes of the clocks long before

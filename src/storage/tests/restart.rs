@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What somebody does to a tenant's configuration.
+/// A change of a tenant's configuration.
 type Change = fn(&mut Tenant);
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_refresh_that_a_crash_cut_off_counts_as_one_that_failed() {
     let status = &held.published.status;
     assert_eq!((status.up, status.last_attempt, status.last_success), (false, Some(START + COOLDOWN), Some(START)));
     assert_eq!(status.agents, counts(0, 3, 0));
-    // A Retry-After that it was waiting out, and of which nobody knows any more, ended within the refresh's own time.
+    // A Retry-After that it was waiting out, and that is not stored, ended within the refresh's own time.
     process.clock.advance(REFRESH_TIMEOUT - SECOND * 2);
     assert_eq!((process.scrape().await.served, process.asked()), (Served::Stale, 0));
     process.clock.advance(SECOND);
@@ -257,7 +257,7 @@ async fn what_another_shard_left_is_used_for_the_agents_of_this_one_and_not_take
         let own = part.agents.len();
         let process = Process::start_as(part, &copy.path(), START + SECOND, &[]).await;
         let found = process.refresher.current();
-        assert_eq!((found.status.up, found.status.last_success), (false, None), "it was everybody's");
+        assert_eq!((found.status.up, found.status.last_success), (false, None), "it was that of all agents");
         assert_eq!(found.status.not_before, Some(START + COOLDOWN), "the wait is the tenant's");
         assert_eq!(found.status.agents, counts(0, own, 0));
         kept.extend(found.snapshot.tenant.agents.iter().map(|agent| agent.id.clone()));
@@ -267,7 +267,7 @@ async fn what_another_shard_left_is_used_for_the_agents_of_this_one_and_not_take
         assert_eq!(process.scrape().await.published.status.agents, counts(own, 0, 0));
         drop(process);
 
-        // What this shard has written is its own, and that of one shard alone is everybody's.
+        // What this shard has written is its own, and that of a single shard covers all agents.
         let process = Process::start_as(of_shard(index, 2), &copy.path(), START + SECOND + COOLDOWN, &[]).await;
         assert!(process.refresher.current().status.up);
         drop(process);

@@ -40,7 +40,7 @@ impl OfficialSource {
     }
 }
 
-/// Who a row is about; nobody where it has no id.
+/// The agent of a row; `None` where it has no id.
 fn person(row: AgentRecord) -> Option<Person> {
     let AgentRecord { agent_id, first_name, last_name, is_active, team_name } = row;
     let names: Vec<String> = [first_name.0, last_name.0].into_iter().flatten().collect();
@@ -48,7 +48,7 @@ fn person(row: AgentRecord) -> Option<Person> {
         id: Arc::from(agent_id.0?),
         name: Some(names.join(" ")).filter(|name| !name.is_empty()),
         team: team_name.0,
-        // An answer that does not say is one of a version that lists whoever works there.
+        // A version whose answer has no such field lists only active agents.
         active: is_active.0.unwrap_or(true),
     })
 }

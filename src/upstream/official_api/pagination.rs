@@ -37,7 +37,7 @@ pub(super) enum Paging {
 struct Position {
     read: u64,
     pages: usize,
-    /// Hashes of the addresses and of the bodies so far, seeded at random, so that nobody can make two of them meet.
+    /// Hashes of the addresses and of the bodies so far, seeded at random, so that no server can construct a collision.
     seen: HashSet<u64>,
     hasher: RandomState,
 }
@@ -118,7 +118,7 @@ impl OfficialSource {
         Ok((decoded.value, decoded.body))
     }
 
-    /// An empty page is the end, whatever a total says. Nobody documents what exactly a total counts.
+    /// An empty page is the end, whatever a total says: what a total counts is undocumented.
     fn tell_of_gap(&self, resource: &Resource, read: u64, total: u64) {
         if !self.gap_told.swap(true, std::sync::atomic::Ordering::Relaxed) {
             let (tenant, endpoint) = (&self.tenant.name, resource.endpoint.label());

@@ -58,7 +58,7 @@ pub(super) struct StateRegistry {
 struct Code {
     description: Option<Arc<str>>,
     acw: bool,
-    /// Whether the list of a team's codes had it, after which nobody needs to ask for it.
+    /// Whether the list of a team's codes contained it; then it is not requested again.
     listed: bool,
 }
 

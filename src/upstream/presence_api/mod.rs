@@ -171,7 +171,7 @@ impl Source for PresenceSource {
     }
 
     fn export_history(&self) -> Option<Vec<u8>> {
-        // Writing takes a while; whoever refreshes need not wait for it.
+        // Writing takes a while; refreshes do not wait for it.
         let file = self.cache()?.file();
         Some(file.write(&self.tenant))
     }

@@ -21,7 +21,7 @@ const MAX_PAGE_TOKEN_BYTES: usize = 4 * 1024;
 pub(super) struct Pages {
     turned: u64,
     limit: u64,
-    /// Hashes of the tokens so far. The hasher is seeded at random, so nobody can make two tokens meet,
+    /// Hashes of the tokens so far. The hasher is seeded at random, so no server can construct a collision,
     /// and ten thousand of them do so by chance once in a hundred billion batches.
     seen: HashSet<u64>,
     hasher: RandomState,

@@ -44,7 +44,7 @@ impl Exporter {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, log) = channel();
-        // Somebody has to read all of it, or the exporter would wait with a full pipe.
+        // All of it is read, or the exporter would block on a full pipe.
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut exporter = Self { child, log, address: ([0, 0, 0, 0], 0).into() };
         exporter.address = exporter.listening();

@@ -1,10 +1,10 @@
-//! What goes wrong with the official API: nothing is lost, nobody is hammered, and nothing goes to strangers.
+//! Failures of the official API: no data is lost, no server is flooded, and no secret goes to another host.
 
 use cxone_exporter::simulator::{Fault, Rule};
 
 use super::*;
 
-/// A listener that nobody is to connect to.
+/// A listener that must see no connection.
 async fn stranger() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
@@ -36,7 +36,7 @@ async fn nothing_is_sent_to_an_address_that_is_not_the_tenants() {
             harness.app.assert_no_secrets().await;
         }
         let knock = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
-        assert!(knock.is_err(), "{endpoint:?}: somebody came");
+        assert!(knock.is_err(), "{endpoint:?}: a connection arrived");
     }
 }
 

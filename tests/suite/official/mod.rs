@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::app::scraped::Scraped;
 use crate::app::{HOUR, TestApp, TestAppBuilder, last_day};
 
-/// 2026-03-11T15:04:11.25Z, a Wednesday: whoever comes to work on Mondays was there within the look-back.
+/// 2026-03-11T15:04:11.25Z, a Wednesday: agents who work on Mondays were present within the look-back.
 const NOW: Timestamp = Timestamp::from_micros(1_773_241_451_250_001);
 
 /// Far enough that every state at the window's start began within it, but those of people on leave.

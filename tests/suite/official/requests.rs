@@ -90,7 +90,7 @@ async fn a_budget_that_history_agent_by_agent_cannot_fit_is_said_before_it_is_as
         tenant.limits.max_requests_per_minute = NonZeroU32::new(12);
     })
     .await;
-    // It takes a refresh to find out; the second one asks for those whom the first had no request for.
+    // It takes a refresh to find out; the second one requests the agents that the first had no request left for.
     for _ in 0..2 {
         harness.app.scrape().await;
         harness.app.clock.advance(HOUR);

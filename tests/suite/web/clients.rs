@@ -67,7 +67,7 @@ async fn requests_in_a_row_in_pieces_and_of_old_clients() {
     assert!(response.header("content-length").is_some() && response.header("transfer-encoding").is_none());
     assert!(old.is_closed().await);
 
-    // A body that nobody asked for is not read as the next request.
+    // An unexpected body is not read as the next request.
     let mut poster = Client::connect(app.address).await;
     let smuggled = format!("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{HEALTHY}", HEALTHY.len());
     assert_eq!(poster.request(&smuggled).await.unwrap().status, 405);

@@ -108,7 +108,7 @@ async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
     let reply = app.get("/-/healthy", &other).await;
     assert_eq!((reply.status, reply.header("x-frame-options")), (200, None));
     fs::write(dir.path().join("web.yml"), "basic_auth_users: { alice: plain }\n").unwrap();
-    assert_eq!(app.get("/-/healthy", "").await.status, 401, "a fault lets nobody in");
+    assert_eq!(app.get("/-/healthy", "").await.status, 401, "with a fault every client is refused");
     let metrics = app.get("/metrics", &other).await.text();
     assert!(metrics.contains("cxone_exporter_web_config_last_reload_successful 0\n"), "{metrics}");
     assert!(metrics.contains("http_rejected_total{reason=\"unauthorized\"} 5\n"), "{metrics}");

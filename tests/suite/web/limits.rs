@@ -18,7 +18,7 @@ async fn bodies_are_refused_unread() {
     let (app, _upstream) = app(|builder| builder).await;
     let bodies = [
         "Content-Length: 4\r\n\r\nbody",
-        // It never comes, and nobody waits for it.
+        // It never comes, and the server does not wait for it.
         "Content-Length: 1000000000000\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\nffffffff\r\n",

@@ -1,4 +1,4 @@
-//! Stopping: answers in flight go out, idle connections are closed, nobody new comes in.
+//! Stopping: answers in flight go out, idle connections are closed, new ones are refused.
 
 use super::*;
 use crate::app::http::Client;
@@ -35,7 +35,7 @@ async fn stopped_with_an_answer_in_flight(threads: Option<usize>) {
     }
     app.stop();
     assert!(idle.is_closed().await);
-    assert!(tokio::net::TcpStream::connect(app.address).await.is_err(), "nobody listens any more");
+    assert!(tokio::net::TcpStream::connect(app.address).await.is_err(), "the port is closed");
 
     tap.store(true, std::sync::atomic::Ordering::Relaxed);
     clock.advance(std::time::Duration::from_secs(1));

@@ -112,7 +112,7 @@ impl Tally {
         self.rejections = to.rejections;
     }
 
-    /// Finds an agent by its id; `None` where nobody asked for it.
+    /// Finds an agent by its id; `None` where it was not requested.
     #[inline]
     pub fn agent(&mut self, id: &str) -> Option<AgentIndex> {
         self.agents.find(id)

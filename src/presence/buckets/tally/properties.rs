@@ -7,7 +7,7 @@ use super::tests::{every_day_until, tally_of};
 use super::*;
 use crate::presence::{ChartSlot, ScheduledTime, UNKNOWN_STATE};
 
-/// A bucket by numbers; agent 3 is nobody's, and state 9 has no name.
+/// A bucket by numbers; agent 3 is not requested, and state 9 has no name.
 #[derive(Debug, Clone)]
 struct Drawn {
     agent: usize,

@@ -182,7 +182,7 @@ fn each_rule_counts_as_it_is_written() {
             &[(Negative, 1), (NotFinite, 2)],
         ),
         (
-            "agents that nobody asked for",
+            "agents that were not requested",
             &[
                 ("b", 1000, 1100, &[("Busy", 5.0)]),
                 ("", 1000, 1100, &[("Busy", 5.0)]),

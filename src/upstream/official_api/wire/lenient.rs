@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // Some writers give whole numbers a fraction of zero. Beyond 2^53 nobody knows which number was meant.
+        // Some writers give whole numbers a fraction of zero. Beyond 2^53 the number is ambiguous.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         #[allow(clippy::cast_possible_truncation, reason = "it is whole and within the range just checked")]
         let whole = (value.fract() == 0.0 && value.abs() < EXACT).then_some(value as i64);

@@ -5,7 +5,7 @@
 //!
 //! - An agent who was not answered keeps the history of before, so the next request reaches back as far as it must.
 //! - An agent without a history, with one that has left the window, or who is due again after `full_refresh_interval`, is
-//!   asked for in full, and so is everybody where the clock was set back. Agents are due in groups of about a batch, spread
+//!   asked for in full, and so are all agents after the clock was set back. Agents are due in groups of about a batch, spread
 //!   over the interval, so that no refresh has to read everything but the first.
 //! - Where buckets do not lie on a boundaries, or repeat with other contents, the agent has no history.
 //! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
@@ -104,7 +104,7 @@ impl BucketCache {
 
     /// The agents in batches of up to `size`, each with what to ask for so that all is known of `window`. Those for which
     /// `is_last` holds come last; within them, those that are asked for in full come after the others, so that a first read
-    /// that takes longer than a refresh may goes on in the next one, and nobody's data grows old meanwhile.
+    /// that takes longer than a refresh may goes on in the next one, and no agent's data grows old meanwhile.
     pub(super) fn plan(
         &self,
         window: Window,
@@ -168,7 +168,7 @@ impl BucketCache {
         BucketBoundaries::new(interval).through(since).floor(now)
     }
 
-    /// Up to which moment buckets are over and settled for somebody who asks at the end of `window` a server whose clock is
+    /// Up to which moment buckets are over and settled for a request at the end of `window` a server whose clock is
     /// `behind` ours: a bucket is over when it is over there.
     pub(super) fn settled(&self, query: BucketQuery, window: Window, behind: Duration) -> Timestamp {
         query.boundaries.floor(window.end.saturating_sub(behind).saturating_sub(self.settings.settle))
@@ -208,7 +208,7 @@ impl BucketCache {
         was_trusted
     }
 
-    /// Forgets what has left `window`, as a refresh ends that brought data of somebody or not. Whether it is time to tell
+    /// Forgets what has left `window`, at the end of a refresh, with or without data. Whether it is time to tell
     /// that nothing can be kept.
     pub(super) fn refreshed(&mut self, window: Window, brought_data: bool) -> bool {
         self.known.retain(|_, known| known.history.until() > window.start);

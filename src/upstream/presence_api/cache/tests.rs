@@ -32,7 +32,7 @@ fn plan(cache: &BucketCache, minutes: i64, ids: &[&str]) -> Vec<(i64, String)> {
     batches.iter().map(shown).collect()
 }
 
-/// Carries a plan out but for the batches of agents in `failing`; everybody was Available all the time.
+/// Carries a plan out but for the batches of agents in `failing`; all agents were Available all the time.
 fn refresh(cache: &mut BucketCache, minutes: i64, ids: &[&str], failing: &[&str]) {
     let window = window(minutes);
     for batch in cache.plan(window, agents(ids), 2, |_| false) {
@@ -67,7 +67,7 @@ fn after_a_full_read_only_what_may_still_change_is_asked_for() {
     refresh(&mut cache, 0, &["1", "2", "3"], &[]);
     // At noon the hour before eleven has settled, the one before noon has not.
     assert_eq!(plan(&cache, 1, &["1", "2", "3"]), [(1, "1 2".into()), (1, "3".into())]);
-    // Whoever is new is asked for in full, in a batch apart.
+    // New agents are read in full, in a batch of their own.
     assert_eq!(plan(&cache, 1, &["1", "2", "new"]), [(1, "1 2".into()), (24, "new".into())]);
     assert_eq!(plan(&cache, 1, &["suspect", "1"]), [(1, "1".into()), (24, "suspect".into())]);
     // A batch that fails is asked from where it was.
@@ -126,7 +126,7 @@ fn hours_may_begin_at_any_minute_and_the_running_one_may_end_now() {
             read(&mut cache, batch, window, Duration::ZERO, &mut answer);
         }
     }
-    // At first nobody knows where hours begin, so the next refresh reads everything once more. Then the newest hour looks as
+    // At first it is unknown where hours begin, so the next refresh reads everything once more. Then the newest hour looks as
     // if it were cut, so the first one is asked for, and that is not.
     assert_eq!(read_hours, [24, 24, 0, 0, 1]);
     assert!(!cache.heads_fit);

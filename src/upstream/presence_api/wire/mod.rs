@@ -8,7 +8,7 @@
 //! - A value that is of the right JSON type and still cannot be counted (a start that is no time, a negative
 //!   duration) costs its record, which the tally counts as rejected.
 //! - A value of any other JSON type, and a documented field that is there twice, make the whole page an error:
-//!   then this is not the answer that is documented, and nobody knows what else it says.
+//!   then this is not the documented answer.
 //!
 //! An error tells what is wrong and where, never what was there, since that may be anything.
 

@@ -71,7 +71,7 @@ fn odd_answers_are_read_for_what_they_say() {
             "",
         ),
         (
-            "fields that nobody documented, some of them twice",
+            "undocumented fields, some of them twice",
             r#"{"took":{"ms":[1,2,{"a":null}]},"data":[{"x":1,"x":[[]],"agentId":"4711","teamId":7.5,"startTime":"2023-10-27T10:00:00Z","endTime":"2023-10-27T11:00:00Z","states":[{"state":"Busy","note":{"data":[]},"duration":5}]}],"took":true}"#.into(),
             busy,
             "",
@@ -93,7 +93,7 @@ fn odd_answers_are_read_for_what_they_say() {
         ("an id below zero", one(r#"[{"state":"Busy","duration":5}]"#).replace(r#""4711""#, "-4711"), "", "unknown_agent=1"),
         ("an id with escapes", one(r#"[{"state":"Busy","duration":5}]"#).replace("4711", r#"\u00df\"1"#), "2/Busy=5000000", ""),
         ("an id that is null", one(r#"[{"state":"Busy","duration":5}]"#).replace(r#""4711""#, "null"), "", "unknown_agent=1"),
-        ("an id nobody asked for", one(r#"[{"state":"Busy","duration":5}]"#).replace("4711", "4712"), "", "unknown_agent=1"),
+        ("an id that was not requested", one(r#"[{"state":"Busy","duration":5}]"#).replace("4711", "4712"), "", "unknown_agent=1"),
         ("an empty record", r#"{"data":[{}]}"#.into(), "", "unknown_agent=1"),
         ("a start that is no time", one("[]").replace("10:00:00Z", "noon"), "", "bad_time=1"),
         ("an end that is null", one("[]").replace(r#""2023-10-27T11:00:00Z""#, "null"), "", "bad_time=1"),

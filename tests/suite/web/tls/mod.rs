@@ -54,7 +54,7 @@ async fn without_a_client_ca_those_whom_the_system_trusts_count() {
     assert!(!site.caller().showing(&stranger).is_let_in(&app).await, "no system trusts this authority");
 }
 
-/// How many handshakes were refused, as somebody who is let in can read it.
+/// How many handshakes were refused, as an accepted client reads it.
 async fn rejected(caller: &parties::Caller, app: &TestApp) -> usize {
     let mut client = Client::from_stream(caller.connect(app).await.unwrap());
     let metrics = client.request("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().text();
@@ -100,12 +100,12 @@ async fn only_who_has_an_allowed_name_is_let_in() {
         let stranger = Authority::new("Another authority").sign(names);
         assert!(!site.caller().showing(&stranger).is_let_in(&app).await, "{shown}, of another CA");
     }
-    // A list without a name lets nobody in.
+    // An empty list refuses every client.
     let site = Site::new(&format!("{verified}  client_allowed_sans: []\n"));
     let (app, _upstream) = site.open().await;
     let known = site.authority.localhost();
     assert!(!site.caller().showing(&known).is_let_in(&app).await);
-    // Where nobody is asked for a certificate, names keep nobody out, as in the toolkit; `check` warns of it.
+    // Without a request for certificates, names have no effect, as in the toolkit; `check` warns.
     let site = Site::new(allowed);
     let (app, _upstream) = site.open().await;
     assert!(site.caller().is_let_in(&app).await);
@@ -190,7 +190,7 @@ async fn http2_is_what_both_sides_agree_on() {
         let io = TokioIo::new(stream);
         let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         let driving = tokio::spawn(connection);
-        // Several at once, and one with a body, which ends nobody else's request.
+        // Several at once, and one with a body, which ends no other request.
         let get = |path: &str| Request::get(format!("https://localhost{path}")).body(String::new()).unwrap();
         let mut beside = sender.clone();
         let mut third = sender.clone();
