@@ -61,7 +61,7 @@ pub use refresh_limits::RefreshLimits;
 pub use schedule::describe as describe_schedule;
 pub use secret::Secret;
 pub use shard::{Shard, ShardError, Share};
-pub use states::{StateMap, StateSettings};
+pub use states::{OFFICIAL_STATES, StateMap, StateSettings, WRAP_UP};
 pub use web::WebConfig;
 
 use std::collections::BTreeMap;

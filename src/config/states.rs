@@ -16,8 +16,10 @@ pub(super) const DEFAULT_OFFLINE_STATES: &[&str] = &["Offline", "LoggedOut"];
 /// The declared states of the presence API where no filter names the expected ones.
 const PRESENCE_STATES: &[&str] = &["Available", "Busy", "WrapUp", "Offline"];
 
-/// The declared states of the official API: the documented ones, and the name that after-contact work is shown as.
-const OFFICIAL_STATES: &[&str] = &[
+/// The documented states of the official API, by `agentStateId`.
+///
+/// Source: NICE's agent SDK, `agent-states-id.js`.
+pub const OFFICIAL_STATES: [&str; 9] = [
     "LoggedOut",
     "Available",
     "Unavailable",
@@ -27,8 +29,10 @@ const OFFICIAL_STATES: &[&str] = &[
     "OutboundConsult",
     "Dialer",
     "LoggedIn",
-    "WrapUp",
 ];
+
+/// The state that after-contact work (ACW) is shown as.
+pub const WRAP_UP: &str = "WrapUp";
 
 /// The names under which states are exposed, by CXone's names; several states may share one name.
 pub type StateMap = BTreeMap<StateName, StateName>;
@@ -49,8 +53,11 @@ pub struct StateSettings {
 impl StateSettings {
     /// The settings of a tenant that configures none.
     pub fn defaults(api: Api) -> Self {
-        let declared = if api == Api::Official { OFFICIAL_STATES } else { PRESENCE_STATES };
-        Self { declared: names_of(declared), offline: names_of(DEFAULT_OFFLINE_STATES), map: StateMap::new() }
+        let declared = match api {
+            Api::Official => names_of(&[&OFFICIAL_STATES[..], &[WRAP_UP]].concat()),
+            Api::Presence => names_of(PRESENCE_STATES),
+        };
+        Self { declared, offline: names_of(DEFAULT_OFFLINE_STATES), map: StateMap::new() }
     }
 
     /// The settings in a tenant's `fields`, where requests are filtered by `filter`.

@@ -7,29 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::wire::lenient::{Flag, Text, Whole};
-use crate::config::StateMap;
+use crate::config::{OFFICIAL_STATES, StateMap, WRAP_UP};
 use crate::presence::{OTHER_STATE, RawStateIndex, StateName, UNKNOWN_STATE};
-
-/// The documented names, by `agentStateId`.
-///
-/// Source: NICE's agent SDK, `agent-states-id.js`.
-const NAMES: [&str; 9] = [
-    "LoggedOut",
-    "Available",
-    "Unavailable",
-    "InboundContact",
-    "OutboundContact",
-    "InboundConsult",
-    "OutboundConsult",
-    "Dialer",
-    "LoggedIn",
-];
 
 /// The state that has codes.
 const UNAVAILABLE: &str = "Unavailable";
-
-/// What a code that is marked as after-contact work (ACW) is shown as.
-const WRAP_UP: &str = "WrapUp";
 
 /// How many different states are told apart. A tenant has some dozens with all its codes; a server that makes up names
 /// without end must not fill the state. Whatever is beyond is one state, and its time is not lost.
@@ -86,7 +68,7 @@ impl StateRegistry {
 
     /// The state that a row speaks of.
     pub(super) fn index(&mut self, fields: &StateFields<'_>) -> RawStateIndex {
-        let by_id = || fields.id.0.and_then(|id| NAMES.get(usize::try_from(id).ok()?)).copied();
+        let by_id = || fields.id.0.and_then(|id| OFFICIAL_STATES.get(usize::try_from(id).ok()?)).copied();
         let name = fields.name.0.as_deref().or_else(by_id).unwrap_or(UNKNOWN_STATE);
         let description = fields.description.0.as_deref();
         // The default of a session's start has no code, which some answers give as 0.
