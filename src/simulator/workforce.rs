@@ -32,7 +32,7 @@ pub struct Workforce {
 /// An agent of the simulated tenant.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    /// 19 digits, as the tenant periods it.
+    /// 19 digits.
     pub id: AgentId,
     /// An invented name.
     pub name: String,
@@ -71,7 +71,7 @@ pub(super) enum WorkPattern {
     Regular,
     /// Logs in, and is offline for the rest of the shift.
     LeavesEarly,
-    /// A shared authentication that is handed around the world and never rests.
+    /// A shared account that agents of several regions use around the clock.
     AroundTheClock,
 }
 

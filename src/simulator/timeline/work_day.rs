@@ -2,12 +2,15 @@
 
 use chrono::DateTime;
 
-use super::{SECOND, State};
+use super::state::State;
 use crate::presence::TimeZone;
 use crate::simulator::random::{self, Quantiles, Rng};
 use crate::simulator::workforce::{Profile, WorkPattern};
 
+/// A day in seconds.
 pub(super) const DAY: i64 = 86_400;
+/// A second in microseconds.
+pub(super) const SECOND: i64 = 1_000_000;
 /// Maximum time that an active call extends a shift, in seconds; it must not reach the next shift.
 const MAX_OVERTIME: i64 = 45 * 60;
 
@@ -128,7 +131,7 @@ fn on_leave(profile: &Profile, day: i64) -> bool {
 fn breaks(rng: &mut Rng, begin: i64, length: i64, duty: bool) -> Vec<(i64, i64)> {
     // Time of the break in sixteenths of the shift; minimum and maximum length in minutes.
     let due: &[(i64, u32, u32)] = if duty {
-        // The authentication is handed over to the next region.
+        // The shared account passes to the next region.
         &[(15, 2, 6), (10, 2, 6), (5, 2, 6)]
     } else if length < 6 * 3_600 {
         &[(8, 8, 15)]

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::{Span, SpanRound, Unit};
 use serde_json::{Value, json};
 
 use super::state_periods::{self, CODES, StatePeriod};
@@ -177,14 +178,11 @@ fn date(moment: Timestamp) -> String {
     }
 }
 
-fn duration(span: Micros) -> String {
-    let (seconds, micros) = (span.get() / 1_000_000, span.get() % 1_000_000);
-    let days = seconds / 86_400;
-    let date = if days > 0 { format!("P{days}D") } else { "P".to_owned() };
-    let fraction = if micros > 0 { format!(".{micros:06}") } else { String::new() };
-    let (hours, minutes) = (seconds / 3_600 % 24, seconds / 60 % 60);
-    let part = |number: u64, unit: &str| if number > 0 { format!("{number}{unit}") } else { String::new() };
-    format!("{date}T{}{}{}{fraction}S", part(hours, "H"), part(minutes, "M"), seconds % 60)
+/// An ISO 8601 duration of days, hours, minutes and seconds.
+fn duration(length: Micros) -> String {
+    let span = Span::new().try_microseconds(i64::try_from(length.get()).unwrap_or(i64::MAX)).unwrap_or_default();
+    let units = SpanRound::new().largest(Unit::Day).days_are_24_hours();
+    span.round(units).unwrap_or(span).to_string()
 }
 
 #[cfg(test)]
@@ -193,8 +191,13 @@ mod tests {
 
     #[test]
     fn durations_are_iso_8601() {
-        let table =
-            [(0, "PT0S"), (61_500_000, "PT1M1.500000S"), (90_061_000_000, "P1DT1H1M1S"), (3_600_000_000, "PT1H0S")];
+        let table = [
+            (0, "PT0S"),
+            (61_500_000, "PT1M1.5S"),
+            (90_061_000_000, "P1DT1H1M1S"),
+            (3_600_000_000, "PT1H"),
+            (1, "PT0.000001S"),
+        ];
         for (micros, text) in table {
             assert_eq!(duration(Micros::new(micros)), text);
         }

@@ -103,6 +103,8 @@ impl StatePeriod {
     fn of(timeline: &Timeline, agent: &Agent, segment: Segment) -> Self {
         let Segment { state, start, end } = segment;
         let chance = random::key(agent.profile.key, start.micros().cast_unsigned());
+        // Ids and names are written here again, not taken from `config`: the simulator states independently what the API
+        // sends, so a mistake in the exporter's list fails tests.
         let (id, name, code) = match state {
             State::Available => (1, "Available", None),
             State::Busy if chance.is_multiple_of(4) => (4, "OutboundContact", None),
