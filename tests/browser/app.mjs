@@ -11,7 +11,7 @@ import { scrape } from "./exposition.mjs";
 
 const LOOPBACK = "127.0.0.1";
 // Longer than any request on loopback takes.
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 // Below the ports that Linux gives to outgoing connections, so that a chosen port stays free until it is used.
 const PORTS = { first: 20_000, count: 12_000 };
 const LAST_LINES = 30;
@@ -32,8 +32,8 @@ export async function freePort() {
 }
 
 /** Calls `test` until it returns a true value, and returns that. `test` may throw meanwhile. */
-export async function waitFor(what, test, patience = PATIENCE_MS) {
-  const deadline = Date.now() + patience;
+export async function waitFor(what, test, timeout = TIMEOUT_MS) {
+  const deadline = Date.now() + timeout;
   let last;
   while (Date.now() < deadline) {
     try {
@@ -45,7 +45,7 @@ export async function waitFor(what, test, patience = PATIENCE_MS) {
     }
     await sleep(20);
   }
-  throw new Error(`waited ${patience} ms in vain until ${what}; last seen: ${last}`);
+  throw new Error(`waited ${timeout} ms until ${what}; last seen: ${last}`);
 }
 
 class Ended extends Error {}

@@ -16,12 +16,12 @@ const FAILURES = `${TOP}target/browser`;
 // A fixed time zone: in UTC the page has no button for the time zone.
 const ZONE = "Europe/Berlin";
 // The machine may be busy.
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 /** A Chromium without a window. */
 export function launch() {
   // The sandbox does not start as root. Only local pages are opened.
-  return chromium.launch({ executablePath: EXECUTABLE, chromiumSandbox: process.getuid() !== 0, timeout: PATIENCE_MS });
+  return chromium.launch({ executablePath: EXECUTABLE, chromiumSandbox: process.getuid() !== 0, timeout: TIMEOUT_MS });
 }
 
 /**
@@ -32,7 +32,7 @@ export function launch() {
 export async function visit(browser, base, look, options = {}) {
   const { expectedStatuses = [], expectedFaults, ...settings } = options;
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: ZONE, ...settings });
-  context.setDefaultTimeout(PATIENCE_MS);
+  context.setDefaultTimeout(TIMEOUT_MS);
   const faults = [];
   await watch(context, base, expectedStatuses, faults);
   const page = await context.newPage();

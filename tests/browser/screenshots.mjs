@@ -11,7 +11,7 @@ const AGENTS = 240;
 const HALF_A_DAY = 12 * 3600;
 const WIDTH = 1280;
 const MARGIN = 16;
-// What a README can bear.
+// Larger pictures load slowly in a README.
 const MOST_BYTES = 250_000;
 
 const folder = process.argv[2];

@@ -1,4 +1,4 @@
-//! The simulated tenant on the wire, asked by a client of the plainest kind: one request a connection.
+//! The simulated tenant over HTTP, one connection per request.
 
 mod access;
 mod control;
@@ -22,26 +22,26 @@ use tokio::net::TcpListener;
 const NOW: Timestamp = Timestamp::from_micros(1_773_242_251_250_001);
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
-/// No answer takes this long, so a test that hangs fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than any answer takes.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A tenant whose time stands still until it is told to move.
+/// A tenant on a driven clock.
 struct Harness {
     simulator: Simulator,
     clock: DrivenClock,
 }
 
-/// What came over the wire before the connection was closed.
+/// An HTTP response.
 #[derive(Debug)]
 struct Reply {
     status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
-    /// Whether the body is as long as was said.
+    /// Whether the body has the announced length.
     complete: bool,
 }
 
-/// Seconds in each state, in microseconds.
+/// Microseconds in each state.
 type Sums = BTreeMap<String, u64>;
 
 // === impl Harness ===
@@ -100,7 +100,7 @@ impl Harness {
             let mut page = self.get(&token, &target).await.unwrap().json();
             pages.push(page["data"].as_array_mut().map(std::mem::take).unwrap_or_default());
             let Some(next) = page["nextPageToken"].as_str() else { return pages };
-            assert!(pages.len() < 1_000, "the pages have no end");
+            assert!(pages.len() < 1_000, "too many pages");
             target = format!("{query}&nextPageToken={next}");
         }
     }
@@ -135,7 +135,7 @@ impl Reply {
 /// Sends `request` and reads until the connection is closed.
 fn exchange(address: SocketAddr, request: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
@@ -156,7 +156,7 @@ fn time(row: &Value, name: &str) -> i64 {
     DateTime::parse_from_rfc3339(row[name].as_str().unwrap()).unwrap().timestamp_micros()
 }
 
-/// What a reader makes of rows: a bucket that begins before the window counts by the part inside.
+/// Sums rows; a bucket that starts before the window is prorated.
 fn read(rows: &[Value], agent: &str, window: Window) -> Sums {
     let mut sums = Sums::new();
     for row in rows.iter().filter(|row| row["agentId"] == agent) {

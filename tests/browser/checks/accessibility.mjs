@@ -9,10 +9,10 @@ import { agentPage, overview } from "../overview.mjs";
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 const LOOKS = {
-  "in the light": { colorScheme: "light" },
-  "in the dark": { colorScheme: "dark" },
+  "in the light scheme": { colorScheme: "light" },
+  "in the dark scheme": { colorScheme: "dark" },
   "on a phone": { colorScheme: "light", viewport: { width: 360, height: 740 } },
-  "on a phone in the dark": { colorScheme: "dark", viewport: { width: 360, height: 740 } },
+  "on a phone in the dark scheme": { colorScheme: "dark", viewport: { width: 360, height: 740 } },
 };
 
 export default function accessibility({ browser, demo, people }) {
@@ -21,11 +21,11 @@ export default function accessibility({ browser, demo, people }) {
     "the overview": overview(demo.base),
     "a search without results": overview(demo.base, { q: "no such name" }),
     "an agent's page": agentPage(demo.base, first),
-    "what is not there": agentPage(demo.base, "no-such-agent"),
+    "a page that does not exist": agentPage(demo.base, "no-such-agent"),
   };
   for (const [place, url] of Object.entries(places)) {
     for (const [looks, options] of Object.entries(LOOKS)) {
-      test(`axe finds nothing on ${place} ${looks}`, () =>
+      test(`axe finds no violation on ${place} ${looks}`, () =>
         visit(
           browser,
           demo.base,
@@ -38,7 +38,7 @@ export default function accessibility({ browser, demo, people }) {
     }
   }
 
-  test("axe finds nothing while a tip is shown", () =>
+  test("axe finds no violation while a tooltip is shown", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       await page.locator("table#agents svg.sparkline").first().focus();
@@ -47,7 +47,7 @@ export default function accessibility({ browser, demo, people }) {
     }));
 }
 
-/** Fails unless axe finds nothing wrong with the page as it is. */
+/** Fails if axe finds a violation. */
 export async function assertAccessible(page) {
   await page.evaluate(AXE);
   const options = { runOnly: { type: "tag", values: RULES }, resultTypes: ["violations"] };
@@ -57,5 +57,5 @@ export async function assertAccessible(page) {
     return [`${id}: ${help} (${nodes.length} places)`, ...places].join("\n");
   });
   assert.equal(found.length, 0, `axe finds:\n${found.join("\n")}`);
-  assert(passes.length > 10, "axe has looked");
+  assert(passes.length > 10, "axe applied its rules");
 }

@@ -11,7 +11,7 @@ import { agentPage, assertAddUp, assertTotals, number, overview, table } from ".
 export default function agent({ browser, demo, people }) {
   const [first] = people.keys();
 
-  test("a click on an agent opens its page, and there is a way back", () =>
+  test("an agent links to its page, which links back", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base, { sort: "name" }));
       const link = page.locator('table#agents tbody th a[href^="agent?"]').first();
@@ -28,9 +28,9 @@ export default function agent({ browser, demo, people }) {
       await page.locator("table#agents").waitFor();
     }));
 
-  test("totals are the values of the metrics, and hours add up to them", () =>
+  test("totals equal the metrics, and hours sum to them", () =>
     visit(browser, demo.base, async (page) => {
-      // The page may not be of another refresh than the metrics.
+      // Page and metrics are of the same refresh.
       const current = await demo.people();
       for (const [label, { states }] of [...current].slice(0, 5)) {
         await page.goto(agentPage(demo.base, label));
@@ -42,7 +42,7 @@ export default function agent({ browser, demo, people }) {
       }
     }));
 
-  test("PromQL is copied by its button", () =>
+  test("the copy button copies the PromQL", () =>
     visit(
       browser,
       demo.base,
@@ -60,14 +60,14 @@ export default function agent({ browser, demo, people }) {
           assert.match(`${quiet}${(await button.getAttribute("aria-label")) ?? ""}`, /\w/);
           await button.click();
           const copied = async () => (await page.evaluate(() => navigator.clipboard.readText())).trim() === code;
-          await waitFor("the clipboard has it", copied, 5_000);
+          await waitFor("the clipboard contains the PromQL", copied, 5_000);
         }
         assert.equal(await page.locator("button.copy").count(), count);
       },
       { permissions: ["clipboard-read", "clipboard-write"] },
     ));
 
-  test("PromQL asks for what is exposed", async () => {
+  test("PromQL names exposed metrics", async () => {
     const { agents } = await scrape(demo.base);
     const exposed = new Set([...agents.values()].flatMap(Object.keys));
     await visit(browser, demo.base, async (page) => {
@@ -80,7 +80,7 @@ export default function agent({ browser, demo, people }) {
     });
   });
 
-  test("whoever is not there gets words, and a way back", () =>
+  test("unknown agents and tenants are a 404 page with a link back", () =>
     visit(
       browser,
       demo.base,
@@ -90,7 +90,7 @@ export default function agent({ browser, demo, people }) {
           assert.equal(answer.status(), 404, url);
           assert.match(answer.headers()["content-type"], /^text\/html/);
           assert.match(await page.locator("main").innerText(), /\w+ \w+/);
-          assert((await page.locator("a[href]").count()) > 0, "there is a way back");
+          assert((await page.locator("a[href]").count()) > 0, "there is a link back");
         }
       },
       { expectedStatuses: [404] },

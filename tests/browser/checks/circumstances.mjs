@@ -12,11 +12,11 @@ import { assertSorts } from "./sorting.mjs";
 
 const FEW = 12;
 const SECRET = "not-a-secret";
-// What the demonstration has for a cooldown, and then a refresh.
+// The demo's cooldown, and a refresh.
 const COOLDOWN_MS = 20_000;
 
 export default function circumstances({ browser, app }) {
-  test("below a prefix every link and file is below it too", async () => {
+  test("with a route prefix, all links and files have it", async () => {
     const demo = await app.livelyDemo("prefixed", FEW, ["--web.route-prefix=/cxone"], "/cxone");
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
@@ -36,14 +36,14 @@ export default function circumstances({ browser, app }) {
     });
   });
 
-  test("behind a proxy that takes the prefix away, links are below it", async () => {
+  test("behind a proxy that strips the prefix, links have the external one", async () => {
     const demo = await app.livelyDemo("proxied", FEW, ["--web.route-prefix=/", "--web.external-url=http://127.0.0.1/outside/"]);
     const html = await (await fetch(overview(demo.base))).text();
     const absolute = [...html.matchAll(/\b(?:href|src|action)="(\/[^"]*)"/g)].map(([, address]) => address);
     assert.deepEqual(absolute.filter((address) => !address.startsWith("/outside/")), []);
   });
 
-  test("before the first scrape the page says so and lists all agents", async () => {
+  test("before the first refresh, the page says so and lists all agents", async () => {
     const demo = await app.demo("quiet", FEW);
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
@@ -59,7 +59,7 @@ export default function circumstances({ browser, app }) {
     });
   });
 
-  test("a tenant that fails from the start is explained", async () => {
+  test("a tenant that fails from the start shows its error", async () => {
     const demo = await app.demo("refused", FEW, ["--fault=token:status=401"]);
     await scrape(demo.base);
     await visit(browser, demo.base, async (page) => {
@@ -69,7 +69,7 @@ export default function circumstances({ browser, app }) {
     });
   });
 
-  test("a tenant that fails later is explained, and the data stay", async () => {
+  test("a tenant that fails later shows its error and its last data", async () => {
     const demo = await app.livelyDemo("failing", FEW);
     const tenant = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.log())[0];
     await visit(browser, demo.base, async (page) => {
@@ -103,7 +103,7 @@ export default function circumstances({ browser, app }) {
     });
   });
 
-  test("several tenants have a page each, and one hides its people", async () => {
+  test("several tenants have a page each, and one hides names", async () => {
     const tenant = await app.tenant(FEW);
     const secret = app.write("secret", SECRET);
     const half = (from, to) => tenant.people.slice(from, to).map(({ id, name, team }) => ({ id, name, team }));
@@ -152,7 +152,7 @@ export default function circumstances({ browser, app }) {
   });
 }
 
-/** Whether the page says what went wrong, and more than that. */
+/** Fails unless the page shows the error, without secrets. */
 async function assertExplained(page, wanted) {
   const text = await page.locator("section#freshness").innerText();
   assert.match(text, wanted);

@@ -33,12 +33,12 @@ export default function filtering({ browser, demo, people }) {
         await submit(page);
         const wanted = containing(text.trim());
         assert(wanted.length > 0 && wanted.length < people.size);
-        assert.equal((await page.locator("input[name=q]").inputValue()).trim(), text.trim(), "what was searched for stays");
+        assert.equal((await page.locator("input[name=q]").inputValue()).trim(), text.trim(), "the search field keeps the text");
         assert.deepEqual(await found(page), wanted);
       }));
   }
 
-  test("says so if there is nothing", () =>
+  test("a search without results says so", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       await page.locator("form#filter input[name=q]").fill("no such name");
@@ -47,7 +47,7 @@ export default function filtering({ browser, demo, people }) {
       assert.match(await page.locator("main").innerText(), /no agents match/i);
     }));
 
-  test("takes markup for what it is", () =>
+  test("markup in parameters is escaped", () =>
     visit(browser, demo.base, async (page) => {
       const markup = `"><script>alert(1)</script><img src=x onerror=alert(1)>'&amp;`;
       await page.goto(overview(demo.base, { q: markup, team: markup, state: markup, sort: markup, order: markup, page: markup }));
@@ -68,7 +68,7 @@ export default function filtering({ browser, demo, people }) {
       assert.deepEqual(await found(page), matching((person) => person.team === someone.team));
     }));
 
-  test("filters by state, and every agent with a state is in one", () =>
+  test("filters by state, and each agent is in one state at most", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const everyRow = await allRows(page);
@@ -84,7 +84,7 @@ export default function filtering({ browser, demo, people }) {
         seen.push(...here.map((row) => row.agent));
         const text = [...texts][0];
         const same = everyRow.filter((row) => row.cells.state.text === text).length;
-        if (text !== undefined) assert.equal(here.length, same, `all who are ${text} are there`);
+        if (text !== undefined) assert.equal(here.length, same, `all agents in ${text} are listed`);
         await page.goto(overview(demo.base));
       }
       assert.equal(new Set(seen).size, seen.length, "no agent is in two states");

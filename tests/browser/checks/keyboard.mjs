@@ -26,7 +26,7 @@ const SELECTORS = [
 export default function keyboard({ browser, demo, people }) {
   const [first] = people.keys();
 
-  test("tab reaches every control of the overview in the order of the document, with a visible focus", () =>
+  test("tab reaches every control of the overview in document order, with visible focus", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const stops = await walk(page);
@@ -43,7 +43,7 @@ export default function keyboard({ browser, demo, people }) {
       assert.deepEqual(stops.map((stop) => stop.at), stops.map((stop) => stop.at).sort((a, b) => a - b), "in order");
     }));
 
-  test("tab reaches every control of an agent's page, with a visible focus", () =>
+  test("tab reaches every control of an agent's page, with visible focus", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(agentPage(demo.base, first));
       const stops = await walk(page);
@@ -52,7 +52,7 @@ export default function keyboard({ browser, demo, people }) {
       assert.equal(buttons, await page.locator("pre.promql").count());
     }));
 
-  test("the first stop skips to the content", () =>
+  test("the first tab stop skips to the content", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       await page.keyboard.press("Tab");
@@ -62,10 +62,10 @@ export default function keyboard({ browser, demo, people }) {
       await page.keyboard.press("Enter");
       await page.keyboard.press("Tab");
       const inside = await page.evaluate((target) => document.querySelector(target).contains(document.activeElement), target);
-      assert(inside, "the next stop is in it");
+      assert(inside, "the next tab stop is inside");
     }));
 
-  test("enter searches, and follows links", () =>
+  test("enter submits the search and follows links", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       await page.locator("input[name=q]").focus();
@@ -78,7 +78,7 @@ export default function keyboard({ browser, demo, people }) {
       await page.waitForURL(/\/agent\?/);
     }));
 
-  test("arrows move through a sparkline", () =>
+  test("arrow keys move through a sparkline", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const sparkline = page.locator("table#agents svg.sparkline").first();
@@ -107,7 +107,7 @@ export default function keyboard({ browser, demo, people }) {
       if (!next) await page.locator("#tip").waitFor({ state: "hidden" });
     }, { timezoneId: "UTC" }));
 
-  test("the mouse shows the same", () =>
+  test("the mouse shows the same tooltips", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const sparkline = page.locator("table#agents svg.sparkline").nth(2);
@@ -129,7 +129,7 @@ export default function keyboard({ browser, demo, people }) {
     }, { timezoneId: "UTC" }));
 }
 
-/** Every stop of the tab key, until it leaves the document. */
+/** Every tab stop of the document. */
 async function walk(page) {
   const stops = [];
   while (stops.length < MOST_STOPS) {
@@ -154,12 +154,12 @@ async function walk(page) {
   return assert.fail(`more than ${MOST_STOPS} stops, the last ${stops.at(-1).html}`);
 }
 
-/** Lines may be broken otherwise, and where local time is UTC that need not be said. */
+/** Without line breaks and the name of the zone. */
 function simplified(text) {
   return text.replaceAll(/ UTC|[\s,]+/g, "");
 }
 
-/** Fails unless all of a tip is in sight, and nothing of the sparkline is below it. */
+/** Fails unless the whole tooltip is visible and does not cover the sparkline. */
 export async function assertClear(tip, sparkline) {
   const [over, under] = [await tip.boundingBox(), await sparkline.boundingBox()];
   const { width, height } = tip.page().viewportSize();

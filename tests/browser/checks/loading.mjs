@@ -7,7 +7,7 @@ import { visit } from "../browser.mjs";
 import { agentPage, agents, assertAddUp, cells, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
 
 export default function loading({ browser, demo, people }) {
-  test("the overview has its parts", () =>
+  test("the overview has all sections", () =>
     visit(browser, demo.base, async (page) => {
       const answer = await page.goto(overview(demo.base));
       assert.equal(answer.status(), 200);
@@ -21,7 +21,7 @@ export default function loading({ browser, demo, people }) {
       assert.equal(await page.locator("table#agents tbody svg.sparkline").count(), PAGE_SIZE);
     }));
 
-  test("the policy allows nothing but the exporter's own files", () =>
+  test("the content security policy allows only the exporter's files", () =>
     visit(browser, demo.base, async (page) => {
       for (const url of [overview(demo.base), agentPage(demo.base, [...people.keys()][0])]) {
         const headers = (await page.goto(url)).headers();
@@ -29,18 +29,18 @@ export default function loading({ browser, demo, people }) {
         assert.match(policy, /default-src 'none'/);
         assert.doesNotMatch(policy, /unsafe|\*|https?:/);
         assert.match(headers["content-type"], /^text\/html; ?charset=utf-8$/i);
-        // A policy in which a word is wrong forbids nothing.
+        // A misspelt policy forbids nothing.
         const ran = await page.evaluate(() => {
           const script = document.createElement("script");
           script.textContent = "window.injected = true";
           document.head.append(script);
           return window.injected === true;
         });
-        assert.equal(ran, false, "a script inside of the document does not run");
+        assert.equal(ran, false, "an inline script does not run");
       }
     }, { expectedFaults: /Content Security Policy/i }));
 
-  test("current states and their counts are those of the rows", () =>
+  test("the counts per state sum to the number of agents", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const now = await page.locator("table#now tbody tr").evaluateAll((found) =>
@@ -50,7 +50,7 @@ export default function loading({ browser, demo, people }) {
       assert.equal(total, people.size, `every agent is in one of ${JSON.stringify(now)}`);
     }));
 
-  test("each sparkline holds the agent's seconds", () =>
+  test("each sparkline sums to the agent's seconds", () =>
     visit(browser, demo.base, async (page) => {
       const current = await demo.people();
       await page.goto(overview(demo.base));

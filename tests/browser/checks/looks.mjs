@@ -9,9 +9,9 @@ import { assertClear } from "./keyboard.mjs";
 
 // Narrow phones; WCAG 1.4.10 requires 320 px.
 const PHONES = [360, 320];
-// Of a line of text with its leading.
+// Height of a line of text in pixels.
 const SMALLEST_TEXT = 10;
-// Twice what browsers have.
+// Twice the browsers' default.
 const LARGE_TEXT = { standard: 32, fixed: 26 };
 
 export default function looks({ browser, demo, people }) {
@@ -19,7 +19,7 @@ export default function looks({ browser, demo, people }) {
   const places = {
     "the overview": overview(demo.base),
     "an agent's page": agentPage(demo.base, first),
-    "what is not there": agentPage(demo.base, "no-such-agent"),
+    "a page that does not exist": agentPage(demo.base, "no-such-agent"),
   };
   const look = (url, seen, options = {}) =>
     visit(
@@ -33,7 +33,7 @@ export default function looks({ browser, demo, people }) {
     );
 
   for (const [place, url] of Object.entries(places)) {
-    test(`${place} is dark in the dark, and light in the light`, async () => {
+    test(`${place} follows the colour scheme`, async () => {
       const brightness = {};
       for (const colorScheme of ["light", "dark"]) {
         await look(url, async (page) => { brightness[colorScheme] = await background(page); }, { colorScheme });
@@ -42,7 +42,7 @@ export default function looks({ browser, demo, people }) {
     });
 
     for (const width of PHONES) {
-      test(`${place} fits ${width} px`, () =>
+      test(`${place} fits into ${width} px`, () =>
         look(url, assertNoSideways, { viewport: { width, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }));
     }
 
@@ -57,14 +57,14 @@ export default function looks({ browser, demo, people }) {
         await assertNothingCut(page);
       }));
 
-    test(`${place} is whole in colours of the system's`, () =>
+    test(`${place} tells states apart in forced colours`, () =>
       look(url, async (page) => {
         if ((await page.locator("svg.sparkline, svg.day").count()) === 0) return;
-        assert((await fills(page)).size > 1, "states are still told apart");
+        assert((await fills(page)).size > 1, "states have different fills");
       }, { forcedColors: "active" }));
   }
 
-  test("agents are cards on a phone, and each says what its values are", () =>
+  test("agents are cards with labelled values on a phone", () =>
     look(places["the overview"], async (page) => {
       const row = page.locator("table#agents tbody tr").first();
       const tops = await row.locator("td:visible, th:visible").evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().top));
@@ -74,7 +74,7 @@ export default function looks({ browser, demo, people }) {
     }, { viewport: { width: PHONES[0], height: 740 } }));
 
   for (const place of ["the overview", "an agent's page"]) {
-    test(`the hours of the chart on ${place} can be read on a phone`, () =>
+    test(`the axis labels on ${place} are legible on a phone`, () =>
       look(places[place], async (page) => {
         const heights = await page.locator("svg.all-agents text:visible, svg.day text:visible").evaluateAll((texts) => texts.map((text) => text.getBoundingClientRect().height));
         assert(heights.length >= 2, "there are some");
@@ -82,7 +82,7 @@ export default function looks({ browser, demo, people }) {
       }, { viewport: { width: PHONES[0], height: 740 } }));
   }
 
-  test("a wide window has room for all columns of the table", () =>
+  test("all columns of the table fit into 1280 px", () =>
     look(places["the overview"], async (page) => {
       const { right, width } = await page.evaluate(() => ({
         right: document.querySelector("table#agents").getBoundingClientRect().right,
@@ -91,7 +91,7 @@ export default function looks({ browser, demo, people }) {
       assert(right <= width, `the table ends at ${right} px of ${width}`);
     }));
 
-  test("what one touches is large enough on a phone", () =>
+  test("touch targets are at least 24 px on a phone", () =>
     look(places["the overview"], async (page) => {
       // WCAG 2.5.8 asks for 24 px.
       const small = await page.locator("button:visible, select:visible, input:visible, nav.pages a:visible").evaluateAll((found) =>
@@ -100,7 +100,7 @@ export default function looks({ browser, demo, people }) {
       assert.deepEqual(small, []);
     }, { viewport: { width: PHONES[0], height: 740 }, isMobile: true, hasTouch: true }));
 
-  test("a finger on a sparkline shows the seconds, within the phone's width", () =>
+  test("a tap on a sparkline shows the seconds within the width of a phone", () =>
     look(places["the overview"], async (page) => {
       const sparkline = page.locator("table#agents svg.sparkline").first();
       const texts = await cells(sparkline);
@@ -118,23 +118,23 @@ export default function looks({ browser, demo, people }) {
       await assertNoSideways(page);
     }, { viewport: { width: PHONES[0], height: 740 }, hasTouch: true, isMobile: true, timezoneId: "UTC" }));
 
-  test("nothing moves for those who want no motion", () =>
+  test("no animation with reduced motion", () =>
     look(places["the overview"], async (page) => {
       assert.deepEqual(await page.evaluate(() => document.getAnimations().length), 0);
     }, { reducedMotion: "reduce" }));
 
-  test("printing keeps what is there", () =>
+  test("print shows the totals", () =>
     look(places["an agent's page"], async (page) => {
       await page.emulateMedia({ media: "print" });
       assert(await page.locator("table#totals").isVisible());
     }));
 }
 
-/** The luminance of what is behind the text, from 0 to 1. */
+/** Luminance of the background, from 0 to 1. */
 function background(page) {
   return page.evaluate(() => {
     const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
-    // What the browser paints under everything else.
+    // The canvas colour, then the backgrounds of html and body.
     for (const element of [document.documentElement, document.body]) {
       const style = getComputedStyle(element);
       if (element === document.documentElement) {
@@ -161,7 +161,7 @@ async function assertNoSideways(page) {
   assert(scroll <= client, `the document is ${scroll} px wide in ${client} px; outside are ${widest.join(" | ")}`);
 }
 
-/** Fails if text is cut off by the box that it stands in. What is only there for screen readers is no box. */
+/** Fails if a box cuts its text off. Text for screen readers only is left out. */
 async function assertNothingCut(page) {
   const cut = await page.evaluate(() => {
     const hides = (element) => ["hidden", "clip"].includes(getComputedStyle(element).overflowX);
@@ -173,7 +173,7 @@ async function assertNothingCut(page) {
   assert.deepEqual(cut, [], "nothing is cut");
 }
 
-/** What the bars of sparkline and charts are filled with. */
+/** Fills of the bars of sparklines and charts. */
 async function fills(page) {
   const bars = page.locator("svg.sparkline > :not(.cell), svg.day > :not(.cell)");
   const found = await bars.evaluateAll((shapes) => shapes.map((shape) => getComputedStyle(shape).fill));

@@ -9,7 +9,7 @@ import { agents, allRows, overview, PAGE_SIZE, position } from "../overview.mjs"
 export default function paging({ browser, demo, people }) {
   const last = Math.ceil(people.size / PAGE_SIZE);
 
-  test("each agent is on one page", () =>
+  test("each agent is on exactly one page", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       assert.equal(await page.locator("nav.pages a[rel=prev]").count(), 0, "nothing is before the first page");
@@ -20,7 +20,7 @@ export default function paging({ browser, demo, people }) {
       assert.equal(await page.locator("nav.pages a[rel=next]").count(), 0, "nothing is after the last page");
     }));
 
-  test("back and forth", () =>
+  test("next and previous lead to the neighbouring pages", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const first = await agents(page);
@@ -35,7 +35,7 @@ export default function paging({ browser, demo, people }) {
       assert.deepEqual(await agents(page), first);
     }));
 
-  test("a page beyond the last one, and one that is none, do no harm", () =>
+  test("page numbers out of range show the nearest page", () =>
     visit(browser, demo.base, async (page) => {
       for (const number of ["0", "99", "18446744073709551616", "x", ""]) {
         await page.goto(overview(demo.base, { page: number }));

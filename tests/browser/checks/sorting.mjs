@@ -8,15 +8,15 @@ import { agents, allRows, COLUMNS, header, overview } from "../overview.mjs";
 
 export default function sorting({ browser, demo }) {
   for (const column of COLUMNS) {
-    test(`a click on its header sorts by ${column}, another one the other way`, () =>
+    test(`a click on the header sorts by ${column}, a second one reverses it`, () =>
       visit(browser, demo.base, async (page) => {
         const values = await assertSorts(page, demo, column);
-        // Buckets leave all but one state open, and all agents are observed all the time.
+        // With buckets, few current states are known; all agents are observed all the time.
         if (!["state", "observed"].includes(column)) assert(values.size > 1, "there is something to sort");
       }));
   }
 
-  test("an order and a column that do not exist do no harm", () =>
+  test("unknown columns and orders are ignored", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base, { sort: "no", order: "way", page: "-1" }));
       const shown = await agents(page);
@@ -28,7 +28,7 @@ export default function sorting({ browser, demo }) {
 /** Fails unless clicks on the header of `column` sort by it, both ways and over all pages; returns the values there are. */
 export async function assertSorts(page, demo, column) {
   const people = await demo.people();
-  // From a column that is not the one that is looked at.
+  // Starts with another column.
   await page.goto(overview(demo.base, { sort: column === "agent" ? "name" : "agent" }));
   const [orders, values] = [new Set(), new Set()];
   for (let click = 0; click < 2; click += 1) {
@@ -52,7 +52,7 @@ export async function assertSorts(page, demo, column) {
   return values;
 }
 
-/** What a row is sorted by. */
+/** The sort key of a row. */
 function value(column, row, people) {
   const person = people.get(row.agent);
   switch (column) {
@@ -65,7 +65,7 @@ function value(column, row, people) {
     case "shift":
       return person[column];
     case "limit":
-      // The page sorts by whole thousandths, which it works out without fractions.
+      // The page sorts by whole thousandths.
       return Math.floor((person.offline * 1000) / person.limit + 1e-6);
     case "since":
       return row.cells.since?.time && Date.parse(row.cells.since.time);
@@ -74,13 +74,13 @@ function value(column, row, people) {
   }
 }
 
-/** Whether values ascend or descend. Those that are missing stand together at one end. */
+/** Fails unless values ascend or descend, with missing ones at one end. */
 function assertSorted(values, ascending) {
   const given = values.filter((value) => value !== undefined);
   const missing = values.length - given.length;
   const atEnd = values.slice(given.length).every((value) => value === undefined);
   const atStart = values.slice(0, missing).every((value) => value === undefined);
-  assert(atEnd || atStart, "those without a value stand at one end");
+  assert(atEnd || atStart, "rows without a value are at one end");
   for (const [at, next] of given.slice(1).entries()) {
     const difference = compare(given[at], next);
     assert(ascending ? difference <= 0 : difference >= 0, `${given[at]} stands before ${next}`);

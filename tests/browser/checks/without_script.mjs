@@ -38,7 +38,7 @@ export default function withoutScript({ browser, demo, people }) {
       options,
     ));
 
-  test("there is no control that would do nothing", () =>
+  test("there are no controls that need the script", () =>
     visit(
       browser,
       demo.base,
@@ -47,7 +47,7 @@ export default function withoutScript({ browser, demo, people }) {
         assert.equal(await page.locator("button:not([type=submit]):visible").count(), 0);
         assert.equal(await page.locator("#tip:visible").count(), 0);
         const times = await page.locator("time[datetime]").allInnerTexts();
-        assert(times.length > 0 && times.some((text) => text.includes("UTC")), `times say of which zone they are: ${times}`);
+        assert(times.length > 0 && times.some((text) => text.includes("UTC")), `times name their zone: ${times}`);
         await page.locator("table#agents tbody th a").click();
         await page.locator("table#totals").waitFor();
         assert.equal(await page.locator("button:visible").count(), 0);

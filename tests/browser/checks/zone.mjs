@@ -6,13 +6,13 @@ import { test } from "node:test";
 import { visit } from "../browser.mjs";
 import { agentPage, overview } from "../overview.mjs";
 
-// Neither a whole number of hours from UTC, nor ever one.
+// Its offset is never a whole number of hours.
 const ZONE = "Asia/Kolkata";
 
 export default function zone({ browser, demo, people }) {
   const [first] = people.keys();
 
-  test("a button switches between local time and UTC, which is remembered", () =>
+  test("a button switches between local time and UTC, and the choice is stored", () =>
     visit(
       browser,
       demo.base,
@@ -38,7 +38,7 @@ export default function zone({ browser, demo, people }) {
     ));
 
   for (const utc of ["UTC", "Etc/UTC"]) {
-    test(`there is nothing to switch where local time is ${utc}`, () =>
+    test(`there is no button if local time is ${utc}`, () =>
       visit(
         browser,
         demo.base,
@@ -53,7 +53,7 @@ export default function zone({ browser, demo, people }) {
       ));
   }
 
-  test("works where nothing can be remembered", () =>
+  test("works without local storage", () =>
     visit(
       browser,
       demo.base,
@@ -69,7 +69,7 @@ export default function zone({ browser, demo, people }) {
     ));
 }
 
-/** Every time on the page, and whether its text has the hour and minute that it is in `zone`. */
+/** Every time on the page, and whether its text has the hour and minute of `zone`. */
 async function shown(page, zone) {
   const times = await page
     .locator("time[datetime]")

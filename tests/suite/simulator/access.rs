@@ -1,4 +1,4 @@
-//! Who gets in, and what is refused with a reason.
+//! Access tokens and refused requests.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use cxone_exporter::simulator::{CLIENT_ID, CLIENT_SECRET, Endpoint, Fault, Rule,
 use super::{DAY, HOUR, Harness, NOW, last};
 
 #[tokio::test]
-async fn a_token_is_given_to_those_who_may_have_it() {
+async fn token_needs_the_client_credentials() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let table = [
         (format!("grant_type=client_credentials&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}"), 200),
@@ -34,7 +34,7 @@ async fn a_token_is_given_to_those_who_may_have_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_is_refused_with_a_reason() {
+async fn invalid_queries_are_refused_with_a_reason() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let token = harness.token().await;
     let day = last(DAY);
@@ -69,7 +69,7 @@ async fn what_cannot_be_meant_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn the_scope_is_needed() {
+async fn token_needs_the_reporting_scope() {
     for (scope, status) in [("reporting:read", 200), ("users:read reporting:agent:read", 200), ("users:read", 403)] {
         let harness = Harness::start(SimulatorOptions { scope: scope.to_owned(), ..Default::default() }).await;
         let token = harness.token().await;
@@ -79,7 +79,7 @@ async fn the_scope_is_needed() {
 }
 
 #[tokio::test]
-async fn a_token_ends_with_its_time_and_when_it_is_revoked() {
+async fn token_expires_and_can_be_revoked() {
     let harness = Harness::start(SimulatorOptions { token_lifetime: HOUR, ..Default::default() }).await;
     let query = harness.query(1, last(DAY), "PT1H");
     let old = harness.token().await;

@@ -1,4 +1,4 @@
-//! Records, control endpoints, connections and the end.
+//! Request log, control endpoints, connections and shutdown.
 
 use std::net::TcpStream;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{DAY, HOUR, Harness, NOW, Reply, Sums, last, micros, plain};
 
 #[tokio::test]
-async fn requests_are_on_record() {
+async fn request_log_records_every_request() {
     let harness = Harness::start(SimulatorOptions { page_size: 20, ..Default::default() }).await;
     harness.simulator.faults().push(Rule::new(Fault::Status(503)).times(1).after(3));
     let query = harness.query(2, last(DAY), "PT1H");
@@ -38,7 +38,7 @@ async fn requests_are_on_record() {
 }
 
 #[tokio::test]
-async fn it_can_be_controlled_from_outside() {
+async fn control_endpoints_set_faults_and_show_the_truth() {
     let harness = Harness::start(SimulatorOptions { agents: 3, ..Default::default() }).await;
     let control = async |method: &str, path: &str, body: &str| {
         harness.call(method, &format!("/-/control/{path}"), "", body).await.unwrap()
@@ -80,7 +80,7 @@ async fn it_can_be_controlled_from_outside() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_for_the_next_request() {
+async fn connections_are_kept_alive() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let two = "GET /-/control/faults HTTP/1.1\r\nHost: tenant\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: tenant\r\nConnection: close\r\n\r\n";
     let first = harness.send(two.to_owned()).await.unwrap();
@@ -89,11 +89,11 @@ async fn a_connection_is_kept_for_the_next_request() {
 }
 
 #[tokio::test]
-async fn it_stops_when_told_to_and_when_dropped() {
+async fn shutdown_and_drop_close_all_connections() {
     for graceful in [true, false] {
         let harness = Harness::start(SimulatorOptions::default()).await;
         let address = harness.simulator.address();
-        // A connection without a request does not keep it from stopping.
+        // An idle connection does not delay the shutdown.
         let idle = TcpStream::connect(address).unwrap();
         assert_eq!(harness.post_token("").await.unwrap().status, 400);
         if graceful {
@@ -109,7 +109,7 @@ async fn it_stops_when_told_to_and_when_dropped() {
 }
 
 #[tokio::test]
-async fn the_example_config_names_the_tenant_and_its_agents() {
+async fn example_config_names_the_tenant_and_its_agents() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let config = harness.simulator.example_config(2);
     assert!(config.contains(&format!("base_url: {}\n", harness.simulator.base_url())));

@@ -1,4 +1,4 @@
-//! Every fault happens as it is described.
+//! Each fault behaves as documented.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::{DAY, HOUR, Harness, last};
 
 #[tokio::test]
-async fn rate_limits_come_in_every_form() {
+async fn rate_limited_with_and_without_retry_after() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let (token, query) = (harness.token().await, harness.query(1, last(DAY), "PT1H"));
     let table = [
         ("rate-limited=30@1", Some("30")),
-        // Half past and a bit is rounded up, so that the date is never too early.
+        // Rounded up to a second, so that the date is never too early.
         ("rate-limited-until=30@1", Some("Wed, 11 Mar 2026 15:18:02 GMT")),
         ("rate-limited@1", None),
     ];
@@ -28,7 +28,7 @@ async fn rate_limits_come_in_every_form() {
 }
 
 #[tokio::test]
-async fn faults_happen_as_they_are_described() {
+async fn each_fault_behaves_as_documented() {
     let harness = Harness::start(SimulatorOptions { page_size: 20, ..Default::default() }).await;
     let (token, query) = (harness.token().await, harness.query(2, last(DAY), "PT1H"));
     let right = harness.get(&token, &query).await.unwrap();
@@ -65,7 +65,7 @@ async fn faults_happen_as_they_are_described() {
 }
 
 #[tokio::test]
-async fn pages_go_wrong_as_they_are_described() {
+async fn page_faults_behave_as_documented() {
     let harness = Harness::start(SimulatorOptions { page_size: 20, ..Default::default() }).await;
     let (faults, query) = (harness.simulator.faults(), harness.query(2, last(DAY), "PT1H"));
     let lengths = |pages: Vec<Vec<Value>>| pages.iter().map(Vec::len).collect::<Vec<_>>();
@@ -87,7 +87,7 @@ async fn pages_go_wrong_as_they_are_described() {
 }
 
 #[tokio::test]
-async fn slow_answers_wait_for_the_clock() {
+async fn slow_answers_wait_on_the_driven_clock() {
     let harness = Harness::start(SimulatorOptions { latency: Duration::from_secs(1), ..Default::default() }).await;
     for (fault, waits) in [(None, 1), (Some(Fault::Slow(Duration::from_secs(4))), 5)] {
         harness.simulator.faults().clear();
@@ -110,7 +110,7 @@ async fn slow_answers_wait_for_the_clock() {
 }
 
 #[tokio::test]
-async fn a_body_can_halt_half_way() {
+async fn slow_body_pauses_half_way() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     harness.simulator.faults().push(Rule::new(Fault::SlowBody(HOUR)).on(Endpoint::Token));
     let (answer, ()) = tokio::join!(harness.post_token("grant_type=x"), async {

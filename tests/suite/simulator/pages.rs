@@ -1,4 +1,4 @@
-//! Buckets and pages add up to the timeline's truth.
+//! Buckets and pages sum to the times of the timeline.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{DAY, HOUR, Harness, NOW, last, micros, plain, read, time};
 
 #[tokio::test]
-async fn every_bucket_comes_once_whatever_the_pages() {
+async fn pages_contain_every_bucket_once() {
     for order in [Order::Agent, Order::Time] {
         for page_size in [1, 5, 7, 24, 71, 72, 73, 1_000] {
             let harness = Harness::start(SimulatorOptions { page_size, order, ..Default::default() }).await;
@@ -32,7 +32,7 @@ async fn every_bucket_comes_once_whatever_the_pages() {
 }
 
 #[tokio::test]
-async fn buckets_on_the_window_add_up_to_the_truth() {
+async fn window_aligned_buckets_sum_to_the_truth() {
     let table = [(1, "PT1H", 48), (1, "PT5M", 24), (1, "PT7M", 24), (60, "PT1H", 12), (1_440, "PT2H", 3)];
     for (time_scale, interval, agents) in table {
         let harness = Harness::start(SimulatorOptions { time_scale, ..Default::default() }).await;
@@ -47,7 +47,7 @@ async fn buckets_on_the_window_add_up_to_the_truth() {
 }
 
 #[tokio::test]
-async fn buckets_on_the_hour_are_whole_at_the_front_and_end_with_now() {
+async fn hour_aligned_buckets_are_whole_and_end_at_now() {
     let harness = Harness::start(SimulatorOptions { align: Align::Hour, ..Default::default() }).await;
     let window = last(DAY);
     let rows = harness.pages(&harness.query(24, window, "PT1H")).await.concat();
@@ -62,14 +62,14 @@ async fn buckets_on_the_hour_are_whole_at_the_front_and_end_with_now() {
         assert_eq!(total(&mine[24]), 1_051_250_001);
         assert_eq!(read(&rows, &id, window), plain(harness.simulator.expected(&id, window, HOUR, Align::Hour)));
     }
-    // A window within one bucket is a part of what has happened of it.
+    // A window within one bucket is prorated.
     let short = last(Duration::from_secs(600));
     assert_eq!(harness.pages(&harness.query(24, short, "PT1H")).await.concat().len(), 24);
     for id in harness.ids(24) {
         let expected: u64 = plain(harness.simulator.expected(&id, short, HOUR, Align::Hour)).values().sum();
         assert!((599_999_990..=600_000_000).contains(&expected), "{expected}");
     }
-    // On the window there is nothing to share out, and the expectation is the truth.
+    // Buckets aligned to the window are not prorated.
     for id in harness.ids(24) {
         let expected = harness.simulator.expected(&id, window, HOUR, Align::Window);
         assert_eq!(expected, harness.simulator.truth(&id, window));
@@ -77,7 +77,7 @@ async fn buckets_on_the_hour_are_whole_at_the_front_and_end_with_now() {
 }
 
 #[tokio::test]
-async fn nothing_is_known_of_the_future_or_of_strangers() {
+async fn future_and_unknown_agents_have_no_rows() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let token = harness.token().await;
     let ahead = Window { start: NOW + HOUR, end: NOW + 2 * HOUR };
@@ -95,7 +95,7 @@ async fn nothing_is_known_of_the_future_or_of_strangers() {
 }
 
 #[tokio::test]
-async fn states_are_filtered() {
+async fn states_filter_limits_the_states() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let query = format!("{}&states=Busy,Offline,Training", harness.query(5, last(DAY), "PT1H"));
     let rows = harness.pages(&query).await.concat();
@@ -108,14 +108,14 @@ async fn states_are_filtered() {
 }
 
 #[tokio::test]
-async fn a_page_token_is_bound_to_its_query_and_its_moment() {
+async fn page_token_is_bound_to_its_query_and_first_page() {
     let harness = Harness::start(SimulatorOptions { page_size: 10, align: Align::Hour, ..Default::default() }).await;
     let (token, query) = (harness.token().await, harness.query(1, last(DAY), "PT1H"));
     let first = harness.get(&token, &query).await.unwrap().json();
     let next = first["nextPageToken"].as_str().unwrap();
     let other = harness.query(2, last(DAY), "PT1H");
     assert_eq!(harness.get(&token, &format!("{other}&nextPageToken={next}")).await.unwrap().status, 400);
-    // What is on later pages does not depend on when they are asked for.
+    // The content of later pages does not depend on the time of their requests.
     let page = format!("{query}&nextPageToken={next}");
     let early = harness.get(&token, &page).await.unwrap().body;
     harness.clock.advance(Duration::from_secs(600));
@@ -123,7 +123,7 @@ async fn a_page_token_is_bound_to_its_query_and_its_moment() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_those_who_accept_it() {
+async fn answers_are_gzip_if_accepted() {
     let harness = Harness::start(SimulatorOptions::default()).await;
     let token = harness.token().await;
     let target = format!("/api/v2/reporting/agent-presence?{}", harness.query(20, last(DAY), "PT1H"));

@@ -1,4 +1,4 @@
-//! The status page over HTTP: what it says of freshness as time goes on, and what browsers are told to do with it.
+//! The status page over HTTP: data freshness, agents of tenants and shards, headers for browsers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::app::{COOLDOWN, MAX_STALENESS, NOW, TestAppBuilder, agents, tenant};
 use crate::scripted::{Response, ScriptedServer};
 
 #[tokio::test]
-async fn it_shows_agents_and_no_secret_and_asks_cxone_for_nothing() {
+async fn status_page_shows_agents_without_secrets() {
     let (app, upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(120))).await;
     let before = app.get("/", "").await.text();
     assert!(before.contains("No data yet") && before.contains("none yet") && before.contains("no data"), "{before}");
@@ -36,7 +36,7 @@ async fn it_shows_agents_and_no_secret_and_asks_cxone_for_nothing() {
     assert!(last.contains("1000000000000000100") && last.contains("101 to 120 of 120"), "{last}");
     let agent = app.get("/agent?agent=1000000000000000119", "").await.text();
     assert!(agent.contains("<td class=\"number\">3600.00</td><td class=\"number\">1.00</td>"), "{agent}");
-    assert_eq!(upstream.requests().len(), asked, "pages are made of what is there");
+    assert_eq!(upstream.requests().len(), asked, "a page of fresh data sends no request");
 
     let config = app.get("/config", "").await.text();
     assert!(config.contains("client_secret: <secret>") && config.contains("client_id: "), "{config}");
@@ -45,7 +45,7 @@ async fn it_shows_agents_and_no_secret_and_asks_cxone_for_nothing() {
 }
 
 #[tokio::test]
-async fn its_verdict_follows_the_data() {
+async fn verdict_follows_data_freshness() {
     static BROKEN: AtomicBool = AtomicBool::new(false);
     let clock = DrivenClock::new(NOW);
     let answer = |request: &_| if BROKEN.load(Ordering::SeqCst) { Response::status(400) } else { hour(request) };
@@ -79,22 +79,22 @@ async fn its_verdict_follows_the_data() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_keep_and_to_load_nothing_else() {
+async fn security_headers_and_immutable_assets() {
     let (app, _upstream) = app(|builder| builder).await;
     app.scrape().await;
-    for (target, status) in [("/", 200), ("/agent?agent=1000000000000000000", 200), ("/?tenant=nobody", 404)] {
+    for (target, status) in [("/", 200), ("/agent?agent=1000000000000000000", 200), ("/?tenant=unknown", 404)] {
         let response = app.get(target, "").await;
         assert_eq!(response.status, status);
         let policy = response.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
-        assert_eq!(response.header("cache-control"), Some("no-store"), "it has names");
-        assert_eq!(response.header("referrer-policy"), Some("no-referrer"), "a search has names as well");
+        assert_eq!(response.header("cache-control"), Some("no-store"), "pages contain names");
+        assert_eq!(response.header("referrer-policy"), Some("no-referrer"), "searches contain names");
         assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
         let text = response.text();
         for inline in [" style=", "<style", " onclick", "javascript:", "http://", "https://"] {
             assert!(!text.contains(inline), "{target} has {inline}");
         }
-        // What the page refers to is there, and may be kept for ever, as another content has another address.
+        // All referenced files exist and are immutable: a new content has a new address.
         for (_, rest) in text.match_indices("static/").map(|(at, _)| text.split_at(at)) {
             let address = rest.split('"').next().unwrap();
             let file = app.get(&format!("/{address}"), "").await;
@@ -106,7 +106,7 @@ async fn browsers_are_told_to_keep_and_to_load_nothing_else() {
 }
 
 #[tokio::test]
-async fn it_is_compressed_for_those_who_want_it() {
+async fn status_page_is_gzip_if_accepted() {
     let (app, _upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(50))).await;
     app.scrape().await;
     let plain = app.get("/", "").await;
@@ -124,7 +124,7 @@ async fn it_is_compressed_for_those_who_want_it() {
 }
 
 #[tokio::test]
-async fn several_tenants_have_a_line_each_and_agents_of_their_own() {
+async fn each_tenant_has_a_row_and_its_own_agents() {
     let clock = DrivenClock::new(NOW);
     let upstream = ScriptedServer::start(&clock, hour).await;
     let mut builder = TestAppBuilder::new(&upstream.base_url());
@@ -145,12 +145,12 @@ async fn several_tenants_have_a_line_each_and_agents_of_their_own() {
     assert!(second.contains(&format!("href=\"/probe?target={}\"", names[1])), "{second}");
     let agent = app.get(&format!("/agent?tenant={}&agent=1000000000000000003", names[1]), "").await.text();
     assert!(agent.contains(&format!("{{tenant=&quot;{}&quot;,agent=", names[1])), "{agent}");
-    assert_eq!(app.get("/agent?agent=1000000000000000003", "").await.status, 404, "that is another tenant's");
+    assert_eq!(app.get("/agent?agent=1000000000000000003", "").await.status, 404, "it is an agent of another tenant");
     app.assert_no_secrets().await;
 }
 
 #[tokio::test]
-async fn it_names_the_shard_where_others_have_the_rest_of_the_agents() {
+async fn shard_page_shows_only_its_own_agents() {
     let clock = DrivenClock::new(NOW);
     let upstream = ScriptedServer::start(&clock, hour).await;
     let mut seen = 0;
@@ -164,7 +164,7 @@ async fn it_names_the_shard_where_others_have_the_rest_of_the_agents() {
         app.scrape().await;
         let page = app.get("/", "").await.text();
         let note = format!("<strong>Shard {index} of {total}, counted from 0</strong>");
-        assert_eq!(page.contains(&note), total > 1, "one shard alone is no shard: {page}");
+        assert_eq!(page.contains(&note), total > 1, "only one of several shards is named: {page}");
         assert_eq!(page.contains("Shard"), total > 1, "{page}");
         for id in agents(20).iter().map(|agent| agent.id.to_string()) {
             let response = app.get(&format!("/agent?agent={id}"), "").await;
@@ -175,5 +175,5 @@ async fn it_names_the_shard_where_others_have_the_rest_of_the_agents() {
         }
         app.assert_no_secrets().await;
     }
-    assert_eq!(seen, 20, "each has a page on exactly one of the two");
+    assert_eq!(seen, 20, "each agent has a page on exactly one shard");
 }
