@@ -46,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{/* The name of the Secret with the client secrets, empty if there is none. */}}
+{{/* The name of the Secret with the tenants' secrets, empty if there is none. */}}
 {{- define "cxone-exporter.secretName" -}}
 {{- if .Values.existingSecret -}}
 {{ .Values.existingSecret }}
@@ -55,28 +55,41 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
+{{/* The keys of the secrets that a tenant needs, by its API and by what it has, separated by spaces. */}}
+{{- define "cxone-exporter.secretKeys" -}}
+{{- if ne (default "presence" .api) "official" }}client_secret{{ else }}access_key_secret{{ if .client_id }} client_secret{{ end }}{{ end }}
+{{- if eq (default "" .agent_label) "hmac" }} agent_label_key{{ end }}
+{{- end }}
+
 {{/*
-The configuration file. A tenant without client_secret_file reads the key of its own name in the Secret; a secret in
-the values is refused, as the file becomes a ConfigMap that more people can read.
+The configuration file. Where a tenant needs a secret and names no file for it, it reads a key of the Secret: TENANT-client-secret,
+TENANT-access-key-secret or TENANT-agent-label-key. A secret in the values is refused, as the file becomes a ConfigMap that more
+people can read.
 */}}
 {{- define "cxone-exporter.config" -}}
 {{- $config := deepCopy .Values.config }}
 {{- if not $config.tenants }}
 {{- fail "config.tenants is empty: name at least one tenant, or set demo=true for the simulated one" }}
 {{- end }}
-{{- $tenants := list }}
 {{- range $tenant := $config.tenants }}
-{{- if hasKey $tenant "client_secret" }}
-{{- fail (printf "config.tenants: %s has client_secret, which would be readable in a ConfigMap: put it into existingSecret" $tenant.name) }}
+{{- range $key := list "client_secret" "access_key_secret" "agent_label_key" }}
+{{- if hasKey $tenant $key }}
+{{- fail (printf "config.tenants: %s has %s, which would be readable in a ConfigMap: put it into existingSecret" $tenant.name $key) }}
 {{- end }}
-{{- if not (hasKey $tenant "client_secret_file") }}
+{{- end }}
+{{- range $key := splitList " " (include "cxone-exporter.secretKeys" $tenant) }}
+{{- $file := printf "%s_file" $key }}
+{{- if not (hasKey $tenant $file) }}
 {{- if not (include "cxone-exporter.secretName" $) }}
-{{- fail (printf "config.tenants: %s has no client_secret_file, and neither existingSecret nor secret.values is set" $tenant.name) }}
+{{- fail (printf "config.tenants: %s has no %s, and neither existingSecret nor secret.values is set" $tenant.name $file) }}
 {{- end }}
-{{- $_ := set $tenant "client_secret_file" (printf "/run/secrets/cxone-exporter/%s" $tenant.name) }}
+{{- $secretKey := printf "%s-%s" $tenant.name ($key | replace "_" "-") }}
+{{- if and (not $.Values.existingSecret) (not (hasKey $.Values.secret.values $secretKey)) }}
+{{- fail (printf "secret.values has no key %s, which the tenant %s needs" $secretKey $tenant.name) }}
 {{- end }}
-{{- $tenants = append $tenants $tenant }}
+{{- $_ := set $tenant $file (printf "/run/secrets/cxone-exporter/%s" $secretKey) }}
 {{- end }}
-{{- $_ := set $config "tenants" $tenants }}
+{{- end }}
+{{- end }}
 {{- toYaml $config }}
 {{- end }}

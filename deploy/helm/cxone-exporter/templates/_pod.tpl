@@ -2,10 +2,6 @@
 {{- define "cxone-exporter.pod" -}}
 metadata:
   annotations:
-    {{- if not .Values.demo }}
-    checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
-    checksum/secret: {{ include (print .Template.BasePath "/secret.yaml") . | sha256sum }}
-    {{- end }}
     kubectl.kubernetes.io/default-container: exporter
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
@@ -41,6 +37,8 @@ spec:
         {{- else }}
         - --config.file=/etc/cxone-exporter/config.yml
         - --storage.path=/var/lib/cxone-exporter
+        # A changed ConfigMap or Secret is applied without a new pod; an invalid one changes nothing and raises an alert.
+        - --config.enable-auto-reload
         {{- end }}
         - --web.listen-address=:10062
         - --log.level={{ .Values.log.level }}
