@@ -36,14 +36,14 @@ pub struct ConfigProblem {
 
 /// What is wrong with a value and what to write instead, without its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) message: String,
-    pub(super) remedy: String,
+pub(crate) struct Problem {
+    pub(crate) message: String,
+    pub(crate) remedy: String,
 }
 
 /// A source and a line. Ordered by source, then by line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     source: u32,
     /// From 1; 0 is the whole source.
     line: u32,
@@ -51,7 +51,7 @@ pub(super) struct Place {
 
 /// Collects errors and warnings while a configuration is read.
 #[derive(Debug, Default)]
-pub(super) struct Diagnostics {
+pub(crate) struct Diagnostics {
     sources: Vec<String>,
     errors: Vec<(Place, ConfigProblem)>,
     warnings: Vec<(Place, ConfigProblem)>,
@@ -99,7 +99,7 @@ impl fmt::Display for ConfigProblem {
 // === impl Problem ===
 
 impl Problem {
-    pub(super) fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { message: message.into(), remedy: remedy.into() }
     }
 }
@@ -108,12 +108,12 @@ impl Problem {
 
 impl Place {
     /// The `line` of this place's source; counts from 1.
-    pub(super) fn at_line(self, line: usize) -> Self {
+    pub(crate) fn at_line(self, line: usize) -> Self {
         Self { source: self.source, line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 
     /// The problem that `subject` is repeated at `here` after this place. `subject` ends with a space, or is empty.
-    pub(super) fn repeated(self, subject: &str, here: Self, diagnostics: &Diagnostics) -> Problem {
+    pub(crate) fn repeated(self, subject: &str, here: Self, diagnostics: &Diagnostics) -> Problem {
         let first = match self.reference(here, diagnostics) {
             reference if reference.is_empty() => reference,
             reference => format!(", first {reference}"),
@@ -122,7 +122,7 @@ impl Place {
     }
 
     /// This place as named in a message at `from`; empty where both are the same whole source.
-    pub(super) fn reference(self, from: Self, diagnostics: &Diagnostics) -> String {
+    pub(crate) fn reference(self, from: Self, diagnostics: &Diagnostics) -> String {
         let line = match self.line {
             0 => String::new(),
             line => format!("in line {line}"),
@@ -139,32 +139,32 @@ impl Place {
 
 impl Diagnostics {
     /// Adds a file or the environment. Its problems are ordered after those of earlier sources.
-    pub(super) fn add_source(&mut self, name: impl Into<String>) -> Place {
+    pub(crate) fn add_source(&mut self, name: impl Into<String>) -> Place {
         self.sources.push(name.into());
         Place { source: u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX), line: 0 }
     }
 
-    pub(super) fn error(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
+    pub(crate) fn error(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
         let error = self.locate(place, key, problem);
         self.errors.push((place, error));
     }
 
-    pub(super) fn warn(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
+    pub(crate) fn warn(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
         let warning = self.locate(place, key, problem);
         self.warnings.push((place, warning));
     }
 
-    pub(super) fn error_count(&self) -> usize {
+    pub(crate) fn error_count(&self) -> usize {
         self.errors.len()
     }
 
     /// The configuration with its warnings, if there is no error.
-    pub(super) fn finish(self, config: Config) -> Result<Config, ConfigError> {
+    pub(crate) fn finish(self, config: Config) -> Result<Config, ConfigError> {
         Ok(Config { warnings: self.into_warnings()?, ..config })
     }
 
     /// The warnings, if there is no error.
-    pub(super) fn into_warnings(mut self) -> Result<Vec<String>, ConfigError> {
+    pub(crate) fn into_warnings(mut self) -> Result<Vec<String>, ConfigError> {
         if !self.errors.is_empty() {
             return Err(self.into_error());
         }
@@ -172,7 +172,7 @@ impl Diagnostics {
         Ok(self.warnings.iter().map(|(_, warning)| warning.to_string()).collect())
     }
 
-    pub(super) fn into_error(mut self) -> ConfigError {
+    pub(crate) fn into_error(mut self) -> ConfigError {
         self.errors.sort_by_key(|(place, _)| *place);
         ConfigError { problems: self.errors.into_iter().map(|(_, error)| error).collect() }
     }
@@ -193,7 +193,7 @@ impl Diagnostics {
 }
 
 /// `text` in backticks for a message: control characters escaped, cut where it is long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(MAX_QUOTED_CHARS).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_QUOTED_CHARS).is_some() {
         shown.push('…');

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::bounds::{MAX_FILE_BYTES, MAX_TENANTS};
 use super::diagnostics::{Diagnostics, Place, Problem, quoted};
-use super::fields::Value;
 use super::keys::ROOT;
+use super::parse::fields::Value;
+use super::parse::source::{self, SourceText};
+use super::parse::yaml;
+use super::parse::yaml::NodeValue;
 use super::schedule::{self, Schedules};
-use super::source::{self, SourceText};
 use super::tenant::{self, ReadContext};
-use super::yaml::NodeValue;
-use super::{Config, ConfigError, Tenant, yaml};
+use super::{Config, ConfigError, Tenant};
 
 /// The configuration in the file at `path`.
 pub(super) fn read_file(path: &Path) -> Result<Config, ConfigError> {

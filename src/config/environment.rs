@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostics, Place, Problem};
-use super::fields::{KeyPath, Value};
 use super::keys::VARIABLES;
+use super::parse::dotenv;
+use super::parse::fields::{KeyPath, Value};
+use super::parse::yaml::{Entry, Node, NodeValue};
 use super::tenant::{self, ReadContext};
-use super::yaml::{Entry, Node, NodeValue};
-use super::{Config, ConfigError, dotenv};
+use super::{Config, ConfigError};
 
 /// The name of the environment's only tenant.
 const TENANT_NAME: &str = "default";

@@ -41,26 +41,26 @@ pub struct Variable {
 }
 
 /// The mapping at the top of the file.
-pub(super) const ROOT: &str = "";
+pub(crate) const ROOT: &str = "";
 /// An entry of `tenants`.
-pub(super) const TENANT: &str = "tenants[]";
+pub(crate) const TENANT: &str = "tenants[]";
 /// An entry of a tenant's `teams`.
-pub(super) const TEAM: &str = "tenants[].teams.*";
+pub(crate) const TEAM: &str = "tenants[].teams.*";
 /// An entry of a tenant's `agents`, and the columns of its `agents_file`.
-pub(super) const AGENT: &str = "tenants[].agents[]";
+pub(crate) const AGENT: &str = "tenants[].agents[]";
 /// A tenant's `agent_filter`.
-pub(super) const AGENT_FILTER: &str = "tenants[].agent_filter";
+pub(crate) const AGENT_FILTER: &str = "tenants[].agent_filter";
 /// An entry of `schedules`.
-pub(super) const SCHEDULE: &str = "schedules.*";
+pub(crate) const SCHEDULE: &str = "schedules.*";
 
 /// The mapping at the top of the web configuration file, which is a file of its own.
-pub(super) const WEB: &str = "web";
+pub(crate) const WEB: &str = "web";
 /// Its `tls_server_config`.
-pub(super) const WEB_TLS: &str = "web.tls_server_config";
+pub(crate) const WEB_TLS: &str = "web.tls_server_config";
 /// Its `http_server_config`.
-pub(super) const WEB_HTTP: &str = "web.http_server_config";
+pub(crate) const WEB_HTTP: &str = "web.http_server_config";
 /// Its `rate_limit`.
-pub(super) const WEB_RATE_LIMIT: &str = "web.rate_limit";
+pub(crate) const WEB_RATE_LIMIT: &str = "web.rate_limit";
 
 /// Every key, in the order of the documentation.
 pub const ALL: &[Key] = &[
@@ -225,12 +225,12 @@ static SECTIONS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
 });
 
 /// The keys known in the mapping `section`.
-pub(super) fn of(section: &str) -> &'static [&'static str] {
+pub(crate) fn of(section: &str) -> &'static [&'static str] {
     SECTIONS.get(section).map_or(&[], Vec::as_slice)
 }
 
 /// The other section of the same file that has the key `name`, as messages name it.
-pub(super) fn home_of(name: &str, section: &str) -> Option<&'static str> {
+pub(crate) fn home_of(name: &str, section: &str) -> Option<&'static str> {
     let is_web = section.starts_with(WEB);
     let keys = if is_web { WEB_ALL } else { ALL };
     let home = keys.iter().map(|key| split(key.path)).find_map(|(home, last)| (last == name).then_some(home))?;

@@ -3,65 +3,43 @@
 //! All problems are collected with key and line; only a configuration without errors becomes a [`Config`]. A reload
 //! creates a new one.
 //!
-//! | file | step |
+//! | folder or file | step |
 //! | --- | --- |
-//! | `source`, `dotenv`, `agents_file` | files and `.env` → text, variables, rows |
-//! | `yaml`, `environment` | text, variables → one kind of tree, with lines |
-//! | `fields`, `keys` | typed reading of the tree; the known keys |
-//! | `duration`, `interval`, `address`, `names`, `schedule`, `secret`, `privacy` | text → a value, or a problem with a remedy |
-//! | `document`, `tenant`, `official`, `incremental`, `agents`, `agent_filter` | values → the settings |
-//! | `resolved_agents` | the agents to request, from the configuration and the tenant's directory |
+//! | `parse` | files, `.env` and YAML → one kind of tree, with lines; text → a value, or a problem with a remedy |
+//! | `document`, `environment` | that tree of a file, or of variables → a [`Config`] |
+//! | `keys`, `bounds` | the known keys with their defaults; the bounds of values |
+//! | `tenant`, `schedule` | values → the settings, each group of settings in its file |
 //! | `query_key` | whether cached data is valid for a new configuration |
 //! | `shard` | the agents and budgets of one of several exporters |
 //! | `web` | the web configuration file |
-//! | `diagnostics`, `nearest`, `bounds` | problems and suggestions; the bounds of values |
+//! | `diagnostics` | all problems of a configuration |
 //! | `redacted_yaml` | the settings → YAML without secrets and names |
 
-mod address;
-mod agent_filter;
-mod agents;
-mod agents_file;
 mod bounds;
-mod connection;
 mod diagnostics;
 mod document;
-mod dotenv;
-mod duration;
 mod environment;
-mod fields;
-mod incremental;
-mod interval;
 pub mod keys;
-mod names;
-mod nearest;
-mod official;
-mod privacy;
-mod query;
+mod parse;
 mod query_key;
 mod redacted_yaml;
-mod refresh_limits;
-mod resolved_agents;
 mod schedule;
-mod secret;
 mod shard;
-mod source;
-mod states;
 mod tenant;
 pub mod web;
-mod yaml;
 
-pub(crate) use address::is_loopback;
-pub use connection::ConnectionSettings;
 pub use diagnostics::{ConfigError, ConfigProblem};
-pub use duration::format as format_duration;
-pub use privacy::{AgentLabel, Privacy, Pseudonyms};
-pub use query::QuerySettings;
+pub(crate) use parse::address::is_loopback;
+pub use parse::duration::format as format_duration;
 pub use query_key::{QueryKey, ServerKey};
-pub use refresh_limits::RefreshLimits;
 pub use schedule::describe as describe_schedule;
-pub use secret::Secret;
 pub use shard::{Shard, ShardError, Share};
-pub use states::{OFFICIAL_STATES, StateMap, StateSettings, WRAP_UP};
+pub use tenant::connection::ConnectionSettings;
+pub use tenant::privacy::{AgentLabel, Privacy, Pseudonyms};
+pub use tenant::query::QuerySettings;
+pub use tenant::refresh_limits::RefreshLimits;
+pub use tenant::secret::Secret;
+pub use tenant::states::{OFFICIAL_STATES, StateMap, StateSettings, WRAP_UP};
 pub use web::WebConfig;
 
 use std::collections::BTreeMap;
@@ -235,7 +213,7 @@ pub struct Interval {
 /// # Errors
 /// What is wrong with it, and what to write instead.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|problem| format!("{}; {}", problem.message, problem.remedy))
+    parse::duration::parse(text).map_err(|problem| format!("{}; {}", problem.message, problem.remedy))
 }
 
 // === impl Config ===
@@ -312,11 +290,11 @@ impl Official {
             login: Login::AccessKey { token_url },
             access_key_id: access_key_id.to_owned(),
             access_key_secret: access_key_secret.into(),
-            api_version: official::DEFAULT_API_VERSION.to_owned(),
+            api_version: tenant::official::DEFAULT_API_VERSION.to_owned(),
             api_endpoint: None,
             allowed_hosts: Vec::new(),
-            history_lookback: official::DEFAULT_LOOKBACK,
-            settle: official::DEFAULT_SETTLE,
+            history_lookback: tenant::official::DEFAULT_LOOKBACK,
+            settle: tenant::official::DEFAULT_SETTLE,
             unavailable_codes: false,
         }
     }
@@ -333,7 +311,7 @@ impl Default for AgentFilter {
             active_only: true,
             include: Vec::new(),
             exclude: Vec::new(),
-            max: agent_filter::DEFAULT_MAX,
+            max: tenant::agent_filter::DEFAULT_MAX,
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use super::parse::duration;
 use super::schedule::{show, show_days};
-use super::{Agent, AgentFilter, Api, Config, Tenant, duration};
+use super::{Agent, AgentFilter, Api, Config, Tenant};
 use crate::presence::{AgentId, Schedule};
 
 /// The placeholder of a person's name.
 const NAME: &str = "<hidden>";
 
 /// `config` as YAML, as [`Config::to_yaml_redacted`] describes it.
-pub(super) fn to_yaml(config: &Config) -> String {
+pub(crate) fn to_yaml(config: &Config) -> String {
     let mut yaml = String::new();
     // Writing into a string cannot fail.
     let _ = write(&mut yaml, config);
@@ -123,7 +124,7 @@ fn write_schedule(yaml: &mut String, name: &str, schedule: &Schedule) -> fmt::Re
 }
 
 /// Text in double quotes, as in YAML and JSON.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,7 +146,7 @@ fn is_plain(c: char) -> bool {
 }
 
 /// Texts as a list in one line.
-pub(super) struct List<'a, T>(pub(super) &'a [T]);
+pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
 
 impl<T: AsRef<str>> fmt::Display for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,14 +7,14 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 
 use super::bounds::{MAX_HOLIDAYS, MAX_SHIFTS};
 use super::diagnostics::{Diagnostics, Problem, quoted};
-use super::fields::Value;
 use super::keys::SCHEDULE;
-use super::names;
-use super::nearest::nearest;
+use super::parse::fields::Value;
+use super::parse::names;
+use super::parse::nearest::nearest;
 use crate::presence::{Schedule, Shift, TimeZone};
 
 /// Schedules by name.
-pub(super) type Schedules = BTreeMap<String, Arc<Schedule>>;
+pub(crate) type Schedules = BTreeMap<String, Arc<Schedule>>;
 
 const DAY_MINUTES: u32 = 24 * 60;
 const DAYS_EXAMPLE: &str = "days or ranges of days, such as `[mon-fri, sun]`";
@@ -24,7 +24,7 @@ const WEEKDAYS: [Weekday; 7] =
     [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
 /// The schedules of a file. The names of invalid schedules are added to `faulty`.
-pub(super) fn read_all(value: &Value<'_>, faulty: &mut Vec<String>, diagnostics: &mut Diagnostics) -> Schedules {
+pub(crate) fn read_all(value: &Value<'_>, faulty: &mut Vec<String>, diagnostics: &mut Diagnostics) -> Schedules {
     let mut schedules = Schedules::new();
     let example =
         "schedules by name, such as `office: { timezone: Europe/Berlin, days: [mon-fri], hours: \"09:00-17:00\" }`";
@@ -201,14 +201,14 @@ pub fn describe(schedule: &Schedule) -> (String, String) {
 }
 
 /// A shift as configuration text.
-pub(super) fn show(shift: Shift) -> String {
+pub(crate) fn show(shift: Shift) -> String {
     let (start, end) = minutes(shift);
     let end = if end > DAY_MINUTES { end - DAY_MINUTES } else { end };
     format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60)
 }
 
 /// The days as configuration text, one by one.
-pub(super) fn show_days(days: [bool; 7]) -> String {
+pub(crate) fn show_days(days: [bool; 7]) -> String {
     let names = WEEKDAYS.iter().zip(days).filter(|(_, works)| *works).map(|(day, _)| day.to_string().to_lowercase());
     names.collect::<Vec<_>>().join(", ")
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::super::bounds::MAX_WEB_HEADER_BYTES;
-use super::super::diagnostics::{Diagnostics, Problem, quoted};
-use super::super::fields::Value;
-use super::super::keys::{WEB_HTTP, WEB_RATE_LIMIT};
 use super::scalar::{boolean, go_duration};
 use super::{RateLimit, WebConfig, given, none_of};
+use crate::config::bounds::MAX_WEB_HEADER_BYTES;
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::keys::{WEB_HTTP, WEB_RATE_LIMIT};
+use crate::config::parse::fields::Value;
 
 /// The configurable headers with their allowed values; empty allows any value.
 const HEADERS: [(&str, &[&str]); 5] = [

@@ -20,9 +20,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::ConfigError;
 use super::bounds::MAX_WEB_FILE_BYTES;
 use super::diagnostics::{Diagnostics, Problem};
-use super::fields::{Fields, Value};
 use super::keys::WEB;
-use super::{source, yaml};
+use super::parse::fields::{Fields, Value};
+use super::parse::{source, yaml};
 
 pub use self::tls::{ClientAuth, Curve, TlsSettings, TlsVersion};
 

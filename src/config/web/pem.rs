@@ -7,11 +7,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 
-use super::super::bounds::MAX_PEM_BYTES;
-use super::super::diagnostics::{Diagnostics, Problem};
-use super::super::fields::{Fields, Value};
-use super::super::source;
 use super::text;
+use crate::config::bounds::MAX_PEM_BYTES;
+use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::source;
 
 /// A PEM text and the value that gives it.
 pub(super) struct Pem<'a> {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::diagnostics::{Diagnostics, Problem, quoted};
-use super::super::duration;
-use super::super::fields::Value;
-use super::super::yaml::NodeValue;
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::parse::duration;
+use crate::config::parse::fields::Value;
+use crate::config::parse::yaml::NodeValue;
 
 /// A plain boolean; YAML 1.1's spellings count, as Go reads them.
 pub(super) fn boolean(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<bool> {

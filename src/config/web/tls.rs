@@ -7,11 +7,11 @@ use rustls::crypto::ring::cipher_suite as suites;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CipherSuite, SupportedCipherSuite};
 
-use super::super::diagnostics::{Diagnostics, Problem, quoted};
-use super::super::fields::{Fields, Value};
-use super::super::keys::WEB_TLS;
 use super::scalar::boolean;
 use super::{given, none_of, pem, text};
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::keys::WEB_TLS;
+use crate::config::parse::fields::{Fields, Value};
 
 /// The TLS settings of the server.
 pub struct TlsSettings {

@@ -5,16 +5,16 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::agents::{AgentList, References};
-use super::bounds::{MAX_AGENTS, MAX_FILE_BYTES};
-use super::diagnostics::{Diagnostics, Place, Problem, quoted};
-use super::fields::Value;
-use super::keys::{self, AGENT};
-use super::nearest::nearest;
-use super::source;
-use super::yaml::{Entry, Node, NodeValue};
+use crate::config::bounds::{MAX_AGENTS, MAX_FILE_BYTES};
+use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
+use crate::config::keys::{self, AGENT};
+use crate::config::parse::fields::Value;
+use crate::config::parse::nearest::nearest;
+use crate::config::parse::source;
+use crate::config::parse::yaml::{Entry, Node, NodeValue};
 
 /// Adds the agents of the file that `value` names, relative to `base_dir`.
-pub(super) fn add(
+pub(crate) fn add(
     value: &Value<'_>,
     base_dir: &Path,
     references: &References<'_>,

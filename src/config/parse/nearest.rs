@@ -5,7 +5,7 @@ const MAX_WORD_BYTES: usize = 64;
 
 /// The nearest of the `known` words: at most a third of the letters differ, or one word is the start or the end of the
 /// other.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_WORD_BYTES {
         return None;
     }

@@ -4,13 +4,13 @@ use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::bounds::{
+use crate::config::bounds::{
     AGENTS_PER_REQUEST, CONCURRENT_REQUESTS, COOLDOWN, MAX_STALENESS, REFRESH_TIMEOUT, REQUEST_TIMEOUT,
     REQUESTS_PER_MINUTE,
 };
-use super::diagnostics::Diagnostics;
-use super::duration;
-use super::fields::Fields;
+use crate::config::diagnostics::Diagnostics;
+use crate::config::parse::duration;
+use crate::config::parse::fields::Fields;
 
 /// The limits of a tenant's refreshes and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct RefreshLimits {
 
 impl RefreshLimits {
     /// The limits of a tenant that configures none.
-    pub(super) const DEFAULT: Self = Self {
+    pub(crate) const DEFAULT: Self = Self {
         cooldown: Duration::from_secs(60),
         max_staleness: Duration::from_secs(15 * 60),
         request_timeout: Duration::from_secs(30),
@@ -46,7 +46,7 @@ impl RefreshLimits {
     };
 
     /// The limits in a tenant's `fields`.
-    pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Self {
+    pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Self {
         let default = Self::DEFAULT;
         let mut duration = |key, range, default| fields.duration(key, range, diagnostics).unwrap_or(default);
         let cooldown = duration("cooldown", &COOLDOWN, default.cooldown);
@@ -72,7 +72,7 @@ impl RefreshLimits {
     }
 
     /// Writes the limits as keys of a tenant. Only the presence API has `agents_per_request`.
-    pub(super) fn write(&self, yaml: &mut String, has_batches: bool) -> fmt::Result {
+    pub(crate) fn write(&self, yaml: &mut String, has_batches: bool) -> fmt::Result {
         writeln!(yaml, "    cooldown: {}", duration::format(self.cooldown))?;
         writeln!(yaml, "    max_staleness: {}", duration::format(self.max_staleness))?;
         writeln!(yaml, "    request_timeout: {}", duration::format(self.request_timeout))?;

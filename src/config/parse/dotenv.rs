@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::bounds::MAX_DOTENV_BYTES;
-use super::diagnostics::{Diagnostics, Place, Problem};
-use super::keys::VARIABLES;
 use super::source;
+use crate::config::bounds::MAX_DOTENV_BYTES;
+use crate::config::diagnostics::{Diagnostics, Place, Problem};
+use crate::config::keys::VARIABLES;
 
 /// The known variables of `.env`, each with its place.
-pub(super) type Variables = HashMap<&'static str, (String, Place)>;
+pub(crate) type Variables = HashMap<&'static str, (String, Place)>;
 
 /// The variables of `.env` in `dir`, and whether the file is world-readable. A missing file has no variables.
-pub(super) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> (Variables, bool) {
+pub(crate) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> (Variables, bool) {
     let path = dir.join(".env");
     let source = match source::read_text(&path, MAX_DOTENV_BYTES) {
         Ok(source) => source,

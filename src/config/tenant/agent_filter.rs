@@ -2,20 +2,20 @@
 
 use regex::RegexBuilder;
 
-use super::AgentFilter;
-use super::bounds::{MAX_AGENTS, MAX_FILTER_TEAMS, MAX_REGEX_BYTES};
-use super::diagnostics::{Diagnostics, Problem};
-use super::fields::{Fields, Value};
-use super::keys::AGENT_FILTER;
-use super::names;
-use super::yaml::NodeValue;
+use crate::config::AgentFilter;
+use crate::config::bounds::{MAX_AGENTS, MAX_FILTER_TEAMS, MAX_REGEX_BYTES};
+use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::keys::AGENT_FILTER;
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::names;
+use crate::config::parse::yaml::NodeValue;
 use crate::presence::AgentId;
 
 /// More agents than most contact centres have, at an acceptable number of series.
-pub(super) const DEFAULT_MAX: usize = 5_000;
+pub(crate) const DEFAULT_MAX: usize = 5_000;
 
 /// The filter in `value`, or the default filter without it.
-pub(super) fn read(value: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> AgentFilter {
+pub(crate) fn read(value: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> AgentFilter {
     let mut filter = AgentFilter::default();
     let Some(fields) = value.and_then(|value| value.fields(AGENT_FILTER, diagnostics)) else { return filter };
     if let Some(teams) = fields.get("teams")

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use super::bounds::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
-use super::diagnostics::{Diagnostics, Problem};
-use super::fields::Fields;
-use super::{Incremental, Tenant, duration, official};
+use super::official;
+use crate::config::bounds::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
+use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::parse::duration;
+use crate::config::parse::fields::Fields;
+use crate::config::{Incremental, Tenant};
 
 const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
 /// The settings in `fields` of a tenant of the presence API.
-pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Incremental> {
+pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Incremental> {
     let wanted = fields.flag("incremental", diagnostics);
     let settle = fields.duration("settle", &SETTLE, diagnostics);
     let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, diagnostics);
@@ -39,7 +41,7 @@ impl Default for Incremental {
 }
 
 /// Refuses settings that keep too many time buckets for the memory, and warns of settings that keep none.
-pub(super) fn check(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
+pub(crate) fn check(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     let (Some(incremental), Some(value)) = (tenant.query.incremental, fields.get("incremental")) else { return };
     let kept = tenant.kept_buckets();
     if kept > MAX_KEPT_BUCKETS {

@@ -4,27 +4,27 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::diagnostics::Problem;
+use crate::config::diagnostics::Problem;
 
 /// A file's text and its permissions.
-pub(super) struct SourceText {
-    pub(super) text: String,
+pub(crate) struct SourceText {
+    pub(crate) text: String,
     /// Whether every user of the machine may read the file.
-    pub(super) world_readable: bool,
+    pub(crate) world_readable: bool,
 }
 
 /// Why a file's text could not be read.
-pub(super) struct Unreadable {
-    pub(super) problem: Problem,
+pub(crate) struct Unreadable {
+    pub(crate) problem: Problem,
     /// The line of the problem, from 1; `None` for the file as a whole.
-    pub(super) line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// Whether the file does not exist.
-    pub(super) not_found: bool,
+    pub(crate) not_found: bool,
 }
 
 /// The text of the file at `path`, without a byte order mark. A file of more than `max_bytes` is refused
 /// before it is read in full.
-pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<SourceText, Unreadable> {
+pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<SourceText, Unreadable> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| io_failure(&error))?;
     let world_readable = is_world_readable(&file);

@@ -6,9 +6,9 @@ use std::path::Path;
 use ring::hmac;
 use secrecy::ExposeSecret as _;
 
-use super::diagnostics::{Diagnostics, Problem, quoted};
-use super::fields::Fields;
 use super::secret::{self, AGENT_LABEL_KEY, Secret};
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::parse::fields::Fields;
 use crate::presence::AgentId;
 
 /// The least bytes of a key. Ids are short numbers, so a guessed key reveals the id of every label.
@@ -61,7 +61,7 @@ impl Privacy {
     }
 
     /// Writes the settings as keys of a tenant.
-    pub(super) fn write(&self, yaml: &mut String) -> fmt::Result {
+    pub(crate) fn write(&self, yaml: &mut String) -> fmt::Result {
         match &self.agent_label {
             AgentLabel::Id => writeln!(yaml, "    agent_label: id")?,
             AgentLabel::Hmac(pseudonyms) => {
@@ -97,7 +97,7 @@ impl PartialEq for Pseudonyms {
 }
 
 /// The privacy settings in `fields`; `None` where they are invalid.
-pub(super) fn read(
+pub(crate) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,

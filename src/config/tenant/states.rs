@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::bounds::{MAX_STATE_MAP, MAX_STATES};
-use super::diagnostics::{Diagnostics, Problem, quoted};
-use super::fields::{Fields, Value};
-use super::redacted_yaml::{List, Quoted};
-use super::{Api, names};
+use crate::config::Api;
+use crate::config::bounds::{MAX_STATE_MAP, MAX_STATES};
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::names;
+use crate::config::redacted_yaml::{List, Quoted};
 use crate::presence::StateName;
 
 /// The offline states of a tenant that configures none.
-pub(super) const DEFAULT_OFFLINE_STATES: &[&str] = &["Offline", "LoggedOut"];
+pub(crate) const DEFAULT_OFFLINE_STATES: &[&str] = &["Offline", "LoggedOut"];
 
 /// The declared states of the presence API where no filter names the expected ones.
 const PRESENCE_STATES: &[&str] = &["Available", "Busy", "WrapUp", "Offline"];
@@ -61,7 +62,7 @@ impl StateSettings {
     }
 
     /// The settings in a tenant's `fields`, where requests are filtered by `filter`.
-    pub(super) fn read(fields: &Fields<'_>, api: Api, filter: &[StateName], diagnostics: &mut Diagnostics) -> Self {
+    pub(crate) fn read(fields: &Fields<'_>, api: Api, filter: &[StateName], diagnostics: &mut Diagnostics) -> Self {
         let map = fields.get("state_map").map(|value| read_state_map(&value, diagnostics)).unwrap_or_default();
         let mut settings = Self::defaults(api);
         if api == Api::Presence && !filter.is_empty() {
@@ -77,7 +78,7 @@ impl StateSettings {
     }
 
     /// Writes the settings as keys of a tenant.
-    pub(super) fn write(&self, yaml: &mut String) -> fmt::Result {
+    pub(crate) fn write(&self, yaml: &mut String) -> fmt::Result {
         writeln!(yaml, "    offline_states: {}", List(&self.offline))?;
         if !self.map.is_empty() {
             writeln!(yaml, "    state_map:")?;
@@ -87,7 +88,7 @@ impl StateSettings {
 }
 
 /// The list of states under `key`, if it is given and valid.
-pub(super) fn read_states(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<StateName>> {
+pub(crate) fn read_states(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<StateName>> {
     let value = fields.get(key)?;
     let mut states: Vec<StateName> = Vec::new();
     for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, diagnostics)? {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Agent, AgentFilter, Api, Tenant};
+use crate::config::{Agent, AgentFilter, Api, Tenant};
 use crate::presence::{AgentId, Person};
 
 impl Tenant {

@@ -1,34 +1,47 @@
 //! Reads a tenant's mapping into a [`Tenant`], with warnings for questionable settings.
 
+pub(super) mod agent_filter;
+pub(super) mod agents;
+pub(super) mod agents_file;
+pub(super) mod connection;
+pub(super) mod incremental;
+pub(super) mod official;
+pub(super) mod privacy;
+pub(super) mod query;
+pub(super) mod refresh_limits;
+pub(super) mod resolved_agents;
+pub(super) mod secret;
+pub(super) mod states;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use url::form_urlencoded;
 
-use super::agents::{self, AgentList, References, Teams};
-use super::bounds::{MAX_ADDRESS_BYTES, OFFLINE_LIMIT};
-use super::diagnostics::{Diagnostics, Problem, quoted};
-use super::fields::{Fields, Value};
-use super::keys::TENANT;
-use super::nearest::nearest;
-use super::schedule::Schedules;
-use super::{
+use crate::config::bounds::{MAX_ADDRESS_BYTES, OFFLINE_LIMIT};
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::keys::TENANT;
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::nearest::nearest;
+use crate::config::parse::{duration, names};
+use crate::config::schedule::Schedules;
+use crate::config::{
     AgentFilter, Api, ConnectionSettings, OfflineLimits, QuerySettings, RefreshLimits, StateSettings, Tenant,
-    agent_filter, agents_file, duration, incremental, names, official, privacy,
 };
+use agents::{AgentList, References, Teams};
 
 /// What the keys of a tenant depend on.
-pub(super) struct ReadContext<'a> {
+pub(crate) struct ReadContext<'a> {
     /// The base directory of relative paths.
-    pub(super) base_dir: &'a Path,
+    pub(crate) base_dir: &'a Path,
     /// Whether every user of the machine may read the file that the keys are in.
-    pub(super) world_readable: bool,
-    pub(super) schedules: &'a Schedules,
-    pub(super) invalid_schedules: &'a [String],
+    pub(crate) world_readable: bool,
+    pub(crate) schedules: &'a Schedules,
+    pub(crate) invalid_schedules: &'a [String],
 }
 
 /// The tenant in `value`; `None` where it is invalid. All problems are reported.
-pub(super) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Tenant> {
+pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Tenant> {
     let fields = value.fields(TENANT, diagnostics)?;
     let name = fields.required("name", "`name:`, such as `acme`", diagnostics).and_then(|value| {
         value.parse("a name, such as `acme`", diagnostics, |text| names::check_name(text).map(|()| text.to_owned()))
@@ -86,7 +99,7 @@ fn parse_api(text: &str) -> Result<Api, Problem> {
 
 /// The configured agents, the filter for the directory and the offline limits.
 struct AgentSelection {
-    agents: Vec<super::Agent>,
+    agents: Vec<crate::config::Agent>,
     agent_filter: Option<AgentFilter>,
     offline_limits: OfflineLimits,
 }

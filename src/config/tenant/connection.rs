@@ -4,13 +4,13 @@ use std::fmt::{self, Write as _};
 
 use url::Url;
 
-use super::address;
-use super::diagnostics::Diagnostics;
-use super::fields::Fields;
+use super::ReadContext;
 use super::official::{self, parse_id};
-use super::redacted_yaml::Quoted;
 use super::secret::{self, CLIENT_SECRET, Secret};
-use super::tenant::ReadContext;
+use crate::config::diagnostics::Diagnostics;
+use crate::config::parse::address;
+use crate::config::parse::fields::Fields;
+use crate::config::redacted_yaml::Quoted;
 
 /// The address of a tenant's API and the OAuth client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl ConnectionSettings {
     }
 
     /// The connection to the presence API in a tenant's `fields`.
-    pub(super) fn read(fields: &Fields<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
+    pub(crate) fn read(fields: &Fields<'_>, context: &ReadContext<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
         official::refuse_official_only_keys(fields, diagnostics);
         let base_url = address::read(fields, diagnostics);
         let client_id =
@@ -45,12 +45,12 @@ impl ConnectionSettings {
     }
 
     /// The address without a final slash.
-    pub(super) fn base_url_text(&self) -> &str {
+    pub(crate) fn base_url_text(&self) -> &str {
         self.base_url.as_str().trim_end_matches('/')
     }
 
     /// Writes the OAuth client as keys of a tenant.
-    pub(super) fn write_client(&self, yaml: &mut String) -> fmt::Result {
+    pub(crate) fn write_client(&self, yaml: &mut String) -> fmt::Result {
         writeln!(yaml, "    client_id: {}", Quoted(&self.client_id))?;
         self.client_secret.write(yaml, &CLIENT_SECRET)
     }

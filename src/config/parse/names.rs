@@ -1,10 +1,10 @@
 //! Validates names, ids and label values.
 
-use super::bounds::{MAX_AGENT_ID_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
-use super::diagnostics::{Problem, quoted};
+use crate::config::bounds::{MAX_AGENT_ID_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
+use crate::config::diagnostics::{Problem, quoted};
 
 /// Checks the name of a tenant or a schedule, which is used in URLs, labels and file names.
-pub(super) fn check_name(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_name(text: &str) -> Result<(), Problem> {
     let remedy = "write letters, digits, `_` and `-` only, such as `acme-eu`";
     if text.is_empty() {
         return Err(Problem::new("is empty", remedy));
@@ -19,7 +19,7 @@ pub(super) fn check_name(text: &str) -> Result<(), Problem> {
 }
 
 /// Checks an agent's id. Messages do not repeat the text, because it may be a misplaced person's name.
-pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Problem> {
+pub(crate) fn check_agent_id(text: &str, plain: bool) -> Result<(), Problem> {
     if text.is_empty() {
         return Err(Problem::new("is empty", "write the agent's id"));
     }
@@ -44,7 +44,7 @@ pub(super) fn check_agent_id(text: &str, plain: bool) -> Result<(), Problem> {
 }
 
 /// Checks the name of a state, which is sent upstream in a list separated by commas.
-pub(super) fn check_state(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_state(text: &str) -> Result<(), Problem> {
     check_label(text)?;
     if text.contains(',') {
         return Err(Problem::new("has a comma, which separates states upstream", "write one entry for each state"));
@@ -53,7 +53,7 @@ pub(super) fn check_state(text: &str) -> Result<(), Problem> {
 }
 
 /// Checks text that becomes a label value. Messages do not repeat it, because it may be a person's name.
-pub(super) fn check_label(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_label(text: &str) -> Result<(), Problem> {
     let message = if text.trim().is_empty() {
         "is empty".to_owned()
     } else if text.len() > MAX_LABEL_BYTES {

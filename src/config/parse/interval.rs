@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Interval;
-use super::bounds::MAX_BUCKETS;
-use super::diagnostics::{Problem, quoted};
 use super::duration;
+use crate::config::Interval;
+use crate::config::bounds::MAX_BUCKETS;
+use crate::config::diagnostics::{Problem, quoted};
 
 /// Designators before the `T` with their seconds, in the order they may come.
 const DATE_UNITS: [(char, u64); 1] = [('D', 86_400)];
@@ -18,7 +18,7 @@ const WEEK_SECONDS: u64 = 7 * 86_400;
 const REMEDY: &str = "write an ISO 8601 duration, such as `PT15M`, `PT1H` or `P1D`";
 
 /// The interval of `text`, if it is within `window` and does not divide it into too many buckets.
-pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Problem> {
+pub(crate) fn parse_within(text: &str, window: Duration) -> Result<Interval, Problem> {
     let interval = parse(text)?;
     let window_text = duration::format(window);
     if interval.length > window {
@@ -37,7 +37,7 @@ pub(super) fn parse_within(text: &str, window: Duration) -> Result<Interval, Pro
 }
 
 /// The interval of `text`: `PnW` or `PnDTnHnMnS`, each part optional, in whole numbers.
-pub(super) fn parse(text: &str) -> Result<Interval, Problem> {
+pub(crate) fn parse(text: &str) -> Result<Interval, Problem> {
     match length(text) {
         Some(Duration::ZERO) => Err(Problem::new(format!("{} is no time at all", quoted(text)), REMEDY)),
         Some(length) => Ok(Interval { text: text.to_owned(), length }),
@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str) -> Result<Interval, Problem> {
 }
 
 /// The length of `text`, if it is an ISO 8601 duration without months and years.
-pub(super) fn length(text: &str) -> Option<Duration> {
+pub(crate) fn length(text: &str) -> Option<Duration> {
     seconds(text).map(Duration::from_secs)
 }
 

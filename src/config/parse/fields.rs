@@ -5,19 +5,19 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::bounds::DurationRange;
-use super::diagnostics::{Diagnostics, Place, Problem, quoted};
 use super::duration;
-use super::keys;
 use super::nearest::nearest;
 use super::yaml::{Entry, Node, NodeValue};
+use crate::config::bounds::DurationRange;
+use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
+use crate::config::keys;
 
 /// The longest unknown key that a message repeats. The longest known one has 23 characters.
 const MAX_SHOWN_KEY_CHARS: usize = 32;
 
 /// The path of a value, as messages name it.
 #[derive(Clone, Copy)]
-pub(super) enum KeyPath<'a> {
+pub(crate) enum KeyPath<'a> {
     /// The top of a file.
     File,
     /// The environment's only tenant. Keys below it are named by the variables that are set.
@@ -30,16 +30,16 @@ pub(super) enum KeyPath<'a> {
 
 /// A value under its path.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
-    pub(super) path: KeyPath<'a>,
-    pub(super) place: Place,
-    pub(super) node: &'a Node,
+pub(crate) struct Value<'a> {
+    pub(crate) path: KeyPath<'a>,
+    pub(crate) place: Place,
+    pub(crate) node: &'a Node,
 }
 
 /// A mapping whose keys are known, under its path.
-pub(super) struct Fields<'a> {
-    pub(super) path: KeyPath<'a>,
-    pub(super) place: Place,
+pub(crate) struct Fields<'a> {
+    pub(crate) path: KeyPath<'a>,
+    pub(crate) place: Place,
     entries: Vec<&'a Entry>,
 }
 
@@ -89,16 +89,16 @@ impl fmt::Display for Segment<'_> {
 
 impl<'a> Value<'a> {
     /// The root of a file.
-    pub(super) fn root(node: &'a Node) -> Self {
+    pub(crate) fn root(node: &'a Node) -> Self {
         Self { path: KeyPath::File, place: node.place, node }
     }
 
-    pub(super) fn report(&self, problem: Problem, diagnostics: &mut Diagnostics) {
+    pub(crate) fn report(&self, problem: Problem, diagnostics: &mut Diagnostics) {
         diagnostics.error(self.place, self.path, problem);
     }
 
     /// The scalar's text. `example` shows what to write, as in "write {example}".
-    pub(super) fn text(&self, example: &str, diagnostics: &mut Diagnostics) -> Option<&'a str> {
+    pub(crate) fn text(&self, example: &str, diagnostics: &mut Diagnostics) -> Option<&'a str> {
         let message = match &self.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => {
                 let remedy = format!("write {example}; the word itself, as text, needs quotes");
@@ -115,7 +115,7 @@ impl<'a> Value<'a> {
     }
 
     /// The scalar, parsed by `parse`.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &self,
         example: &str,
         diagnostics: &mut Diagnostics,
@@ -125,7 +125,7 @@ impl<'a> Value<'a> {
     }
 
     /// The list's items, if there are at most `most`.
-    pub(super) fn items(
+    pub(crate) fn items(
         &'a self,
         example: &str,
         most: usize,
@@ -156,7 +156,7 @@ impl<'a> Value<'a> {
     }
 
     /// The items of a list, or the scalar as the only one.
-    pub(super) fn one_or_more(
+    pub(crate) fn one_or_more(
         &'a self,
         example: &str,
         most: usize,
@@ -169,13 +169,13 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a mapping with arbitrary names.
-    pub(super) fn named(&'a self, example: &str, diagnostics: &mut Diagnostics) -> Option<Vec<(&'a str, Self)>> {
+    pub(crate) fn named(&'a self, example: &str, diagnostics: &mut Diagnostics) -> Option<Vec<(&'a str, Self)>> {
         let entries = self.entries(|| example.to_owned(), diagnostics)?;
         Some(entries.into_iter().map(|entry| (&*entry.key, entry_value(&self.path, entry))).collect())
     }
 
     /// The mapping's known keys; reports each key that `section` does not have.
-    pub(super) fn fields(&self, section: &'static str, diagnostics: &mut Diagnostics) -> Option<Fields<'a>> {
+    pub(crate) fn fields(&self, section: &'static str, diagnostics: &mut Diagnostics) -> Option<Fields<'a>> {
         let known = keys::of(section);
         let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), diagnostics)?;
         let (entries, unknown): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| known.contains(&&*entry.key));
@@ -221,12 +221,12 @@ fn entry_value<'a>(parent: &'a KeyPath<'a>, entry: &'a Entry) -> Value<'a> {
 
 impl<'a> Fields<'a> {
     /// The value of `key`, if it is there.
-    pub(super) fn get(&'a self, key: &str) -> Option<Value<'a>> {
+    pub(crate) fn get(&'a self, key: &str) -> Option<Value<'a>> {
         self.entries.iter().find(|entry| &*entry.key == key).map(|entry| entry_value(&self.path, entry))
     }
 
     /// The value of `key`; reports a missing key.
-    pub(super) fn required(&'a self, key: &'a str, example: &str, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
+    pub(crate) fn required(&'a self, key: &'a str, example: &str, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
         let value = self.get(key);
         if value.is_none() {
             self.missing(key, None, example, diagnostics);
@@ -235,7 +235,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Reports that `key` is missing, and so is its alternative `other`.
-    pub(super) fn missing(&self, key: &str, other: Option<&str>, example: &str, diagnostics: &mut Diagnostics) {
+    pub(crate) fn missing(&self, key: &str, other: Option<&str>, example: &str, diagnostics: &mut Diagnostics) {
         let path = KeyPath::Key(&self.path, key);
         if self.path.is_environment() {
             let names = variables(key, other);
@@ -251,14 +251,14 @@ impl<'a> Fields<'a> {
     }
 
     /// The duration under `key`, if it is there and in `range`.
-    pub(super) fn duration(&self, key: &str, range: &DurationRange, diagnostics: &mut Diagnostics) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str, range: &DurationRange, diagnostics: &mut Diagnostics) -> Option<Duration> {
         let value = self.get(key)?;
         let example = format!("a duration, such as `{}`", duration::format(range.min.max(Duration::from_secs(60))));
         value.parse(&example, diagnostics, |text| duration::parse_within(text, range))
     }
 
     /// The boolean under `key`, if it is there.
-    pub(super) fn flag(&self, key: &str, diagnostics: &mut Diagnostics) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str, diagnostics: &mut Diagnostics) -> Option<bool> {
         let value = self.get(key)?;
         match &value.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => Some(&**text == "true"),
@@ -273,7 +273,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The whole number under `key`, if it is there and in `range`.
-    pub(super) fn count(
+    pub(crate) fn count(
         &self,
         key: &str,
         range: &RangeInclusive<usize>,

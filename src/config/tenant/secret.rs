@@ -5,39 +5,39 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::bounds::MAX_SECRET_BYTES;
-use super::diagnostics::{Diagnostics, Problem};
-use super::fields::{Fields, Value};
-use super::redacted_yaml::Quoted;
-use super::source;
+use crate::config::bounds::MAX_SECRET_BYTES;
+use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::source;
+use crate::config::redacted_yaml::Quoted;
 
 /// The placeholder of a secret in redacted YAML.
 const PLACEHOLDER: &str = "<secret>";
 
 /// The two keys of a secret.
-pub(super) struct SecretKeys {
-    pub(super) in_place: &'static str,
-    pub(super) file: &'static str,
+pub(crate) struct SecretKeys {
+    pub(crate) in_place: &'static str,
+    pub(crate) file: &'static str,
     /// The remedy where both are missing.
     example: &'static str,
 }
 
 /// The OAuth client's secret.
-pub(super) const CLIENT_SECRET: SecretKeys = SecretKeys {
+pub(crate) const CLIENT_SECRET: SecretKeys = SecretKeys {
     in_place: "client_secret",
     file: "client_secret_file",
     example: "`client_secret_file:` with the path of a file that holds the secret, or `client_secret:`",
 };
 
 /// The access key's secret.
-pub(super) const ACCESS_KEY_SECRET: SecretKeys = SecretKeys {
+pub(crate) const ACCESS_KEY_SECRET: SecretKeys = SecretKeys {
     in_place: "access_key_secret",
     file: "access_key_secret_file",
     example: "`access_key_secret_file:` with the path of a file that holds the secret, or `access_key_secret:`",
 };
 
 /// The key of the pseudonyms.
-pub(super) const AGENT_LABEL_KEY: SecretKeys = SecretKeys {
+pub(crate) const AGENT_LABEL_KEY: SecretKeys = SecretKeys {
     in_place: "agent_label_key",
     file: "agent_label_key_file",
     example: "`agent_label_key_file:` with the path of a file that holds 16 bytes or more, such as those of \
@@ -54,7 +54,7 @@ pub struct Secret {
 }
 
 /// The secret under one of `keys`. `world_readable` tells whether all users may read the file with the keys.
-pub(super) fn read(
+pub(crate) fn read(
     fields: &Fields<'_>,
     keys: &SecretKeys,
     base_dir: &Path,
@@ -84,7 +84,7 @@ impl Secret {
     }
 
     /// Writes the path of the secret's file, else a placeholder, under the key of `keys` for it.
-    pub(super) fn write(&self, yaml: &mut String, keys: &SecretKeys) -> fmt::Result {
+    pub(crate) fn write(&self, yaml: &mut String, keys: &SecretKeys) -> fmt::Result {
         match &self.file {
             Some(file) => writeln!(yaml, "    {}: {}", keys.file, Quoted(&file.display().to_string())),
             None => writeln!(yaml, "    {}: {PLACEHOLDER}", keys.in_place),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::bounds::DurationRange;
-use super::diagnostics::{Problem, quoted};
 use super::interval;
+use crate::config::bounds::DurationRange;
+use crate::config::diagnostics::{Problem, quoted};
 
 /// The units with their milliseconds, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -12,7 +12,7 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 const REMEDY: &str = "write a number and a unit (ms, s, m, h, d), such as `90s`, `15m` or `1.5h`";
 
 /// The duration of `text`, if it is within `range`.
-pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration, Problem> {
+pub(crate) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration, Problem> {
     let duration = parse(text)?;
     if duration < range.min {
         let min = format(range.min);
@@ -32,7 +32,7 @@ pub(super) fn parse_within(text: &str, range: &DurationRange) -> Result<Duration
 }
 
 /// The duration of `text`: whole or decimal numbers with units, in descending order of the units.
-pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
+pub(crate) fn parse(text: &str) -> Result<Duration, Problem> {
     if text.is_empty() {
         return Err(Problem::new("is empty", REMEDY));
     }
@@ -100,7 +100,7 @@ fn scaled(number: &str, unit: u64) -> Option<Result<u64, Problem>> {
 }
 
 /// `text` split before the first character that `accepts` refuses.
-pub(super) fn split_while(text: &str, accepts: impl Fn(char) -> bool) -> (&str, &str) {
+pub(crate) fn split_while(text: &str, accepts: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !accepts(c)).unwrap_or(text.len()))
 }
 

@@ -4,33 +4,33 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Agent;
-use super::bounds::{MAX_AGENTS, OFFLINE_LIMIT};
-use super::diagnostics::{Diagnostics, Place, Problem, quoted};
-use super::fields::{Fields, Value};
-use super::keys::{AGENT, TEAM};
-use super::names;
-use super::nearest::nearest;
-use super::schedule::Schedules;
-use super::yaml::NodeValue;
+use crate::config::Agent;
+use crate::config::bounds::{MAX_AGENTS, OFFLINE_LIMIT};
+use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
+use crate::config::keys::{AGENT, TEAM};
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::names;
+use crate::config::parse::nearest::nearest;
+use crate::config::parse::yaml::NodeValue;
+use crate::config::schedule::Schedules;
 use crate::presence::{AgentId, Schedule};
 
 /// What an agent's keys refer to.
-pub(super) struct References<'a> {
-    pub(super) tenant_limit: Option<Duration>,
-    pub(super) teams: Teams<'a>,
-    pub(super) schedules: &'a Schedules,
+pub(crate) struct References<'a> {
+    pub(crate) tenant_limit: Option<Duration>,
+    pub(crate) teams: Teams<'a>,
+    pub(crate) schedules: &'a Schedules,
     /// Names of schedules that are given but invalid.
-    pub(super) invalid_schedules: &'a [String],
+    pub(crate) invalid_schedules: &'a [String],
 }
 
 /// A tenant's teams with their limits and places.
-pub(super) type Teams<'a> = BTreeMap<&'a str, (Option<Duration>, Place)>;
+pub(crate) type Teams<'a> = BTreeMap<&'a str, (Option<Duration>, Place)>;
 
 /// The agents read so far.
 #[derive(Default)]
-pub(super) struct AgentList {
-    pub(super) agents: Vec<Agent>,
+pub(crate) struct AgentList {
+    pub(crate) agents: Vec<Agent>,
     places: HashMap<AgentId, Place>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct AgentList {
 
 impl AgentList {
     /// Adds the agents of the list `value`.
-    pub(super) fn add_list(&mut self, value: &Value<'_>, references: &References<'_>, diagnostics: &mut Diagnostics) {
+    pub(crate) fn add_list(&mut self, value: &Value<'_>, references: &References<'_>, diagnostics: &mut Diagnostics) {
         let example = "a list of agents, each such as `- id: \"4711\"`";
         for item in value.items(example, MAX_AGENTS, diagnostics).into_iter().flatten() {
             self.add(&item, references, diagnostics);
@@ -46,7 +46,7 @@ impl AgentList {
     }
 
     /// Adds the agent that the mapping `value` describes.
-    pub(super) fn add(&mut self, value: &Value<'_>, references: &References<'_>, diagnostics: &mut Diagnostics) {
+    pub(crate) fn add(&mut self, value: &Value<'_>, references: &References<'_>, diagnostics: &mut Diagnostics) {
         if let NodeValue::Scalar { .. } = value.node.value {
             value.report(Problem::new("is not a mapping", "write `id:` before the agent's id"), diagnostics);
             return;
@@ -102,12 +102,12 @@ fn schedule(fields: &Fields<'_>, references: &References<'_>, diagnostics: &mut 
 }
 
 /// Whether `value` is `all`, which selects the agents of the tenant's directory.
-pub(super) fn is_all(value: &Value<'_>) -> bool {
+pub(crate) fn is_all(value: &Value<'_>) -> bool {
     matches!(&value.node.value, NodeValue::Scalar { text, .. } if &**text == "all")
 }
 
 /// The limits of a tenant's teams.
-pub(super) fn read_teams<'a>(value: &'a Value<'a>, diagnostics: &mut Diagnostics) -> Teams<'a> {
+pub(crate) fn read_teams<'a>(value: &'a Value<'a>, diagnostics: &mut Diagnostics) -> Teams<'a> {
     let example = "teams by name, such as `Billing: { offline_limit: 4h }`";
     let mut teams = Teams::new();
     for (name, value) in value.named(example, diagnostics).unwrap_or_default() {

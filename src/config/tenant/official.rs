@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::address::{self, from_base_url};
-use super::bounds::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
-use super::diagnostics::{Diagnostics, Problem, quoted};
-use super::duration;
-use super::fields::{Fields, Value};
-use super::redacted_yaml::{List, Quoted};
 use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET, Secret};
-use super::{ClientAuth, ConnectionSettings, Login, Official};
+use crate::config::bounds::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
+use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::parse::address::{self, from_base_url};
+use crate::config::parse::duration;
+use crate::config::parse::fields::{Fields, Value};
+use crate::config::redacted_yaml::{List, Quoted};
+use crate::config::{ClientAuth, ConnectionSettings, Login, Official};
 
 /// NICE's global issuer.
-pub(super) const DEFAULT_ISSUER: &str = "https://cxone.niceincontact.com";
-pub(super) const DEFAULT_API_VERSION: &str = "v30.0";
-pub(super) const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
-pub(super) const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const DEFAULT_ISSUER: &str = "https://cxone.niceincontact.com";
+pub(crate) const DEFAULT_API_VERSION: &str = "v30.0";
+pub(crate) const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
+pub(crate) const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
 
 /// The keys that only the official API has.
-pub(super) const OFFICIAL_ONLY_KEYS: [&str; 13] = [
+pub(crate) const OFFICIAL_ONLY_KEYS: [&str; 13] = [
     "issuer",
     "area",
     "auth_url",
@@ -39,7 +39,7 @@ pub(super) const OFFICIAL_ONLY_KEYS: [&str; 13] = [
 ];
 
 /// The keys that only the presence API has, with remedies.
-pub(super) const PRESENCE_ONLY_KEYS: [(&str, &str); 7] = [
+pub(crate) const PRESENCE_ONLY_KEYS: [(&str, &str); 7] = [
     ("domain", "write `issuer:` or `area:`; where the API is, CXone tells"),
     ("base_url", "write `issuer:` or `area:`; where the API is, CXone tells, unless `api_endpoint:` does"),
     ("interval", "leave it out: this API has no intervals, and is exact"),
@@ -50,7 +50,7 @@ pub(super) const PRESENCE_ONLY_KEYS: [(&str, &str); 7] = [
 ];
 
 /// The connection and the settings of the official API in `fields`.
-pub(super) fn read(
+pub(crate) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
     world_readable: bool,
@@ -212,7 +212,7 @@ fn parse_client_auth(text: &str) -> Result<ClientAuth, Problem> {
 }
 
 /// Checks an id. Messages do not repeat it, because it may be a misplaced secret.
-pub(super) fn parse_id(text: &str, what: &str) -> Result<String, Problem> {
+pub(crate) fn parse_id(text: &str, what: &str) -> Result<String, Problem> {
     let message = if text.is_empty() {
         "is empty".to_owned()
     } else if text.len() > MAX_CLIENT_ID_BYTES {
@@ -245,7 +245,7 @@ fn parse_host(text: &str) -> Result<String, Problem> {
 }
 
 /// Reports every key of the official API in a tenant of another API.
-pub(super) fn refuse_official_only_keys(fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
+pub(crate) fn refuse_official_only_keys(fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
     for value in OFFICIAL_ONLY_KEYS.iter().filter_map(|key| fields.get(key)) {
         value.report(Problem::new("is for `api: official`", "leave it out, or write `api: official`"), diagnostics);
     }
@@ -255,7 +255,7 @@ pub(super) fn refuse_official_only_keys(fields: &Fields<'_>, diagnostics: &mut D
 
 impl Official {
     /// Writes the settings and the connection as keys of a tenant.
-    pub(super) fn write(&self, yaml: &mut String, connection: &ConnectionSettings) -> fmt::Result {
+    pub(crate) fn write(&self, yaml: &mut String, connection: &ConnectionSettings) -> fmt::Result {
         match &self.login {
             Login::Issuer { client_auth } => {
                 writeln!(yaml, "    issuer: {}", Quoted(connection.base_url_text()))?;

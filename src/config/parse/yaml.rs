@@ -7,19 +7,19 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use super::bounds::{MAX_DEPTH, MAX_NODES};
-use super::diagnostics::{Diagnostics, Place, Problem};
+use crate::config::bounds::{MAX_DEPTH, MAX_NODES};
+use crate::config::diagnostics::{Diagnostics, Place, Problem};
 
 /// A value and its place. It has no `Debug`, because it may contain a secret.
 #[derive(Clone)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: NodeValue,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: NodeValue,
 }
 
 /// What a [`Node`] is.
 #[derive(Clone)]
-pub(super) enum NodeValue {
+pub(crate) enum NodeValue {
     /// Text; `plain` is unquoted.
     Scalar { text: Box<str>, plain: bool },
     /// A list.
@@ -30,14 +30,14 @@ pub(super) enum NodeValue {
 
 /// A key and its value.
 #[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) key: Box<str>,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    pub(crate) key: Box<str>,
+    pub(crate) node: Node,
 }
 
 /// Parses the single document of `text`; reports why if that fails.
-pub(super) fn parse(text: &str, source: Place, diagnostics: &mut Diagnostics) -> Option<Node> {
+pub(crate) fn parse(text: &str, source: Place, diagnostics: &mut Diagnostics) -> Option<Node> {
     let mut builder = Builder::new();
     for event in Parser::new_from_str(text) {
         let step = match event {
@@ -80,12 +80,12 @@ struct Builder {
 
 impl Node {
     /// Text without further interpretation, like quoted text.
-    pub(super) fn text(place: Place, text: impl Into<Box<str>>) -> Self {
+    pub(crate) fn text(place: Place, text: impl Into<Box<str>>) -> Self {
         Self { place, value: NodeValue::Scalar { text: text.into(), plain: false } }
     }
 
     /// Whether this is nothing, `~` or `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, NodeValue::Scalar { text, plain: true } if matches!(&**text, "" | "~" | "null" | "Null" | "NULL"))
     }
 

@@ -3,18 +3,20 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::bounds::WINDOW;
-use super::diagnostics::{Diagnostics, Problem};
-use super::fields::Fields;
-use super::redacted_yaml::List;
+use super::incremental;
 use super::states::read_states;
-use super::{Api, Incremental, Interval, duration, incremental, interval};
+use crate::config::bounds::WINDOW;
+use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::parse::fields::Fields;
+use crate::config::parse::{duration, interval};
+use crate::config::redacted_yaml::List;
+use crate::config::{Api, Incremental, Interval};
 use crate::presence::StateName;
 
 /// The interval of a tenant that configures none.
-pub(super) const DEFAULT_INTERVAL: &str = "PT1H";
+pub(crate) const DEFAULT_INTERVAL: &str = "PT1H";
 const DEFAULT_INTERVAL_LENGTH: Duration = Duration::from_secs(3_600);
-pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
 
 /// What the requests of a refresh ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct QuerySettings {
 
 impl QuerySettings {
     /// The settings in a tenant's `fields`; `None` where the interval is invalid.
-    pub(super) fn read(fields: &Fields<'_>, api: Option<Api>, diagnostics: &mut Diagnostics) -> Option<Self> {
+    pub(crate) fn read(fields: &Fields<'_>, api: Option<Api>, diagnostics: &mut Diagnostics) -> Option<Self> {
         // An invalid window counts as the longest one, so that the interval is not reported too.
         let fallback = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
         let window = fields.duration("window", &WINDOW, diagnostics).unwrap_or(fallback);
@@ -47,7 +49,7 @@ impl QuerySettings {
     }
 
     /// Writes the settings as keys of a tenant. The official API has only `window`.
-    pub(super) fn write(&self, yaml: &mut String, api: Api) -> fmt::Result {
+    pub(crate) fn write(&self, yaml: &mut String, api: Api) -> fmt::Result {
         writeln!(yaml, "    window: {}", duration::format(self.window))?;
         if api == Api::Official {
             return Ok(());

@@ -4,14 +4,14 @@
 
 use url::{Host, Url};
 
-use super::diagnostics::{Diagnostics, Problem};
 use super::fields::Fields;
+use crate::config::diagnostics::{Diagnostics, Problem};
 
 const DOMAIN_EXAMPLE: &str = "the host alone, such as `acme.example.com`";
 const BASE_URL_EXAMPLE: &str = "an address, such as `https://acme.example.com`";
 
 /// The address that `domain` or `base_url` gives.
-pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Url> {
+pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Url> {
     match (fields.get("domain"), fields.get("base_url")) {
         (Some(domain), None) => domain.parse(DOMAIN_EXAMPLE, diagnostics, from_domain),
         (None, Some(base_url)) => base_url.parse(BASE_URL_EXAMPLE, diagnostics, from_base_url),
@@ -53,7 +53,7 @@ fn from_domain(text: &str) -> Result<Url, Problem> {
     Err(Problem::new(message, remedy))
 }
 
-pub(super) fn from_base_url(text: &str) -> Result<Url, Problem> {
+pub(crate) fn from_base_url(text: &str) -> Result<Url, Problem> {
     let example = format!("write {BASE_URL_EXAMPLE}");
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() && !text.contains(char::is_whitespace) => url,
@@ -84,7 +84,7 @@ pub(super) fn from_base_url(text: &str) -> Result<Url, Problem> {
 }
 
 /// Whether `url`, parsed from `text`, is a host without port, path and user.
-pub(super) fn is_host_alone(url: &Url, text: &str) -> bool {
+pub(crate) fn is_host_alone(url: &Url, text: &str) -> bool {
     let is_clean = |c: char| !c.is_whitespace() && !matches!(c, '*' | ':' | '@' | '/' | '?' | '#' | '\\');
     is_bare(url) && url.port().is_none() && !text.is_empty() && text.chars().all(is_clean)
 }

@@ -1,0 +1,13 @@
+//! From text to typed values: files, `.env` and YAML into one kind of tree, and readers of its values.
+//!
+//! Nothing here knows the settings; `keys` tells which keys there are.
+
+pub(super) mod address;
+pub(super) mod dotenv;
+pub(super) mod duration;
+pub(super) mod fields;
+pub(super) mod interval;
+pub(super) mod names;
+pub(super) mod nearest;
+pub(super) mod source;
+pub(super) mod yaml;
