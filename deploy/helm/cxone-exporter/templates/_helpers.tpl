@@ -39,11 +39,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "cxone-exporter.image" -}}
+{{- with .Values.image.registry }}{{ . }}/{{ end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}
+{{- end }}
+
+{{/* What stands before every path, without a slash at its end: --web.route-prefix, or the path of the external URL. */}}
+{{- define "cxone-exporter.prefix" -}}
+{{- $path := default (urlParse .Values.web.externalUrl).path .Values.web.routePrefix | trimAll "/" -}}
+{{- with $path }}/{{ . }}{{ end -}}
+{{- end }}
+
+{{- define "cxone-exporter.scheme" -}}
+{{- if .Values.web.tls }}https{{ else }}http{{ end -}}
 {{- end }}
 
 {{/* The name of the Secret with the tenants' secrets, empty if there is none. */}}
@@ -62,6 +73,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/*
+The name of the ConfigMap or Secret with the configuration, as the source of a volume.
+*/}}
+{{- define "cxone-exporter.configVolume" -}}
+{{- if .Values.configExistingSecret -}}
+secret: { secretName: {{ .Values.configExistingSecret }}, defaultMode: 0440 }
+{{- else -}}
+configMap: { name: {{ include "cxone-exporter.fullname" . }} }
+{{- end -}}
+{{- end }}
+
+{{/*
 The configuration file. Where a tenant needs a secret and names no file for it, it reads a key of the Secret: TENANT-client-secret,
 TENANT-access-key-secret or TENANT-agent-label-key. A secret in the values is refused, as the file becomes a ConfigMap that more
 people can read.
@@ -69,7 +91,7 @@ people can read.
 {{- define "cxone-exporter.config" -}}
 {{- $config := deepCopy .Values.config }}
 {{- if not $config.tenants }}
-{{- fail "config.tenants is empty: name at least one tenant, or set demo=true for the simulated one" }}
+{{- fail "config.tenants is empty: name at least one tenant, set configExistingSecret, or set demo=true for the simulated tenant" }}
 {{- end }}
 {{- range $tenant := $config.tenants }}
 {{- range $key := list "client_secret" "access_key_secret" "agent_label_key" }}

@@ -41,6 +41,15 @@ spec:
         - --config.enable-auto-reload
         {{- end }}
         - --web.listen-address=:10062
+        {{- with .Values.web.externalUrl }}
+        - --web.external-url={{ . }}
+        {{- end }}
+        {{- with .Values.web.routePrefix }}
+        - --web.route-prefix={{ . }}
+        {{- end }}
+        {{- if .Values.web.configExistingSecret }}
+        - --web.config.file=/etc/cxone-exporter-web/web-config.yml
+        {{- end }}
         - --log.level={{ .Values.log.level }}
         - --log.format={{ .Values.log.format }}
         {{- if .Values.enableLifecycle }}
@@ -49,8 +58,9 @@ spec:
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- if .Values.shards }}
+      {{- if or .Values.shards .Values.extraEnv }}
       env:
+        {{- if .Values.shards }}
         - name: CXONE_SHARD_TOTAL
           value: {{ .Values.shards | quote }}
         # It ends with the index of the shard.
@@ -58,6 +68,14 @@ spec:
           valueFrom:
             fieldRef:
               fieldPath: metadata.name
+        {{- end }}
+        {{- with .Values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+      {{- with .Values.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
       {{- end }}
       ports:
         - name: http
@@ -66,23 +84,23 @@ spec:
       livenessProbe:
         {{- if .Values.probes.exec }}
         exec:
-          command: [/usr/bin/cxone-exporter, healthcheck, "http://127.0.0.1:10062/-/healthy"]
+          command: [/usr/bin/cxone-exporter, healthcheck, "{{ include "cxone-exporter.scheme" . }}://127.0.0.1:10062{{ include "cxone-exporter.prefix" . }}/-/healthy"]
         {{- else }}
         httpGet:
-          path: /-/healthy
+          path: {{ include "cxone-exporter.prefix" . }}/-/healthy
           port: http
-          scheme: {{ .Values.probes.scheme }}
+          scheme: {{ include "cxone-exporter.scheme" . | upper }}
         {{- end }}
         {{- toYaml .Values.probes.liveness | nindent 8 }}
       readinessProbe:
         {{- if .Values.probes.exec }}
         exec:
-          command: [/usr/bin/cxone-exporter, healthcheck, "http://127.0.0.1:10062/-/ready"]
+          command: [/usr/bin/cxone-exporter, healthcheck, "{{ include "cxone-exporter.scheme" . }}://127.0.0.1:10062{{ include "cxone-exporter.prefix" . }}/-/ready"]
         {{- else }}
         httpGet:
-          path: /-/ready
+          path: {{ include "cxone-exporter.prefix" . }}/-/ready
           port: http
-          scheme: {{ .Values.probes.scheme }}
+          scheme: {{ include "cxone-exporter.scheme" . | upper }}
         {{- end }}
         {{- toYaml .Values.probes.readiness | nindent 8 }}
       {{- with .Values.resources }}
@@ -93,7 +111,7 @@ spec:
       securityContext:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- if or (not .Values.demo) .Values.extraVolumeMounts }}
+      {{- if or (not .Values.demo) .Values.web.configExistingSecret .Values.extraVolumeMounts }}
       volumeMounts:
         {{- if not .Values.demo }}
         - name: config
@@ -107,16 +125,27 @@ spec:
           readOnly: true
         {{- end }}
         {{- end }}
+        {{- if .Values.web.configExistingSecret }}
+        - name: web
+          mountPath: /etc/cxone-exporter-web
+          readOnly: true
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       {{- end }}
-  {{- if or (not .Values.demo) .Values.extraVolumes }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if or (not .Values.demo) .Values.web.configExistingSecret .Values.extraVolumes }}
   volumes:
     {{- if not .Values.demo }}
     - name: config
-      configMap:
-        name: {{ include "cxone-exporter.fullname" . }}
+      {{- include "cxone-exporter.configVolume" . | nindent 6 }}
     {{- if not (and .Values.shards .Values.persistence.enabled) }}
     - name: storage
       {{- if .Values.persistence.enabled }}
@@ -134,6 +163,12 @@ spec:
         defaultMode: 0440
     {{- end }}
     {{- end }}
+    {{- with .Values.web.configExistingSecret }}
+    - name: web
+      secret:
+        secretName: {{ . }}
+        defaultMode: 0440
+    {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -144,6 +179,18 @@ spec:
   {{- end }}
   {{- with .Values.tolerations }}
   tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.hostAliases }}
+  hostAliases:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.affinity }}

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Checks the dependencies against RustSec's advisories by cargo-deny, and fails only on a vulnerability.
 
-    tests/advisories/run                 with the current database, or with the pinned advisories if it cannot be reached
-    tests/advisories/run pin DIRECTORY   writes pinned.tsv anew, from a clone of the database
+    tests/advisories/check.py                 with the current database, or with the pinned advisories if it cannot be reached
+    tests/advisories/check.py pin DIRECTORY   writes pinned.tsv anew, from a clone of the database
 
 pinned.tsv has the advisories of crates that a lock file names: identifier, crate, kind, and the versions that are patched or were
 never affected. Its first line has the date of the database.
