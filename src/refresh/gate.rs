@@ -51,9 +51,9 @@ impl Gate {
 
     /// Reports that the refresh under way ended at `now`. The next one waits for the cooldown or, after a
     /// failure, for the back-off, and in any case for `floor`.
-    pub(super) fn ended(&mut self, now: Monotonic, in_full: bool, floor: Option<Monotonic>, chance: f64) {
+    pub(super) fn ended(&mut self, now: Monotonic, succeeded: bool, floor: Option<Monotonic>, chance: f64) {
         self.running = false;
-        let delay = if in_full {
+        let delay = if succeeded {
             self.failures = 0;
             self.cooldown
         } else {

@@ -15,12 +15,14 @@ mod published;
 mod refresher;
 mod snapshot;
 mod state;
+mod store;
 mod task;
 
 pub use observer::{Observer, RefreshResult, Served, StorageOperation};
 pub use published::{Published, Render};
 pub use refresher::{Parts, Refresher, Scrape};
 pub use snapshot::{AgentCounts, AgentData, AgentRow, Moment, Snapshot, Status};
+pub use store::{RestoredState, StateStore, StoreFuture};
 
 #[cfg(test)]
 pub(crate) mod tests;

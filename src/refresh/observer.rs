@@ -1,4 +1,4 @@
-//! The events that `refresh` and `storage` report, for metrics.
+//! The events of refreshes and of storage, which the metrics count.
 
 use std::time::Duration;
 

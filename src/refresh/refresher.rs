@@ -14,10 +14,10 @@ use super::observer::{Observer, Served};
 use super::published::{Published, Render};
 use super::snapshot::Moment;
 use super::state::{Event, FetchedRefresh, Inputs, RefreshScope, State, next_published};
+use super::store::StateStore;
 use super::task::RefreshTask;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Tenant;
-use crate::storage::TenantStore;
 use crate::upstream::{FetchResult, Source};
 
 /// The parts of a [`Refresher`].
@@ -45,7 +45,7 @@ pub struct Refresher {
     published: ArcSwap<Published>,
     // A std mutex: it is held for a few instructions and never across an await. Scrapes of fresh data do not take it.
     state: Mutex<State>,
-    store: Option<TenantStore>,
+    store: Option<Box<dyn StateStore>>,
 }
 
 /// The answer to a scrape.
@@ -76,13 +76,13 @@ impl Refresher {
 
     /// Restores what an earlier process left in `store`, and saves there from now on.
     #[must_use]
-    pub fn with_storage(mut self, store: TenantStore) -> Self {
+    pub fn with_storage(mut self, store: impl StateStore) -> Self {
         let now = self.now();
         if let Some(restored) = store.restore(&self.configured(), now) {
             self.update(&Event::Restored(&restored), now);
         }
         store.restore_history(&*self.published.load().source);
-        self.store = Some(store);
+        self.store = Some(Box::new(store));
         self
     }
 
@@ -215,7 +215,7 @@ impl Refresher {
         error!(tenant = published.snapshot.tenant.name, "refresh aborted");
     }
 
-    /// Notes the start of a refresh in the file, for a process that starts after a crash.
+    /// Records the start of a refresh in the store, for a process that starts after a crash.
     pub(super) async fn record_attempt(&self) {
         if let Some(store) = &self.store {
             let failures = self.state().gate.failures();

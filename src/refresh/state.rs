@@ -15,10 +15,10 @@ use super::merge;
 use super::observer::RefreshResult;
 use super::published::{Published, Render};
 use super::snapshot::{Moment, Snapshot, Status};
+use super::store::RestoredState;
 use crate::clock::Monotonic;
 use crate::config::Tenant;
 use crate::presence::{AgentId, Timestamp, Window};
-use crate::storage::RestoredState;
 use crate::upstream::{FetchResult, Source, UpstreamError};
 
 /// What only writers use. Readers load the [`Published`] value.
@@ -48,7 +48,7 @@ pub(super) enum Event<'a> {
     Restored(&'a RestoredState),
 }
 
-/// What an event cannot know by itself.
+/// The time and other inputs of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inputs {
     pub(super) now: Moment,
@@ -174,7 +174,7 @@ impl State {
         }
     }
 
-    /// Takes the step from `last` to `next`, and tells `next` how long the gate stays closed.
+    /// Changes the state as the published value changes from `last` to `next`, and sets `not_before` of `next`.
     pub(super) fn apply(&mut self, event: &Event<'_>, last: &Published, next: &mut Published, inputs: &Inputs) {
         let Inputs { now, chance, floor, .. } = *inputs;
         let (before, tenant) = (&last.snapshot.tenant, &next.snapshot.tenant);

@@ -1,4 +1,4 @@
-//! The rules of a scrape, on a driven clock and a source that does as it is told.
+//! The rules of a scrape, with a driven clock and a scripted source.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,16 +23,16 @@ pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
 pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(900);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(9);
 
-/// What the source does with one query.
+/// The result of one query.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
     /// Every agent was available for the whole window.
     All,
-    /// These agents fail, the others are answered.
+    /// These agents fail, the others have data.
     Without(&'static [&'static str]),
-    /// No agent is answered, and nothing may be sent for this long.
+    /// All agents fail, with this `Retry-After`.
     Nothing(Option<Duration>),
-    /// A fault in the source itself.
+    /// The source panics.
     Panic,
 }
 
@@ -88,7 +88,7 @@ impl Source for ScriptedSource {
                 Answer::All => false,
                 Answer::Without(failing) => failing.contains(&id),
                 Answer::Nothing(_) => true,
-                Answer::Panic => panic!("as told"),
+                Answer::Panic => panic!("scripted"),
             };
             let (failed, answered): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| fails(id));
             if let Answer::Nothing(Some(wait)) = answer {
@@ -106,7 +106,7 @@ impl Source for ScriptedSource {
                 error: (!failed.is_empty()).then(|| UpstreamError {
                     endpoint: Endpoint::Presence,
                     kind: ErrorKind::Server,
-                    message: "the server is unwell".to_owned(),
+                    message: "server error".to_owned(),
                 }),
                 answered: answered.into_iter().map(|id| (id, Some(presence.clone()))).collect(),
                 failed,
@@ -222,7 +222,7 @@ pub(crate) fn counts(fresh: usize, stale: usize, missing: usize) -> AgentCounts 
 }
 
 #[tokio::test]
-async fn sixty_scrapes_at_once_share_one_refresh() {
+async fn single_flight_one_refresh_for_sixty_scrapes() {
     let harness = Harness::slow(&[]);
     let scrapes: Vec<_> = (0..60).map(|_| harness.scraping()).collect();
     harness.settle(PATIENCE).await;
@@ -237,7 +237,7 @@ async fn sixty_scrapes_at_once_share_one_refresh() {
 }
 
 #[tokio::test]
-async fn data_younger_than_the_cooldown_is_served_and_nothing_is_sent() {
+async fn cooldown_serves_data_and_sends_nothing() {
     let harness = Harness::new(&[]);
     assert_eq!(harness.scrape().await.served, Served::Fresh);
     harness.clock.advance(COOLDOWN - Duration::from_nanos(1));
@@ -249,7 +249,7 @@ async fn data_younger_than_the_cooldown_is_served_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_scrape_leaves_at_its_deadline_and_the_refresh_carries_on() {
+async fn scrape_returns_at_its_deadline_and_the_refresh_continues() {
     let harness = Harness::slow(&[]);
     let scrape = harness.scraping();
     harness.settle(PATIENCE).await;
@@ -267,7 +267,7 @@ async fn a_scrape_leaves_at_its_deadline_and_the_refresh_carries_on() {
 }
 
 #[tokio::test]
-async fn a_failure_keeps_the_last_good_data_and_backs_off() {
+async fn failure_keeps_last_good_data_and_backs_off() {
     let harness = Harness::new(&[Answer::All, Answer::Nothing(None), Answer::Nothing(None)]);
     harness.scrape().await;
     harness.clock.advance(COOLDOWN);
@@ -296,7 +296,7 @@ async fn a_failure_keeps_the_last_good_data_and_backs_off() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_before_retry_after_has_passed() {
+async fn no_request_before_retry_after() {
     let hour = Duration::from_secs(3600);
     let harness = Harness::new(&[Answer::Nothing(Some(hour))]);
     assert_eq!(harness.scrape().await.served, Served::None);
@@ -309,7 +309,7 @@ async fn nothing_is_sent_before_retry_after_has_passed() {
 }
 
 #[tokio::test]
-async fn data_past_max_staleness_is_no_longer_exposed() {
+async fn data_past_max_staleness_is_not_exposed() {
     let harness = Harness::new(&[Answer::All, Answer::Nothing(Some(MAX_STALENESS * 3))]);
     harness.scrape().await;
     harness.clock.advance(COOLDOWN);
@@ -324,7 +324,7 @@ async fn data_past_max_staleness_is_no_longer_exposed() {
 }
 
 #[tokio::test]
-async fn data_that_expires_within_the_cooldown_is_not_served_as_if_it_were_there() {
+async fn data_expired_within_the_cooldown_is_not_served() {
     let mut patient = tenant();
     patient.limits.max_staleness = COOLDOWN / 2;
     let harness = Harness::of(patient, &[]);
@@ -337,7 +337,7 @@ async fn data_that_expires_within_the_cooldown_is_not_served_as_if_it_were_there
 }
 
 #[tokio::test]
-async fn after_a_partial_failure_the_failed_are_asked_again_alone_and_then_everybody() {
+async fn partial_failure_retries_failed_agents_then_all() {
     let harness = Harness::new(&[Answer::Without(&["2"]), Answer::Without(&["2"]), Answer::All]);
     let partial = harness.scrape().await;
     assert_eq!(partial.served, Served::Stale);
@@ -351,7 +351,7 @@ async fn after_a_partial_failure_the_failed_are_asked_again_alone_and_then_every
 }
 
 #[tokio::test]
-async fn catching_up_completes_the_data_but_is_no_full_success() {
+async fn retry_completes_data_but_is_no_full_success() {
     let harness = Harness::new(&[Answer::Without(&["3"])]);
     harness.scrape().await;
     harness.clock.advance(COOLDOWN * 5 / 4);
@@ -360,7 +360,7 @@ async fn catching_up_completes_the_data_but_is_no_full_success() {
     let status = &caught_up.published.status;
     assert_eq!((status.up, status.window, status.last_success), (true, None, None));
     assert_eq!(status.agents, counts(1, 2, 0));
-    // Its data is not of one full refresh, so the cooldown rule does not hold for it, but the gate does.
+    // The data is not of one full refresh, so it is not served by the cooldown rule, but the gate is closed.
     assert_eq!(harness.scrape().await.served, Served::Stale);
     assert_eq!(harness.asked().len(), 2);
     harness.clock.advance(COOLDOWN);
@@ -368,7 +368,7 @@ async fn catching_up_completes_the_data_but_is_no_full_success() {
 }
 
 #[tokio::test]
-async fn a_fault_in_the_source_costs_one_refresh_and_not_the_gate() {
+async fn panic_in_the_source_fails_one_refresh_and_frees_the_gate() {
     let harness = Harness::new(&[Answer::Panic]);
     let broken = harness.scrape().await;
     assert_eq!(broken.served, Served::None);
@@ -378,21 +378,21 @@ async fn a_fault_in_the_source_costs_one_refresh_and_not_the_gate() {
 }
 
 #[tokio::test]
-async fn a_machine_that_slept_does_not_take_old_data_for_new() {
+async fn suspended_machine_does_not_serve_old_data_as_new() {
     let harness = Harness::new(&[]);
     harness.scrape().await;
     harness.clock.advance(COOLDOWN);
     harness.scrape().await;
-    // Asleep for three hours: the time of day moves on, the monotonic clock does not.
+    // Suspended for three hours: the time of day advances, the monotonic clock does not.
     harness.clock.step_to(START + Duration::from_secs(3 * 3600));
     let woken = harness.scrape().await;
-    assert_eq!(woken.served, Served::None, "too old to be shown, and the cooldown still holds");
+    assert_eq!(woken.served, Served::None, "the data is too old, and the cooldown still holds");
     harness.clock.advance(COOLDOWN);
     assert_eq!(harness.scrape().await.served, Served::Fresh);
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_does_not_make_data_younger() {
+async fn clock_set_back_does_not_make_data_younger() {
     let harness = Harness::new(&[]);
     harness.scrape().await;
     harness.clock.step_to(Timestamp::from_seconds(0));
@@ -402,7 +402,7 @@ async fn a_clock_that_is_set_back_does_not_make_data_younger() {
 }
 
 #[test]
-fn an_agent_that_was_answered_without_data_is_missing() {
+fn agent_without_reported_presence_is_missing() {
     let tenant = Arc::new(tenant());
     let mut snapshot = Snapshot::empty(tenant);
     let now = Moment { monotonic: Monotonic::default(), utc: START };

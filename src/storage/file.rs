@@ -11,7 +11,7 @@ const LOCK_FILE: &str = "lock";
 
 /// The files say when people worked, so only the exporter's user may read them.
 const FILE_MODE: u32 = 0o600;
-const FOLDER_MODE: u32 = 0o700;
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// The size limit of a file: 100,000 agents in ten states take some 30 MB, and in 64 states some 150 MB.
 pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -21,7 +21,7 @@ pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 pub(super) struct StateDirectory {
     path: PathBuf,
     /// The lock file, once it is locked.
-    claim: Mutex<Option<File>>,
+    lock_file: Mutex<Option<File>>,
 }
 
 /// Why the directory cannot be used.
@@ -37,7 +37,7 @@ pub(super) enum LockError {
 
 impl StateDirectory {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, claim: Mutex::new(None) }
+        Self { path, lock_file: Mutex::new(None) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -46,11 +46,11 @@ impl StateDirectory {
 
     /// Creates the directory where it is missing and locks it until this value is dropped.
     pub(super) fn lock(&self) -> Result<(), LockError> {
-        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
-        if claim.is_some() {
+        let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock_file.is_some() {
             return Ok(());
         }
-        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.path).map_err(LockError::Io)?;
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.path).map_err(LockError::Io)?;
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).mode(FILE_MODE).open(self.path.join(LOCK_FILE));
         let lock = lock.map_err(LockError::Io)?;
@@ -58,14 +58,14 @@ impl StateDirectory {
             TryLockError::WouldBlock => LockError::InUse,
             TryLockError::Error(error) => LockError::Io(error),
         })?;
-        *claim = Some(lock);
+        *lock_file = Some(lock);
         Ok(())
     }
 }
 
 impl Drop for StateDirectory {
     fn drop(&mut self) {
-        let lock = self.claim.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let lock = self.lock_file.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Closing the file is not enough: a child process holds a copy of the descriptor between fork and exec.
         let _ = lock.map(|lock| lock.unlock());
     }
@@ -103,19 +103,19 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 /// Replaces the file at `path`. A crash at any point leaves the whole old or the whole new file.
 pub(super) fn replace(path: &Path, contents: &[&[u8]]) -> io::Result<()> {
     let temporary = with_ending(path, ".tmp");
-    // A crash may have left one, with other permissions.
+    // A crash may have left a temporary file, with other permissions.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let written = write_new(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // On a full disk it takes space that is needed. A failure here changes nothing.
+        // On a full disk it takes space that is needed. A failure to remove it changes nothing.
         let _ = fs::remove_file(&temporary);
     }
     written?;
     // Without this, a power loss can undo the rename.
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 fn write_new(path: &Path, contents: &[&[u8]]) -> io::Result<()> {
@@ -135,9 +135,9 @@ pub(super) fn append(path: &Path, line: &[u8]) -> io::Result<()> {
 
 /// Renames a bad file to `.bad`, replacing an earlier one, and returns the new path.
 pub(super) fn quarantine(path: &Path) -> io::Result<PathBuf> {
-    let aside = with_ending(path, ".bad");
-    fs::rename(path, &aside)?;
-    Ok(aside)
+    let renamed_to = with_ending(path, ".bad");
+    fs::rename(path, &renamed_to)?;
+    Ok(renamed_to)
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
@@ -152,11 +152,11 @@ mod tests {
 
     #[test]
     fn lock_is_released_while_a_child_holds_the_descriptor() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = StateDirectory::new(folder.path().to_owned());
+        let directory = tempfile::tempdir().unwrap();
+        let first = StateDirectory::new(directory.path().to_owned());
         first.lock().unwrap();
-        let held_by_child = first.claim.lock().unwrap().as_ref().unwrap().try_clone().unwrap();
-        let second = StateDirectory::new(folder.path().to_owned());
+        let held_by_child = first.lock_file.lock().unwrap().as_ref().unwrap().try_clone().unwrap();
+        let second = StateDirectory::new(directory.path().to_owned());
         assert!(matches!(second.lock(), Err(LockError::InUse)));
         drop(first);
         second.lock().unwrap();

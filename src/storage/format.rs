@@ -252,8 +252,8 @@ impl Presence {
 
 impl Schedules {
     pub(super) fn checksum(&mut self, schedule: &Arc<Schedule>) -> u32 {
-        let said = || crc32fast::hash(format!("{schedule:?}").as_bytes());
-        *self.0.entry(Arc::as_ptr(schedule)).or_insert_with(said)
+        let checksum = || crc32fast::hash(format!("{schedule:?}").as_bytes());
+        *self.0.entry(Arc::as_ptr(schedule)).or_insert_with(checksum)
     }
 }
 
@@ -278,8 +278,8 @@ impl From<Micros> for StoredDuration {
 }
 
 impl From<StoredDuration> for Micros {
-    fn from(spell: StoredDuration) -> Self {
-        Self::new(spell.0)
+    fn from(duration: StoredDuration) -> Self {
+        Self::new(duration.0)
     }
 }
 

@@ -141,7 +141,7 @@ mod tests {
     const AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
     #[test]
-    fn a_file_is_its_body_and_the_attempts_behind_it() {
+    fn frame_has_a_body_and_attempts() {
         let mut file = frame(b"{}");
         assert_eq!(String::from_utf8_lossy(&file), "cxone-exporter-state 2 2 a3a6bf43\n{}\n");
         assert_eq!(unframe(&file), Ok(Contents { body: b"{}", attempts: Attempts::default() }));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_whole_or_not_ours_is_told_apart() {
+    fn invalid_frames_have_distinct_errors() {
         let table: [(&[u8], FormatError); 13] = [
             (b"", FormatError::CutOff),
             (b"cxone-exp", FormatError::CutOff),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_at_any_byte_it_is_refused_or_read_with_an_attempt_more() {
+    fn frame_cut_at_any_byte_is_refused_or_torn() {
         let whole = [frame(b"{\"a\":1}"), attempt(AT).into_bytes()].concat();
         let body_ends = whole.len() - attempt(AT).len();
         for length in 0..whole.len() {
@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_body_comes_back(body in proptest::collection::vec(any::<u8>(), 0..200), micros in any::<i64>()) {
+        fn frame_round_trip(body in proptest::collection::vec(any::<u8>(), 0..200), micros in any::<i64>()) {
             let at = Timestamp::from_micros(micros);
             let file = [frame(&body), attempt(at).into_bytes()].concat();
             let attempts = Attempts { count: 1, last: Some(at), torn: false };
@@ -200,7 +200,7 @@ mod tests {
         }
 
         #[test]
-        fn no_flipped_bit_goes_unnoticed(bit in 0..8_usize * 70) {
+        fn flipped_bits_are_detected(bit in 0..8_usize * 70) {
             let whole = [frame(b"{\"a\":[1,2,3,4,5,6,7,8,9]}"), attempt(AT).into_bytes()].concat();
             let mut flipped = whole.clone();
             if let Some(byte) = flipped.get_mut(bit / 8) {

@@ -18,7 +18,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::warn;
 
-pub(crate) use restore::RestoredState;
 pub use tenant_store::TenantStore;
 
 use self::file::{LockError, StateDirectory};
@@ -31,7 +30,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The directory of `--storage.path`, locked for this process.
 pub struct Storage {
-    folder: Arc<StateDirectory>,
+    directory: Arc<StateDirectory>,
     clock: Arc<dyn Clock>,
     /// By tenant name, so that the refreshers before and after a reload share a file.
     files: Mutex<HashMap<String, Arc<TenantFile>>>,
@@ -58,22 +57,23 @@ impl Storage {
     ///
     /// When another process has locked it.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StorageInUse> {
-        let folder = Arc::new(StateDirectory::new(path.to_owned()));
-        match folder.lock() {
+        let directory = Arc::new(StateDirectory::new(path.to_owned()));
+        match directory.lock() {
             Ok(()) => {}
             Err(LockError::InUse) => return Err(StorageInUse { path: path.to_owned() }),
             Err(LockError::Io(error)) => {
                 warn!(path = %path.display(), %error, "storage directory unusable");
             }
         }
-        Ok(Self { folder, clock, files: Mutex::default() })
+        Ok(Self { directory, clock, files: Mutex::default() })
     }
 
     /// The file of the tenant `name`; `observer` counts its writes and errors.
     pub fn tenant(&self, name: &str, observer: Arc<dyn Observer>) -> TenantStore {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let file =
-            files.entry(name.to_owned()).or_insert_with(|| Arc::new(TenantFile::new(Arc::clone(&self.folder), name)));
+        let file = files
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(TenantFile::new(Arc::clone(&self.directory), name)));
         TenantStore { file: Arc::clone(file), clock: Arc::clone(&self.clock), observer }
     }
 
@@ -81,13 +81,13 @@ impl Storage {
     pub async fn finish(&self) {
         let files: Vec<_> =
             self.files.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        let rest = async {
+        let idle = async {
             for file in &files {
-                file.rest().await;
+                file.wait_idle().await;
             }
         };
         tokio::select! {
-            () = rest => {}
+            () = idle => {}
             () = self.clock.sleep_until(self.clock.monotonic() + SHUTDOWN_TIMEOUT) => {
                 warn!("shutdown before a tenant's file was written");
             }
@@ -97,7 +97,7 @@ impl Storage {
 
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Storage").field("path", &self.folder.path()).finish_non_exhaustive()
+        f.debug_struct("Storage").field("path", &self.directory.path()).finish_non_exhaustive()
     }
 }
 

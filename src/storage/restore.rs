@@ -7,39 +7,17 @@ use std::time::Duration;
 
 use super::format::{Body, Read, Schedules, ShardKey, StoredTime};
 use super::frame::{Attempts, FormatError};
-use crate::clock::Monotonic;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
 use crate::refresh::directory::{AgentDirectory, ResolvedTenant};
-use crate::refresh::{AgentData, Moment, Snapshot, Status};
+use crate::refresh::{AgentData, Moment, RestoredState, Snapshot, Status};
 
 /// A clock correction up to this is ignored. After a larger one the age of the data is unknown.
 const FUTURE_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The longest restored wait, except for a longer cooldown: the longest `Retry-After` that is honoured.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-/// What a refresher starts with after a restart.
-#[derive(Debug)]
-pub(crate) struct RestoredState {
-    /// The last good data of the agents that are still configured.
-    pub(crate) snapshot: Snapshot,
-    /// The stored part of the status.
-    pub(crate) status: Status,
-    /// The tenant's own list of agents; `snapshot` has its agents.
-    pub(crate) directory: Option<Arc<AgentDirectory>>,
-    /// How many agents `agent_filter.max` leaves out.
-    pub(crate) agents_dropped: Option<usize>,
-    /// When a refresh last succeeded in full, as long as none has ended otherwise since.
-    pub(crate) full_at: Option<Moment>,
-    /// When the last refresh read its data.
-    pub(crate) last_read: Option<Moment>,
-    /// How many refreshes have failed in a row.
-    pub(crate) failures: u32,
-    /// Before this nothing is sent.
-    pub(crate) not_before: Option<Monotonic>,
-}
 
 /// Why a file, or part of it, is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +48,7 @@ pub(super) fn restore(
     chance: f64,
 ) -> Result<(RestoredState, Option<Unused>), FormatError> {
     let directory = body.directory.as_ref().map(|directory| directory.restore(now));
-    let mut restored_state = RestoredState::nothing(tenant);
+    let mut restored_state = RestoredState::empty(tenant);
     let query_key = QueryKey::of(tenant);
     if body.query_key.server() != query_key.server() {
         return Ok((restored_state, Some(Unused::OtherServer)));
@@ -89,18 +67,19 @@ pub(super) fn restore(
     Ok((restored_state, future.then_some(Unused::Future)))
 }
 
-fn happened(time: Option<StoredTime>, now: Moment) -> Option<Timestamp> {
+/// `time`, unless it is in the future. Within the tolerance it counts as now.
+fn past_time(time: Option<StoredTime>, now: Moment) -> Option<Timestamp> {
     time.map(Timestamp::from).filter(|time| *time <= now.utc + FUTURE_TOLERANCE).map(|time| time.min(now.utc))
 }
 
-fn contradiction(what: impl Into<String>) -> FormatError {
-    FormatError::Contradiction(what.into())
+fn contradiction(reason: impl Into<String>) -> FormatError {
+    FormatError::Contradiction(reason.into())
 }
 
 // === impl RestoredState ===
 
 impl RestoredState {
-    fn nothing(tenant: &Arc<Tenant>) -> Self {
+    fn empty(tenant: &Arc<Tenant>) -> Self {
         let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(tenant, None);
         Self {
             snapshot: Snapshot::empty(tenant),
@@ -124,11 +103,11 @@ impl RestoredState {
         let (cooldown, refresh_timeout) =
             (self.snapshot.tenant.limits.cooldown, self.snapshot.tenant.limits.refresh_timeout);
         let wait_from = |point: Timestamp| Duration::from_micros(point.saturating_since(now.utc).get());
-        let kept = body.not_before.map(|not_before| {
+        let stored = body.not_before.map(|not_before| {
             let not_before = Timestamp::from(not_before);
             // Where the clock was set back, what was left of the wait is unknown, but not more than the whole of it.
             let whole =
-                body.last_attempt.map_or(Micros::new(u64::MAX), |noted| not_before.saturating_since(noted.into()));
+                body.last_attempt.map_or(Micros::new(u64::MAX), |attempt| not_before.saturating_since(attempt.into()));
             wait_from(not_before).min(Duration::from_micros(whole.get()))
         });
         self.failures = body.failures.saturating_add(attempts.count);
@@ -138,7 +117,7 @@ impl RestoredState {
             // own time: for a longer one the refresh would have ended at once, and its end would be in the file.
             wait_from(started + backoff::delay(cooldown, self.failures, chance).max(refresh_timeout))
         });
-        let wait = kept.max(aborted).filter(|wait| !wait.is_zero());
+        let wait = stored.max(aborted).filter(|wait| !wait.is_zero());
         self.not_before = wait.map(|wait| now.monotonic + wait.min(LONGEST_WAIT.max(cooldown)));
     }
 
@@ -152,13 +131,13 @@ impl RestoredState {
         let rows: HashMap<&str, usize> =
             tenant.agents.iter().enumerate().map(|(row, agent)| (&*agent.id, row)).collect();
         let mut schedules = Schedules::default();
-        let mut future = happened(body.last_attempt, now).is_none() && body.last_attempt.is_some();
+        let mut future = past_time(body.last_attempt, now).is_none() && body.last_attempt.is_some();
         for Read { read_at, window, agents } in &body.reads {
             let window = Window::from(*window);
             if window.length() > tenant.query.window.into() {
                 return Err(contradiction("a window is longer than the tenant's"));
             }
-            let Some(read_at) = happened(Some(*read_at), now) else {
+            let Some(read_at) = past_time(Some(*read_at), now) else {
                 future = true;
                 continue;
             };
@@ -175,9 +154,9 @@ impl RestoredState {
                 };
                 let schedule = agent.schedule.as_ref().map(|schedule| schedules.checksum(schedule));
                 if let (Some(restored), Some(presence)) = (&mut restored, presence) {
-                    // StoredTime on a schedule that has been changed says nothing of the one that there is.
-                    let of_this = presence.scheduled.filter(|scheduled| Some(scheduled.schedule) == schedule);
-                    restored.scheduled = of_this.map(|scheduled| ScheduledTime {
+                    // Scheduled time of a schedule that has changed does not hold for the new one.
+                    let scheduled = presence.scheduled.filter(|scheduled| Some(scheduled.schedule) == schedule);
+                    restored.scheduled = scheduled.map(|scheduled| ScheduledTime {
                         total: scheduled.total.into(),
                         offline: scheduled.offline.into(),
                     });
@@ -194,13 +173,13 @@ impl RestoredState {
         self.status = Status {
             up: body.up && !aborted && !future,
             window: body.window.map(Window::from).filter(|window| window.end <= now.utc + FUTURE_TOLERANCE),
-            last_success: happened(body.last_success, now),
-            last_attempt: happened(last_attempt, now),
+            last_success: past_time(body.last_success, now),
+            last_attempt: past_time(last_attempt, now),
             last_duration: body.last_duration.map(|took| Duration::from_micros(Micros::from(took).get())),
             ..Status::default()
         };
         if !aborted && !future {
-            let moment = |time| happened(time, now).map(|utc| Moment::remembered(utc, now));
+            let moment = |time| past_time(time, now).map(|utc| Moment::remembered(utc, now));
             (self.full_at, self.last_read) = (moment(body.full_at), moment(body.last_read));
         }
     }

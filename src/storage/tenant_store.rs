@@ -11,11 +11,11 @@ use tracing::{info, warn};
 use super::file::{self, MAX_FILE_BYTES, StateDirectory};
 use super::format::Body;
 use super::frame::{self, FormatError};
-use super::restore::{RestoredState, Unused, restore};
+use super::restore::{Unused, restore};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{ServerKey, Tenant};
 use crate::presence::Timestamp;
-use crate::refresh::{Moment, Observer, Published, StorageOperation};
+use crate::refresh::{Moment, Observer, Published, RestoredState, StateStore, StorageOperation, StoreFuture};
 use crate::upstream::Source;
 
 /// How long a refresh waits for its attempt to be recorded. The write has some forty bytes; a disk that takes longer hangs,
@@ -39,7 +39,7 @@ pub struct TenantStore {
 /// A tenant's file. There is one per process, so that writes do not overlap.
 #[derive(Debug)]
 pub(super) struct TenantFile {
-    folder: Arc<StateDirectory>,
+    directory: Arc<StateDirectory>,
     name: String,
     path: PathBuf,
     /// The file of the source's history.
@@ -47,9 +47,9 @@ pub(super) struct TenantFile {
     /// When the history was last saved.
     history_saved_at: Mutex<Option<Monotonic>>,
     /// The server of an intact file, to which attempts may be appended.
-    whole: Mutex<Option<ServerKey>>,
+    intact_for: Mutex<Option<ServerKey>>,
     /// Held while writing, so that at most one thread waits for a hanging disk.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    write_lock: Arc<tokio::sync::Mutex<()>>,
     /// Whether the last write timed out and may still run.
     hanging: AtomicBool,
     reported_errors: Mutex<ReportedErrors>,
@@ -61,13 +61,13 @@ struct ReportedErrors([Option<String>; StorageOperation::ALL.len()]);
 
 // === impl TenantStore ===
 
-impl TenantStore {
+impl StateStore for TenantStore {
     /// What an earlier process left, as far as it still holds at `now`.
     ///
     /// A file that cannot be read is renamed and logged.
-    pub(crate) fn restore(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<RestoredState> {
+    fn restore(&self, tenant: &Arc<Tenant>, now: Moment) -> Option<RestoredState> {
         self.observer.storage_used();
-        if self.file.folder.lock().is_err() {
+        if self.file.directory.lock().is_err() {
             // The reason was logged when the directory was opened.
             self.observer.storage_failed(StorageOperation::Read);
             return None;
@@ -80,13 +80,13 @@ impl TenantStore {
             }
         };
         match restore_from(&bytes, tenant, now) {
-            Ok((memory, unused)) => {
+            Ok((restored, unused)) => {
                 self.file.set_intact(Some(ServerKey::of(tenant)).filter(|_| unused != Some(Unused::OtherServer)));
-                self.tell(&memory, unused);
-                Some(memory)
+                self.log_restored(&restored, unused);
+                Some(restored)
             }
-            Err(bad) => {
-                self.quarantine(&self.file.path, &bad);
+            Err(error) => {
+                self.quarantine(&self.file.path, &error);
                 None
             }
         }
@@ -94,8 +94,8 @@ impl TenantStore {
 
     /// Restores the history of `source`. A bad file is renamed and logged, one of another configuration is removed; then the next
     /// refresh is a full one.
-    pub(crate) fn restore_history(&self, source: &dyn Source) {
-        if self.file.folder.lock().is_err() {
+    fn restore_history(&self, source: &dyn Source) {
+        if self.file.directory.lock().is_err() {
             return;
         }
         let path = &self.file.history_path;
@@ -104,12 +104,12 @@ impl TenantStore {
             Ok(Some(bytes)) => bytes,
             Err(error) => return self.quarantine(path, &error),
         };
-        let taken_up = match frame::unframe(&bytes) {
+        let restored = match frame::unframe(&bytes) {
             Ok(contents) => source.restore_history(contents.body),
-            Err(bad) => return self.quarantine(path, &bad),
+            Err(error) => return self.quarantine(path, &error),
         };
         let (tenant, path) = (&self.file.name, path.display());
-        match taken_up {
+        match restored {
             Some(agents) => info!(tenant, %path, agents, "history restored"),
             None => {
                 info!(tenant, %path, "history does not match the configuration; full refresh");
@@ -121,21 +121,23 @@ impl TenantStore {
 
     /// Records that a refresh starts, so that the next process knows of it after a crash. Ends within five seconds, recorded or
     /// not.
-    pub(crate) async fn record_attempt(&self, started: Timestamp, published: Arc<Published>, failures: u32) {
-        let note = move |file: &TenantFile| file.write_attempt(started, &published, failures);
-        self.run(StorageOperation::Attempt, ATTEMPT_TIMEOUT, note).await;
+    fn record_attempt(&self, started: Timestamp, published: Arc<Published>, failures: u32) -> StoreFuture<'_> {
+        let write = move |file: &TenantFile| file.write_attempt(started, &published, failures);
+        Box::pin(self.run(StorageOperation::Attempt, ATTEMPT_TIMEOUT, write))
     }
 
     /// Saves what is published, after `failures` failed refreshes in a row, and every ten minutes the history.
-    pub(crate) async fn save(&self, published: Arc<Published>, failures: u32) {
+    fn save(&self, published: Arc<Published>, failures: u32) -> StoreFuture<'_> {
         let now = self.clock.monotonic();
         let write = move |file: &TenantFile| {
             file.replace(&published, failures, None)?;
             file.replace_history(&*published.source, now)
         };
-        self.run(StorageOperation::Write, WRITE_TIMEOUT, write).await;
+        Box::pin(self.run(StorageOperation::Write, WRITE_TIMEOUT, write))
     }
+}
 
+impl TenantStore {
     /// Runs `job` on a blocking thread, one at a time, and reports its outcome.
     async fn run(
         &self,
@@ -143,18 +145,18 @@ impl TenantStore {
         timeout: Duration,
         job: impl FnOnce(&TenantFile) -> io::Result<()> + Send + 'static,
     ) {
-        let given_up = || Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"));
+        let timed_out = || Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"));
         let file = Arc::clone(&self.file);
-        if file.hanging.swap(false, Ordering::AcqRel) && file.turn.try_lock().is_err() {
-            // One refresh has already waited for this disk.
+        if file.hanging.swap(false, Ordering::AcqRel) && file.write_lock.try_lock().is_err() {
+            // An earlier operation has already waited for this disk.
             file.hanging.store(true, Ordering::Release);
-            return self.account(operation, given_up());
+            return self.account(operation, timed_out());
         }
         let deadline = self.clock.monotonic() + timeout;
-        let done = async move {
-            let turn = Arc::clone(&file.turn).lock_owned().await;
+        let job = async move {
+            let guard = Arc::clone(&file.write_lock).lock_owned().await;
             let job = move || {
-                let _turn = turn;
+                let _guard = guard;
                 job(&file)
             };
             tokio::task::spawn_blocking(job).await
@@ -162,10 +164,10 @@ impl TenantStore {
         let outcome = tokio::select! {
             // A job that ended in time counts, even where the runtime polls late.
             biased;
-            outcome = done => outcome.unwrap_or_else(|aborted| Err(io::Error::other(aborted))),
+            outcome = job => outcome.unwrap_or_else(|aborted| Err(io::Error::other(aborted))),
             () = self.clock.sleep_until(deadline) => {
                 self.file.hanging.store(true, Ordering::Release);
-                given_up()
+                timed_out()
             }
         };
         self.account(operation, outcome);
@@ -173,29 +175,24 @@ impl TenantStore {
 
     /// Counts the outcome of an operation, and logs a change.
     fn account(&self, operation: StorageOperation, outcome: io::Result<()>) {
-        let tenant = &self.file.name;
-        let path = self.file.path.display();
+        let (tenant, path, label) = (&self.file.name, self.file.path.display(), operation.label());
         let mut reported_errors = self.file.reported_errors.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = reported_errors.of(operation);
-        let operation_name = operation.label();
         match outcome {
             Ok(()) => {
                 if operation == StorageOperation::Write {
                     self.observer.stored(self.clock.now());
                 }
-                if said.take().is_some() {
-                    info!(tenant, %path, operation = operation_name, "tenant file usable again");
+                if reported_errors.succeeded(operation) {
+                    info!(tenant, %path, operation = label, "tenant file usable again");
                 }
             }
             Err(error) => {
                 self.observer.storage_failed(operation);
-                let message = error.to_string();
-                if said.as_ref() != Some(&message) {
+                if reported_errors.failed(operation, error.to_string()) {
                     warn!(
-                        tenant, %path, operation = operation_name, %error,
+                        tenant, %path, operation = label, %error,
                         "tenant file unusable; a restart now loses its data and waits"
                     );
-                    *said = Some(message);
                 }
             }
         }
@@ -206,9 +203,9 @@ impl TenantStore {
         self.observer.storage_failed(StorageOperation::Read);
         let (tenant, path) = (&self.file.name, file.display());
         match file::quarantine(file) {
-            Ok(aside) => {
-                let aside = aside.display();
-                warn!(tenant, %path, %aside, %reason, "tenant file invalid; renamed");
+            Ok(renamed_to) => {
+                let renamed_to = renamed_to.display();
+                warn!(tenant, %path, %renamed_to, %reason, "tenant file invalid; renamed");
             }
             Err(error) => {
                 warn!(tenant, %path, %reason, %error, "tenant file invalid; rename failed");
@@ -216,9 +213,9 @@ impl TenantStore {
         }
     }
 
-    fn tell(&self, memory: &RestoredState, unused: Option<Unused>) {
+    fn log_restored(&self, restored: &RestoredState, unused: Option<Unused>) {
         let (tenant, path) = (&self.file.name, self.file.path.display());
-        let agents = memory.snapshot.rows.iter().filter(|row| row.data.is_some()).count();
+        let agents = restored.snapshot.rows.iter().filter(|row| row.data.is_some()).count();
         match unused {
             Some(reason) => warn!(tenant, %path, agents, %reason, "state restored in part"),
             None => info!(tenant, %path, agents, "state restored"),
@@ -246,43 +243,43 @@ pub(super) fn restore_from(
 // === impl TenantFile ===
 
 impl TenantFile {
-    pub(super) fn new(folder: Arc<StateDirectory>, name: &str) -> Self {
-        let path = folder.path().join(format!("{name}.cxone"));
-        let history_path = folder.path().join(format!("{name}.kept"));
+    pub(super) fn new(directory: Arc<StateDirectory>, name: &str) -> Self {
+        let path = directory.path().join(format!("{name}.cxone"));
+        let history_path = directory.path().join(format!("{name}.kept"));
         Self {
-            folder,
+            directory,
             name: name.to_owned(),
             path,
             history_path,
             history_saved_at: Mutex::default(),
-            whole: Mutex::default(),
-            turn: Arc::default(),
+            intact_for: Mutex::default(),
+            write_lock: Arc::default(),
             hanging: AtomicBool::new(false),
             reported_errors: Mutex::default(),
         }
     }
 
-    fn set_intact(&self, about: Option<ServerKey>) {
-        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = about;
+    fn set_intact(&self, server: Option<ServerKey>) {
+        *self.intact_for.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
     /// Waits until no write is under way.
-    pub(super) async fn rest(&self) {
-        drop(self.turn.lock().await);
+    pub(super) async fn wait_idle(&self) {
+        drop(self.write_lock.lock().await);
     }
 
     /// Blocks writes, as a hanging disk does.
     #[cfg(test)]
     pub(super) async fn hang(&self) -> tokio::sync::OwnedMutexGuard<()> {
-        Arc::clone(&self.turn).lock_owned().await
+        Arc::clone(&self.write_lock).lock_owned().await
     }
 
     fn write_attempt(&self, started: Timestamp, published: &Published, failures: u32) -> io::Result<()> {
-        self.folder.lock()?;
+        self.directory.lock()?;
         let line = frame::attempt(started);
-        let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let intact_for = self.intact_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let server = ServerKey::of(&published.snapshot.tenant);
-        if whole == Some(server) && file::append(&self.path, line.as_bytes()).is_ok() {
+        if intact_for == Some(server) && file::append(&self.path, line.as_bytes()).is_ok() {
             return Ok(());
         }
         // Without an intact file a new one is written.
@@ -290,10 +287,11 @@ impl TenantFile {
     }
 
     fn replace(&self, published: &Published, failures: u32, attempt: Option<&str>) -> io::Result<()> {
-        self.folder.lock()?;
+        self.directory.lock()?;
         let body = serde_json::to_vec(&Body::of(published, failures)).map_err(io::Error::other)?;
         let framed = framed(&body)?;
         drop(body);
+        // Until the new file is there, nothing is appended to the old one, which may be damaged by then.
         self.set_intact(None);
         file::replace(&self.path, &[&framed, attempt.unwrap_or_default().as_bytes()])?;
         self.set_intact(Some(ServerKey::of(&published.snapshot.tenant)));
@@ -303,11 +301,11 @@ impl TenantFile {
     /// Saves the history of `source`, where there is one and the last save is ten minutes ago.
     fn replace_history(&self, source: &dyn Source, now: Monotonic) -> io::Result<()> {
         let mut history_saved_at = self.history_saved_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if history_saved_at.is_some_and(|history_saved_at| now < history_saved_at + HISTORY_INTERVAL) {
+        if history_saved_at.is_some_and(|saved_at| now < saved_at + HISTORY_INTERVAL) {
             return Ok(());
         }
-        let Some(kept) = source.export_history() else { return Ok(()) };
-        file::replace(&self.history_path, &[&framed(&kept)?])?;
+        let Some(history) = source.export_history() else { return Ok(()) };
+        file::replace(&self.history_path, &[&framed(&history)?])?;
         *history_saved_at = Some(now);
         Ok(())
     }
@@ -326,12 +324,53 @@ fn framed(body: &[u8]) -> io::Result<Vec<u8>> {
 // === impl ReportedErrors ===
 
 impl ReportedErrors {
+    /// Records a success. Whether it is to be logged, because the last operation of its kind failed.
+    fn succeeded(&mut self, operation: StorageOperation) -> bool {
+        self.of(operation).take().is_some()
+    }
+
+    /// Records a failure. Whether it is to be logged, because the last operation of its kind did not fail in the same way.
+    fn failed(&mut self, operation: StorageOperation, message: String) -> bool {
+        let last = self.of(operation);
+        let is_new = last.as_ref() != Some(&message);
+        *last = Some(message);
+        is_new
+    }
+
     fn of(&mut self, operation: StorageOperation) -> &mut Option<String> {
         let [read, attempt, write] = &mut self.0;
         match operation {
             StorageOperation::Read => read,
             StorageOperation::Attempt => attempt,
             StorageOperation::Write => write,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_errors_are_logged_at_start_change_and_recovery() {
+        let steps = [
+            (StorageOperation::Write, Some("disk full"), true),
+            (StorageOperation::Write, Some("disk full"), false),
+            (StorageOperation::Attempt, Some("disk full"), true),
+            (StorageOperation::Attempt, None, true),
+            (StorageOperation::Write, Some("no such directory"), true),
+            (StorageOperation::Write, Some("no such directory"), false),
+            (StorageOperation::Write, None, true),
+            (StorageOperation::Write, None, false),
+            (StorageOperation::Write, Some("disk full"), true),
+        ];
+        let mut reported_errors = ReportedErrors::default();
+        for (nth, (operation, error, logged)) in steps.into_iter().enumerate() {
+            let is_logged = match error {
+                Some(error) => reported_errors.failed(operation, error.to_owned()),
+                None => reported_errors.succeeded(operation),
+            };
+            assert_eq!(is_logged, logged, "step {nth}");
         }
     }
 }

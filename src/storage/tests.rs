@@ -1,4 +1,4 @@
-//! Restarts and crashes, on a driven clock, a source that does as it is told, and real files.
+//! Restarts and crashes, with a driven clock, a scripted source and real files.
 
 mod damage;
 mod restart;
@@ -20,7 +20,7 @@ use crate::presence::{Rejections, Timestamp};
 use crate::refresh::tests::{Answer, PATIENCE, START, ScriptedSource, tenant};
 use crate::refresh::{Parts, RefreshResult, Refresher, Scrape, Served, StorageOperation};
 
-/// Counts what is told of files.
+/// Counts the events of files.
 #[derive(Default)]
 struct RecordingObserver {
     used: AtomicUsize,
@@ -70,8 +70,8 @@ impl Disk {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// What a crash at this moment would leave behind.
-    fn as_a_crash_leaves_it(&self) -> Self {
+    /// A copy of the directory, as a crash at this moment leaves it.
+    fn after_a_crash(&self) -> Self {
         let copy = Self::new();
         std::fs::create_dir(copy.path()).unwrap();
         for entry in std::fs::read_dir(self.path()).unwrap() {
@@ -131,17 +131,17 @@ impl Process {
         tokio::spawn(async move { refresher.scrape(deadline).await })
     }
 
-    /// Scrapes, and waits until what came of it is kept and accounted for.
+    /// Scrapes, and waits until the refresh is saved and counted.
     async fn scrape(&self) -> Scrape {
         let scrape = self.scraping().await.unwrap();
-        // A refresh holds on to its refresher until all of it is done.
+        // A refresh holds its refresher until it has ended.
         while Arc::strong_count(&self.refresher) > 1 {
             tokio::task::yield_now().await;
         }
         scrape
     }
 
-    /// Scrapes until the source has been asked, which is after the attempt was noted; or until the scrape ends.
+    /// Scrapes until the source is asked, which is after the attempt is recorded, or until the scrape ends.
     async fn scrape_until_asked(&self) -> JoinHandle<Scrape> {
         let scraping = self.scraping();
         let before = self.asked();
@@ -156,7 +156,7 @@ impl Process {
     }
 }
 
-/// Opens the storage as soon as the run before it, whose tasks have yet to notice, has let go of it.
+/// Opens the storage as soon as the tasks of the previous process have released it.
 async fn open(path: &Path, clock: &DrivenClock) -> Storage {
     for _ in 0..10_000 {
         match Storage::open(path, Arc::new(clock.clone())) {

@@ -1,4 +1,4 @@
-//! The freshness contract over time: what is told of age and validity is true, whatever the clocks do.
+//! The freshness contract over time: ages and validity are correct for any behaviour of the clocks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
@@ -16,7 +16,7 @@ const BAD: u8 = 1;
 /// The second agent's batch fails.
 const PARTLY: u8 = 2;
 
-/// A tenant in a mood that the test sets. Every agent was Available all the last hour before `now`.
+/// A tenant in a mode that the test sets. Every agent was Available all the last hour before `now`.
 async fn tenant(clock: &DrivenClock, mode: &Arc<AtomicU8>, ahead_seconds: &Arc<AtomicI64>) -> ScriptedServer {
     let (clock_of_answers, mode, ahead) = (clock.clone(), Arc::clone(mode), Arc::clone(ahead_seconds));
     ScriptedServer::start(clock, move |request| {
@@ -47,17 +47,17 @@ async fn app(clock: &DrivenClock) -> (TestApp, ScriptedServer, Arc<AtomicU8>, Ar
     (app, upstream, mode, ahead)
 }
 
-/// A moment that is told, in seconds since [`NOW`].
+/// A timestamp metric, in seconds since [`NOW`].
 fn moment(scrape: &Scraped, name: &str) -> Option<f64> {
     scrape.value(name).map(|seconds| seconds - NOW.seconds_f64())
 }
 
 #[tokio::test]
-async fn through_a_day_of_failures_and_recoveries() {
+async fn freshness_over_a_day_of_failures_and_recoveries() {
     const NONE: [f64; 3] = [0.0, 0.0, 2.0];
     const OLD: [f64; 3] = [0.0, 2.0, 0.0];
     const ALL: [f64; 3] = [2.0, 0.0, 0.0];
-    /// Seconds since the start; the tenant's mood; `cxone_up`; agents fresh, stale, missing; what the scrape
+    /// Seconds since the start; the tenant's mode; `cxone_up`; agents fresh, stale, missing; what the scrape
     /// is counted as; the last full success, whose window ends with it; the last attempt; requests so far.
     type Step = (u64, u8, f64, [f64; 3], &'static str, Option<f64>, Option<f64>, usize);
     let day: &[Step] = &[
@@ -110,7 +110,7 @@ async fn through_a_day_of_failures_and_recoveries() {
         assert_eq!(moment(&scrape, "cxone_refresh_last_attempt_timestamp_seconds"), *attempt, "at {at}");
         assert!(moment(&scrape, "cxone_refresh_not_before_timestamp_seconds") >= attempt.map(|at| at + 60.0));
         assert_eq!(upstream.pages().len(), *requests, "at {at}");
-        // What is not known is not there; it is not zero.
+        // No data is not zero.
         let known = agents[0] + agents[1];
         assert_eq!(
             scrape.samples("cxone_agent_observed_seconds").count(),
@@ -121,7 +121,7 @@ async fn through_a_day_of_failures_and_recoveries() {
     }
     let warnings: Vec<_> = app.warnings().iter().map(ToString::to_string).collect();
     let begun: Vec<_> = warnings.iter().map(|line| line.contains("result=partial")).collect();
-    // Failures begin at 0, 135, 420 and 615; that the last one reads a part again at 1754 is no news.
+    // Failures begin at 0, 135, 420 and 615; the partial success at 1754 is no change.
     assert_eq!(begun, [false, false, true, false], "{warnings:#?}");
     let again = app.lines().iter().filter(|line| line.message == "refresh recovered").count();
     assert_eq!(again, 4);
@@ -129,7 +129,7 @@ async fn through_a_day_of_failures_and_recoveries() {
 }
 
 #[tokio::test]
-async fn through_jumps_of_the_clock_on_the_wall() {
+async fn wall_clock_jumps_change_no_wait() {
     // What jumps by how many seconds, 30 s after a refresh; then agents fresh, stale, missing at once.
     let cases: [(&str, i64, [f64; 3]); 6] = [
         ("a step back by a second", -1, [2.0, 0.0, 0.0]),
@@ -158,7 +158,7 @@ async fn through_jumps_of_the_clock_on_the_wall() {
         let after = app.scrape().await;
         assert_eq!(upstream.pages().len(), 4, "a jump lengthens no wait");
         assert_eq!((after.value("cxone_up"), after.agents()), (Some(1.0), [2.0, 0.0, 0.0]));
-        // From now on everything is told by the new time.
+        // From now on all timestamps follow the new time.
         let end = after.value("cxone_window_end_timestamp_seconds");
         assert_eq!(end, Some(clock.now().seconds_f64()));
         assert_eq!(after.value("cxone_refresh_last_success_timestamp_seconds"), end);
@@ -167,10 +167,10 @@ async fn through_jumps_of_the_clock_on_the_wall() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_said_to_be_when_it_begins_and_when_it_ends() {
+async fn clock_skew_is_logged_when_it_begins_and_ends() {
     let clock = DrivenClock::new(NOW);
     let (app, _upstream, _, ahead) = app(&clock).await;
-    // Seconds that the tenant is ahead, and what is told of it.
+    // Seconds that the tenant is ahead, and the reported skew.
     let steps = [
         (0, 0.0),
         (60, 0.0),
@@ -183,19 +183,19 @@ async fn a_clock_that_is_off_is_said_to_be_when_it_begins_and_when_it_ends() {
         (-7200, -7200.0),
         (0, 0.0),
     ];
-    for (seconds, told) in steps {
+    for (seconds, reported) in steps {
         ahead.store(seconds, Ordering::Relaxed);
         let scrape = app.scrape().await;
-        assert_eq!(scrape.value("cxone_clock_skew_seconds"), Some(told), "{seconds}");
+        assert_eq!(scrape.value("cxone_clock_skew_seconds"), Some(reported), "{seconds}");
         clock.advance(Duration::from_secs(60));
     }
-    let said: Vec<_> = app.lines().into_iter().filter(|line| line.message.contains("clock")).collect();
-    let said: Vec<_> = said.iter().map(|line| (line.is_warning(), line.field("ahead_seconds"))).collect();
-    assert_eq!(said, [(true, Some("3600")), (false, None), (true, Some("-7200")), (false, None)]);
+    let lines: Vec<_> = app.lines().into_iter().filter(|line| line.message.contains("clock")).collect();
+    let logged: Vec<_> = lines.iter().map(|line| (line.is_warning(), line.field("ahead_seconds"))).collect();
+    assert_eq!(logged, [(true, Some("3600")), (false, None), (true, Some("-7200")), (false, None)]);
 }
 
 #[tokio::test]
-async fn a_schedule_follows_the_clocks_of_its_zone() {
+async fn schedule_follows_daylight_saving_time() {
     // In Berlin the night of 2026-03-29 has no hour from two to three, that of 2026-10-25 has it twice.
     let nights = [("2026-03-29T12:00:00Z", 3.0), ("2026-03-30T12:00:00Z", 4.0), ("2026-10-25T12:00:00Z", 5.0)];
     for (now, hours) in nights {

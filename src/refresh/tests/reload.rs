@@ -1,10 +1,10 @@
-//! What lives on through a reload.
+//! Reloads: what stays and what is dropped.
 
 use super::*;
 use crate::presence::{Schedule, TimeZone};
 
 impl Harness {
-    /// Serves the tenant with these agents from now on, by the same source.
+    /// Reloads the tenant with these agents and the same source.
     fn reconfigure(&self, agents: &[&str], change: impl FnOnce(&mut Tenant)) {
         let agent = |id: &&str| Agent { id: (*id).into(), name: None, team: None, offline_limit: None, schedule: None };
         let mut tenant = Tenant { agents: agents.iter().map(agent).collect(), ..tenant() };
@@ -12,7 +12,7 @@ impl Harness {
         self.refresher.reconfigure(Arc::new(tenant), self.source.clone());
     }
 
-    /// A scrape, as who has data and how it was served.
+    /// The agents with data after a scrape, and how it was served.
     async fn known(&self) -> (Vec<String>, Served) {
         let scrape = self.scrape().await;
         (with_data(&scrape.published), scrape.served)
@@ -27,7 +27,7 @@ fn with_data(published: &Published) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn agents_that_stay_keep_their_data_and_nothing_is_asked_before_the_cooldown_ends() {
+async fn reload_keeps_data_of_remaining_agents_and_the_cooldown() {
     let harness = Harness::new(&[]);
     harness.scrape().await;
     harness.reconfigure(&["3", "4", "1"], |_| ());
@@ -41,7 +41,7 @@ async fn agents_that_stay_keep_their_data_and_nothing_is_asked_before_the_cooldo
 }
 
 #[tokio::test]
-async fn a_refresh_under_way_is_neither_lost_nor_doubled() {
+async fn reload_neither_loses_nor_repeats_a_running_refresh() {
     let harness = Harness::slow(&[]);
     let waiting = harness.scraping();
     harness.settle(PATIENCE).await;
@@ -52,7 +52,7 @@ async fn a_refresh_under_way_is_neither_lost_nor_doubled() {
     for scrape in [waiting, joining] {
         let scrape = scrape.await.unwrap();
         assert_eq!((with_data(&scrape.published), scrape.served), (vec!["2".into(), "3".into()], Served::Fresh));
-        // Agent 4 was never asked for, so this was no full success.
+        // Agent 4 was not asked for, so this is no full success.
         assert_eq!((scrape.published.status.up, scrape.published.status.last_success), (true, None));
     }
     assert_eq!(harness.known().await.1, Served::Stale);
@@ -65,7 +65,7 @@ async fn a_refresh_under_way_is_neither_lost_nor_doubled() {
 }
 
 #[tokio::test]
-async fn failures_and_their_waits_live_on() {
+async fn reload_keeps_failures_and_not_before() {
     let harness = Harness::new(&[Answer::Nothing(Some(Duration::from_secs(500)))]);
     harness.scrape().await;
     let before = harness.refresher.current().status.clone();
@@ -80,7 +80,7 @@ async fn failures_and_their_waits_live_on() {
 }
 
 #[tokio::test]
-async fn agents_of_failed_batches_and_new_ones_are_asked_again_together() {
+async fn reload_retries_failed_and_new_agents_together() {
     let harness = Harness::new(&[Answer::Without(&["2", "3"])]);
     harness.scrape().await;
     harness.reconfigure(&["1", "3", "4"], |_| ());
@@ -90,7 +90,7 @@ async fn agents_of_failed_batches_and_new_ones_are_asked_again_together() {
 }
 
 #[tokio::test]
-async fn data_that_is_no_answer_any_more_goes() {
+async fn reload_with_another_query_drops_data() {
     let changes: [fn(&mut Tenant); 3] = [
         |tenant| tenant.query.window = Duration::from_secs(3600),
         |tenant| tenant.query.states = vec!["Offline".into()],
@@ -111,7 +111,7 @@ async fn data_that_is_no_answer_any_more_goes() {
 }
 
 #[tokio::test]
-async fn what_an_abandoned_question_brings_is_dropped() {
+async fn result_of_an_older_query_is_dropped() {
     let harness = Harness::slow(&[]);
     let waiting = harness.scraping();
     harness.settle(PATIENCE).await;
@@ -127,7 +127,7 @@ async fn what_an_abandoned_question_brings_is_dropped() {
 }
 
 #[tokio::test]
-async fn another_schedule_leaves_out_only_what_depends_on_it() {
+async fn changed_schedule_drops_only_scheduled_time() {
     let schedule = |day| {
         let mut days = [false; 7];
         days[day] = true;
@@ -152,7 +152,7 @@ async fn another_schedule_leaves_out_only_what_depends_on_it() {
         tenant.states.offline = vec!["Break".into()];
         tenant.agents[0].schedule = schedule(1);
     });
-    assert_eq!(with_data(&harness.refresher.current()), [""; 0], "scheduled offline time would be another");
+    assert_eq!(with_data(&harness.refresher.current()), [""; 0], "scheduled offline time depends on it");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Files that are not as they should be, disks that do not do as they should, and directories that others use.
+//! Damaged files, failing disks, and directories in use.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ fn body(disk: &Disk) -> String {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_for_nobody_else_and_names_nobody() {
+async fn files_are_private_and_hold_no_secrets() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
@@ -37,7 +37,7 @@ async fn what_is_kept_is_for_nobody_else_and_names_nobody() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_set_aside() {
+async fn invalid_file_is_renamed_to_bad() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let (good, body) = (disk.text("acme.cxone"), body(&disk));
@@ -54,15 +54,15 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
         ("binary", vec![0; 4096]),
         ("older", good.replacen("-state 2 ", "-state 1 ", 1).into_bytes()),
         ("newer", good.replacen("-state 2 ", "-state 3 ", 1).into_bytes()),
-        ("a digit that is another", good.replacen("86400000000", "86300000000", 1).into_bytes()),
+        ("a changed digit", good.replacen("86400000000", "86300000000", 1).into_bytes()),
         ("no JSON", frame::frame(b"{")),
         ("another JSON", frame::frame(b"[]")),
         ("deep", frame::frame("[".repeat(100_000).as_bytes())),
-        ("a time that is no time", framed("\"failures\":0", "\"failures\":-1")),
-        ("a state that is not there", framed("[[0,86400000000]]", "[[1,86400000000]]")),
+        ("a negative number of failures", framed("\"failures\":0", "\"failures\":-1")),
+        ("an unknown state", framed("[[0,86400000000]]", "[[1,86400000000]]")),
         ("a state twice", framed("[[0,86400000000]]", "[[0,1],[0,2]]")),
-        ("more time than the window has", framed("[[0,86400000000]]", "[[0,86400000001]]")),
-        ("more observed than the window has", framed("\"observed\":86400000000", "\"observed\":86400000001")),
+        ("more time than the window", framed("[[0,86400000000]]", "[[0,86400000001]]")),
+        ("more observed time than the window", framed("\"observed\":86400000000", "\"observed\":86400000001")),
         (
             "a longer window",
             framed(
@@ -71,14 +71,11 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
             ),
         ),
         ("a state with a name that is too long", framed("[\"Available\"]", &long)),
-        (
-            "a current state that is not there",
-            framed("\"observed\":86400000000", "\"observed\":86400000000,\"current\":[7,1]"),
-        ),
+        ("an unknown current state", framed("\"observed\":86400000000", "\"observed\":86400000000,\"current\":[7,1]")),
         ("a state without a name", framed("[\"Available\"]", "[\"\"]")),
     ];
     for (what, contents) in table {
-        let copy = disk.as_a_crash_leaves_it();
+        let copy = disk.after_a_crash();
         fs::write(copy.file("acme.cxone"), &contents).unwrap();
         fs::write(copy.file("acme.cxone.bad"), "an earlier one").unwrap();
         let process = Process::start(&copy, START, &[]).await;
@@ -91,7 +88,7 @@ async fn a_file_that_cannot_be_used_is_set_aside() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_or_too_large_a_one_is_set_aside_unread() {
+async fn non_file_or_too_large_file_is_renamed_unread() {
     let makes: [fn(&Path); 3] = [
         |path| fs::create_dir(path).unwrap(),
         |path| fs::File::create(path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap(),
@@ -109,7 +106,7 @@ async fn what_is_no_file_or_too_large_a_one_is_set_aside_unread() {
 }
 
 #[tokio::test]
-async fn cut_at_any_byte_a_file_is_refused_or_right() {
+async fn file_cut_at_any_byte_is_refused_or_correct() {
     let disk = Disk::new();
     let published = Process::start(&disk, START, &[]).await.scrape().await.published;
     let file = [disk.text("acme.cxone"), frame::attempt(START + COOLDOWN)].concat();
@@ -117,10 +114,10 @@ async fn cut_at_any_byte_a_file_is_refused_or_right() {
     let tenant = &published.snapshot.tenant;
     let mut read = 0;
     for length in 0..=file.len() {
-        let Ok((memory, unused)) = restore_from(&file.as_bytes()[..length], tenant, now) else { continue };
+        let Ok((restored, unused)) = restore_from(&file.as_bytes()[..length], tenant, now) else { continue };
         read += 1;
-        assert_eq!((memory.status.last_success, unused), (published.status.last_success, None), "{length}");
-        for (row, original) in memory.snapshot.rows.iter().zip(&published.snapshot.rows) {
+        assert_eq!((restored.status.last_success, unused), (published.status.last_success, None), "{length}");
+        for (row, original) in restored.snapshot.rows.iter().zip(&published.snapshot.rows) {
             let presence = |row: &crate::refresh::AgentRow| row.data.as_ref().unwrap().presence.clone();
             assert_eq!(presence(row), presence(original), "{length}");
         }
@@ -129,11 +126,11 @@ async fn cut_at_any_byte_a_file_is_refused_or_right() {
 }
 
 #[tokio::test]
-async fn a_crash_before_the_rename_leaves_the_file_before() {
+async fn crash_before_rename_leaves_the_old_file() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     for left in ["", "cxone-exporter-state 2 99", "whatever"] {
-        let copy = disk.as_a_crash_leaves_it();
+        let copy = disk.after_a_crash();
         fs::write(copy.file("acme.cxone.tmp"), left).unwrap();
         fs::set_permissions(copy.file("acme.cxone.tmp"), fs::Permissions::from_mode(0o444)).unwrap();
         let process = Process::start(&copy, START + COOLDOWN / 2, &[]).await;
@@ -147,13 +144,13 @@ async fn a_crash_before_the_rename_leaves_the_file_before() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_costs_a_metric_and_no_scrape() {
+async fn unusable_directory_is_a_metric_and_fails_no_scrape() {
     let disk = Disk::new();
     fs::write(disk.path(), "a file where the directory should be").unwrap();
     let process = Process::start(&disk, START, &[]).await;
     assert_eq!(process.scrape().await.served, Served::Fresh);
     assert_eq!(process.observed.failures(), [1, 1, 1]);
-    // It is used as soon as it can be.
+    // The directory is used as soon as it is usable.
     fs::remove_file(disk.path()).unwrap();
     process.clock.advance(COOLDOWN);
     assert_eq!(process.scrape().await.served, Served::Fresh);
@@ -162,7 +159,7 @@ async fn a_directory_that_cannot_be_costs_a_metric_and_no_scrape() {
 }
 
 #[tokio::test]
-async fn a_directory_that_goes_away_costs_a_metric_and_no_scrape() {
+async fn removed_directory_is_a_metric_and_fails_no_scrape() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
@@ -179,7 +176,7 @@ async fn a_directory_that_goes_away_costs_a_metric_and_no_scrape() {
 }
 
 #[tokio::test]
-async fn a_note_that_could_not_be_made_is_made_with_a_new_file() {
+async fn attempt_without_a_file_is_recorded_in_a_new_file() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
@@ -192,7 +189,26 @@ async fn a_note_that_could_not_be_made_is_made_with_a_new_file() {
 }
 
 #[tokio::test]
-async fn a_disk_that_hangs_holds_up_one_refresh_for_five_seconds_and_then_none() {
+async fn attempt_after_a_failed_write_replaces_the_file() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START, &[]).await;
+    process.scrape().await;
+    // A directory at the temporary path makes the next write fail, while the old file can still be appended to.
+    fs::create_dir(disk.file("acme.cxone.tmp")).unwrap();
+    process.clock.advance(COOLDOWN);
+    process.scrape().await;
+    assert_eq!(process.observed.failures(), [0, 0, 1]);
+    fs::remove_dir(disk.file("acme.cxone.tmp")).unwrap();
+    process.clock.advance(COOLDOWN);
+    process.source.permits.forget_permits(1000);
+    let _waiting = process.scrape_until_asked().await;
+    let text = disk.text("acme.cxone");
+    assert!(text.contains("\"read_at\":1700000060000000"), "{text}");
+    assert_eq!(text.matches("\nattempt ").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn hanging_disk_delays_one_refresh_by_five_seconds() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     let hanging = process.refresher_file().hang().await;
@@ -218,7 +234,7 @@ async fn a_disk_that_hangs_holds_up_one_refresh_for_five_seconds_and_then_none()
 }
 
 #[tokio::test]
-async fn the_second_process_on_a_directory_is_refused() {
+async fn second_process_on_a_directory_is_refused() {
     let disk = Disk::new();
     let clock = Arc::new(DrivenClock::new(START));
     let first = Storage::open(&disk.path(), clock.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! What a process does that finds the file of an earlier one.
+//! A process that starts with the file of an earlier one.
 
 use super::*;
 use crate::config::Agent;
@@ -15,7 +15,7 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(120);
 type Change = fn(&mut Tenant);
 
 #[tokio::test]
-async fn within_the_cooldown_the_data_is_served_and_nothing_is_sent() {
+async fn restart_within_the_cooldown_serves_data_and_sends_nothing() {
     let disk = Disk::new();
     let before = Process::start(&disk, START, &[]).await.scrape().await;
     assert_eq!(before.served, Served::Fresh);
@@ -35,22 +35,22 @@ async fn within_the_cooldown_the_data_is_served_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn data_past_max_staleness_is_not_shown() {
+async fn restored_data_past_max_staleness_is_not_served() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     for (age, served, shown) in
         [(MAX_STALENESS - SECOND, Served::Stale, counts(0, 3, 0)), (MAX_STALENESS, Served::None, counts(0, 0, 3))]
     {
-        let copy = disk.as_a_crash_leaves_it();
+        let copy = disk.after_a_crash();
         let process = Process::start(&copy, START + age, &[Answer::Nothing(None)]).await;
         let scrape = process.scrape().await;
         assert_eq!((scrape.served, scrape.published.status.agents), (served, shown), "{age:?}");
-        assert_eq!(scrape.published.status.last_success, Some(START), "it is known all the same");
+        assert_eq!(scrape.published.status.last_success, Some(START), "it is known nevertheless");
     }
 }
 
 #[tokio::test]
-async fn a_failure_goes_on_where_it_was() {
+async fn backoff_continues_after_a_restart() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let failing = Process::start(&disk, START + COOLDOWN, &[Answer::Nothing(None)]).await;
@@ -71,7 +71,7 @@ async fn a_failure_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn retry_after_outlives_restarts_and_is_kept_as_an_hour_at_most() {
+async fn retry_after_survives_restarts_capped_at_an_hour() {
     for (asked_for, kept) in [(HOUR / 2, HOUR / 2), (HOUR * 3, HOUR)] {
         let disk = Disk::new();
         Process::start(&disk, START, &[Answer::Nothing(Some(asked_for))]).await.scrape().await;
@@ -85,14 +85,14 @@ async fn retry_after_outlives_restarts_and_is_kept_as_an_hour_at_most() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_a_crash_cut_off_counts_as_one_that_failed() {
+async fn refresh_cut_off_by_a_crash_counts_as_failed() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
     process.clock.advance(COOLDOWN);
     process.source.permits.forget_permits(1000);
     let _waiting = process.scrape_until_asked().await;
-    let crashed = disk.as_a_crash_leaves_it();
+    let crashed = disk.after_a_crash();
 
     let process = Process::start(&crashed, START + COOLDOWN + SECOND, &[]).await;
     let held = process.scrape().await;
@@ -100,7 +100,7 @@ async fn a_refresh_that_a_crash_cut_off_counts_as_one_that_failed() {
     let status = &held.published.status;
     assert_eq!((status.up, status.last_attempt, status.last_success), (false, Some(START + COOLDOWN), Some(START)));
     assert_eq!(status.agents, counts(0, 3, 0));
-    // A Retry-After that it was waiting out, and that is not stored, ended within the refresh's own time.
+    // A Retry-After within the refresh is not stored, but it ended within `refresh_timeout`.
     process.clock.advance(REFRESH_TIMEOUT - SECOND * 2);
     assert_eq!((process.scrape().await.served, process.asked()), (Served::Stale, 0));
     process.clock.advance(SECOND);
@@ -108,7 +108,7 @@ async fn a_refresh_that_a_crash_cut_off_counts_as_one_that_failed() {
 }
 
 #[tokio::test]
-async fn a_crash_in_every_refresh_does_not_multiply_them() {
+async fn crash_loop_does_not_multiply_refreshes() {
     let mut disk = Disk::new();
     let mut asked = 0;
     // Started every ten seconds for an hour, scraped, and killed as soon as a request is under way.
@@ -116,14 +116,14 @@ async fn a_crash_in_every_refresh_does_not_multiply_them() {
         let process = Process::start_slow(&disk, START + SECOND * 10 * step).await;
         let _waiting = process.scrape_until_asked().await;
         asked += process.asked();
-        disk = disk.as_a_crash_leaves_it();
+        disk = disk.after_a_crash();
     }
     // At 0, 120, 240 and 480 seconds or somewhat later, and from then on every five minutes.
     assert!((12..=14).contains(&asked), "{asked}");
 }
 
 #[tokio::test]
-async fn an_attempt_that_was_half_noted_costs_a_wait_and_no_data() {
+async fn torn_attempt_line_is_a_wait_and_loses_no_data() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let whole = disk.text("acme.cxone");
@@ -138,7 +138,7 @@ async fn an_attempt_that_was_half_noted_costs_a_wait_and_no_data() {
         "\n",
         "\0\0\0\0\0\0\0\0",
     ] {
-        let copy = disk.as_a_crash_leaves_it();
+        let copy = disk.after_a_crash();
         std::fs::write(copy.file("acme.cxone"), [whole.as_str(), torn].concat()).unwrap();
         let process = Process::start(&copy, START + HOUR / 6, &[]).await;
         assert_eq!((process.scrape().await.served, process.asked()), (Served::Stale, 0), "{torn:?}");
@@ -148,7 +148,7 @@ async fn an_attempt_that_was_half_noted_costs_a_wait_and_no_data() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_costs_the_data_and_one_cooldown() {
+async fn clock_set_back_drops_data_and_waits_one_cooldown() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let process = Process::start(&disk, START.saturating_sub(HOUR * 3), &[]).await;
@@ -162,7 +162,7 @@ async fn a_clock_that_was_set_back_costs_the_data_and_one_cooldown() {
 }
 
 #[tokio::test]
-async fn a_correction_of_a_second_costs_nothing() {
+async fn clock_correction_of_a_second_is_tolerated() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let process = Process::start(&disk, START.saturating_sub(SECOND), &[]).await;
@@ -173,7 +173,7 @@ async fn a_correction_of_a_second_costs_nothing() {
 }
 
 #[tokio::test]
-async fn after_a_day_off_a_process_starts_afresh() {
+async fn restart_after_a_day_starts_without_data() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let process = Process::start(&disk, START + HOUR * 24, &[]).await;
@@ -182,7 +182,7 @@ async fn after_a_day_off_a_process_starts_afresh() {
 }
 
 #[tokio::test]
-async fn agents_come_and_go() {
+async fn restored_data_follows_the_configured_agents() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let mut changed = tenant();
@@ -196,7 +196,7 @@ async fn agents_come_and_go() {
 }
 
 #[tokio::test]
-async fn another_question_has_no_answer_yet_but_the_same_waits() {
+async fn another_query_key_keeps_waits_and_drops_data() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let changes: [(&str, Change); 6] = [
@@ -208,7 +208,7 @@ async fn another_question_has_no_answer_yet_but_the_same_waits() {
         ("base_url", |tenant| tenant.connection.base_url = "https://other.example.com".parse().unwrap()),
     ];
     for (key, change) in changes {
-        let copy = disk.as_a_crash_leaves_it();
+        let copy = disk.after_a_crash();
         let mut changed = tenant();
         change(&mut changed);
         let process = Process::start_as(changed, &copy.path(), START + SECOND, &[]).await;
@@ -223,7 +223,7 @@ async fn another_question_has_no_answer_yet_but_the_same_waits() {
 }
 
 #[tokio::test]
-async fn a_crash_after_a_change_of_address_is_told_of_the_new_address() {
+async fn attempt_after_a_change_of_server_is_of_the_new_one() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let moved = || {
@@ -234,13 +234,13 @@ async fn a_crash_after_a_change_of_address_is_told_of_the_new_address() {
     let process = Process::start_as(moved(), &disk.path(), START, &[]).await;
     process.source.permits.forget_permits(1000);
     let _waiting = process.scrape_until_asked().await;
-    let crashed = disk.as_a_crash_leaves_it();
+    let crashed = disk.after_a_crash();
     let process = Process::start_as(moved(), &crashed.path(), START + SECOND, &[]).await;
     assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
 }
 
 #[tokio::test]
-async fn what_another_shard_left_is_used_for_the_agents_of_this_one_and_not_taken_for_a_success() {
+async fn file_of_another_shard_gives_data_and_no_success() {
     use crate::config::{Config, Shard};
     let of_shard = |index, total| {
         let config = Config { tenants: vec![Arc::new(tenant())], schedules: Default::default(), warnings: Vec::new() };
@@ -252,12 +252,16 @@ async fn what_another_shard_left_is_used_for_the_agents_of_this_one_and_not_take
     assert_eq!(whole.published.status.agents, counts(3, 0, 0));
     let mut kept = Vec::new();
     for index in 0..2 {
-        let copy = disk.as_a_crash_leaves_it();
+        let copy = disk.after_a_crash();
         let part = of_shard(index, 2);
         let own = part.agents.len();
         let process = Process::start_as(part, &copy.path(), START + SECOND, &[]).await;
         let found = process.refresher.current();
-        assert_eq!((found.status.up, found.status.last_success), (false, None), "it was that of all agents");
+        assert_eq!(
+            (found.status.up, found.status.last_success),
+            (false, None),
+            "a success of all agents is none of this shard"
+        );
         assert_eq!(found.status.not_before, Some(START + COOLDOWN), "the wait is the tenant's");
         assert_eq!(found.status.agents, counts(0, own, 0));
         kept.extend(found.snapshot.tenant.agents.iter().map(|agent| agent.id.clone()));
@@ -267,24 +271,24 @@ async fn what_another_shard_left_is_used_for_the_agents_of_this_one_and_not_take
         assert_eq!(process.scrape().await.published.status.agents, counts(own, 0, 0));
         drop(process);
 
-        // What this shard has written is its own, and that of a single shard covers all agents.
+        // The file that this shard has written is restored in full.
         let process = Process::start_as(of_shard(index, 2), &copy.path(), START + SECOND + COOLDOWN, &[]).await;
         assert!(process.refresher.current().status.up);
         drop(process);
         let process = Process::start_as(of_shard(1 - index, 2), &copy.path(), START + SECOND + COOLDOWN, &[]).await;
         let other = process.refresher.current();
-        assert_eq!((other.has_data(), other.status.up), (false, false), "all of it is of other agents");
+        assert_eq!((other.has_data(), other.status.up), (false, false), "it has only other agents");
     }
     kept.sort_unstable();
     assert_eq!(kept.len(), 3);
     kept.dedup();
     assert_eq!(kept.len(), 3);
     let alone = Process::start_as(of_shard(0, 1), &disk.path(), START + SECOND, &[]).await;
-    assert!(alone.refresher.current().status.up, "one shard is all there is");
+    assert!(alone.refresher.current().status.up, "one shard of one has all agents");
 }
 
 #[tokio::test]
-async fn each_tenant_has_a_file_of_its_own_whatever_it_was_called_before() {
+async fn each_tenant_name_has_a_file_of_its_own() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
     let renamed = Tenant { name: "emca".to_owned(), ..tenant() };
@@ -297,7 +301,7 @@ async fn each_tenant_has_a_file_of_its_own_whatever_it_was_called_before() {
 }
 
 #[tokio::test]
-async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
+async fn scheduled_time_is_restored_for_the_same_schedule_only() {
     use crate::presence::{AgentPresence, Micros, PresenceChart, ScheduledTime, Window};
     use crate::refresh::{AgentData, AgentRow, Moment, Snapshot, Status};
     let schedule = |timezone| Some(Arc::new(Schedule { timezone, days: [true; 7], hours: vec![], holidays: vec![] }));
@@ -322,14 +326,14 @@ async fn time_on_a_schedule_is_kept_for_that_schedule_alone() {
     let rows = vec![AgentRow { data: Some(Arc::new(data)) }; 3];
     let published = round_trip::published(Snapshot { tenant: with(&berlin), rows }, Status::default(), None);
     for (configured, expected) in [(&berlin, Some(scheduled)), (&utc, None), (&None, None)] {
-        let memory = round_trip::recalled(&published, &with(configured), now).unwrap();
-        let found = memory.snapshot.rows[1].data.as_ref().and_then(|data| data.presence.as_ref()?.scheduled);
+        let restored = round_trip::restored_from(&published, &with(configured), now).unwrap();
+        let found = restored.snapshot.rows[1].data.as_ref().and_then(|data| data.presence.as_ref()?.scheduled);
         assert_eq!(found, expected);
     }
 }
 
 #[tokio::test]
-async fn after_a_reload_to_another_address_an_attempt_is_not_noted_behind_the_old_one() {
+async fn attempt_is_not_appended_to_a_file_of_another_server() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
@@ -342,7 +346,7 @@ async fn after_a_reload_to_another_address_an_attempt_is_not_noted_behind_the_ol
     process.clock.advance(COOLDOWN);
     process.source.permits.forget_permits(1000);
     let _waiting = process.scrape_until_asked().await;
-    let crashed = disk.as_a_crash_leaves_it();
+    let crashed = disk.after_a_crash();
     let process = Process::start_as(moved(), &crashed.path(), START + COOLDOWN, &[]).await;
     assert_eq!((process.scrape().await.served, process.asked()), (Served::None, 0));
 }

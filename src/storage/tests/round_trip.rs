@@ -1,10 +1,10 @@
-//! What is written is what is read.
+//! Round trips of the stored state.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window};
-use crate::refresh::{AgentData, AgentRow, Moment, Published, Snapshot, Status};
+use crate::refresh::{AgentData, AgentRow, Moment, Published, RestoredState, Snapshot, Status};
 use crate::storage::format::Body;
 use crate::storage::frame::{self, FormatError};
 use crate::storage::tenant_store::restore_from;
@@ -23,16 +23,20 @@ pub(super) fn bytes(published: &Published, failures: u32) -> Vec<u8> {
     frame::frame(&serde_json::to_vec(&Body::of(published, failures)).unwrap())
 }
 
-pub(super) fn recalled(published: &Published, tenant: &Arc<Tenant>, now: Moment) -> Result<RestoredState, FormatError> {
-    restore_from(&bytes(published, 0), tenant, now).map(|(memory, _)| memory)
+pub(super) fn restored_from(
+    published: &Published,
+    tenant: &Arc<Tenant>,
+    now: Moment,
+) -> Result<RestoredState, FormatError> {
+    restore_from(&bytes(published, 0), tenant, now).map(|(restored, _)| restored)
 }
 
 fn moment(utc: Timestamp) -> Moment {
-    // As the machine's clock does, so that moments before now have a place on it.
+    // Late on the monotonic clock, so that it has earlier moments too.
     Moment { monotonic: crate::clock::Monotonic::from_start(DAY * 40), utc }
 }
 
-/// Any presence that a tally comes to within a day, but for the schedule, which needs an agent's.
+/// Any presence of a tally within a day, without scheduled time, which needs an agent's schedule.
 fn presence() -> impl Strategy<Value = AgentPresence> {
     let name =
         prop_oneof!["[A-Z][a-z]{0,8}", "\\PC{1,40}", Just("\"\\\u{0}\n".to_owned()), Just("__other__".to_owned())];
@@ -81,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_presence_comes_back_as_it_was(rows in proptest::collection::vec(row(), 3..=3), micros in 0..1_000_000_i64) {
+    fn presence_round_trip(rows in proptest::collection::vec(row(), 3..=3), micros in 0..1_000_000_i64) {
         let now = moment(Timestamp::from_micros(START.micros() + micros));
         let snapshot = snapshot(&rows, now);
         let expected = contents(&snapshot);
@@ -94,10 +98,10 @@ proptest! {
             ..Status::default()
         };
         let published = published(snapshot, status.clone(), Some(now));
-        let memory = recalled(&published, &published.snapshot.tenant, now).unwrap();
-        prop_assert_eq!(contents(&memory.snapshot), expected);
-        prop_assert_eq!(memory.status, status);
-        prop_assert_eq!((memory.full_at, memory.last_read), (Some(now), Some(now)));
+        let restored = restored_from(&published, &published.snapshot.tenant, now).unwrap();
+        prop_assert_eq!(contents(&restored.snapshot), expected);
+        prop_assert_eq!(restored.status, status);
+        prop_assert_eq!((restored.full_at, restored.last_read), (Some(now), Some(now)));
     }
 
     #[test]
@@ -108,8 +112,8 @@ proptest! {
 
 /// The figures of a large tenant; run by hand with `--ignored --nocapture`.
 #[test]
-#[ignore = "it measures, and proves nothing"]
-#[allow(clippy::disallowed_methods, reason = "it measures this machine")]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, reason = "a measurement of this machine")]
 fn figures_of_thirty_thousand_agents() {
     let now = moment(START);
     let states = ["Available", "Busy", "WrapUp", "Offline", "Lunch", "Training"];
@@ -145,8 +149,8 @@ fn figures_of_thirty_thousand_agents() {
     let encoded = start.elapsed();
     file::replace(&path, &[&bytes]).unwrap();
     let written = start.elapsed();
-    let memory = restore_from(&bytes, &published.snapshot.tenant, now).unwrap().0;
-    assert_eq!(contents(&memory.snapshot).len(), 30_000);
+    let restored = restore_from(&bytes, &published.snapshot.tenant, now).unwrap().0;
+    assert_eq!(contents(&restored.snapshot).len(), 30_000);
     eprintln!(
         "{} bytes, encoded {encoded:?}, with write {written:?}, read back {:?}",
         bytes.len(),

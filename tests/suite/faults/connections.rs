@@ -31,7 +31,7 @@ async fn as_a_child() {
     let app = builder.start(&clock).await;
     let met = app.scrape().await;
     assert!(met.seconds().is_empty());
-    assert_eq!(met.samples("cxone_agent_info").count(), 2, "what is configured stays");
+    assert_eq!(met.samples("cxone_agent_info").count(), 2, "configured agents stay");
     assert_eq!((met.value("cxone_up"), met.agents()), (Some(0.0), [0.0, 0.0, 2.0]));
     assert_eq!(met.value("cxone_refresh_last_success_timestamp_seconds"), None);
     let not_before = met.value("cxone_refresh_not_before_timestamp_seconds").unwrap();
@@ -58,8 +58,8 @@ async fn seen_by_child(base_url: &str, environment: &[(&str, &str)]) -> String {
     }
     child.env(BASE_URL, base_url).envs(environment.iter().copied());
     let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    said.split_once(MARK).expect(&said).1.lines().next().unwrap().to_owned()
+    let output = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    output.split_once(MARK).expect(&output).1.lines().next().unwrap().to_owned()
 }
 
 /// Listens and runs `greet` on every connection until the test process ends.
@@ -80,7 +80,7 @@ fn tls(certificate: &[u8]) -> SocketAddr {
     listen(move |mut stream| {
         let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        // It shakes hands, takes whatever is asked, and closes without an answer.
+        // It completes the handshake, reads the request, and closes without a response.
         while tls.complete_io(&mut stream).is_ok_and(|(read, _)| read > 0) && tls.is_handshaking() {}
     })
 }
@@ -111,7 +111,7 @@ async fn tls_failures() {
     for (name, address, trusted, warning) in cases {
         let base_url = format!("https://localhost:{}", address.port());
         let seen = seen_by_child(&base_url, &[("SSL_CERT_FILE", trusted)]).await;
-        // Only what may heal by itself is tried again.
+        // Only transient failures are retried.
         let tries = if warning.starts_with("was cut") { 3 } else { 1 };
         assert!(
             seen.starts_with(&format!("connect={tries} WARN refresh failed")) && seen.contains(warning),
@@ -144,7 +144,7 @@ async fn proxies() {
     }
     let seen = seen_by_child("https://acme.test", &[("HTTPS_PROXY", &unused)]).await;
     assert!(seen.starts_with("connect=3 WARN refresh failed") && seen.contains("HTTPS_PROXY"), "{seen}");
-    // What NO_PROXY names does not go there, and neither does loopback.
+    // Hosts of NO_PROXY and loopback bypass the proxy.
     let host = format!("{}.test", "a".repeat(70));
     let seen = seen_by_child(&format!("http://{host}"), &[("HTTP_PROXY", &unused), ("NO_PROXY", ".test")]).await;
     assert!(seen.contains("could not be resolved"), "{seen}");

@@ -21,7 +21,7 @@ async fn series_of_unknown_states_are_limited() {
         let seen: BTreeMap<_, _> = states.iter().filter(|(_, time)| **time > 0.0).collect();
         assert_eq!((seen.len(), states.len()), (65, 69));
         assert!(states["__other__"] > 0.0);
-        assert!((states.values().sum::<f64>() - f64::from(total)).abs() < 1e-6, "what is folded is not lost");
+        assert!((states.values().sum::<f64>() - f64::from(total)).abs() < 1e-6, "folded time is not lost");
     }
 }
 
@@ -40,8 +40,8 @@ async fn a_failure_is_logged_when_it_begins_changes_and_ends() {
     })
     .await;
     let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
-    // For each mood, three hours of scrapes, one in five minutes.
-    let mut said = Vec::new();
+    // For each mode, three hours of scrapes, one in five minutes.
+    let mut logged = Vec::new();
     for now in [0, 1, 2, 3, 0] {
         mode.store(now, Ordering::Relaxed);
         let before = app.lines().len();
@@ -50,8 +50,8 @@ async fn a_failure_is_logged_when_it_begins_changes_and_ends() {
             clock.advance(Duration::from_secs(300));
         }
         let lines = app.lines().split_off(before);
-        let news = |line: &&crate::app::log::LogLine| line.level <= tracing::Level::INFO;
-        said.push(lines.iter().filter(news).map(|line| line.message.clone()).collect::<Vec<_>>());
+        let is_shown = |line: &&crate::app::log::LogLine| line.level <= tracing::Level::INFO;
+        logged.push(lines.iter().filter(is_shown).map(|line| line.message.clone()).collect::<Vec<_>>());
     }
     let failed = vec!["refresh failed".to_owned()];
     let expected = [
@@ -61,5 +61,5 @@ async fn a_failure_is_logged_when_it_begins_changes_and_ends() {
         failed,
         vec!["refresh recovered".to_owned()],
     ];
-    assert_eq!(said, expected);
+    assert_eq!(logged, expected);
 }

@@ -287,7 +287,7 @@ async fn assert_closed(app: &TestApp, upstream: &ScriptedServer, met: &Scraped, 
     assert_eq!(closed.served_since(met), [if outcome.up { "cooldown" } else { "stale" }]);
     assert_data(&closed, outcome.served);
     let left = Duration::from_secs_f64(not_before - app.clock.now().seconds_f64());
-    // Data that is too old would be left out, which is not what this looks at.
+    // Data past `max_staleness` is another test's subject.
     if left < Duration::from_secs(600) {
         app.clock.advance(left.saturating_sub(Duration::from_millis(1)));
         app.scrape().await;

@@ -22,7 +22,7 @@ async fn retry_after_within_refresh_timeout() {
         ("zero", once(after("0")), healed()),
         ("negative", once(after("-20")), healed()),
         ("a past date", once(after("Wed, 11 Mar 2026 14:00:00 GMT")), healed()),
-        ("a date before there was time", once(after("Thu, 01 Jan 1970 00:00:00 GMT")), healed()),
+        ("the Unix epoch", once(after("Thu, 01 Jan 1970 00:00:00 GMT")), healed()),
         ("garbage", once(after("soon")), healed()),
         ("not a number", once(after("NaN")), healed()),
         ("hexadecimal", once(after("0xFFFF")), healed()),
@@ -62,12 +62,12 @@ async fn retry_after_past_refresh_timeout() {
             failed("403=1", 0.0, &["(403)"]).waiting(599.0..=599.0),
         ),
         ("an hour and a second", every(after("3601")), hour()),
-        ("more than there are numbers for", every(after("99999999999999999999999999")), hour()),
-        ("the end of dates", every(after("Fri, 31 Dec 9999 23:59:59 GMT")), hour()),
+        ("a number over 64 bits", every(after("99999999999999999999999999")), hour()),
+        ("the last year", every(after("Fri, 31 Dec 9999 23:59:59 GMT")), hour()),
         ("contradictory", every(after("0").header("Retry-After", "599")), shut(599.0)),
         ("of the token endpoint", token(after("599")), failed("token:429=1", 0.0, limit).waiting(599.0..=599.0)),
-        ("never content", every(limited()), failed("429=5", 4.0, &["rate-limited 5 times in a row"])),
-        ("never content, and says so", every(after("1")), failed("429=5", 4.0, &["rate-limited 5 times in a row"])),
+        ("429 always", every(limited()), failed("429=5", 4.0, &["rate-limited 5 times in a row"])),
+        ("429 with Retry-After always", every(after("1")), failed("429=5", 4.0, &["rate-limited 5 times in a row"])),
     ])
     .await;
 }
@@ -77,10 +77,10 @@ async fn retry_after_dates_use_the_servers_clock() {
     let date = "Wed, 11 Mar 2026 16:01:00 GMT";
     let answer = after("Wed, 11 Mar 2026 16:01:30 GMT").header("Date", date);
     let past = after("Wed, 11 Mar 2026 16:00:30 GMT").header("Date", date);
-    let said: &[&str] = &["clock"];
+    let skew: &[&str] = &["clock"];
     check(vec![
-        ("an hour ahead", once(answer), healed("200=4 429=1", 1.0).warning(said)),
-        ("an hour ahead and past", once(past), healed("200=4 429=1", 1.0).warning(said)),
+        ("an hour ahead", once(answer), healed("200=4 429=1", 1.0).warning(skew)),
+        ("an hour ahead and past", once(past), healed("200=4 429=1", 1.0).warning(skew)),
     ])
     .await;
 }

@@ -52,7 +52,7 @@ async fn token_expires_in() {
         ("of words", lives(r#""soon""#), healed("200=4 token:200=1", 0.0)),
         ("null", lives("null"), healed("200=4 token:200=1", 0.0)),
         ("of digits in quotes", lives(r#""60""#), healed("200=4 token:200=1", 0.0)),
-        // It is good for the request that it was asked for, and for no other.
+        // It is used for one request only.
         ("expires at once", lives("0"), healed("200=4 token:200=4", 0.0)),
         ("expired before", lives("-5"), healed("200=4 token:200=4", 0.0)),
     ])

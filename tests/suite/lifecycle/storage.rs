@@ -1,4 +1,4 @@
-//! What a process finds that another one has left, killed or not.
+//! Restarts of the process with `--storage.path`, after SIGTERM and SIGKILL.
 
 use std::process::{Command, Stdio};
 
@@ -6,13 +6,13 @@ use super::*;
 
 const SERIES: &str = "cxone_refresh_last_success_timestamp_seconds";
 
-/// The samples that speak of agents.
+/// The samples of agents.
 fn agents(metrics: &str) -> Vec<&str> {
     metrics.lines().filter(|line| line.starts_with("cxone_agent_")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_goes_on_where_the_process_before_stopped() {
+async fn restart_continues_from_the_stored_state() {
     for signal in ["TERM", "KILL"] {
         let harness = ProcessHarness::with_defaults().await;
         let state = harness.path("state");
@@ -39,7 +39,7 @@ async fn a_restart_goes_on_where_the_process_before_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_process_on_a_path_does_not_start() {
+async fn second_process_on_a_storage_path_fails() {
     let harness = ProcessHarness::with_defaults().await;
     let state = harness.path("state");
     let arguments = ["--storage.path", state.to_str().unwrap()];
@@ -55,7 +55,7 @@ async fn the_second_process_on_a_path_does_not_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_comes_back_with_a_reload_finds_its_file() {
+async fn tenant_re_added_by_a_reload_is_restored() {
     let harness = ProcessHarness::with_defaults().await;
     let state = harness.path("state");
     let exporter = harness.start(&["--storage.path", state.to_str().unwrap()]);

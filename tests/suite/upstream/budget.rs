@@ -57,7 +57,7 @@ async fn the_budget_spreads_requests_and_counts_tokens() {
     for pair in arrivals[3..].windows(2) {
         assert!((1_052..=1_053).contains(&(pair[1] - pair[0]).as_millis()), "not even: {arrivals:?}");
     }
-    assert_eq!(harness.observer.waited(), arrivals[60], "whatever time it took, it was the budget's");
+    assert_eq!(harness.observer.waited(), arrivals[60], "all of the time is the budget's");
     assert!(harness.observer.limits().iter().all(|limit| *limit == Some(60)));
 }
 
@@ -108,7 +108,7 @@ async fn a_budget_that_runs_out_fails_early_and_keeps_batches() {
     assert_eq!((endpoint, kind), (Endpoint::Presence, ErrorKind::Budget));
     assert_eq!(failed + fetched.answered.len(), 12);
     assert!(!fetched.answered.is_empty(), "{fetched:?}");
-    assert!(clock.monotonic() < Monotonic::from_start(Duration::from_secs(97)), "it waited for nothing");
+    assert!(clock.monotonic() < Monotonic::from_start(Duration::from_secs(97)), "it did not wait in vain");
     assert!(fetched.error.unwrap().message.contains("Raise `max_requests_per_minute`"));
 }
 

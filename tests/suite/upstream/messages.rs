@@ -104,7 +104,7 @@ async fn errors_never_quote_a_secret_that_the_server_echoes() {
             for secret in ["s3cr3t", basic.trim_end_matches('='), "Ada"] {
                 assert!(!shown.contains(secret), "{secret} in {shown}");
             }
-            // Where no token was issued, none is known, and what looks like one is the server's own text.
+            // Where no token was issued, text that looks like one is the server's own.
             assert!(at_token || !shown.contains("token-"), "{shown}");
         }
     }

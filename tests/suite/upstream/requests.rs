@@ -147,7 +147,7 @@ async fn a_dropped_fetch_sends_nothing_more() {
     assert_eq!(upstream.requests().len(), 3);
     assert_eq!(harness.observer.page_codes(), [ResponseCode::Status(200), ResponseCode::Timeout]);
 
-    // The source itself is none the worse: the token is still in hand.
+    // The source is still usable, and keeps its token.
     let upstream = upstream.tokens();
     assert_eq!(upstream, 1);
     assert!(harness.source.token_expiry().is_some());

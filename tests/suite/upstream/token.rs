@@ -71,7 +71,7 @@ async fn a_second_401_fails_all_batches() {
 #[tokio::test]
 async fn each_page_may_renew_the_token_once() {
     let clock = clock();
-    // Each token is good for one page only, and says nothing of the kind.
+    // Each token is valid for one page only, whatever its `expires_in`.
     let upstream = ScriptedServer::start(&clock, |request| {
         let expected = format!("token-{}", request.nth.div_ceil(2) + 1);
         if bearer(request) == expected { honest(request) } else { Response::status(401) }
