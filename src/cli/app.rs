@@ -23,7 +23,7 @@ const BUILD: BuildInfo =
 /// # Errors
 ///
 /// When the HTTP client of a tenant cannot be built.
-pub(super) fn build_app(
+pub fn build_app(
     config: Config,
     options: Options,
     storage: Option<&Storage>,
@@ -31,14 +31,14 @@ pub(super) fn build_app(
 ) -> Result<(App, HashMap<String, AnySource>), BuildError> {
     let exporter = Arc::new(ExporterInstruments::new(Arc::clone(&clock), BUILD));
     exporter.config_loaded(true);
-    let mut fronts = Vec::with_capacity(config.tenants.len());
+    let mut handles = Vec::with_capacity(config.tenants.len());
     let mut sources = HashMap::with_capacity(config.tenants.len());
     for tenant in &config.tenants {
-        let (front, source) = build_tenant(Arc::clone(tenant), storage, Arc::clone(&clock))?;
-        fronts.push(front);
+        let (handle, source) = build_tenant(Arc::clone(tenant), storage, Arc::clone(&clock))?;
+        handles.push(handle);
         sources.insert(tenant.name.clone(), source);
     }
-    Ok((App::new(fronts, exporter, clock, config, options), sources))
+    Ok((App::new(handles, exporter, clock, config, options), sources))
 }
 
 /// Builds the refresher and the source of a tenant that is not served yet.

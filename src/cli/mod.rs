@@ -22,5 +22,6 @@ mod source_factory;
 mod systemd;
 mod version;
 
+pub use app::build_app;
 pub use args::{Cli, Command, LogArgs, LogFormat, LogLevel, ShardArgs, WebArgs};
 pub use dispatch::run;

@@ -1,59 +1,30 @@
 //! `report` and `check` as processes, over the simulated tenant.
 
-use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, SystemClock};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::simulator::{Align, Simulator, SimulatorOptions};
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
+
+use crate::process::ProcessHarness;
 
 const AGENTS: usize = 200;
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A simulated tenant and a configuration file for it.
-struct ProcessHarness {
-    simulator: Simulator,
-    clock: Arc<SystemClock>,
-    config: PathBuf,
-    _folder: TempDir,
-}
-
-impl ProcessHarness {
-    async fn set(faults: &[&str]) -> Self {
-        let clock = Arc::new(SystemClock::new());
-        let options = SimulatorOptions {
-            agents: u32::try_from(AGENTS).unwrap(),
-            faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
-            ..SimulatorOptions::default()
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(options, listener, clock.clone()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("cxone.yml");
-        std::fs::write(&config, simulator.example_config(AGENTS)).unwrap();
-        Self { simulator, clock, config, _folder: folder }
-    }
-
-    /// Runs the program with this configuration, without environment and terminal.
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
-        command.env_clear().args(arguments).args([OsStr::new("--config.file"), self.config.as_os_str()]);
-        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
-    }
-
-    /// The requests for tokens and for presence so far.
-    fn requests(&self) -> (u64, u64) {
-        let counts = self.simulator.counts();
-        (counts.token, counts.presence)
-    }
+/// A simulated tenant of 200 agents, all of which are configured.
+async fn harness(faults: &[&str]) -> ProcessHarness {
+    let harness = ProcessHarness::new(SimulatorOptions {
+        agents: u32::try_from(AGENTS).unwrap(),
+        faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
+        ..SimulatorOptions::default()
+    })
+    .await;
+    harness.write("cxone.yml", &harness.simulator.example_config(AGENTS));
+    harness
 }
 
 fn stdout(output: &Output) -> &str {
@@ -66,10 +37,11 @@ fn stderr(output: &Output) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn report_is_exact_with_the_fewest_requests() {
-    let harness = ProcessHarness::set(&[]).await;
-    let before = harness.clock.now().whole_second();
-    let output = harness.run(&["report", "--format", "json"]).await;
-    let after = harness.clock.now();
+    let harness = harness(&[]).await;
+    let clock = SystemClock::new();
+    let before = clock.now().whole_second();
+    let output = harness.run(&["report", "--format", "json"]);
+    let after = clock.now();
     assert!(output.status.success(), "{}", stderr(&output));
     // Four batches of 50 agents, whose 1,200 buckets take two pages each.
     assert_eq!(harness.requests(), (1, 8));
@@ -96,10 +68,10 @@ fn is_truth(simulator: &Simulator, report: &[Value], end: Timestamp) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shard_reports_contain_each_agent_once() {
-    let harness = ProcessHarness::set(&[]).await;
+    let harness = harness(&[]).await;
     let mut agents = Vec::new();
     for index in ["0", "1", "2"] {
-        let output = harness.run(&["report", "--format", "csv", "--shard.index", index, "--shard.total", "3"]).await;
+        let output = harness.run(&["report", "--format", "csv", "--shard.index", index, "--shard.total", "3"]);
         assert!(output.status.success(), "{}", stderr(&output));
         assert!(stderr(&output).contains(&format!("shard={index} shards=3")), "{}", stderr(&output));
         let mut lines = csv::Reader::from_reader(&*output.stdout);
@@ -112,10 +84,10 @@ async fn shard_reports_contain_each_agent_once() {
     agents.dedup();
     assert_eq!(agents.len(), AGENTS);
 
-    let output = harness.run(&["check", "--shard.pod-name", "cxone-exporter-2", "--shard.total", "3"]).await;
+    let output = harness.run(&["check", "--shard.pod-name", "cxone-exporter-2", "--shard.total", "3"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("\nThis is shard 2 of 3, counted from 0: "), "{}", stdout(&output));
-    let output = harness.run(&["check", "--shard.pod-name", "cxone-exporter-3", "--shard.total", "3"]).await;
+    let output = harness.run(&["check", "--shard.pod-name", "cxone-exporter-3", "--shard.total", "3"]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
     assert!(stderr(&output).contains("so the last one is 2"), "{}", stderr(&output));
     harness.simulator.shutdown().await;
@@ -123,8 +95,8 @@ async fn shard_reports_contain_each_agent_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn report_table_has_no_colors_without_terminal() {
-    let harness = ProcessHarness::set(&[]).await;
-    let output = harness.run(&["report"]).await;
+    let harness = harness(&[]).await;
+    let output = harness.run(&["report"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
     let text = stdout(&output);
@@ -138,8 +110,8 @@ async fn report_table_has_no_colors_without_terminal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_report_is_printed_and_fails() {
-    let harness = ProcessHarness::set(&["presence:garbage@1"]).await;
-    let output = harness.run(&["report", "--format", "csv"]).await;
+    let harness = harness(&["presence:garbage@1"]).await;
+    let output = harness.run(&["report", "--format", "csv"]);
     assert_eq!(output.status.code(), Some(1));
     let mut lines = csv::Reader::from_reader(&*output.stdout);
     let mut agents: Vec<_> = lines.records().map(|line| line.unwrap()[0].to_owned()).collect();
@@ -151,8 +123,8 @@ async fn incomplete_report_is_printed_and_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_tenant_is_a_usage_error() {
-    let harness = ProcessHarness::set(&[]).await;
-    let output = harness.run(&["report", "--tenant", "nobody"]).await;
+    let harness = harness(&[]).await;
+    let output = harness.run(&["report", "--tenant", "nobody"]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
     assert!(
         stderr(&output).contains("no tenant `nobody` is configured; configured: `simulated`"),
@@ -165,15 +137,15 @@ async fn unknown_tenant_is_a_usage_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_sends_nothing_and_probe_two_requests() {
-    let harness = ProcessHarness::set(&[]).await;
-    let output = harness.run(&["check"]).await;
+    let harness = harness(&[]).await;
+    let output = harness.run(&["check"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("1,800 = 200 agents × (4 states + 5)"), "{}", stdout(&output));
-    let flag = harness.run(&["--config.check"]).await;
+    let flag = harness.run(&["--config.check"]);
     assert_eq!((flag.status, flag.stdout), (output.status, output.stdout));
     assert_eq!(harness.requests(), (0, 0));
 
-    let output = harness.run(&["check", "--probe"]).await;
+    let output = harness.run(&["check", "--probe"]);
     assert!(output.status.success(), "{}", stdout(&output));
     assert!(stdout(&output).ends_with("2 requests sent by this probe\n"), "{}", stdout(&output));
     assert_eq!(harness.requests(), (1, 1));
@@ -182,8 +154,8 @@ async fn check_sends_nothing_and_probe_two_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_probe_explains_and_exits_1() {
-    let harness = ProcessHarness::set(&["presence:status=403"]).await;
-    let output = harness.run(&["check", "--probe"]).await;
+    let harness = harness(&["presence:status=403"]).await;
+    let output = harness.run(&["check", "--probe"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stdout(&output).contains("FAILED scope") && stdout(&output).contains("reporting:read"),
@@ -198,13 +170,13 @@ async fn failed_probe_explains_and_exits_1() {
 /// With each higher limit the program gets further; the last failure is the start of the web server threads.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_file_descriptors_are_an_error() {
-    let harness = ProcessHarness::set(&[]).await;
+    let harness = harness(&[]).await;
     let mut ends = Vec::new();
     for limit in 10..60 {
         let script = format!("ulimit -n {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.env_clear().args(["-c", &script, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
-        command.args(["--web.listen-address=127.0.0.1:0", "--config.file"]).arg(&harness.config);
+        command.args(["--web.listen-address=127.0.0.1:0", "--config.file"]).arg(harness.config());
         let end = tokio::task::spawn_blocking(move || {
             let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
             let lines = BufReader::new(program.stderr.take().unwrap()).lines().map_while(Result::ok);

@@ -2,18 +2,16 @@
 //! they cost no request more than they must.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cxone_exporter::clock::{Clock as _, DrivenClock};
-use cxone_exporter::config::Agent;
+use cxone_exporter::clock::Clock as _;
 use cxone_exporter::presence::{Timestamp, Window};
-use cxone_exporter::simulator::{Align, Endpoint, Fault, Order, RequestRecord, Rule, Simulator, SimulatorOptions};
+use cxone_exporter::simulator::{Align, Endpoint, Fault, Order, RequestRecord, Rule, SimulatorOptions};
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
 
 use crate::app::scraped::Scraped;
-use crate::app::{COOLDOWN, HOUR, NOW, REFRESH_TIMEOUT, TestApp, TestAppBuilder, last_day};
+use crate::app::simulated::AppHarness;
+use crate::app::{COOLDOWN, HOUR, NOW, REFRESH_TIMEOUT, last_day};
 use crate::scripted::drive;
 
 /// In the middle of an hour and of a second.
@@ -21,43 +19,15 @@ const ODD: Timestamp = Timestamp::from_micros(1_773_242_251_250_001);
 
 const NEXT_HOUR: Timestamp = Timestamp::from_seconds(1_773_244_800);
 
-/// An app over a simulated tenant, which fetches `watched` agents.
-struct AppHarness {
-    simulator: Simulator,
-    app: TestApp,
-    options: SimulatorOptions,
-    watched: usize,
-    batch: usize,
+async fn harness(now: Timestamp, options: SimulatorOptions, batch: usize, concurrent: usize) -> AppHarness {
+    AppHarness::start(now, options, |tenant| {
+        tenant.limits.agents_per_request = batch;
+        tenant.limits.max_concurrent_requests = concurrent;
+    })
+    .await
 }
 
 impl AppHarness {
-    async fn new(now: Timestamp, options: SimulatorOptions, batch: usize, concurrent: usize) -> Self {
-        let clock = DrivenClock::new(now);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(options.clone(), listener, Arc::new(clock.clone())).unwrap();
-        let credentials = simulator.credentials();
-        let agents = simulator.workforce().agents();
-        let watched = agents.len();
-        let agent = |agent: &cxone_exporter::simulator::Agent| Agent {
-            id: Arc::clone(&agent.id),
-            name: None,
-            team: None,
-            offline_limit: None,
-            schedule: None,
-        };
-        let mut builder = TestAppBuilder::new(&simulator.base_url()).configure(|tenant| {
-            tenant.connection.client_id = credentials.client_id.into();
-            tenant.connection.client_secret = credentials.client_secret.into();
-            tenant.agents = agents.iter().map(agent).collect();
-            tenant.limits.agents_per_request = batch;
-            tenant.limits.max_concurrent_requests = concurrent;
-        });
-        builder.options.max_requests = 100;
-        builder.threads = Some(3);
-        let app = builder.start(&clock).await;
-        Self { simulator, app, options, watched, batch }
-    }
-
     /// What Prometheus must see of a refresh that started at the end of `window`.
     fn expected(&self, window: Window) -> BTreeMap<String, BTreeMap<String, f64>> {
         let states = |agent: &str| {
@@ -86,12 +56,9 @@ impl AppHarness {
     /// The requests that a refresh needs at the least: Σ over batches of the pages they have.
     fn pages(&self, buckets_per_agent: usize) -> usize {
         let page_size = usize::try_from(self.options.page_size).unwrap();
-        let batch = |first: usize| (self.watched - first).min(self.batch);
-        (0..self.watched).step_by(self.batch).map(|first| (batch(first) * buckets_per_agent).div_ceil(page_size)).sum()
-    }
-
-    fn requests(&self, endpoint: Endpoint) -> Vec<RequestRecord> {
-        self.simulator.requests().into_iter().filter(|request| request.endpoint == endpoint).collect()
+        let tenant = self.app.refresher().tenant();
+        let batches = tenant.agents.chunks(tenant.limits.agents_per_request);
+        batches.map(|batch| (batch.len() * buckets_per_agent).div_ceil(page_size)).sum()
     }
 }
 
@@ -109,7 +76,7 @@ async fn whatever_the_pages_are_like() {
                     SimulatorOptions { align, order, page_size, gzip: tried % 2 == 0, seed: 7 + tried, ..options() };
                 // A bucket of the running hour holds what happened after the window's end, a part of a second ago.
                 let now = if align == Align::Hour { ODD.whole_second() } else { ODD };
-                let harness = AppHarness::new(now, options, batch, concurrent).await;
+                let harness = harness(now, options, batch, concurrent).await;
                 for buckets in [25, 24] {
                     let window = last_day(&harness.app.clock);
                     let scrape = harness.app.scrape().await;
@@ -130,7 +97,7 @@ async fn whatever_the_pages_are_like() {
 
 #[tokio::test]
 async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
-    let harness = AppHarness::new(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
+    let harness = harness(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
     let window = last_day(&harness.app.clock);
     let deadline = harness.app.clock.monotonic() + REFRESH_TIMEOUT;
     let scrapes = join_all((0..60).map(|_| harness.app.scrape_within("600")));
@@ -168,7 +135,7 @@ async fn whatever_goes_wrong_on_the_way() {
     ];
     for (name, rules, beside, tokens) in cases {
         println!("{name}");
-        let harness = AppHarness::new(NOW, SimulatorOptions { page_size: 20, gzip: false, ..options() }, 4, 1).await;
+        let harness = harness(NOW, SimulatorOptions { page_size: 20, gzip: false, ..options() }, 4, 1).await;
         rules.into_iter().for_each(|rule| harness.simulator.faults().push(rule));
         let window = last_day(&harness.app.clock);
         let scrape = harness.app.scrape().await;
@@ -205,7 +172,7 @@ fn assert_waits(requests: &[RequestRecord], name: &str) {
 
 #[tokio::test]
 async fn through_a_day_of_refreshes_that_partly_fail() {
-    let harness = AppHarness::new(NOW, SimulatorOptions { page_size: 50, ..options() }, 4, 2).await;
+    let harness = harness(NOW, SimulatorOptions { page_size: 50, ..options() }, 4, 2).await;
     for round in 0..24 {
         // One batch in three meets something that does not heal, in every third round.
         if round % 3 == 1 {

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock};
-use cxone_exporter::config::{Agent, Incremental, Interval, Tenant};
+use cxone_exporter::config::{Incremental, Interval};
 use cxone_exporter::metrics::TenantInstruments;
-use cxone_exporter::presence::{AgentId, AgentPresence, Rejection, Timestamp, WatchedAgent, Window};
+use cxone_exporter::presence::{AgentId, AgentPresence, Rejection, Timestamp, Window};
 use cxone_exporter::refresh::{AgentRow, Parts, Refresher, Snapshot};
 use cxone_exporter::simulator::{Align, Fault, Order, RequestCounts, Rule, Simulator, SimulatorOptions};
 use cxone_exporter::storage::Storage;
-use cxone_exporter::upstream::{AnySource, FetchResult, NoopObserver, Query};
-use tokio::net::TcpListener;
+use cxone_exporter::upstream::{AnySource, FetchResult};
 
-use crate::app::{DAY, REFRESH_TIMEOUT, tenant};
-use crate::scripted::drive;
+use crate::app::simulated::{start_simulator, tenant_of};
+use crate::app::source::SourceHarness;
+use crate::app::{DAY, REFRESH_TIMEOUT};
 
 /// 2026-03-11T15:17:31Z: within an hour, five minutes and a minute.
 const NOW: Timestamp = Timestamp::from_seconds(1_773_242_251);
@@ -27,102 +27,79 @@ const MINUTE: Duration = Duration::from_secs(60);
 const INCREMENTAL: Incremental =
     Incremental { settle: Duration::from_secs(1800), full_refresh_interval: Duration::from_secs(6 * 3600) };
 
-/// A simulated tenant, a source that asks it incrementally, and one that does not.
-struct SourceHarness {
-    clock: DrivenClock,
+/// A simulated tenant, a source with incremental refreshes, and one without.
+struct IncrementalHarness {
     simulator: Simulator,
     align: Align,
-    tenant: Arc<Tenant>,
-    source: AnySource,
-    plain: AnySource,
+    source: SourceHarness,
+    full: SourceHarness,
 }
 
 type Answered = BTreeMap<AgentId, Option<AgentPresence>>;
 
-// === impl Bench ===
+// === impl IncrementalHarness ===
 
-impl SourceHarness {
+impl IncrementalHarness {
     async fn new(options: SimulatorOptions, minutes: u64, batch: usize) -> Self {
-        let options = SimulatorOptions { gzip: false, ..options };
         let (clock, align) = (DrivenClock::new(NOW), options.align);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(options, listener, Arc::new(clock.clone())).unwrap();
-        let credentials = simulator.credentials();
-        let mut tenant = tenant(&simulator.base_url());
-        tenant.connection.client_id = credentials.client_id.into();
-        tenant.connection.client_secret = credentials.client_secret.into();
+        let simulator = start_simulator(&clock, SimulatorOptions { gzip: false, ..options }).await;
+        let mut tenant = tenant_of(&simulator);
         tenant.query.interval = interval(minutes);
-        tenant.query.incremental = Some(INCREMENTAL);
+        tenant.query.incremental = None;
         tenant.limits.agents_per_request = batch;
         tenant.limits.max_concurrent_requests = 2;
-        tenant.agents = simulator.workforce().agents().iter().map(|agent| configured(&agent.id)).collect();
-        let tenant = Arc::new(tenant);
-        let connect =
-            |tenant: &Arc<Tenant>| AnySource::new(tenant, Arc::new(clock.clone()), Arc::new(NoopObserver)).unwrap();
-        let source = connect(&tenant);
-        let mut full = Tenant::clone(&tenant);
-        full.query.incremental = None;
-        let plain = connect(&Arc::new(full));
-        Self { clock, simulator, align, tenant, source, plain }
+        let full = SourceHarness::of(&clock, tenant.clone());
+        tenant.query.incremental = Some(INCREMENTAL);
+        Self { simulator, align, source: SourceHarness::of(&clock, tenant), full }
+    }
+
+    fn clock(&self) -> &DrivenClock {
+        &self.source.clock
     }
 
     fn window(&self) -> Window {
-        Window::ending_at(self.clock.now().whole_second(), DAY)
+        self.source.window()
     }
 
-    async fn fetch_by(&self, source: &AnySource) -> FetchResult {
-        let deadline = self.clock.monotonic() + REFRESH_TIMEOUT;
-        let agents = self.tenant.agents.iter().map(|agent| WatchedAgent { id: agent.id.clone(), schedule: None });
-        let query = Query { window: self.window(), agents: agents.collect(), deadline };
-        drive(&self.clock, deadline, source.source().fetch(query)).await
-    }
-
-    /// One incremental refresh, and what it cost.
+    /// One incremental refresh and its requests.
     async fn refresh(&self) -> (FetchResult, RequestCounts) {
         self.simulator.forget_requests();
-        let fetched = self.fetch_by(&self.source).await;
+        let fetched = self.source.fetch().await;
         (fetched, self.simulator.counts())
     }
 
-    /// One that goes well.
-    async fn refresh_in_full(&self) -> (Answered, RequestCounts) {
+    /// One incremental refresh without failures.
+    async fn refresh_successfully(&self) -> (Answered, RequestCounts) {
         let (fetched, counts) = self.refresh().await;
         assert_eq!(fetched.error, None);
         (fetched.answered.into_iter().collect(), counts)
     }
 
-    /// A refresh that reads the whole window.
-    async fn plainly(&self) -> (Answered, RequestCounts) {
+    /// A refresh of the whole window.
+    async fn full_refresh(&self) -> (Answered, RequestCounts) {
         self.simulator.forget_requests();
-        let fetched = self.fetch_by(&self.plain).await;
+        let fetched = self.full.fetch().await;
         assert_eq!(fetched.error, None);
         (fetched.answered.into_iter().collect(), self.simulator.counts())
     }
 
-    fn assert_true(&self, answered: &Answered, window: Window) {
+    fn assert_exact(&self, answered: &Answered, window: Window) {
         for (agent, presence) in answered {
             let times = presence.iter().flat_map(|presence| presence.states.iter().cloned());
             let times: BTreeMap<_, _> = times.filter(|(_, time)| time.get() > 0).collect();
-            let truth = self.simulator.expected(agent, window, self.tenant.query.interval.length, self.align);
-            assert_eq!(times, truth, "{agent} at {}", window.end);
+            let interval = self.source.tenant.query.interval.length;
+            assert_eq!(
+                times,
+                self.simulator.expected(agent, window, interval, self.align),
+                "{agent} at {}",
+                window.end
+            );
         }
-    }
-
-    fn reconfigure(&mut self, change: impl FnOnce(&mut Tenant)) {
-        let mut tenant = Tenant::clone(&self.tenant);
-        change(&mut tenant);
-        self.tenant = Arc::new(tenant);
-        let clock = Arc::new(self.clock.clone());
-        self.source = self.source.reconfigured(&self.tenant, clock, Arc::new(NoopObserver)).unwrap();
     }
 }
 
 fn interval(minutes: u64) -> Interval {
     Interval { text: format!("PT{minutes}M"), length: MINUTE * u32::try_from(minutes).unwrap() }
-}
-
-fn configured(id: &AgentId) -> Agent {
-    Agent { id: Arc::clone(id), name: None, team: None, offline_limit: None, schedule: None }
 }
 
 #[tokio::test]
@@ -135,18 +112,18 @@ async fn every_refresh_comes_to_the_truth_through_two_days() {
     ];
     for (seed, (align, order, minutes, page_size)) in (1..).zip(cases) {
         let options = SimulatorOptions { agents: 7, align, order, page_size, seed, ..SimulatorOptions::default() };
-        let harness = SourceHarness::new(options, minutes, 3).await;
+        let harness = IncrementalHarness::new(options, minutes, 3).await;
         let mut rng = fastrand::Rng::with_seed(seed);
         let end = NOW + 2 * DAY;
-        while harness.clock.now() < end {
+        while harness.clock().now() < end {
             let window = harness.window();
-            let (answered, _) = harness.refresh_in_full().await;
-            harness.assert_true(&answered, window);
+            let (answered, _) = harness.refresh_successfully().await;
+            harness.assert_exact(&answered, window);
             if align == Align::Hour && rng.u8(..4) == 0 {
-                assert_eq!(answered, harness.plainly().await.0, "the two are the same in everything");
+                assert_eq!(answered, harness.full_refresh().await.0, "the two are the same in everything");
             }
             let seconds = [60, 61, 300, 1_740, 3_600, 9_000][rng.usize(..6)];
-            harness.clock.advance(Duration::from_secs(seconds));
+            harness.clock().advance(Duration::from_secs(seconds));
         }
     }
 }
@@ -157,17 +134,17 @@ async fn a_tail_costs_a_tenth() {
     let cases = [(Align::Hour, 60, 10, 2), (Align::Hour, 5, 30, 10), (Align::Window, 5, 25, 7)];
     for (align, minutes, bytes, requests) in cases {
         let options = SimulatorOptions { agents: 100, align, ..SimulatorOptions::default() };
-        let harness = SourceHarness::new(options, minutes, 50).await;
-        let (_, full) = harness.plainly().await;
-        let (_, first) = harness.refresh_in_full().await;
+        let harness = IncrementalHarness::new(options, minutes, 50).await;
+        let (_, full) = harness.full_refresh().await;
+        let (_, first) = harness.refresh_successfully().await;
         assert!(first.bytes <= full.bytes * 21 / 20, "{first:?}, {full:?}");
         let (mut tails, rounds) = (RequestCounts::default(), 12);
         for round in 0..rounds {
-            harness.clock.advance(MINUTE * 3);
+            harness.clock().advance(MINUTE * 3);
             let window = harness.window();
-            let (answered, counts) = harness.refresh_in_full().await;
+            let (answered, counts) = harness.refresh_successfully().await;
             if round + 1 == rounds {
-                harness.assert_true(&answered, window);
+                harness.assert_exact(&answered, window);
             }
             tails.bytes += counts.bytes;
             tails.presence += counts.presence;
@@ -186,7 +163,7 @@ async fn whatever_fails_is_made_up_for() {
     let cases = [(Align::Hour, at_once.to_vec()), (Align::Window, [at_once, after_a_while].concat())];
     for (align, faults) in cases {
         let options = SimulatorOptions { agents: 9, align, page_size: 20, ..SimulatorOptions::default() };
-        let harness = SourceHarness::new(options, 60, 3).await;
+        let harness = IncrementalHarness::new(options, 60, 3).await;
         let mut rng = fastrand::Rng::with_seed(4);
         let mut failed = 0;
         for round in 0..100 {
@@ -199,9 +176,9 @@ async fn whatever_fails_is_made_up_for() {
             let (fetched, _) = harness.refresh().await;
             failed += fetched.failed.len();
             assert_eq!(fetched.answered.len() + fetched.failed.len(), 9);
-            harness.assert_true(&fetched.answered.into_iter().collect(), window);
+            harness.assert_exact(&fetched.answered.into_iter().collect(), window);
             harness.simulator.faults().clear();
-            harness.clock.advance(MINUTE * rng.u32(1..90));
+            harness.clock().advance(MINUTE * rng.u32(1..90));
         }
         assert!(failed > 30, "{failed}");
     }
@@ -210,93 +187,93 @@ async fn whatever_fails_is_made_up_for() {
 #[tokio::test]
 async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     let options = SimulatorOptions { agents: 8, align: Align::Hour, ..SimulatorOptions::default() };
-    let mut harness = SourceHarness::new(options, 60, 50).await;
-    let all_agents = harness.tenant.agents.clone();
-    harness.reconfigure(|tenant| tenant.agents.truncate(6));
-    let (_, full) = harness.refresh_in_full().await;
+    let mut harness = IncrementalHarness::new(options, 60, 50).await;
+    let all_agents = harness.source.tenant.agents.clone();
+    harness.source.reconfigure(|tenant| tenant.agents.truncate(6));
+    let (_, full) = harness.refresh_successfully().await;
     assert_eq!((full.presence, full.rows), (1, 6 * 25));
-    let check = async |harness: &SourceHarness, requests: u64, rows: u64, what: &str| {
-        harness.clock.advance(MINUTE);
+    let check = async |harness: &IncrementalHarness, requests: u64, rows: u64, what: &str| {
+        harness.clock().advance(MINUTE);
         let window = harness.window();
-        let (answered, counts) = harness.refresh_in_full().await;
+        let (answered, counts) = harness.refresh_successfully().await;
         assert_eq!((counts.presence, counts.rows), (requests, rows), "{what}");
-        assert_eq!(answered.len(), harness.tenant.agents.len());
-        harness.assert_true(&answered, window);
+        assert_eq!(answered.len(), harness.source.tenant.agents.len());
+        harness.assert_exact(&answered, window);
     };
     check(&harness, 1, 6 * 2, "a tail").await;
-    harness.reconfigure(|tenant| tenant.agents = all_agents.clone());
+    harness.source.reconfigure(|tenant| tenant.agents = all_agents.clone());
     check(&harness, 2, 6 * 2 + 2 * 25, "two are new").await;
-    harness.reconfigure(|tenant| tenant.limits.cooldown = MINUTE * 5);
+    harness.source.reconfigure(|tenant| tenant.limits.cooldown = MINUTE * 5);
     check(&harness, 1, 8 * 2, "nothing else is asked").await;
-    harness.reconfigure(|tenant| tenant.query.interval = interval(30));
+    harness.source.reconfigure(|tenant| tenant.query.interval = interval(30));
     check(&harness, 1, 8 * 49, "another interval").await;
-    harness.reconfigure(|tenant| tenant.query.states = vec!["Busy".into(), "Offline".into()]);
-    harness.clock.advance(MINUTE);
+    harness.source.reconfigure(|tenant| tenant.query.states = vec!["Busy".into(), "Offline".into()]);
+    harness.clock().advance(MINUTE);
     assert_eq!(harness.refresh().await.1.rows, 8 * 49, "another filter");
-    harness.reconfigure(|tenant| tenant.query.states = Vec::new());
+    harness.source.reconfigure(|tenant| tenant.query.states = Vec::new());
     check(&harness, 1, 8 * 49, "none again").await;
-    harness.reconfigure(|tenant| tenant.query.incremental = None);
+    harness.source.reconfigure(|tenant| tenant.query.incremental = None);
     check(&harness, 1, 8 * 49, "no longer").await;
 }
 
 #[tokio::test]
 async fn clocks_that_jump_and_long_silences_are_answered_with_a_full_read() {
     let options = SimulatorOptions { agents: 3, align: Align::Hour, ..SimulatorOptions::default() };
-    let harness = SourceHarness::new(options, 60, 50).await;
-    let rows = async |harness: &SourceHarness| {
+    let harness = IncrementalHarness::new(options, 60, 50).await;
+    let rows = async |harness: &IncrementalHarness| {
         let window = harness.window();
-        let (answered, counts) = harness.refresh_in_full().await;
-        harness.assert_true(&answered, window);
+        let (answered, counts) = harness.refresh_successfully().await;
+        harness.assert_exact(&answered, window);
         counts.rows / 3
     };
     assert_eq!(rows(&harness).await, 25);
-    harness.clock.advance(5 * 60 * MINUTE);
+    harness.clock().advance(5 * 60 * MINUTE);
     // From two o'clock, as three had not settled, to twenty past eight.
     assert_eq!(rows(&harness).await, 7);
-    harness.clock.step_to(NOW);
+    harness.clock().step_to(NOW);
     assert_eq!(rows(&harness).await, 25, "the clock was set back");
-    harness.clock.advance(MINUTE);
+    harness.clock().advance(MINUTE);
     assert_eq!(rows(&harness).await, 2);
-    harness.clock.advance(2 * DAY);
+    harness.clock().advance(2 * DAY);
     assert_eq!(rows(&harness).await, 25, "nothing of what is known is in the window");
 }
 
 #[tokio::test]
 async fn what_is_rejected_is_counted_as_it_comes() {
     let options = SimulatorOptions { agents: 3, align: Align::Hour, ..SimulatorOptions::default() };
-    let harness = SourceHarness::new(options, 60, 50).await;
+    let harness = IncrementalHarness::new(options, 60, 50).await;
     let rejected = |fetched: &FetchResult| -> Vec<(Rejection, u64)> {
         fetched.rejections.iter().filter(|(_, count)| *count > 0).collect()
     };
     harness.simulator.faults().push(Rule::new(Fault::OddRows).times(1));
     let odd = [(Rejection::UnknownAgent, 1), (Rejection::BadTime, 1), (Rejection::OutsideWindow, 1)];
     assert_eq!(rejected(&harness.refresh().await.0), odd);
-    harness.clock.advance(MINUTE);
+    harness.clock().advance(MINUTE);
     assert_eq!(rejected(&harness.refresh().await.0), [], "what is kept was counted when it came");
 }
 
 /// One run of the exporter that keeps what it knows in `folder`, as far as refreshes go.
-fn run(harness: &SourceHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
-    let clock = Arc::new(harness.clock.clone());
+fn run(harness: &IncrementalHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
+    let clock = Arc::new(harness.clock().clone());
     let storage = Storage::open(folder, clock.clone()).unwrap();
     let observer = Arc::new(TenantInstruments::default());
-    let source = AnySource::new(&harness.tenant, clock.clone(), observer.clone()).unwrap().source();
+    let source = AnySource::new(&harness.source.tenant, clock.clone(), observer.clone()).unwrap().source();
     let rendering = Arc::clone(&observer);
     let render = Arc::new(move |snapshot: &Snapshot| rendering.agents(snapshot));
-    let tenant = Arc::clone(&harness.tenant);
+    let tenant = Arc::clone(&harness.source.tenant);
     let parts =
         Parts { tenant, source, clock, observer: observer.clone(), render, runtime: tokio::runtime::Handle::current() };
-    let store = storage.tenant(&harness.tenant.name, observer);
+    let store = storage.tenant(&harness.source.tenant.name, observer);
     (Arc::new(Refresher::new(parts).with_storage(store)), storage)
 }
 
 /// A run with one refresh, and how many rows of each agent that read.
-async fn one_refresh(harness: &SourceHarness, folder: &Path) -> u64 {
-    harness.clock.advance(MINUTE * 5);
+async fn one_refresh(harness: &IncrementalHarness, folder: &Path) -> u64 {
+    harness.clock().advance(MINUTE * 5);
     let (refresher, storage) = run(harness, folder);
     let window = harness.window();
     harness.simulator.forget_requests();
-    let deadline = harness.clock.monotonic() + REFRESH_TIMEOUT;
+    let deadline = harness.clock().monotonic() + REFRESH_TIMEOUT;
     // Nothing has to be waited for, so the clock stands still.
     let scrape = refresher.scrape(deadline).await;
     while Arc::strong_count(&refresher) > 1 {
@@ -306,8 +283,8 @@ async fn one_refresh(harness: &SourceHarness, folder: &Path) -> u64 {
     let snapshot = &scrape.published.snapshot;
     let rows = snapshot.tenant.agents.iter().zip(&snapshot.rows);
     let presence = |row: &AgentRow| row.data.as_ref().unwrap().presence.clone();
-    harness.assert_true(&rows.map(|(agent, row)| (agent.id.clone(), presence(row))).collect(), window);
-    let agents = u64::try_from(harness.tenant.agents.len()).unwrap();
+    harness.assert_exact(&rows.map(|(agent, row)| (agent.id.clone(), presence(row))).collect(), window);
+    let agents = u64::try_from(harness.source.tenant.agents.len()).unwrap();
     assert_eq!(harness.simulator.counts().rows % agents, 0);
     harness.simulator.counts().rows / agents
 }
@@ -315,14 +292,14 @@ async fn one_refresh(harness: &SourceHarness, folder: &Path) -> u64 {
 #[tokio::test]
 async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     let options = SimulatorOptions { agents: 6, align: Align::Hour, ..SimulatorOptions::default() };
-    let mut harness = SourceHarness::new(options, 60, 50).await;
+    let mut harness = IncrementalHarness::new(options, 60, 50).await;
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let kept = folder.join(format!("{}.kept", harness.tenant.name));
+    let kept = folder.join(format!("{}.kept", harness.source.tenant.name));
     assert_eq!(one_refresh(&harness, folder).await, 25);
     assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(one_refresh(&harness, folder).await, 2, "a restart");
-    harness.clock.advance(MINUTE * 180);
+    harness.clock().advance(MINUTE * 180);
     assert_eq!(one_refresh(&harness, folder).await, 5, "one of an hour");
 
     let whole = std::fs::read(&kept).unwrap();
@@ -330,7 +307,7 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     let mut flipped = whole.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
-    let aside = folder.join(format!("{}.kept.bad", harness.tenant.name));
+    let aside = folder.join(format!("{}.kept.bad", harness.source.tenant.name));
     let table = [
         ("flipped", flipped, true),
         ("cut off", whole[..middle].to_vec(), true),
@@ -347,10 +324,10 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
         assert!(one_refresh(&harness, folder).await <= 2, "{what}, and after it");
     }
 
-    harness.reconfigure(|tenant| tenant.query.interval = interval(30));
+    harness.source.reconfigure(|tenant| tenant.query.interval = interval(30));
     assert_eq!(one_refresh(&harness, folder).await, 49, "another question");
     assert!(one_refresh(&harness, folder).await <= 3);
-    harness.reconfigure(|tenant| tenant.query.incremental = None);
+    harness.source.reconfigure(|tenant| tenant.query.incremental = None);
     assert_eq!(one_refresh(&harness, folder).await, 49);
     assert!(!kept.exists(), "it is no longer needed");
 }

@@ -19,6 +19,7 @@ mod help;
 mod incremental;
 mod lifecycle;
 mod official;
+mod process;
 mod properties;
 mod scripted;
 mod shards;

@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, AgentFilter, Api, Config, ConnectionSettings, Official, Shard, Tenant};
+use cxone_exporter::config::{AgentFilter, Api, Config, ConnectionSettings, Official, Shard, Tenant};
 use cxone_exporter::presence::WatchedAgent;
-use cxone_exporter::simulator::{
-    self, ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorOptions,
-};
+use cxone_exporter::simulator::{self, ACCESS_KEY_ID, ACCESS_KEY_SECRET, Simulator, SimulatorOptions};
 use cxone_exporter::upstream::{AnySource, Endpoint, Observer, Query, ResponseCode};
 use futures_util::future;
-use tokio::net::TcpListener;
 
 use crate::app::scraped::Scraped;
+use crate::app::simulated::{start_simulator, tenant_of};
 use crate::app::{NOW, TestAppBuilder, last_day};
 
 const SHARDS: u32 = 4;
@@ -37,23 +35,12 @@ const OF_AGENTS: [&str; 8] = [
 const ADD_UP: [&str; 2] = ["cxone_refresh_agents", "cxone_agents_dropped"];
 
 async fn simulated(clock: &DrivenClock, agents: u32) -> Simulator {
-    let options = SimulatorOptions { agents, page_size: 1_000, ..SimulatorOptions::default() };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Simulator::start(options, listener, Arc::new(clock.clone())).unwrap()
+    start_simulator(clock, SimulatorOptions { agents, page_size: 1_000, ..SimulatorOptions::default() }).await
 }
 
-/// The simulated tenant with all of its agents, as the presence API is asked for them.
+/// The simulated tenant with all of its agents and the presence API.
 fn whole(simulator: &Simulator) -> Tenant {
-    let agent = |agent: &simulator::Agent| Agent {
-        id: Arc::clone(&agent.id),
-        name: Some(agent.name.clone()),
-        team: Some(agent.team.to_owned()),
-        offline_limit: agent.offline_limit,
-        schedule: Some(Arc::clone(&agent.schedule)),
-    };
-    let mut tenant = TestAppBuilder::new(&simulator.base_url()).tenants.remove(0);
-    (tenant.connection.client_id, tenant.connection.client_secret) = (CLIENT_ID.to_owned(), CLIENT_SECRET.into());
-    tenant.agents = simulator.workforce().agents().iter().map(agent).collect();
+    let mut tenant = tenant_of(simulator);
     tenant.limits.agents_per_request = 20;
     tenant.limits.max_concurrent_requests = 2;
     tenant

@@ -6,19 +6,21 @@
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod scraped;
+pub(crate) mod simulated;
+pub(crate) mod source;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cxone_exporter::cli::build_app;
 use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
 use cxone_exporter::config::{Agent, Config, ConnectionSettings, Tenant};
-use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{Timestamp, Window};
-use cxone_exporter::refresh::{Parts, Refresher};
-use cxone_exporter::upstream::{AnySource, Endpoint};
-use cxone_exporter::web::{App, Listeners, LiveWebConfig, Options, TenantHandle, Threads};
+use cxone_exporter::refresh::Refresher;
+use cxone_exporter::upstream::AnySource;
+use cxone_exporter::web::{App, Listeners, LiveWebConfig, Options, Threads};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -45,6 +47,9 @@ pub(crate) const NAME: &str = "Åsa <b>\"Pl4nted\"</b> & O'Neil\\";
 /// A scrape timeout, in seconds, that outlasts every refresh.
 const LONG_SCRAPE_TIMEOUT: &str = "600";
 
+/// The default number of serving threads. Tests serve as the program does, on threads of their own.
+const SERVING_THREADS: usize = 2;
+
 /// A running app of one tenant or several.
 pub(crate) struct TestApp {
     pub(crate) clock: DrivenClock,
@@ -63,11 +68,11 @@ pub(crate) struct TestAppBuilder {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) options: Options,
     pub(crate) web_config: Option<std::path::PathBuf>,
-    /// How many threads serve, as in the program. By default the runtime of the test serves, whose time can be paused.
+    /// The number of serving threads; `None` with paused time.
     pub(crate) threads: Option<usize>,
 }
 
-// === impl Plan ===
+// === impl TestAppBuilder ===
 
 impl TestAppBuilder {
     /// One tenant of two agents. Each agent is a batch, and requests are sent one at a time.
@@ -76,7 +81,12 @@ impl TestAppBuilder {
     }
 
     pub(crate) fn with_tenants(tenants: Vec<Tenant>) -> Self {
-        Self { tenants, options: Options::default(), web_config: None, threads: None }
+        Self { tenants, options: Options::default(), web_config: None, threads: Some(SERVING_THREADS) }
+    }
+
+    /// Serves on the runtime of the test, whose time is paused.
+    pub(crate) fn with_paused_time(self) -> Self {
+        Self { threads: None, ..self }
     }
 
     /// Changes the only tenant.
@@ -85,18 +95,14 @@ impl TestAppBuilder {
         self
     }
 
-    /// Starts the web on a free port of loopback.
+    /// Starts the web server on a free port of loopback.
     pub(crate) async fn start(self, clock: &DrivenClock) -> TestApp {
         let log_from = log::capture();
-        let build = BuildInfo { version: "0.0.0", revision: "test", rustc: "0" };
-        let exporter = Arc::new(ExporterInstruments::new(Arc::new(clock.clone()), build));
-        exporter.config_loaded(true);
         let tenants: Vec<_> = self.tenants.into_iter().map(Arc::new).collect();
-        let config = Config { tenants: tenants.clone(), schedules: Default::default(), warnings: Vec::new() };
-        let built: Vec<_> = tenants.into_iter().map(|tenant| tenant_front(tenant, clock)).collect();
-        let source = built[0].1.clone();
-        let fronts = built.into_iter().map(|(front, _)| front).collect();
-        let web = App::new(fronts, exporter, Arc::new(clock.clone()), config, self.options);
+        let first = tenants[0].name.clone();
+        let config = Config { tenants, schedules: Default::default(), warnings: Vec::new() };
+        let (web, mut sources) = build_app(config, self.options, None, Arc::new(clock.clone())).unwrap();
+        let source = sources.remove(&first).unwrap();
         let web = match self.web_config {
             Some(path) => {
                 let exporter = Arc::clone(&web.exporter);
@@ -226,22 +232,6 @@ impl TestApp {
             }
         }
     }
-}
-
-fn tenant_front(tenant: Arc<Tenant>, clock: &DrivenClock) -> (TenantHandle, AnySource) {
-    let instruments = Arc::new(TenantInstruments::new(Endpoint::of(tenant.api), Arc::new(clock.clone())));
-    instruments.of_shard(tenant.shard());
-    let source = AnySource::new(&tenant, Arc::new(clock.clone()), instruments.clone()).unwrap();
-    let rendering = Arc::clone(&instruments);
-    let refresher = Refresher::new(Parts {
-        tenant,
-        source: source.source(),
-        clock: Arc::new(clock.clone()),
-        observer: instruments.clone(),
-        render: Arc::new(move |snapshot| rendering.agents(snapshot)),
-        runtime: tokio::runtime::Handle::current(),
-    });
-    (TenantHandle { refresher: Arc::new(refresher), instruments }, source)
 }
 
 /// The window of a refresh that starts now: the 24 hours up to the last whole second.

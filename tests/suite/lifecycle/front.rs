@@ -3,7 +3,7 @@
 use std::net::TcpListener as StdListener;
 use std::path::Path;
 
-use super::service::{handing_over, run};
+use super::service::handing_over;
 use super::*;
 
 /// A web configuration of tests/configs/web, which a process can be given wherever it runs.

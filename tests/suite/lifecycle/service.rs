@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::net::TcpListener as StdListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cxone_exporter::web::DRAIN_TIMEOUT;
 
-use super::process::TEST_TIMEOUT;
 use super::*;
+use crate::process::exporter::TEST_TIMEOUT;
 
 /// Makes standard input descriptor 3, as systemd hands sockets over, and goes on as the command in its arguments.
 const HAND_OVER: &str = r#"export LISTEN_FDS=1 LISTEN_PID=${PID:-$$}; exec "$@" 3<&0 0</dev/null"#;
@@ -40,10 +40,6 @@ pub(super) fn handing_over(harness: &ProcessHarness, listener: StdListener) -> C
     command.arg("--web.systemd-socket").arg("--config.file").arg(harness.config());
     command.stdin(Stdio::from(OwnedFd::from(listener)));
     command
-}
-
-pub(super) fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cxone-exporter")).env_clear().args(arguments).output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +117,7 @@ async fn missing_systemd_socket_is_a_usage_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_scrapes_in_flight() {
     let latency = Duration::from_millis(700);
-    let harness = ProcessHarness::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
+    let harness = ProcessHarness::new(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
     harness.configure("1h", &[0, 1, 2]);
     let mut exporter = harness.start(&[]);
     let address = exporter.address;
@@ -142,7 +138,7 @@ async fn sigterm_drains_scrapes_in_flight() {
 #[tokio::test(flavor = "multi_thread")]
 async fn drain_timeout_limits_the_stop() {
     let latency = Duration::from_secs(60);
-    let harness = ProcessHarness::set(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
+    let harness = ProcessHarness::new(SimulatorOptions { latency, ..SimulatorOptions::default() }).await;
     harness.configure("1h", &[0]);
     let mut exporter = harness.start(&[]);
     let mut stream = std::net::TcpStream::connect(exporter.address).unwrap();

@@ -10,30 +10,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cxone_exporter::clock::DrivenClock;
-use cxone_exporter::config::{Agent, Api, ClientAuth, Login, Official, Tenant};
+use cxone_exporter::config::{Api, ClientAuth, Login, Official, Tenant};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::simulator::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ApiVariant, CLIENT_ID, CLIENT_SECRET, Endpoint, RequestRecord, Simulator,
-    SimulatorOptions,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ApiVariant, CLIENT_ID, CLIENT_SECRET, Endpoint, RequestRecord, SimulatorOptions,
 };
 use tokio::net::TcpListener;
 
 use crate::app::scraped::Scraped;
-use crate::app::{HOUR, TestApp, TestAppBuilder, last_day};
+use crate::app::simulated::AppHarness;
+use crate::app::{HOUR, last_day};
 
 /// 2026-03-11T15:04:11.25Z, a Wednesday: agents who work on Mondays were present within the look-back.
 const NOW: Timestamp = Timestamp::from_micros(1_773_241_451_250_001);
 
 /// Far enough that every state at the window's start began within it, but those of people on leave.
 const LOOKBACK: Duration = Duration::from_secs(10 * 86_400);
-
-/// An app over a simulated tenant with the official API.
-struct AppHarness {
-    simulator: Simulator,
-    app: TestApp,
-    split: bool,
-}
 
 /// What `text` has of habits, separated by blanks.
 fn habits(text: &str) -> Vec<ApiVariant> {
@@ -50,32 +42,19 @@ fn official(base_url: &str) -> Official {
 }
 
 impl AppHarness {
+    /// An app with the official API.
     async fn new(options: SimulatorOptions, change: impl FnOnce(&mut Tenant)) -> Self {
-        let clock = DrivenClock::new(NOW);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(options, listener, Arc::new(clock.clone())).unwrap();
-        let agents = simulator.workforce().agents();
-        let agent = |agent: &cxone_exporter::simulator::Agent| Agent {
-            id: Arc::clone(&agent.id),
-            name: Some("somebody".to_owned()),
-            team: None,
-            offline_limit: None,
-            schedule: Some(Arc::clone(&agent.schedule)),
-        };
-        let mut split = false;
-        let builder = TestAppBuilder::new(&simulator.base_url()).configure(|tenant| {
+        Self::start(NOW, options, |tenant| {
             tenant.api = Api::Official;
-            tenant.agents = agents.iter().map(agent).collect();
+            tenant.agents.iter_mut().for_each(|agent| agent.team = None);
             (tenant.connection.client_id, tenant.connection.client_secret) = (String::new(), "".into());
-            tenant.official = Some(official(&simulator.base_url()));
+            tenant.official = Some(official(tenant.connection.base_url.as_str().trim_end_matches('/')));
             tenant.states.declared = ["Available", "LoggedOut", "WrapUp", "Unavailable"].map(Into::into).to_vec();
             tenant.states.offline = vec!["LoggedOut".into()];
             tenant.limits.max_concurrent_requests = 4;
             change(tenant);
-            split = tenant.official.as_ref().unwrap().unavailable_codes;
-        });
-        let app = builder.start(&clock).await;
-        Self { simulator, app, split }
+        })
+        .await
     }
 
     /// Scrapes and compares every sum with the truth, to within a second and what has not been listed yet.
@@ -95,12 +74,9 @@ impl AppHarness {
     }
 
     fn truth(&self, agent: &str, window: Window) -> BTreeMap<String, f64> {
-        let truth = self.simulator.official_truth(agent, window, self.split);
+        let split = self.app.refresher().tenant().official.as_ref().unwrap().unavailable_codes;
+        let truth = self.simulator.official_truth(agent, window, split);
         truth.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect()
-    }
-
-    fn requests(&self, endpoint: Endpoint) -> Vec<RequestRecord> {
-        self.simulator.requests().into_iter().filter(|request| request.endpoint == endpoint).collect()
     }
 
     fn counts(&self) -> [usize; 6] {

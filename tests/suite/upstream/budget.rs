@@ -68,11 +68,7 @@ async fn the_budget_is_shared_over_refreshes_and_reloads() {
     let mut harness = harness(&clock, &upstream, 5, 20, Duration::from_secs(120));
     assert_exact(&harness.fetch().await, 5);
     assert_exact(&harness.fetch().await, 5);
-    let mut tenant = Tenant::clone(&harness.tenant);
-    tenant.limits.max_requests_per_minute = NonZeroU32::new(10);
-    harness.tenant = Arc::new(tenant);
-    let observer: Arc<RecordingObserver> = Arc::clone(&harness.observer);
-    harness.source = harness.source.reconfigured(Arc::clone(&harness.tenant), observer).unwrap();
+    harness.reconfigure(|tenant| tenant.limits.max_requests_per_minute = NonZeroU32::new(10));
     let reloaded = arrivals(&upstream).len();
     assert_exact(&harness.fetch().await, 5);
     let arrivals = arrivals(&upstream);

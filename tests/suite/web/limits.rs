@@ -43,7 +43,11 @@ async fn bodies_are_refused_unread() {
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_does_not_go_on_is_ended() {
     let site = Site::new("");
-    let (app, _upstream) = site.open().await;
+    let (app, _upstream) = app(|mut builder| {
+        builder.web_config = Some(site.file());
+        builder.with_paused_time()
+    })
+    .await;
     // Nothing at all, and the beginning of a record that never ends.
     for bytes in [&b""[..], b"\x16\x03\x01\x40\x00\x01"] {
         let mut client = Client::connect(app.address).await;
@@ -60,7 +64,7 @@ async fn a_handshake_that_does_not_go_on_is_ended() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_given_up_and_its_connection_reset() {
     let (app, _upstream) = app(|builder| {
-        builder.configure(|tenant| {
+        builder.with_paused_time().configure(|tenant| {
             // Far more than the kernel keeps for a client.
             tenant.agents = agents(5_000);
             tenant.limits.agents_per_request = 1_000;

@@ -5,12 +5,12 @@ use crate::app::http::Client;
 
 #[tokio::test]
 async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
-    for threads in [None, Some(1), Some(3)] {
+    for threads in [1, 3] {
         stopped_with_an_answer_in_flight(threads).await;
     }
 }
 
-async fn stopped_with_an_answer_in_flight(threads: Option<usize>) {
+async fn stopped_with_an_answer_in_flight(threads: usize) {
     let clock = DrivenClock::new(NOW);
     let tap = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let upstream = ScriptedServer::start(&clock, {
@@ -20,7 +20,8 @@ async fn stopped_with_an_answer_in_flight(threads: Option<usize>) {
         }
     })
     .await;
-    let mut app = TestAppBuilder { threads, ..TestAppBuilder::new(&upstream.base_url()) }.start(&clock).await;
+    let mut app =
+        TestAppBuilder { threads: Some(threads), ..TestAppBuilder::new(&upstream.base_url()) }.start(&clock).await;
     let mut idle = Client::connect(app.address).await;
     assert_eq!(idle.request("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
     let mut scraper = Client::connect(app.address).await;

@@ -14,51 +14,51 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// How long anything may take on a machine that does much else.
-pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest real time to wait, far above what a slow machine needs.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running exporter. It is ended with the test.
-pub(super) struct Exporter {
+/// A running exporter. It is killed when dropped.
+pub(crate) struct Exporter {
     child: Child,
     log: Receiver<String>,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
-/// An answer over HTTP.
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+/// A response over HTTP.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Exporter {
     /// Starts it in `folder`, and waits until it listens.
-    pub(super) fn start(arguments: &[&str], folder: &Path, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(arguments: &[&str], folder: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
         command.env_clear().args(arguments).current_dir(folder).envs(environment.iter().copied());
         Self::spawn(command)
     }
 
     /// Starts a command that becomes the exporter, and waits until it listens.
-    pub(super) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, log) = channel();
-        // All of it is read, or the exporter would block on a full pipe.
+        // All lines are read, because the exporter would block on a full pipe.
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut exporter = Self { child, log, address: ([0, 0, 0, 0], 0).into() };
         exporter.address = exporter.listening();
         exporter
     }
 
-    /// The next address that it says it listens on.
-    pub(super) fn listening(&self) -> SocketAddr {
+    /// The next address that it logs as listening.
+    pub(crate) fn listening(&self) -> SocketAddr {
         let line = self.logged("message=listening");
         line.split("address=").nth(1).unwrap().split(' ').next().unwrap().trim_matches('"').parse().unwrap()
     }
 
-    /// Waits for a log line with this in it.
-    pub(super) fn logged(&self, part: &str) -> String {
+    /// Waits for a log line that contains `part`.
+    pub(crate) fn logged(&self, part: &str) -> String {
         let (clock, started) = started();
         let mut seen = Vec::new();
         while let Ok(line) =
@@ -73,13 +73,13 @@ impl Exporter {
     }
 
     /// Sends it a signal.
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
-    /// Waits for its end.
-    pub(super) fn ended(&mut self) -> ExitStatus {
+    /// Waits until the process ends.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         until("the process ends", || self.child.try_wait().unwrap())
     }
 }
@@ -91,39 +91,39 @@ impl Drop for Exporter {
     }
 }
 
-/// Asks once, on a connection of its own.
-pub(super) fn http(address: SocketAddr, method: &str, path: &str) -> Response {
-    asked(connected(address), method, path)
+/// Sends one request on a new connection.
+pub(crate) fn http(address: SocketAddr, method: &str, path: &str) -> Response {
+    exchange(connect(address), method, path)
 }
 
-/// Gets by TLS, from a server with the certificate of tests/configs/web.
-pub(super) fn https(address: SocketAddr, path: &str) -> Response {
+/// Sends a GET request over TLS to a server with the certificate of tests/configs/web.
+pub(crate) fn https(address: SocketAddr, path: &str) -> Response {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file("tests/configs/web/ca.pem").unwrap()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
     let name = ServerName::try_from("localhost").unwrap();
     let session = ClientConnection::new(Arc::new(config.with_no_client_auth()), name).unwrap();
-    asked(StreamOwned::new(session, connected(address)), "GET", path)
+    exchange(StreamOwned::new(session, connect(address)), "GET", path)
 }
 
-fn connected(address: SocketAddr) -> TcpStream {
+fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream
 }
 
-fn asked(mut stream: impl Read + Write, method: &str, path: &str) -> Response {
+fn exchange(mut stream: impl Read + Write, method: &str, path: &str) -> Response {
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {response:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Response { status, head: head.to_owned(), body: body.to_owned() }
 }
 
-/// The first result of `condition`. Another process brings it about, so it can only be asked again and again.
-pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+/// The first result of `condition`, which is polled because another process causes it.
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let (clock, started) = started();
     while clock.monotonic().saturating_since(started) < TEST_TIMEOUT {
         if let Some(result) = condition() {
@@ -131,10 +131,10 @@ pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("it never came to be that {what}");
+    panic!("timeout: {what}");
 }
 
-/// A clock, and what it shows now.
+/// A clock and its current time.
 fn started() -> (SystemClock, Monotonic) {
     let clock = SystemClock::new();
     let now = clock.monotonic();
