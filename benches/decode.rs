@@ -186,7 +186,7 @@ fn turns(batches: &[Batch]) {
         times.into_iter().nth(ROUNDS / 2).unwrap()
     });
     println!(
-        "in {ROUNDS} turns, by processor time: cxone-exporter {:.0} MB/s, {:.2} x simd-json, {:.2} x serde_json; goal: 1.0 x simd-json",
+        "in {ROUNDS} turns, by processor time: cxone-exporter {:.0} MB/s, {:.2} x simd-json, {:.2} x serde_json; goal: 0.8 x simd-json",
         megabytes / ours,
         simd_json / ours,
         serde_json / ours

@@ -1,9 +1,8 @@
 //! The only place that reads the time of day.
 //!
-//! Every rule about time (cooldown, back-off, `Retry-After`, token life, staleness) asks a [`Clock`]
-//! that it was handed. `clippy.toml` bans every other way. Two kinds of time are kept apart:
-//! [`Clock::now`] is UTC and may jump when the machine is corrected; it names windows and goes into
-//! `*_timestamp_seconds`. [`Clock::monotonic`] never jumps; it measures waits.
+//! Every rule about time (cooldown, back-off, `Retry-After`, token life, staleness) gets a [`Clock`]. `clippy.toml` bans every
+//! other way. There are two kinds of time: [`Clock::now`] is UTC and may jump when the machine's clock is corrected; windows
+//! and `*_timestamp_seconds` are in it. [`Clock::monotonic`] never jumps; it measures waits.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,8 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::presence::Timestamp;
 
-/// What [`SystemClock`]'s monotonic face shows at its start. Moments before the start of the process have a place on
-/// that face, such as when data that survived a restart was read; this is longer than data of any age is used, 31 days.
+/// The monotonic time at which [`SystemClock`] starts. Times before the start of the process must be representable, such as
+/// that of stored data; data older than 31 days is never used.
 const HEAD_START: Duration = Duration::from_secs(32 * 86_400);
 
 /// A point on a clock that never jumps: the time since an arbitrary start.
@@ -32,7 +31,7 @@ pub fn whole_seconds(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
 
-/// Tells the time and waits for it.
+/// A source of time, and of waits.
 pub trait Clock: Send + Sync + 'static {
     /// The time of day in UTC. It may step either way.
     fn now(&self) -> Timestamp;
@@ -44,22 +43,20 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep_until(&self, deadline: Monotonic) -> Sleep;
 }
 
-/// The machine's own clocks.
+/// The clocks of the machine.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     started: Instant,
 }
 
-/// A clock that stands still until it is told to move, for tests.
-///
-/// Clones show the same time.
+/// A clock that only moves when it is driven, for tests. Clones share their time.
 #[derive(Debug, Clone)]
 pub struct DrivenClock {
-    face: Arc<Mutex<Face>>,
+    times: Arc<Mutex<Times>>,
 }
 
 #[derive(Debug)]
-struct Face {
+struct Times {
     now: Timestamp,
     monotonic: Monotonic,
     sleepers: BTreeMap<Monotonic, Vec<oneshot::Sender<()>>>,
@@ -96,7 +93,7 @@ impl Add<Duration> for Monotonic {
 // === impl SystemClock ===
 
 impl SystemClock {
-    /// A clock whose monotonic face starts now, with room before it.
+    /// A clock whose monotonic time starts now.
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn new() -> Self {
         Self { started: Instant::now() }
@@ -122,7 +119,7 @@ impl Clock for SystemClock {
 
     fn sleep_until(&self, deadline: Monotonic) -> Sleep {
         let wait = deadline.saturating_since(self.monotonic());
-        // The runtime's timer has a grain of a millisecond, which even a wait for no time would cost.
+        // The runtime's timer rounds up to a millisecond, even a wait of zero.
         if wait.is_zero() { Box::pin(std::future::ready(())) } else { Box::pin(tokio::time::sleep(wait)) }
     }
 }
@@ -130,60 +127,60 @@ impl Clock for SystemClock {
 // === impl DrivenClock ===
 
 impl DrivenClock {
-    /// A clock that stands at `now`.
+    /// A clock at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { face: Arc::new(Mutex::new(Face { now, monotonic: Monotonic::default(), sleepers: BTreeMap::new() })) }
+        Self { times: Arc::new(Mutex::new(Times { now, monotonic: Monotonic::default(), sleepers: BTreeMap::new() })) }
     }
 
-    /// Moves both faces forward by `span` and wakes every sleeper whose time has come.
+    /// Moves both times forward by `span` and wakes the sleepers whose deadline has passed.
     pub fn advance(&self, span: Duration) {
-        self.with(|face| {
-            face.monotonic = face.monotonic + span;
-            face.now = face.now + span;
-            let later = face.sleepers.split_off(&(face.monotonic + Duration::from_nanos(1)));
-            for sleeper in std::mem::replace(&mut face.sleepers, later).into_values().flatten() {
+        self.with(|times| {
+            times.monotonic = times.monotonic + span;
+            times.now = times.now + span;
+            let later = times.sleepers.split_off(&(times.monotonic + Duration::from_nanos(1)));
+            for sleeper in std::mem::replace(&mut times.sleepers, later).into_values().flatten() {
                 // A sleeper that was dropped no longer waits.
                 let _ = sleeper.send(());
             }
         });
     }
 
-    /// Sets the time of day alone, as a correction by NTP does; waits are not touched.
+    /// Sets only the time of day, like a correction by NTP.
     pub fn step_to(&self, now: Timestamp) {
-        self.with(|face| face.now = now);
+        self.with(|times| times.now = now);
     }
 
-    /// The earliest point that anybody sleeps until, if anybody does.
+    /// The earliest deadline of the sleepers, if any.
     pub fn next_sleeper(&self) -> Option<Monotonic> {
-        self.with(|face| {
-            face.sleepers.values_mut().for_each(|waiting| waiting.retain(|one| !one.is_closed()));
-            face.sleepers.retain(|_, waiting| !waiting.is_empty());
-            face.sleepers.keys().next().copied()
+        self.with(|times| {
+            times.sleepers.values_mut().for_each(|waiting| waiting.retain(|one| !one.is_closed()));
+            times.sleepers.retain(|_, waiting| !waiting.is_empty());
+            times.sleepers.keys().next().copied()
         })
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Face) -> T) -> T {
-        look(&mut self.face.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, read: impl FnOnce(&mut Times) -> T) -> T {
+        read(&mut self.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Clock for DrivenClock {
     fn now(&self) -> Timestamp {
-        self.with(|face| face.now)
+        self.with(|times| times.now)
     }
 
     fn monotonic(&self) -> Monotonic {
-        self.with(|face| face.monotonic)
+        self.with(|times| times.monotonic)
     }
 
     fn sleep_until(&self, deadline: Monotonic) -> Sleep {
         let (waker, woken) = oneshot::channel();
-        self.with(|face| {
-            if face.monotonic < deadline {
-                face.sleepers.entry(deadline).or_default().push(waker);
+        self.with(|times| {
+            if times.monotonic < deadline {
+                times.sleepers.entry(deadline).or_default().push(waker);
             }
         });
-        // Where the time has already come the waker was dropped, which ends the wait as well.
+        // If the deadline has passed, the sender was dropped, which ends the wait as well.
         Box::pin(async move {
             let _ = woken.await;
         })
@@ -197,7 +194,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
     #[tokio::test]
-    async fn a_driven_sleep_ends_when_the_clock_gets_there_and_not_before() {
+    async fn driven_sleep_ends_at_its_deadline() {
         let clock = DrivenClock::new(START);
         let deadline = clock.monotonic() + Duration::from_secs(10);
         let sleep = tokio::spawn(clock.sleep_until(deadline));
@@ -215,14 +212,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sleep_until_the_past_ends_at_once() {
+    async fn sleep_until_the_past_ends_at_once() {
         let clock = DrivenClock::new(START);
         clock.advance(Duration::from_secs(5));
         clock.sleep_until(Monotonic::default()).await;
     }
 
     #[test]
-    fn a_step_of_the_time_of_day_leaves_waits_alone() {
+    fn stepping_the_time_of_day_keeps_waits() {
         let clock = DrivenClock::new(START);
         clock.step_to(Timestamp::from_seconds(0));
         assert_eq!(clock.monotonic(), Monotonic::default());

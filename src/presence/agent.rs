@@ -1,21 +1,20 @@
-//! Agents, people and the presence of an agent within a window.
+//! Agents, directory entries and the presence of an agent within a window.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::{Micros, PresenceChart, Schedule, StateName, Timestamp};
 
-/// The id of an agent, as the tenant spells it: a long string of digits that is never a number in code.
+/// The id of an agent as the tenant spells it: a long string of digits, never a number in code.
 pub type AgentId = Arc<str>;
 
-/// What one agent did within the window.
+/// The presence of one agent within the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentPresence {
-    /// Time in each state seen, ordered by name; a state that was reported with no time is here at zero.
-    /// At most [`MAX_STATES_PER_AGENT`](super::MAX_STATES_PER_AGENT), and [`OTHER_STATE`](super::OTHER_STATE)
-    /// beside them.
+    /// Time in each reported state, ordered by name; a state that was reported without time is zero. At most
+    /// [`MAX_STATES_PER_AGENT`](super::MAX_STATES_PER_AGENT), and [`OTHER_STATE`](super::OTHER_STATE).
     pub states: Vec<(StateName, Micros)>,
-    /// The part of the window that any state accounts for.
+    /// The part of the window that is in any state.
     pub observed: Micros,
     /// The newest state and the unbroken time in it up to the newest data, where that can be known.
     ///
@@ -25,32 +24,32 @@ pub struct AgentPresence {
     pub current: Option<(StateName, Micros)>,
     /// The end of the newest data, never after the window's end.
     pub last_data: Timestamp,
-    /// The window's time on the agent's schedule, where it has one.
+    /// The window's scheduled time, if the agent has a schedule.
     pub scheduled: Option<ScheduledTime>,
-    /// The same time hour by hour, for people to look at. Its places are those in `states`. It is not stored, so after
-    /// a restart it is empty until the next refresh.
+    /// The same time by the hour, for the status page. Its places are positions in `states`. It is not stored, so it is empty
+    /// between a restart and the next refresh.
     pub chart: PresenceChart,
 }
 
-/// How an agent's schedule and presence went together within the window.
+/// Scheduled time within the window, and the offline part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScheduledTime {
     /// The part of the window in which the agent was expected to work.
     pub total: Micros,
-    /// The part of that which was spent in an offline state; a bucket's states are taken as spread evenly over it.
+    /// The scheduled time in an offline state. States of a bucket count as spread evenly over it.
     pub offline: Micros,
 }
 
 /// An agent that a tally counts for.
 #[derive(Debug, Clone)]
 pub struct WatchedAgent {
-    /// The id of an agent, as CXone has it.
+    /// The id.
     pub id: AgentId,
-    /// When the agent is expected to work.
+    /// The schedule, if any.
     pub schedule: Option<Arc<Schedule>>,
 }
 
-/// A person as the tenant's own list has them.
+/// A person in the tenant's list of agents.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
     /// The agent's id.
@@ -59,7 +58,7 @@ pub struct Person {
     pub name: Option<String>,
     /// The team's name.
     pub team: Option<String>,
-    /// Whether the person works there still.
+    /// Whether the person is active.
     pub active: bool,
 }
 
@@ -76,7 +75,7 @@ impl AgentPresence {
 
 // === impl Person ===
 
-/// Leaves the person's name out, as this may end up in a log.
+/// Leaves the name and team out, as this may be logged.
 impl fmt::Debug for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Person").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()

@@ -1,9 +1,8 @@
-//! What agents did and for how long: windows, buckets, tallies. Pure: no I/O, no serde, no clock.
+//! The time of agents in each state: windows, buckets, tallies, timelines. Pure: no I/O, no serde, no clock.
 //!
-//! A source turns wire answers into buckets and pushes them into a [`Tally`], which clips,
-//! de-duplicates and caps them and yields one [`AgentPresence`] per agent. All arithmetic is in whole
-//! microseconds, so sums are exact and do not depend on the order in which pages arrive. A source that has no buckets but
-//! changes of state keeps a [`StateTimeline`], which comes to the same.
+//! A source of buckets pushes them into a [`Tally`], which clips, deduplicates and scales them and returns one
+//! [`AgentPresence`] per agent. A source of state changes keeps a [`StateTimeline`], which returns the same. All arithmetic
+//! is in whole microseconds, so sums are exact and do not depend on the order of pages.
 
 mod agent;
 mod buckets;

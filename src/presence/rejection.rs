@@ -1,19 +1,19 @@
-//! Why a part of the input was not counted, and how often.
+//! Reasons for which input is rejected, with counters.
 
-/// Why a part of the input was not counted. Each is a value of the label `reason`.
+/// Why a part of the input was rejected: the values of the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rejection {
     /// A duration below zero.
     Negative,
     /// A duration that is not a finite number.
     NotFinite,
-    /// A bucket of an agent that was not asked for, or of none.
+    /// A bucket of an agent that was not requested, or without an agent.
     UnknownAgent,
     /// A bucket without a readable start and a later end.
     BadTime,
     /// A bucket that does not touch the window.
     OutsideWindow,
-    /// A bucket that was counted already: same agent, start and end.
+    /// A bucket with the agent, start and end of an earlier one.
     Duplicate,
     /// A bucket that shares time with an earlier one; only the rest of it counts.
     Overlap,
@@ -23,14 +23,14 @@ pub enum Rejection {
     TooMany,
 }
 
-/// How many times each [`Rejection`] happened.
+/// The number of times of each [`Rejection`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rejections([u64; Rejection::ALL.len()]);
 
 // === impl Rejection ===
 
 impl Rejection {
-    /// Every reason, in the order they are exposed.
+    /// Every reason, in the order of the exposition.
     pub const ALL: [Self; 9] = [
         Self::Negative,
         Self::NotFinite,
@@ -62,7 +62,7 @@ impl Rejection {
 // === impl Rejections ===
 
 impl Rejections {
-    /// Counts `reason` once more.
+    /// Counts `reason` once.
     #[allow(clippy::indexing_slicing, reason = "there is a place for every reason, as the test below shows")]
     pub fn add(&mut self, reason: Rejection) {
         self.0[reason as usize] += 1;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_counted_under_its_own_name() {
+    fn every_rejection_reason_has_its_own_counter() {
         for (at, reason) in Rejection::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, at);
             let mut counts = Rejections::default();

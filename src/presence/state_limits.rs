@@ -1,4 +1,4 @@
-//! How many states go out. Each is a time series, so a source that makes up names must not make up series.
+//! Limits the number of states. Each is a time series, so invented names must not create series.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use super::{AgentPresence, Micros, StateName};
 
 /// The most states of one agent; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
 ///
-/// A tenant has some twenty. Agents × states is the number of series, which this keeps from running away.
+/// A tenant has some twenty. Agents × states is the number of series.
 pub const MAX_STATES_PER_AGENT: usize = 64;
 
 /// The most states of a whole tally; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
 ///
-/// It catches what the limit per agent does not: a name per agent, or names that are really numbers. Dashboards
-/// list every value of the label.
+/// The limit per agent does not bound a different name for each agent, or names that are numbers. Dashboards list every value
+/// of the label.
 pub const MAX_STATES_PER_TALLY: usize = 1024;
 
-/// Holds `agents` to the limits. The first `known` of `names` outlast all others.
+/// Applies the limits to `agents`. The first `known` of `names` are kept before all others.
 pub(super) fn limit_states(agents: &mut [Option<AgentPresence>], names: &StateNames, known: usize) {
     let (known, new) = names.as_slice().split_at_checked(known).unwrap_or((names.as_slice(), &[]));
     let [other, known @ ..] = known else { return };
@@ -40,8 +40,8 @@ pub(super) fn limit_states(agents: &mut [Option<AgentPresence>], names: &StateNa
     }
 }
 
-/// The names that stay: known before new, longer before shorter, then by name, so that it is the same ones
-/// however they came.
+/// The names to keep: known before new, longer before shorter, then by name, so that the result does not depend on their
+/// order.
 fn largest<'a>(
     limit: usize,
     times: impl Iterator<Item = (&'a StateName, u128)>,
@@ -71,6 +71,6 @@ fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateN
         let place = |name: &StateName| states.binary_search_by(|(known, _)| known.cmp(name)).ok();
         chart.relocate(|old| before.get(old).and_then(place).or(Some(at)));
     }
-    // A state without a series of its own has no current one either.
+    // A state without a series is not shown as the current one.
     presence.current.take_if(|(name, _)| !kept.contains(name));
 }

@@ -1,13 +1,13 @@
-//! State names, interned: each is compared once as it comes and is a small number from then on.
+//! Interned state names: the states of one tally are indices.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The name of the state that takes the time of states which would be too many or too long.
+/// The state that collects the time of states that are too many, or whose names are too long.
 pub const OTHER_STATE: &str = "__other__";
 
-/// The name of the state of a record that names none.
+/// The state of a record without a state name.
 pub const UNKNOWN_STATE: &str = "Unknown";
 
 /// The longest name of a state, in bytes; the time of a longer one counts as [`OTHER_STATE`].
@@ -16,13 +16,10 @@ pub const UNKNOWN_STATE: &str = "Unknown";
 /// is well below this, so a longer one is not a name.
 pub const MAX_STATE_NAME_BYTES: usize = 256;
 
-/// How many recent names are found without hashing. A power of two, and several times what a tenant has.
-const RECENT: usize = 64;
-
-/// The name of a presence state as the tenant spells it, interned: one allocation however many agents are in it.
+/// The name of a presence state as the tenant spells it, shared by all agents.
 pub type StateName = Arc<str>;
 
-/// Which of a tally's state names; good for that tally only.
+/// The index of a state name in one tally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StateIndex(pub(super) usize);
 
@@ -31,25 +28,10 @@ pub struct StateIndex(pub(super) usize);
 pub(super) struct StateNames {
     names: Vec<StateName>,
     by_name: HashMap<StateName, StateIndex>,
-    /// What names are from here on, by what they are as they come.
+    /// The configured name of a reported one.
     renamed: Arc<BTreeMap<StateName, StateName>>,
-    /// What came last, by [`recent_slot`]: a guess, always checked against the name itself.
-    recent: [Option<Recent>; RECENT],
-}
-
-/// A name as it came, and the index that it led to.
-#[derive(Debug)]
-struct Recent {
-    spelling: StateName,
-    index: StateIndex,
-}
-
-/// Spreads names well enough that a tenant's handful rarely collide, at the cost of two loads.
-fn recent_slot(name: &str) -> usize {
-    match name.as_bytes() {
-        [first, .., last] => (name.len() ^ (usize::from(*first) << 1) ^ (usize::from(*last) << 2)) % RECENT,
-        _ => 0,
-    }
+    /// The index of each reported name, after renaming.
+    by_reported: HashMap<StateName, StateIndex>,
 }
 
 // === impl StateNames ===
@@ -57,10 +39,10 @@ fn recent_slot(name: &str) -> usize {
 impl StateNames {
     pub(super) const OTHER: StateIndex = StateIndex(0);
 
-    /// Begins with the two names that a tally itself gives, then `known`.
+    /// The names [`OTHER_STATE`] and [`UNKNOWN_STATE`], then `known`.
     pub(super) fn new(known: &[StateName]) -> Self {
-        let (names, by_name) = (Vec::new(), HashMap::new());
-        let mut names = Self { names, by_name, renamed: Arc::default(), recent: [const { None }; RECENT] };
+        let (names, by_name, renamed, by_reported) = (Vec::new(), HashMap::new(), Arc::default(), HashMap::new());
+        let mut names = Self { names, by_name, renamed, by_reported };
         names.add(Arc::from(OTHER_STATE));
         names.add(Arc::from(UNKNOWN_STATE));
         for name in known {
@@ -69,68 +51,57 @@ impl StateNames {
         names
     }
 
-    /// Takes names as `map` has them from now on.
+    /// Renames reported names by `map` from now on.
     pub(super) fn rename(&mut self, map: Arc<BTreeMap<StateName, StateName>>) {
         self.renamed = map;
-        // What came like this before may be another state from here on.
-        self.recent = [const { None }; RECENT];
+        self.by_reported.clear();
     }
 
-    /// How many names there are.
+    /// The number of names.
     pub(super) const fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Forgets every name but the first `len`.
+    /// Drops every name but the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         for name in self.names.drain(len.min(self.names.len())..) {
             self.by_name.remove(&name);
         }
-        for recent in &mut self.recent {
-            recent.take_if(|recent| recent.index.0 >= len);
-        }
+        self.by_reported.retain(|_, index| index.0 < len);
     }
 
-    /// Every name, by index.
+    /// The names by index.
     pub(super) fn as_slice(&self) -> &[StateName] {
         &self.names
     }
 
-    /// The index of `name`, which is remembered if it is new.
+    /// The index of a reported name. A new name is added.
     #[inline]
-    #[allow(clippy::indexing_slicing, reason = "a slot is a remainder by the table's length")]
-    pub(super) fn index(&mut self, name: &str) -> StateIndex {
-        let slot = recent_slot(name);
-        match &self.recent[slot] {
-            Some(recent) if *recent.spelling == *name => recent.index,
-            _ => self.look_up(name, slot),
+    pub(super) fn index(&mut self, reported: &str) -> StateIndex {
+        match self.by_reported.get(reported) {
+            Some(index) => *index,
+            None => self.add_reported(reported),
         }
     }
 
-    /// The index of a name that is called as it is to be from here on.
+    /// The index of a name that is not to be renamed.
     pub(super) fn restore(&mut self, name: &StateName) -> StateIndex {
         self.by_name.get(name).copied().unwrap_or_else(|| self.add(Arc::clone(name)))
     }
 
     #[cold]
-    #[allow(clippy::indexing_slicing, reason = "a slot is a remainder by the table's length")]
-    fn look_up(&mut self, name: &str, slot: usize) -> StateIndex {
-        if name.len() > MAX_STATE_NAME_BYTES {
+    fn add_reported(&mut self, reported: &str) -> StateIndex {
+        if reported.len() > MAX_STATE_NAME_BYTES {
             return Self::OTHER;
         }
         // An empty label value would be the same as none at all.
-        let spelling = if name.is_empty() { UNKNOWN_STATE } else { name };
-        let renamed = Arc::clone(&self.renamed);
-        let (name, spelling) = match (renamed.get_key_value(spelling), self.by_name.get_key_value(spelling)) {
-            (Some((spelling, name)), _) => (Arc::clone(name), Arc::clone(spelling)),
-            (None, Some((name, _))) => (Arc::clone(name), Arc::clone(name)),
-            (None, None) => {
-                let name = StateName::from(spelling);
-                (Arc::clone(&name), name)
-            }
-        };
+        let spelling = if reported.is_empty() { UNKNOWN_STATE } else { reported };
+        let known = self.renamed.get(spelling).or_else(|| self.by_name.get_key_value(spelling).map(|(name, _)| name));
+        let name = known.map_or_else(|| StateName::from(spelling), Arc::clone);
+        // A name that is not renamed shares its allocation.
+        let key = if *name == *reported { Arc::clone(&name) } else { StateName::from(reported) };
         let index = self.add(name);
-        self.recent[slot] = Some(Recent { spelling, index });
+        self.by_reported.insert(key, index);
         index
     }
 
@@ -151,19 +122,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_keep_their_index_and_share_their_allocation() {
+    fn state_names_are_interned() {
         let busy: StateName = Arc::from("Busy");
         let mut names = StateNames::new(std::slice::from_ref(&busy));
         let index = names.index("Busy");
         assert!(Arc::ptr_eq(&names.as_slice()[index.0], &busy));
-        // The same slot in the table of recent names: same length, same ends.
         let twin = names.index("Bxxy");
         assert_ne!(index, twin);
         assert_eq!((names.index("Busy"), names.index("Bxxy")), (index, twin));
     }
 
     #[test]
-    fn names_that_cannot_be_labels_have_a_place() {
+    fn empty_and_long_state_names() {
         let mut names = StateNames::new(&[]);
         let before = names.len();
         let table = [
@@ -180,19 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_names_are_new_again() {
+    fn dropped_state_names_are_new_again() {
         let mut names = StateNames::new(&[]);
         let before = names.len();
         let lunch = names.index("Lunch");
         names.index("Training");
         names.truncate(before);
-        // What was found of Lunch must not be believed any more.
         assert_eq!(names.index("Training"), lunch);
         assert_ne!(names.index("Lunch"), lunch);
     }
 
     #[test]
-    fn names_are_called_as_the_map_has_them_however_often_they_come() {
+    fn state_map_renames_and_merges() {
         let pair = |from: &str, to: &str| (StateName::from(from), StateName::from(to));
         let map = [pair("A", "B"), pair("B", "A"), pair("Pause", "Break"), pair("Unknown", "Break")];
         let mut names = StateNames::new(&["Break".into()]);

@@ -1,9 +1,6 @@
-//! Whole numbers in as few bytes as they need: seven bits a byte, the lowest first, the last byte without the highest bit.
+//! Numbers of variable length (LEB128): seven bits a byte, the lowest first; the high bit is clear in the last byte.
 
-/// The most bytes of a number of 64 bits.
-const MAX_BYTES: u32 = 10;
-
-/// Bytes that are read from the front.
+/// Bytes to read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
@@ -33,17 +30,16 @@ impl<'a> Bytes<'a> {
         Some(taken)
     }
 
-    /// The next number; `None` where there is none, or one that 64 bits cannot hold.
+    /// The next number; `None` at the end, or if it has more than 64 bits.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0;
-        for place in 0..MAX_BYTES {
+        for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
             let bits = u64::from(byte & 0x7f);
-            let shifted = bits << (7 * place);
-            if shifted >> (7 * place) != bits {
+            number |= bits << shift;
+            if number >> shift != bits {
                 return None;
             }
-            number |= shifted;
             if byte & 0x80 == 0 {
                 return Some(number);
             }
@@ -59,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_numbers_are_short_and_what_is_no_number_is_none() {
+    fn varints_are_short_and_bad_ones_are_refused() {
         let table: [(u64, &[u8]); 4] = [(0, &[0]), (127, &[127]), (128, &[0x80, 1]), (600, &[0xd8, 4])];
         for (number, bytes) in table {
             let mut packed = Vec::new();
@@ -74,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_numbers_come_back(numbers in prop::collection::vec(any::<u64>().prop_flat_map(|number| (0..64_u32).prop_map(move |bits| number >> bits)), 0..20)) {
+        fn varints_round_trip(numbers in prop::collection::vec(any::<u64>().prop_flat_map(|number| (0..64_u32).prop_map(move |bits| number >> bits)), 0..20)) {
             let mut packed = Vec::new();
             numbers.iter().for_each(|number| push(&mut packed, *number));
             let mut bytes = Bytes(&packed);

@@ -10,14 +10,10 @@ use crate::presence::{AgentId, WatchedAgent};
 pub struct AgentIndex(pub(super) usize);
 
 /// The agents of one tally.
-///
-/// Reports list the buckets of an agent together, or all agents in the requested order, once per bucket. The
-/// last agent is tried before the map.
 #[derive(Debug)]
 pub(super) struct AgentIndexMap {
     agents: Vec<WatchedAgent>,
     by_id: HashMap<AgentId, usize>,
-    last: usize,
 }
 
 // === impl AgentIndexMap ===
@@ -29,7 +25,7 @@ impl AgentIndexMap {
         for (index, agent) in agents.iter().enumerate() {
             by_id.entry(Arc::clone(&agent.id)).or_insert(index);
         }
-        Self { agents, by_id, last: 0 }
+        Self { agents, by_id }
     }
 
     /// The agents in the requested order.
@@ -39,16 +35,8 @@ impl AgentIndexMap {
 
     /// The agent with this id.
     #[inline]
-    pub(super) fn find(&mut self, id: &str) -> Option<AgentIndex> {
-        if !self.is(self.last, id) {
-            self.last = *self.by_id.get(id)?;
-        }
-        Some(AgentIndex(self.last))
-    }
-
-    #[inline]
-    fn is(&self, index: usize, id: &str) -> bool {
-        self.agents.get(index).is_some_and(|agent| *agent.id == *id)
+    pub(super) fn find(&self, id: &str) -> Option<AgentIndex> {
+        self.by_id.get(id).copied().map(AgentIndex)
     }
 }
 
@@ -62,7 +50,7 @@ mod tests {
 
     #[test]
     fn agents_are_found_in_any_order() {
-        let mut agents = agents(&["1", "2", "3", "4"]);
+        let agents = agents(&["1", "2", "3", "4"]);
         let orders = ["1234", "112233", "4321", "4321", "2424", "1x2x3", "3"];
         for id in orders.iter().flat_map(|order| order.split("").filter(|id| !id.is_empty())) {
             let expected = id.parse().ok().map(|number: usize| AgentIndex(number - 1));
@@ -72,7 +60,7 @@ mod tests {
 
     #[test]
     fn first_agent_with_a_duplicate_id_is_found() {
-        let mut agents = agents(&["1", "2", "1"]);
+        let agents = agents(&["1", "2", "1"]);
         assert_eq!(agents.find("2"), Some(AgentIndex(1)));
         assert_eq!(agents.find("1"), Some(AgentIndex(0)));
     }

@@ -1,59 +1,59 @@
-//! Where buckets begin and end: on lines that are a step apart.
+//! The boundaries of buckets, at a fixed interval.
 
 use std::time::Duration;
 
 use crate::presence::{Micros, Timestamp, Window};
 
-/// Lines in time, each a step after the one before it.
+/// Boundaries at a fixed interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BucketBoundaries {
-    /// Microseconds from line to line; at least one.
-    step: i64,
-    /// Where the first line at or after the Unix epoch is, in microseconds; less than a step.
+    /// The interval in microseconds; at least one.
+    interval: i64,
+    /// The first boundary at or after the Unix epoch, in microseconds; less than an interval.
     phase: i64,
 }
 
 // === impl BucketBoundaries ===
 
 impl BucketBoundaries {
-    /// Lines `step` apart, one of them at the Unix epoch: the full hours, minutes or days of UTC.
-    pub fn new(step: Duration) -> Self {
-        Self { step: i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1), phase: 0 }
+    /// Boundaries `interval` apart, one of them at the Unix epoch: the full hours, minutes or days of UTC.
+    pub fn new(interval: Duration) -> Self {
+        Self { interval: i64::try_from(interval.as_micros()).unwrap_or(i64::MAX).max(1), phase: 0 }
     }
 
-    /// Lines as far apart as these, one of them at `line`: servers may count hours by another zone's clock.
-    pub const fn through(self, line: Timestamp) -> Self {
-        Self { phase: line.micros().rem_euclid(self.step), ..self }
+    /// Boundaries with the same interval, one of them at `boundary`: servers may count hours in another time zone.
+    pub const fn through(self, boundary: Timestamp) -> Self {
+        Self { phase: boundary.micros().rem_euclid(self.interval), ..self }
     }
 
-    /// The last line at or before `moment`.
-    pub const fn floor(self, moment: Timestamp) -> Timestamp {
-        let micros = moment.micros();
-        Timestamp::from_micros(micros.saturating_sub(micros.saturating_sub(self.phase).rem_euclid(self.step)))
+    /// The last boundary at or before `time`.
+    pub const fn floor(self, time: Timestamp) -> Timestamp {
+        let micros = time.micros();
+        Timestamp::from_micros(micros.saturating_sub(micros.saturating_sub(self.phase).rem_euclid(self.interval)))
     }
 
-    /// The first line at or after `moment`.
-    pub fn ceil(self, moment: Timestamp) -> Timestamp {
-        let floor = self.floor(moment);
-        if floor == moment { moment } else { self.next(floor) }
+    /// The first boundary at or after `time`.
+    pub fn ceil(self, time: Timestamp) -> Timestamp {
+        let floor = self.floor(time);
+        if floor == time { time } else { self.next(floor) }
     }
 
-    /// The moment a step after `moment`.
-    pub const fn next(self, moment: Timestamp) -> Timestamp {
-        Timestamp::from_micros(moment.micros().saturating_add(self.step))
+    /// The time one interval after `time`.
+    pub const fn next(self, time: Timestamp) -> Timestamp {
+        Timestamp::from_micros(time.micros().saturating_add(self.interval))
     }
 
-    /// Whether there is a line at `moment`.
-    pub fn has(self, moment: Timestamp) -> bool {
-        self.floor(moment) == moment
+    /// Whether `time` is a boundary.
+    pub fn has(self, time: Timestamp) -> bool {
+        self.floor(time) == time
     }
 
-    /// How far a line is from the next.
-    pub const fn step(self) -> Micros {
-        Micros::new(self.step.unsigned_abs())
+    /// The interval.
+    pub const fn interval(self) -> Micros {
+        Micros::new(self.interval.unsigned_abs())
     }
 
-    /// Whether `span` reaches from one line to the next.
+    /// Whether `span` reaches from one boundary to the next.
     pub(super) fn is_bucket(self, span: Window) -> bool {
         span.end == self.next(span.start) && self.has(span.start)
     }
@@ -70,11 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_full_hours_or_as_far_from_them_as_one_that_is_known() {
+    fn boundaries_are_full_hours_or_offset() {
         let hours = BucketBoundaries::new(Duration::from_secs(3600));
         let half_past = hours.through(at(5400));
         let table = [
-            // grid, moment: floor, ceil
+            // boundaries, time: floor, ceil
             (hours, 7200, 7200, 7200),
             (hours, 7201, 7200, 10_800),
             (hours, -1, -3600, 0),
@@ -82,8 +82,8 @@ mod tests {
             (half_past, 5400, 5400, 5400),
             (half_past, -1, -1800, 1800),
         ];
-        for (grid, moment, floor, ceil) in table {
-            assert_eq!((grid.floor(at(moment)), grid.ceil(at(moment))), (at(floor), at(ceil)), "{moment}");
+        for (boundaries, time, floor, ceil) in table {
+            assert_eq!((boundaries.floor(at(time)), boundaries.ceil(at(time))), (at(floor), at(ceil)), "{time}");
         }
         assert!(half_past.is_bucket(Window { start: at(1800), end: at(5400) }));
         assert!(!half_past.is_bucket(Window { start: at(1800), end: at(5399) }));
@@ -92,12 +92,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_moment_lies_between_two_lines(step: u64, line: i64, moment: i64) {
-            let grid = BucketBoundaries::new(Duration::from_micros(step)).through(Timestamp::from_micros(line));
-            let moment = Timestamp::from_micros(moment);
-            let (floor, ceil) = (grid.floor(moment), grid.ceil(moment));
-            prop_assert!(floor <= moment && moment <= ceil);
-            prop_assert!(ceil == moment || ceil.saturating_since(floor) <= grid.step());
+        fn every_time_is_between_two_boundaries(interval: u64, boundary: i64, time: i64) {
+            let boundaries = BucketBoundaries::new(Duration::from_micros(interval)).through(Timestamp::from_micros(boundary));
+            let time = Timestamp::from_micros(time);
+            let (floor, ceil) = (boundaries.floor(time), boundaries.ceil(time));
+            prop_assert!(floor <= time && time <= ceil);
+            prop_assert!(ceil == time || ceil.saturating_since(floor) <= boundaries.interval());
         }
     }
 }

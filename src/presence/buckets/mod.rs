@@ -1,4 +1,4 @@
-//! Presence from buckets: the time of an agent in each state within a span, as the presence API reports it.
+//! Presence from buckets: the presence API reports the time of an agent in each state per bucket.
 
 mod agent_index;
 mod boundaries;

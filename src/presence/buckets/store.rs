@@ -5,15 +5,6 @@ use std::ops::Range;
 use crate::presence::state_names::StateIndex;
 use crate::presence::{Micros, Window};
 
-/// The usual number of buckets of an agent: a day in hours, and a part of an hour at both ends.
-const USUAL_BUCKETS: usize = 25;
-
-/// The usual number of states in a bucket.
-const USUAL_SHARES: usize = 4;
-
-/// The most buckets that memory is reserved for in advance: 5 MB, for 1,600 agents, many times the usual batch.
-const MAX_RESERVED: usize = 40_000;
-
 /// Time in one state of one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
@@ -42,12 +33,6 @@ pub(super) struct Bucket {
 // === impl BucketStore ===
 
 impl BucketStore {
-    /// Reserves the memory of a usual batch, because growing step by step copies everything twice.
-    pub(super) fn new(agents: usize) -> Self {
-        let buckets = agents.saturating_mul(USUAL_BUCKETS).min(MAX_RESERVED);
-        Self { shares: Vec::with_capacity(buckets * USUAL_SHARES), buckets: Vec::with_capacity(buckets), open: 0 }
-    }
-
     /// The buckets in arrival order.
     pub(super) fn buckets(&self) -> &[Bucket] {
         &self.buckets

@@ -1,11 +1,11 @@
-//! Moments and spans, read, printed and reckoned with.
+//! Tests of parsing, printing and arithmetic.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn a_timestamp_prints_as_iso_8601_with_a_literal_z() {
+fn timestamps_print_as_rfc_3339_with_a_literal_z() {
     let table = [
         (0, "1970-01-01T00:00:00Z"),
         (1_698_400_800_000_000, "2023-10-27T10:00:00Z"),
@@ -18,7 +18,7 @@ fn a_timestamp_prints_as_iso_8601_with_a_literal_z() {
 }
 
 #[test]
-fn timestamps_are_read_strictly() {
+fn timestamps_parse_strictly() {
     let table = [
         ("1970-01-01T00:00:00Z", Some(0)),
         ("2023-10-27T10:00:00Z", Some(1_698_400_800_000_000)),
@@ -81,31 +81,19 @@ fn reported_seconds_are_rounded_to_the_microsecond() {
 
 proptest! {
     #[test]
-    fn every_timestamp_reads_as_chrono_reads_it(
-        year in 0..=9999_u32, month in 0..=13_u32, day in 0..=32_u32,
-        hour in 0..=24_u32, minute in 0..=60_u32, second in 0..=61_u32,
-        fraction in prop_oneof![Just(String::new()), r"\.[0-9]{1,9}"],
-        zone in prop_oneof![Just("Z".to_owned()), r"[+-](0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]"],
-    ) {
-        let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}");
-        let chrono = DateTime::parse_from_rfc3339(&text).ok().map(|read| read.timestamp_micros());
-        prop_assert_eq!(Timestamp::parse(text.as_bytes()).map(Timestamp::micros), chrono, "{}", text);
-    }
-
-    #[test]
-    fn every_timestamp_prints_to_what_reads_back(micros in -62_167_219_200_000_000..253_402_300_800_000_000_i64) {
+    fn printed_timestamps_parse_to_the_same_time(micros in -62_167_219_200_000_000..253_402_300_800_000_000_i64) {
         let timestamp = Timestamp::from_micros(micros);
         prop_assert_eq!(Timestamp::parse(timestamp.to_string().as_bytes()), Some(timestamp));
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+    fn any_bytes_parse_or_are_refused(text in proptest::collection::vec(any::<u8>(), 0..40)) {
         let _ = Timestamp::parse(&text);
     }
 }
 
 #[test]
-fn spans_never_go_below_zero() {
+fn durations_saturate() {
     let (early, late) = (Timestamp::from_seconds(10), Timestamp::from_seconds(12));
     assert_eq!(late.saturating_since(early), Micros::from_seconds(2));
     assert_eq!(early.saturating_since(late), Micros::ZERO);

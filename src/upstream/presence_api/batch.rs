@@ -1,4 +1,4 @@
-//! One batch of agents: its pages to the end into one tally, or nothing.
+//! Reads all pages of one batch of agents into one tally. A batch counts whole or not at all.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,8 +16,7 @@ use crate::upstream::failure::{Failure, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::http::{DecodeError, Decoded};
 
-/// What a batch's pages are read into. It moves to the threads that decode and back, buffer and all,
-/// so that a batch allocates for its largest page once.
+/// The buffers of a batch. They move to the decoding threads and back, so that a batch allocates for its largest page once.
 #[derive(Debug)]
 struct Reading<T = Tally> {
     tally: T,
@@ -25,7 +24,7 @@ struct Reading<T = Tally> {
 }
 
 impl PresenceSource {
-    /// Reads all pages of `batch`. What was read before a failure is dropped with it.
+    /// Reads all pages of `batch`. After a failure, its earlier pages are dropped.
     pub(super) async fn read(
         &self,
         batch: Batch,
@@ -39,7 +38,7 @@ impl PresenceSource {
         };
         let (mut batch, mut outcome) = self.read_incrementally(batch, query, window, context).await?;
         if outcome.inconsistent
-            && let Some((whole, query)) = self.again_in_full(&batch, window)
+            && let Some((whole, query)) = self.retry_in_full(&batch, window)
         {
             (batch, outcome) = self.read_incrementally(whole, query, window, context).await?;
         }
@@ -49,7 +48,7 @@ impl PresenceSource {
         Ok(outcome.tally)
     }
 
-    /// Reads the requested range of `batch`, and merges it with the histories of its agents.
+    /// Reads the requested range of `batch` and merges it with the histories of its agents.
     async fn read_incrementally(
         &self,
         batch: Batch,
@@ -74,14 +73,13 @@ impl PresenceSource {
         .await
     }
 
-    /// `batch` in full, after a tail of it brought what it should not have.
-    fn again_in_full(&self, batch: &Batch, window: Window) -> Option<(Batch, BucketQuery)> {
+    /// `batch` in full, after an inconsistent answer.
+    fn retry_in_full(&self, batch: &Batch, window: Window) -> Option<(Batch, BucketQuery)> {
         let mut cache = self.cache()?;
         if cache.distrust(window.end) {
             warn!(
                 tenant = self.tenant.name,
-                "CXone answered with buckets from before the time that was asked for, so everything is asked for again; \
-                `incremental` pauses until the next full refresh is due"
+                "buckets before the requested range; `incremental` pauses until the next full refresh"
             );
         }
         let whole = cache.in_full(batch, window);
@@ -92,7 +90,7 @@ impl PresenceSource {
     fn reading(&self, batch: &Batch, window: Window) -> Reading {
         let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.known_states)
             .renaming(Arc::clone(&self.state_map));
-        // A compressed answer does not say how long it is, and growing copies all of it several times.
+        // A compressed answer has no known length, and growing the buffer copies it several times.
         let page_bytes = self.page_bytes.load(Ordering::Relaxed);
         Reading { tally, body: Vec::with_capacity(page_bytes + page_bytes / 8) }
     }
@@ -133,7 +131,7 @@ impl PresenceSource {
     }
 }
 
-/// Counts a page into the tally. A page that cannot be decoded leaves the tally as it was.
+/// Decodes a page into the tally. A page that cannot be decoded leaves the tally unchanged.
 fn decode<T: AsMut<Tally>>(body: &[u8], tally: &mut T) -> Result<Page, DecodeError> {
     // 204 and a 200 without a body say the same: no data.
     if body.trim_ascii().is_empty() {

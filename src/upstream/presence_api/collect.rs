@@ -1,4 +1,4 @@
-//! One refresh: batches side by side, and the rules for not sending the rest of them.
+//! One refresh: concurrent batches, and the rules for cancelling the rest of them.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -13,19 +13,19 @@ use crate::upstream::failure::{Failure, Scope, humanize};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{Endpoint, ErrorKind, FetchResult, Query, UpstreamError};
 
-/// After how many failed batches in a row a refresh is given up. Each has been tried several times by
-/// then, so the server is ill, and hundreds of further batches would not make it better.
+/// The number of consecutive failed batches after which a refresh is cancelled. Each was retried, so further batches would
+/// fail as well and only add load.
 const MAX_FAILED_IN_A_ROW: u32 = 3;
 
-/// A refresh as it goes along.
+/// The state of a refresh.
 #[derive(Debug)]
 struct Progress {
     fetched: FetchResult,
-    /// The agents of each batch that has not ended yet.
+    /// The agents of each batch that has not ended.
     open: Vec<Vec<AgentId>>,
     failed_in_a_row: u32,
-    /// Whether the error in the fetched concerns the whole tenant.
-    grave: bool,
+    /// Whether the error in `fetched` is about the whole tenant.
+    is_tenant_error: bool,
 }
 
 impl PresenceSource {
@@ -34,15 +34,15 @@ impl PresenceSource {
         let batches = self.batches(query.window, query.agents);
         let mut progress = Progress::new(&batches);
         if self.clock.monotonic() >= query.deadline {
-            progress.give_up(&self.out_of_time());
+            progress.fail_rest(&self.out_of_time());
             return progress.fetched;
         }
         let least = u64::try_from(batches.len()).unwrap_or(u64::MAX);
         if let Err(failure) = self.session.client.limiter().check_budget(least, Endpoint::Presence, &context) {
-            progress.give_up(&failure);
+            progress.fail_rest(&failure);
             return progress.fetched;
         }
-        // A batch has at most one request under way, for a page or for the token, so this bounds them all.
+        // A batch has at most one request at a time, for a page or a token, so this limits all of them.
         let mut ends = stream::iter(batches.into_iter().enumerate())
             .map(|(index, batch)| {
                 let reading = self.read(batch, query.window, &context);
@@ -57,20 +57,20 @@ impl PresenceSource {
                 () = &mut deadline => {
                     let failure = self.out_of_time();
                     context.cancel(&failure);
-                    progress.give_up(&failure);
+                    progress.fail_rest(&failure);
                     break;
                 }
             };
             match end {
-                Some((batch, outcome)) => self.note(&mut progress, batch, outcome, &context),
+                Some((batch, outcome)) => self.batch_ended(&mut progress, batch, outcome, &context),
                 None => break,
             }
         }
-        self.remember(query.window, &progress.fetched);
+        self.end_refresh(query.window, &progress.fetched);
         progress.fetched
     }
 
-    /// The agents in batches, those of batches that were refused before at the end.
+    /// The agents in batches; those of refused batches are last.
     fn batches(&self, window: Window, mut agents: Vec<WatchedAgent>) -> Vec<Batch> {
         let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         let size = self.tenant.limits.agents_per_request.max(1);
@@ -83,21 +83,20 @@ impl PresenceSource {
         agents.chunks(size).map(Batch::plain).collect()
     }
 
-    /// Tidies up what is kept as a refresh ends, and tells where nothing can be kept.
-    fn remember(&self, window: Window, fetched: &FetchResult) {
+    /// Ends a refresh in the cache, and warns if nothing can be kept.
+    fn end_refresh(&self, window: Window, fetched: &FetchResult) {
         let Some(mut cache) = self.cache() else { return };
         let brought_data = fetched.answered.iter().any(|(_, presence)| presence.is_some());
         if cache.refreshed(window, brought_data) {
             warn!(
                 tenant = self.tenant.name,
                 interval = self.tenant.query.interval.text,
-                "CXone's buckets do not follow each other in steps of `interval`, so `incremental` can keep none and asks for \
-                everything each time"
+                "buckets are not `interval` apart; `incremental` keeps none and every refresh is full"
             );
         }
     }
 
-    fn note(
+    fn batch_ended(
         &self,
         progress: &mut Progress,
         batch: usize,
@@ -106,29 +105,29 @@ impl PresenceSource {
     ) {
         match outcome {
             Ok(outcome) => {
-                self.suspect(progress.open.get(batch), false);
+                self.set_suspect(progress.open.get(batch), false);
                 progress.succeeded(batch, outcome);
             }
-            // It met the end of the context, which has been accounted for.
+            // The refresh was cancelled, and its cause is recorded.
             Err(failure) if context.check_cancelled().is_err() => progress.failed(batch, &failure, false),
             Err(failure) => {
                 if failure.error.kind == ErrorKind::BadRequest && failure.scope == Scope::AllAlike {
-                    self.suspect(progress.open.get(batch), true);
+                    self.set_suspect(progress.open.get(batch), true);
                 }
-                let hopeless = match failure.scope {
+                let fails_all = match failure.scope {
                     Scope::Tenant => true,
                     Scope::AllAlike => !self.proven.load(Ordering::Relaxed),
                     Scope::Request => false,
                 };
-                progress.failed(batch, &failure, hopeless);
-                if hopeless || progress.failed_in_a_row >= MAX_FAILED_IN_A_ROW {
+                progress.failed(batch, &failure, fails_all);
+                if fails_all || progress.failed_in_a_row >= MAX_FAILED_IN_A_ROW {
                     context.cancel(&failure);
                 }
             }
         }
     }
 
-    fn suspect(&self, agents: Option<&Vec<AgentId>>, refused: bool) {
+    fn set_suspect(&self, agents: Option<&Vec<AgentId>>, refused: bool) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         for agent in agents.into_iter().flatten() {
             if refused {
@@ -156,7 +155,12 @@ impl Progress {
         let ids = |batch: &Batch| batch.agents.iter().map(|agent| agent.id.clone()).collect();
         let open: Vec<Vec<AgentId>> = batches.iter().map(ids).collect();
         let answered = Vec::with_capacity(open.iter().map(Vec::len).sum());
-        Self { fetched: FetchResult { answered, ..FetchResult::default() }, open, failed_in_a_row: 0, grave: false }
+        Self {
+            fetched: FetchResult { answered, ..FetchResult::default() },
+            open,
+            failed_in_a_row: 0,
+            is_tenant_error: false,
+        }
     }
 
     fn succeeded(&mut self, batch: usize, outcome: TallyOutcome) {
@@ -166,19 +170,19 @@ impl Progress {
         self.fetched.answered.extend(agents.into_iter().zip(outcome.agents));
     }
 
-    fn failed(&mut self, batch: usize, failure: &Failure, grave: bool) {
+    fn failed(&mut self, batch: usize, failure: &Failure, is_tenant_error: bool) {
         self.failed_in_a_row += 1;
         let agents = self.end(batch);
         self.fetched.failed.extend(agents);
-        self.blame(&failure.error, grave);
+        self.record_error(&failure.error, is_tenant_error);
     }
 
-    /// Ends every batch that is still open.
-    fn give_up(&mut self, failure: &Failure) {
+    /// Fails every batch that is still open.
+    fn fail_rest(&mut self, failure: &Failure) {
         let agents: Vec<_> = self.open.drain(..).flatten().collect();
         if !agents.is_empty() {
             self.fetched.failed.extend(agents);
-            self.blame(&failure.error, false);
+            self.record_error(&failure.error, false);
         }
     }
 
@@ -186,11 +190,11 @@ impl Progress {
         self.open.get_mut(batch).map(std::mem::take).unwrap_or_default()
     }
 
-    /// The first cause stays, but what concerns the whole tenant goes before what one batch met with.
-    fn blame(&mut self, error: &UpstreamError, grave: bool) {
-        if self.fetched.error.is_none() || (grave && !self.grave) {
+    /// Records the first error; an error of the whole tenant replaces one of a batch.
+    fn record_error(&mut self, error: &UpstreamError, is_tenant_error: bool) {
+        if self.fetched.error.is_none() || (is_tenant_error && !self.is_tenant_error) {
             self.fetched.error = Some(error.clone());
-            self.grave = grave;
+            self.is_tenant_error = is_tenant_error;
         }
     }
 }

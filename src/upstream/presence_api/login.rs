@@ -12,7 +12,7 @@ use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::http::{Client, DecodeError, ErrorHints, Request};
 
-/// Where tokens are issued.
+/// The path of the token endpoint.
 const PATH: &str = "/oauth/token";
 
 const ADVICE: ErrorHints = ErrorHints {
@@ -23,13 +23,13 @@ const ADVICE: ErrorHints = ErrorHints {
     too_large: "No token is that long: check that `domain` or `base_url` is the tenant's own.",
 };
 
-/// Gets tokens for a client's id and secret.
+/// Requests tokens with client id and secret.
 pub(super) struct ClientCredentials {
     client_id: String,
     client_secret: SecretString,
 }
 
-/// The documented answer. Fields that are not needed are not looked at. It has no `Debug`, as it holds the token.
+/// The documented answer, without the fields that are not needed. It has no `Debug`, as it contains the token.
 #[derive(Deserialize)]
 struct Body {
     access_token: String,
@@ -61,7 +61,7 @@ impl ClientCredentials {
 
 impl TokenIssuer for ClientCredentials {
     fn issue<'a>(&'a self, client: &'a Client, context: &'a FetchContext) -> IssueFuture<'a> {
-        // Without a token nothing else can be asked either.
+        // Without a token, no request is possible.
         Box::pin(async { self.ask(client, context).await.map_err(|failure| failure.with_scope(Scope::Tenant)) })
     }
 }

@@ -26,8 +26,8 @@ use crate::clock::{Clock, Monotonic};
 use crate::config::{StateMap, Tenant};
 use crate::presence::{AgentId, StateName, Timestamp};
 
-/// The most that a page may have after decompression. A page of 1,000 buckets has a third of a
-/// mebibyte; a hundred times that is room for any honest page, and bounds what a bomb can take.
+/// The limit of a page after decompression, in bytes. A page of 1,000 buckets has a third of a MiB; a hundred times that is
+/// enough for any real page, and bounds the memory that a compression bomb takes.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 const REPORT: Resource = Resource {
@@ -43,57 +43,54 @@ const REPORT: Resource = Resource {
     },
 };
 
-/// A tenant's presence, asked for in batches of agents.
+/// Requests the presence of a tenant's agents in batches.
 pub struct PresenceSource {
     tenant: Arc<Tenant>,
     session: Session,
     clock: Arc<dyn Clock>,
     offline_states: Arc<[StateName]>,
     state_map: Arc<StateMap>,
-    /// Names that are shared by all tallies, so that each is allocated once.
+    /// Names shared by all tallies, so that each is allocated once.
     known_states: Vec<StateName>,
-    /// Whether a page has ever been answered, which shows that what all requests have in common is right.
+    /// Whether a page has ever been answered, so what all requests have in common is right.
     proven: AtomicBool,
-    /// How long the last page was, which the next one most often is as well, in bytes.
+    /// The size of the last page in bytes, which the next one usually has as well.
     page_bytes: AtomicUsize,
-    /// The agents of batches that were refused as wrong. They are asked for last, so that one bad agent
-    /// cannot keep the others from being asked for at all.
+    /// The agents of batches that were refused as bad requests. They are requested last, so that one bad agent does not keep
+    /// the others from being requested.
     suspects: Mutex<HashSet<AgentId>>,
-    /// What is known of earlier refreshes, where they are incremental. A reload that changes nothing of what is asked
-    /// hands it on.
+    /// The buckets of earlier refreshes, if refreshes are incremental. It survives a reload that does not change the query.
     cache: Option<Arc<Mutex<BucketCache>>>,
 }
 
 // === impl PresenceSource ===
 
 impl PresenceSource {
-    /// A source that has asked for nothing yet.
+    /// A source without requests so far.
     ///
     /// # Errors
     ///
-    /// When the HTTP client cannot be built, for want of CA certificates above all.
+    /// Fails if the HTTP client cannot be built, such as without CA certificates.
     pub fn new(tenant: Arc<Tenant>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let limiter = RateLimiter::new(&tenant, &clock);
         let tokens = Arc::new(TokenCache::new(ClientCredentials::of(&tenant)));
         Self::with(tenant, clock, observer, limiter, tokens)
     }
 
-    /// This source, but nothing that fails is sent again: for a probe, which is to show how things stand and to ask
-    /// for as little as can be. A token that is refused is still replaced once.
+    /// This source without retries, for a probe with the fewest requests. A refused token is still replaced once.
     #[must_use]
     pub fn without_retries(mut self) -> Self {
         self.session.client.retries = false;
-        // One refresh learns nothing from the one before it.
         self.cache = None;
         self
     }
 
-    /// A source for `tenant` that takes this one's place after a reload: gate and budget live on where the
-    /// address is the same, and the token where the client is.
+    /// The source for `tenant` after a reload. It keeps gate and budget if the address is the same, and the token if the
+    /// client is.
     ///
     /// # Errors
     ///
-    /// As for [`PresenceSource::new`].
+    /// Fails like [`PresenceSource::new`].
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.connection.base_url == tenant.connection.base_url;
@@ -107,7 +104,7 @@ impl PresenceSource {
             tokens.copy_from(&self.session.tokens);
         }
         let mut source = Self::with(tenant, clock, observer, limiter, Arc::new(tokens))?;
-        if let Some(cache) = self.cache.as_ref().filter(|_| asks_the_same(&self.tenant, &source.tenant)) {
+        if let Some(cache) = self.cache.as_ref().filter(|_| has_same_query(&self.tenant, &source.tenant)) {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
             let mut kept = lock(cache);
             kept.retain(|agent| wanted.contains(agent));
@@ -118,7 +115,7 @@ impl PresenceSource {
         Ok(source)
     }
 
-    /// Sends nothing before `point`, as after a restart within a `Retry-After`.
+    /// Sends nothing before `point`, for a `Retry-After` that outlasts a restart.
     pub fn hold_until(&self, point: Monotonic) {
         self.session.client.gate().close_until(point);
     }
@@ -149,7 +146,7 @@ impl PresenceSource {
         })
     }
 
-    /// What is known of earlier refreshes, where they are incremental. Nothing may await while it is held.
+    /// The cache, if refreshes are incremental. The guard must not be held across an await.
     fn cache(&self) -> Option<MutexGuard<'_, BucketCache>> {
         self.cache.as_deref().map(lock)
     }
@@ -159,10 +156,10 @@ fn lock(cache: &Mutex<BucketCache>) -> MutexGuard<'_, BucketCache> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether what was kept of answers to `old` is part of answers to `new`. Agents may be others.
-fn asks_the_same(old: &Tenant, new: &Tenant) -> bool {
-    // How often everything is read again is no part of the question, and the cache's own.
-    cache::question(old) == cache::question(new) && old.query.incremental == new.query.incremental
+/// Whether buckets of `old` are valid for `new`. The agents may differ.
+fn has_same_query(old: &Tenant, new: &Tenant) -> bool {
+    // `full_refresh_interval` is not part of the query, but of the cache.
+    cache::query_text(old) == cache::query_text(new) && old.query.incremental == new.query.incremental
 }
 
 impl Source for PresenceSource {
@@ -171,7 +168,7 @@ impl Source for PresenceSource {
     }
 
     fn export_history(&self) -> Option<Vec<u8>> {
-        // Writing takes a while; refreshes do not wait for it.
+        // Encoding takes a while, without the lock.
         let file = self.cache()?.file();
         Some(file.write(&self.tenant))
     }
@@ -179,7 +176,7 @@ impl Source for PresenceSource {
     fn restore_history(&self, kept: &[u8]) -> Option<usize> {
         let file = CacheFile::read(kept, &self.tenant)?;
         let agents = file.known.len();
-        self.cache()?.take_up(file);
+        self.cache()?.restore(file);
         Some(agents)
     }
 
@@ -201,7 +198,7 @@ impl fmt::Debug for PresenceSource {
     }
 }
 
-/// What the fuzz targets reach into.
+/// For the fuzz targets.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
@@ -210,7 +207,7 @@ pub mod fuzzing {
     use crate::config::Agent;
     use crate::presence::{AgentPresence, IncrementalTally, Tally, WatchedAgent, Window};
 
-    /// What a refresh at the end of `window` makes of what is kept, if the tenant answers nothing new.
+    /// The sums of a refresh for `window` from the cache alone.
     pub fn counted_from_cache(source: &PresenceSource, window: Window) -> Vec<Option<AgentPresence>> {
         let watched = |agent: &Agent| WatchedAgent { id: agent.id.clone(), schedule: None };
         let agents: Vec<WatchedAgent> = source.tenant.agents.iter().map(watched).collect();

@@ -1,4 +1,4 @@
-//! Turning pages, with an end to it: a server that repeats itself or never ends is found out.
+//! Page tokens, with limits: pages that repeat or do not end are an error.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -8,12 +8,12 @@ use crate::presence::Window;
 use crate::upstream::failure::Failure;
 use crate::upstream::{Endpoint, ErrorKind};
 
-/// How many pages a batch may have, whatever the window. At a tenth of a second a page these take a
-/// quarter of an hour, which is beyond any sensible `refresh_timeout`.
+/// The limit of pages of a batch, for any window. At 0.1 s each, they take a quarter of an hour, which is longer than any
+/// sensible `refresh_timeout`.
 const MAX_PAGES: u64 = 10_000;
 
-/// How long the token of a page may be. It goes into an address, and servers commonly refuse
-/// addresses of more than 8 KiB; half of that is left to the other parameters.
+/// The limit of a page token in bytes. It is part of an address, and servers commonly refuse addresses of more than 8 KiB;
+/// half of that is left to the other parameters.
 const MAX_PAGE_TOKEN_BYTES: usize = 4 * 1024;
 
 /// The pages of one batch.
@@ -21,8 +21,8 @@ const MAX_PAGE_TOKEN_BYTES: usize = 4 * 1024;
 pub(super) struct Pages {
     turned: u64,
     limit: u64,
-    /// Hashes of the tokens so far. The hasher is seeded at random, so no server can construct a collision,
-    /// and ten thousand of them do so by chance once in a hundred billion batches.
+    /// Hashes of the tokens so far. The hasher has a random seed, so a server cannot construct a collision; by chance, ten
+    /// thousand tokens collide once in a hundred billion batches.
     seen: HashSet<u64>,
     hasher: RandomState,
 }
@@ -30,8 +30,8 @@ pub(super) struct Pages {
 // === impl Pages ===
 
 impl Pages {
-    /// For a batch of `agents`. A page holds at least one bucket of one agent, and a window that is not
-    /// aligned to `interval` touches one bucket more at each end.
+    /// The pages of a batch of `agents`. A page has at least one bucket of one agent, and a window that is not aligned to
+    /// `interval` touches one more bucket at each end.
     pub(super) fn new(agents: usize, window: Window, interval: Duration) -> Self {
         let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX).max(1);
         let buckets = window.length().get().div_ceil(interval).saturating_add(2);
@@ -44,7 +44,7 @@ impl Pages {
         }
     }
 
-    /// Turns to the page that `token` stands for; `None` after the last one.
+    /// The token of the next page; `None` after the last one.
     pub(super) fn turn(&mut self, token: Option<String>) -> Result<Option<String>, Failure> {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
         let fail = |kind, message: String| Err(Failure::new(Endpoint::Presence, kind, message));
@@ -84,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_has_no_token_or_an_empty_one() {
+    fn last_page_has_no_page_token_or_an_empty_one() {
         assert_eq!(pages(1, 24).turn(None).unwrap(), None);
         assert_eq!(turn(&mut pages(1, 24), ""), Ok(false));
     }
 
     #[test]
-    fn any_token_that_was_seen_before_is_an_error() {
+    fn repeated_page_token_is_an_error() {
         let mut pages = pages(10, 24);
         for token in ["a", "b", "c"] {
             assert_eq!(turn(&mut pages, token), Ok(true));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_pages_than_buckets() {
+    fn pages_are_limited_by_buckets() {
         let table = [(1, 24, 26), (2, 24, 52), (50, 24, 1300), (0, 24, 1), (50, 24 * 365, MAX_PAGES)];
         for (agents, hours, limit) in table {
             let mut pages = pages(agents, hours);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_too_long_to_be_sent_is_refused() {
+    fn long_page_token_is_refused() {
         assert_eq!(turn(&mut pages(1, 24), &"x".repeat(MAX_PAGE_TOKEN_BYTES)), Ok(true));
         assert_eq!(turn(&mut pages(1, 24), &"x".repeat(MAX_PAGE_TOKEN_BYTES + 1)), Err(ErrorKind::TooMuch));
     }

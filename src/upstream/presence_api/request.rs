@@ -5,10 +5,10 @@ use url::Url;
 use crate::config::Tenant;
 use crate::presence::{StateName, WatchedAgent, Window};
 
-/// Where the report lives.
+/// The path of the report.
 pub(super) const PATH: &str = "/api/v2/reporting/agent-presence";
 
-/// `report` with the query for the first page of the presence of `agents` within `window`.
+/// The address of the first page for `agents` and `window`.
 pub(super) fn first_page(mut report: Url, tenant: &Tenant, window: Window, agents: &[WatchedAgent]) -> Url {
     report
         .query_pairs_mut()
@@ -22,7 +22,7 @@ pub(super) fn first_page(mut report: Url, tenant: &Tenant, window: Window, agent
     report
 }
 
-/// The address of the page that `token` stands for.
+/// The address of the page with this token.
 pub(super) fn next_page(first: &Url, token: &str) -> Url {
     let mut url = first.clone();
     url.query_pairs_mut().append_pair("nextPageToken", token);

@@ -1,4 +1,4 @@
-//! Buckets that are over, kept packed for the next count.
+//! Complete buckets, kept for later refreshes in few bytes: seven per bucket, which the tests measure.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,72 +12,72 @@ use crate::presence::{Micros, StateName, Timestamp, Window};
 #[cfg(test)]
 mod tests;
 
-/// The most names of states in one agent's history: an index is a byte. A tenant has some twenty.
+/// The limit of state names in one agent's history: an index is one byte. A tenant has some twenty.
 const MAX_NAMES: usize = 255;
 
-/// The most bytes that a history may have per bucket, on average: room for a dozen states in each. One that has more is
-/// not kept, so that what a server makes up cannot fill the memory; its agent is asked for in full instead.
+/// The limit of bytes per bucket, on average: a dozen states in each. A larger history is not kept, so that invented states
+/// cannot fill the memory; its agent is requested in full instead.
 pub const MAX_BYTES_PER_BUCKET: usize = 64;
 
 /// Microseconds in a second.
 const MICROS: u64 = 1_000_000;
 
-/// What was reported of one agent in buckets that are over and settled, as it was reported.
+/// The complete and settled buckets of one agent, as reported.
 ///
-/// Buckets are in order, do not overlap and are cells of one grid. A bucket takes a byte that says how many states it has and
-/// whether it follows the one before, and per state the index of its name and its time, in whole seconds where it is.
+/// Buckets are sorted, do not overlap and share their boundaries. A bucket takes one byte for the number of its states and
+/// whether it follows the previous bucket, and per state the index of its name and its time, in seconds if whole.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BucketHistory {
-    /// Where the first bucket begins.
+    /// The start of the first bucket.
     first: Timestamp,
-    /// Up to here all is known: what is not in it was not reported.
+    /// The end of the known time: a bucket before it that is missing was not reported.
     until: Timestamp,
-    grid: BucketBoundaries,
+    boundaries: BucketBoundaries,
     names: Box<[StateName]>,
     packed: Box<[u8]>,
 }
 
-/// A history, read bucket by bucket.
+/// Reads the buckets of a history in order.
 #[derive(Debug)]
 pub(super) struct Buckets<'a> {
     bytes: Bytes<'a>,
     next: Timestamp,
-    grid: BucketBoundaries,
+    boundaries: BucketBoundaries,
 }
 
-/// Packs the buckets of one agent after another, reusing its working space.
+/// Builds the histories of agents, one after the other.
 #[derive(Debug)]
 pub(super) struct HistoryBuilder {
-    grid: BucketBoundaries,
+    boundaries: BucketBoundaries,
     first: Option<Timestamp>,
     next: Timestamp,
     buckets: usize,
     names: Vec<StateIndex>,
     bytes: Vec<u8>,
-    /// Whether something came that cannot be packed.
+    /// Whether a bucket cannot be kept.
     failed: bool,
 }
 
 // === impl BucketHistory ===
 
 impl BucketHistory {
-    /// Up to here all is known: what is not in it was not reported.
+    /// The end of the known time: a bucket before it that is missing was not reported.
     pub const fn until(&self) -> Timestamp {
         self.until
     }
 
-    /// How many bytes it takes.
+    /// The size in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + size_of_val(&*self.names) + self.packed.len()
     }
 
-    /// How many buckets it has.
+    /// The number of buckets.
     pub fn buckets(&self) -> usize {
         let (mut buckets, mut shares) = (self.read(), Vec::new());
         std::iter::from_fn(|| buckets.next(&mut shares)).count()
     }
 
-    /// Appends the history, in the form that [`BucketHistory::read_from`] reads; `name` finds the number of a name.
+    /// Appends the history in the format of [`BucketHistory::read_from`]; `name` returns the number of a name.
     pub(crate) fn write_to(&self, bytes: &mut Vec<u8>, mut name: impl FnMut(&StateName) -> u64) {
         let mut push = |number| varint::push(bytes, number);
         push(self.first.micros().cast_unsigned());
@@ -88,21 +88,20 @@ impl BucketHistory {
         bytes.extend_from_slice(&self.packed);
     }
 
-    /// The history of buckets of `grid` that `bytes` begin with, its names by their numbers among `names`; `None` where that is
-    /// not a history that was packed here.
-    pub(crate) fn read_from(bytes: &mut Bytes<'_>, grid: BucketBoundaries, names: &[StateName]) -> Option<Self> {
+    /// Reads a history whose buckets have these `boundaries`; names are numbers of `names`. `None` if it is not valid.
+    pub(crate) fn read_from(bytes: &mut Bytes<'_>, boundaries: BucketBoundaries, names: &[StateName]) -> Option<Self> {
         let first = Timestamp::from_micros(bytes.varint()?.cast_signed());
         let until = Timestamp::from_micros(bytes.varint()?.cast_signed());
         let count = usize::try_from(bytes.varint()?).ok().filter(|count| *count <= MAX_NAMES)?;
         let mut name = || Some(Arc::clone(names.get(usize::try_from(bytes.varint()?).ok()?)?));
         let names: Box<[StateName]> = (0..count).map(|_| name()).collect::<Option<_>>()?;
         let length = usize::try_from(bytes.varint()?).ok()?;
-        let history = Self { first, until, grid, names, packed: bytes.take(length)?.into() };
-        (grid.has(first) && grid.has(until) && history.is_sound()).then_some(history)
+        let history = Self { first, until, boundaries, names, packed: bytes.take(length)?.into() };
+        (boundaries.has(first) && boundaries.has(until) && history.is_valid()).then_some(history)
     }
 
-    /// Whether it holds what a packer would have packed.
-    fn is_sound(&self) -> bool {
+    /// Whether a [`HistoryBuilder`] could have built it.
+    fn is_valid(&self) -> bool {
         let (mut buckets, mut shares, mut count) = (self.read(), Vec::new(), 0);
         while !buckets.bytes.0.is_empty() {
             let Some(span) = buckets.next(&mut shares) else { return false };
@@ -115,18 +114,18 @@ impl BucketHistory {
         self.packed.len() <= MAX_BYTES_PER_BUCKET * count
     }
 
-    /// The names that the indices of shares stand for.
+    /// The names, by the indices in shares.
     pub(super) fn names(&self) -> &[StateName] {
         &self.names
     }
 
-    /// Its buckets, the first one first.
+    /// The buckets in order.
     pub(super) fn read(&self) -> Buckets<'_> {
-        Buckets { bytes: Bytes(&self.packed), next: self.first, grid: self.grid }
+        Buckets { bytes: Bytes(&self.packed), next: self.first, boundaries: self.boundaries }
     }
 }
 
-/// Without its buckets, which would be most of any log.
+/// Leaves the buckets out.
 impl fmt::Debug for BucketHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BucketHistory")
@@ -139,13 +138,13 @@ impl fmt::Debug for BucketHistory {
 // === impl Buckets ===
 
 impl Buckets<'_> {
-    /// The span of the next bucket, whose states, as indices of the history's names, are in `shares`. `None` at the end, and
-    /// where what follows is no bucket.
+    /// The span of the next bucket, and its states in `shares`, as indices of names. `None` at the end, or if the bytes are
+    /// not valid.
     pub(super) fn next(&mut self, shares: &mut Vec<(usize, Micros)>) -> Option<Window> {
         shares.clear();
         let head = self.bytes.varint()?;
         let skipped = if head & 1 == 1 { self.bytes.varint()? } else { 0 };
-        let skipped = i64::try_from(skipped.checked_mul(self.grid.step().get())?).ok()?;
+        let skipped = i64::try_from(skipped.checked_mul(self.boundaries.interval().get())?).ok()?;
         let start = Timestamp::from_micros(self.next.micros().checked_add(skipped)?);
         for _ in 0..head >> 1 {
             let name = usize::from(self.bytes.byte()?);
@@ -153,7 +152,7 @@ impl Buckets<'_> {
             let micros = if time & 1 == 1 { time >> 1 } else { (time >> 1).checked_mul(MICROS)? };
             shares.push((name, Micros::new(micros)));
         }
-        self.next = self.grid.next(start);
+        self.next = self.boundaries.next(start);
         Some(Window { start, end: self.next })
     }
 }
@@ -161,16 +160,17 @@ impl Buckets<'_> {
 // === impl HistoryBuilder ===
 
 impl HistoryBuilder {
-    /// For buckets that are cells of `grid`.
-    pub(super) const fn new(grid: BucketBoundaries) -> Self {
+    /// A builder for buckets with these boundaries.
+    pub(super) const fn new(boundaries: BucketBoundaries) -> Self {
         let next = Timestamp::from_micros(0);
-        Self { grid, first: None, next, buckets: 0, names: Vec::new(), bytes: Vec::new(), failed: false }
+        Self { boundaries, first: None, next, buckets: 0, names: Vec::new(), bytes: Vec::new(), failed: false }
     }
 
-    /// Adds the bucket that begins at `start`, which is a line that no bucket before it reaches past.
+    /// Adds a bucket that starts at `start`, a boundary at or after the end of the previous bucket.
     pub(super) fn push(&mut self, start: Timestamp, shares: &[Share]) {
         let first = self.first.is_none();
-        let skipped = if first { 0 } else { start.saturating_since(self.next).get() / self.grid.step().get().max(1) };
+        let skipped =
+            if first { 0 } else { start.saturating_since(self.next).get() / self.boundaries.interval().get().max(1) };
         if first {
             self.first = Some(start);
         }
@@ -190,25 +190,25 @@ impl HistoryBuilder {
                 return;
             };
             self.bytes.push(name);
-            // More than that no bucket can have, whatever it says.
+            // No bucket is that long.
             self.failed |= micros > u64::MAX >> 1;
             let time = if micros % MICROS == 0 { (micros / MICROS) << 1 } else { (micros << 1) | 1 };
             varint::push(&mut self.bytes, time);
         }
         self.buckets += 1;
-        self.next = self.grid.next(start);
+        self.next = self.boundaries.next(start);
     }
 
-    /// The history of the buckets since the last one, of which all is known up to `until`, if it can be kept. `names` are what
-    /// the states of their shares are indices of.
+    /// The history of the buckets since the last call, complete up to `until`; `None` if it cannot be kept. `names` are the
+    /// names by [`StateIndex`].
     pub(super) fn finish(&mut self, until: Timestamp, names: &[StateName]) -> Option<BucketHistory> {
-        let Self { grid, first, buckets, names: used, bytes, failed, .. } = self;
+        let Self { boundaries, first, buckets, names: used, bytes, failed, .. } = self;
         let fits = !*failed && used.len() <= MAX_NAMES && bytes.len() <= *buckets * MAX_BYTES_PER_BUCKET;
         let used: Option<Box<[StateName]>> = used.iter().map(|state| names.get(state.0).map(Arc::clone)).collect();
         let history = used.filter(|_| fits).map(|names| BucketHistory {
             first: first.unwrap_or(until),
             until,
-            grid: *grid,
+            boundaries: *boundaries,
             names,
             packed: bytes.as_slice().into(),
         });
@@ -216,7 +216,7 @@ impl HistoryBuilder {
         history
     }
 
-    /// Forgets the buckets since the last history.
+    /// Drops the buckets since the last history.
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.bytes.clear();

@@ -1,4 +1,4 @@
-//! Packing and reading again, and what it takes.
+//! Histories round trip, and their size.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn unpack(history: &BucketHistory) -> Drawn {
 
 proptest! {
     #[test]
-    fn any_buckets_come_back(
+    fn histories_round_trip(
         drawn in prop::collection::vec((1..50_i64, prop::collection::vec((0..200_usize, 0..u64::MAX >> 1), 1..5)), 0..50),
         from in -1000..1000_i64,
     ) {
@@ -51,8 +51,8 @@ proptest! {
 }
 
 #[test]
-fn a_day_of_five_minutes_takes_a_few_bytes_a_bucket() {
-    // What people do: a state or two in five minutes, in whole seconds, two more that are named with no time.
+fn history_bytes_per_bucket() {
+    // One or two states in five minutes, in whole seconds, and two more without time.
     let typical: Drawn = (0..288).map(|cell| (cell, vec![(0, 240_000_000), (1, 60_000_000)])).collect();
     let all_named: Drawn =
         (0..288).map(|cell| (cell, vec![(0, 240_000_000), (1, 60_000_000), (2, 0), (3, 0)])).collect();
@@ -65,20 +65,20 @@ fn a_day_of_five_minutes_takes_a_few_bytes_a_bucket() {
     }
 }
 
-/// What the README and `check` say of memory.
+/// The figure of the documentation and of `check`.
 #[test]
-fn what_people_do_takes_seven_bytes_a_bucket() {
+fn simulated_history_takes_seven_bytes_a_bucket() {
     let (roster, timeline) = (Workforce::new(7, 100), Timeline::new(1));
     for minutes in [5, 60] {
         let step = Duration::from_secs(minutes * 60);
-        let grid = BucketBoundaries::new(step);
+        let boundaries = BucketBoundaries::new(step);
         let (mut bytes, mut buckets) = (0, 0);
         for agent in roster.agents() {
             let (mut builder, mut names, mut start) =
-                (HistoryBuilder::new(grid), Vec::new(), Timestamp::from_seconds(1_772_582_400));
+                (HistoryBuilder::new(boundaries), Vec::new(), Timestamp::from_seconds(1_772_582_400));
             let until = start + Duration::from_secs(86_400);
             while start < until {
-                let times = timeline.seconds(agent, Window { start, end: grid.next(start) });
+                let times = timeline.seconds(agent, Window { start, end: boundaries.next(start) });
                 let shares = times.into_iter().map(|(name, time)| {
                     let known = names.iter().position(|known| *known == name).unwrap_or_else(|| {
                         names.push(name);
@@ -87,7 +87,7 @@ fn what_people_do_takes_seven_bytes_a_bucket() {
                     Share { state: StateIndex(known), time }
                 });
                 builder.push(start, &shares.collect::<Vec<_>>());
-                start = grid.next(start);
+                start = boundaries.next(start);
             }
             let history = builder.finish(until, &names).unwrap();
             bytes += history.packed.len();
@@ -101,7 +101,7 @@ fn what_people_do_takes_seven_bytes_a_bucket() {
 }
 
 #[test]
-fn what_no_tenant_would_report_is_not_kept() {
+fn unreasonable_histories_are_not_kept() {
     let table: [(&str, Drawn); 3] = [
         ("too many names", (0..256).map(|cell| (cell as i64, vec![(cell, 1_000_000)])).collect()),
         ("too many states a bucket", vec![(0, (0..40).map(|state| (state, 1_000_000)).collect())]),
@@ -114,7 +114,7 @@ fn what_no_tenant_would_report_is_not_kept() {
 }
 
 #[test]
-fn a_builder_that_failed_starts_afresh() {
+fn history_builder_restarts_after_a_failure() {
     let mut builder = HistoryBuilder::new(BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs())));
     let share = |micros| [Share { state: StateIndex(1), time: Micros::new(micros) }];
     builder.push(Timestamp::from_seconds(0), &share(u64::MAX));

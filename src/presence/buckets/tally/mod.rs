@@ -1,4 +1,4 @@
-//! Counting: buckets in, seconds per agent and state out, never more than the window.
+//! Sums buckets to the time per agent and state, never more than the window.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +15,12 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-/// Counts the buckets of one batch of agents.
+/// Sums the buckets of one batch of agents.
 ///
-/// What it comes to depends on which buckets came, never on their order or repetition or on how pages cut them,
-/// and no agent's states ever add up to more than the window. Only [`TallyOutcome::rejections`] tell repetitions.
+/// The sums do not depend on the order or repetition of buckets or on paging, and an agent's states never sum to more than
+/// the window. Only [`TallyOutcome::rejections`] count repetitions.
 ///
-/// A source resolves an agent or a state as soon as it meets its name, so the fields of a record may come in
-/// any order and nothing of it has to be kept:
+/// A source resolves agents and states by name as it reads them, so the fields of a record may come in any order:
 ///
 /// ```
 /// use cxone_exporter::presence::{Micros, Tally, Timestamp, WatchedAgent, Window};
@@ -35,7 +34,7 @@ mod tests;
 /// tally.state(Some(state), Ok(Micros::from_seconds(1800)));
 /// let agent = tally.agent("4711");
 /// tally.bucket(agent, Some(Timestamp::from_seconds(0)), Some(Timestamp::from_seconds(3600)));
-/// // Had the page turned out to be cut, it would be as if it never came:
+/// // A page that is cut leaves no trace:
 /// if false {
 ///     tally.roll_back(page);
 /// }
@@ -55,7 +54,7 @@ pub struct Tally {
     rejections: Rejections,
 }
 
-/// A point between two buckets of a tally, to go back to.
+/// A state of a tally between two buckets, to roll back to.
 #[derive(Debug, Clone, Copy)]
 pub struct Checkpoint {
     buckets: usize,
@@ -63,12 +62,12 @@ pub struct Checkpoint {
     rejections: Rejections,
 }
 
-/// What a tally came to.
+/// The sums of a tally.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TallyOutcome {
-    /// Per agent, in the order the tally was given them; `None` where nothing was reported.
+    /// By agent, in the requested order; `None` without data.
     pub agents: Vec<Option<AgentPresence>>,
-    /// What was not counted.
+    /// The rejected parts of the input.
     pub rejections: Rejections,
 }
 
@@ -85,7 +84,7 @@ impl Tally {
         offline_states: Arc<[StateName]>,
         known_states: &[StateName],
     ) -> Self {
-        let store = BucketStore::new(agents.len());
+        let store = BucketStore::default();
         let names = StateNames::new(known_states);
         let known_names = names.len();
         let rejections = Rejections::default();
@@ -93,39 +92,39 @@ impl Tally {
         Self { window, agents, names, known_names, offline_states, store, rejections }
     }
 
-    /// Counts time in a state under the name that `map` has for it. Several may get one name.
+    /// Renames states by `map`. Several may get one name.
     #[must_use]
     pub fn renaming(mut self, map: Arc<BTreeMap<StateName, StateName>>) -> Self {
         self.names.rename(map);
         self
     }
 
-    /// The present point, between two buckets.
+    /// The current state, between two buckets.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint { buckets: self.store.buckets().len(), names: self.names.len(), rejections: self.rejections }
     }
 
-    /// Forgets whatever came since `to`, half a bucket included.
+    /// Drops everything since `to`, including a bucket that is not complete.
     pub fn roll_back(&mut self, to: Checkpoint) {
         self.store.truncate(to.buckets);
         self.names.truncate(to.names);
         self.rejections = to.rejections;
     }
 
-    /// Finds an agent by its id; `None` where it was not requested.
+    /// The agent with this id; `None` if it was not requested.
     #[inline]
     pub fn agent(&mut self, id: &str) -> Option<AgentIndex> {
         self.agents.find(id)
     }
 
-    /// Finds a state by its name.
+    /// The state with this name.
     #[inline]
     pub fn state_named(&mut self, name: &str) -> StateIndex {
         self.names.index(name)
     }
 
-    /// Adds time in a state to the bucket that is to come, or tells why there is none to add. A state without a
-    /// name, or with an empty one, is [`UNKNOWN_STATE`].
+    /// Adds time in a state to the next bucket, or counts why it is rejected. A state without a name, or with an empty one, is
+    /// [`UNKNOWN_STATE`].
     #[inline]
     pub fn state(&mut self, state: Option<StateIndex>, time: Result<Micros, Rejection>) {
         match time {
@@ -137,9 +136,9 @@ impl Tally {
         }
     }
 
-    /// Ends a bucket: the states since the last one are its.
+    /// Ends a bucket, which has the states since the previous one.
     ///
-    /// A bucket without any state says nothing, so it neither counts nor covers time.
+    /// A bucket without states neither counts nor covers time.
     #[inline]
     pub fn bucket(&mut self, agent: Option<AgentIndex>, start: Option<Timestamp>, end: Option<Timestamp>) {
         if let Err(reason) = self.admit(agent, start, end) {

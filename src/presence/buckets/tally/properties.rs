@@ -1,5 +1,5 @@
-//! What holds of counting whatever comes: it agrees with a model that paints seconds, never exceeds the window, and
-//! does not depend on the order, repetition or paging of buckets.
+//! Properties of the tally for any buckets: it agrees with a model that counts second by second, never exceeds the window,
+//! and does not depend on order, repetition or paging.
 
 use proptest::prelude::*;
 
@@ -48,14 +48,14 @@ fn drawn_tally() -> Tally {
         .iter()
         .map(|&id| WatchedAgent { id: Arc::from(id), schedule: Some(Arc::clone(&schedule)) })
         .collect();
-    tally.store = BucketStore::new(DRAWN_AGENTS.len());
+    tally.store = BucketStore::default();
     tally.agents = AgentIndexMap::new(agents);
     tally
 }
 
-/// Paints each second of the window with the first bucket, by start and end, that covers it; a state then has its
-/// share of every second that its bucket painted. Returns microseconds by agent and state, and the number of shares.
-fn painted(records: &[Drawn]) -> [([f64; 4], f64); 3] {
+/// Assigns each second of the window to the first bucket, by start and end, that covers it; a state has its share of every
+/// second of its bucket. Returns microseconds by agent and state, and the number of shares.
+fn by_the_second(records: &[Drawn]) -> [([f64; 4], f64); 3] {
     let mut agents = [([0.0; 4], 0.0); 3];
     for (agent, (states, shares)) in agents.iter_mut().enumerate() {
         let mut buckets: Vec<_> = records
@@ -81,14 +81,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn counting_agrees_with_painting(mut records in prop::collection::vec(drawn(), 0..12)) {
+    fn tally_agrees_with_a_count_by_the_second(mut records in prop::collection::vec(drawn(), 0..12)) {
         // Repetitions that disagree are another property's.
         let mut spans = std::collections::HashSet::new();
         records.retain(|record| spans.insert((record.agent, record.start, record.length)));
         let mut tally = drawn_tally();
         records.iter().for_each(|record| record.push(&mut tally));
         let outcome = tally.finish();
-        for ((states, shares), presence) in painted(&records).iter().zip(&outcome.agents) {
+        for ((states, shares), presence) in by_the_second(&records).iter().zip(&outcome.agents) {
             for (state, micros) in ["Available", "Busy", "Offline", UNKNOWN_STATE].into_iter().zip(states) {
                 let found = presence.iter().flat_map(|presence| &presence.states).find(|(name, _)| **name == *state);
                 let counted = found.map_or(0.0, |(_, time)| time.get() as f64);
@@ -149,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn a_page_that_is_taken_back_leaves_no_trace(
+    fn a_rolled_back_page_leaves_no_trace(
         before in prop::collection::vec(drawn(), 0..8),
         cut in prop::collection::vec(drawn(), 0..8),
         after in prop::collection::vec(drawn(), 0..8),

@@ -1,4 +1,4 @@
-//! The rules of counting, each by an example.
+//! The rules of the tally by example.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn rejected(outcome: &TallyOutcome) -> Vec<(Rejection, u64)> {
 }
 
 #[test]
-fn each_rule_counts_as_it_is_written() {
+fn counting_rules() {
     use Rejection::{
         BadTime, Duplicate, Negative, NotFinite, OutsideWindow as Outside, OverLength, Overlap, UnknownAgent,
     };
@@ -215,7 +215,7 @@ fn each_rule_counts_as_it_is_written() {
 }
 
 #[test]
-fn a_bucket_needs_both_ends_and_an_agent() {
+fn bucket_needs_start_end_and_agent() {
     let mut tally = tally_of(WINDOW, &["a"]);
     let (agent, start, end) = (tally.agent("a"), Timestamp::from_seconds(1000), Timestamp::from_seconds(1100));
     for (agent, start, end) in [(agent, None, Some(end)), (agent, Some(start), None), (None, Some(start), Some(end))] {
@@ -240,7 +240,7 @@ fn agents_are_kept_apart_and_in_order() {
 }
 
 #[test]
-fn known_names_are_shared() {
+fn known_state_names_are_shared() {
     let busy: StateName = Arc::from("Busy");
     let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(100) };
     let agents = vec![WatchedAgent { id: Arc::from("a"), schedule: None }];
@@ -250,7 +250,7 @@ fn known_names_are_shared() {
 }
 
 #[test]
-fn names_of_a_page_that_is_taken_back_are_forgotten() {
+fn rolled_back_state_names_are_dropped() {
     let mut tally = tally_of(WINDOW, &["a"]);
     let (page, names) = (tally.checkpoint(), tally.names.len());
     push(&mut tally, &("a", 1000, 1100, &[("Busy", 1.0)]));
@@ -315,7 +315,7 @@ fn the_current_state_is_a_lower_bound() {
 }
 
 #[test]
-fn the_smallest_of_too_many_states_are_summed() {
+fn smallest_of_too_many_states_are_summed() {
     let names: Vec<String> = (0..70).map(|at| format!("State {at:02}")).collect();
     // The higher the number the longer, from 1 s; State 00 is declared, so it stays though it is the smallest.
     let states: Vec<_> = names.iter().zip(1_u32..).map(|(name, seconds)| (name.as_str(), f64::from(seconds))).collect();
@@ -349,7 +349,7 @@ fn sixty_four_states_and_other_are_left_alone() {
 }
 
 #[test]
-fn names_that_are_made_up_do_not_make_series() {
+fn invented_state_names_do_not_create_series() {
     let ids: Vec<String> = (0..MAX_STATES_PER_TALLY + 10).map(|id| id.to_string()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut tally = tally_of((0, 10_000), &ids);
@@ -375,7 +375,7 @@ pub(super) fn every_day_until(seconds: u32) -> Arc<Schedule> {
 }
 
 #[test]
-fn offline_time_is_held_against_the_schedule() {
+fn scheduled_offline_time() {
     let schedule = every_day_until(1_500);
     let window = Window { start: Timestamp::from_seconds(1_000), end: Timestamp::from_seconds(2_000) };
     let agents = vec![WatchedAgent { id: Arc::from("a"), schedule: Some(schedule) }];
@@ -388,7 +388,7 @@ fn offline_time_is_held_against_the_schedule() {
 }
 
 #[test]
-fn states_are_renamed_and_merged_and_swapped() {
+fn state_map_renames_merges_and_swaps() {
     let map = [("Busy", "Talking"), ("Dialing", "Talking"), ("Up", "Down"), ("Down", "Up"), ("Unknown", "Nameless")];
     let map: BTreeMap<StateName, StateName> = map.map(|(from, to)| (from.into(), to.into())).into();
     let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(100) };

@@ -1,8 +1,8 @@
-//! What a later process can take up of a cache, as bytes. Pure.
+//! The format in which a cache survives a restart. Pure.
 //!
-//! A byte of version; what was asked; the boundaries and what is known of the server; names of states; and per agent its id, when it
-//! was read, and its history. Numbers are of variable length, texts and lists begin with how long they are. Whoever keeps the
-//! bytes sees to it that they are whole; what they say is checked here all the same.
+//! A version byte; the query; the boundaries and what is known of the server; state names; and per agent its id, when it was
+//! read, and its history. Numbers have variable length; texts and lists begin with their length. Storage has a checksum; the
+//! content is validated here all the same.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::config::{QueryKey, Tenant};
 use crate::presence::varint::{self, Bytes};
 use crate::presence::{AgentId, BucketBoundaries, BucketHistory, MAX_STATE_NAME_BYTES, Micros, StateName, Timestamp};
 
-/// The version that is written, and the only one that is read. What is kept is worth one full refresh.
+/// The only version that is written and read. The content is worth one full refresh.
 const VERSION: u8 = 1;
 
-/// The most names of states: what one agent may have, many times over. A file of more is none of ours.
+/// The limit of state names: many times what one agent may have. This exporter writes no file with more.
 const MAX_NAMES: usize = 1 << 16;
 
-/// What a later process can take up of a cache.
+/// The content of a cache file.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct CacheFile {
     pub(super) boundaries: BucketBoundaries,
@@ -31,7 +31,7 @@ pub(in super::super) struct CacheFile {
 // === impl CacheFile ===
 
 impl CacheFile {
-    /// As bytes, for a source that asks what `tenant` says.
+    /// Encodes the file for the query of `tenant`.
     pub(in super::super) fn write(&self, tenant: &Tenant) -> Vec<u8> {
         let mut names: Vec<StateName> = Vec::new();
         let mut numbers: HashMap<StateName, u64> = HashMap::new();
@@ -48,8 +48,8 @@ impl CacheFile {
             });
         }
         let mut bytes = vec![VERSION];
-        push_text(&mut bytes, &question(tenant));
-        // The step is part of the question, so a line tells where all of them are.
+        push_text(&mut bytes, &query_text(tenant));
+        // The interval is part of the query, so one boundary identifies all.
         push_time(&mut bytes, self.boundaries.ceil(Timestamp::from_micros(0)));
         bytes.push(u8::from(self.cuts) | u8::from(self.heads_fit) << 1 | u8::from(self.since.is_some()) << 2);
         push_time(&mut bytes, self.since.unwrap_or(Timestamp::from_micros(0)));
@@ -60,11 +60,10 @@ impl CacheFile {
         bytes
     }
 
-    /// What was written as `bytes`, as far as it is about agents of `tenant`; `None` where it is damaged, of another version,
-    /// or answers another question.
+    /// Decodes the agents of `tenant`; `None` if the bytes are damaged, of another version or for another query.
     pub(in super::super) fn read(bytes: &[u8], tenant: &Tenant) -> Option<Self> {
         let mut bytes = Bytes(bytes);
-        if bytes.byte()? != VERSION || text(&mut bytes)? != question(tenant) {
+        if bytes.byte()? != VERSION || text(&mut bytes)? != query_text(tenant) {
             return None;
         }
         let boundaries = BucketBoundaries::new(tenant.query.interval.length).through(time(&mut bytes)?);
@@ -91,8 +90,8 @@ impl CacheFile {
     }
 }
 
-/// What is asked, as far as what is kept would mean something else as part of another answer.
-pub(in super::super) fn question(tenant: &Tenant) -> String {
+/// The query that the buckets belong to. Buckets of one query are not valid for another.
+pub(in super::super) fn query_text(tenant: &Tenant) -> String {
     let settle = tenant.query.incremental.map(|incremental| Micros::from(incremental.settle).get());
     format!("{:?} {settle:?}", QueryKey::of(tenant))
 }
@@ -147,7 +146,7 @@ mod tests {
         tenant
     }
 
-    /// What is kept of hours in which agents were in `states`.
+    /// The histories of hours in which agents were in `states`.
     fn file(states: &[u64], phase: i64) -> CacheFile {
         let window = Window::ending_at(NOW, Duration::from_secs(86_400));
         let boundaries = BucketBoundaries::new(Duration::from_secs(3600)).through(Timestamp::from_seconds(phase));
@@ -179,7 +178,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_comes_back_but_for_agents_that_are_gone((states, phase) in drawn()) {
+        fn cache_file_round_trips_without_removed_agents((states, phase) in drawn()) {
             let written = file(&states, phase);
             let read = CacheFile::read(&written.write(&tenant()), &tenant()).unwrap();
             let stay = written.known.into_iter().filter(|(agent, _)| **agent != *"gone").collect();
@@ -187,7 +186,7 @@ mod tests {
         }
 
         #[test]
-        fn damaged_bytes_are_refused_or_mean_something(
+        fn damaged_cache_files_are_refused_or_valid(
             (states, phase) in drawn(),
             at: prop::sample::Index,
             change in prop_oneof![(1..=255_u8).prop_map(Some), Just(None)],
@@ -206,17 +205,17 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = CacheFile::read(&bytes, &tenant());
-            let question = question(&tenant());
+            let query = query_text(&tenant());
             let mut ours = vec![VERSION];
-            push_text(&mut ours, &question);
+            push_text(&mut ours, &query);
             let _ = CacheFile::read(&[ours, bytes].concat(), &tenant());
         }
     }
 
     #[test]
-    fn another_question_is_another_answer() {
+    fn cache_file_of_another_query_is_refused() {
         let bytes = file(&[1, 2, 3], 0).write(&tenant());
         let changes: [fn(&mut Tenant); 7] = [
             |tenant| tenant.connection.base_url = "https://other.example.com".parse().unwrap(),

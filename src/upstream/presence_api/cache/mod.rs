@@ -1,17 +1,17 @@
-//! What incremental refreshes know of earlier ones, and what they ask for because of it. Pure.
+//! The buckets of earlier refreshes, and the ranges that an incremental refresh requests. Pure.
 //!
-//! Per agent there is a [`BucketHistory`]: the buckets that were over, and settled, when they were read. A refresh asks for what
-//! comes after it and, now and then and after any doubt, for everything:
+//! Each agent has a [`BucketHistory`]: the buckets that were complete and settled when they were read. A refresh requests the
+//! time after it, and the whole window in these cases:
 //!
-//! - An agent who was not answered keeps the history of before, so the next request reaches back as far as it must.
-//! - An agent without a history, with one that has left the window, or who is due again after `full_refresh_interval`, is
-//!   asked for in full, and so are all agents after the clock was set back. Agents are due in groups of about a batch, spread
-//!   over the interval, so that no refresh has to read everything but the first.
-//! - Where buckets do not lie on a boundaries, or repeat with other contents, the agent has no history.
-//! - A bucket that begins before what was asked for puts everything in doubt: its batch is read in full at once, and so
-//!   are all for `full_refresh_interval`, as a server that does so may do so each time.
+//! - An agent whose batch failed keeps its history, so the next request reaches back as far as necessary.
+//! - An agent without a history, with one that has left the window, or that is due after `full_refresh_interval` is requested
+//!   in full, and so are all agents after the clock was set back. Agents are due in groups of about a batch, spread over the
+//!   interval, so that only the first refresh reads everything.
+//! - An agent whose buckets are not at the boundaries, or repeat with other contents, has no history.
+//! - A bucket that starts before the requested range is inconsistent: its batch is read in full at once, and so are all
+//!   batches for `full_refresh_interval`, as such a server may repeat it.
 
-pub(super) use self::file::{CacheFile, question};
+pub(super) use self::file::{CacheFile, query_text};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,53 +28,53 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-/// After how many refreshes in a row that could keep nothing of anybody this is told.
-const TELL_AFTER: u32 = 3;
+/// The number of consecutive refreshes that could keep nothing, after which a warning is logged.
+const WARN_AFTER: u32 = 3;
 
-/// What is known of earlier refreshes.
+/// The kept buckets of earlier refreshes.
 #[derive(Debug)]
 pub(super) struct BucketCache {
     settings: Incremental,
     boundaries: BucketBoundaries,
     known: HashMap<AgentId, CachedAgent>,
-    /// When something was first kept; agents are due again as many intervals later.
+    /// When a history was first kept; full refreshes are due multiples of the interval later.
     since: Option<Timestamp>,
-    /// How many groups the agents are due in.
+    /// The number of groups in which agents are due.
     groups: u32,
-    /// Until then the server is not trusted to answer tails, and asked for all.
+    /// Until then, all requests are for the whole window.
     distrusted_until: Option<Timestamp>,
-    /// Whether the server cuts buckets at the end of what is asked for, once that has been seen.
+    /// Whether the server cuts buckets at the end of the requested range, as last seen.
     cuts: bool,
-    /// Whether it does so at the beginning as well, as far as is known.
+    /// Whether it cuts them at the start as well, as far as is known.
     heads_fit: bool,
-    /// How many refreshes in a row kept nothing.
-    in_vain: u32,
+    /// The number of consecutive refreshes that kept nothing.
+    refreshes_without_history: u32,
 }
 
-/// What is known of one agent.
+/// The kept buckets of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CachedAgent {
     history: Arc<BucketHistory>,
-    /// The end of the window that was last read in full.
+    /// The end of the last window that was read in full.
     full_at: Timestamp,
-    /// The end of the window that was last read.
+    /// The end of the last window that was read.
     read_at: Timestamp,
 }
 
-/// Agents that are asked for together.
+/// Agents that are requested together.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) agents: Vec<WatchedAgent>,
-    /// What is known of each; empty where nothing is kept.
+    /// The history of each; empty without a cache.
     pub(super) histories: Vec<Option<Arc<BucketHistory>>>,
-    /// What is asked for, where buckets are kept; else the window.
+    /// The requested range; `None` without a cache, then it is the window.
     pub(super) query: Option<BucketQuery>,
 }
 
 // === impl Batch ===
 
 impl Batch {
-    /// Agents whose whole window is asked for, of which nothing is kept.
+    /// Agents whose whole window is requested, without a cache.
     pub(super) fn plain(agents: &[WatchedAgent]) -> Self {
         Self { agents: agents.to_vec(), histories: Vec::new(), query: None }
     }
@@ -93,18 +93,18 @@ impl BucketCache {
             distrusted_until: None,
             cuts: false,
             heads_fit: true,
-            in_vain: 0,
+            refreshes_without_history: 0,
         }
     }
 
-    /// Lets `agents` be due in groups of about `size`.
+    /// Makes `agents` due in groups of about `size`.
     pub(super) fn spread(&mut self, agents: usize, size: usize) {
         self.groups = u32::try_from(agents.div_ceil(size.max(1))).unwrap_or(u32::MAX).max(1);
     }
 
-    /// The agents in batches of up to `size`, each with what to ask for so that all is known of `window`. Those for which
-    /// `is_last` holds come last; within them, those that are asked for in full come after the others, so that a first read
-    /// that takes longer than a refresh may goes on in the next one, and no agent's data grows old meanwhile.
+    /// The agents in batches of up to `size`, each with the range to request for `window`. Agents for which `is_last` holds
+    /// come last. Within both groups, agents that are requested in full come after the others, so that a first read that takes
+    /// longer than one refresh continues in the next without delaying the others.
     pub(super) fn plan(
         &self,
         window: Window,
@@ -121,7 +121,7 @@ impl BucketCache {
                 (is_last(&agent), from, agent, history)
             })
             .collect();
-        // Stable, so that agents stay in the order that the report's reader expects.
+        // Stable, so that agents keep their order.
         planned.sort_by_key(|(last, from, ..)| (*last, *from == all, *from));
         let alike = planned.chunk_by(|(last, from, ..), (next_last, next_from, ..)| {
             last == next_last && (*from == all) == (*next_from == all)
@@ -135,31 +135,31 @@ impl BucketCache {
         alike.flat_map(|alike| alike.chunks(size.max(1))).map(batch).collect()
     }
 
-    /// The same agents, asked for in full.
+    /// The same agents, requested in full.
     pub(super) fn in_full(&self, batch: &Batch, window: Window) -> Batch {
         let range = Window { start: self.boundaries.floor(window.start), end: window.end };
         let (agents, histories) = (batch.agents.clone(), batch.agents.iter().map(|_| None).collect());
         Batch { agents, histories, query: Some(BucketQuery { boundaries: self.boundaries, range }) }
     }
 
-    /// What is known of an agent, as far as it spares asking for `window` in full.
+    /// The history of an agent, if `window` need not be requested in full.
     fn usable(&self, agent: &AgentId, window: Window) -> Option<Arc<BucketHistory>> {
         if self.distrusted_until.is_some_and(|until| window.end < until) {
             return None;
         }
         let CachedAgent { history, full_at, read_at } = self.known.get(agent)?;
-        let is_right = *read_at <= window.end
+        let is_usable = *read_at <= window.end
             && *full_at <= window.end
             && *full_at >= self.due(agent, window.end)
             && self.boundaries.has(history.until())
             && history.until() > self.boundaries.floor(window.start);
-        is_right.then(|| Arc::clone(history))
+        is_usable.then(|| Arc::clone(history))
     }
 
-    /// When an agent was last due to be read in full, at `now`.
+    /// When the agent was last due to be read in full, as of `now`.
     fn due(&self, agent: &AgentId, now: Timestamp) -> Timestamp {
         let interval = self.settings.full_refresh_interval;
-        // Whose turn it is must not change from run to run, or from agent to agent as others come and go.
+        // The group must not depend on the process or on other agents.
         let mut hasher = fnv::FnvHasher::default();
         std::hash::Hasher::write(&mut hasher, agent.as_bytes());
         let hash = std::hash::Hasher::finish(&hasher);
@@ -168,14 +168,14 @@ impl BucketCache {
         BucketBoundaries::new(interval).through(since).floor(now)
     }
 
-    /// Up to which moment buckets are over and settled for a request at the end of `window` a server whose clock is
-    /// `behind` ours: a bucket is over when it is over there.
+    /// The time up to which buckets are complete and settled, for a request at the end of `window`. Buckets are complete by the
+    /// server's clock, which is `behind` ours.
     pub(super) fn settled(&self, query: BucketQuery, window: Window, behind: Duration) -> Timestamp {
         query.boundaries.floor(window.end.saturating_sub(behind).saturating_sub(self.settings.settle))
     }
 
-    /// What to ask for beside `asked`, of a server that cuts buckets at the edges of what is asked for: the part of the
-    /// window's first bucket that is inside. `cuts` is what its answer told of that.
+    /// The range to request in addition from a server that cuts buckets at the edges of the requested range: the part of the
+    /// window's first bucket that is in the window. `cuts` is [`IncrementalTally::cuts`](crate::presence::IncrementalTally::cuts).
     pub(super) fn head(&self, query: BucketQuery, window: Window, cuts: Option<bool>) -> Option<Window> {
         let end = query.boundaries.ceil(window.start);
         let needed =
@@ -183,7 +183,7 @@ impl BucketCache {
         needed.then_some(Window { start: window.start, end })
     }
 
-    /// Keeps what was read of a batch at the end of `window`.
+    /// Keeps the histories of a batch that was read for `window`.
     pub(super) fn keep(&mut self, batch: &Batch, window: Window, outcome: &mut IncrementalOutcome) {
         let Some(query) = batch.query else { return };
         self.since.get_or_insert(window.end);
@@ -201,45 +201,44 @@ impl BucketCache {
         self.heads_fit &= outcome.head_fits != Some(false);
     }
 
-    /// Trusts the server no more, for a while from `now` on. Whether it was trusted.
+    /// Requests only whole windows for a `full_refresh_interval`. Returns whether this was not so before.
     pub(super) fn distrust(&mut self, now: Timestamp) -> bool {
         let was_trusted = self.distrusted_until.is_none_or(|until| until <= now);
         self.distrusted_until = Some(now + self.settings.full_refresh_interval);
         was_trusted
     }
 
-    /// Forgets what has left `window`, at the end of a refresh, with or without data. Whether it is time to tell
-    /// that nothing can be kept.
+    /// Drops histories that have left `window`, at the end of a refresh. Returns whether to warn that nothing can be kept.
     pub(super) fn refreshed(&mut self, window: Window, brought_data: bool) -> bool {
         self.known.retain(|_, known| known.history.until() > window.start);
         match (brought_data, self.known.is_empty()) {
             (false, _) => false,
             (true, false) => {
-                self.in_vain = 0;
+                self.refreshes_without_history = 0;
                 false
             }
             (true, true) => {
-                self.in_vain = self.in_vain.saturating_add(1);
-                self.in_vain == TELL_AFTER
+                self.refreshes_without_history = self.refreshes_without_history.saturating_add(1);
+                self.refreshes_without_history == WARN_AFTER
             }
         }
     }
 
-    /// What a later process can take up.
+    /// The content for a later process.
     pub(super) fn file(&self) -> CacheFile {
         let Self { boundaries, ref known, since, cuts, heads_fit, .. } = *self;
         let known = known.iter().map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
         CacheFile { boundaries, since, cuts, heads_fit, known }
     }
 
-    /// Takes up what an earlier process knew.
-    pub(super) fn take_up(&mut self, file: CacheFile) {
+    /// Restores the content of an earlier process.
+    pub(super) fn restore(&mut self, file: CacheFile) {
         let CacheFile { boundaries, since, cuts, heads_fit, known } = file;
         (self.boundaries, self.since, self.cuts, self.heads_fit) = (boundaries, since, cuts, heads_fit);
         self.known = known.into_iter().collect();
     }
 
-    /// Forgets agents that are not `wanted` any more.
+    /// Drops agents that are not `wanted`.
     pub(super) fn retain(&mut self, wanted: impl Fn(&AgentId) -> bool) {
         self.known.retain(|agent, _| wanted(agent));
     }

@@ -1,4 +1,4 @@
-//! Whatever a tenant's history is like and however refreshes go, tails come to what full reads come to.
+//! Incremental refreshes equal full refreshes, for any history of a tenant and any failures.
 
 use std::ops::Range;
 
@@ -218,7 +218,7 @@ proptest! {
     /// Late corrections, failed batches, agents that come and go, clocks that are wrong, hours that are not full, days on
     /// which clocks change, repetitions and overlaps: all of it.
     #[test]
-    fn tails_come_to_what_full_reads_come_to(
+    fn incremental_equals_full(
         drawing in drawing(),
         size in 1..5_usize,
         steps in prop::collection::vec(step(), 1..25),
@@ -257,7 +257,7 @@ proptest! {
 
     /// A server that cuts buckets at the edges of what is asked for tells the exact time in the window, and tails do too.
     #[test]
-    fn tails_of_a_server_that_cuts_at_the_edges_are_exact(
+    fn incremental_is_exact_with_cut_buckets(
         seed: u64,
         steps in prop::collection::vec(step(), 1..25),
         cuts_at_the_start in prop::bool::weighted(0.8),

@@ -1,4 +1,4 @@
-//! What is asked for, by examples.
+//! The requested ranges by example.
 
 use super::properties::read;
 use super::*;
@@ -61,7 +61,7 @@ fn refresh(cache: &mut BucketCache, minutes: i64, ids: &[&str], failing: &[&str]
 }
 
 #[test]
-fn after_a_full_read_only_what_may_still_change_is_asked_for() {
+fn only_unsettled_buckets_are_requested_again() {
     let mut cache = BucketCache::new(SETTINGS, HOUR);
     assert_eq!(plan(&cache, 0, &["1", "2", "3"]), [(24, "1 2".into()), (24, "3".into())]);
     refresh(&mut cache, 0, &["1", "2", "3"], &[]);
@@ -82,7 +82,7 @@ fn after_a_full_read_only_what_may_still_change_is_asked_for() {
 }
 
 #[test]
-fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
+fn full_refreshes_are_spread_over_the_interval() {
     let mut cache = BucketCache::new(SETTINGS, HOUR);
     let ids: Vec<String> = (0..40).map(|id| id.to_string()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -106,7 +106,7 @@ fn with_more_than_a_batch_agents_are_due_one_group_after_the_other() {
 }
 
 #[test]
-fn hours_may_begin_at_any_minute_and_the_running_one_may_end_now() {
+fn boundaries_at_half_past_and_a_cut_running_hour() {
     let mut cache = BucketCache::new(SETTINGS, HOUR);
     let half_past = BucketBoundaries::new(HOUR).through(NOON.saturating_sub(HOUR / 2));
     let mut read_hours = Vec::new();
@@ -133,7 +133,7 @@ fn hours_may_begin_at_any_minute_and_the_running_one_may_end_now() {
 }
 
 #[test]
-fn what_has_left_the_window_is_forgotten_and_so_are_agents_that_nobody_wants() {
+fn old_histories_and_removed_agents_are_dropped() {
     let settings = Incremental { full_refresh_interval: 100 * HOUR, ..SETTINGS };
     let mut cache = BucketCache::new(settings, HOUR);
     refresh(&mut cache, 0, &["1", "2", "3"], &[]);
@@ -147,7 +147,7 @@ fn what_has_left_the_window_is_forgotten_and_so_are_agents_that_nobody_wants() {
 }
 
 #[test]
-fn what_is_not_over_on_the_servers_clock_is_not_over() {
+fn settled_follows_the_servers_clock() {
     let cache = BucketCache::new(SETTINGS, HOUR);
     let query = BucketQuery { boundaries: BucketBoundaries::new(HOUR), range: window(0) };
     assert_eq!(cache.settled(query, window(30), Duration::ZERO), NOON);
@@ -156,7 +156,7 @@ fn what_is_not_over_on_the_servers_clock_is_not_over() {
 }
 
 #[test]
-fn a_server_that_is_not_trusted_is_asked_for_all_until_a_resync_would_be_due() {
+fn distrusted_server_is_requested_in_full() {
     let mut cache = BucketCache::new(SETTINGS, HOUR);
     refresh(&mut cache, 0, &["1"], &[]);
     assert!(cache.distrust(window(1).end));
@@ -169,7 +169,7 @@ fn a_server_that_is_not_trusted_is_asked_for_all_until_a_resync_would_be_due() {
 /// A server that answers more than it was asked for may have changed what is kept. It is asked for all at once, and each
 /// time from then on.
 #[test]
-fn a_bucket_from_before_what_was_asked_for_puts_all_in_doubt() {
+fn bucket_before_the_range_causes_a_full_read() {
     let mut cache = BucketCache::new(SETTINGS, HOUR);
     let mut ranges = Vec::new();
     for (minutes, seconds) in [(0, 1800), (1, 1800), (2, 600), (3, 700)] {
@@ -193,7 +193,7 @@ fn a_bucket_from_before_what_was_asked_for_puts_all_in_doubt() {
 }
 
 #[test]
-fn that_nothing_can_be_kept_is_told_once() {
+fn warning_that_nothing_is_kept_comes_once() {
     let mut cache = BucketCache::new(SETTINGS, HOUR);
     let told: Vec<_> = (0..6).map(|_| cache.refreshed(window(0), true)).collect();
     assert_eq!(told, [false, false, true, false, false, false]);
