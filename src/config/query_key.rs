@@ -234,6 +234,11 @@ mod tests {
         let presence = tenant(PRESENCE, &[], "name", "acme");
         assert_eq!(changes(&presence, &Tenant { api: Api::Official, ..presence.clone() }), Server);
 
+        let mapped = |map| tenant(PRESENCE, &[], "state_map", map);
+        for other in ["{ Away: Talking }", "{ Busy: Calling }", "{ Busy: Talking, Away: Talking }"] {
+            assert_eq!(changes(&mapped("{ Busy: Talking }"), &mapped(other)), Query, "{other}");
+        }
+
         let in_table: BTreeSet<&str> = table.iter().map(|(_, _, key, ..)| *key).chain(["api"]).collect();
         let of_tenant = keys::ALL.iter().filter_map(|key| key.path.strip_prefix("tenants[]."));
         let all: BTreeSet<&str> = of_tenant.filter(|key| !key.contains(['.', '['])).collect();

@@ -1,7 +1,7 @@
 //! The rules of a scrape, with a driven clock and a scripted source.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ pub(crate) struct ScriptedSource {
     /// The tenant's own list of agents, once there is one.
     pub(crate) people: Mutex<Option<Vec<Person>>>,
     pub(crate) directory_reads: AtomicUsize,
+    directory_fails: AtomicBool,
     pub(crate) history: Mutex<Option<Vec<u8>>>,
 }
 
@@ -71,9 +72,14 @@ impl ScriptedSource {
             floor: Mutex::default(),
             people: Mutex::default(),
             directory_reads: AtomicUsize::new(0),
+            directory_fails: AtomicBool::new(false),
             history: Mutex::default(),
         }
     }
+}
+
+fn error(endpoint: Endpoint) -> UpstreamError {
+    UpstreamError { endpoint, kind: ErrorKind::Server, message: "server error".to_owned() }
 }
 
 impl Source for ScriptedSource {
@@ -103,11 +109,7 @@ impl Source for ScriptedSource {
                 chart: PresenceChart::default(),
             };
             FetchResult {
-                error: (!failed.is_empty()).then(|| UpstreamError {
-                    endpoint: Endpoint::Presence,
-                    kind: ErrorKind::Server,
-                    message: "server error".to_owned(),
-                }),
+                error: (!failed.is_empty()).then(|| error(Endpoint::Presence)),
                 answered: answered.into_iter().map(|id| (id, Some(presence.clone()))).collect(),
                 failed,
                 rejections: Rejections::default(),
@@ -118,7 +120,8 @@ impl Source for ScriptedSource {
     fn directory(&self, _: Monotonic) -> Option<DirectoryFuture<'_>> {
         let people = self.people.lock().unwrap().clone()?;
         self.directory_reads.fetch_add(1, Ordering::Relaxed);
-        Some(Box::pin(async { Ok(people) }))
+        let fails = self.directory_fails.load(Ordering::Relaxed);
+        Some(Box::pin(async move { if fails { Err(error(Endpoint::Agents)) } else { Ok(people) } }))
     }
 
     fn export_history(&self) -> Option<Vec<u8>> {
@@ -242,6 +245,7 @@ async fn cooldown_serves_data_and_sends_nothing() {
     assert_eq!(harness.scrape().await.served, Served::Fresh);
     harness.clock.advance(COOLDOWN - Duration::from_nanos(1));
     assert_eq!(harness.scrape().await.served, Served::Cooldown);
+    assert_eq!(harness.served.0[Served::Cooldown as usize].load(Ordering::Relaxed), 1);
     assert_eq!(harness.asked().len(), 1);
     harness.clock.advance(Duration::from_nanos(1));
     assert_eq!(harness.scrape().await.served, Served::Fresh);
@@ -273,7 +277,7 @@ async fn failure_keeps_last_good_data_and_backs_off() {
     harness.clock.advance(COOLDOWN);
     let failed = harness.scrape().await;
     assert_eq!(failed.served, Served::Stale);
-    assert!(!failed.published.status.up);
+    assert!(!failed.published.status.up && failed.published.status.last_error.is_some());
     assert_eq!(failed.published.status.agents, counts(0, 3, 0));
     assert_eq!(failed.published.status.last_success, Some(START));
     assert_eq!(failed.published.status.last_attempt, Some(START + COOLDOWN));
@@ -305,6 +309,19 @@ async fn no_request_before_retry_after() {
     assert_eq!(harness.scrape().await.served, Served::None);
     assert_eq!(harness.asked().len(), 1);
     harness.clock.advance(Duration::from_nanos(1));
+    assert_eq!(harness.scrape().await.served, Served::Fresh);
+}
+
+#[tokio::test]
+async fn retry_after_of_another_request_holds_at_the_next_scrape() {
+    let hour = Duration::from_secs(3600);
+    let harness = Harness::new(&[]);
+    harness.scrape().await;
+    *harness.source.floor.lock().unwrap() = Some(harness.clock.monotonic() + hour);
+    harness.clock.advance(COOLDOWN);
+    assert_eq!(harness.scrape().await.served, Served::Stale);
+    assert_eq!(harness.asked().len(), 1);
+    harness.clock.advance(hour - COOLDOWN);
     assert_eq!(harness.scrape().await.served, Served::Fresh);
 }
 

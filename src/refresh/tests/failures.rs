@@ -105,3 +105,78 @@ fn oldest_data_of_a_snapshot_counts() {
     }
     assert_eq!(snapshot.oldest(), Some(at(10)));
 }
+
+#[tokio::test]
+async fn refresh_past_its_deadline_is_given_up() {
+    let harness = Harness::slow(&[]);
+    let limit = tenant().limits.refresh_timeout + Duration::from_secs(5);
+    let refresher = Arc::clone(&harness.refresher);
+    let patient = harness.clock.monotonic() + limit * 2;
+    let scrape = tokio::spawn(async move { refresher.scrape(patient).await });
+    harness.settle(limit).await;
+    harness.clock.advance(limit);
+    let status = scrape.await.unwrap().published.status.clone();
+    assert_eq!(status.last_error.map(|error| error.kind), Some(ErrorKind::Timeout));
+    assert_eq!(status.last_duration, Some(limit));
+}
+
+#[tokio::test]
+async fn directory_error_fails_only_a_refresh_without_agents() {
+    let harness = Harness::of(tenant_of_all(), &[]);
+    *harness.source.people.lock().unwrap() = people(&["7"]);
+    harness.source.directory_fails.store(true, Ordering::Relaxed);
+    let failed = harness.scrape().await;
+    assert_eq!(failed.published.status.last_error, Some(error(Endpoint::Agents)));
+    assert_eq!(harness.asked().len(), 0);
+
+    // It is read again by each refresh, because there is no agent to ask for without it.
+    harness.source.directory_fails.store(false, Ordering::Relaxed);
+    harness.clock.advance(COOLDOWN * 2);
+    assert!(harness.scrape().await.published.status.up);
+
+    harness.source.directory_fails.store(true, Ordering::Relaxed);
+    harness.clock.advance(Duration::from_secs(6 * 3600));
+    let refreshed = harness.scrape().await;
+    assert!(refreshed.published.status.up, "the last good list is used");
+    assert_eq!(harness.asked(), [["7"], ["7"]]);
+    assert_eq!(harness.source.directory_reads.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn directory_is_read_only_where_it_is_needed() {
+    let harness = Harness::new(&[]);
+    *harness.source.people.lock().unwrap() = people(&["1", "7"]);
+    harness.scrape().await;
+    assert_eq!(harness.source.directory_reads.load(Ordering::Relaxed), 0);
+    assert_eq!(harness.refresher.current().status.agents_dropped, None);
+}
+
+#[tokio::test]
+async fn directory_is_kept_without_names_that_are_not_shown() {
+    for show_names in [false, true] {
+        let mut hidden = tenant_of_all();
+        hidden.privacy.show_names = show_names;
+        let harness = Harness::of(hidden, &[]);
+        let named = people(&["7"])
+            .map(|people| people.into_iter().map(|person| Person { name: Some("N".to_owned()), ..person }).collect());
+        *harness.source.people.lock().unwrap() = named;
+        harness.scrape().await;
+        let published = harness.refresher.current();
+        let directory = published.directory.as_ref().unwrap();
+        assert_eq!(directory.people[0].name.is_some(), show_names);
+    }
+}
+
+#[tokio::test]
+async fn directory_is_not_used_after_a_reload_without_need() {
+    let harness = Harness::of(tenant_of_all(), &[]);
+    let teams = people(&["1"])
+        .map(|people| people.into_iter().map(|person| Person { team: Some("T".to_owned()), ..person }).collect());
+    *harness.source.people.lock().unwrap() = teams;
+    harness.scrape().await;
+    assert_eq!(harness.refresher.tenant().agents[0].team.as_deref(), Some("T"));
+    let mut named = Tenant { agent_filter: None, agents: tenant().agents, ..tenant_of_all() };
+    named.privacy.show_names = false;
+    harness.refresher.reconfigure(Arc::new(named), harness.source.clone());
+    assert_eq!(harness.refresher.tenant().agents[0].team, None);
+}

@@ -160,8 +160,9 @@ async fn reload_takes_the_retry_after_of_the_new_source() {
     let harness = Harness::new(&[]);
     harness.scrape().await;
     let floor = Duration::from_secs(500);
-    *harness.source.floor.lock().unwrap() = Some(harness.clock.monotonic() + floor);
-    harness.reconfigure(&["1", "2", "3"], |_| ());
+    let source = Arc::new(ScriptedSource::new(harness.clock.clone(), &[]));
+    *source.floor.lock().unwrap() = Some(harness.clock.monotonic() + floor);
+    harness.refresher.reconfigure(Arc::new(tenant()), source);
     assert_eq!(harness.refresher.current().status.not_before, Some(START + floor));
 }
 

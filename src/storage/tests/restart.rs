@@ -416,3 +416,18 @@ async fn history_is_saved_every_ten_minutes() {
         assert!(disk.text("acme.kept").ends_with(&format!("\n{saved}\n")), "{saved}");
     }
 }
+
+#[tokio::test]
+async fn data_of_the_future_leaves_no_other_data_fresh() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START + HOUR * 3, &[Answer::All, Answer::Without(&["3"])]).await;
+    process.scrape().await;
+    // Set back between two refreshes.
+    process.clock.step_to(START.saturating_sub(COOLDOWN));
+    process.clock.advance(COOLDOWN);
+    assert_eq!(process.scrape().await.published.status.agents, counts(2, 1, 0));
+    drop(process);
+    let process = Process::start(&disk, START + SECOND, &[]).await;
+    let status = process.refresher.current().status.clone();
+    assert_eq!((status.up, status.agents), (false, counts(0, 2, 1)));
+}

@@ -341,20 +341,23 @@ mod tests {
 
     #[test]
     fn a_copied_token_is_used_until_its_own_expiry() {
-        let old = Harness::new(&[Ok(HOUR); 2], 2);
-        let refused = old.get().unwrap();
-        old.cache.invalidate(&refused);
-        let token = old.get().unwrap();
-        let new = Harness::new(&[Ok(HOUR); 2], 2);
-        new.cache.copy_from(&old.cache);
-        assert_eq!(new.get().unwrap().authorization, token.authorization);
-        assert_eq!(new.cache.expiry(), old.cache.expiry());
-        new.clock.advance(HOUR - MARGIN);
-        let later = new.get().unwrap();
-        assert_eq!((message(Ok(later.clone())), new.issued()), ("Bearer token-1".to_owned(), 1));
-        // The generation is copied, so the old token's refusal does not drop the new one.
-        new.cache.invalidate(&token);
-        assert_eq!((new.get().unwrap().authorization, new.issued()), (later.authorization, 1));
+        for refused in 0..3 {
+            let old = Harness::new(&[Ok(HOUR); 4], 4);
+            for _ in 0..refused {
+                old.cache.invalidate(&old.get().unwrap());
+            }
+            let token = old.get().unwrap();
+            let new = Harness::new(&[Ok(HOUR); 2], 2);
+            new.cache.copy_from(&old.cache);
+            assert_eq!(new.get().unwrap().authorization, token.authorization);
+            assert_eq!(new.cache.expiry(), old.cache.expiry());
+            new.clock.advance(HOUR - MARGIN);
+            let later = new.get().unwrap();
+            assert_eq!((message(Ok(later.clone())), new.issued()), ("Bearer token-1".to_owned(), 1));
+            // The generation is copied, so the old token's refusal does not drop the new one.
+            new.cache.invalidate(&token);
+            assert_eq!((new.get().unwrap().authorization, new.issued()), (later.authorization, 1));
+        }
     }
 
     #[test]

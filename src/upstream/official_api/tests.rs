@@ -298,3 +298,17 @@ async fn an_observation_has_the_time_before_the_request() {
     let result = test.fetch(&["1"]).await;
     assert_eq!(seconds(&result), BTreeMap::from([("1".into(), vec![("Available".to_owned(), 100)])]));
 }
+
+#[tokio::test]
+async fn refused_bulk_history_that_worked_before_is_not_asked_by_agent() {
+    let script = |target: &str, clock: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&[]),
+        target if target.starts_with("/agents/state-history") && clock.now() > NOW => refused(403),
+        _ => history(&[]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    assert_eq!(test.fetch(&["1"]).await.error, None);
+    test.advance(60);
+    assert_eq!(test.fetch(&["1"]).await.error.unwrap().kind, ErrorKind::Forbidden);
+    assert_eq!(test.requests("/agents/1/"), [""; 0]);
+}

@@ -149,6 +149,14 @@ mod tests {
         assert!(last.saturating_since(*first) > Duration::from_millis(500), "{first:?} to {last:?}");
     }
 
+    #[tokio::test]
+    async fn jitter_of_a_long_wait_is_two_seconds_at_most() {
+        for _ in 0..100 {
+            let wakes = wakes(3_600, 10_000);
+            assert!(wakes >= at(3_600) && wakes <= at(3_602), "{wakes:?}");
+        }
+    }
+
     /// When a request wakes that waits for a gate that is closed for so many seconds.
     fn wakes(closed: u64, deadline: u64) -> Monotonic {
         let (clock, gate) = gate();

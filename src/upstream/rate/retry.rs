@@ -75,6 +75,14 @@ mod tests {
     }
 
     #[test]
+    fn backoff_has_jitter() {
+        let waits: Vec<_> =
+            (0..100).filter_map(|_| Attempts::default().back_off()).map(|wait| wait.as_millis()).collect();
+        let (shortest, longest) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        assert!(longest - shortest > 100, "{shortest} to {longest} ms");
+    }
+
+    #[test]
     fn a_429_is_retried_a_bounded_number_of_times() {
         for _ in 0..100 {
             let mut attempts = Attempts::default();
