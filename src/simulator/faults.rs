@@ -54,6 +54,12 @@ pub enum Fault {
     Truncated,
     /// `oversized=MEBIBYTES`: 200, with a body of MEBIBYTES MiB of spaces.
     Oversized(u32),
+    /// `no-body`: 200, with an empty body.
+    NoBody,
+    /// `blank`: 200, with a body of white space.
+    Blank,
+    /// `error-object`: 200, with a JSON object that has only an error.
+    ErrorObject,
     /// `revoked`: all tokens are revoked before the request is handled.
     Revoked,
     /// `empty`: 200, with an empty list as data.
@@ -68,6 +74,10 @@ pub enum Fault {
     EndlessPages,
     /// `odd-rows`: additional invalid rows: of an agent that was not requested, outside the window, without times.
     OddRows,
+    /// `wrong-types`: additional rows whose types are wrong.
+    WrongTypes,
+    /// `shrunk=PERCENT`: a list of the official API has only the first PERCENT of its rows.
+    Shrunk(u32),
     /// `foreign-link=URL`: a document or page of the official API links to URL.
     ForeignLink(String),
 }
@@ -233,8 +243,8 @@ impl Fault {
     /// The kinds, for error messages.
     const KINDS: &str = "rate-limited[=SECONDS], rate-limited-until=SECONDS, status=CODE, redirect=URL, slow=DURATION, \
                          slow-body=DURATION, cut, cut-headers, cut-body, garbage, truncated, oversized=MEBIBYTES, \
-                         revoked, empty, null-data, repeated-page, repeated-token, endless-pages, odd-rows, \
-                         foreign-link=URL";
+                         no-body, blank, error-object, revoked, empty, null-data, repeated-page, repeated-token, \
+                         endless-pages, odd-rows, wrong-types, shrunk=PERCENT, foreign-link=URL";
 
     /// The name of the kind.
     pub const fn kind(&self) -> &'static str {
@@ -251,6 +261,9 @@ impl Fault {
             Self::Garbage => "garbage",
             Self::Truncated => "truncated",
             Self::Oversized(_) => "oversized",
+            Self::NoBody => "no-body",
+            Self::Blank => "blank",
+            Self::ErrorObject => "error-object",
             Self::Revoked => "revoked",
             Self::Empty => "empty",
             Self::NullData => "null-data",
@@ -258,6 +271,8 @@ impl Fault {
             Self::RepeatedToken => "repeated-token",
             Self::EndlessPages => "endless-pages",
             Self::OddRows => "odd-rows",
+            Self::WrongTypes => "wrong-types",
+            Self::Shrunk(_) => "shrunk",
             Self::ForeignLink(_) => "foreign-link",
         }
     }
@@ -290,6 +305,9 @@ impl FromStr for Fault {
             ("garbage", None) => Self::Garbage,
             ("truncated", None) => Self::Truncated,
             ("oversized", Some(size)) => Self::Oversized(number(size)?),
+            ("no-body", None) => Self::NoBody,
+            ("blank", None) => Self::Blank,
+            ("error-object", None) => Self::ErrorObject,
             ("revoked", None) => Self::Revoked,
             ("empty", None) => Self::Empty,
             ("null-data", None) => Self::NullData,
@@ -297,6 +315,8 @@ impl FromStr for Fault {
             ("repeated-token", None) => Self::RepeatedToken,
             ("endless-pages", None) => Self::EndlessPages,
             ("odd-rows", None) => Self::OddRows,
+            ("wrong-types", None) => Self::WrongTypes,
+            ("shrunk", Some(percent)) => Self::Shrunk(number(percent)?),
             ("foreign-link", Some(address)) => Self::ForeignLink(address.to_owned()),
             _ => return Err(format!("`{text}` is not a fault; there are: {}", Self::KINDS)),
         })
@@ -310,7 +330,7 @@ impl fmt::Display for Fault {
             Self::RateLimited(Some(seconds)) | Self::RateLimitedUntil(seconds) => write!(f, "={seconds}"),
             Self::Status(code) => write!(f, "={code}"),
             Self::Slow(span) | Self::SlowBody(span) => write!(f, "={}ms", span.as_millis()),
-            Self::Oversized(size) => write!(f, "={size}"),
+            Self::Oversized(number) | Self::Shrunk(number) => write!(f, "={number}"),
             Self::Redirect(address) | Self::ForeignLink(address) => write!(f, "={address}"),
             _ => Ok(()),
         }
@@ -347,7 +367,7 @@ mod tests {
             };
             assert_eq!(text.parse::<Fault>().unwrap().kind(), kind);
         }
-        assert_eq!(Fault::KINDS.split(", ").count(), 20);
+        assert_eq!(Fault::KINDS.split(", ").count(), 25);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | `timeline` | the state of each agent at every moment |
 //! | `random` | reproducible pseudo-random numbers |
 //! | `api` | the endpoints of both APIs, without I/O |
-//! | `api_variants` | undocumented behaviour of the official API, in all plausible variants |
+//! | `api_variants` | undocumented behaviour of both APIs, in all plausible variants |
 //! | `faults` | simulated faults and when they occur |
 //! | `tenant` | handles one request: log, fault, answer |
 //! | `access_tokens`, `credentials`, `request_log` | issued tokens, valid credentials, requests so far |
@@ -162,7 +162,8 @@ impl Simulator {
     /// The exact time of the agent in each state of the official API within `window`; with `split`, unavailable codes are
     /// states of their own.
     pub fn official_truth(&self, agent: &str, window: Window, split: bool) -> BTreeMap<StateName, Micros> {
-        let truth = |agent| state_periods::truth(self.timeline(), agent, window, split);
+        let acw = self.tenant.acw();
+        let truth = |agent| state_periods::truth(self.timeline(), agent, window, split, acw);
         self.workforce().find(agent).map(truth).unwrap_or_default()
     }
 

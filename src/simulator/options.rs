@@ -61,7 +61,7 @@ pub struct SimulatorOptions {
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub gzip: bool,
 
-    /// Variant of the official API's undocumented behaviour: `clipped`, `open-unlisted`, `late=10m`, …. May be repeated.
+    /// Variant of undocumented behaviour of the APIs: `clipped`, `open-unlisted`, `late=10m`, `x-gzip`, …. May be repeated.
     #[arg(long = "habit", value_name = "HABIT")]
     pub api_variants: Vec<ApiVariant>,
 
@@ -79,6 +79,8 @@ pub enum Align {
     /// Buckets start at multiples of the interval since the Unix epoch: the first may start before the window, the last
     /// may end after it.
     Hour,
+    /// As `hour`, but the first and the last bucket are cut at the start and the end of the window.
+    HourCut,
 }
 
 /// Order of the rows of an answer.
@@ -119,6 +121,11 @@ impl SimulatorOptions {
     /// Whether this variant is set.
     pub(super) fn has(&self, variant: ApiVariant) -> bool {
         self.api_variants.contains(&variant)
+    }
+
+    /// The value of the first variant that `value` takes.
+    pub(super) fn value<T>(&self, value: impl Fn(&ApiVariant) -> Option<T>) -> Option<T> {
+        self.api_variants.iter().find_map(value)
     }
 }
 

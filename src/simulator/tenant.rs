@@ -1,7 +1,7 @@
 //! Handles requests: records them, applies faults, and answers.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -20,6 +20,7 @@ use super::api::agent_presence::Query;
 use super::api::official::list_rows::{ListCache, ListContext};
 use super::api::official::{ListKind, ListQuery, authentication};
 use super::api::{Answer, token_endpoint};
+use super::api_variants::ApiVariant;
 use super::faults::{Endpoint, Fault, Faults};
 use super::http_io::{Body, Closed, WriteLimit, read_body};
 use super::options::SimulatorOptions;
@@ -27,6 +28,7 @@ use super::request_log::{Entry, RequestLog, RequestRecord};
 use super::timeline::Timeline;
 use super::workforce::Workforce;
 use crate::clock::{Clock, Sleep, whole_seconds};
+use crate::presence::Timestamp;
 
 /// Path of the token endpoint.
 const TOKEN_PATH: &str = "/oauth/token";
@@ -46,6 +48,8 @@ pub(super) struct Tenant {
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
     list_cache: ListCache,
+    /// When the tenant was created.
+    started: Timestamp,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -71,6 +75,7 @@ impl Tenant {
             faults,
             log: RequestLog::default(),
             list_cache: ListCache::default(),
+            started: clock.now(),
             clock,
             options,
         }
@@ -112,6 +117,11 @@ impl Tenant {
         });
         let fault = self.faults.take(endpoint);
         self.log.amend(entry, |record| record.fault = fault.as_ref().map(Fault::kind));
+        let states_after =
+            self.options.value(|variant| if let ApiVariant::StatesAfter(span) = variant { Some(*span) } else { None });
+        if let Some(span) = states_after.filter(|_| endpoint == Endpoint::States) {
+            self.sleep(span).await;
+        }
         let answer = match endpoint {
             _ if fault == Some(Fault::Cut) => None,
             Endpoint::Token if head.method != Method::POST => Some(not_allowed("POST")),
@@ -129,7 +139,9 @@ impl Tenant {
         }
         let answer = answer.ok_or(Closed)?;
         let (answer, fault) = self.apply_fault(answer, fault);
-        let answer = if accepts_gzip(&head.headers) && self.options.gzip { compress(answer) } else { answer };
+        let accepts_gzip = accepts_gzip(&head.headers) && self.options.gzip;
+        let answer = if self.options.has(ApiVariant::Bom) { with_byte_order_mark(answer) } else { answer };
+        let answer = if accepts_gzip { compress(answer, &self.options) } else { answer };
         self.log.amend(entry, |record| {
             record.status = Some(answer.status.as_u16());
             record.rows = answer.rows;
@@ -172,13 +184,25 @@ impl Tenant {
         let Some(call) = call else {
             return match path {
                 authentication::OPENID_PATH => authentication::openid(&base_url, fault),
-                _ => authentication::configuration(&base_url, query, fault),
+                _ => {
+                    let authorized = self.has_valid_token(&head.headers);
+                    authentication::configuration(&base_url, query, authorized, &self.options, fault)
+                }
             };
         };
         if let Some(refusal) = self.refuse_access(&head.headers) {
             return refusal;
         }
-        let query = match ListQuery::parse(call, path, query, &self.options) {
+        let context = ListContext {
+            options: &self.options,
+            workforce: &self.workforce,
+            timeline: &self.timeline,
+            now: self.clock.now(),
+            acw: self.acw(),
+            base_url: &base_url,
+            cache: &self.list_cache,
+        };
+        let query = match ListQuery::parse(call, path, query, &context) {
             Ok(query) => query,
             Err(refusal) => return *refusal,
         };
@@ -187,9 +211,14 @@ impl Tenant {
             record.range = query.range;
             record.page = query.skip / query.top.max(1);
         });
-        let (options, workforce, timeline) = (&self.options, &self.workforce, &self.timeline);
-        let (now, cache) = (self.clock.now(), &self.list_cache);
-        query.answer(&ListContext { options, workforce, timeline, now, base_url: &base_url, cache }, fault)
+        query.answer(&context, fault)
+    }
+
+    /// Whether the code of after-call work is marked as such now.
+    pub(super) fn acw(&self) -> bool {
+        let until =
+            self.options.value(|variant| if let ApiVariant::AcwUntil(span) = variant { Some(*span) } else { None });
+        until.is_none_or(|until| self.clock.now() < self.started + until)
     }
 
     fn presence(&self, headers: &HeaderMap, query: Option<&str>, fault: Option<&Fault>, entry: Entry) -> Answer {
@@ -213,12 +242,16 @@ impl Tenant {
         }
     }
 
-    fn refuse_access(&self, headers: &HeaderMap) -> Option<Answer> {
+    fn has_valid_token(&self, headers: &HeaderMap) -> bool {
         let token = headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
-        if !token.is_some_and(|token| self.tokens.is_valid(token, self.clock.monotonic())) {
+        token.is_some_and(|token| self.tokens.is_valid(token, self.clock.monotonic()))
+    }
+
+    fn refuse_access(&self, headers: &HeaderMap) -> Option<Answer> {
+        if !self.has_valid_token(headers) {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             let message = "the access token is missing, expired or revoked";
             let answer = Answer::refusal(StatusCode::UNAUTHORIZED, "invalid_token", message);
@@ -264,7 +297,9 @@ impl Tenant {
                 answer.body.truncate(answer.body.len() / 2);
                 answer
             }
-            Some(Fault::Oversized(_)) => Answer::json(Vec::new()),
+            Some(Fault::Oversized(_) | Fault::NoBody) => Answer::json(Vec::new()),
+            Some(Fault::Blank) => Answer::json(b" \r\n\t ".to_vec()),
+            Some(Fault::ErrorObject) => Answer::json(br#"{"error":"internal","message":"try again later"}"#.to_vec()),
             _ => answer,
         };
         (faulty, fault)
@@ -304,17 +339,32 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     accepted.flat_map(|value| value.split(',')).any(|coding| coding.trim().split(';').next() == Some("gzip"))
 }
 
-fn compress(mut answer: Answer) -> Answer {
+fn with_byte_order_mark(mut answer: Answer) -> Answer {
+    answer.body.splice(0..0, *b"\xef\xbb\xbf");
+    answer
+}
+
+fn compress(mut answer: Answer, options: &SimulatorOptions) -> Answer {
     if answer.body.len() < MIN_COMPRESSED_BYTES {
         return answer;
     }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(answer.body.len() / 8), Compression::fast());
+    let coding = if options.has(ApiVariant::XGzip) { "X-Gzip" } else { "gzip" };
+    let middle = if options.has(ApiVariant::GzipMembers) { answer.body.len() / 2 } else { 0 };
+    let (head, tail) = answer.body.split_at(middle);
+    let members = [head, tail].into_iter().filter(|part| !part.is_empty());
     // Writing to memory does not fail.
-    if let Ok(body) = encoder.write_all(&answer.body).and_then(|()| encoder.finish()) {
-        answer.body = body;
+    if let Ok(members) = members.map(gzip).collect::<io::Result<Vec<_>>>() {
+        answer.body = members.concat();
         return answer
-            .with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+            .with(CONTENT_ENCODING, HeaderValue::from_static(coding))
             .with(VARY, HeaderValue::from_static("accept-encoding"));
     }
     answer
+}
+
+/// One gzip member.
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }

@@ -4,6 +4,7 @@ mod access;
 mod control;
 mod faults;
 mod pages;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -13,6 +13,7 @@ use super::bucket_grid::BucketGrid;
 use super::presence_rows::{BucketText, StateFilter};
 use super::{Answer, Refusal};
 use crate::presence::{Timestamp, Window};
+use crate::simulator::api_variants::ApiVariant;
 use crate::simulator::faults::Fault;
 use crate::simulator::options::{Order, SimulatorOptions};
 use crate::simulator::random;
@@ -34,6 +35,8 @@ pub(in crate::simulator) struct Query<'a> {
     agents: Vec<&'a Agent>,
     grid: BucketGrid,
     filter: StateFilter,
+    /// Whether states appear twice in a bucket.
+    repeated: bool,
     /// Fingerprint of the query; page tokens are bound to it.
     fingerprint: u64,
     page: Page,
@@ -86,6 +89,7 @@ impl<'a> Query<'a> {
             agents: known_agents(ids, workforce)?,
             grid: BucketGrid::new(window, step, options.align, page.known_until),
             filter: StateFilter::parse(optional("states").unwrap_or_default()),
+            repeated: options.has(ApiVariant::RepeatedStates),
             fingerprint,
             page,
         })
@@ -131,6 +135,9 @@ impl<'a> Query<'a> {
             if fault == Some(&Fault::OddRows) {
                 rows += self.push_odd_rows(&mut body);
             }
+            if fault == Some(&Fault::WrongTypes) {
+                rows += self.push_wrong_types(&mut body);
+            }
             // Each row ends with a comma; the last one must not.
             body.pop_if(|byte| *byte == b',');
             body.push(b']');
@@ -165,7 +172,7 @@ impl<'a> Query<'a> {
 
     fn push_by_agent(&self, timeline: &Timeline, (from, to): (usize, usize), body: &mut Vec<u8>) {
         let count = self.grid.count();
-        let texts: Vec<_> = (0..count).map(|index| BucketText::new(self.grid.bucket(index))).collect();
+        let texts: Vec<_> = (0..count).map(|index| BucketText::new(self.grid.bucket(index), self.repeated)).collect();
         let mut times = Vec::with_capacity(count);
         for (index, agent) in self.agents.iter().enumerate().take(to.div_ceil(count)).skip(from / count) {
             let first = from.saturating_sub(index * count);
@@ -190,7 +197,7 @@ impl<'a> Query<'a> {
             })
             .collect();
         for bucket in first..last {
-            let text = BucketText::new(self.grid.bucket(bucket));
+            let text = BucketText::new(self.grid.bucket(bucket), self.repeated);
             let rows = bucket * self.agents.len()..;
             for ((agent, times), _) in
                 self.agents.iter().zip(&by_agent).zip(rows).filter(|(_, row)| (from..to).contains(row))
@@ -219,6 +226,28 @@ impl<'a> Query<'a> {
             ).as_bytes());
         }
         odd.len()
+    }
+
+    /// Appends rows with wrong types and text that is not Unicode, which clients must not count; returns their number.
+    fn push_wrong_types(&self, body: &mut Vec<u8>) -> usize {
+        let agent = self.agents.first().map_or("1000000000000000001", |agent| &agent.id);
+        let Window { start, end } = self.grid.bucket(0);
+        let row = |agent: &str, start: &str, states: &str| {
+            format!(r#"{{"agentId":{agent},"startTime":{start},"endTime":"{end}","states":{states}}},"#)
+        };
+        let (agent, start) = (format!("\"{agent}\""), format!("\"{start}\""));
+        let rows = [
+            "7,".to_owned(),
+            "\"row\",".to_owned(),
+            "[],".to_owned(),
+            row("{}", &start, "[]"),
+            row(r#""\ud83d""#, &start, "[]"),
+            row(&agent, "[7]", "[]"),
+            row(&agent, &start, r#""none""#),
+            row(&agent, &start, r#"[7,{"state":"Busy","duration":{}}]"#),
+        ];
+        rows.iter().for_each(|row| body.extend_from_slice(row.as_bytes()));
+        rows.len()
     }
 }
 

@@ -14,6 +14,8 @@ pub(in crate::simulator) struct BucketGrid {
     origin: i64,
     step: i64,
     count: usize,
+    /// Earliest start of the first bucket.
+    first: i64,
     /// Latest end of the last bucket.
     limit: i64,
     known_until: i64,
@@ -26,9 +28,11 @@ impl BucketGrid {
     pub(in crate::simulator) fn new(window: Window, step: i64, align: Align, known_until: Timestamp) -> Self {
         let step = step.max(1);
         let (start, end, known_until) = (window.start.micros(), window.end.micros(), known_until.micros());
-        let (origin, limit) = match align {
-            Align::Window => (start, end),
-            Align::Hour => (start.div_euclid(step).saturating_mul(step), i64::MAX),
+        let whole = start.div_euclid(step).saturating_mul(step);
+        let (origin, first, limit) = match align {
+            Align::Window => (start, start, end),
+            Align::Hour => (whole, whole, i64::MAX),
+            Align::HourCut => (whole, start, end),
         };
         let span = end.min(known_until).saturating_sub(origin);
         // Rounded up: a bucket that has started counts. An empty window has no buckets.
@@ -37,7 +41,7 @@ impl BucketGrid {
         } else {
             0
         };
-        Self { origin, step, count, limit, known_until }
+        Self { origin, step, count, first, limit, known_until }
     }
 
     /// Number of buckets.
@@ -49,7 +53,7 @@ impl BucketGrid {
     pub(in crate::simulator) fn bucket(&self, index: usize) -> Window {
         let start = self.start(index);
         let end = start.saturating_add(self.step).min(self.limit);
-        Window { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) }
+        Window { start: Timestamp::from_micros(start.max(self.first)), end: Timestamp::from_micros(end) }
     }
 
     /// Writes the agent's time in each of the buckets `from..to` to `times`.
@@ -63,7 +67,7 @@ impl BucketGrid {
         times.clear();
         times.resize(to.saturating_sub(from), StateTimes::default());
         let (first, last) = (self.start(from), self.start(to).min(self.limit).min(self.known_until));
-        let window = Window { start: Timestamp::from_micros(first), end: Timestamp::from_micros(last) };
+        let window = Window { start: Timestamp::from_micros(first.max(self.first)), end: Timestamp::from_micros(last) };
         let mut buckets = times.iter_mut();
         let mut bucket = buckets.next();
         let mut bucket_end = first.saturating_add(self.step);
@@ -121,6 +125,10 @@ mod tests {
         assert_eq!(grid.count(), 3);
         assert_eq!(grid.bucket(0), window(start, start + HOUR));
         assert_eq!(grid.bucket(2), window(start + 2 * HOUR, end));
+        let grid = BucketGrid::new(window(start, end), HOUR, Align::HourCut, quarter_past_one);
+        let buckets: Vec<_> = (0..grid.count()).map(|index| grid.bucket(index)).collect();
+        let expected = [(start, 11 * HOUR), (11 * HOUR, 12 * HOUR), (12 * HOUR, 13 * HOUR), (13 * HOUR, end)];
+        assert_eq!(buckets, expected.map(|(from, to)| window(from, to)));
     }
 
     proptest! {
@@ -131,11 +139,10 @@ mod tests {
             length in 1..172_800_000_000_i64,
             step in 60_000_000..7_200_000_000_i64,
             known in 0..200_000_000_000_i64,
-            aligned: bool,
+            align in prop::sample::select(vec![Align::Window, Align::Hour, Align::HourCut]),
         ) {
             let (workforce, timeline) = (Workforce::new(5, 48), Timeline::new(1));
             let agent = &workforce.agents()[index];
-            let align = if aligned { Align::Hour } else { Align::Window };
             let known_until = Timestamp::from_micros(start + known);
             let grid = BucketGrid::new(window(start, start + length), step, align, known_until);
             let (from, to) = (grid.count() / 3, grid.count());

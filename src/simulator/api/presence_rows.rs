@@ -14,6 +14,8 @@ pub(super) struct StateFilter([bool; 4]);
 pub(super) struct BucketText {
     times: String,
     length: Micros,
+    /// Whether each state appears twice, with a part of its time each.
+    repeated: bool,
 }
 
 // === impl StateFilter ===
@@ -29,9 +31,9 @@ impl StateFilter {
 // === impl BucketText ===
 
 impl BucketText {
-    pub(super) fn new(bucket: Window) -> Self {
+    pub(super) fn new(bucket: Window, repeated: bool) -> Self {
         let times = format!("\",\"startTime\":\"{}\",\"endTime\":\"{}\",\"states\":[", bucket.start, bucket.end);
-        Self { times, length: bucket.length() }
+        Self { times, length: bucket.length(), repeated }
     }
 
     /// Appends the row of one agent.
@@ -40,10 +42,13 @@ impl BucketText {
         body.extend_from_slice(agent.as_bytes());
         body.extend_from_slice(self.times.as_bytes());
         let mut separator: &[u8] = b"{\"state\":\"";
-        for ((state, time), wanted) in times.all().into_iter().zip(filter.0) {
-            if !wanted || time == Micros::ZERO {
-                continue;
-            }
+        let wanted = times.all().into_iter().zip(filter.0).filter(|(_, wanted)| *wanted);
+        let halves = |(state, time): (State, Micros)| {
+            let part = if self.repeated { Micros::new(time.get() / 3) } else { time };
+            [(state, part), (state, Micros::new(time.get() - part.get()))]
+        };
+        let pieces = wanted.flat_map(|(of_state, _)| halves(of_state)).filter(|(_, time)| *time > Micros::ZERO);
+        for (state, time) in pieces {
             body.extend_from_slice(separator);
             body.extend_from_slice(state.name().as_bytes());
             body.extend_from_slice(b"\",\"duration\":");
@@ -120,11 +125,12 @@ mod tests {
         let mut times = StateTimes::default();
         times.add(State::Available, Micros::from_seconds(900));
         times.add(State::Busy, Micros::from_seconds(2_700));
-        let row = |filter| {
+        let row_of = |repeated, filter| {
             let mut body = Vec::new();
-            BucketText::new(bucket).push_row("1234567890", &times, StateFilter::parse(filter), &mut body);
+            BucketText::new(bucket, repeated).push_row("1234567890", &times, StateFilter::parse(filter), &mut body);
             String::from_utf8(body).unwrap()
         };
+        let row = |filter| row_of(false, filter);
         let head =
             r#"{"agentId":"1234567890","startTime":"2023-10-27T10:00:00Z","endTime":"2023-10-27T11:00:00Z","states":["#;
         let available = r#"{"state":"Available","duration":900,"percentage":25.00}"#;
@@ -132,5 +138,8 @@ mod tests {
         assert_eq!(row(""), format!("{head}{available},{busy}]}}"));
         assert_eq!(row("Busy, Offline"), format!("{head}{busy}]}}"));
         assert_eq!(row("Training"), format!("{head}]}}"));
+        let third = r#"{"state":"Busy","duration":900,"percentage":25.00}"#;
+        let rest = r#"{"state":"Busy","duration":1800,"percentage":50.00}"#;
+        assert_eq!(row_of(true, "Busy"), format!("{head}{third},{rest}]}}"));
     }
 }

@@ -13,8 +13,10 @@ use url::form_urlencoded;
 use crate::clock::Monotonic;
 use crate::simulator::access_tokens::AccessTokens;
 use crate::simulator::api::Answer;
+use crate::simulator::api_variants::ApiVariant;
 use crate::simulator::credentials::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET};
 use crate::simulator::faults::Fault;
+use crate::simulator::options::SimulatorOptions;
 
 /// Path of the issuer's `OpenID` configuration.
 pub(in crate::simulator) const OPENID_PATH: &str = "/.well-known/openid-configuration";
@@ -35,9 +37,25 @@ pub(in crate::simulator) fn openid(base_url: &str, fault: Option<&Fault>) -> Ans
         "token_endpoint_auth_methods_supported": ["client_secret_basic"] }))
 }
 
-/// The configuration of the tenant. A query without tenant id is accepted, as on a host with one tenant.
-pub(in crate::simulator) fn configuration(base_url: &str, query: &str, fault: Option<&Fault>) -> Answer {
+/// The configuration of the tenant, for a client that is `authorized` or not. A query without tenant id is accepted, as on
+/// a host with one tenant.
+pub(in crate::simulator) fn configuration(
+    base_url: &str,
+    query: &str,
+    authorized: bool,
+    options: &SimulatorOptions,
+    fault: Option<&Fault>,
+) -> Answer {
+    let refused =
+        options.value(|variant| if let ApiVariant::DiscoveryRefused(status) = variant { Some(*status) } else { None });
+    if let Some(status) = refused.filter(|_| !authorized) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        return Answer::refusal(status, "refused", "the tenant's document needs an access token");
+    }
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tenantId").map(|(_, id)| id);
+    if asked.is_some() && options.has(ApiVariant::DiscoveryWithoutTenant) {
+        return Answer::refusal(StatusCode::NOT_FOUND, "not_found", "no tenant can be named here");
+    }
     if asked.is_some_and(|id| id != TENANT_ID) {
         return Answer::refusal(StatusCode::NOT_FOUND, "not_found", "there is no such tenant");
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::{Span, SpanRound, Unit};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::state_periods::{self, CODES, StatePeriod};
 use crate::presence::{Micros, Timestamp, Window};
@@ -18,6 +18,8 @@ pub(in crate::simulator) struct ListContext<'a> {
     pub(in crate::simulator) workforce: &'a Workforce,
     pub(in crate::simulator) timeline: &'a Timeline,
     pub(in crate::simulator) now: Timestamp,
+    /// Whether the code of after-call work is marked as such.
+    pub(in crate::simulator) acw: bool,
     /// Base URL for links.
     pub(in crate::simulator) base_url: &'a str,
     pub(in crate::simulator) cache: &'a ListCache,
@@ -36,7 +38,7 @@ pub(super) fn agents(context: &ListContext<'_>) -> Vec<Value> {
         json!({
             "agentId": id(context.options, agent),
             "userName": null,
-            "firstName": first,
+            "firstName": format!("{}{first}", broken_text(context.options)),
             "lastName": if last.is_empty() { Value::Null } else { last.into() },
             "isActive": !is_inactive(nth),
             "teamId": context.workforce.team_number(agent.team),
@@ -52,22 +54,32 @@ const fn is_inactive(nth: usize) -> bool {
     nth % INACTIVE_ONE_OF == INACTIVE_ONE_OF - 1
 }
 
-pub(super) fn states(context: &ListContext<'_>) -> Vec<Value> {
+/// The current states of all agents, or of those whose state has started since `updated_since`.
+pub(super) fn states(context: &ListContext<'_>, updated_since: Option<Timestamp>) -> Vec<Value> {
+    let options = context.options;
     let row = |agent: &Agent| {
         let period = state_periods::current(context.timeline, agent, context.now);
+        if updated_since.is_some_and(|since| period.start < since) {
+            return None;
+        }
+        let (start, update) = match () {
+            () if options.has(ApiVariant::NoStart) => (Value::Null, Value::Null),
+            () if options.has(ApiVariant::StartAsUpdate) => (Value::Null, date(period.start).into()),
+            () => (date(period.start).into(), date(context.now).into()),
+        };
         let mut row = json!({
-            "agentId": id(context.options, agent),
-            "startDate": date(period.start),
-            "lastUpdateTime": date(context.now),
+            "agentId": id(options, agent),
+            "startDate": start,
+            "lastUpdateTime": update,
             "teamId": context.workforce.team_number(agent.team),
             "teamName": agent.team,
             "contactId": null,
             "skillId": null,
         });
-        add_state(&mut row, &period, context.options);
-        encode(row, context.options)
+        add_state(&mut row, &period, context);
+        Some(encode(row, options))
     };
-    context.workforce.agents().iter().map(row).collect()
+    context.workforce.agents().iter().filter_map(row).collect()
 }
 
 pub(super) fn history(context: &ListContext<'_>, agents: &[Agent], range: Window) -> Vec<Value> {
@@ -95,9 +107,11 @@ fn row(context: &ListContext<'_>, agent: &Agent, period: &StatePeriod, range: Wi
     let duration = match open {
         true if options.has(ApiVariant::OpenWithoutLength) => Value::Null,
         true if options.has(ApiVariant::OpenWithZero) => duration(Micros::ZERO).into(),
+        _ if options.has(ApiVariant::NumericDurations) => end.saturating_since(start).seconds_f64().into(),
         _ => duration(end.saturating_since(start)).into(),
     };
     let (session, index) = period.session_and_index(agent);
+    let index = if options.has(ApiVariant::SameIndex) { 0 } else { index };
     let mut row = json!({
         "stateIndex": index,
         "startDate": date(start),
@@ -109,18 +123,19 @@ fn row(context: &ListContext<'_>, agent: &Agent, period: &StatePeriod, range: Wi
         "contactId": null,
         "fromAddress": null,
     });
-    add_state(&mut row, period, options);
+    add_state(&mut row, period, context);
     Some(row)
 }
 
-fn add_state(row: &mut Value, period: &StatePeriod, options: &SimulatorOptions) {
+fn add_state(row: &mut Value, period: &StatePeriod, context: &ListContext<'_>) {
+    let options = context.options;
     let Some(row) = row.as_object_mut() else { return };
     row.insert("agentStateId".to_owned(), period.id.into());
     row.insert("agentStateName".to_owned(), period.name.into());
     row.insert("outStateId".to_owned(), period.code.map_or(Value::Null, |code| code.id.into()));
     row.insert("outStateDescription".to_owned(), period.code.map_or(Value::Null, |code| code.name.into()));
     if !options.has(ApiVariant::AcwByCodes) {
-        row.insert("isACW".to_owned(), period.code.is_some_and(|code| code.acw).into());
+        row.insert("isACW".to_owned(), period.code.is_some_and(|code| code.acw && context.acw).into());
     }
     if options.has(ApiVariant::Nulls) {
         // The state id remains.
@@ -128,12 +143,23 @@ fn add_state(row: &mut Value, period: &StatePeriod, options: &SimulatorOptions) 
     }
 }
 
-pub(super) fn codes(options: &SimulatorOptions) -> Vec<Value> {
+/// The codes as lists of teams have them.
+pub(super) fn team_codes(context: &ListContext<'_>) -> Vec<Value> {
     let row = |code: &state_periods::Code| {
-        let acw = code.acw && !options.has(ApiVariant::AcwByFlag);
-        json!({ "outStateId": code.id, "outStateName": code.name, "isActive": true, "isAcw": acw, "agentTimeoutMins": 0 })
+        json!({ "outStateId": code.id, "outStateName": code.name, "isActive": true, "isAcw": is_acw(code, context),
+            "agentTimeoutMins": 0 })
     };
-    CODES.iter().map(row).map(|row| encode(row, options)).collect()
+    CODES.iter().map(row).map(|row| encode(row, context.options)).collect()
+}
+
+/// The codes as the list of the business unit has them.
+pub(super) fn unit_codes(context: &ListContext<'_>) -> Vec<Value> {
+    let row = |code: &state_periods::Code| json!({ "id": code.id, "name": code.name, "isActive": true, "isACW": is_acw(code, context), "agentTimeout": 0 });
+    CODES.iter().map(row).map(|row| encode(row, context.options)).collect()
+}
+
+fn is_acw(code: &state_periods::Code, context: &ListContext<'_>) -> bool {
+    code.acw && context.acw && !context.options.has(ApiVariant::AcwByFlag)
 }
 
 /// Inserts rows of an unknown agent and invalid rows.
@@ -145,6 +171,18 @@ pub(super) fn add_odd_rows(rows: &mut Vec<Value>) {
     rows.insert(0, Value::Null);
 }
 
+/// Inserts rows whose types are wrong.
+pub(super) fn add_wrong_types(rows: &mut Vec<Value>) {
+    let wrong = [
+        json!(7),
+        json!("row"),
+        json!([]),
+        json!({ "agentId": [], "outStateId": {} }),
+        json!({ "agentId": 4711, "startDate": 7, "duration": {}, "agentStateId": [], "agentStateName": {} }),
+    ];
+    rows.splice(0..0, wrong);
+}
+
 fn id(options: &SimulatorOptions, agent: &Agent) -> Value {
     match agent.id.parse::<u64>() {
         Ok(number) if !options.has(ApiVariant::Strings) => number.into(),
@@ -152,7 +190,45 @@ fn id(options: &SimulatorOptions, agent: &Agent) -> Value {
     }
 }
 
-/// Converts numbers and booleans to strings if the variant `strings` is set.
+/// Text that stands for invalid text until the body is written; a private character.
+const BROKEN_TEXT: char = '\u{E000}';
+
+/// The start of names that contain invalid text.
+fn broken_text(options: &SimulatorOptions) -> String {
+    let broken = options.has(ApiVariant::HalfEmoji) || options.has(ApiVariant::InvalidUtf8);
+    if broken { BROKEN_TEXT.to_string() } else { String::new() }
+}
+
+/// The body with the invalid text of the variants `half-emoji` and `invalid-utf8`.
+pub(super) fn with_broken_text(body: &str, options: &SimulatorOptions) -> Vec<u8> {
+    let text: &[u8] = if options.has(ApiVariant::InvalidUtf8) { b"\xff" } else { br"\ud83d" };
+    body.split(BROKEN_TEXT).map(str::as_bytes).collect::<Vec<_>>().join(text)
+}
+
+/// The object with keys in the case that the variants `pascal-case` and `doubled-keys` give.
+pub(super) fn encode_keys(object: Value, options: &SimulatorOptions) -> Value {
+    let (pascal, doubled) = (options.has(ApiVariant::PascalCase), options.has(ApiVariant::DoubledKeys));
+    let Value::Object(fields) = object else { return object };
+    if !pascal && !doubled {
+        return Value::Object(fields);
+    }
+    let mut encoded = Map::new();
+    for (key, value) in fields {
+        let mut letters = key.chars();
+        let upper: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        if doubled {
+            if key.eq_ignore_ascii_case("isACW") {
+                encoded.insert("isAcw".to_owned(), value.clone());
+                encoded.insert("isACW".to_owned(), value.clone());
+            }
+            encoded.insert(key, value.clone());
+        }
+        encoded.insert(upper, value);
+    }
+    Value::Object(encoded)
+}
+
+/// Converts numbers and booleans to strings if the variant `strings` is set, and the case of keys.
 fn encode(mut row: Value, options: &SimulatorOptions) -> Value {
     if options.has(ApiVariant::Strings)
         && let Some(row) = row.as_object_mut()
@@ -166,7 +242,7 @@ fn encode(mut row: Value, options: &SimulatorOptions) -> Value {
             }
         }
     }
-    row
+    encode_keys(row, options)
 }
 
 fn date(moment: Timestamp) -> String {

@@ -31,6 +31,9 @@ const PREFIX: &str = "/incontactapi/services/v";
 /// Header with the reason of an error.
 const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
 
+/// Host of links with the variant `foreign-links`. The domain is reserved for documentation.
+const FOREIGN_HOST: &str = "https://api.example.com";
+
 /// The requested list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::simulator) enum ListKind {
@@ -38,7 +41,10 @@ pub(in crate::simulator) enum ListKind {
     States,
     History,
     HistoryOf(String),
-    Codes,
+    /// The unavailable codes of a team.
+    TeamCodes,
+    /// The unavailable codes of the business unit.
+    UnitCodes,
 }
 
 /// A request for a page of a list.
@@ -66,7 +72,8 @@ impl ListKind {
             ["agents", "states"] => Some(Self::States),
             ["agents", "state-history"] => Some(Self::History),
             ["agents", _, "state-history"] => Some(Self::HistoryOf(original.split('/').nth(1)?.to_owned())),
-            ["teams", _, "unavailable-codes"] => Some(Self::Codes),
+            ["teams", _, "unavailable-codes"] => Some(Self::TeamCodes),
+            ["unavailable-codes"] => Some(Self::UnitCodes),
             _ => None,
         }
     }
@@ -76,7 +83,7 @@ impl ListKind {
             Self::Agents => Endpoint::Agents,
             Self::States => Endpoint::States,
             Self::History | Self::HistoryOf(_) => Endpoint::History,
-            Self::Codes => Endpoint::Codes,
+            Self::TeamCodes | Self::UnitCodes => Endpoint::Codes,
         }
     }
 }
@@ -89,8 +96,9 @@ impl ListQuery {
         kind: ListKind,
         path: &str,
         query: &str,
-        options: &SimulatorOptions,
+        context: &ListContext<'_>,
     ) -> Result<Self, Refusal> {
+        let options = context.options;
         let fields: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let number = |name: &str, default: usize| match fields.get(name).map(|text| text.parse()) {
             None => Ok(default),
@@ -98,16 +106,22 @@ impl ListQuery {
             Some(Err(_)) => Err(bad(options, &format!("{name} is not a number"))),
         };
         let cap = usize::try_from(options.page_size).unwrap_or(usize::MAX);
-        let (skip, top) = (number("skip", 0)?, number("top", cap)?.min(cap));
+        let (skip, top) = (number("skip", 0)?, number("top", cap)?);
+        let max_top = options.value(|variant| if let ApiVariant::MaxTop(top) = variant { Some(*top) } else { None });
+        if max_top.is_some_and(|most| top > most && fields.contains_key("top")) {
+            return Err(bad(options, "Invalid top"));
+        }
         let range = match &kind {
             ListKind::History | ListKind::HistoryOf(_) => Some(range(&fields, options)?),
             _ => None,
         };
-        if kind == ListKind::History && options.has(ApiVariant::BulkRefused) {
-            let refusal = Answer::refusal(StatusCode::NOT_FOUND, "not_found", "there is no history of all agents here");
-            return Err(Box::new(described(refusal, options, "there is no history of all agents here")));
+        if let Some((status, message)) = refused(&kind, context) {
+            return Err(Box::new(described(Answer::refusal(status, "refused", message), options, message)));
         }
-        Ok(Self { kind, path: path.to_owned(), fields, range, skip, top })
+        if kind == ListKind::States {
+            check_updated_since(&fields, context)?;
+        }
+        Ok(Self { kind, path: path.to_owned(), fields, range, skip, top: top.min(max_top.unwrap_or(cap)).min(cap) })
     }
 
     /// The agent, if the history of one agent is requested.
@@ -123,14 +137,21 @@ impl ListQuery {
         let list = match &self.kind {
             ListKind::Agents => "agents",
             ListKind::States => "agentStates",
-            ListKind::Codes => "unavailableCodes",
+            ListKind::TeamCodes | ListKind::UnitCodes => "unavailableCodes",
             ListKind::History | ListKind::HistoryOf(_) => "agentStateHistory",
         };
         let mut rows = self.rows(context);
         if fault == Some(&Fault::OddRows) {
             list_rows::add_odd_rows(Arc::make_mut(&mut rows));
         }
-        let paged = self.kind != ListKind::Codes;
+        if fault == Some(&Fault::WrongTypes) {
+            list_rows::add_wrong_types(Arc::make_mut(&mut rows));
+        }
+        if let Some(Fault::Shrunk(percent)) = fault {
+            let rows = Arc::make_mut(&mut rows);
+            rows.truncate(rows.len() * usize::try_from(*percent).unwrap_or(100) / 100);
+        }
+        let paged = self.kind != ListKind::TeamCodes;
         let (skip, top) = if paged { (self.skip, self.top) } else { (0, rows.len()) };
         let options = context.options;
         let total = rows.len();
@@ -171,9 +192,9 @@ impl ListQuery {
         }
         let data = if fault == Some(&Fault::NullData) { Value::Null } else { Value::Array(part) };
         body.insert(list.to_owned(), data);
-        let body = Value::Object(body);
+        let body = list_rows::encode_keys(Value::Object(body), options);
         let body = if options.has(ApiVariant::Wrapped) { json!({ "resultSet": body }) } else { body };
-        Answer { rows: found, ..Answer::json(body.to_string().into_bytes()) }
+        Answer { rows: found, ..Answer::json(list_rows::with_broken_text(&body.to_string(), options)) }
     }
 
     /// All rows of the list; computed again for the first page.
@@ -188,8 +209,9 @@ impl ListQuery {
         }
         let rows = Arc::new(match &self.kind {
             ListKind::Agents => list_rows::agents(context),
-            ListKind::States => list_rows::states(context),
-            ListKind::Codes => list_rows::codes(context.options),
+            ListKind::States => list_rows::states(context, self.updated_since()),
+            ListKind::TeamCodes => list_rows::team_codes(context),
+            ListKind::UnitCodes => list_rows::unit_codes(context),
             ListKind::History | ListKind::HistoryOf(_) => {
                 let agents = match &self.kind {
                     ListKind::HistoryOf(_) => {
@@ -208,6 +230,11 @@ impl ListQuery {
         rows
     }
 
+    /// Earliest start of the listed current states.
+    fn updated_since(&self) -> Option<Timestamp> {
+        Timestamp::parse(self.fields.get("updatedSince")?.as_bytes())
+    }
+
     /// URL of the page after `skip` rows.
     fn link(&self, context: &ListContext<'_>, skip: usize) -> String {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
@@ -217,7 +244,8 @@ impl ListQuery {
             pairs.append_pair(name, value);
         });
         pairs.append_pair("skip", &skip.to_string()).append_pair("top", &self.top.to_string());
-        format!("{}{}?{}", context.base_url, self.path, pairs.finish())
+        let host = if context.options.has(ApiVariant::ForeignLinks) { FOREIGN_HOST } else { context.base_url };
+        format!("{host}{}?{}", self.path, pairs.finish())
     }
 }
 
@@ -232,14 +260,47 @@ fn range(fields: &HashMap<String, String>, options: &SimulatorOptions) -> Result
     if range.start >= range.end {
         return Err(bad(options, "startDate must be before endDate"));
     }
-    let longest = options.api_variants.iter().find_map(|variant| match variant {
-        ApiVariant::Longest(span) => Some(*span),
-        _ => None,
-    });
+    let longest = options.value(|variant| if let ApiVariant::Longest(span) = variant { Some(*span) } else { None });
     if longest.is_some_and(|longest| range.length() > longest.into()) {
         return Err(bad(options, "the range between startDate and endDate is too long"));
     }
     Ok(range)
+}
+
+/// Status and reason if the list is refused as such.
+fn refused(kind: &ListKind, context: &ListContext<'_>) -> Option<(StatusCode, &'static str)> {
+    let refusal = match kind {
+        ListKind::History => (ApiVariant::BulkRefused, StatusCode::NOT_FOUND, "there is no history of all agents here"),
+        ListKind::HistoryOf(id) if context.workforce.find(id).is_none() => {
+            (ApiVariant::UnknownAgentRefused, StatusCode::NOT_FOUND, "Invalid Agent Id")
+        }
+        ListKind::TeamCodes => {
+            (ApiVariant::TeamCodesRefused, StatusCode::FORBIDDEN, "the codes of teams may not be listed")
+        }
+        ListKind::UnitCodes => {
+            (ApiVariant::UnitCodesRefused, StatusCode::FORBIDDEN, "the codes of the unit may not be listed")
+        }
+        _ => return None,
+    };
+    let (variant, status, message) = refusal;
+    context.options.has(variant).then_some((status, message))
+}
+
+/// Checks `updatedSince` of the list of current states.
+///
+/// Both errors were seen of a real tenant: `InvalidUpdatedSince` for 0, `InvalidDateRange` for a date years ago.
+fn check_updated_since(fields: &HashMap<String, String>, context: &ListContext<'_>) -> Result<(), Refusal> {
+    let options = context.options;
+    let longest =
+        options.value(|variant| if let ApiVariant::UpdatedSince(span) = variant { Some(*span) } else { None });
+    let since = fields.get("updatedSince").map(|text| Timestamp::parse(text.as_bytes()));
+    match (since, longest) {
+        (Some(None), _) | (None, Some(_)) => Err(bad(options, "InvalidUpdatedSince")),
+        (Some(Some(since)), Some(longest)) if since < context.now.saturating_sub(longest) => {
+            Err(bad(options, "InvalidDateRange"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn bad(options: &SimulatorOptions, message: &str) -> Refusal {

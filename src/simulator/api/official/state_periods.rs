@@ -45,17 +45,18 @@ pub(super) struct StatePeriod {
 }
 
 /// The time of `agent` in each state within `window`, by the exporter's state names; with `split`, codes are states of
-/// their own.
+/// their own, and with `acw`, the code of after-call work is one of its own anyway.
 pub(in crate::simulator) fn truth(
     timeline: &Timeline,
     agent: &Agent,
     window: Window,
     split: bool,
+    acw: bool,
 ) -> BTreeMap<StateName, Micros> {
     let mut sums = BTreeMap::new();
     for period in periods(timeline, agent, window) {
         if let Some(inside) = (Window { start: period.start, end: period.end }).intersection(window) {
-            let sum = sums.entry(period.shown(split)).or_insert(Micros::ZERO);
+            let sum = sums.entry(period.shown(split, acw)).or_insert(Micros::ZERO);
             *sum = *sum + inside.length();
         }
     }
@@ -121,9 +122,9 @@ impl StatePeriod {
     }
 
     /// The state name that the exporter should show.
-    fn shown(&self, split: bool) -> StateName {
+    fn shown(&self, split: bool, acw: bool) -> StateName {
         match self.code {
-            Some(code) if code.acw => Arc::from("WrapUp"),
+            Some(code) if code.acw && acw => Arc::from("WrapUp"),
             Some(code) if split => format!("{}: {}", self.name, code.name).into(),
             _ => Arc::from(self.name),
         }
@@ -138,10 +139,7 @@ impl StatePeriod {
 
     /// When the period is listed after its end.
     pub(super) fn arrives(&self, options: &SimulatorOptions) -> Timestamp {
-        let late = options.api_variants.iter().find_map(|variant| match variant {
-            ApiVariant::Late(span) => Some(*span),
-            _ => None,
-        });
+        let late = options.value(|variant| if let ApiVariant::Late(span) = variant { Some(*span) } else { None });
         let parts = u32::try_from(self.chance % 1_000).unwrap_or_default();
         self.end + late.unwrap_or_default() * parts / 1_000
     }
