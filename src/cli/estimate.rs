@@ -1,82 +1,81 @@
-//! What a tenant costs: series, requests, buckets, bytes. Pure arithmetic over its configuration.
+//! The cost of a tenant: series, requests, buckets, bytes. Pure arithmetic over its configuration.
 //!
-//! Nothing here is measured. What only the tenant knows, such as how many buckets it puts on a page, is
-//! assumed by a named constant, and `check` says so.
+//! Nothing is measured. Values that only the tenant knows, such as the buckets on a page, are named constants, and `check`
+//! prints them.
 
 use std::time::Duration;
 
 use crate::config::{Incremental, Tenant};
 use crate::upstream::RequestRate;
 
-/// Series of every agent besides one a state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
+/// Series of every agent besides one per state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
 /// `…_last_data_timestamp_seconds`, `…_info` and `…_offline_limit_seconds`.
 const SERIES_PER_AGENT: u64 = 5;
 
-/// Series more of an agent with a schedule: `cxone_agent_scheduled_seconds` and `…_scheduled_offline_seconds`.
+/// Additional series of an agent with a schedule: `cxone_agent_scheduled_seconds` and `…_scheduled_offline_seconds`.
 const SERIES_PER_SCHEDULE: u64 = 2;
 
-/// Series of a tenant besides its agents', and of the exporter itself: freshness, refreshes, requests with their
-/// histograms, rejections, scrapes, the process. Some appear as they are used, so it is a round number.
+/// Series of a tenant besides those of its agents, and of the exporter: freshness, refreshes, requests with their
+/// histograms, rejections, scrapes, the process. Some appear with their first use, so the number is rounded.
 pub(super) const OWN_SERIES: u64 = 100;
 
-/// How many buckets a page is assumed to have. What a tenant really does is not documented.
+/// The assumed number of buckets of a page. The real number is not documented.
 pub(super) const ASSUMED_PAGE: u64 = 1_000;
 
-/// How long a report request is assumed to take: a second and a bit is what a person would call slow.
+/// The assumed duration of a presence request, which is pessimistic.
 const ASSUMED_REQUEST_TIME: Duration = Duration::from_secs(1);
 
-/// Requests of a refresh of a source that asks for all agents at once: the states they are in, and what is new in the
-/// history.
+/// Requests of a refresh of the official API: the current states, and the new history.
 const TAIL_REQUESTS: u64 = 2;
 
-/// Token requests of a day: tokens live for an hour less a margin, so the 24 hours take one more.
+/// Token requests of a day: tokens are replaced a margin before the end of their hour, so a day takes one more than 24.
 const TOKENS_PER_DAY: u64 = 25;
 
-/// The bytes of a bucket without its states and its agent's id, as compact JSON: the keys, and two times.
+/// The bytes of a bucket without its states and its agent's id, as compact JSON: keys and two times.
 const BUCKET_BYTES: u64 = 95;
 
 /// The bytes of a state in a bucket, as compact JSON: `{"state":"Available","duration":3600,"percentage":100.0},`.
 const STATE_BYTES: u64 = 57;
 
-/// About the bytes that a bucket takes which is kept. Those of the simulated tenant take 4.7 where they are five minutes
-/// long and 6.6 where they are hours, as a test measures.
-const KEPT_BUCKET_BYTES: u64 = 7;
+/// The approximate bytes of a cached bucket. Those of the simulated tenant take 4.7 bytes with five minutes and 6.6 with
+/// hours, as a test measures.
+const CACHED_BUCKET_BYTES: u64 = 7;
 
-/// About the bytes of an agent with cached buckets, without the buckets: names of states, and a table entry.
-const KEPT_AGENT_BYTES: u64 = 300;
+/// The approximate bytes of an agent with cached buckets, without the buckets: names of states, and a table entry.
+const CACHED_AGENT_BYTES: u64 = 300;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a tenant costs. Amounts are upper bounds where not said otherwise, for the declared states.
+/// The cost of a tenant. Amounts are upper bounds for the declared states, unless documented otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Estimate {
-    /// Agents asked for.
+    /// The configured agents.
     pub(super) agents: u64,
-    /// Those of them that have a schedule.
+    /// The configured agents with a schedule.
     pub(super) scheduled_agents: u64,
-    /// States that each agent has a series for from the start.
+    /// The declared states. Each agent has a series for each of them from the start.
     pub(super) states: u64,
     /// agents × (states + 5), or 7 with a schedule.
     pub(super) agent_series: u64,
-    /// Batches that the agents are asked for in: the fewest requests that a refresh makes, one page a batch.
+    /// The batches of agents: the fewest requests of a refresh, one page per batch.
     pub(super) batches: u64,
-    /// Buckets of one agent: one more than fit, as they need not be aligned to the window.
+    /// Buckets of one agent: one more than fit, because they may not be aligned to the window.
     pub(super) buckets_per_agent: u64,
     /// Buckets of a refresh.
     pub(super) buckets: u64,
-    /// Requests of a refresh where a page has [`ASSUMED_PAGE`] buckets.
+    /// Requests of a refresh with pages of [`ASSUMED_PAGE`] buckets.
     pub(super) paged_requests: u64,
-    /// Refreshes of a day, one per cooldown: there are fewer where scrapes come less often.
+    /// Refreshes of a day, one per cooldown; fewer with fewer scrapes.
     pub(super) refreshes_per_day: u64,
-    /// Token requests of a day, for tokens that live an hour.
+    /// Token requests of a day, for tokens that are valid for an hour.
     pub(super) tokens_per_day: u64,
-    /// About the bytes of a refresh's answers before compression.
+    /// The approximate bytes of the responses of a refresh before compression.
     pub(super) bytes: u64,
-    /// About how long a refresh takes, at a second a request.
+    /// The approximate duration of a refresh, at a second per request.
     pub(super) refresh_time: Duration,
-    /// What is different where refreshes are incremental; the rest is then about those that read everything.
+    /// The cost of incremental refreshes; all other values are those of full refreshes.
     pub(super) tails: Option<Tails>,
-    /// What the tenant's budget makes of that, where there is one.
+    /// The effect of the tenant's request budget.
     pub(super) budget: Option<Budgeted>,
 }
 
@@ -85,42 +84,42 @@ pub(super) struct Estimate {
 pub(super) struct Budgeted {
     /// The budget.
     pub(super) pace: RequestRate,
-    /// A refresh that reads everything.
+    /// A full refresh.
     pub(super) all: Spread,
-    /// What most refreshes are; another one only where they are incremental.
+    /// Most refreshes; different from a full one only if they are incremental.
     pub(super) usual: Spread,
 }
 
-/// How a refresh's requests are spread by a budget.
+/// The requests of a refresh under a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spread {
-    /// Its requests, the token that some refreshes begin with among them.
+    /// Its requests, including one for a token.
     pub(super) requests: u64,
-    /// How long after the first of them the last one goes out.
+    /// The time from the first request to the last one.
     pub(super) time: Duration,
 }
 
-/// What refreshes cost that read what is new only.
+/// The cost of incremental refreshes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tails {
-    /// Buckets of one agent at the most, where each refresh follows the one before after the cooldown.
+    /// The most buckets of one agent, if each refresh follows the previous one after the cooldown.
     pub(super) buckets_per_agent: u64,
     /// Buckets of a refresh.
     pub(super) buckets: u64,
-    /// Requests of a refresh where a page has [`ASSUMED_PAGE`] buckets.
+    /// Requests of a refresh with pages of [`ASSUMED_PAGE`] buckets.
     pub(super) paged_requests: u64,
-    /// About the bytes of its answers before compression.
+    /// The approximate bytes of its responses before compression.
     pub(super) bytes: u64,
-    /// About how long it takes, at a second a request.
+    /// Its approximate duration, at a second per request.
     pub(super) refresh_time: Duration,
-    /// Refreshes of a day that read everything all the same.
+    /// Full refreshes of a day.
     pub(super) full_refreshes_per_day: u64,
-    /// About the memory that kept buckets take, in bytes.
+    /// The approximate memory of cached buckets, in bytes.
     pub(super) memory: u64,
 }
 
-/// What it takes to read so many buckets of each agent.
-struct Reading {
+/// The cost of fetching a number of buckets of each agent.
+struct FetchCost {
     buckets: u64,
     paged_requests: u64,
     bytes: u64,
@@ -130,7 +129,7 @@ struct Reading {
 // === impl Estimate ===
 
 impl Estimate {
-    /// What `tenant` costs.
+    /// The cost of `tenant`.
     pub(super) fn of(tenant: &Tenant) -> Self {
         let agents = count(tenant.agents.len());
         let scheduled_agents = count(tenant.agents.iter().filter(|agent| agent.schedule.is_some()).count());
@@ -139,9 +138,9 @@ impl Estimate {
             .saturating_mul(states + SERIES_PER_AGENT)
             .saturating_add(scheduled_agents.saturating_mul(SERIES_PER_SCHEDULE));
 
-        let buckets_per_agent = quotient(tenant.query.window, tenant.query.interval.length).saturating_add(1);
-        let Reading { buckets, paged_requests, bytes, time } = Reading::of(tenant, buckets_per_agent);
-        let refreshes_per_day = quotient(DAY, tenant.limits.cooldown);
+        let buckets_per_agent = div_ceil(tenant.query.window, tenant.query.interval.length).saturating_add(1);
+        let FetchCost { buckets, paged_requests, bytes, time } = FetchCost::of(tenant, buckets_per_agent);
+        let refreshes_per_day = div_ceil(DAY, tenant.limits.cooldown);
         let tails = tenant.query.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
         let budget = tenant.limits.max_requests_per_minute.map(|per_minute| {
             let all = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
@@ -165,12 +164,12 @@ impl Estimate {
         }
     }
 
-    /// About how long most refreshes take, at a second a request.
+    /// The approximate duration of most refreshes, at a second per request.
     pub(super) fn usual_refresh_time(&self) -> Duration {
         self.tails.as_ref().map_or(self.refresh_time, |tails| tails.refresh_time)
     }
 
-    /// Report requests of a day, at least and with pages of [`ASSUMED_PAGE`] buckets, for one refresh per cooldown.
+    /// Presence requests of a day for one refresh per cooldown: at least, and with pages of [`ASSUMED_PAGE`] buckets.
     pub(super) fn requests_per_day(&self) -> (u64, u64) {
         let day = self.refreshes_per_day;
         let paged = match &self.tails {
@@ -189,8 +188,8 @@ impl Estimate {
 impl Tails {
     fn of(tenant: &Tenant, incremental: Incremental, refreshes_per_day: u64) -> Self {
         let reach = incremental.settle.saturating_add(tenant.limits.cooldown).min(tenant.query.window);
-        let buckets_per_agent = quotient(reach, tenant.query.interval.length).saturating_add(1);
-        let Reading { buckets, paged_requests, bytes, time } = Reading::of(tenant, buckets_per_agent);
+        let buckets_per_agent = div_ceil(reach, tenant.query.interval.length).saturating_add(1);
+        let FetchCost { buckets, paged_requests, bytes, time } = FetchCost::of(tenant, buckets_per_agent);
         let agents = count(tenant.agents.len());
         Self {
             buckets_per_agent,
@@ -198,11 +197,11 @@ impl Tails {
             paged_requests,
             bytes,
             refresh_time: time,
-            full_refreshes_per_day: quotient(DAY, incremental.full_refresh_interval).min(refreshes_per_day),
+            full_refreshes_per_day: div_ceil(DAY, incremental.full_refresh_interval).min(refreshes_per_day),
             memory: tenant
                 .kept_buckets()
-                .saturating_mul(KEPT_BUCKET_BYTES)
-                .saturating_add(agents.saturating_mul(KEPT_AGENT_BYTES)),
+                .saturating_mul(CACHED_BUCKET_BYTES)
+                .saturating_add(agents.saturating_mul(CACHED_AGENT_BYTES)),
         }
     }
 }
@@ -210,7 +209,7 @@ impl Tails {
 // === impl Budgeted ===
 
 impl Budgeted {
-    /// Of refreshes that read everything, and of most of them, with so many requests besides the token's.
+    /// The effect on full refreshes and on most refreshes, from their requests besides the token's.
     fn of(pace: RequestRate, all: u64, usual: u64) -> Self {
         let spread = |pages: u64| {
             let requests = pages.saturating_add(1);
@@ -220,9 +219,9 @@ impl Budgeted {
     }
 }
 
-// === impl Reading ===
+// === impl FetchCost ===
 
-impl Reading {
+impl FetchCost {
     fn of(tenant: &Tenant, buckets_per_agent: u64) -> Self {
         let (agents, states) = (count(tenant.agents.len()), count(tenant.states.declared.len()));
         let batch = count(tenant.limits.agents_per_request).max(1);
@@ -239,8 +238,8 @@ impl Reading {
     }
 }
 
-/// How many times `part` goes into `whole`, the last time perhaps not all of it.
-fn quotient(whole: Duration, part: Duration) -> u64 {
+/// `whole` divided by `part`, rounded up.
+fn div_ceil(whole: Duration, part: Duration) -> u64 {
     u64::try_from(whole.as_nanos().div_ceil(part.as_nanos().max(1))).unwrap_or(u64::MAX)
 }
 
@@ -255,9 +254,9 @@ mod tests {
     use crate::clock::whole_seconds;
 
     #[test]
-    fn series_are_agents_times_states_and_five_or_seven() {
+    fn series_are_agents_times_states_plus_five_or_seven() {
         let table = [
-            // agents, of them with a schedule, states: series
+            // agents, scheduled ones, states: series
             (1, 0, 4, 9),
             (1, 1, 4, 11),
             (200, 0, 4, 1_800),
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_batches_times_the_pages_they_need() {
+    fn requests_are_the_pages_of_all_batches() {
         let table = [
             // agents, agents_per_request, window in hours, interval in minutes: batches, buckets an agent, paged
             (1, 50, 24, 60, 1, 25, 1),
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_has_at_most_one_refresh_per_cooldown() {
+    fn refreshes_per_day_are_one_per_cooldown() {
         let table = [(1, 86_400, 25), (60, 1_440, 25), (7, 12_343, 25), (7_200, 12, 12), (86_400, 1, 1)];
         for (cooldown, refreshes, tokens) in table {
             let mut tenant = fixture::tenant("acme", 120);
@@ -318,9 +317,9 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_spreads_the_pages_of_a_refresh_and_its_token() {
+    fn budget_spreads_pages_and_token_request() {
         let table = [
-            // agents, requests a minute: requests, seconds, and both where most refreshes read the tail
+            // agents, requests a minute: requests and seconds of full and of incremental refreshes
             (200, None, None, None),
             (200, Some(1_000), Some((9, 1)), Some((5, 1))),
             (200, Some(60), Some((9, 6)), Some((5, 2))),
@@ -340,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn tails_are_what_may_still_change_and_a_few_refreshes_a_day_read_all() {
+    fn incremental_refreshes_and_full_ones_of_a_day() {
         let table = [
             // interval in minutes, settle in minutes, cooldown in seconds: buckets an agent, requests, all of a day
             (60, 30, 60, 2, 4, 4 * 8 + 1_436 * 4),
@@ -369,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_has_the_bytes_that_the_api_documents() {
+    fn bucket_bytes_match_the_documented_json() {
         let documented =
             r#"{"agentId":"","startTime":"2023-10-27T10:00:00Z","endTime":"2023-10-27T11:00:00Z","states":[]},"#;
         assert_eq!(documented.len(), usize::try_from(BUCKET_BYTES).unwrap());

@@ -50,7 +50,10 @@ async fn report_is_exact_with_the_fewest_requests() {
     assert_eq!(report.len(), AGENTS);
     let ends = std::iter::successors(Some(before), |end| Some(*end + Duration::from_secs(1)));
     let mut ends = ends.take_while(|end| *end <= after);
-    assert!(ends.any(|end| is_truth(&harness.simulator, &report, end)), "it is of no second between the two");
+    assert!(
+        ends.any(|end| is_truth(&harness.simulator, &report, end)),
+        "the report matches no second between start and end"
+    );
     harness.simulator.shutdown().await;
 }
 
@@ -124,10 +127,10 @@ async fn incomplete_report_is_printed_and_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_tenant_is_a_usage_error() {
     let harness = harness(&[]).await;
-    let output = harness.run(&["report", "--tenant", "nobody"]);
+    let output = harness.run(&["report", "--tenant", "missing"]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
     assert!(
-        stderr(&output).contains("no tenant `nobody` is configured; configured: `simulated`"),
+        stderr(&output).contains("no tenant `missing` is configured; configured: `simulated`"),
         "{}",
         stderr(&output)
     );
@@ -179,26 +182,29 @@ async fn too_few_file_descriptors_are_an_error() {
         command.args(["--web.listen-address=127.0.0.1:0", "--config.file"]).arg(harness.config());
         let end = tokio::task::spawn_blocking(move || {
             let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
-            let lines = BufReader::new(program.stderr.take().unwrap()).lines().map_while(Result::ok);
-            let mut said: Vec<String> = Vec::new();
-            for line in lines {
+            let stderr = BufReader::new(program.stderr.take().unwrap()).lines().map_while(Result::ok);
+            let mut lines: Vec<String> = Vec::new();
+            for line in stderr {
                 if line.contains("message=listening") {
                     program.kill().unwrap();
                     program.wait().unwrap();
                     return None;
                 }
-                said.push(line);
+                lines.push(line);
             }
-            assert_eq!(program.wait().unwrap().code(), Some(1), "{said:#?}");
-            Some(said.join("\n"))
+            assert_eq!(program.wait().unwrap().code(), Some(1), "{lines:#?}");
+            Some(lines.join("\n"))
         });
         match end.await.unwrap() {
-            Some(said) => ends.push(said),
+            Some(lines) => ends.push(lines),
             None => break,
         }
     }
-    assert!(ends.len() < 50, "it never served: {ends:#?}");
-    assert!(ends.iter().all(|said| said.contains("Too many open files") || said.contains("os error 24")), "{ends:#?}");
-    assert!(ends.iter().any(|said| said.contains("the web server threads cannot start")), "{ends:#?}");
+    assert!(ends.len() < 50, "the program never served: {ends:#?}");
+    assert!(
+        ends.iter().all(|lines| lines.contains("Too many open files") || lines.contains("os error 24")),
+        "{ends:#?}"
+    );
+    assert!(ends.iter().any(|lines| lines.contains("the web server threads cannot start")), "{ends:#?}");
     harness.simulator.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! The documentation and the code say the same: metrics, flags, keys, variables, commands, alerts, examples.
+//! Documentation and code agree: metrics, flags, keys, variables, commands, alerts, examples.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,19 +29,19 @@ fn set<T: ToString>(items: impl IntoIterator<Item = T>) -> BTreeSet<String> {
     items.into_iter().map(|item| item.to_string()).collect()
 }
 
-/// The names of a command's visible flags, those it shares with all commands among them.
+/// The visible flags of a command, including global ones.
 fn flags(command: &Command) -> BTreeSet<String> {
     let shown = |argument: &&Arg| !argument.is_hide_set() && argument.get_id() != "help";
     set(command.get_arguments().filter(shown).filter_map(Arg::get_long).map(|long| format!("--{long}")))
 }
 
 #[test]
-fn every_metric_is_documented_and_nothing_else_is() {
+fn documented_metrics_match_the_catalogue() {
     assert_eq!(first_cells(METRICS, "# Metrics"), set(catalogue::all().map(|family| family.name)));
 }
 
 #[test]
-fn every_label_is_documented_beside_its_metric() {
+fn documented_labels_match_the_catalogue() {
     let section = METRICS;
     for family in catalogue::all().filter(|family| !family.name.starts_with("process_")) {
         let row = section.lines().find(|line| line.starts_with(&format!("| `{}` |", family.name))).unwrap();
@@ -51,7 +51,7 @@ fn every_label_is_documented_beside_its_metric() {
 }
 
 #[test]
-fn every_key_is_documented_with_its_default_and_nothing_else_is() {
+fn documented_keys_and_defaults_match_the_code() {
     assert_keys(CONFIGURATION, "| key | default | meaning |", keys::ALL, "");
     assert_keys(WEB_CONFIG, "| key of the web configuration | default | meaning |", keys::WEB_ALL, "web.");
 }
@@ -74,7 +74,7 @@ fn assert_keys(page: &str, head: &str, keys: &[keys::Key], section: &str) {
 }
 
 #[test]
-fn every_variable_is_documented_and_nothing_else_is() {
+fn documented_variables_match_the_code() {
     let table = CONFIGURATION.split("| variable | meaning |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let documented: BTreeSet<_> = rows.flat_map(|row| in_backticks(row.split('|').nth(1).unwrap())).collect();
@@ -82,7 +82,7 @@ fn every_variable_is_documented_and_nothing_else_is() {
 }
 
 #[test]
-fn every_command_and_flag_is_documented_and_nothing_else_is() {
+fn documented_commands_and_flags_match_the_code() {
     let mut cli = Cli::command();
     cli.build();
     let visible = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
@@ -108,12 +108,12 @@ fn every_command_and_flag_is_documented_and_nothing_else_is() {
         }
     }
     for flag in mentioned.iter().filter(|code| code.starts_with("--")) {
-        assert!(all.contains(*flag), "{flag} is documented, and there is none");
+        assert!(all.contains(*flag), "{flag} is documented and does not exist");
     }
 }
 
 #[test]
-fn the_example_configuration_loads_and_has_every_tenant_key() {
+fn example_configuration_loads_and_has_every_key() {
     let example = CONFIGURATION.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("agents.csv"), "id,name,team\n42,Grace Hopper,Sales\n").unwrap();
@@ -133,7 +133,7 @@ fn the_example_configuration_loads_and_has_every_tenant_key() {
 }
 
 #[test]
-fn every_alert_is_documented_and_has_its_runbook() {
+fn every_alert_is_documented_and_has_a_runbook() {
     let rules = fs::read_to_string("deploy/prometheus/cxone.alerts.yml").unwrap();
     let alerts = set(rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")));
     assert!(!alerts.is_empty());
@@ -145,7 +145,7 @@ fn every_alert_is_documented_and_has_its_runbook() {
 }
 
 #[test]
-fn links_between_pages_lead_to_files() {
+fn links_between_pages_exist() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -191,7 +191,7 @@ fn module_tables_of_lib_and_architecture_agree() {
     assert_eq!(table, rows(&architecture, ""));
 }
 
-/// README, ARCHITECTURE and their like, and all of docs/.
+/// All Markdown pages at the top level, of docs/ and of the alerts.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     for folder in [".", "docs", "docs/design", "deploy/prometheus"] {

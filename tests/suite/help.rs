@@ -1,9 +1,9 @@
-//! What `--help` and `--version` say, as golden files: a flag that changes shows up in review.
+//! Golden files of `--help`, so that changed flags show up in review, and the output of `--version`.
 
 use clap::CommandFactory;
 use cxone_exporter::cli::Cli;
 
-/// As wide as the text is wrapped on most terminals; the golden files must not depend on the one that runs them.
+/// The width of the help texts, so that the golden files do not depend on the terminal.
 const COLUMNS: usize = 100;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Four exporters that share one simulated tenant: together they are one, and none asks for more than its part.
+//! Four shards of one simulated tenant: together they equal one exporter, and each stays within its part of the budget.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -19,7 +19,7 @@ use crate::app::{NOW, TestAppBuilder, last_day};
 
 const SHARDS: u32 = 4;
 
-/// The families whose series are of one agent each.
+/// The families with a label `agent`.
 const OF_AGENTS: [&str; 8] = [
     "cxone_agent_state_seconds",
     "cxone_agent_observed_seconds",
@@ -31,7 +31,7 @@ const OF_AGENTS: [&str; 8] = [
     "cxone_agent_scheduled_offline_seconds",
 ];
 
-/// The families that add up over the shards to what one exporter has.
+/// The families whose sums over the shards equal those of one exporter.
 const ADD_UP: [&str; 2] = ["cxone_refresh_agents", "cxone_agents_dropped"];
 
 async fn simulated(clock: &DrivenClock, agents: u32) -> Simulator {
@@ -46,8 +46,8 @@ fn whole(simulator: &Simulator) -> Tenant {
     tenant
 }
 
-/// The same by the official API, where all agents come from the tenant's own list, up to `max`.
-fn officially(tenant: &Tenant, max: usize) -> Tenant {
+/// The same tenant with the official API and up to `max` agents of its list.
+fn with_official_api(tenant: &Tenant, max: usize) -> Tenant {
     let token_url = format!("{}authentication/v1/token/access-key", tenant.connection.base_url).parse().unwrap();
     Tenant {
         api: Api::Official,
@@ -63,7 +63,7 @@ fn officially(tenant: &Tenant, max: usize) -> Tenant {
     }
 }
 
-/// The tenant as each shard has it.
+/// The tenant of each shard.
 fn parts(tenant: &Tenant) -> Vec<Tenant> {
     let part = |index| {
         let config =
@@ -81,7 +81,7 @@ async fn scrape(clock: &DrivenClock, tenant: Tenant) -> Scraped {
     scraped
 }
 
-/// Every series of `names`, with its labels in order, and its value's bits.
+/// All series of `names`: name, sorted labels, and the bits of the value.
 fn series<'a>(
     scraped: &Scraped,
     names: impl IntoIterator<Item = &'a str>,
@@ -95,7 +95,7 @@ fn series<'a>(
     names.into_iter().flat_map(of).collect()
 }
 
-async fn assert_together_as_one(clock: &DrivenClock, tenant: Tenant, agents: usize) {
+async fn assert_shards_equal_one_exporter(clock: &DrivenClock, tenant: Tenant, agents: usize) {
     let one = scrape(clock, tenant.clone()).await;
     let mut shards = Vec::new();
     for part in parts(&tenant) {
@@ -105,13 +105,13 @@ async fn assert_together_as_one(clock: &DrivenClock, tenant: Tenant, agents: usi
     for shard in &shards {
         assert_eq!(shard.value("cxone_exporter_shards"), Some(f64::from(SHARDS)));
         let own = series(shard, OF_AGENTS);
-        assert!(!own.is_empty() && own.len() < expected.len(), "each has some and none has all");
+        assert!(!own.is_empty() && own.len() < expected.len(), "each shard has a part");
         together.extend(own);
     }
     expected.sort();
     together.sort();
     assert_eq!(one.samples("cxone_agent_info").count(), agents);
-    assert_eq!(together, expected, "every series with its value, and none twice");
+    assert_eq!(together, expected, "every series once");
     for name in ADD_UP {
         let sums = |scrapes: &[&Scraped]| {
             let mut sums = BTreeMap::<String, f64>::new();
@@ -128,7 +128,7 @@ async fn assert_together_as_one(clock: &DrivenClock, tenant: Tenant, agents: usi
 async fn shards_together_have_each_series_once() {
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 240).await;
-    assert_together_as_one(&clock, whole(&simulator), 240).await;
+    assert_shards_equal_one_exporter(&clock, whole(&simulator), 240).await;
     simulator.shutdown().await;
 }
 
@@ -138,27 +138,27 @@ async fn shards_partition_the_directory() {
         let clock = DrivenClock::new(NOW);
         let simulator = simulated(&clock, 40).await;
         let agents = 40.min(max);
-        assert_together_as_one(&clock, officially(&whole(&simulator), max), agents).await;
+        assert_shards_equal_one_exporter(&clock, with_official_api(&whole(&simulator), max), agents).await;
         simulator.shutdown().await;
     }
 }
 
-/// How many of a shard's requests were sent and have not ended yet, and when each was sent.
-struct Meter {
+/// Counts the requests in flight and records the time of each.
+struct RequestTimes {
     clock: DrivenClock,
-    under_way: Arc<AtomicUsize>,
+    in_flight: Arc<AtomicUsize>,
     sent: Arc<std::sync::Mutex<Vec<Duration>>>,
 }
 
-impl Observer for Meter {
+impl Observer for RequestTimes {
     fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
     fn retry(&self) {}
     fn retry_after_capped(&self, _: Duration, _: Duration) {}
-    // Told once before each request, as no answer is 429.
+    // Called once before each request, as no response is 429.
     fn budget(&self, _: Option<u32>) {
-        self.under_way.fetch_add(1, Ordering::SeqCst);
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.sent.lock().unwrap().push(self.clock.monotonic().saturating_since(Monotonic::default()));
     }
 }
@@ -170,16 +170,17 @@ async fn shards_stay_within_one_budget() {
     let simulator = simulated(&clock, 240).await;
     let mut tenant = whole(&simulator);
     tenant.limits.max_requests_per_minute = NonZeroU32::new(PER_MINUTE);
-    let under_way = Arc::new(AtomicUsize::new(0));
+    let in_flight = Arc::new(AtomicUsize::new(0));
     let sent = Arc::new(std::sync::Mutex::new(Vec::new()));
     let deadline = clock.monotonic() + Duration::from_secs(600);
     let window = last_day(&clock);
     let shards: Vec<_> = parts(&tenant)
         .into_iter()
         .map(|part| {
-            let meter = Meter { clock: clock.clone(), under_way: Arc::clone(&under_way), sent: Arc::clone(&sent) };
+            let times =
+                RequestTimes { clock: clock.clone(), in_flight: Arc::clone(&in_flight), sent: Arc::clone(&sent) };
             let part = Arc::new(part);
-            (AnySource::new(&part, Arc::new(clock.clone()), Arc::new(meter)).unwrap().source(), part)
+            (AnySource::new(&part, Arc::new(clock.clone()), Arc::new(times)).unwrap().source(), part)
         })
         .collect();
     for _ in 0..2 {
@@ -192,18 +193,18 @@ async fn shards_stay_within_one_budget() {
             loop {
                 tokio::task::yield_now().await;
                 // The clock does not move during a request, so the time of sending is exact.
-                let next = clock.next_sleeper().filter(|_| under_way.load(Ordering::SeqCst) == 0);
+                let next = clock.next_sleeper().filter(|_| in_flight.load(Ordering::SeqCst) == 0);
                 if let Some(next) = next.filter(|next| *next < deadline) {
                     clock.advance(next.saturating_since(clock.monotonic()));
                 }
             }
         };
-        let harvests = tokio::select! {
-            harvests = future::join_all(fetches) => harvests,
-            () = driving => unreachable!("it drives for ever"),
+        let results = tokio::select! {
+            results = future::join_all(fetches) => results,
+            () = driving => unreachable!("the driver never ends"),
         };
         let mut answered = BTreeSet::new();
-        for fetched in harvests {
+        for fetched in results {
             assert_eq!(fetched.error, None);
             assert!(
                 fetched.answered.into_iter().all(|(agent, _)| answered.insert(agent)),
@@ -227,7 +228,7 @@ async fn shard_without_agents_sends_nothing_and_is_up() {
     let clock = DrivenClock::new(NOW);
     let simulator = simulated(&clock, 1).await;
     let tenant = whole(&simulator);
-    for tenant in [tenant.clone(), Tenant { agent_filter: None, ..officially(&tenant, 1) }] {
+    for tenant in [tenant.clone(), Tenant { agent_filter: None, ..with_official_api(&tenant, 1) }] {
         simulator.forget_requests();
         let (mut with, mut without) = (0, 0);
         for part in parts(&tenant) {

@@ -64,7 +64,7 @@ fn golden(name: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn the_defaults_for_200_agents() {
+async fn cost_of_200_agents_with_defaults() {
     let config = fixture::config([fixture::tenant("acme", 200)]);
     let (text, ended) = check(&*source_with_requests(&[], no_fetch_expected), &config, false).await;
     ended.unwrap();
@@ -72,7 +72,7 @@ async fn the_defaults_for_200_agents() {
 }
 
 #[tokio::test]
-async fn five_minutes_of_30_000_agents_incrementally() {
+async fn cost_of_incremental_refreshes_of_30_000_agents() {
     let mut tenant = fixture::tenant("acme", 30_000);
     tenant.query.interval = Interval { text: "PT5M".to_owned(), length: Duration::from_secs(300) };
     tenant.query.incremental =
@@ -84,7 +84,7 @@ async fn five_minutes_of_30_000_agents_incrementally() {
 }
 
 #[tokio::test]
-async fn warnings_schedules_and_unwise_settings() {
+async fn warnings_schedules_and_hints_are_printed() {
     let mut acme = fixture::tenant("acme", 1);
     acme.limits.cooldown = Duration::from_secs(7_200);
     let mut shop = fixture::tenant("shop", 1_200);
@@ -101,7 +101,7 @@ async fn warnings_schedules_and_unwise_settings() {
 }
 
 #[tokio::test]
-async fn budgets_that_fit_and_budgets_that_do_not() {
+async fn cost_with_request_budgets() {
     let budget = |name: &str, agents, per_minute| {
         let mut tenant = fixture::tenant(name, agents);
         tenant.limits.max_requests_per_minute = NonZeroU32::new(per_minute);

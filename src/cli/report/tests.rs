@@ -1,4 +1,4 @@
-//! The three formats from fixed answers, and a whole report against the simulated tenant.
+//! The formats from fixed results, and a whole report of the simulated tenant.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::simulator::{Align, Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind as Kind, Source};
 
 const PLAIN: Terminal = Terminal { color: false, progress: false };
-const COLOUR: Terminal = Terminal { color: true, progress: false };
+const COLOR: Terminal = Terminal { color: true, progress: false };
 
 fn args(format: ReportFormat, tenant: Option<&str>) -> ReportArgs {
     ReportArgs { format, tenant: tenant.map(str::to_owned) }
 }
 
-/// Five agents: one as in the article, one with wide names, one with fractions, one that is hostile, one silent.
+/// Five agents: plain, wide names, fractions, hostile names, without data.
 fn acme() -> Tenant {
     let named = |id: &str, name: &str, team: &str| Agent {
         name: Some(name.to_owned()).filter(|name| !name.is_empty()),
@@ -38,8 +38,8 @@ fn acme() -> Tenant {
     tenant
 }
 
-/// What the tenant says of the agents of [`acme`].
-fn said(id: &AgentId) -> Option<AgentPresence> {
+/// The presence of the agents of [`acme`].
+fn presence_of(id: &AgentId) -> Option<AgentPresence> {
     match &**id {
         "1234567890123456789" => Some(fixture::presence(&[
             ("Available", 28_800.0),
@@ -54,18 +54,18 @@ fn said(id: &AgentId) -> Option<AgentPresence> {
     }
 }
 
-/// Answers in the reverse order, which must not show.
+/// Answers in the reverse order, which must not matter.
 fn answers(query: &Query) -> FetchResult {
-    let answered = query.agents.iter().rev().map(|agent| (agent.id.clone(), said(&agent.id)));
+    let answered = query.agents.iter().rev().map(|agent| (agent.id.clone(), presence_of(&agent.id)));
     FetchResult { answered: answered.collect(), ..FetchResult::default() }
 }
 
-/// Cannot read the agents after the second.
-fn half_an_answer(query: &Query) -> FetchResult {
+/// Fails for the agents after the second.
+fn partial_answers(query: &Query) -> FetchResult {
     let mut fetched = answers(query);
     fetched.answered.retain(|(id, _)| id.len() > 1 || &**id == "2");
     fetched.failed = query.agents.iter().skip(2).map(|agent| agent.id.clone()).collect();
-    let message = "acme.example.com is ill (503).".to_owned();
+    let message = "CXone server error (503)".to_owned();
     fetched.error = Some(UpstreamError { endpoint: Endpoint::Presence, kind: Kind::Server, message });
     fetched
 }
@@ -96,18 +96,18 @@ fn golden(name: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn the_table_is_the_articles_with_longest_states_first() {
+async fn table_matches_golden_file() {
     let config = fixture::config([acme()]);
     let (text, ended) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), PLAIN).await;
     ended.unwrap();
     golden("table", &text);
-    assert!(!text.contains('\x1b'), "no colour was asked for, and names cannot bring any");
+    assert!(!text.contains('\x1b'), "names bring no escape sequences");
 }
 
 #[tokio::test]
-async fn json_has_exact_numbers_and_nothing_but_the_documented_keys() {
+async fn json_has_exact_numbers_and_documented_keys() {
     let config = fixture::config([acme()]);
-    let (text, ended) = report(&config, &args(ReportFormat::Json, None), FakeSource::new(answers), COLOUR).await;
+    let (text, ended) = report(&config, &args(ReportFormat::Json, None), FakeSource::new(answers), COLOR).await;
     ended.unwrap();
     golden("json", &text);
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -122,23 +122,23 @@ async fn json_has_exact_numbers_and_nothing_but_the_documented_keys() {
 }
 
 #[tokio::test]
-async fn csv_is_quoted_where_it_must_be() {
+async fn csv_matches_golden_file() {
     let config = fixture::config([acme()]);
-    let (text, ended) = report(&config, &args(ReportFormat::Csv, None), FakeSource::new(answers), COLOUR).await;
+    let (text, ended) = report(&config, &args(ReportFormat::Csv, None), FakeSource::new(answers), COLOR).await;
     ended.unwrap();
     golden("csv", &text);
 }
 
 #[tokio::test]
-async fn colours_are_around_states_alone() {
+async fn colors_surround_states_only() {
     let config = fixture::config([acme()]);
     let (plain, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), PLAIN).await;
-    let (coloured, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), COLOUR).await;
-    for (state, colour) in [("Available", "32"), ("Busy", "33"), ("WrapUp", "36"), ("Offline", "2"), ("LoggedOut", "2")]
+    let (colored, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), COLOR).await;
+    for (state, color) in [("Available", "32"), ("Busy", "33"), ("WrapUp", "36"), ("Offline", "2"), ("LoggedOut", "2")]
     {
-        assert!(coloured.contains(&format!("\x1b[{colour}m{state}\x1b[0m ")), "{state}");
+        assert!(colored.contains(&format!("\x1b[{color}m{state}\x1b[0m ")), "{state}");
     }
-    let mut stripped = coloured;
+    let mut stripped = colored;
     for code in ["\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[2m", "\x1b[0m"] {
         stripped = stripped.replace(code, "");
     }
@@ -146,7 +146,7 @@ async fn colours_are_around_states_alone() {
 }
 
 #[tokio::test]
-async fn each_tenant_is_asked_once_for_its_own_window() {
+async fn each_tenant_is_fetched_once_for_its_window() {
     let mut shop = fixture::tenant("shop", 1);
     shop.query.window = Duration::from_secs(3_600);
     let config = fixture::config([acme(), shop]);
@@ -160,7 +160,7 @@ async fn each_tenant_is_asked_once_for_its_own_window() {
 }
 
 #[tokio::test]
-async fn a_tenant_can_be_named_and_a_wrong_name_is_told() {
+async fn tenant_flag_selects_and_unknown_tenant_is_an_error() {
     let config = fixture::config([acme(), fixture::tenant("shop", 1)]);
     let source = FakeSource::new(answers);
     let (text, ended) = report(&config, &args(ReportFormat::Json, Some("shop")), Arc::clone(&source), PLAIN).await;
@@ -173,21 +173,21 @@ async fn a_tenant_can_be_named_and_a_wrong_name_is_told() {
 }
 
 #[tokio::test]
-async fn what_was_read_is_printed_and_what_was_not_is_an_error() {
+async fn partial_report_is_printed_and_is_an_error() {
     let config = fixture::config([acme()]);
     for format in [ReportFormat::Table, ReportFormat::Json, ReportFormat::Csv] {
-        let (text, ended) = report(&config, &args(format, None), FakeSource::new(half_an_answer), PLAIN).await;
+        let (text, ended) = report(&config, &args(format, None), FakeSource::new(partial_answers), PLAIN).await;
         assert!(text.contains("1234567890123456789") && text.contains("花子") && !text.contains("Grace"), "{text}");
         assert_eq!(
             ended.unwrap_err().to_string(),
             "the report is incomplete: 3 of 5 agents of tenant acme could not be read: \
-             acme.example.com is ill (503)."
+             CXone server error (503)"
         );
     }
 }
 
 #[tokio::test]
-async fn a_reader_that_has_gone_away_is_no_failure() {
+async fn broken_pipe_is_no_failure() {
     struct Closed(ErrorKind);
     impl Write for Closed {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -198,12 +198,12 @@ async fn a_reader_that_has_gone_away_is_no_failure() {
         }
     }
     let config = fixture::config([acme()]);
-    for (kind, well) in [(ErrorKind::BrokenPipe, true), (ErrorKind::StorageFull, false)] {
+    for (kind, is_ok) in [(ErrorKind::BrokenPipe, true), (ErrorKind::StorageFull, false)] {
         let build_source = |_: &Arc<Tenant>, _, _| Ok(FakeSource::new(answers) as Arc<dyn Source>);
         let clock = Arc::new(DrivenClock::new(NOW));
         let args = args(ReportFormat::Csv, None);
         let ended = run_with(&build_source, &config, &args, clock, &mut Closed(kind), PLAIN).await;
-        assert_eq!(ended.is_ok(), well, "{kind:?}");
+        assert_eq!(ended.is_ok(), is_ok, "{kind:?}");
     }
 }
 
@@ -219,7 +219,7 @@ fn simulated(simulator: &Simulator, agents: usize) -> Tenant {
 }
 
 #[tokio::test]
-async fn a_report_over_200_agents_is_the_simulators_truth_at_the_fewest_requests() {
+async fn report_of_200_agents_is_exact_with_the_fewest_requests() {
     // 50 agents of 24 buckets each are 1,200 buckets a batch: two pages.
     let table = [(1_000, 8), (1_200, 4), (100, 48)];
     for (page_size, pages) in table {

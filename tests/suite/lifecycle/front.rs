@@ -1,12 +1,12 @@
-//! The front of the process: its addresses, sockets and prefixes, with TLS and with passwords.
+//! Listeners and web configuration of the process: addresses, sockets and prefixes, with TLS and with passwords.
 
 use std::net::TcpListener as StdListener;
 use std::path::Path;
 
-use super::service::handing_over;
+use super::service::passing_socket;
 use super::*;
 
-/// A web configuration of tests/configs/web, which a process can be given wherever it runs.
+/// The absolute path of a web configuration of tests/configs/web.
 fn web_config(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs/web").join(name);
     path.to_str().unwrap().to_owned()
@@ -28,21 +28,21 @@ async fn healthcheck_needs_no_credentials() {
         (web_config("tls.good.yml"), true, 200),
         (web_config("auth_RequireAnyClientCert.good.yml"), true, 0),
     ];
-    for (config, tls, stranger) in configs {
+    for (config, tls, status) in configs {
         let exporter = harness.start(&["--web.config.file", &config]);
         let healthy = |scheme: &str, path: &str| {
             let output = run(&["healthcheck", &format!("{scheme}://{}{path}", exporter.address)]);
             (output.status.code(), String::from_utf8(output.stderr).unwrap())
         };
-        match (tls, stranger) {
+        match (tls, status) {
             (false, status) => assert_eq!(http(exporter.address, "GET", "/-/healthy").status, status, "{config}"),
             (true, 200) => assert_eq!(https(exporter.address, "/-/healthy").status, 200),
             (true, _) => {}
         }
-        // The address that stands in images and Compose files is right whatever the front speaks.
+        // The health check of images and Compose files uses plain HTTP, also against TLS.
         assert_eq!(healthy("http", "/-/healthy"), (Some(0), String::new()), "{config}");
         assert_eq!(healthy("https", "/-/healthy").0, Some(i32::from(!tls)), "{config}");
-        if stranger == 200 && tls {
+        if status == 200 && tls {
             let (code, message) = healthy("http", "/-/nothing");
             assert!(code == Some(1) && message.contains("answered 404"), "{message}");
         }
@@ -62,10 +62,10 @@ async fn all_listeners_use_tls() {
     }
     let listener = StdListener::bind("[::1]:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let mut command = handing_over(&harness, listener);
+    let mut command = passing_socket(&harness, listener);
     command.args(["--web.config.file", &config]);
-    let handed = Exporter::spawn(command);
-    assert_eq!(handed.address, address);
+    let passed = Exporter::spawn(command);
+    assert_eq!(passed.address, address);
     assert_eq!(https(address, "/-/ready").status, 200);
     harness.simulator.shutdown().await;
 }
@@ -75,10 +75,10 @@ async fn route_prefixes_with_tls() {
     let harness = ProcessHarness::with_defaults().await;
     let config = web_config("tls.good.yml");
     let url = "https://proxy.example/cxone/";
-    // The flags; the paths that there are, and those that there are not; how the page's links begin.
+    // The flags, the prefix, a prefix without paths, and a link of the page.
     let table: [(&[&str], &str, &str, &str); 3] = [
         (&["--web.external-url", url], "/cxone", "", "/cxone/metrics"),
-        // Behind a proxy that takes the prefix off.
+        // Behind a proxy that removes the prefix.
         (&["--web.external-url", url, "--web.route-prefix", "/"], "", "/cxone", "/cxone/metrics"),
         (&["--web.route-prefix", "/deep/er"], "/deep/er", "/deep", "/deep/er/metrics"),
     ];

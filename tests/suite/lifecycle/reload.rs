@@ -1,4 +1,4 @@
-//! What a reload changes, and what it does not.
+//! What a reload changes and keeps.
 
 use std::fs;
 
@@ -12,8 +12,8 @@ async fn reload_adds_and_removes_agents() {
     assert_eq!(harness.requests(), (1, 1));
 
     harness.configure("1h", &[3, 1, 2]);
-    let answer = http(exporter.address, "POST", "/-/reload");
-    assert_eq!((answer.status, &*answer.body), (200, "reloaded\n"));
+    let response = http(exporter.address, "POST", "/-/reload");
+    assert_eq!((response.status, &*response.body), (200, "reloaded\n"));
     let after = scrape(exporter.address);
     let observed = |metrics: &str, agent| {
         value(metrics, &format!("cxone_agent_observed_seconds{{agent=\"{}\"}}", harness.agent(agent)))
@@ -31,7 +31,7 @@ async fn reload_adds_and_removes_agents() {
     assert_eq!(value(&after, "cxone_refreshes_total{result=\"success\"}"), Some(1.0));
     assert_eq!(value(&after, "cxone_exporter_scrapes_total{served=\"cooldown\"}"), Some(1.0));
 
-    // With a shorter cooldown all of them are asked for, in one request and with the token in hand.
+    // With a shorter cooldown all agents are fetched, in one request and with the same token.
     harness.configure("1s", &[3, 1, 2]);
     assert_eq!(http(exporter.address, "PUT", "/-/reload").status, 200);
     until("the new agent has data", || observed(&scrape(exporter.address), 3));
@@ -64,7 +64,7 @@ async fn reload_changes_the_budget_of_a_shard() {
         let after = scrape(exporter.address);
         assert_eq!((value(&after, limit), value(&after, waited)), (Some(part), Some(0.0)), "{text}");
         let agents = after.lines().filter(|line| line.starts_with("cxone_agent_info{")).count();
-        assert!(agents < 6, "the agents of the other shard are not here: {agents}");
+        assert!(agents < 6, "agents of the other shard are missing: {agents}");
     }
     let refused = budget("    max_requests_per_minute: 1\n");
     assert_eq!(refused.status, 500);
@@ -73,7 +73,7 @@ async fn reload_changes_the_budget_of_a_shard() {
         "{}",
         refused.body
     );
-    assert_eq!(value(&scrape(exporter.address), limit), Some(1.0), "the last good one holds");
+    assert_eq!(value(&scrape(exporter.address), limit), Some(1.0), "the previous configuration stays");
     assert_eq!(budget("").status, 200);
     let without = scrape(exporter.address);
     assert_eq!((value(&without, limit), value(&without, waited)), (None, Some(0.0)));
@@ -93,14 +93,14 @@ async fn invalid_reload_keeps_the_configuration() {
     let bad =
         format!("tenants:\n  - name: b/d\n    client_secret: {secret}\n    cooldwn: 1s\n    agents: [{{id: x y}}]\n");
     harness.write("cxone.yml", &bad);
-    let answer = http(exporter.address, "POST", "/-/reload");
-    assert_eq!(answer.status, 500);
+    let response = http(exporter.address, "POST", "/-/reload");
+    assert_eq!(response.status, 500);
     for fault in ["cxone.yml:2: tenants[0].name:", "cxone.yml:4: tenants[0]: unknown key `cooldwn`", "client_id"] {
-        assert!(answer.body.contains(fault), "{fault}: {}", answer.body);
+        assert!(response.body.contains(fault), "{fault}: {}", response.body);
     }
     let line = exporter.logged("configuration reload failed");
     assert!(line.contains("level=error") && line.contains("cooldwn"), "{line}");
-    assert!(!answer.body.contains(secret) && !line.contains(secret));
+    assert!(!response.body.contains(secret) && !line.contains(secret));
 
     let after = scrape(exporter.address);
     let metric = "cxone_exporter_config_last_reload_successful";
@@ -175,14 +175,14 @@ async fn http_reload_needs_web_enable_lifecycle() {
     let harness = ProcessHarness::with_defaults().await;
     let exporter = harness.start(&[]);
     for method in ["POST", "PUT"] {
-        let answer = http(exporter.address, method, "/-/reload");
-        assert_eq!(answer.status, 403);
-        assert!(answer.body.contains("--web.enable-lifecycle"), "{}", answer.body);
+        let response = http(exporter.address, method, "/-/reload");
+        assert_eq!(response.status, 403);
+        assert!(response.body.contains("--web.enable-lifecycle"), "{}", response.body);
     }
     for method in ["GET", "DELETE"] {
-        let answer = http(exporter.address, method, "/-/reload");
-        assert_eq!(answer.status, 405);
-        assert!(answer.head.contains("allow: POST, PUT"), "{}", answer.head);
+        let response = http(exporter.address, method, "/-/reload");
+        assert_eq!(response.status, 405);
+        assert!(response.head.contains("allow: POST, PUT"), "{}", response.head);
     }
     harness.simulator.shutdown().await;
 }
@@ -198,15 +198,15 @@ async fn auto_reload_detects_changes() {
     let exporter = harness.start(&["--config.enable-auto-reload", "--config.auto-reload-interval", "1s"]);
 
     harness.write("agents.csv", "id\n1\n2\n");
-    until("the new agent is there", || shows(&exporter, "- id: \"2\""));
+    until("the new agent is configured", || shows(&exporter, "- id: \"2\""));
     let line = exporter.logged("configuration reloaded");
     assert!(line.contains("trigger=watch"), "{line}");
 
     harness.write("agents.csv", "id,nam\n1,\n");
     until("the bad file is refused", || (!is_reload_successful(exporter.address)).then_some(()));
-    // The same files as are served: nothing to take over, but the fault is gone.
+    // The files that are served already: nothing changes but the result of the last reload.
     harness.write("agents.csv", "id\n1\n2\n");
-    until("the good file is taken", || is_reload_successful(exporter.address).then_some(()));
+    until("the good file is loaded", || is_reload_successful(exporter.address).then_some(()));
     harness.simulator.shutdown().await;
 }
 

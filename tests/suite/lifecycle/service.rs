@@ -1,4 +1,4 @@
-//! What a service manager and a container see: sockets, notices, signs of life, health, the stop.
+//! The protocol of systemd, health checks and the stop.
 
 use std::io::Write as _;
 use std::net::TcpListener as StdListener;
@@ -12,31 +12,31 @@ use cxone_exporter::web::DRAIN_TIMEOUT;
 use super::*;
 use crate::process::exporter::TEST_TIMEOUT;
 
-/// Makes standard input descriptor 3, as systemd hands sockets over, and goes on as the command in its arguments.
-const HAND_OVER: &str = r#"export LISTEN_FDS=1 LISTEN_PID=${PID:-$$}; exec "$@" 3<&0 0</dev/null"#;
+/// Passes standard input as descriptor 3, as systemd passes sockets, and executes its arguments.
+const PASS_SOCKET: &str = r#"export LISTEN_FDS=1 LISTEN_PID=${PID:-$$}; exec "$@" 3<&0 0</dev/null"#;
 
-/// Where a service says how it is.
-struct Notices(UnixDatagram);
+/// The socket of `NOTIFY_SOCKET`.
+struct NotifySocket(UnixDatagram);
 
-impl Notices {
+impl NotifySocket {
     fn bind(harness: &ProcessHarness) -> Self {
         let socket = UnixDatagram::bind(harness.path("notify")).unwrap();
         socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         Self(socket)
     }
 
-    /// The next notice.
+    /// The next notification.
     fn next(&self) -> String {
-        let mut notice = [0; 4096];
-        let length = self.0.recv(&mut notice).unwrap();
-        String::from_utf8(notice[..length].to_vec()).unwrap()
+        let mut notification = [0; 4096];
+        let length = self.0.recv(&mut notification).unwrap();
+        String::from_utf8(notification[..length].to_vec()).unwrap()
     }
 }
 
 /// The command that starts the exporter with `listener` on descriptor 3.
-pub(super) fn handing_over(harness: &ProcessHarness, listener: StdListener) -> Command {
+pub(super) fn passing_socket(harness: &ProcessHarness, listener: StdListener) -> Command {
     let mut command = Command::new("sh");
-    command.env_clear().args(["-c", HAND_OVER, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
+    command.env_clear().args(["-c", PASS_SOCKET, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
     command.arg("--web.systemd-socket").arg("--config.file").arg(harness.config());
     command.stdin(Stdio::from(OwnedFd::from(listener)));
     command
@@ -45,12 +45,12 @@ pub(super) fn handing_over(harness: &ProcessHarness, listener: StdListener) -> C
 #[tokio::test(flavor = "multi_thread")]
 async fn sd_notify_ready_reloading_stopping() {
     let harness = ProcessHarness::with_defaults().await;
-    let notices = Notices::bind(&harness);
+    let notifications = NotifySocket::bind(&harness);
     let (config, socket) = (harness.config(), harness.path("notify"));
     let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
     let mut exporter =
         Exporter::start(&arguments, harness.folder.path(), &[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
-    assert_eq!(notices.next(), "READY=1\n");
+    assert_eq!(notifications.next(), "READY=1\n");
     assert_eq!(http(exporter.address, "GET", "/-/ready").status, 200);
 
     for good in [true, false] {
@@ -58,14 +58,14 @@ async fn sd_notify_ready_reloading_stopping() {
             harness.write("cxone.yml", "tenants: []\n");
         }
         exporter.signal("HUP");
-        let notice = notices.next();
-        let micros = notice.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim().parse::<u64>();
-        assert!(micros.is_ok(), "{notice}");
-        assert_eq!(notices.next(), "READY=1\n");
+        let notification = notifications.next();
+        let micros = notification.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim().parse::<u64>();
+        assert!(micros.is_ok(), "{notification}");
+        assert_eq!(notifications.next(), "READY=1\n");
         assert_eq!(is_reload_successful(exporter.address), good);
     }
     exporter.signal("TERM");
-    assert_eq!(notices.next(), "STOPPING=1\n");
+    assert_eq!(notifications.next(), "STOPPING=1\n");
     assert_eq!(exporter.ended().code(), Some(0));
     harness.simulator.shutdown().await;
 }
@@ -73,14 +73,14 @@ async fn sd_notify_ready_reloading_stopping() {
 #[tokio::test(flavor = "multi_thread")]
 async fn watchdog_notifications_are_sent() {
     let harness = ProcessHarness::with_defaults().await;
-    let notices = Notices::bind(&harness);
+    let notifications = NotifySocket::bind(&harness);
     let (config, socket) = (harness.config(), harness.path("notify"));
     let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
     let environment = [("NOTIFY_SOCKET", socket.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
     let _exporter = Exporter::start(&arguments, harness.folder.path(), &environment);
-    let mut said: Vec<_> = (0..4).map(|_| notices.next()).collect();
-    said.sort();
-    assert_eq!(said, ["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"]);
+    let mut received: Vec<_> = (0..4).map(|_| notifications.next()).collect();
+    received.sort();
+    assert_eq!(received, ["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"]);
     harness.simulator.shutdown().await;
 }
 
@@ -90,7 +90,7 @@ async fn systemd_socket_serves_early_scrapes() {
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let early = std::thread::spawn(move || scrape(address));
-    let exporter = Exporter::spawn(handing_over(&harness, listener));
+    let exporter = Exporter::spawn(passing_socket(&harness, listener));
     assert_eq!(exporter.address, address);
     assert_eq!(value(&early.join().unwrap(), "cxone_up"), Some(1.0));
     harness.simulator.shutdown().await;
@@ -101,10 +101,10 @@ async fn missing_systemd_socket_is_a_usage_error() {
     let harness = ProcessHarness::with_defaults().await;
     let config = harness.config();
     let alone = run(&["--web.systemd-socket", "--config.file", config.to_str().unwrap()]);
-    // Meant for the process that started this one.
+    // A socket for another process.
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
-    let others = handing_over(&harness, listener).env("PID", "1").output().unwrap();
-    for output in [alone, others] {
+    let foreign = passing_socket(&harness, listener).env("PID", "1").output().unwrap();
+    for output in [alone, foreign] {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains("systemd passed no socket"), "{message}");
@@ -122,8 +122,8 @@ async fn sigterm_drains_scrapes_in_flight() {
     let mut exporter = harness.start(&[]);
     let address = exporter.address;
     let scrapes: Vec<_> = (0..5).map(|_| std::thread::spawn(move || scrape(address))).collect();
-    until("the refresh is under way", || (harness.requests().0 > 0).then_some(()));
-    // A scrape that does not wait, to show that those before it have been read.
+    until("the refresh has started", || (harness.requests().0 > 0).then_some(()));
+    // A request that does not wait shows that earlier requests have been read.
     assert_eq!(http(address, "GET", "/-/healthy").status, 200);
     exporter.signal("TERM");
     exporter.logged("stopping");
@@ -144,10 +144,10 @@ async fn drain_timeout_limits_the_stop() {
     let mut stream = std::net::TcpStream::connect(exporter.address).unwrap();
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
-    until("the refresh is under way", || (harness.requests().0 > 0).then_some(()));
+    until("the refresh has started", || (harness.requests().0 > 0).then_some(()));
     exporter.signal("TERM");
     exporter.logged("stopping");
-    // Within `PATIENCE`, which is longer than the drain time and shorter than what the scrape would take.
+    // `TEST_TIMEOUT` is longer than the drain timeout and shorter than the scrape.
     exporter.logged("open connections are closed");
     assert_eq!(exporter.ended().code(), Some(0));
     assert!(DRAIN_TIMEOUT < TEST_TIMEOUT && TEST_TIMEOUT < latency);
