@@ -42,7 +42,7 @@ pub(crate) struct Problem {
 }
 
 /// A source and a line. Ordered by source, then by line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     source: u32,
     /// From 1; 0 is the whole source.

@@ -1,6 +1,7 @@
 //! Lists every key of the files and every environment variable.
 //!
-//! The reader takes its known keys from this list, and a test compares the documentation with it.
+//! This table is the only place of a key's default: the readers parse its text like the value of a file. A test compares
+//! the documentation with the table.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -227,6 +228,14 @@ static SECTIONS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
 /// The keys known in the mapping `section`.
 pub(crate) fn of(section: &str) -> &'static [&'static str] {
     SECTIONS.get(section).map_or(&[], Vec::as_slice)
+}
+
+/// The sections and names of the keys that have a default value, with its text.
+pub(crate) fn defaults() -> impl Iterator<Item = ((&'static str, &'static str), &'static str)> {
+    ALL.iter().chain(WEB_ALL).filter_map(|key| match key.default {
+        Default::Value(text) => Some((split(key.path), text)),
+        Default::Required | Default::Alternative | Default::None => None,
+    })
 }
 
 /// The other section of the same file that has the key `name`, as messages name it.

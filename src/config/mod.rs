@@ -281,40 +281,7 @@ impl Tenant {
     }
 }
 
-// === impl Official ===
-
-impl Official {
-    /// The documented defaults, for an access key without an OAuth client and tokens from `token_url`.
-    pub fn by_access_key(token_url: Url, access_key_id: &str, access_key_secret: &str) -> Self {
-        Self {
-            login: Login::AccessKey { token_url },
-            access_key_id: access_key_id.to_owned(),
-            access_key_secret: access_key_secret.into(),
-            api_version: tenant::official::DEFAULT_API_VERSION.to_owned(),
-            api_endpoint: None,
-            allowed_hosts: Vec::new(),
-            history_lookback: tenant::official::DEFAULT_LOOKBACK,
-            settle: tenant::official::DEFAULT_SETTLE,
-            unavailable_codes: false,
-        }
-    }
-}
-
 // === impl AgentFilter ===
-
-/// Selects all active agents, up to the default maximum.
-impl Default for AgentFilter {
-    fn default() -> Self {
-        Self {
-            teams: Vec::new(),
-            name_regex: None,
-            active_only: true,
-            include: Vec::new(),
-            exclude: Vec::new(),
-            max: tenant::agent_filter::DEFAULT_MAX,
-        }
-    }
-}
 
 /// Omits the expression, because it may contain people's names.
 impl fmt::Debug for AgentFilter {

@@ -53,10 +53,7 @@ fn read(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Schedule> {
     let hours = fields
         .required("hours", "`hours:`, such as `\"09:00-17:00\"`", diagnostics)
         .and_then(|value| read_hours(&value, days.unwrap_or_default(), diagnostics));
-    let holidays = match fields.get("holidays") {
-        Some(value) => read_holidays(&value, diagnostics),
-        None => Some(Vec::new()),
-    };
+    let holidays = fields.value("holidays").and_then(|value| read_holidays(&value, diagnostics));
     Some(Schedule { timezone: timezone?, days: days?, hours: hours?, holidays: holidays? })
 }
 

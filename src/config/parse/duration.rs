@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::interval;
+use super::iso_8601;
 use crate::config::bounds::DurationRange;
 use crate::config::diagnostics::{Problem, quoted};
 
@@ -42,7 +42,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, Problem> {
             format!("write a unit (ms, s, m, h, d) after the number, such as {}", quoted(&format!("{text}s"))),
         ));
     }
-    if let Some(length) = interval::length(text) {
+    if let Some(length) = iso_8601::parse(text) {
         return Err(Problem::new(
             format!("{} is an ISO 8601 duration", quoted(text)),
             format!("write `{}` here", format(length)),
@@ -100,7 +100,7 @@ fn scaled(number: &str, unit: u64) -> Option<Result<u64, Problem>> {
 }
 
 /// `text` split before the first character that `accepts` refuses.
-pub(crate) fn split_while(text: &str, accepts: impl Fn(char) -> bool) -> (&str, &str) {
+fn split_while(text: &str, accepts: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !accepts(c)).unwrap_or(text.len()))
 }
 

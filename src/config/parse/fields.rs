@@ -3,17 +3,24 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::duration;
 use super::nearest::nearest;
-use super::yaml::{Entry, Node, NodeValue};
+use super::yaml::{self, Entry, Node, NodeValue};
 use crate::config::bounds::DurationRange;
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys;
 
 /// The longest unknown key that a message repeats. The longest known one has 23 characters.
 const MAX_SHOWN_KEY_CHARS: usize = 32;
+
+/// The parsed default of each key that has one, by section and name.
+static DEFAULTS: LazyLock<HashMap<(&str, &str), Node>> = LazyLock::new(|| {
+    let node = |text| yaml::parse(text, Place::default(), &mut Diagnostics::default());
+    keys::defaults().filter_map(|(key, text)| Some((key, node(text)?))).collect()
+});
 
 /// The path of a value, as messages name it.
 #[derive(Clone, Copy)]
@@ -38,6 +45,7 @@ pub(crate) struct Value<'a> {
 
 /// A mapping whose keys are known, under its path.
 pub(crate) struct Fields<'a> {
+    section: &'static str,
     pub(crate) path: KeyPath<'a>,
     pub(crate) place: Place,
     entries: Vec<&'a Entry>,
@@ -182,7 +190,7 @@ impl<'a> Value<'a> {
         for entry in unknown {
             diagnostics.error(entry.place, self.path, unknown_key(&entry.key, section, known));
         }
-        Some(Fields { path: self.path, place: self.place, entries })
+        Some(Fields { section, path: self.path, place: self.place, entries })
     }
 
     /// The mapping's entries, without repeated keys.
@@ -220,9 +228,47 @@ fn entry_value<'a>(parent: &'a KeyPath<'a>, entry: &'a Entry) -> Value<'a> {
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    /// The value of `key`, if it is there.
+    /// The same mapping without the keys that have no value.
+    pub(crate) fn without_nulls(mut self) -> Self {
+        self.entries.retain(|entry| !entry.node.is_null());
+        self
+    }
+
+    /// The value of `key`, if it is there, without its default.
     pub(crate) fn get(&'a self, key: &str) -> Option<Value<'a>> {
         self.entries.iter().find(|entry| &*entry.key == key).map(|entry| entry_value(&self.path, entry))
+    }
+
+    /// The default of `key`, if it has one.
+    fn default_of(&'a self, key: &'a str) -> Option<Value<'a>> {
+        let node = DEFAULTS.get(&(self.section, key))?;
+        Some(Value { path: KeyPath::Key(&self.path, key), place: self.place, node })
+    }
+
+    /// The value of `key`, else its default.
+    pub(crate) fn value(&'a self, key: &'a str) -> Option<Value<'a>> {
+        self.get(key).or_else(|| self.default_of(key))
+    }
+
+    /// What `read` makes of the value of `key`; of its default, where the key is not there or its value was reported.
+    pub(crate) fn read<T>(
+        &self,
+        key: &str,
+        diagnostics: &mut Diagnostics,
+        read: impl Fn(&Value<'_>, &mut Diagnostics) -> Option<T>,
+    ) -> Option<T> {
+        self.get(key).and_then(|value| read(&value, diagnostics)).or_else(|| read(&self.default_of(key)?, diagnostics))
+    }
+
+    /// The value of `key` or its default, parsed by `parse`.
+    pub(crate) fn parse<T>(
+        &self,
+        key: &str,
+        example: &str,
+        diagnostics: &mut Diagnostics,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        self.read(key, diagnostics, |value, diagnostics| value.parse(example, diagnostics, &parse))
     }
 
     /// The value of `key`; reports a missing key.
@@ -250,17 +296,20 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The duration under `key`, if it is there and in `range`.
+    /// The duration under `key` in `range`, or its default.
     pub(crate) fn duration(&self, key: &str, range: &DurationRange, diagnostics: &mut Diagnostics) -> Option<Duration> {
-        let value = self.get(key)?;
-        let example = format!("a duration, such as `{}`", duration::format(range.min.max(Duration::from_secs(60))));
-        value.parse(&example, diagnostics, |text| duration::parse_within(text, range))
+        let example = || {
+            let shown = duration::format(range.min.max(Duration::from_secs(60)));
+            format!("a duration, such as `{shown}`")
+        };
+        self.read(key, diagnostics, |value, diagnostics| {
+            value.parse(&example(), diagnostics, |text| duration::parse_within(text, range))
+        })
     }
 
-    /// The boolean under `key`, if it is there.
+    /// The boolean under `key`, or its default.
     pub(crate) fn flag(&self, key: &str, diagnostics: &mut Diagnostics) -> Option<bool> {
-        let value = self.get(key)?;
-        match &value.node.value {
+        self.read(key, diagnostics, |value, diagnostics| match &value.node.value {
             NodeValue::Scalar { text, plain: true } if matches!(&**text, "true" | "false") => Some(&**text == "true"),
             other => {
                 let is_quoted = matches!(other, NodeValue::Scalar { text, .. } if matches!(&**text, "true" | "false"));
@@ -269,10 +318,10 @@ impl<'a> Fields<'a> {
                 value.report(Problem::new("is not a boolean", remedy), diagnostics);
                 None
             }
-        }
+        })
     }
 
-    /// The whole number under `key`, if it is there and in `range`.
+    /// The whole number under `key` in `range`, or its default.
     pub(crate) fn count(
         &self,
         key: &str,
@@ -282,7 +331,7 @@ impl<'a> Fields<'a> {
     ) -> Option<usize> {
         let (least, most) = (range.start(), range.end());
         let remedy = format!("a whole number from {least} to {most}");
-        self.get(key)?.parse(&remedy, diagnostics, |text| {
+        self.parse(key, &remedy, diagnostics, |text| {
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             match text.parse() {
                 Ok(count) if is_number && range.contains(&count) => Ok(count),
@@ -294,6 +343,16 @@ impl<'a> Fields<'a> {
             }
         })
     }
+}
+
+/// What `read` makes of a mapping of `section` without any key.
+#[allow(clippy::expect_used, reason = "the defaults are constants, and a test reads each of them")]
+pub(crate) fn from_defaults<T>(
+    section: &'static str,
+    read: impl FnOnce(&Fields<'_>, &mut Diagnostics) -> Option<T>,
+) -> T {
+    let fields = Fields { section, path: KeyPath::File, place: Place::default(), entries: Vec::new() };
+    read(&fields, &mut Diagnostics::default()).expect("each key that is read has a default")
 }
 
 /// The variables of `key` and `other`.

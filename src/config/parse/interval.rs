@@ -2,18 +2,10 @@
 
 use std::time::Duration;
 
-use super::duration;
+use super::{duration, iso_8601};
 use crate::config::Interval;
 use crate::config::bounds::MAX_BUCKETS;
 use crate::config::diagnostics::{Problem, quoted};
-
-/// Designators before the `T` with their seconds, in the order they may come.
-const DATE_UNITS: [(char, u64); 1] = [('D', 86_400)];
-
-/// Designators after the `T` with their seconds, in the order they may come.
-const TIME_UNITS: [(char, u64); 3] = [('H', 3_600), ('M', 60), ('S', 1)];
-
-const WEEK_SECONDS: u64 = 7 * 86_400;
 
 const REMEDY: &str = "write an ISO 8601 duration, such as `PT15M`, `PT1H` or `P1D`";
 
@@ -38,66 +30,22 @@ pub(crate) fn parse_within(text: &str, window: Duration) -> Result<Interval, Pro
 
 /// The interval of `text`: `PnW` or `PnDTnHnMnS`, each part optional, in whole numbers.
 pub(crate) fn parse(text: &str) -> Result<Interval, Problem> {
-    match length(text) {
+    match iso_8601::parse(text) {
         Some(Duration::ZERO) => Err(Problem::new(format!("{} is no time at all", quoted(text)), REMEDY)),
         Some(length) => Ok(Interval { text: text.to_owned(), length }),
         None => Err(explain(text)),
     }
 }
 
-/// The length of `text`, if it is an ISO 8601 duration without months and years.
-pub(crate) fn length(text: &str) -> Option<Duration> {
-    seconds(text).map(Duration::from_secs)
-}
-
-fn seconds(text: &str) -> Option<u64> {
-    let rest = text.strip_prefix('P')?;
-    if let Some(weeks) = rest.strip_suffix('W') {
-        return number(weeks)?.checked_mul(WEEK_SECONDS);
-    }
-    let (date, time) = match rest.split_once('T') {
-        Some((_, "")) => return None,
-        Some(parts) => parts,
-        None if rest.is_empty() => return None,
-        None => (rest, ""),
-    };
-    parts(date, &DATE_UNITS)?.checked_add(parts(time, &TIME_UNITS)?)
-}
-
-/// The sum of numbers with designators out of `units`, each at most once and in their order.
-fn parts(text: &str, units: &[(char, u64)]) -> Option<u64> {
-    let mut rest = text;
-    let mut units = units.iter();
-    let mut sum = 0_u64;
-    while !rest.is_empty() {
-        let (digits, after) = duration::split_while(rest, |c| c.is_ascii_digit());
-        let mut after = after.chars();
-        let designator = after.next()?;
-        let (_, seconds) = units.find(|(unit, _)| *unit == designator)?;
-        sum = sum.checked_add(number(digits)?.checked_mul(*seconds)?)?;
-        rest = after.as_str();
-    }
-    Some(sum)
-}
-
-fn number(digits: &str) -> Option<u64> {
-    // `parse` alone would take a leading plus sign.
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
-}
-
 fn explain(text: &str) -> Problem {
     let upper = text.to_ascii_uppercase();
-    if upper != text && seconds(&upper).is_some() {
+    if upper != text && iso_8601::parse(&upper).is_some() {
         return Problem::new(format!("{} is not in capitals", quoted(text)), format!("write `{upper}`"));
     }
-    if let Some(span) = parse_with_units(text) {
-        return Problem::new(
-            format!("{} is not an ISO 8601 duration", quoted(text)),
-            format!("write `{}`", iso_8601(span)),
-        );
+    if let Some(iso) = parse_with_units(text).and_then(iso_8601::format) {
+        return Problem::new(format!("{} is not an ISO 8601 duration", quoted(text)), format!("write `{iso}`"));
     }
-    let date = upper.strip_prefix('P').map(|rest| rest.split_once('T').map_or(rest, |(date, _)| date));
-    if date.is_some_and(|date| date.contains(['M', 'Y'])) {
+    if iso_8601::has_months_or_years(&upper) {
         return Problem::new(
             format!("{} has months or years, whose lengths differ", quoted(text)),
             "write minutes after a `T`, such as `PT5M`, or days, such as `P1D`",
@@ -109,22 +57,6 @@ fn explain(text: &str) -> Problem {
 /// `text` as a duration with units such as `1h`, if it has whole seconds.
 fn parse_with_units(text: &str) -> Option<Duration> {
     duration::parse(text).ok().filter(|span| span.subsec_nanos() == 0 && !span.is_zero())
-}
-
-fn iso_8601(span: Duration) -> String {
-    let mut rest = span.as_secs();
-    let mut text = String::from("P");
-    for (units, prefix) in [(&DATE_UNITS[..], ""), (&TIME_UNITS[..], "T")] {
-        let mut prefix = prefix;
-        for (designator, seconds) in units {
-            if rest >= *seconds {
-                text.push_str(&format!("{prefix}{}{designator}", rest / seconds));
-                rest %= seconds;
-                prefix = "";
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -194,7 +126,7 @@ mod tests {
         #[test]
         fn iso_8601_text_parses_back(seconds in 1_u64..10_000_000) {
             let span = Duration::from_secs(seconds);
-            prop_assert_eq!(parse(&iso_8601(span)).map(|interval| interval.length), Ok(span));
+            prop_assert_eq!(parse(&iso_8601::format(span).unwrap()).map(|interval| interval.length), Ok(span));
         }
 
         #[test]

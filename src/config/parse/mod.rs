@@ -7,6 +7,7 @@ pub(super) mod dotenv;
 pub(super) mod duration;
 pub(super) mod fields;
 pub(super) mod interval;
+pub(super) mod iso_8601;
 pub(super) mod names;
 pub(super) mod nearest;
 pub(super) mod source;

@@ -1,42 +1,42 @@
 //! Incremental refreshes of the presence API: `incremental`, `settle`, `full_refresh_interval`.
 
-use std::time::Duration;
-
-use super::official;
 use crate::config::bounds::{FULL_REFRESH_INTERVAL, MAX_KEPT_BUCKETS, SETTLE};
 use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::keys::TENANT;
 use crate::config::parse::duration;
-use crate::config::parse::fields::Fields;
+use crate::config::parse::fields::{Fields, from_defaults};
 use crate::config::{Incremental, Tenant};
 
-const DEFAULT_FULL_REFRESH_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
-
-/// The settings in `fields` of a tenant of the presence API.
+/// The settings in `fields` of a tenant of the presence API; `None` where refreshes are not incremental.
 pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Incremental> {
-    let wanted = fields.flag("incremental", diagnostics);
-    let settle = fields.duration("settle", &SETTLE, diagnostics);
-    let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, diagnostics);
-    if wanted != Some(true) {
-        // An invalid flag is already reported; its dependent keys are not reported too.
-        let alone = fields.get("incremental").is_none() || wanted == Some(false);
-        for value in ["settle", "full_refresh_interval"].iter().filter(|_| alone).filter_map(|key| fields.get(key)) {
-            let remedy = "write `incremental: true` as well, or leave it out";
-            value.report(Problem::new("is for `incremental: true`", remedy), diagnostics);
-        }
-        return None;
+    let errors_before = diagnostics.error_count();
+    let is_wanted = fields.flag("incremental", diagnostics)?;
+    // An invalid flag is already reported; its dependent keys are not reported too.
+    let is_valid = diagnostics.error_count() == errors_before;
+    let settings = Incremental::read(fields, diagnostics);
+    if is_wanted {
+        return settings;
     }
-    let default = Incremental::default();
-    Some(Incremental {
-        settle: settle.unwrap_or(default.settle),
-        full_refresh_interval: full_refresh_interval.unwrap_or(default.full_refresh_interval),
-    })
+    for value in ["settle", "full_refresh_interval"].iter().filter(|_| is_valid).filter_map(|key| fields.get(key)) {
+        let remedy = "write `incremental: true` as well, or leave it out";
+        value.report(Problem::new("is for `incremental: true`", remedy), diagnostics);
+    }
+    None
 }
 
 // === impl Incremental ===
 
+impl Incremental {
+    fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let settle = fields.duration("settle", &SETTLE, diagnostics);
+        let full_refresh_interval = fields.duration("full_refresh_interval", &FULL_REFRESH_INTERVAL, diagnostics);
+        Some(Self { settle: settle?, full_refresh_interval: full_refresh_interval? })
+    }
+}
+
 impl Default for Incremental {
     fn default() -> Self {
-        Self { settle: official::DEFAULT_SETTLE, full_refresh_interval: DEFAULT_FULL_REFRESH_INTERVAL }
+        from_defaults(TENANT, Self::read)
     }
 }
 

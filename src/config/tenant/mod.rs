@@ -46,7 +46,7 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
     let name = fields.required("name", "`name:`, such as `acme`", diagnostics).and_then(|value| {
         value.parse("a name, such as `acme`", diagnostics, |text| names::check_name(text).map(|()| text.to_owned()))
     });
-    let api = fields.get("api").map_or(Some(Api::Presence), |value| value.parse("`presence`", diagnostics, parse_api));
+    let api = fields.value("api").and_then(|value| value.parse("`presence`", diagnostics, parse_api));
     let connection = match api {
         Some(Api::Presence) => {
             ConnectionSettings::read(&fields, context, diagnostics).map(|connection| (connection, None))
@@ -71,8 +71,8 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
         api: api?,
         connection,
         query: query?,
-        states,
-        limits,
+        states: states?,
+        limits: limits?,
         privacy: privacy?,
         agents,
         agent_filter,

@@ -2,24 +2,21 @@
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use url::Url;
 
 use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET, Secret};
 use crate::config::bounds::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::keys::TENANT;
 use crate::config::parse::address::{self, from_base_url};
 use crate::config::parse::duration;
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::fields::{Fields, Value, from_defaults};
 use crate::config::redacted_yaml::{List, Quoted};
 use crate::config::{ClientAuth, ConnectionSettings, Login, Official};
 
 /// NICE's global issuer.
 pub(crate) const DEFAULT_ISSUER: &str = "https://cxone.niceincontact.com";
-pub(crate) const DEFAULT_API_VERSION: &str = "v30.0";
-pub(crate) const DEFAULT_LOOKBACK: Duration = Duration::from_secs(12 * 3_600);
-pub(crate) const DEFAULT_SETTLE: Duration = Duration::from_secs(30 * 60);
 
 /// The keys that only the official API has.
 pub(crate) const OFFICIAL_ONLY_KEYS: [&str; 13] = [
@@ -67,37 +64,13 @@ pub(crate) fn read(
     });
     let access_key_secret = secret::read(fields, &ACCESS_KEY_SECRET, base_dir, world_readable, diagnostics);
     let login = login(fields, base_dir, world_readable, diagnostics);
-    let api_endpoint = fields.get("api_endpoint").map(|value| {
-        value.parse("an address, such as `https://api-na1.niceincontact.com`", diagnostics, from_base_url)
-    });
-    let api_version = match fields.get("api_version") {
-        Some(value) => value.parse("a version, such as `v30.0`", diagnostics, parse_version),
-        None => Some(DEFAULT_API_VERSION.to_owned()),
-    };
-    let allowed_hosts = fields.get("allowed_hosts").map(|value| read_hosts(&value, diagnostics)).unwrap_or_default();
-    let history_lookback = fields.duration("history_lookback", &LOOKBACK, diagnostics).unwrap_or(DEFAULT_LOOKBACK);
-    let settle = fields.duration("settle", &SETTLE, diagnostics).unwrap_or(DEFAULT_SETTLE);
-    let unavailable_codes = fields.flag("unavailable_codes", diagnostics).unwrap_or(false);
+    let settings = Official::read_settings(fields, diagnostics);
 
     let (base_url, login, client) = login?;
     let (client_id, client_secret) = client.unwrap_or_else(|| (String::new(), Secret::none()));
-    let access_key_secret = access_key_secret?;
     let connection = ConnectionSettings { base_url, client_id, client_secret };
-    let official = Official {
-        login,
-        access_key_id: access_key_id?,
-        access_key_secret,
-        api_version: api_version?,
-        api_endpoint: match api_endpoint {
-            Some(read) => Some(read?),
-            None => None,
-        },
-        allowed_hosts,
-        history_lookback,
-        settle,
-        unavailable_codes,
-    };
-    Some((connection, official))
+    let (access_key_id, access_key_secret) = (access_key_id?, access_key_secret?);
+    Some((connection, Official { login, access_key_id, access_key_secret, ..settings? }))
 }
 
 type Client = (String, Secret);
@@ -154,10 +127,7 @@ fn login(
     let client_secret = (client_id.is_some() || secret_given)
         .then(|| secret::read(fields, &CLIENT_SECRET, base_dir, world_readable, diagnostics))
         .flatten();
-    let client_auth = match fields.get("client_auth") {
-        Some(value) => value.parse("`basic` or `body`", diagnostics, parse_client_auth),
-        None => Some(ClientAuth::Basic),
-    };
+    let client_auth = fields.parse("client_auth", "`basic` or `body`", diagnostics, parse_client_auth);
     let base_url = match issuer {
         Some(value) => value.parse(&format!("an issuer, such as `{DEFAULT_ISSUER}`"), diagnostics, from_base_url),
         None => Url::parse(DEFAULT_ISSUER).ok(),
@@ -225,10 +195,10 @@ pub(crate) fn parse_id(text: &str, what: &str) -> Result<String, Problem> {
     Err(Problem::new(message, format!("write {what} alone")))
 }
 
-fn read_hosts(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Vec<String> {
+fn read_hosts(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
     let example = "a list of hosts, such as `[api.example.com, .example.org]`";
-    let Some(items) = value.items(example, MAX_ALLOWED_HOSTS, diagnostics) else { return Vec::new() };
-    items.filter_map(|item| item.parse("a host, such as `api.example.com`", diagnostics, parse_host)).collect()
+    let items = value.items(example, MAX_ALLOWED_HOSTS, diagnostics)?;
+    Some(items.filter_map(|item| item.parse("a host, such as `api.example.com`", diagnostics, parse_host)).collect())
 }
 
 fn parse_host(text: &str) -> Result<String, Problem> {
@@ -254,6 +224,42 @@ pub(crate) fn refuse_official_only_keys(fields: &Fields<'_>, diagnostics: &mut D
 // === impl Official ===
 
 impl Official {
+    /// The documented defaults, for an access key without an OAuth client and tokens from `token_url`.
+    pub fn by_access_key(token_url: Url, access_key_id: &str, access_key_secret: &str) -> Self {
+        Self {
+            login: Login::AccessKey { token_url },
+            access_key_id: access_key_id.to_owned(),
+            access_key_secret: access_key_secret.into(),
+            ..from_defaults(TENANT, Self::read_settings)
+        }
+    }
+
+    /// The settings in `fields`, with an empty access key and a login that the caller replaces.
+    fn read_settings(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let api_endpoint = fields.get("api_endpoint").map(|value| {
+            value.parse("an address, such as `https://api-na1.niceincontact.com`", diagnostics, from_base_url)
+        });
+        let api_version = fields.parse("api_version", "a version, such as `v30.0`", diagnostics, parse_version);
+        let allowed_hosts = fields.read("allowed_hosts", diagnostics, read_hosts);
+        let history_lookback = fields.duration("history_lookback", &LOOKBACK, diagnostics);
+        let settle = fields.duration("settle", &SETTLE, diagnostics);
+        let unavailable_codes = fields.flag("unavailable_codes", diagnostics);
+        Some(Self {
+            login: Login::Issuer { client_auth: ClientAuth::Basic },
+            access_key_id: String::new(),
+            access_key_secret: Secret::none(),
+            api_version: api_version?,
+            api_endpoint: match api_endpoint {
+                Some(read) => Some(read?),
+                None => None,
+            },
+            allowed_hosts: allowed_hosts?,
+            history_lookback: history_lookback?,
+            settle: settle?,
+            unavailable_codes: unavailable_codes?,
+        })
+    }
+
     /// Writes the settings and the connection as keys of a tenant.
     pub(crate) fn write(&self, yaml: &mut String, connection: &ConnectionSettings) -> fmt::Result {
         match &self.login {

@@ -8,7 +8,8 @@ use secrecy::ExposeSecret as _;
 
 use super::secret::{self, AGENT_LABEL_KEY, Secret};
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
-use crate::config::parse::fields::Fields;
+use crate::config::keys::TENANT;
+use crate::config::parse::fields::{Fields, from_defaults};
 use crate::presence::AgentId;
 
 /// The least bytes of a key. Ids are short numbers, so a guessed key reveals the id of every label.
@@ -47,7 +48,7 @@ pub struct Pseudonyms {
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { agent_label: AgentLabel::Id, show_names: true }
+        from_defaults(TENANT, |fields, diagnostics| read(fields, Path::new(""), false, diagnostics))
     }
 }
 
@@ -104,8 +105,8 @@ pub(crate) fn read(
     diagnostics: &mut Diagnostics,
 ) -> Option<Privacy> {
     let agent_label = read_label(fields, base_dir, world_readable, diagnostics);
-    let show_names = fields.flag("show_names", diagnostics).unwrap_or(true);
-    Some(Privacy { agent_label: agent_label?, show_names })
+    let show_names = fields.flag("show_names", diagnostics);
+    Some(Privacy { agent_label: agent_label?, show_names: show_names? })
 }
 
 fn read_label(
@@ -114,14 +115,13 @@ fn read_label(
     world_readable: bool,
     diagnostics: &mut Diagnostics,
 ) -> Option<AgentLabel> {
-    let hashed = match fields.get("agent_label") {
-        None => Some(false),
-        Some(value) => value.parse("`id` or `hmac`", diagnostics, |text| match text {
+    let hashed = fields.value("agent_label").and_then(|value| {
+        value.parse("`id` or `hmac`", diagnostics, |text| match text {
             "id" => Ok(false),
             "hmac" => Ok(true),
             _ => Err(Problem::new(format!("unknown label {}", quoted(text)), "write `id` or `hmac`")),
-        }),
-    };
+        })
+    });
     let given = fields.get("agent_label_key").or_else(|| fields.get("agent_label_key_file"));
     match (hashed?, given) {
         (false, None) => Some(AgentLabel::Id),

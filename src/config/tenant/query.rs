@@ -7,16 +7,14 @@ use super::incremental;
 use super::states::read_states;
 use crate::config::bounds::WINDOW;
 use crate::config::diagnostics::{Diagnostics, Problem};
-use crate::config::parse::fields::Fields;
+use crate::config::keys::TENANT;
+use crate::config::parse::fields::{Fields, from_defaults};
 use crate::config::parse::{duration, interval};
 use crate::config::redacted_yaml::List;
 use crate::config::{Api, Incremental, Interval};
 use crate::presence::StateName;
 
-/// The interval of a tenant that configures none.
-pub(crate) const DEFAULT_INTERVAL: &str = "PT1H";
-const DEFAULT_INTERVAL_LENGTH: Duration = Duration::from_secs(3_600);
-pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+const INTERVAL_EXAMPLE: &str = "an ISO 8601 duration, such as `PT1H`";
 
 /// What the requests of a refresh ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +34,19 @@ pub struct QuerySettings {
 impl QuerySettings {
     /// The settings in a tenant's `fields`; `None` where the interval is invalid.
     pub(crate) fn read(fields: &Fields<'_>, api: Option<Api>, diagnostics: &mut Diagnostics) -> Option<Self> {
-        // An invalid window counts as the longest one, so that the interval is not reported too.
-        let fallback = if fields.get("window").is_some() { WINDOW.max } else { DEFAULT_WINDOW };
-        let window = fields.duration("window", &WINDOW, diagnostics).unwrap_or(fallback);
+        let errors_before = diagnostics.error_count();
+        let mut window = fields.duration("window", &WINDOW, diagnostics)?;
+        if diagnostics.error_count() > errors_before {
+            // An invalid window counts as the longest one, so that the interval is not reported too.
+            window = WINDOW.max;
+        }
         let (interval, incremental) = match api {
             // The official API has no time buckets and is always asked for the latest history only.
             Some(Api::Official) => (Some(Interval::default()), None),
             _ => (read_interval(fields, window, diagnostics), incremental::read(fields, diagnostics)),
         };
-        let states = read_states(fields, "states", diagnostics).unwrap_or_default();
-        Some(Self { window, interval: interval?, states, incremental })
+        let states = read_states(fields, "states", diagnostics);
+        Some(Self { window, interval: interval?, states: states?, incremental })
     }
 
     /// Writes the settings as keys of a tenant. The official API has only `window`.
@@ -66,38 +67,30 @@ impl QuerySettings {
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        Self { window: DEFAULT_WINDOW, interval: Interval::default(), states: Vec::new(), incremental: None }
+        from_defaults(TENANT, |fields, diagnostics| Self::read(fields, Some(Api::Presence), diagnostics))
     }
 }
 
 impl Default for Interval {
     fn default() -> Self {
-        Self { text: DEFAULT_INTERVAL.to_owned(), length: DEFAULT_INTERVAL_LENGTH }
+        from_defaults(TENANT, |fields, diagnostics| {
+            fields.parse("interval", INTERVAL_EXAMPLE, diagnostics, interval::parse)
+        })
     }
 }
 
 fn read_interval(fields: &Fields<'_>, window: Duration, diagnostics: &mut Diagnostics) -> Option<Interval> {
     if let Some(value) = fields.get("interval") {
-        let example = "an ISO 8601 duration, such as `PT1H`";
-        return value.parse(example, diagnostics, |text| interval::parse_within(text, window));
+        return value.parse(INTERVAL_EXAMPLE, diagnostics, |text| interval::parse_within(text, window));
     }
-    if window < DEFAULT_INTERVAL_LENGTH {
+    let interval = Interval::default();
+    if window < interval.length {
         let remedy = "write an `interval` that is not longer, such as `PT1M`, or a longer `window`";
-        let message = format!("{} is shorter than the interval, {DEFAULT_INTERVAL}", duration::format(window));
+        let message = format!("{} is shorter than the interval, {}", duration::format(window), interval.text);
         if let Some(window) = fields.get("window") {
             window.report(Problem::new(message, remedy), diagnostics);
         }
         return None;
     }
-    Some(Interval::default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn default_interval_has_its_length() {
-        assert_eq!(interval::parse(DEFAULT_INTERVAL), Ok(Interval::default()));
-    }
+    Some(interval)
 }

@@ -9,8 +9,9 @@ use crate::config::bounds::{
     REQUESTS_PER_MINUTE,
 };
 use crate::config::diagnostics::Diagnostics;
+use crate::config::keys::TENANT;
 use crate::config::parse::duration;
-use crate::config::parse::fields::Fields;
+use crate::config::parse::fields::{Fields, from_defaults};
 
 /// The limits of a tenant's refreshes and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,41 +35,29 @@ pub struct RefreshLimits {
 // === impl RefreshLimits ===
 
 impl RefreshLimits {
-    /// The limits of a tenant that configures none.
-    pub(crate) const DEFAULT: Self = Self {
-        cooldown: Duration::from_secs(60),
-        max_staleness: Duration::from_secs(15 * 60),
-        request_timeout: Duration::from_secs(30),
-        refresh_timeout: Duration::from_secs(120),
-        agents_per_request: 50,
-        max_concurrent_requests: 2,
-        max_requests_per_minute: None,
-    };
-
     /// The limits in a tenant's `fields`.
-    pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Self {
-        let default = Self::DEFAULT;
-        let mut duration = |key, range, default| fields.duration(key, range, diagnostics).unwrap_or(default);
-        let cooldown = duration("cooldown", &COOLDOWN, default.cooldown);
-        let max_staleness = duration("max_staleness", &MAX_STALENESS, default.max_staleness);
-        let request_timeout = duration("request_timeout", &REQUEST_TIMEOUT, default.request_timeout);
-        let refresh_timeout = duration("refresh_timeout", &REFRESH_TIMEOUT, default.refresh_timeout);
+    pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut duration = |key, range| fields.duration(key, range, diagnostics);
+        let cooldown = duration("cooldown", &COOLDOWN);
+        let max_staleness = duration("max_staleness", &MAX_STALENESS);
+        let request_timeout = duration("request_timeout", &REQUEST_TIMEOUT);
+        let refresh_timeout = duration("refresh_timeout", &REFRESH_TIMEOUT);
         let mut count = |key, range, reason| fields.count(key, range, reason, diagnostics);
         let agents_per_request = count("agents_per_request", &AGENTS_PER_REQUEST, "their ids share one address line");
         let max_concurrent_requests =
             count("max_concurrent_requests", &CONCURRENT_REQUESTS, "CXone limits the rate of requests");
         let max_requests_per_minute =
             count("max_requests_per_minute", &REQUESTS_PER_MINUTE, "leave it out to have no budget");
-        Self {
-            cooldown,
-            max_staleness,
-            request_timeout,
-            refresh_timeout,
-            agents_per_request: agents_per_request.unwrap_or(default.agents_per_request),
-            max_concurrent_requests: max_concurrent_requests.unwrap_or(default.max_concurrent_requests),
+        Some(Self {
+            cooldown: cooldown?,
+            max_staleness: max_staleness?,
+            request_timeout: request_timeout?,
+            refresh_timeout: refresh_timeout?,
+            agents_per_request: agents_per_request?,
+            max_concurrent_requests: max_concurrent_requests?,
             max_requests_per_minute: max_requests_per_minute
                 .and_then(|count| u32::try_from(count).ok()?.try_into().ok()),
-        }
+        })
     }
 
     /// Writes the limits as keys of a tenant. Only the presence API has `agents_per_request`.
@@ -90,6 +79,6 @@ impl RefreshLimits {
 
 impl Default for RefreshLimits {
     fn default() -> Self {
-        Self::DEFAULT
+        from_defaults(TENANT, Self::read)
     }
 }

@@ -6,13 +6,11 @@ use std::fmt::{self, Write as _};
 use crate::config::Api;
 use crate::config::bounds::{MAX_STATE_MAP, MAX_STATES};
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::keys::TENANT;
+use crate::config::parse::fields::{Fields, Value, from_defaults};
 use crate::config::parse::names;
 use crate::config::redacted_yaml::{List, Quoted};
 use crate::presence::StateName;
-
-/// The offline states of a tenant that configures none.
-pub(crate) const DEFAULT_OFFLINE_STATES: &[&str] = &["Offline", "LoggedOut"];
 
 /// The declared states of the presence API where no filter names the expected ones.
 const PRESENCE_STATES: &[&str] = &["Available", "Busy", "WrapUp", "Offline"];
@@ -54,27 +52,28 @@ pub struct StateSettings {
 impl StateSettings {
     /// The settings of a tenant that configures none.
     pub fn defaults(api: Api) -> Self {
-        let declared = match api {
-            Api::Official => names_of(&[&OFFICIAL_STATES[..], &[WRAP_UP]].concat()),
-            Api::Presence => names_of(PRESENCE_STATES),
-        };
-        Self { declared, offline: names_of(DEFAULT_OFFLINE_STATES), map: StateMap::new() }
+        from_defaults(TENANT, |fields, diagnostics| Self::read(fields, api, &[], diagnostics))
     }
 
     /// The settings in a tenant's `fields`, where requests are filtered by `filter`.
-    pub(crate) fn read(fields: &Fields<'_>, api: Api, filter: &[StateName], diagnostics: &mut Diagnostics) -> Self {
+    pub(crate) fn read(
+        fields: &Fields<'_>,
+        api: Api,
+        filter: &[StateName],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
         let map = fields.get("state_map").map(|value| read_state_map(&value, diagnostics)).unwrap_or_default();
-        let mut settings = Self::defaults(api);
-        if api == Api::Presence && !filter.is_empty() {
-            settings.declared = filter.to_vec();
-        }
-        Self {
-            declared: renamed(&settings.declared, &map),
+        let declared = match api {
+            Api::Official => names_of(&[&OFFICIAL_STATES[..], &[WRAP_UP]].concat()),
+            Api::Presence if filter.is_empty() => names_of(PRESENCE_STATES),
+            Api::Presence => filter.to_vec(),
+        };
+        let mut offline = read_states(fields, "offline_states", diagnostics)?;
+        if fields.get("offline_states").is_none() {
             // The default offline states count as offline under their new names too.
-            offline: read_states(fields, "offline_states", diagnostics)
-                .unwrap_or_else(|| renamed(&settings.offline, &map)),
-            map,
+            offline = renamed(&offline, &map);
         }
+        Some(Self { declared: renamed(&declared, &map), offline, map })
     }
 
     /// Writes the settings as keys of a tenant.
@@ -87,21 +86,22 @@ impl StateSettings {
     }
 }
 
-/// The list of states under `key`, if it is given and valid.
+/// The list of states under `key`, or its default.
 pub(crate) fn read_states(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<StateName>> {
-    let value = fields.get(key)?;
-    let mut states: Vec<StateName> = Vec::new();
-    for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, diagnostics)? {
-        let state = item.parse("a state, such as `Offline`", diagnostics, |text| {
-            names::check_state(text)?;
-            if states.iter().any(|state| **state == *text) {
-                return Err(Problem::new(format!("{} is given twice", quoted(text)), "keep one of the two"));
-            }
-            Ok(StateName::from(text))
-        });
-        states.extend(state);
-    }
-    Some(states)
+    fields.read(key, diagnostics, |value, diagnostics| {
+        let mut states: Vec<StateName> = Vec::new();
+        for item in value.items("a list of states, such as `[Available, Offline]`", MAX_STATES, diagnostics)? {
+            let state = item.parse("a state, such as `Offline`", diagnostics, |text| {
+                names::check_state(text)?;
+                if states.iter().any(|state| **state == *text) {
+                    return Err(Problem::new(format!("{} is given twice", quoted(text)), "keep one of the two"));
+                }
+                Ok(StateName::from(text))
+            });
+            states.extend(state);
+        }
+        Some(states)
+    })
 }
 
 fn read_state_map(value: &Value<'_>, diagnostics: &mut Diagnostics) -> StateMap {

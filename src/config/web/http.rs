@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::scalar::{boolean, go_duration};
-use super::{RateLimit, WebConfig, given, none_of};
+use super::{RateLimit, WebConfig, fields_of, none_of};
 use crate::config::bounds::MAX_WEB_HEADER_BYTES;
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
 use crate::config::keys::{WEB_HTTP, WEB_RATE_LIMIT};
-use crate::config::parse::fields::Value;
+use crate::config::parse::fields::{Fields, Value};
 
 /// The configurable headers with their allowed values; empty allows any value.
 const HEADERS: [(&str, &[&str]); 5] = [
@@ -31,11 +31,9 @@ const COSTLY: u32 = 14;
 
 /// Reads `http_server_config` into `config`.
 pub(super) fn read(value: &Value<'_>, config: &mut WebConfig, diagnostics: &mut Diagnostics) {
-    let Some(fields) = value.fields(WEB_HTTP, diagnostics) else { return };
-    if let Some(http2) = given(&fields, "http2").and_then(|value| boolean(&value, diagnostics)) {
-        config.http2 = http2;
-    }
-    let Some(headers) = given(&fields, "headers") else { return };
+    let Some(fields) = fields_of(value, WEB_HTTP, diagnostics) else { return };
+    config.http2 = read_http2(&fields, diagnostics).unwrap_or(config.http2);
+    let Some(headers) = fields.get("headers") else { return };
     for (name, value) in headers.named("a mapping of header names and values", diagnostics).unwrap_or_default() {
         let Some((name, allowed)) = HEADERS.into_iter().find(|(known, _)| *known == name) else {
             let names = HEADERS.map(|(name, _)| name).join(", ");
@@ -55,6 +53,11 @@ pub(super) fn read(value: &Value<'_>, config: &mut WebConfig, diagnostics: &mut 
             config.headers.push((name, text.to_owned()));
         }
     }
+}
+
+/// Reads `http2`.
+pub(super) fn read_http2(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<bool> {
+    fields.read("http2", diagnostics, boolean)
 }
 
 /// Reads `basic_auth_users`. Messages never contain a hash.
@@ -87,15 +90,14 @@ fn bcrypt_cost(hash: &str) -> Option<u32> {
 
 /// Reads `rate_limit`; without an interval there is no limit.
 pub(super) fn rate_limit(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<RateLimit> {
-    let fields = value.fields(WEB_RATE_LIMIT, diagnostics)?;
-    let interval =
-        given(&fields, "interval").map(|value| value.parse("a duration such as `1s`", diagnostics, go_duration));
+    let fields = fields_of(value, WEB_RATE_LIMIT, diagnostics)?;
+    let interval = fields.parse("interval", "a duration such as `1s`", diagnostics, go_duration);
     let burst = fields.count("burst", &(0..=1_000_000), "it is how many requests may come at once", diagnostics);
-    let interval = interval??;
+    let interval = interval?;
     if interval.is_zero() {
         return None;
     }
-    let burst = u32::try_from(burst.unwrap_or(0)).unwrap_or(u32::MAX);
+    let burst = u32::try_from(burst?).unwrap_or(u32::MAX);
     if burst == 0 {
         let message = "no request at all is allowed, as `burst` is 0";
         let problem = Problem::new(message, "write how many requests may come at once, such as `burst: 20`");

@@ -20,8 +20,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::ConfigError;
 use super::bounds::MAX_WEB_FILE_BYTES;
 use super::diagnostics::{Diagnostics, Problem};
-use super::keys::WEB;
-use super::parse::fields::{Fields, Value};
+use super::keys::{WEB, WEB_HTTP};
+use super::parse::fields::{Fields, Value, from_defaults};
 use super::parse::{source, yaml};
 
 pub use self::tls::{ClientAuth, Curve, TlsSettings, TlsVersion};
@@ -72,26 +72,26 @@ impl WebConfig {
                 return Err(diagnostics.into_error());
             }
         };
-        let empty = Self { http2: true, ..Self::default() };
+        let mut config = Self { http2: from_defaults(WEB_HTTP, http::read_http2), ..Self::default() };
         // The toolkit accepts an empty file.
         if is_empty_document(&text) {
-            return Ok(empty);
+            return Ok(config);
         }
         let Some(root) = yaml::parse(&text, file, &mut diagnostics) else { return Err(diagnostics.into_error()) };
-        let Some(fields) = Value::root(&root).fields(WEB, &mut diagnostics) else {
+        let Some(fields) = fields_of(&Value::root(&root), WEB, &mut diagnostics) else {
             return Err(diagnostics.into_error());
         };
         let base_dir = path.parent().unwrap_or(Path::new(""));
-        let mut config = empty;
-        if let Some(value) = given(&fields, "http_server_config") {
+        if let Some(value) = fields.get("http_server_config") {
             http::read(&value, &mut config, &mut diagnostics);
         }
-        config.tls = given(&fields, "tls_server_config")
+        config.tls = fields
+            .get("tls_server_config")
             .and_then(|value| tls::read(&value, config.http2, base_dir, &mut config.files, &mut diagnostics));
-        if let Some(value) = given(&fields, "basic_auth_users") {
+        if let Some(value) = fields.get("basic_auth_users") {
             config.users = http::users(&value, &mut diagnostics);
         }
-        config.rate_limit = given(&fields, "rate_limit").and_then(|value| http::rate_limit(&value, &mut diagnostics));
+        config.rate_limit = fields.get("rate_limit").and_then(|value| http::rate_limit(&value, &mut diagnostics));
         let warnings = diagnostics.into_warnings()?;
         Ok(Self { warnings, ..config })
     }
@@ -102,19 +102,19 @@ fn is_empty_document(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---" || line == "{}")
 }
 
-/// The value of a key unless it is null, which Go reads like a missing key.
-fn given<'a>(fields: &'a Fields<'a>, key: &str) -> Option<Value<'a>> {
-    fields.get(key).filter(|value| !value.node.is_null())
+/// The keys of a section. A key without a value counts as missing, as in Go.
+fn fields_of<'a>(value: &Value<'a>, section: &'static str, diagnostics: &mut Diagnostics) -> Option<Fields<'a>> {
+    value.fields(section, diagnostics).map(Fields::without_nulls)
 }
 
-/// The text of a key, unless it is missing, null or empty.
+/// The text of a key or its default, unless it is empty.
 fn text<'a>(
     fields: &'a Fields<'a>,
-    key: &str,
+    key: &'a str,
     example: &str,
     diagnostics: &mut Diagnostics,
 ) -> Option<(Value<'a>, &'a str)> {
-    let value = given(fields, key)?;
+    let value = fields.value(key)?;
     let text = value.text(example, diagnostics)?;
     (!text.is_empty()).then_some((value, text))
 }

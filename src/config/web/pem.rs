@@ -24,7 +24,7 @@ pub(super) struct Pem<'a> {
 /// The PEM text in the file under `key_file`, or under `key`; the file takes precedence, as in the toolkit.
 pub(super) fn read<'a>(
     fields: &'a Fields<'a>,
-    (key, file_key): (&str, &str),
+    (key, file_key): (&'a str, &'a str),
     base_dir: &Path,
     files: &mut Vec<PathBuf>,
     diagnostics: &mut Diagnostics,

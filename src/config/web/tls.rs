@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CipherSuite, SupportedCipherSuite};
 
 use super::scalar::boolean;
-use super::{given, none_of, pem, text};
+use super::{fields_of, none_of, pem, text};
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
 use crate::config::keys::WEB_TLS;
 use crate::config::parse::fields::{Fields, Value};
@@ -114,10 +114,10 @@ pub(super) fn read(
     files: &mut Vec<PathBuf>,
     diagnostics: &mut Diagnostics,
 ) -> Option<TlsSettings> {
-    let fields = value.fields(WEB_TLS, diagnostics)?;
+    let fields = fields_of(value, WEB_TLS, diagnostics)?;
     let (cert, key) = (("cert", "cert_file"), ("key", "key_file"));
     let wanted = ["cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"];
-    let is_wanted = wanted.into_iter().any(|key| given(&fields, key).is_some());
+    let is_wanted = wanted.into_iter().any(|key| fields.get(key).is_some());
     if !is_wanted {
         let problem = Problem::new("has no certificate, so there is no TLS", "give cert_file and key_file, or drop it");
         diagnostics.warn(value.place, value.path, problem);
@@ -139,16 +139,15 @@ pub(super) fn read(
     let client_cas = ca.and_then(|pem| pem.certificates(diagnostics)).unwrap_or_default();
     let client_auth = client_auth(&fields, has_ca, diagnostics);
     let client_allowed_sans = allowed_sans(&fields, client_auth, diagnostics);
-    let min_version = version(&fields, "min_version", diagnostics).unwrap_or(TlsVersion::V12);
-    let max_version = version(&fields, "max_version", diagnostics).unwrap_or(TlsVersion::V13);
+    let min_version = version(&fields, "min_version", diagnostics)?;
+    let max_version = version(&fields, "max_version", diagnostics)?;
     if min_version > max_version {
         let message = "the least version, `min_version`, is greater than the greatest, `max_version`";
         value.report(Problem::new(message, "swap them"), diagnostics);
     }
     let cipher_suites = cipher_suites(&fields, min_version, max_version, http2, diagnostics);
     let curves = curves(&fields, diagnostics);
-    let prefer_server_cipher_suites =
-        given(&fields, "prefer_server_cipher_suites").and_then(|value| boolean(&value, diagnostics)).unwrap_or(true);
+    let prefer_server_cipher_suites = fields.read("prefer_server_cipher_suites", diagnostics, boolean)?;
     Some(TlsSettings {
         certificates: certificates?,
         key: key?,
@@ -191,7 +190,7 @@ fn client_auth(fields: &Fields<'_>, has_ca: bool, diagnostics: &mut Diagnostics)
 }
 
 fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
-    let value = given(fields, "client_allowed_sans")?;
+    let value = fields.get("client_allowed_sans")?;
     let example = "a list of DNS names, IP addresses, e-mail addresses or URIs";
     let items = value.items(example, MAX_LIST, diagnostics)?;
     let items: Vec<_> = items.collect();
@@ -209,17 +208,20 @@ fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, diagnostics: &mut 
 }
 
 fn version(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<TlsVersion> {
-    let (value, name) = text(fields, key, "TLS12 or TLS13", diagnostics)?;
-    let problem = match name {
-        "TLS12" => return Some(TlsVersion::V12),
-        "TLS13" => return Some(TlsVersion::V13),
-        "TLS10" | "TLS11" => {
-            Problem::new(format!("{} is not offered: it is broken", quoted(name)), "write TLS12 or TLS13")
-        }
-        other => none_of(&quoted(other), &VERSIONS),
-    };
-    value.report(problem, diagnostics);
-    None
+    fields.read(key, diagnostics, |value, diagnostics| {
+        let problem = match value.text("TLS12 or TLS13", diagnostics)? {
+            "TLS12" => return Some(TlsVersion::V12),
+            "TLS13" => return Some(TlsVersion::V13),
+            // An empty text counts as missing, as in Go.
+            "" => return None,
+            name @ ("TLS10" | "TLS11") => {
+                Problem::new(format!("{} is not offered: it is broken", quoted(name)), "write TLS12 or TLS13")
+            }
+            other => none_of(&quoted(other), &VERSIONS),
+        };
+        value.report(problem, diagnostics);
+        None
+    })
 }
 
 fn cipher_suites(
@@ -229,7 +231,7 @@ fn cipher_suites(
     http2: bool,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<SupportedCipherSuite>> {
-    let value = given(fields, "cipher_suites")?;
+    let value = fields.get("cipher_suites")?;
     let items: Vec<_> = value.items("a list of cipher suites by Go's names", MAX_LIST, diagnostics)?.collect();
     let mut chosen = Vec::with_capacity(items.len());
     for item in &items {
@@ -267,7 +269,7 @@ fn cipher_suites(
 }
 
 fn curves(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<Curve> {
-    let Some(value) = given(fields, "curve_preferences") else { return Vec::new() };
+    let Some(value) = fields.get("curve_preferences") else { return Vec::new() };
     let Some(items) = value.items("a list of curves", MAX_LIST, diagnostics) else { return Vec::new() };
     let items: Vec<_> = items.collect();
     let mut chosen = Vec::new();
