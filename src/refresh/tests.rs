@@ -51,7 +51,7 @@ pub(crate) struct ScriptedSource {
 }
 
 #[derive(Default)]
-struct Counter([AtomicUsize; 4], AtomicUsize);
+struct Counter([AtomicUsize; 4], AtomicUsize, Mutex<Vec<RefreshResult>>);
 
 struct Harness {
     clock: DrivenClock,
@@ -138,7 +138,9 @@ impl Source for ScriptedSource {
 }
 
 impl Observer for Counter {
-    fn refreshed(&self, _: RefreshResult, _: Duration, _: &Rejections) {}
+    fn refreshed(&self, result: RefreshResult, _: Duration, _: &Rejections) {
+        self.2.lock().unwrap().push(result);
+    }
     fn scraped(&self, served: Served) {
         self.0[served as usize].fetch_add(1, Ordering::Relaxed);
     }

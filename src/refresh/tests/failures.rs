@@ -180,3 +180,14 @@ async fn directory_is_not_used_after_a_reload_without_need() {
     harness.refresher.reconfigure(Arc::new(named), harness.source.clone());
     assert_eq!(harness.refresher.tenant().agents[0].team, None);
 }
+
+#[tokio::test]
+async fn observer_is_told_of_each_refresh() {
+    let harness = Harness::new(&[Answer::Without(&["2"]), Answer::All, Answer::Nothing(None)]);
+    for _ in 0..3 {
+        harness.scrape().await;
+        harness.clock.advance(COOLDOWN * 2);
+    }
+    let expected = [RefreshResult::Partial, RefreshResult::Success, RefreshResult::Failure];
+    assert_eq!(*harness.served.2.lock().unwrap(), expected);
+}

@@ -208,6 +208,15 @@ async fn attempt_after_a_failed_write_replaces_the_file() {
 }
 
 #[tokio::test]
+async fn history_that_the_source_refuses_is_removed() {
+    let disk = Disk::new();
+    Process::start(&disk, START, &[]).await.scrape().await;
+    fs::write(disk.file("acme.kept"), frame::frame(b"of another query")).unwrap();
+    let process = Process::start(&disk, START, &[]).await;
+    assert_eq!((disk.file("acme.kept").exists(), process.observed.failures()), (false, NONE_FAILED));
+}
+
+#[tokio::test]
 async fn hanging_disk_delays_one_refresh_by_five_seconds() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;

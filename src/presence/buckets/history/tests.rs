@@ -124,3 +124,40 @@ fn history_builder_restarts_after_a_failure() {
     assert_eq!(unpack(&builder.finish(until, &names(2)).unwrap()), [(1, vec![(1, 1)])]);
     assert_eq!(builder.finish(until, &names(2)).unwrap().buckets(), 0);
 }
+
+#[test]
+fn damaged_history_is_not_restored() {
+    let known = names(50);
+    let restore = |history: &BucketHistory| {
+        let mut bytes = Vec::new();
+        let number = |name: &StateName| known.iter().position(|known| known == name).unwrap() as u64;
+        history.write_to(&mut bytes, number);
+        let boundaries = BucketBoundaries::new(Duration::from_secs(STEP.unsigned_abs()));
+        BucketHistory::read_from(&mut Bytes(&bytes), boundaries, &known)
+    };
+    let good = pack(&vec![(0, vec![(0, 1_000_000)]), (2, vec![(1, 5), (0, 7)])], 3).unwrap();
+    assert_eq!(restore(&good), Some(good.clone()));
+
+    let packed = |shares: usize| {
+        let mut bytes = Vec::new();
+        varint::push(&mut bytes, (shares as u64) << 1);
+        (0..shares).for_each(|share| bytes.extend([u8::try_from(share % 2).unwrap(), 2]));
+        bytes.into_boxed_slice()
+    };
+    let most = (MAX_BYTES_PER_BUCKET - 1) / 2;
+    assert!(restore(&BucketHistory { packed: packed(most), ..good.clone() }).is_some());
+    let at = |seconds| Timestamp::from_seconds(seconds);
+    let table = [
+        ("a first bucket off the boundaries", BucketHistory { first: at(1), ..good.clone() }),
+        ("an end off the boundaries", BucketHistory { until: at(3 * STEP + 1), ..good.clone() }),
+        ("a bucket after the end", BucketHistory { until: at(2 * STEP), ..good.clone() }),
+        ("a name that is not there", BucketHistory { names: names(1).into(), ..good.clone() }),
+        ("a bucket without states", BucketHistory { packed: packed(0), ..good.clone() }),
+        ("too many bytes for its buckets", BucketHistory { packed: packed(most + 1), ..good.clone() }),
+        ("a bucket cut off", BucketHistory { packed: good.packed[..good.packed.len() - 1].into(), ..good.clone() }),
+        ("a bucket far in the future", BucketHistory { first: at(i64::MAX / 1_000_000 / STEP * STEP), ..good.clone() }),
+    ];
+    for (fault, history) in table {
+        assert_eq!(restore(&history), None, "{fault}");
+    }
+}
