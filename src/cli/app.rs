@@ -15,8 +15,7 @@ use crate::storage::Storage;
 use crate::upstream::{AnySource, BuildError, Endpoint, Observer as _};
 use crate::web::{App, Options, TenantHandle};
 
-const BUILD: BuildInfo =
-    BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: env!("CARGO_PKG_RUST_VERSION") };
+const BUILD: BuildInfo = BuildInfo { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC };
 
 /// Builds the app, and the sources of its tenants by name.
 ///

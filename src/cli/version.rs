@@ -3,14 +3,14 @@
 /// The version of the package.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The revision of the build, from `CXONE_EXPORTER_REVISION` at build time.
-pub(super) const REVISION: &str = match option_env!("CXONE_EXPORTER_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
-};
+/// The commit of the build, or `CXONE_EXPORTER_REVISION` at build time; `unknown` where neither exists.
+pub(super) const REVISION: &str = env!("BUILD_REVISION");
 
-/// Version, revision and platform, in the order of `prometheus --version`.
+/// The version of the compiler.
+pub(super) const RUSTC: &str = env!("BUILD_RUSTC");
+
+/// Version, revision, compiler and platform, in the order of `prometheus --version`.
 pub(super) fn long() -> String {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("{VERSION} (revision: {REVISION})\n  platform: {os}/{arch}")
+    format!("{VERSION} (revision: {REVISION})\n  rustc version: {RUSTC}\n  platform: {os}/{arch}")
 }

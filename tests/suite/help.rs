@@ -1,5 +1,7 @@
 //! Golden files of `--help`, so that changed flags show up in review, and the output of `--version`.
 
+use std::process::Command;
+
 use clap::CommandFactory;
 use cxone_exporter::cli::Cli;
 
@@ -30,5 +32,21 @@ fn version_has_revision_and_platform() {
     let mut lines = version.lines();
     let first = lines.next().unwrap();
     assert!(first.starts_with(concat!("cxone-exporter ", env!("CARGO_PKG_VERSION"), " (revision: ")), "{version}");
+    assert!(lines.next().unwrap().trim().starts_with("rustc version: "), "{version}");
     assert!(lines.next().unwrap().trim().starts_with("platform: "), "{version}");
+}
+
+#[test]
+fn version_names_the_compiler_and_the_commit() {
+    let version = Cli::command().render_long_version();
+    let run = |command: &str, arguments: &[&str]| {
+        let output = Command::new(command).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    };
+    let rustc = run("rustc", &["--version"]).unwrap();
+    let rustc = rustc.split(' ').nth(1).unwrap();
+    assert!(version.contains(&format!("rustc version: {rustc}\n")), "{version}");
+    let given = option_env!("CXONE_EXPORTER_REVISION").filter(|revision| !revision.is_empty()).map(str::to_owned);
+    let revision = given.or_else(|| run("git", &["rev-parse", "HEAD"])).unwrap_or_else(|| "unknown".to_owned());
+    assert!(version.contains(&format!("(revision: {revision})")), "{version}");
 }
