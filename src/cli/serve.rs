@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::app::build_app;
@@ -18,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::storage::{Storage, StorageInUse};
 use crate::upstream::BuildError;
-use crate::web::{BindError, Listeners, LiveWebConfig, Options, Threads, WebConfigError, reload_channel};
+use crate::web::{BindError, Listeners, LiveWebConfig, Options, WebConfigError, reload_channel};
 
 /// Why serving did not start.
 #[derive(Debug, Error)]
@@ -35,11 +36,6 @@ pub(super) enum ServeError {
     /// A socket from systemd is not a listening TCP socket.
     #[error("a socket from systemd cannot be used: {0}; each must be a listening TCP socket")]
     Socket(std::io::Error),
-    /// The threads of the web server cannot start.
-    #[error(
-        "the web server threads cannot start: {0}; raise the limits of threads (ulimit -u) and descriptors (ulimit -n)"
-    )]
-    Threads(std::io::Error),
     /// The HTTP client of a tenant cannot be built.
     #[error(transparent)]
     Client(#[from] BuildError),
@@ -85,7 +81,8 @@ pub(super) async fn run(
     let (lifecycle, requests) = reload_channel();
     let app = Arc::new(if web.enable_lifecycle { app.with_lifecycle(lifecycle) } else { app });
     let addresses = bound.addresses();
-    let threads = Threads::start(bound, Arc::clone(&app), Threads::recommended()).await.map_err(ServeError::Threads)?;
+    let (stop_serving, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(bound.serve(Arc::clone(&app), async { drop(stopped.await) }));
     for address in addresses {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tls, tenants, version = version::VERSION, "listening");
@@ -95,11 +92,12 @@ pub(super) async fn run(
     }
     let reloader = Reloader::new(Arc::clone(&app), config_source, sources, storage.clone(), Arc::clone(&clock));
     let reloading = tokio::spawn(reloader.run(requests, hangups, watch));
-    let watchdog = tokio::spawn(systemd::watchdog(clock, threads.runtimes().to_vec()));
+    let watchdog = tokio::spawn(systemd::watchdog(clock));
     systemd::ready();
     stop.await;
     systemd::stopping();
-    threads.stop().await;
+    drop(stop_serving);
+    let _ = serving.await;
     watchdog.abort();
     reloading.abort();
     if let Some(storage) = &storage {

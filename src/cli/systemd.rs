@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
@@ -44,26 +43,21 @@ pub(super) fn stopping() {
 
 /// Sends watchdog notifications while it is polled, twice in `WatchdogSec`, if systemd enabled them.
 ///
-/// Each follows a task and a blocking task on this runtime and on each of `serving`, which is what a scrape needs. If one of
-/// them hangs, no notification is sent and systemd restarts the process.
-pub(super) async fn watchdog(clock: Arc<dyn Clock>, serving: Vec<Handle>) {
+/// Each follows a task and a blocking task on this runtime, which is what a scrape needs. If one of them hangs, no
+/// notification is sent and systemd restarts the process.
+pub(super) async fn watchdog(clock: Arc<dyn Clock>) {
     let Some(timeout) = sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero()) else {
         return;
     };
     debug!(timeout_seconds = timeout.as_secs_f64(), "watchdog enabled");
-    let runtimes: Vec<Handle> = serving.into_iter().chain([Handle::current()]).collect();
-    keep_alive(&*clock, timeout / 2, &runtimes, || notify(&[NotifyState::Watchdog])).await;
+    keep_alive(&*clock, timeout / 2, || notify(&[NotifyState::Watchdog])).await;
 }
 
-async fn keep_alive(clock: &dyn Clock, interval: Duration, runtimes: &[Handle], send: impl Fn()) {
+async fn keep_alive(clock: &dyn Clock, interval: Duration, send: impl Fn()) {
     loop {
         let next = clock.monotonic() + interval;
-        let mut alive = true;
-        for runtime in runtimes {
-            let task = runtime.spawn(async { tokio::task::spawn_blocking(|| ()).await });
-            alive &= matches!(task.await, Ok(Ok(())));
-        }
-        if alive {
+        let task = tokio::spawn(async { tokio::task::spawn_blocking(|| ()).await });
+        if matches!(task.await, Ok(Ok(()))) {
             send();
         }
         clock.sleep_until(next).await;
@@ -91,7 +85,7 @@ mod tests {
         let alive = tokio::spawn({
             let (clock, notifications) = (clock.clone(), Arc::clone(&notifications));
             async move {
-                keep_alive(&clock, Duration::from_secs(2), &[Handle::current()], || {
+                keep_alive(&clock, Duration::from_secs(2), || {
                     notifications.fetch_add(1, Ordering::Relaxed);
                 })
                 .await;

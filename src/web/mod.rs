@@ -29,7 +29,6 @@ mod scrape;
 mod scrape_limit;
 mod server;
 mod socket;
-mod threads;
 mod timeout_io;
 mod tls;
 
@@ -39,7 +38,6 @@ pub use limits::DRAIN_TIMEOUT;
 pub use live_config::{LiveWebConfig, WebConfigError};
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use server::{BindError, Listeners};
-pub use threads::Threads;
 
 /// Entry points of the fuzz targets.
 #[cfg(feature = "fuzzing")]

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +41,9 @@ pub struct Listeners {
     listeners: Vec<TcpListener>,
 }
 
-/// Accepts connections on any thread. All threads share the connection limit and the graceful shutdown.
+/// What all listeners share: the connection limit and the graceful shutdown.
 #[derive(Clone)]
-pub(super) struct Acceptor {
+struct Acceptor {
     app: Arc<App>,
     pool: Arc<ConnectionPool>,
     graceful: Arc<GracefulShutdown>,
@@ -87,38 +86,27 @@ impl Listeners {
     }
 
     /// Serves on the current runtime until `shutdown` ends, and then until pending responses are sent or the drain timeout
-    /// has passed. [`Threads`](super::Threads) does the same on threads of its own.
+    /// has passed.
     pub async fn serve(self, app: Arc<App>, shutdown: impl Future<Output = ()>) {
         let acceptor = Acceptor::new(app);
-        let mut accepting = self.accept(&acceptor);
+        let listeners = self.listeners.into_iter();
+        let mut accepting: JoinSet<()> = listeners.map(|listener| accept(listener, acceptor.clone())).collect();
         shutdown.await;
         // Ending the accept loops closes the listening sockets.
         accepting.shutdown().await;
         acceptor.drain().await;
-    }
-
-    /// Accepts on the current runtime until the returned set is dropped.
-    pub(super) fn accept(self, acceptor: &Acceptor) -> JoinSet<()> {
-        let listeners = self.listeners.into_iter();
-        listeners.map(|listener| accept(listener, acceptor.clone())).collect()
-    }
-
-    /// Duplicates of the sockets, for other threads.
-    pub(super) fn share(&self) -> io::Result<Vec<std::net::TcpListener>> {
-        let duplicate = |listener: &TcpListener| listener.as_fd().try_clone_to_owned().map(Into::into);
-        self.listeners.iter().map(duplicate).collect()
     }
 }
 
 // === impl Acceptor ===
 
 impl Acceptor {
-    pub(super) fn new(app: Arc<App>) -> Self {
+    fn new(app: Arc<App>) -> Self {
         Self { app, pool: Arc::new(ConnectionPool::new(MAX_CONNECTIONS)), graceful: Arc::new(GracefulShutdown::new()) }
     }
 
     /// Waits until pending responses are sent or the drain timeout has passed. No acceptor may be running.
-    pub(super) async fn drain(self) {
+    async fn drain(self) {
         let Ok(graceful) = Arc::try_unwrap(self.graceful) else {
             return;
         };

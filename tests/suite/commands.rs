@@ -170,12 +170,12 @@ async fn failed_probe_explains_and_exits_1() {
     harness.simulator.shutdown().await;
 }
 
-/// With each higher limit the program gets further; the last failure is the start of the web server threads.
+/// With each higher limit the program gets further.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_file_descriptors_are_an_error() {
     let harness = harness(&[]).await;
     let mut ends = Vec::new();
-    for limit in 10..60 {
+    for limit in 8..60 {
         let script = format!("ulimit -n {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.env_clear().args(["-c", &script, "sh", env!("CARGO_BIN_EXE_cxone-exporter")]);
@@ -192,7 +192,7 @@ async fn too_few_file_descriptors_are_an_error() {
                 }
                 lines.push(line);
             }
-            assert_eq!(program.wait().unwrap().code(), Some(1), "{lines:#?}");
+            assert!(matches!(program.wait().unwrap().code(), Some(1 | 2)), "{lines:#?}");
             Some(lines.join("\n"))
         });
         match end.await.unwrap() {
@@ -205,6 +205,6 @@ async fn too_few_file_descriptors_are_an_error() {
         ends.iter().all(|lines| lines.contains("Too many open files") || lines.contains("os error 24")),
         "{ends:#?}"
     );
-    assert!(ends.iter().any(|lines| lines.contains("the web server threads cannot start")), "{ends:#?}");
+    assert!(ends.iter().any(|lines| lines.contains("the runtime cannot start")), "{ends:#?}");
     harness.simulator.shutdown().await;
 }

@@ -95,7 +95,7 @@ async fn whatever_the_pages_are_like() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
     let harness = harness(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
     let window = last_day(&harness.app.clock);

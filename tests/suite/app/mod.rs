@@ -20,7 +20,7 @@ use cxone_exporter::config::{Agent, Config, ConnectionSettings, Tenant};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::Refresher;
 use cxone_exporter::upstream::AnySource;
-use cxone_exporter::web::{App, Listeners, LiveWebConfig, Options, Threads};
+use cxone_exporter::web::{App, Listeners, LiveWebConfig, Options};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -47,9 +47,6 @@ pub(crate) const NAME: &str = "Åsa <b>\"Pl4nted\"</b> & O'Neil\\";
 /// A scrape timeout, in seconds, that outlasts every refresh.
 const LONG_SCRAPE_TIMEOUT: &str = "600";
 
-/// The default number of serving threads. Tests serve as the program does, on threads of their own.
-const SERVING_THREADS: usize = 2;
-
 /// A running app of one tenant or several.
 pub(crate) struct TestApp {
     pub(crate) clock: DrivenClock,
@@ -68,8 +65,6 @@ pub(crate) struct TestAppBuilder {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) options: Options,
     pub(crate) web_config: Option<std::path::PathBuf>,
-    /// The number of serving threads; `None` with paused time.
-    pub(crate) threads: Option<usize>,
 }
 
 // === impl TestAppBuilder ===
@@ -81,12 +76,7 @@ impl TestAppBuilder {
     }
 
     pub(crate) fn with_tenants(tenants: Vec<Tenant>) -> Self {
-        Self { tenants, options: Options::default(), web_config: None, threads: Some(SERVING_THREADS) }
-    }
-
-    /// Serves on the runtime of the test, whose time is paused.
-    pub(crate) fn with_paused_time(self) -> Self {
-        Self { threads: None, ..self }
+        Self { tenants, options: Options::default(), web_config: None }
     }
 
     /// Changes the only tenant.
@@ -114,20 +104,7 @@ impl TestAppBuilder {
         let bound = Listeners::bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
         let address = bound.addresses()[0];
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn({
-            let web = Arc::clone(&web);
-            async move {
-                let stopped = async { drop(stopped.await) };
-                match self.threads {
-                    Some(count) => {
-                        let threads = Threads::start(bound, web, count).await.unwrap();
-                        stopped.await;
-                        threads.stop().await;
-                    }
-                    None => bound.serve(web, stopped).await,
-                }
-            }
-        });
+        let serving = tokio::spawn(bound.serve(Arc::clone(&web), async { drop(stopped.await) }));
         let (stop, responses) = (Mutex::new(Some(stop)), Mutex::default());
         TestApp { clock: clock.clone(), address, web, source, stop, serving: Some(serving), log_from, responses }
     }

@@ -80,7 +80,7 @@ async fn requests_in_a_row_in_pieces_and_of_old_clients() {
 
 #[tokio::test(start_paused = true)]
 async fn heads_that_never_end_and_connections_that_idle_are_closed() {
-    let (app, _upstream) = app(TestAppBuilder::with_paused_time).await;
+    let (app, _upstream) = app(|builder| builder).await;
     let mut slow = Client::connect(app.address).await;
     slow.send(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
     let mut mute = Client::connect(app.address).await;

@@ -45,7 +45,7 @@ async fn a_handshake_that_does_not_go_on_is_ended() {
     let site = Site::new("");
     let (app, _upstream) = app(|mut builder| {
         builder.web_config = Some(site.file());
-        builder.with_paused_time()
+        builder
     })
     .await;
     // Nothing at all, and the beginning of a record that never ends.
@@ -64,7 +64,7 @@ async fn a_handshake_that_does_not_go_on_is_ended() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_given_up_and_its_connection_reset() {
     let (app, _upstream) = app(|builder| {
-        builder.with_paused_time().configure(|tenant| {
+        builder.configure(|tenant| {
             // Far more than the kernel keeps for a client.
             tenant.agents = agents(5_000);
             tenant.limits.agents_per_request = 1_000;

@@ -3,14 +3,8 @@
 use super::*;
 use crate::app::http::Client;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
-    for threads in [1, 3] {
-        stopped_with_an_answer_in_flight(threads).await;
-    }
-}
-
-async fn stopped_with_an_answer_in_flight(threads: usize) {
     let clock = DrivenClock::new(NOW);
     let tap = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let upstream = ScriptedServer::start(&clock, {
@@ -20,8 +14,7 @@ async fn stopped_with_an_answer_in_flight(threads: usize) {
         }
     })
     .await;
-    let mut app =
-        TestAppBuilder { threads: Some(threads), ..TestAppBuilder::new(&upstream.base_url()) }.start(&clock).await;
+    let mut app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
     let mut idle = Client::connect(app.address).await;
     assert_eq!(idle.request("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
     let mut scraper = Client::connect(app.address).await;
