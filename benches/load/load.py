@@ -1,4 +1,4 @@
-"""The exporter beside nginx that serves the very same bytes, and what else a process costs. Ratios count, not figures."""
+"""Compares the exporter with nginx serving the same bytes, and measures memory, start and size. Only ratios count."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ MEGABYTE = 1e6
 
 LEAST_RATE_RATIO = 1.0
 MOST_CPU_RATIO = 1.0
-# All encodings of the rendered bytes, twice, as one scrape may still send what a refresh has just replaced, and the rest.
+# Twice the rendered bytes in all encodings, because a scrape may still send replaced bytes, and a constant.
 MEMORY_TIMES, MEMORY_PLUS = 2, 10 * MEGABYTE
 MOST_START_SECONDS = 0.020
 MOST_BINARY_BYTES = 10 * MEGABYTE
@@ -76,7 +76,7 @@ def serving(app, binary, agents, connections, rounds, cache):
 
 
 def starting(app, binary):
-    """How long it takes from the start of the process to its first answer."""
+    """The time from the start of the process to its first response."""
     config = app.write(
         "start.yml",
         "tenants:\n  - name: acme\n    domain: acme.example.com\n    client_id: a\n    client_secret: b\n    agents:\n"

@@ -1,4 +1,4 @@
-"""The exporter with data of a simulated tenant, and nginx with the bytes that it answered, for one size of a tenant."""
+"""The exporter with data of a simulated tenant, and nginx with the bytes of its responses."""
 
 import http.client
 import os
@@ -12,8 +12,7 @@ from simulated import Tenant
 # A refresh of the largest tenant on a busy machine.
 REFRESH_SECONDS = 120
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-# One refresh for the whole run, so that what is measured is the serving. As many agents a request as there may be, as the
-# pages are not what is measured either.
+# One refresh for the whole run, because only serving is measured; the most agents per request, because pages are not.
 SETTINGS = {
     "cooldown": "1h", "max_staleness": "2h", "agents_per_request": 300, "request_timeout": "60s", "refresh_timeout": "2m"
 }
@@ -23,7 +22,7 @@ KINDS = {
     "gzip": {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "gzip"},
     "OpenMetrics, gzip": {"Accept": OPENMETRICS, "Accept-Encoding": "gzip"},
 }
-# What the systemd unit and the image tell the allocator.
+# The allocator settings of the systemd unit and the image.
 UNIT = pathlib.Path(__file__).parents[2] / "deploy/systemd/cxone-exporter.service"
 ALLOCATOR = dict(pair.split("=") for pair in re.search(r"^Environment=(MALLOC_.*)$", UNIT.read_text(), re.M)[1].split())
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -62,30 +61,30 @@ LOCATION = """    location = /{place} {{
 
 
 class Server:
-    """A process, or several, that scrapes go to."""
+    """A server of one or several processes."""
 
     def __init__(self, name, port, pids):
         self.name, self.port, self.pids = name, port, pids
 
     def cpu_seconds(self):
-        """What all its processes have used so far, in the kernel and outside."""
+        """The CPU seconds of all its processes, user and system."""
         return sum(cpu_ticks(pid) for pid in self.pids) / TICKS_A_SECOND
 
     def memory(self, field):
-        """A field of the kernel's figures of its first process, in bytes."""
+        """A field of /proc/PID/status of its first process, in bytes."""
         return 1024 * int(status(self.pids[0], field))
 
     def forget_peak(self):
-        """From now on VmHWM tells the peak since now."""
+        """Resets VmHWM, the peak of memory."""
         pathlib.Path(f"/proc/{self.pids[0]}/clear_refs").write_text("5")
 
     def waits(self):
-        """How often each of its threads has waited for something so far."""
+        """The voluntary context switches of each thread."""
         tasks = (f"{self.pids[0]}/task/{task.name}" for task in pathlib.Path(f"/proc/{self.pids[0]}/task").iterdir())
         return {task: int(status(task, "voluntary_ctxt_switches")) for task in tasks}
 
     def wake_ups(self, seconds):
-        """How often its threads wait for something in a second, by themselves. Those that end meanwhile do not count."""
+        """Voluntary context switches per second while idle, without threads that end meanwhile."""
         before = self.waits()
         time.sleep(seconds)
         after = self.waits()
@@ -103,7 +102,7 @@ def status(pid, field):
 
 
 def fetch(port, path="/metrics", headers=None, timeout=15):
-    """An answer as it comes over the wire: status, headers, bytes."""
+    """A response as received: status, headers, bytes."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
     try:
         connection.request("GET", path, headers=headers or {})
@@ -114,14 +113,14 @@ def fetch(port, path="/metrics", headers=None, timeout=15):
 
 
 def serve(app, name, binary, config):
-    """Starts an exporter with this configuration, its allocator told what the unit tells it: its port and its process id."""
+    """Starts an exporter with this configuration and the allocator settings of the unit; returns port and process id."""
     port = free_port()
     command = [binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{port}"]
     return port, app.start(name, *command, env=os.environ | ALLOCATOR).pid
 
 
 def start_exporter(app, binary, agents):
-    """The exporter, once it has the data of a simulated tenant with so many agents. The tenant is gone by then."""
+    """An exporter with the data of a simulated tenant of `agents` agents, which is stopped afterwards."""
     simulator = free_port()
     app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
     config = app.write("config.yml", Tenant(simulator).config(**SETTINGS))
@@ -135,7 +134,7 @@ def start_exporter(app, binary, agents):
 
 
 def start_nginx(app, exporter, cache):
-    """nginx with files of what the exporter answers now, a file a kind of scrape; and the files' lengths."""
+    """nginx with a file of the exporter's response for each kind of scrape; and the files' lengths."""
     locations, lengths = [], {}
     for place, (kind, asked) in enumerate(KINDS.items()):
         answered, headers, body = fetch(exporter.port, headers=asked)

@@ -1,4 +1,4 @@
-"""What refreshes ask a simulated tenant for: requests and bytes, in full and incrementally, and whether it is all the same."""
+"""Requests and bytes of full and incremental refreshes of a simulated tenant, whose results must be equal."""
 
 import time
 
@@ -12,7 +12,7 @@ COOLDOWN_SECONDS = 1
 
 
 class Refresh:
-    """One refresh, as the tenant and the exporter counted it."""
+    """One refresh, counted by the tenant and by the exporter."""
 
     def __init__(self, tenant, port):
         before = tenant.requests()
@@ -27,7 +27,7 @@ class Refresh:
 
 
 def measure(app, binary, agents):
-    """A full refresh, and one that follows it."""
+    """A full refresh and an incremental one after it."""
     simulator, port = free_port(), free_port()
     app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={agents}")
     tenant = Tenant(simulator)

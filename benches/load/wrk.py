@@ -1,4 +1,4 @@
-"""Runs of wrk, and what a pair of them comes to."""
+"""Runs of wrk, and the ratios of alternating runs."""
 
 import re
 import statistics
@@ -6,7 +6,7 @@ import subprocess
 
 from app import LOOPBACK
 
-# More would be taken from the servers on a small machine; one alone cannot read what they send to many connections.
+# More threads would take processors from the servers; one alone cannot read as fast as they send.
 MOST_THREADS = 2
 
 
@@ -19,19 +19,19 @@ class Run:
         used = server.cpu_seconds() - before
         assert "Non-2xx" not in text and "Socket errors" not in text, f"{server.name} {path}: {text}"
         self.rate = float(re.search(r"^Requests/sec:\s+([\d.]+)", text, re.M)[1])
-        # Answers that were cut by the end of the run took time as well, and are not among these.
+        # Responses that the end of the run cut are not counted.
         requests = int(re.search(r"^\s*(\d+) requests in", text, re.M)[1])
         assert requests > 0, f"{server.name} {path} answered nothing: {text}"
         self.cpu_a_thousand = 1000 * used / requests
 
 
 class Pair:
-    """The medians of runs against the exporter and against nginx that took turns."""
+    """The medians of alternating runs against the exporter and nginx."""
 
     def __init__(self, exporter, nginx):
         self.rates = [statistics.median(run.rate for run in runs) for runs in (exporter, nginx)]
         self.cpus = [statistics.median(run.cpu_a_thousand for run in runs) for runs in (exporter, nginx)]
-        # Of each turn, so that what the machine did meanwhile hits both sides of a ratio.
+        # One ratio per turn, so that other activity of the machine affects both sides.
         self.rate_ratio = statistics.median(ours.rate / theirs.rate for ours, theirs in zip(exporter, nginx))
         self.cpu_ratio = statistics.median(
             ours.cpu_a_thousand / max(theirs.cpu_a_thousand, 1e-9) for ours, theirs in zip(exporter, nginx)
@@ -47,7 +47,7 @@ def wrk(port, path, headers, connections, seconds):
 
 
 def compare(exporter, nginx, place, headers, connections, rounds, seconds):
-    """Loads both by turns, after a moment of warming up."""
+    """Loads both servers alternately."""
     paths = ((exporter, "/metrics"), (nginx, f"/{place}"))
     runs = ([], [])
     for turn in range(rounds):

@@ -11,7 +11,7 @@ from simulated import Tenant
 # The largest tenant on a busy machine.
 REFRESH_SECONDS = 300
 COOLDOWN_SECONDS = 1
-# As few requests as there may be: what is measured is what agents cost and not what requests do.
+# The fewest requests, because the cost of agents is measured, not of requests.
 SETTINGS = {
     "agents_per_request": 300,
     "cooldown": f"{COOLDOWN_SECONDS}s",
@@ -21,7 +21,7 @@ SETTINGS = {
 }
 PAGE_ROWS = 10_000
 SCRAPES = 300
-# Small refreshes are over before many scrapes were made beside them, so there are several, and at least this many.
+# Small refreshes end before many scrapes, so there are several.
 REFRESHES, MOST_REFRESHES, BESIDE = 3, 20, 200
 MEGABYTE = 1e6
 
@@ -35,7 +35,7 @@ class Exporter(Server):
         wait_for(f"{name} answers", lambda: app.alive(name) and fetch(port, "/-/healthy")[0] == 200)
 
     def refresh(self):
-        """Scrapes with all the patience that a refresh can want, and returns what it said."""
+        """Scrapes with a timeout longer than a refresh; returns the body."""
         patience = {"X-Prometheus-Scrape-Timeout-Seconds": str(REFRESH_SECONDS), "Accept": "text/plain;version=0.0.4"}
         status, _, body = fetch(self.port, headers=patience, timeout=REFRESH_SECONDS)
         assert status == 200 and b"\ncxone_up 1\n" in body, body[:2000]
@@ -48,7 +48,7 @@ def value(body, name):
 
 
 class Point:
-    """What so many agents cost."""
+    """The cost of one number of agents."""
 
     def __init__(self, app, binary, agents):
         port = free_port()
@@ -64,8 +64,7 @@ class Point:
         self.seconds, self.cpu = value(body, "cxone_refresh_duration_seconds"), exporter.cpu_seconds()
         self.bytes, self.requests = value(body, "cxone_api_response_bytes_total"), tenant.requests()["presence"]
         self.peak, self.rest = exporter.memory("VmHWM"), exporter.memory("VmRSS")
-        # Beside it stands another exporter with the same data that has nothing to do: what its scrapes take longer
-        # than before is the machine's doing.
+        # Another exporter with the same data does not refresh: its scrapes measure the load of the machine.
         calm = Exporter(app, "calm", binary, app.write("calm.yml", tenant.config(**SETTINGS | {"cooldown": "1h"})))
         calm.refresh()
         scrapers = [Scraper(exporter.port), Scraper(calm.port)]
@@ -78,7 +77,7 @@ class Point:
         app.stop("calm")
 
     def beside(self, exporter, scrapers):
-        """Scrapes for as long as refreshes go on."""
+        """Scrapes during refreshes."""
         self.refreshing, self.other = [], []
         for turn in range(MOST_REFRESHES):
             if turn >= REFRESHES and len(self.refreshing) >= BESIDE:

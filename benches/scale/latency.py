@@ -1,4 +1,4 @@
-"""How long scrapes take that are answered from what is known, one after the other on one connection."""
+"""Durations of cached scrapes, one after the other on one connection."""
 
 import http.client
 import math
@@ -11,7 +11,7 @@ from app import LOOPBACK
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 # With the shortest timeout: a scrape that waits for a refresh would measure the refresh.
 HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "gzip", "X-Prometheus-Scrape-Timeout-Seconds": "0"}
-# Scrapers do not come without a pause, and a scraper that never sleeps takes a processor from what it measures.
+# A scraper that never sleeps takes a processor from the exporter.
 PAUSE_SECONDS = 0.002
 TIMEOUT_SECONDS = 60
 

@@ -1,4 +1,4 @@
-"""Many tenants in one process, and what they have to suffer from those that are broken."""
+"""Many tenants in one process, some of them broken."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ SETTINGS = "    agents_per_request: 100\n    cooldown: 1s\n    max_staleness: 1h
 
 
 class Silent:
-    """A server that takes connections and never says a word."""
+    """A server that accepts connections and never responds."""
 
     def __enter__(self):
         self.socket = socket.create_server((LOOPBACK, 0), backlog=512)
@@ -84,7 +84,7 @@ def line(what, exporter, taken, whole, cached):
 
 def measure(app, binary, what, text, healthy, broken):
     exporter = Exporter(app, "exporter", binary, app.write("tenants.yml", text))
-    # Those that are broken are asked all the while, more than Prometheus would, and never become better.
+    # The broken ones are probed throughout, more often than by Prometheus.
     stopped = threading.Event()
 
     def nag(number):

@@ -1,4 +1,4 @@
-//! A list of agents as CSV: any text is agents or a list of faults.
+//! A list of agents as CSV: any text yields agents or a list of problems.
 #![no_main]
 
 use cxone_exporter::config::Config;

@@ -1,4 +1,4 @@
-//! A configuration file: any text is a configuration or a list of faults.
+//! A configuration file: any text yields a configuration or a list of problems.
 #![no_main]
 
 use cxone_exporter::config::Config;
@@ -6,7 +6,7 @@ use cxone_exporter_fuzz::{in_folder, occurrences};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|text: &[u8]| -> Corpus {
-    // It would read whatever file of this machine comes to its mind, pipes and devices included.
+    // Otherwise the input could name any file of this machine, pipes and devices included.
     if occurrences(text, b"_file") > 0 {
         return Corpus::Reject;
     }

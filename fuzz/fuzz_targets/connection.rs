@@ -1,4 +1,4 @@
-//! Bytes on a connection to the front: the real one, on a stream in memory.
+//! Bytes on a connection of the web server, over a stream in memory.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -24,7 +24,7 @@ tenants:
     agents: [{ id: \"1\", name: Ada, team: Billing }, { id: \"2\" }]
 ";
 
-/// More than hyper answers on its own, and than the front has.
+/// The statuses of hyper and of the web server.
 const STATUSES: [&[u8]; 9] = [b"200", b"302", b"400", b"404", b"405", b"413", b"414", b"431", b"503"];
 
 struct Canned;
@@ -52,12 +52,12 @@ impl Source for Canned {
     }
 }
 
-struct Front {
+struct Server {
     runtime: Runtime,
     app: Arc<App>,
 }
 
-static FRONT: LazyLock<Front> = LazyLock::new(|| {
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let clock: Arc<dyn Clock> = Arc::new(DrivenClock::new(Timestamp::from_seconds(1_700_000_000)));
     let config = in_folder(|folder| Config::from_file(&folder.write("config.yml", CONFIG))).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -77,18 +77,18 @@ static FRONT: LazyLock<Front> = LazyLock::new(|| {
         TenantHandle { refresher: Arc::new(refresher), instruments }
     });
     let app = App::new(fronts.collect(), exporter, clock, config.clone(), Options::default());
-    Front { runtime, app: Arc::new(app) }
+    Server { runtime, app: Arc::new(app) }
 });
 
 fuzz_target!(|bytes: &[u8]| {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (mut answers, mut requests) = tokio::io::split(client);
     let mut received = Vec::new();
-    FRONT.runtime.block_on(async {
+    SERVER.runtime.block_on(async {
         tokio::join!(
-            fuzzing::serve(server, Arc::clone(&FRONT.app)),
+            fuzzing::serve(server, Arc::clone(&SERVER.app)),
             async {
-                // A connection that was closed takes nothing more, which is its right.
+                // The server may have closed the connection.
                 let _ = requests.write_all(bytes).await;
                 let _ = requests.shutdown().await;
             },

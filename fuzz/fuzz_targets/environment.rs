@@ -1,4 +1,4 @@
-//! `.env`, and with it intervals, cooldowns and addresses: any text is a configuration or a list of faults.
+//! `.env`, and with it intervals, cooldowns and addresses: any text yields a configuration or a list of problems.
 #![no_main]
 
 use cxone_exporter::config::Config;
@@ -8,7 +8,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 const SECRET: &str = "hunter2-and-more";
 
 fuzz_target!(|text: &[u8]| -> Corpus {
-    // It would read whatever file of this machine comes to its mind, pipes and devices included.
+    // Otherwise the input could name any file of this machine, pipes and devices included.
     if occurrences(text, b"_FILE") + occurrences(text, SECRET.as_bytes()) > 0 {
         return Corpus::Reject;
     }

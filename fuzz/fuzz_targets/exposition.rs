@@ -1,4 +1,4 @@
-//! Labels and values in both formats, as they are and compressed, through a reader of their own and back.
+//! Labels and values round-trip through both formats and encodings and an independent parser.
 //!
 //! A sample is eight bytes of a number, then two labels, each ended by 0xff.
 #![no_main]

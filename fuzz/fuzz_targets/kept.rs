@@ -1,7 +1,7 @@
-//! What an earlier process kept for incremental refreshes: any bytes are taken up or refused, what is taken up counts within
-//! the window, and it is kept again as it is.
+//! The bucket cache of an earlier process: any bytes are accepted or refused; accepted ones count within the window and are
+//! written again unchanged.
 //!
-//! An input is what follows the version and the question, which it gets here.
+//! The input follows the version and the query key, which are added here.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

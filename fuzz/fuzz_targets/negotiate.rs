@@ -1,4 +1,4 @@
-//! `Accept` and, in the second line, `Accept-Encoding`: there is an answer to everything, and it is one that was asked for.
+//! `Accept` and, in the second line, `Accept-Encoding`: every header yields a result, and an acceptable one.
 #![no_main]
 
 use cxone_exporter::exposition::{Encoding, Format, negotiate};

@@ -1,5 +1,5 @@
-//! A page of a list of NICE's documented API: there are no more rows than a body has room for, and what a version puts
-//! around the rows makes no difference. An input is a duration of the history as well.
+//! A page of a list of the official API: the number of rows is bounded by the size of the body, and the envelope of an API
+//! version does not matter. The input is read as a duration of the history as well.
 #![no_main]
 
 use cxone_exporter::upstream::official_api::fuzzing::{LISTS, duration};

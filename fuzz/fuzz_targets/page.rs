@@ -1,4 +1,4 @@
-//! A page of the agent-presence report: no agent's sum exceeds the window, and a page that is refused was never there.
+//! A page of the agent-presence report: no agent's sum exceeds the window, and a refused page changes nothing.
 #![no_main]
 
 use std::sync::Arc;

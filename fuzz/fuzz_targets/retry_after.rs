@@ -1,4 +1,4 @@
-//! `Retry-After`, one header a line: a wait that is longer than none, and as long as the longest of them asks for.
+//! `Retry-After`, one header a line: the wait is positive and that of the longest header.
 #![no_main]
 
 use cxone_exporter::presence::Timestamp;

@@ -1,4 +1,4 @@
-//! Durations as they are configured, and moments as they are reported: what is read is written back as the same.
+//! Configured durations and reported timestamps round-trip.
 #![no_main]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an earlier process left: any file is taken up or set aside, and what is taken up holds what data must.
+//! The file of an earlier process: any file is restored or set aside, and restored data is consistent.
 //!
 //! Up to the first line break an input is the body, which gets the header and the checksum that it needs; attempts are
 //! behind it. An input that has a header itself is the file as it is.

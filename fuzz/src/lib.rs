@@ -1,4 +1,4 @@
-//! What several fuzz targets need.
+//! Shared by several fuzz targets.
 
 use std::cell::OnceCell;
 use std::fs;

@@ -1,15 +1,14 @@
-//! Which format and encoding a client gets, by what it says it accepts ([RFC 9110, section 12.5][rfc]).
+//! Content negotiation: format and encoding of a response ([RFC 9110, section 12.5][rfc]).
 //!
 //! [rfc]: https://www.rfc-editor.org/rfc/rfc9110#section-12.5
 
-/// The most elements of a header that are looked at. Prometheus sends at most seven; a client that sends more is served by
-/// the first of them.
+/// The most elements of a header that are read. Prometheus sends at most seven; further ones are ignored.
 const MAX_ELEMENTS: usize = 32;
 
 /// A quality of 1, as thousandths.
 const FULL_QUALITY: u16 = 1000;
 
-/// The media ranges that speak of a format. A lone `*` is what some old Java clients send.
+/// The media ranges that match a format. Some old Java clients send a lone `*`.
 const MEDIA: [(&str, Media); 6] = [
     ("application/openmetrics-text", Media::Exactly(Format::OpenMetrics)),
     ("text/plain", Media::Exactly(Format::Text)),
@@ -32,14 +31,14 @@ pub enum Format {
 /// A content encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Encoding {
-    /// The bytes as they are.
+    /// Not compressed.
     #[default]
     Identity,
     /// One gzip member.
     Gzip,
 }
 
-/// What a client gets.
+/// The result of a negotiation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Negotiated {
     /// The format of the document.
@@ -48,11 +47,11 @@ pub struct Negotiated {
     pub encoding: Encoding,
 }
 
-/// One element of `Accept`: which formats it speaks of, how closely, and how much they are wanted.
+/// One element of `Accept`: the formats it matches, its specificity and its quality.
 #[derive(Debug, Clone, Copy)]
 struct Range {
     media: Media,
-    /// Whether a version is named; a range that names one is closer than one that does not.
+    /// Whether a version is named; a range with a version is more specific.
     versioned: bool,
     quality: u16,
 }
@@ -65,20 +64,20 @@ enum Media {
     Exactly(Format),
 }
 
-/// How well a range fits a format. The greater, the better it fits.
+/// The specificity with which a range matches a format. Greater is more specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Closeness(u8);
+struct Specificity(u8);
 
-/// Chooses by the values of `Accept` and `Accept-Encoding`, each joined by commas where it came in several lines.
+/// Negotiates by the values of `Accept` and `Accept-Encoding`; several lines of a header are joined by commas.
 ///
-/// There is always an answer: who accepts nothing that there is, or sends nothing readable, gets text 0.0.4, as it is,
-/// rather than a refusal that no scraper could act on.
+/// Clients that accept no offered format, or send an unreadable header, get text 0.0.4 without compression, because a scraper
+/// cannot act on a 406.
 ///
-/// - The quality of a format is that of the range that fits it most closely. The format of the highest quality is
-///   sent; among equals the one that was named more closely, then the one that was named first, then text.
+/// - The quality of a format is that of the most specific range that matches it. The format with the highest quality is
+///   sent; among equals the more specific one, then the first one, then text.
 /// - OpenMetrics is sent for version 1.0.0 or none. A client that knows only 0.0.1 gets text, which all such clients accept.
-///   Text is sent for version 0.0.4 or none: its version 1.0.0 (names in UTF-8) says nothing that is needed here.
-/// - `charset`, `escaping` and unknown parameters do not matter: all names are plain ASCII words in every escaping.
+///   Text is sent for version 0.0.4 or none: version 1.0.0 only adds names in UTF-8.
+/// - `charset`, `escaping` and unknown parameters are ignored: all names are ASCII words in every escaping.
 /// - Gzip is sent to clients that accept it and do not prefer `identity`.
 pub fn negotiate(accept: Option<&str>, accept_encoding: Option<&str>) -> Negotiated {
     Negotiated { format: choose_format(accept.unwrap_or("")), encoding: choose_encoding(accept_encoding.unwrap_or("")) }
@@ -106,7 +105,7 @@ impl Format {
 // === impl Encoding ===
 
 impl Encoding {
-    /// The value of `Content-Encoding`, where one is needed.
+    /// The value of `Content-Encoding`; `None` without compression.
     pub const fn content_encoding(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
@@ -118,7 +117,7 @@ impl Encoding {
 // === impl Range ===
 
 impl Range {
-    /// Reads one element; `None` where it speaks of no format that there is, or cannot be read.
+    /// Reads one element; `None` if it matches no offered format or cannot be read.
     fn read(element: &str) -> Option<Self> {
         let (media, parameters) = split_parameters(element);
         let (_, media) = MEDIA.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(media))?;
@@ -138,11 +137,11 @@ impl Range {
         Some(range)
     }
 
-    fn closeness(&self, format: Format) -> Option<Closeness> {
+    fn specificity(&self, format: Format) -> Option<Specificity> {
         match (self.media, format) {
-            (Media::Any, _) => Some(Closeness(1)),
-            (Media::AnyText, Format::Text) | (Media::AnyApplication, Format::OpenMetrics) => Some(Closeness(2)),
-            (Media::Exactly(named), _) if named == format => Some(Closeness(3 + u8::from(self.versioned))),
+            (Media::Any, _) => Some(Specificity(1)),
+            (Media::AnyText, Format::Text) | (Media::AnyApplication, Format::OpenMetrics) => Some(Specificity(2)),
+            (Media::Exactly(named), _) if named == format => Some(Specificity(3 + u8::from(self.versioned))),
             (Media::AnyText | Media::AnyApplication | Media::Exactly(_), _) => None,
         }
     }
@@ -154,15 +153,15 @@ fn choose_format(accept: &str) -> Format {
     for (position, range) in elements(accept).enumerate().filter_map(|(at, element)| Some((at, Range::read(element)?)))
     {
         for (format, best) in [(Format::Text, &mut text), (Format::OpenMetrics, &mut openmetrics)] {
-            if let Some(closeness) = range.closeness(format)
-                && best.is_none_or(|(known, _, _)| known < closeness)
+            if let Some(specificity) = range.specificity(format)
+                && best.is_none_or(|(known, _, _)| known < specificity)
             {
-                *best = Some((closeness, range.quality, usize::MAX - position));
+                *best = Some((specificity, range.quality, usize::MAX - position));
             }
         }
     }
-    let rank = |found: Option<(Closeness, u16, usize)>| {
-        found.filter(|(_, quality, _)| *quality > 0).map(|(closeness, quality, early)| (quality, closeness, early))
+    let rank = |found: Option<(Specificity, u16, usize)>| {
+        found.filter(|(_, quality, _)| *quality > 0).map(|(specificity, quality, early)| (quality, specificity, early))
     };
     if rank(openmetrics) > rank(text) { Format::OpenMetrics } else { Format::Text }
 }
@@ -189,7 +188,7 @@ fn choose_encoding(accept: &str) -> Encoding {
             any = any.or(Some(quality));
         }
     }
-    // An identity that is not named is always acceptable, but not what such a client hopes for.
+    // An identity that is not named is acceptable, but has the lowest preference.
     let (gzip, identity) = (gzip.or(any).unwrap_or(0), identity.unwrap_or(0));
     if gzip > 0 && gzip >= identity { Encoding::Gzip } else { Encoding::Identity }
 }
@@ -208,7 +207,7 @@ fn split_parameters(element: &str) -> (&str, impl Iterator<Item = (&str, &str)>)
 }
 
 fn split_unquoted(text: &str, separator: u8) -> impl Iterator<Item = &str> {
-    // What scrapers send has no quotes, and is searched several times faster then.
+    // Scrapers send no quotes, and a search without them is several times faster.
     let has_quotes = text.contains('"');
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -228,7 +227,7 @@ fn find_unquoted(text: &str, separator: u8) -> Option<usize> {
     })
 }
 
-/// A quality in thousandths: `0`, `1`, `0.75`, `1.000`. Digits past the third do not matter.
+/// A quality in thousandths: `0`, `1`, `0.75`, `1.000`. Digits past the third are ignored.
 fn read_quality(value: &str) -> Option<u16> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -249,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_scrapers_send_is_understood() {
+    fn accept_headers_of_real_scrapers() {
         let prometheus_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
                             text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_format_is_chosen() {
+    fn accept_quality_and_specificity_choose_the_format() {
         let table = [
             ("", Format::Text),
             ("*/*", Format::Text),
@@ -313,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_to_whoever_wants_it() {
+    fn accept_encoding_chooses_gzip() {
         let table = [
             ("", Encoding::Identity),
             ("gzip", Encoding::Gzip),
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_past_the_limit_are_not_looked_at() {
+    fn accept_elements_past_the_limit_are_ignored() {
         let padding = "a/b,".repeat(MAX_ELEMENTS);
         assert_eq!(choose_format(&format!("{padding}application/openmetrics-text")), Format::Text);
         let padding = "a/b,".repeat(MAX_ELEMENTS - 1);
@@ -350,16 +349,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_is_an_answer_to_everything(accept: Option<String>, encoding: Option<String>) {
+        fn negotiate_takes_any_text(accept: Option<String>, encoding: Option<String>) {
             negotiate(accept.as_deref(), encoding.as_deref());
         }
 
         #[test]
-        fn there_is_an_answer_to_what_looks_like_a_header(
+        fn negotiate_takes_any_accept_header(
             accept in "((\\*|text|application)/(\\*|plain|openmetrics-text)(;(q|version)=[\"0-9.]{0,6}){0,3}[,; ]{0,2}){0,6}"
         ) {
             let chosen = choose_format(&accept);
-            // Nothing that is said of text alone makes it OpenMetrics.
+            // Ranges of text alone never lead to OpenMetrics.
             prop_assert!(chosen == Format::Text || accept.contains("openmetrics") || accept.contains('*'));
         }
     }

@@ -1,4 +1,4 @@
-//! A snapshot's samples: the part of a document that grows with the number of agents.
+//! Renders a snapshot: the part of an exposition that grows with the number of agents.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use crate::exposition::{Block, BlockBuilder, Family, Packing};
 use crate::presence::{AgentId, AgentPresence, Micros, OTHER_STATE, StateName};
 use crate::refresh::{AgentData, Snapshot};
 
-/// The room for one agent's samples, in bytes: nine lines of some 60 bytes each. A wrong guess costs a copy.
+/// Capacity for one agent's samples, in bytes: nine lines of some 60 bytes. If it is too small, the buffer is copied.
 const AGENT_BYTES: usize = 640;
 
-/// A snapshot with what stands for each agent, worked out once for all families.
+/// A snapshot with each agent's label, computed once for all families.
 struct Labelled<'a> {
     snapshot: &'a Snapshot,
     labels: Vec<AgentId>,
 }
 
-/// Renders everything that a snapshot says of agents.
+/// Renders the series of all agents.
 ///
-/// - An agent with data has a sample for each declared state, at 0 where it was not in it, and for each state it was
-///   in. Where the tenant answered and reported nothing, there is only `cxone_agent_observed_seconds`, at 0.
-/// - An agent without data, or whose data is too old, keeps only what comes from the configuration.
+/// - An agent with data has a sample for each declared state, 0 if it was never in it, and for each other state it was in.
+///   If CXone answered and reported nothing, the only sample is `cxone_agent_observed_seconds`, which is 0.
+/// - An agent without data, or with data that is too old, has only the samples from the configuration.
 pub fn render(snapshot: &Snapshot) -> Block {
     let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
     let snapshot = &Labelled::new(snapshot);
@@ -57,7 +57,7 @@ fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
             || **state == *OTHER_STATE
     };
     let presences = snapshot.with_data().filter_map(|(_, data)| data.presence.as_ref());
-    // Agents share the allocations of names, so most are told to be the same without looking at them.
+    // Agents share the allocations of state names, so comparing pointers suffices for most.
     let mut seen: Vec<&StateName> = Vec::new();
     for (state, _) in presences.flat_map(|presence| &presence.states) {
         if !seen.iter().any(|known| Arc::ptr_eq(known, state) || *known == state) {

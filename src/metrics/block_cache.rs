@@ -1,4 +1,4 @@
-//! A rendered block that is kept for as long as it is current.
+//! Caches a rendered block while it is current.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::exposition::Block;
 
-/// The last rendered block, with the key that tells whether it is still current.
+/// The last rendered block, with the key that identifies its content.
 #[derive(Debug)]
 pub(super) struct Cached<K> {
     last: ArcSwapOption<(K, Arc<Block>)>,
@@ -51,7 +51,7 @@ mod tests {
     use crate::exposition::{BlockBuilder, Packing};
 
     #[test]
-    fn a_block_is_rendered_again_only_when_it_is_not_current() {
+    fn cached_block_is_rendered_again_only_when_outdated() {
         let cached = Cached::default();
         let mut renders = 0;
         let mut get = |key: u32| {

@@ -14,10 +14,10 @@ pub const AGENT_STATE_SECONDS: Family = Family {
     labels: &["agent", "state"],
 };
 
-/// The part of the window that is accounted for.
+/// Time with a known state.
 pub const AGENT_OBSERVED_SECONDS: Family = Family {
     name: "cxone_agent_observed_seconds",
-    help: "Part of the window that any state accounts for. 0 means that nothing is known of a configured agent.",
+    help: "Part of the window with a known state. 0 if CXone reported nothing of the agent.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &["agent"],
@@ -26,14 +26,14 @@ pub const AGENT_OBSERVED_SECONDS: Family = Family {
 /// Unbroken time in the newest state.
 pub const AGENT_CURRENT_STATE_SECONDS: Family = Family {
     name: "cxone_agent_current_state_seconds",
-    help: "Unbroken time in the newest state, up to the newest data. It is a lower bound, as exact as the interval \
-           asked for, and absent while the newest interval holds several states.",
+    help: "Unbroken time in the newest state, up to the newest data. A lower bound with the precision of the interval; \
+           absent while the newest interval has several states.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &["agent", "state"],
 };
 
-/// How far an agent's data reaches.
+/// The end of an agent's data.
 pub const AGENT_LAST_DATA_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_agent_last_data_timestamp_seconds",
     help: "End of the newest data of the agent, never after the window's end.",
@@ -42,7 +42,7 @@ pub const AGENT_LAST_DATA_TIMESTAMP_SECONDS: Family = Family {
     labels: &["agent"],
 };
 
-/// Who an agent is.
+/// Name and team of an agent.
 pub const AGENT_INFO: Family = Family {
     name: "cxone_agent_info",
     help: "Name and team of a configured agent, empty where they are not configured.",
@@ -51,16 +51,16 @@ pub const AGENT_INFO: Family = Family {
     labels: &["agent", "name", "team"],
 };
 
-/// How long an agent may be offline.
+/// The limit of offline time.
 pub const AGENT_OFFLINE_LIMIT_SECONDS: Family = Family {
     name: "cxone_agent_offline_limit_seconds",
-    help: "How long the agent may be offline within the window, from the configuration.",
+    help: "Limit of offline time within the window, from the configuration.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &["agent"],
 };
 
-/// How long an agent was expected to work.
+/// Scheduled time.
 pub const AGENT_SCHEDULED_SECONDS: Family = Family {
     name: "cxone_agent_scheduled_seconds",
     help: "Part of the window that lies within the agent's schedule.",
@@ -69,11 +69,11 @@ pub const AGENT_SCHEDULED_SECONDS: Family = Family {
     labels: &["agent"],
 };
 
-/// How long an agent was offline when expected to work.
+/// Offline time within the schedule.
 pub const AGENT_SCHEDULED_OFFLINE_SECONDS: Family = Family {
     name: "cxone_agent_scheduled_offline_seconds",
-    help: "Part of the scheduled time that the agent spent in an offline state. The states of an interval are taken \
-           as spread evenly over it.",
+    help: "Part of the scheduled time that the agent spent in an offline state. The states of an interval are assumed \
+           to be spread evenly over it.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &["agent"],
@@ -82,18 +82,18 @@ pub const AGENT_SCHEDULED_OFFLINE_SECONDS: Family = Family {
 /// States that are neither documented nor configured.
 pub const STATES_UNKNOWN: Family = Family {
     name: "cxone_states_unknown",
-    help: "Different states in the data that are neither documented nor configured. They are exposed as they come.",
+    help: "Number of states in the data that are neither documented nor configured. They are exposed unchanged.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
 };
 
-// === A tenant's status: the freshness contract ===
+// === A tenant's status ===
 
-/// Agents that there is no room for.
+/// Agents beyond the limit of the filter.
 pub const AGENTS_DROPPED: Family = Family {
     name: "cxone_agents_dropped",
-    help: "Agents that agent_filter takes but for its max. Only with agents: all.",
+    help: "Agents that match agent_filter but exceed its max. Only with agents: all.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
@@ -102,7 +102,7 @@ pub const AGENTS_DROPPED: Family = Family {
 /// Whether the last refresh succeeded.
 pub const UP: Family = Family {
     name: "cxone_up",
-    help: "Whether the last refresh that ended succeeded in full. 0 before the first one has ended.",
+    help: "Whether the last completed refresh succeeded in full. 0 before the first one.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
@@ -129,7 +129,7 @@ pub const WINDOW_END_TIMESTAMP_SECONDS: Family = Family {
 /// When a refresh last succeeded.
 pub const REFRESH_LAST_SUCCESS_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_refresh_last_success_timestamp_seconds",
-    help: "When the last refresh that succeeded in full ended.",
+    help: "End of the last refresh that succeeded in full.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
@@ -138,7 +138,7 @@ pub const REFRESH_LAST_SUCCESS_TIMESTAMP_SECONDS: Family = Family {
 /// When a refresh last ended.
 pub const REFRESH_LAST_ATTEMPT_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_refresh_last_attempt_timestamp_seconds",
-    help: "When the last refresh ended, whatever came of it.",
+    help: "End of the last refresh, successful or not.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
@@ -147,7 +147,7 @@ pub const REFRESH_LAST_ATTEMPT_TIMESTAMP_SECONDS: Family = Family {
 /// When the next refresh may start.
 pub const REFRESH_NOT_BEFORE_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_refresh_not_before_timestamp_seconds",
-    help: "No refresh starts before this time, because of the cooldown, of back-off or of Retry-After.",
+    help: "Earliest start of the next refresh, by cooldown, back-off and Retry-After.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
@@ -156,7 +156,7 @@ pub const REFRESH_NOT_BEFORE_TIMESTAMP_SECONDS: Family = Family {
 /// How long the last refresh took.
 pub const REFRESH_DURATION_SECONDS: Family = Family {
     name: "cxone_refresh_duration_seconds",
-    help: "How long the last refresh took.",
+    help: "Duration of the last refresh.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
@@ -165,8 +165,8 @@ pub const REFRESH_DURATION_SECONDS: Family = Family {
 /// Agents by the age of their data.
 pub const REFRESH_AGENTS: Family = Family {
     name: "cxone_refresh_agents",
-    help: "Configured agents by their data: fresh from the last refresh, stale from an earlier one, missing where \
-           there is none or it is too old to be exposed.",
+    help: "Configured agents by their data: fresh from the last refresh, stale from an earlier one, missing without \
+           data or with data older than max_staleness.",
     kind: Kind::Gauge,
     unit: None,
     labels: &["result"],
@@ -175,27 +175,27 @@ pub const REFRESH_AGENTS: Family = Family {
 /// When the token expires.
 pub const TOKEN_EXPIRY_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_token_expiry_timestamp_seconds",
-    help: "When the access token in hand expires.",
+    help: "Expiry of the current access token.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
 };
 
-// === A tenant's instruments: counted as it happens ===
+// === A tenant's counters ===
 
-/// Refreshes by how they ended.
+/// Refreshes by result.
 pub const REFRESHES_TOTAL: Family = Family {
     name: "cxone_refreshes_total",
-    help: "Refreshes that ended: with the data of all agents (success), of some (partial) or of none (failure).",
+    help: "Completed refreshes: with the data of all agents (success), of some (partial) or of none (failure).",
     kind: Kind::Counter,
     unit: None,
     labels: &["result"],
 };
 
-/// Requests by how they ended.
+/// Requests by result.
 pub const API_REQUESTS_TOTAL: Family = Family {
     name: "cxone_api_requests_total",
-    help: "Requests to CXone by HTTP status, or by timeout, connect or decode where no status tells how they ended.",
+    help: "Requests to CXone by HTTP status, or timeout, connect or decode for those that failed otherwise.",
     kind: Kind::Counter,
     unit: None,
     labels: &["endpoint", "code"],
@@ -204,7 +204,7 @@ pub const API_REQUESTS_TOTAL: Family = Family {
 /// How long requests took.
 pub const API_REQUEST_DURATION_SECONDS: Family = Family {
     name: "cxone_api_request_duration_seconds",
-    help: "Time from sending a request to CXone to the end of its answer.",
+    help: "Time from sending a request to CXone to the end of its response.",
     kind: Kind::Histogram,
     unit: Some("seconds"),
     labels: &["endpoint"],
@@ -213,27 +213,26 @@ pub const API_REQUEST_DURATION_SECONDS: Family = Family {
 /// Requests sent again.
 pub const API_RETRIES_TOTAL: Family = Family {
     name: "cxone_api_retries_total",
-    help: "Requests to CXone that were sent again after a failure.",
+    help: "Requests to CXone that were retried.",
     kind: Kind::Counter,
     unit: None,
     labels: &[],
 };
 
-/// How many requests the budget allows.
+/// The current request budget.
 pub const API_REQUESTS_PER_MINUTE_LIMIT: Family = Family {
     name: "cxone_api_requests_per_minute_limit",
-    help: "Requests to CXone that the budget allowed in any minute when the last one was sent: max_requests_per_minute, and \
-           less for a while after a 429. Only where that is configured.",
+    help: "Current request budget per minute: max_requests_per_minute, lowered for a while after a 429. Only if that key is \
+           configured.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
 };
 
-/// How long the budget held requests back.
+/// Time waited for the request budget.
 pub const API_BUDGET_WAIT_SECONDS_TOTAL: Family = Family {
     name: "cxone_api_budget_wait_seconds_total",
-    help: "Time for which the next request to CXone was held back by the budget. Only where max_requests_per_minute is \
-           configured.",
+    help: "Time that requests to CXone waited for the request budget. Only if max_requests_per_minute is configured.",
     kind: Kind::Counter,
     unit: Some("seconds"),
     labels: &[],
@@ -242,45 +241,44 @@ pub const API_BUDGET_WAIT_SECONDS_TOTAL: Family = Family {
 /// Bytes received.
 pub const API_RESPONSE_BYTES_TOTAL: Family = Family {
     name: "cxone_api_response_bytes_total",
-    help: "Bytes of answers from CXone, after decompression.",
+    help: "Bytes of responses from CXone, after decompression.",
     kind: Kind::Counter,
     unit: Some("bytes"),
     labels: &[],
 };
 
-/// Waits that were cut short.
+/// Capped waits.
 pub const RETRY_AFTER_CAPPED_TOTAL: Family = Family {
     name: "cxone_retry_after_capped_total",
-    help: "Answers whose Retry-After asked for a longer wait than is granted.",
+    help: "Responses with a Retry-After above the limit of one hour.",
     kind: Kind::Counter,
     unit: None,
     labels: &[],
 };
 
-/// How far the two clocks are apart.
+/// The difference of the clocks.
 pub const CLOCK_SKEW_SECONDS: Family = Family {
     name: "cxone_clock_skew_seconds",
-    help: "How far the clock of CXone was ahead of this machine's (negative: behind) at its last answer with a Date. 0 while \
-           the two are within a minute.",
+    help: "Clock of CXone minus the clock of this machine, by the Date of the last response. 0 if the difference is below a \
+           minute.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
 };
 
-/// Input that was not counted.
+/// Rejected records.
 pub const RECORDS_REJECTED_TOTAL: Family = Family {
     name: "cxone_records_rejected_total",
-    help: "Records from CXone that were not counted, or not in full, by what is wrong with them.",
+    help: "Records from CXone that were rejected in whole or in part, by reason.",
     kind: Kind::Counter,
     unit: None,
     labels: &["reason"],
 };
 
-/// Scrapes by what they were given.
+/// Scrapes by the data served.
 pub const EXPORTER_SCRAPES_TOTAL: Family = Family {
     name: "cxone_exporter_scrapes_total",
-    help: "Scrapes by the data they were given: fresh from a refresh during the scrape, younger than the cooldown, \
-           stale, or none.",
+    help: "Scrapes by the data served: fresh from a refresh during the scrape, younger than the cooldown, stale, or none.",
     kind: Kind::Counter,
     unit: None,
     labels: &["served"],
@@ -289,7 +287,7 @@ pub const EXPORTER_SCRAPES_TOTAL: Family = Family {
 /// Samples that are missing from the exposition.
 pub const EXPORTER_SAMPLES_LEFT_OUT_TOTAL: Family = Family {
     name: "cxone_exporter_samples_left_out_total",
-    help: "Samples of agents that were not exposed, as with them the whole exposition would have been invalid.",
+    help: "Samples left out because they would have made the exposition invalid.",
     kind: Kind::Counter,
     unit: None,
     labels: &["reason"],
@@ -298,8 +296,8 @@ pub const EXPORTER_SAMPLES_LEFT_OUT_TOTAL: Family = Family {
 /// Failures of the tenant's file.
 pub const EXPORTER_STORAGE_ERRORS_TOTAL: Family = Family {
     name: "cxone_exporter_storage_errors_total",
-    help: "Times that the tenant's file below --storage.path could not be read, could not be told that a refresh starts \
-           (attempt), or could not be written.",
+    help: "Failed operations on the tenant's file below --storage.path: reading it, recording the start of a refresh (attempt), \
+           writing it.",
     kind: Kind::Counter,
     unit: None,
     labels: &["operation"],
@@ -308,25 +306,25 @@ pub const EXPORTER_STORAGE_ERRORS_TOTAL: Family = Family {
 /// When the tenant's file was written.
 pub const EXPORTER_STORAGE_LAST_WRITE_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_exporter_storage_last_write_timestamp_seconds",
-    help: "When the tenant's file below --storage.path was last written.",
+    help: "Time of the last write of the tenant's file below --storage.path.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
 };
 
-/// Which part of the tenant this exporter has. It stands with each tenant's series, so that rules can tell the part.
+/// The shard of this exporter. It is among each tenant's series, so that rules can use it.
 pub const EXPORTER_SHARD_INDEX: Family = Family {
     name: "cxone_exporter_shard_index",
-    help: "Which of the shards that share the agents of every tenant this exporter is, from 0. Only with --shard.total.",
+    help: "Index of this exporter's shard, from 0. Only with --shard.total.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
 };
 
-/// How many shards there are.
+/// The number of shards.
 pub const EXPORTER_SHARDS: Family = Family {
     name: "cxone_exporter_shards",
-    help: "How many shards share the agents of every tenant. Only with --shard.total.",
+    help: "Number of shards. Only with --shard.total.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
@@ -334,19 +332,19 @@ pub const EXPORTER_SHARDS: Family = Family {
 
 // === The exporter as a process ===
 
-/// What is running.
+/// The build.
 pub const EXPORTER_BUILD_INFO: Family = Family {
     name: "cxone_exporter_build_info",
-    help: "Version of the exporter, and the revision and compiler it was built with.",
+    help: "Version of the exporter, its revision and its compiler.",
     kind: Kind::Info,
     unit: None,
     labels: &["version", "revision", "rustc"],
 };
 
-/// Whether the configuration is the one on disk.
+/// Whether the last load of the configuration succeeded.
 pub const EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL: Family = Family {
     name: "cxone_exporter_config_last_reload_successful",
-    help: "Whether the configuration could be used when it was last loaded.",
+    help: "Whether the last load of the configuration succeeded.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
@@ -355,25 +353,25 @@ pub const EXPORTER_CONFIG_LAST_RELOAD_SUCCESSFUL: Family = Family {
 /// When the configuration was loaded.
 pub const EXPORTER_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_exporter_config_last_reload_success_timestamp_seconds",
-    help: "When the configuration in use was loaded.",
+    help: "Time of the last successful load of the configuration.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &[],
 };
 
-/// Whether the web configuration is in order; only where there is one.
+/// Whether the last read of the web configuration succeeded; only if one is used.
 pub const EXPORTER_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL: Family = Family {
     name: "cxone_exporter_web_config_last_reload_successful",
-    help: "Whether the web configuration file was right when it was last read.",
+    help: "Whether the last read of the web configuration file succeeded.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],
 };
 
-/// Clients that were turned away.
+/// Rejected clients.
 pub const EXPORTER_HTTP_REJECTED_TOTAL: Family = Family {
     name: "cxone_exporter_http_rejected_total",
-    help: "Connections and requests to the exporter that were turned away because of a limit.",
+    help: "Connections and requests that the exporter rejected, by reason.",
     kind: Kind::Counter,
     unit: None,
     labels: &["reason"],
@@ -458,7 +456,7 @@ pub const TENANT: &[&Family] = &[
     &EXPORTER_SHARDS,
 ];
 
-/// What changes with every scrape.
+/// The family that changes with every scrape.
 pub const SCRAPE: &[&Family] = &[&EXPORTER_SCRAPES_TOTAL];
 
 /// The families of the exporter itself, in the order they are exposed.

@@ -1,4 +1,4 @@
-//! The exporter's own series, whichever tenants it serves: build, configuration, clients turned away, process.
+//! The exporter's own series, independent of tenants: build, configuration, rejected clients, process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::clock::{Clock, Monotonic};
 use crate::exposition::{Block, BlockBuilder, Packing};
 use crate::presence::Timestamp;
 
-/// How long the figures of the process are kept. Reading them costs several system calls, more than all the rest of a
-/// cached scrape, and Prometheus does not scrape faster than this.
+/// How long the process metrics are cached. Reading them takes several system calls, more than the rest of a cached scrape,
+/// and Prometheus does not scrape more often.
 const PROCESS_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// What was built, for the labels of `cxone_exporter_build_info`.
+/// The labels of `cxone_exporter_build_info`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildInfo {
     /// The crate's version.
@@ -31,26 +31,26 @@ pub struct BuildInfo {
     pub rustc: &'static str,
 }
 
-/// Why a connection or a request to the exporter was turned away, by the value of the label `reason`.
+/// Why the exporter rejected a connection or a request: the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HttpRejection {
-    /// As many requests as `--web.max-requests` allows were under way.
+    /// The limit of concurrent scrapes (`--web.max-requests`) or of waiting passwords was reached.
     MaxRequests,
-    /// As many connections as are allowed were open, so that one that did least was ended, or a new one refused.
+    /// The connection limit was reached: the least active connection, or the new one, was closed.
     MaxConnections,
-    /// The request could not be read, or was longer than it may be.
+    /// The request was malformed or too long.
     BadRequest,
-    /// The request, or the TLS handshake, did not come in time.
+    /// The request or the TLS handshake was not complete in time.
     Timeout,
     /// The TLS handshake failed.
     Tls,
-    /// More came than the web configuration's `rate_limit` allows.
+    /// The `rate_limit` of the web configuration was exceeded.
     RateLimit,
     /// User or password were missing or wrong.
     Unauthorized,
     /// The request had a body.
     Body,
-    /// The client did not take its answer in time.
+    /// The client did not read its response in time.
     SlowReader,
 }
 
@@ -61,7 +61,7 @@ pub struct ExporterInstruments {
     registry: Registry,
     http_rejected: IntCounterVec,
     config: ArcSwap<ConfigState>,
-    /// Whether the web configuration was right when it was last read, if there is one.
+    /// Whether the web configuration was valid when it was last read, if one is used.
     web_config: ArcSwapOption<bool>,
     /// Rises after every change of what [`ExporterInstruments::block`] shows.
     epoch: AtomicU64,
@@ -121,7 +121,7 @@ impl ExporterInstruments {
         }
         let process_registry = Registry::new();
         if let Err(error) = process_registry.register(Box::new(ProcessCollector::for_self())) {
-            tracing::warn!(%error, "The process's own figures are not exposed.");
+            tracing::warn!(%error, "process metrics are not exposed");
         }
         Self {
             clock,
@@ -137,7 +137,7 @@ impl ExporterInstruments {
         }
     }
 
-    /// The configuration was loaded, at the start or later, and taken over or refused.
+    /// Records that the configuration was loaded, at the start or by a reload, and applied or refused.
     pub fn config_loaded(&self, successful: bool) {
         let now = self.clock.now();
         self.config.rcu(|before| ConfigState {
@@ -147,26 +147,26 @@ impl ExporterInstruments {
         self.changed();
     }
 
-    /// The web configuration was read, at the start or later, and taken over or refused.
+    /// Records that the web configuration was read, at the start or later, and applied or refused.
     pub fn web_config_loaded(&self, successful: bool) {
         self.web_config.store(Some(Arc::new(successful)));
         self.changed();
     }
 
-    /// A connection or a request was turned away.
+    /// Counts a rejected connection or request.
     pub fn http_rejected(&self, reason: HttpRejection) {
         self.http_rejected.with_label_values(&[reason.label()]).inc();
         self.changed();
     }
 
-    /// Build, configuration and clients turned away.
+    /// The block of build, configuration and rejected clients.
     pub fn block(&self) -> Arc<Block> {
-        // Read before the counters are: a change in between makes the block look older than it is, never newer.
+        // The epoch is read before the counters, so a change in between leads to another rendering, never to an outdated block.
         let epoch = self.epoch.load(Ordering::Acquire);
         self.rendered.get(|rendered| *rendered == epoch, || (epoch, self.render()))
     }
 
-    /// The process's figures, at most a second old, as reading them costs more than the rest of a cached scrape.
+    /// The block of process metrics, at most a second old.
     pub fn process(&self) -> Arc<Block> {
         let now = self.clock.monotonic();
         self.process_rendered.get(

@@ -1,4 +1,4 @@
-//! What is counted of one tenant, as it happens.
+//! The counters of one tenant.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,28 +18,28 @@ use crate::presence::{Rejection, Rejections, Timestamp};
 use crate::refresh::{self, RefreshResult, Served, Snapshot, Status, StorageOperation};
 use crate::upstream::{self, Endpoint, ResponseCode};
 
-/// Upper bounds for the time of a request, in seconds: from an answer out of a cache nearby to the longest request
-/// time-out that makes sense beside a refresh of minutes. Reports take seconds, so the steps are closest there.
+/// Upper bounds for the duration of a request, in seconds: from a cached response to the longest useful request timeout.
+/// Reports take seconds, so the bounds are closest there.
 const REQUEST_BUCKETS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
 
-/// The codes that every endpoint has a series for from the start, so that the first failure is seen as an increase.
+/// The codes with a series from the start, so that the first failure is an increase.
 const DECLARED_CODES: [ResponseCode; 4] =
     [ResponseCode::Status(200), ResponseCode::Timeout, ResponseCode::Connect, ResponseCode::Decode];
 
-/// The counters of one tenant. They outlive reloads, as counters must not fall.
+/// The counters of one tenant. They survive reloads, because counters must not fall.
 pub struct TenantInstruments {
     pub(super) registry: Registry,
-    /// Beside the registry, as they change with every scrape and the others do not. In the order of [`Served::ALL`].
+    /// In the order of [`Served::ALL`]. Not in the registry, because they change with every scrape.
     pub(super) scrapes: [AtomicU64; Served::ALL.len()],
-    /// Rises after every change of a counter in `registry`, so that a block rendered before it can be told.
+    /// Rises after every change of a counter in `registry`, so that older blocks are recognized.
     pub(super) epoch: AtomicU64,
     pub(super) rendered: Cached<(u64, Status)>,
     requests: IntCounterVec,
     request_duration: HistogramVec,
     retries: IntCounter,
-    /// Without a series where there is no budget.
+    /// No series without a budget.
     budget: GaugeVec,
-    /// Without a series until there was a budget.
+    /// No series until a budget is configured.
     budget_wait: CounterVec,
     response_bytes: IntCounter,
     retry_after_capped: IntCounter,
@@ -47,11 +47,11 @@ pub struct TenantInstruments {
     records_rejected: IntCounterVec,
     refreshes: IntCounterVec,
     samples_left_out: IntCounterVec,
-    /// Without a series until storage is used.
+    /// No series without storage.
     storage_errors: IntCounterVec,
-    /// Without a series until something was written.
+    /// No series until the first write.
     storage_last_write: GaugeVec,
-    /// Without a series where there are no shards.
+    /// No series without shards.
     shard_index: GaugeVec,
     shards: GaugeVec,
     last_hour: LastHour,
@@ -60,8 +60,7 @@ pub struct TenantInstruments {
 // === impl TenantInstruments ===
 
 impl TenantInstruments {
-    /// Instruments at zero for a tenant that is asked at `endpoints`. Series of label values that are known beforehand
-    /// exist from the start.
+    /// Instruments at zero for a tenant with these endpoints. Series with known label values exist from the start.
     pub fn new(endpoints: &[Endpoint], clock: Arc<dyn Clock>) -> Self {
         let registry = Registry::new();
         let counter = |family| register(&registry, IntCounter::with_opts(opts(family)));
@@ -111,12 +110,12 @@ impl TenantInstruments {
         for result in RefreshResult::ALL {
             self.refreshes.with_label_values(&[result.label()]);
         }
-        // The others are faults of families, and those of the catalogue have none.
+        // The other reasons are faults of families, which the catalogue excludes.
         let twice = ExpositionError::SampleTwice { family: catalogue::AGENT_STATE_SECONDS.name };
         self.samples_left_out.with_label_values(&[twice.reason()]);
     }
 
-    /// Tells which part of the tenant this exporter has, if it has not all of it.
+    /// Sets the shard of this exporter.
     pub fn of_shard(&self, shard: Option<Shard>) {
         if let Some(shard) = shard {
             self.shard_index.with_label_values::<&str>(&[]).set(f64::from(shard.index()));
@@ -125,7 +124,7 @@ impl TenantInstruments {
         }
     }
 
-    /// Renders what a snapshot says of agents, and counts and logs what had to be left out of it.
+    /// Renders a snapshot, and counts and logs the samples that were left out.
     pub fn agents(&self, snapshot: &Snapshot) -> Arc<Block> {
         let block = agents::render(snapshot);
         for (error, samples) in block.left_out().iter() {
@@ -138,7 +137,7 @@ impl TenantInstruments {
         Arc::new(block)
     }
 
-    /// How many requests to CXone ended within the last hour.
+    /// The number of requests to CXone that ended within the last hour.
     pub fn requests_in_last_hour(&self) -> u64 {
         self.last_hour.requests()
     }
@@ -154,7 +153,7 @@ impl fmt::Debug for TenantInstruments {
     }
 }
 
-/// Of a tenant that is asked as most are.
+/// The instruments of a tenant of the presence API.
 impl Default for TenantInstruments {
     fn default() -> Self {
         Self::new(Endpoint::of(Api::Presence), Arc::new(SystemClock::new()))
@@ -191,7 +190,7 @@ impl upstream::Observer for TenantInstruments {
                 self.budget.with_label_values::<&str>(&[]).set(f64::from(per_minute));
                 self.budget_wait.with_label_values::<&str>(&[]);
             }
-            // Counters must not fall, so the other one stays.
+            // Counters must not fall, so the wait counter stays.
             None => self.budget.reset(),
         }
         self.changed();
@@ -240,7 +239,7 @@ impl refresh::Observer for TenantInstruments {
     }
 }
 
-/// The value of the label `code`. A status that no standard knows becomes `other`, so that the number of series is bounded.
+/// The value of the label `code`. A status outside the standards becomes `other`, which bounds the number of series.
 fn code_label(code: ResponseCode) -> String {
     match code {
         ResponseCode::Status(status @ 100..=599) => status.to_string(),

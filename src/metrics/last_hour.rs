@@ -1,16 +1,16 @@
-//! How many requests went out within the last hour: for people, who cannot take a rate of a counter.
+//! The number of requests in the last hour, for the status page.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::{Clock, Monotonic};
 
-/// The minutes that are told apart. A request leaves the count up to a minute early.
+/// The resolution: one counter per minute. A request leaves the count up to a minute early.
 const MINUTES: usize = 60;
 
 /// Requests of the last hour, minute by minute.
 pub(super) struct LastHour {
     clock: Arc<dyn Clock>,
-    /// Each minute of the clock has the place of its number modulo [`MINUTES`], until the next of that place begins.
+    /// A ring: the index of a minute is its number modulo [`MINUTES`].
     minutes: Mutex<[Minute; MINUTES]>,
 }
 
@@ -27,7 +27,7 @@ impl LastHour {
         Self { clock, minutes: Mutex::new([Minute::default(); MINUTES]) }
     }
 
-    /// Counts a request that has just ended.
+    /// Counts a request that ended now.
     pub(super) fn add(&self) {
         let number = self.now();
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,14 +40,14 @@ impl LastHour {
         }
     }
 
-    /// How many there were.
+    /// The number of requests in the last hour.
     pub(super) fn requests(&self) -> u64 {
         let oldest = (self.now() + 1).saturating_sub(MINUTES as u64);
         let minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
         minutes.iter().filter(|minute| minute.number >= oldest).map(|minute| minute.requests).sum()
     }
 
-    /// The number of the minute that the clock is in.
+    /// The number of the current minute.
     fn now(&self) -> u64 {
         self.clock.monotonic().saturating_since(Monotonic::default()).as_secs() / 60
     }
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(hour.requests(), 3);
         clock.advance(Duration::from_secs(1));
         assert_eq!(hour.requests(), 1, "the first two are an hour old");
-        // The same place of the ring, an hour later.
+        // The same index of the ring, an hour later.
         hour.add();
         assert_eq!(hour.requests(), 2);
         clock.advance(Duration::from_secs(86_400));

@@ -1,9 +1,9 @@
-//! Snapshot → families, and the exporter's own instruments.
+//! Renders snapshots as families, and the exporter's own instruments.
 //!
-//! Every family is in the [`catalogue`]. Its values come from one of three places, never from two: from a snapshot
-//! ([`agents`]), from a tenant's status, or counted as things happen ([`TenantInstruments`], [`ExporterInstruments`]).
+//! Every family is in the [`catalogue`]. Its values come from exactly one source: a snapshot ([`agents`]), a tenant's status,
+//! or counters ([`TenantInstruments`], [`ExporterInstruments`]).
 //!
-//! A scrape's document is made of blocks, each rendered again only when what it tells has changed:
+//! A scrape is made of blocks, each rendered again only when its content has changed:
 //!
 //! | block | rendered |
 //! | --- | --- |

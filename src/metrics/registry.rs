@@ -1,4 +1,4 @@
-//! The prometheus crate's families → ours. The only place that reads what its registries gather.
+//! Converts the metrics of the prometheus crate to families. Only this file reads its registries.
 
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -17,13 +17,13 @@ pub(super) fn register<C: Collector + Clone + 'static>(registry: &Registry, made
     instrument
 }
 
-/// A family as the prometheus crate wants it described.
+/// Name and help of a family for the prometheus crate.
 pub(super) fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
 }
 
-/// Adds the samples of `families` that `registry` has. What is gathered but is not one of `families`, or is of
-/// another kind, is not exposed: names and types are those of the catalogue and no others.
+/// Adds the samples of `families` from `registry`. Metrics that are not in `families`, or are of another kind, are not
+/// exposed: names and types come only from the catalogue.
 pub(super) fn gather(builder: &mut BlockBuilder, families: &[&'static Family], registry: &Registry) {
     let gathered = registry.gather();
     for family in families {

@@ -1,4 +1,4 @@
-//! A tenant's own series: its status and its counters, rendered again only after a change.
+//! Renders a tenant's status and counters, again only after a change.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,20 +8,20 @@ use crate::exposition::{Block, BlockBuilder, Packing};
 use crate::presence::Timestamp;
 use crate::refresh::{Served, Status};
 
-/// The room for the samples of [`TenantInstruments::scrapes`], in bytes. A wrong guess costs a copy.
+/// Capacity for the samples of [`TenantInstruments::scrapes`], in bytes. If it is too small, the buffer is copied.
 const SCRAPES_BYTES: usize = 256;
 
 impl TenantInstruments {
-    /// The tenant's series that do not speak of agents. What has not happened yet has no timestamp.
+    /// The tenant's series that are not about agents. Events that have not happened have no timestamp.
     pub fn block(&self, status: &Status) -> Arc<Block> {
-        // Read before the counters are: a change in between makes the block look older than it is, never newer. The
-        // status is compared as well, as a scrape may hold one that was replaced meanwhile.
+        // The epoch is read before the counters, so a change in between leads to another rendering, never to an outdated
+        // block. The status is compared as well, because a scrape may hold a replaced one.
         let epoch = self.epoch.load(Ordering::Acquire);
         self.rendered
             .get(|(rendered, of)| *rendered == epoch && of == status, || ((epoch, status.clone()), self.render(status)))
     }
 
-    /// The scrapes so far, by what they were given. It changes with each of them, so it is a small block of its own.
+    /// The number of scrapes by the data served. It changes with each scrape, so it is a small block of its own.
     pub fn scrapes(&self) -> Arc<Block> {
         let mut builder = BlockBuilder::with_capacity(SCRAPES_BYTES);
         let mut samples = builder.family(&catalogue::EXPORTER_SCRAPES_TOTAL);

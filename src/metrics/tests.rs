@@ -1,4 +1,4 @@
-//! The instruments, each change of them seen in the rendered text.
+//! The instruments: each change shows in the rendered text.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn names(block: &Block) -> Vec<&str> {
 }
 
 #[test]
-fn what_is_counted_is_what_is_exposed() {
+fn counters_are_exposed() {
     let instruments = TenantInstruments::default();
     let status = Status::default();
     let before = instruments.block(&status);
@@ -80,7 +80,7 @@ fn what_is_counted_is_what_is_exposed() {
 }
 
 #[test]
-fn the_status_is_exposed_as_it_is_given() {
+fn status_is_exposed() {
     let instruments = TenantInstruments::default();
     let nothing_yet = text(&instruments.block(&Status::default()));
     assert_eq!(value(&nothing_yet, "cxone_up"), Some(0.0));

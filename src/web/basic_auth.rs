@@ -1,7 +1,7 @@
-//! Passwords: bcrypt at a price that is the same for users that there are and users that there are not.
+//! Verifies passwords by bcrypt. A known and an unknown user take the same time.
 //!
-//! A check takes a processor for tens of milliseconds, so there is one at a time, off the async threads, and what came of
-//! it is remembered. No password is: what is kept is a digest under keys that the process makes up at its start.
+//! A verification takes a processor for tens of milliseconds, so one runs at a time, off the async threads, and its result
+//! is cached. The cache has no passwords, but digests with random keys that are generated when the process starts.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,20 +15,20 @@ use tokio::sync::Semaphore;
 
 use super::limits::{MAX_PASSWORDS_REMEMBERED, MAX_PASSWORDS_WAITING};
 
-/// Salt and hash of no password, for users that there are not. It is the toolkit's own.
+/// Salt and hash for unknown users; no password matches. It is the exporter-toolkit's own.
 const UNKNOWN_USER: &str = "QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
 /// The cost of [`UNKNOWN_USER`] where no user has one.
 const DEFAULT_COST: u32 = 10;
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// User and password are right.
     Right,
-    /// They are not, or there are none.
+    /// User or password are wrong or missing.
     Wrong,
-    /// Too many checks wait already.
+    /// Too many passwords wait for verification.
     Busy,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct BasicAuth {
     remembered: Mutex<Remembered>,
 }
 
-/// Digests of what was checked. Those that were wrong cannot push out those that were right.
+/// Digests of verified credentials. Wrong ones cannot evict right ones.
 #[derive(Default)]
 struct Remembered {
     right: Recent,
@@ -65,7 +65,7 @@ impl BasicAuth {
         }
     }
 
-    /// Whether the `Authorization` header has the name and the password of one of `users`.
+    /// Checks whether the `Authorization` header has the name and the password of one of `users`.
     pub(super) async fn check(
         &self,
         users: &BTreeMap<String, SecretString>,
@@ -87,7 +87,7 @@ impl BasicAuth {
         }
         let check = tokio::task::spawn_blocking(move || {
             let right = bcrypt::verify(password.expose_secret(), hash.expose_secret()).unwrap_or(false);
-            // It counts until it is done, even when its request has gone.
+            // The verification holds its turn to its end, even if the client has disconnected.
             drop(turn);
             right
         });
@@ -101,6 +101,12 @@ impl BasicAuth {
         verdict
     }
 
+    /// Occupies every place in the queue.
+    #[cfg(test)]
+    pub(super) fn take_all_waiting_places(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.waiting.try_acquire_many(u32::try_from(MAX_PASSWORDS_WAITING).ok()?).ok()
+    }
+
     fn recall(&self, digest: u128) -> Option<Verdict> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.right.known.contains(&digest) {
@@ -109,7 +115,7 @@ impl BasicAuth {
         remembered.wrong.known.contains(&digest).then_some(Verdict::Wrong)
     }
 
-    /// The hash belongs to it, so that nothing is remembered of a password that was changed.
+    /// Includes the hash, so that a changed password invalidates the cached result.
     fn digest(&self, user: &str, hash: &SecretString, password: &SecretString) -> u128 {
         let what = (user, hash.expose_secret(), password.expose_secret());
         let [high, low] = [0, 1].map(|nth: usize| self.keys.get(nth).map_or(0, |key| key.hash_one(what)));
@@ -117,14 +123,14 @@ impl BasicAuth {
     }
 }
 
-/// A hash that costs as much as the dearest of `users`.
+/// A hash with the highest cost among `users`, so that an unknown user takes as long as a known one.
 fn unknown_user_hash(users: &BTreeMap<String, SecretString>) -> SecretString {
     let cost = |hash: &SecretString| hash.expose_secret().get(4..6).and_then(|cost| cost.parse::<u32>().ok());
     let cost = users.values().filter_map(cost).max().unwrap_or(DEFAULT_COST);
     SecretString::from(format!("$2y${cost:02}${UNKNOWN_USER}"))
 }
 
-/// The user and the password in `Basic …`, as RFC 7617 has them.
+/// The user and the password in `Basic …`. Source: RFC 7617.
 fn credentials(authorization: &HeaderValue) -> Option<(String, SecretString)> {
     let (scheme, encoded) = authorization.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn right_wrong_unknown_and_cached() {
+    async fn verdicts_are_the_same_when_cached() {
         let auth = BasicAuth::new();
         let users = users();
         let table = [
@@ -188,8 +194,32 @@ mod tests {
         assert_eq!((remembered.right.order.len(), remembered.wrong.order.len()), (1, 3));
     }
 
+    #[test]
+    fn credentials_are_read_as_rfc_7617_has_them() {
+        let alice = ("alice", "correct horse");
+        let table = [
+            ("Basic YWxpY2U6Y29ycmVjdCBob3JzZQ==", Some(alice)),
+            ("basic YWxpY2U6Y29ycmVjdCBob3JzZQ==", Some(alice)),
+            ("BASIC YWxpY2U6Y29ycmVjdCBob3JzZQ==", Some(alice)),
+            ("Basic   YWxpY2U6Y29ycmVjdCBob3JzZQ== ", Some(alice)),
+            // `alice:a:b:c`: only the first colon separates.
+            ("Basic YWxpY2U6YTpiOmM=", Some(("alice", "a:b:c"))),
+            ("Basic Og==", Some(("", ""))),
+            ("Bearer YWxpY2U6Y29ycmVjdCBob3JzZQ==", None),
+            ("BasicYWxpY2U6Y29ycmVjdCBob3JzZQ==", None),
+            ("Basic YWxpY2U=", None),
+            ("Basic /w==", None),
+            ("Basic", None),
+        ];
+        for (header, expected) in table {
+            let read = credentials(&HeaderValue::from_static(header));
+            let read = read.as_ref().map(|(user, password)| (user.as_str(), password.expose_secret()));
+            assert_eq!(read, expected, "{header}");
+        }
+    }
+
     #[tokio::test]
-    async fn what_is_remembered_needs_no_turn_and_what_is_not_waits_for_its_own() {
+    async fn cached_password_needs_no_turn() {
         let auth = Arc::new(BasicAuth::new());
         let right = basic("alice:correct horse");
         assert_eq!(auth.check(&users(), Some(&right)).await, Verdict::Right);
@@ -212,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_costs_as_much_as_the_dearest_user() {
+    fn unknown_user_costs_as_much_as_the_highest() {
         let dear = HASH.replace("$04$", "$12$");
         let users = BTreeMap::from([("a".into(), SecretString::from(HASH)), ("b".into(), SecretString::from(dear))]);
         assert!(unknown_user_hash(&users).expose_secret().starts_with("$2y$12$"));
@@ -220,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_ones_are_bounded() {
+    fn cache_of_wrong_passwords_is_bounded() {
         let mut recent = Recent::default();
         (0..10_000).for_each(|nth| recent.insert(nth));
         assert_eq!((recent.known.len(), recent.order.len()), (MAX_PASSWORDS_REMEMBERED, MAX_PASSWORDS_REMEMBERED));

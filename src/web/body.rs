@@ -1,4 +1,4 @@
-//! Bodies: nothing, a text, or the chunks of an exposition.
+//! Response bodies: a list of chunks, which may be empty.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// A body made of chunks that are there already. Its length is known, so answers need no chunked encoding.
+/// A body of complete chunks. Its length is known, so responses need no chunked transfer encoding.
 #[derive(Debug, Default)]
 pub struct Chunks {
     chunks: std::vec::IntoIter<Bytes>,
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn chunks_go_out_in_order_and_their_length_is_known() {
+    async fn chunks_keep_their_order_and_length() {
         let parts = ["one ", "", "two"].map(|part| Bytes::from_static(part.as_bytes()));
         let body = Chunks::new(parts.to_vec());
         assert_eq!(body.size_hint().exact(), Some(7));

@@ -148,7 +148,7 @@ impl LiveWebConfig {
             && !bucket.take(self.clock.monotonic())
         {
             self.exporter.http_rejected(HttpRejection::RateLimit);
-            return Some(text(StatusCode::TOO_MANY_REQUESTS, "too many requests came; rate_limit allows fewer\n"));
+            return Some(text(StatusCode::TOO_MANY_REQUESTS, "more requests than rate_limit allows\n"));
         }
         if active.config.users.is_empty() {
             return None;
@@ -157,7 +157,7 @@ impl LiveWebConfig {
             Verdict::Right => None,
             Verdict::Wrong => {
                 self.exporter.http_rejected(HttpRejection::Unauthorized);
-                let mut refusal = text(StatusCode::UNAUTHORIZED, "a user name and a password are needed\n");
+                let mut refusal = text(StatusCode::UNAUTHORIZED, "user name and password required\n");
                 refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
                 Some(refusal)
             }
@@ -207,39 +207,4 @@ fn versions(path: &Path, files: &[PathBuf]) -> Vec<FileVersion> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn configured_header_replaces_that_of_the_handler() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("web.yml");
-        let headers =
-            "{ Content-Security-Policy: \"default-src 'none'\", X-Frame-Options: deny, X-XSS-Protection: \" \" }";
-        fs::write(&file, format!("http_server_config: {{ headers: {headers} }}")).unwrap();
-        let active = ActiveConfig::read(&file, None).unwrap();
-        let mut response = text(StatusCode::OK, "page");
-        let own = [
-            ("content-security-policy", "default-src 'self'"),
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
-            ("x-xss-protection", "0"),
-        ];
-        for (name, value) in own {
-            response.headers_mut().append(name, HeaderValue::from_static(value));
-        }
-        active.apply_headers(&mut response);
-        let expected = [
-            ("content-security-policy", "default-src 'none'"),
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
-            ("x-frame-options", "deny"),
-            // A blank value neither sets nor removes a header.
-            ("x-xss-protection", "0"),
-        ];
-        for (name, value) in expected {
-            let values: Vec<_> = response.headers().get_all(name).iter().collect();
-            assert_eq!(values, [value], "{name}");
-        }
-    }
-}
+mod tests;

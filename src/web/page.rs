@@ -34,7 +34,7 @@ pub(super) enum Kind {
 
 /// Answers with a page. Pages contain names of people: caches do not store them, and no referrer is sent.
 ///
-/// A page takes milliseconds to make, so it is made on a blocking thread, and only a few at once.
+/// Rendering takes milliseconds, so it runs on a blocking thread, and only for a few pages at once.
 pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, headers: &HeaderMap) -> HttpResponse {
     let encoding = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let encoding = negotiate(None, encoding).encoding;
@@ -73,7 +73,7 @@ pub(super) fn asset(name: &str) -> Option<HttpResponse> {
 
 /// The effective configuration as YAML, without secrets.
 pub(super) async fn configuration(app: &App) -> HttpResponse {
-    // It can be megabytes, so it is made like a page.
+    // It can have megabytes, so it is rendered like a page.
     let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
     let loaded = app.loaded();
     let yaml = tokio::task::spawn_blocking(move || loaded.config.to_yaml_redacted());
@@ -107,7 +107,7 @@ fn add_security_headers(response: &mut HttpResponse) {
 }
 
 fn unavailable() -> HttpResponse {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; see the exporter's log\n")
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered; see the exporter's log\n")
 }
 
 /// Compresses the page if the client accepts gzip; it takes a tenth of the bytes then.

@@ -1,4 +1,4 @@
-//! How often requests may come: a bucket of tokens, which fills by one an interval.
+//! The request rate limit: a token bucket that gains one token per interval.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::clock::Monotonic;
 use crate::config::web::RateLimit;
 
-/// A bucket that is full at the start.
+/// A token bucket that is full at the start.
 #[derive(Debug)]
 pub(super) struct Bucket {
     interval: Duration,
     burst: u32,
-    /// How far the bucket may be emptied ahead of time.
+    /// How far `full_at` may lie in the future: the time that a burst takes to refill, less one interval.
     slack: Duration,
     /// When the bucket is full again.
     full_at: Mutex<Monotonic>,
@@ -25,7 +25,7 @@ impl Bucket {
         Self { interval: limit.interval, burst: limit.burst, slack, full_at: Mutex::new(Monotonic::default()) }
     }
 
-    /// Whether a request that comes `now` is allowed; it has taken its token then.
+    /// Takes a token for a request at `now`; false if no token is left.
     pub(super) fn take(&self, now: Monotonic) -> bool {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let allowed = self.burst > 0 && full_at.saturating_since(now) <= self.slack;
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_allowed_and_then_one_an_interval() {
+    fn rate_limit_allows_a_burst_then_one_per_interval() {
         let bucket = Bucket::new(RateLimit { interval: Duration::from_secs(2), burst: 3 });
         let at = |seconds: u64| Monotonic::from_start(Duration::from_secs(seconds));
         let table = [

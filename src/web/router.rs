@@ -38,7 +38,7 @@ pub(super) async fn route_request<B: Body>(app: Arc<App>, request: Request<B>) -
         _ => ([Method::GET, Method::HEAD], "GET, HEAD"),
     };
     if !methods.contains(request.method()) {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} are answered here\n"));
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("method not allowed; use {allowed}\n"));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return response;
     }
@@ -62,7 +62,7 @@ pub(super) async fn route_request<B: Body>(app: Arc<App>, request: Request<B>) -
 
 /// No route takes a request body, and reading one to its end has no time limit.
 fn body_refused(version: Version) -> HttpResponse {
-    let mut response = text(StatusCode::PAYLOAD_TOO_LARGE, "requests here have no body\n");
+    let mut response = text(StatusCode::PAYLOAD_TOO_LARGE, "requests must have no body\n");
     // HTTP/2 has no `Connection` header: it resets the request's stream and keeps the connection.
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -43,11 +43,11 @@ pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> HttpResponse {
 /// `/probe?target=TENANT`: one tenant's series.
 pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -> HttpResponse {
     let Some(target) = parameter(query, "target") else {
-        return text(StatusCode::BAD_REQUEST, "name a tenant: /probe?target=TENANT\n");
+        return text(StatusCode::BAD_REQUEST, "target is missing; use /probe?target=TENANT\n");
     };
     let loaded = app.loaded();
     let Some(tenant) = loaded.tenant(&target) else {
-        return text(StatusCode::NOT_FOUND, "no tenant of that name is configured; see /sd for those that are\n");
+        return text(StatusCode::NOT_FOUND, "unknown tenant; /sd lists the configured ones\n");
     };
     let Some(_permit) = app.scrapes.acquire(&target) else {
         return too_many(app);
@@ -118,7 +118,7 @@ fn too_many(app: &App) -> HttpResponse {
     let limit = app.options.max_requests;
     text(
         StatusCode::SERVICE_UNAVAILABLE,
-        format!("{limit} scrapes are being answered already; raise --web.max-requests if that is too few\n"),
+        format!("{limit} scrapes of this tenant are being answered, the limit of --web.max-requests\n"),
     )
 }
 

@@ -1,4 +1,4 @@
-//! The web configuration's TLS settings → what rustls wants.
+//! Converts the TLS settings of the web configuration to those of rustls.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use super::client_certificates;
 use crate::config::web::{Curve, TlsSettings, TlsVersion};
 
-/// What rustls serves by `settings`.
+/// The rustls configuration for `settings`.
 ///
 /// # Errors
 ///
-/// What does not go together, such as a key and a certificate of another.
+/// If settings contradict each other, such as a certificate and the key of another one.
 pub(super) fn server_config(settings: &TlsSettings, http2: bool) -> Result<Arc<ServerConfig>, String> {
     let mut provider = ring::default_provider();
     if let Some(chosen) = &settings.cipher_suites {
-        // As in Go, the suites of TLS 1.3 are not chosen: all of them are good. The others are preferred in their order.
+        // As in Go, the setting does not apply to TLS 1.3, whose suites are all secure. The configured order is the preference.
         provider.cipher_suites.retain(|suite| suite.tls13().is_some());
         provider.cipher_suites.extend(chosen);
     }

@@ -32,14 +32,13 @@ RAMP_SECONDS = CONNECTIONS / DIALS_A_SECOND + 0.5
 # How long slowhttptest goes on: the ramp, the scrapes, and some seconds to spare.
 SLOW_SECONDS = 6
 
-# What a scrape beside a load may take: twice its time alone, and on top what any process waits for a processor, as the
-# load and the scraper by themselves keep two of them busy. How long that is shows in the scrapes of another exporter, at
-# the same time, which the load does not reach: what these take longer than alone is not the front's doing.
+# The limit for a scrape beside a load: twice its time alone, plus the wait for a processor, because the load and the scraper
+# keep two of them busy. Scrapes of another exporter without load, at the same time, measure that wait.
 TIMES = 2
 FLOOR_SECONDS = 0.002
-# For the slowest in twenty that wait counts most: some slices of the kernel's scheduler.
+# The slowest in twenty wait for some slices of the kernel's scheduler.
 TAIL_FLOOR_SECONDS = 0.010
-# A load whose bounds were not held is tried again: what breaks a promise does so twice, and a busy machine does not.
+# A load that exceeds a limit is repeated: a fault exceeds it twice, a busy machine does not.
 TRIES = 2
 
 # The longest that a client which does nothing is waited for (FIRST_HEAD_TIMEOUT, TLS_HANDSHAKE_TIMEOUT and
@@ -198,7 +197,7 @@ def measure(app, name, exporter, bystander):
     """Scrapes without and with one load; returns the problems."""
     load, _, is_silent = LOADS[name]
     alone, beside, aside, problems = Times(), Times(), Times(), []
-    before, turned_away, most, memory = exporter.descriptors(), exporter.rejected(), 0, 0
+    before, rejected_before, most, memory = exporter.descriptors(), exporter.rejected(), 0, 0
     for nth in range(ROUNDS):
         for _ in range(SCRAPES):
             alone.take(exporter)
@@ -219,11 +218,11 @@ def measure(app, name, exporter, bystander):
             proof = load.proof()
             load.stop()
             took = descriptors_return(exporter, before, GONE_SECONDS)
-    grown = {reason: count - turned_away[reason] for reason, count in exporter.rejected().items() if count > turned_away[reason]}
+    grown = {reason: count - rejected_before[reason] for reason, count in exporter.rejected().items() if count > rejected_before[reason]}
     app.report(f"{name}: alone {alone}; beside {beside}; another exporter beside {aside}")
     app.report(
         f"  {proof}; {most} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel; "
-        f"turned away {grown}"
+        f"rejected {grown}"
     )
     problems += [f"{name}: a scrape failed: {failure}" for failure in alone.failures + beside.failures + aside.failures]
     if memory > TCP_MEMORY_BYTES:
@@ -269,7 +268,7 @@ def main():
                 app.report("  " + "\n  ".join(found))
             problems += found
         if problems:
-            sys.exit("\n".join([f"{len(problems)} promises were broken:"] + problems))
+            sys.exit("\n".join([f"{len(problems)} limits were exceeded:"] + problems))
 
 
 main()

@@ -22,7 +22,7 @@ NONSENSE = (
     b"GET /nonsense HTTP/1.1\r\nHost: x\r\n\r\n",
     b"BREW /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
     b"HEAD /%00 HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET /probe?target=nobody&target=%ff HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    b"GET /probe?target=unknown&target=%ff HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 )
 # Number of pipelined requests, followed by bytes that are not HTTP.
 PIPELINED = 64

@@ -1,4 +1,4 @@
-//! Whole documents: golden files, what independent readers make of them, and that nothing is lost on the way.
+//! Whole documents: golden files, independent parsers, and round trips.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may stop")]
 
@@ -43,7 +43,7 @@ fn body(blocks: &[Arc<Block>], way: Negotiated) -> String {
 }
 
 #[test]
-fn a_whole_scrape_looks_like_this() {
+fn whole_scrape_matches_golden_files() {
     let blocks = Scrape::of_a_small_tenant().blocks();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../golden/exposition");
@@ -56,13 +56,13 @@ fn a_whole_scrape_looks_like_this() {
 }
 
 #[test]
-fn every_way_says_the_same_of_few_agents_and_of_many() {
-    every_way_says_the_same(&Scrape::of_a_small_tenant().with_process().blocks());
+fn formats_and_encodings_have_the_same_samples() {
+    assert_same_samples(&Scrape::of_a_small_tenant().with_process().blocks());
     // So many that the bytes of samples are shared between the formats.
-    every_way_says_the_same(&Scrape::of_many_agents(600).blocks());
+    assert_same_samples(&Scrape::of_many_agents(600).blocks());
 }
 
-fn every_way_says_the_same(blocks: &[Arc<Block>]) {
+fn assert_same_samples(blocks: &[Arc<Block>]) {
     let documents = WAYS.map(|way| Document::parse(&body(blocks, way), way.format).unwrap());
     let [text, text_gzip, openmetrics, openmetrics_gzip] = &documents;
     assert_eq!(text, text_gzip);
@@ -70,7 +70,7 @@ fn every_way_says_the_same(blocks: &[Arc<Block>]) {
     assert_eq!(text.samples(), openmetrics.samples());
 }
 
-/// The one document that has everything has each family of the catalogue, described as the catalogue does.
+/// The complete document has each family of the catalogue, with its metadata.
 #[test]
 fn every_family_of_the_catalogue_is_exposed() {
     let blocks = Scrape::of_a_small_tenant().with_process().blocks();
@@ -101,7 +101,7 @@ fn every_family_of_the_catalogue_is_exposed() {
 }
 
 #[test]
-fn an_agents_states_are_told_in_full() {
+fn agent_states_are_complete() {
     let document = Document::parse(&body(&Scrape::of_a_small_tenant().blocks(), WAYS[0]), Format::Text).unwrap();
     let states = |agent: &str| -> Vec<(String, f64)> {
         let family = document.family("cxone_agent_state_seconds").unwrap();
@@ -114,7 +114,7 @@ fn an_agents_states_are_told_in_full() {
     let named =
         |states: &[(&str, f64)]| states.iter().map(|(name, time)| ((*name).to_owned(), *time)).collect::<Vec<_>>();
 
-    // Declared states come first, unused ones at 0; then what was seen beyond them, as it came in.
+    // Declared states come first, unused ones at 0; then other states in their order.
     assert_eq!(
         states("1234567890123456789"),
         named(&[
@@ -127,18 +127,18 @@ fn an_agents_states_are_told_in_full() {
             ("休憩 ☕", 60.0),
         ])
     );
-    // The tenant answered and reported nothing: nothing observed, and no claim about any state.
+    // CXone answered and reported nothing: observed time 0, and no states.
     assert_eq!(states("quiet"), []);
     assert!(has("cxone_agent_observed_seconds", "quiet"));
     assert!(!has("cxone_agent_last_data_timestamp_seconds", "quiet"));
-    // No data, or too old: only what is configured.
+    // No data, or too old: only samples from the configuration.
     assert_eq!(states("gone"), []);
     assert!(!has("cxone_agent_observed_seconds", "gone"));
     assert!(has("cxone_agent_info", "gone") && has("cxone_agent_offline_limit_seconds", "gone"));
 }
 
 #[test]
-fn what_cannot_be_exposed_is_counted_and_the_rest_is_exposed() {
+fn invalid_samples_are_left_out_and_counted() {
     let good = body(&Scrape::of_a_small_tenant().blocks(), WAYS[0]);
     let rest = body(&Scrape::of_a_small_tenant().with_a_state_declared_twice().blocks(), WAYS[0]);
     let counter = "cxone_exporter_samples_left_out_total{reason=\"sample_twice\"}";
@@ -146,9 +146,9 @@ fn what_cannot_be_exposed_is_counted_and_the_rest_is_exposed() {
     assert_eq!(rest, good.replace(&format!("{counter} 0\n"), &format!("{counter} 2\n")));
 }
 
-/// `promtool check metrics` parses as Prometheus does, and has opinions on names.
+/// `promtool check metrics` parses like Prometheus and checks names.
 #[test]
-fn promtool_finds_nothing_to_say() {
+fn promtool_check_metrics_is_silent() {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -165,7 +165,7 @@ fn promtool_finds_nothing_to_say() {
 }
 
 #[test]
-fn a_scraper_gets_what_it_asks_for() {
+fn negotiated_format_and_encoding_are_sent() {
     let blocks = Scrape::of_a_small_tenant().blocks();
     let prometheus = negotiate(
         Some("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
@@ -186,7 +186,7 @@ const TIMES: Family =
 
 proptest! {
     #[test]
-    fn every_label_and_value_comes_back(
+    fn labels_and_values_round_trip(
         samples in vec(((".{0,12}|[\\\\\"\n\r{},= €]{0,6}", ".{0,12}"), any::<f64>()), 1..40),
         packing in prop_oneof![Just(Packing::Deflated), Just(Packing::Stored)],
     ) {
@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn every_histogram_comes_back(label in ".{0,8}", steps in vec((0.001_f64..100.0, 0_u64..1_000), 0..8), sum: f64) {
+    fn histograms_round_trip(label in ".{0,8}", steps in vec((0.001_f64..100.0, 0_u64..1_000), 0..8), sum: f64) {
         let buckets: Vec<(f64, u64)> = steps
             .iter()
             .scan((0.0, 0), |at, (wider, more)| {

@@ -1,4 +1,4 @@
-//! The front on its socket: every route, every limit, and clients that do not behave.
+//! The web server on its socket: every route, every limit, and misbehaving clients.
 
 mod budget;
 mod clients;
@@ -40,7 +40,7 @@ async fn app(builder: impl FnOnce(TestAppBuilder) -> TestAppBuilder) -> (TestApp
     (builder.start(&clock).await, upstream)
 }
 
-/// One with the web configuration at `path`.
+/// An app with the web configuration at `path`.
 async fn guarded(path: PathBuf) -> (TestApp, ScriptedServer) {
     app(move |mut builder| {
         builder.web_config = Some(path);
@@ -50,7 +50,7 @@ async fn guarded(path: PathBuf) -> (TestApp, ScriptedServer) {
 }
 
 #[tokio::test]
-async fn every_route_and_what_is_none() {
+async fn routes_methods_and_unknown_paths() {
     let (app, upstream) = app(|builder| builder).await;
     let name = app.refresher().tenant().name.clone();
     let probe = format!("/probe?target={name}");
@@ -61,9 +61,9 @@ async fn every_route_and_what_is_none() {
         ("/", 200, html),
         ("/?sort=offline&order=desc&page=2", 200, html),
         ("/?page=99999999999999999999", 200, html),
-        ("/?tenant=nobody", 404, html),
+        ("/?tenant=unknown", 404, html),
         ("/agent?agent=1000000000000000000", 200, html),
-        ("/agent?agent=nobody", 404, html),
+        ("/agent?agent=unknown", 404, html),
         ("/agent", 404, html),
         ("/static/page.css", 200, "text/css; charset=utf-8"),
         ("/static/page.js?v=1", 200, "text/javascript; charset=utf-8"),
@@ -75,7 +75,7 @@ async fn every_route_and_what_is_none() {
         (&*probe, 200, exposition),
         ("/probe", 400, text),
         ("/probe?target=", 404, text),
-        ("/probe?target=nobody", 404, text),
+        ("/probe?target=unknown", 404, text),
         ("/sd", 200, "application/json"),
         ("/-/healthy", 200, text),
         ("/-/ready", 200, text),
@@ -93,7 +93,7 @@ async fn every_route_and_what_is_none() {
             let mut client = Client::connect(app.address).await;
             let response = client.request(&request).await.unwrap();
             let reads = matches!(method, "GET" | "HEAD");
-            // Whether there is anything is told before what may be done with it.
+            // 404 comes before 405 on paths without a lookup.
             let looked_up = ["/probe", "/agent", "/static/", "/?"].iter().any(|route| target.starts_with(route));
             let nowhere = status == 404 && !looked_up;
             let expected = if reads || nowhere { status } else { 405 };
@@ -124,7 +124,7 @@ async fn every_route_and_what_is_none() {
 }
 
 #[tokio::test]
-async fn format_and_encoding_are_the_scrapers_choice() {
+async fn format_and_encoding_are_negotiated() {
     let (app, _upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(30))).await;
     app.scrape().await;
     let plain = "text/plain; version=0.0.4; charset=utf-8";
@@ -156,14 +156,14 @@ async fn format_and_encoding_are_the_scrapers_choice() {
         let document = Document::parse(&response.text(), format).unwrap();
         assert_eq!(document.family("cxone_agent_observed_seconds").unwrap().samples.len(), 30);
     }
-    // The families themselves are the same both ways, and HEAD tells the length that GET has.
+    // HEAD has the same headers as GET.
     let head = format!("HEAD /metrics HTTP/1.1\r\nHost: x\r\n{gzip}\r\n");
     let response = Client::connect(app.address).await.request(&head).await.unwrap();
     assert_eq!((response.status, response.header("content-encoding")), (200, Some("gzip")));
 }
 
 #[tokio::test]
-async fn several_tenants_are_probed_one_by_one_and_discovered() {
+async fn probe_and_sd_with_several_tenants() {
     let clock = DrivenClock::new(NOW);
     let upstream = ScriptedServer::start(&clock, hour).await;
     let mut builder = TestAppBuilder::new(&upstream.base_url());
@@ -171,7 +171,7 @@ async fn several_tenants_are_probed_one_by_one_and_discovered() {
     let names: Vec<_> = builder.tenants.iter().map(|tenant| tenant.name.clone()).collect();
     let app = builder.start(&clock).await;
     let own = app.scrape().await;
-    assert_eq!((own.value("cxone_up"), upstream.requests().len()), (None, 0), "/metrics speaks of no tenant");
+    assert_eq!((own.value("cxone_up"), upstream.requests().len()), (None, 0), "/metrics has no tenant");
     assert_eq!(own.samples("cxone_exporter_build_info").count(), 1);
     let response = app.get(&format!("/probe?target={}", names[1]), "").await;
     let document = Document::parse(&response.text(), Format::Text).unwrap();
@@ -193,7 +193,7 @@ async fn several_tenants_are_probed_one_by_one_and_discovered() {
 }
 
 #[tokio::test]
-async fn where_pseudonyms_stand_for_agents_nothing_shows_an_id() {
+async fn pseudonyms_hide_every_agent_id() {
     let pseudonyms = Pseudonyms::new("a key that is long enough".into());
     let privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
     let (app, upstream) = app(|builder| {
@@ -212,12 +212,12 @@ async fn where_pseudonyms_stand_for_agents_nothing_shows_an_id() {
         assert!(text.contains(&*label), "{path}: {text}");
         assert!(!text.contains(&*tenant.agents[0].id) && !text.contains("Pl4nted"), "{path}: {text}");
     }
-    assert!(upstream.pages().len() == 2, "the tenant knows its agents by their ids");
+    assert!(upstream.pages().len() == 2, "requests have the ids");
     app.assert_no_secrets().await;
 }
 
 #[tokio::test]
-async fn everything_lives_under_the_route_prefix() {
+async fn route_prefix_applies_to_every_route() {
     let (app, _upstream) = app(|mut builder| {
         builder.options.route_prefix = "/cxone".into();
         builder.options.external_prefix = "/proxied/cxone".into();

@@ -1,4 +1,4 @@
-//! A small tenant with everything in it that is hard to write down.
+//! Tenants for exposition tests: a small one with every special character, and large ones.
 
 #![allow(dead_code, reason = "the suite and the bench each use their part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's helper")]
@@ -21,7 +21,7 @@ use cxone_exporter::upstream::{Endpoint, Observer as _, ResponseCode};
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// All that goes into one scrape.
+/// The blocks of one scrape.
 pub(crate) struct Scrape {
     snapshot: Snapshot,
     status: Status,
@@ -84,17 +84,17 @@ impl Scrape {
         Self { snapshot, status, tenant: tenant_instruments(), exporter: exporter_instruments(), with_process: false }
     }
 
-    /// Adds the figures of the running process, which are never the same.
+    /// Adds the process metrics, which differ in each run.
     pub(crate) fn with_process(self) -> Self {
         Self { with_process: true, ..self }
     }
 
-    /// Leaves them out.
+    /// Leaves the process metrics out.
     pub(crate) fn without_process(self) -> Self {
         Self { with_process: false, ..self }
     }
 
-    /// A tenant with plausible days, of which no two are alike.
+    /// A tenant with plausible, different days.
     pub(crate) fn of_many_agents(agents: usize) -> Self {
         let small = Self::of_a_small_tenant();
         let window = Window::ending_at(NOW, DAY);
@@ -129,7 +129,7 @@ impl Scrape {
         Self { snapshot, with_process: true, ..small }
     }
 
-    /// Declares a state twice, which the configuration would not let through.
+    /// Declares a state twice, which the configuration refuses.
     pub(crate) fn with_a_state_declared_twice(mut self) -> Self {
         Arc::make_mut(&mut self.snapshot.tenant).states.declared.push(StateName::from("Busy"));
         self

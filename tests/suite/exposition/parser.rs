@@ -1,4 +1,4 @@
-//! A strict reader of both formats, written from their specifications and not from the code under test.
+//! A strict parser of both formats, written from their specifications and independent of the code under test.
 
 #![allow(clippy::unwrap_used, reason = "a test's helper")]
 
@@ -29,7 +29,7 @@ pub(crate) struct Sample {
 }
 
 impl Document {
-    /// Reads a document; what neither specification allows is an error, with the line that it is in.
+    /// Parses a document; a violation of the specification is an error with its line.
     pub(crate) fn parse(text: &str, format: Format) -> Result<Self, String> {
         let openmetrics = format == Format::OpenMetrics;
         let body = match (openmetrics, text.strip_suffix("# EOF\n")) {

@@ -1,4 +1,4 @@
-//! The scrape's own deadline, and how many scrapes there may be.
+//! The deadline of a scrape, and the limit of concurrent scrapes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl Slow {
         let clock = DrivenClock::new(NOW);
         let upstream = ScriptedServer::start(&clock, hour).await;
         let tap = Arc::new(Semaphore::new(0));
-        // A proxy that holds every connection back is the same to the app as a tenant that is slow.
+        // To the app, a proxy that delays connections is a slow tenant.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let target = upstream.base_url().trim_start_matches("http://").to_owned();
@@ -43,8 +43,8 @@ impl Slow {
         Self { app, upstream, tap }
     }
 
-    /// Ends once as many wait for the clock as are expected to.
-    async fn until_somebody_sleeps(&self, until: Duration) {
+    /// Ends once the next sleeper of the clock waits until `until`.
+    async fn until_sleeping(&self, until: Duration) {
         let deadline = cxone_exporter::clock::Monotonic::from_start(until);
         while self.app.clock.next_sleeper() != Some(deadline) {
             tokio::task::yield_now().await;
@@ -59,8 +59,8 @@ impl Slow {
 }
 
 #[tokio::test]
-async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
-    // The tenant takes 4 s; what a scrape asks for, and when it is answered.
+async fn scrape_timeout_ends_the_wait_for_a_slow_tenant() {
+    // The tenant takes 4 s. Each row: the timeout header, and the seconds until the response.
     for (budget, answered) in
         [("2", 1.5), ("3.25", 2.75), ("0.3", 0.0), ("0", 0.0), ("-1", 9.5), ("soon", 9.5), ("", 9.5)]
     {
@@ -70,7 +70,7 @@ async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
         let answered = Duration::from_secs_f64(answered);
         let driving = async {
             if !answered.is_zero() {
-                slow.until_somebody_sleeps(answered).await;
+                slow.until_sleeping(answered).await;
                 clock.advance(answered - Duration::from_millis(1));
                 for _ in 0..100 {
                     tokio::task::yield_now().await;
@@ -99,12 +99,11 @@ async fn a_slow_tenant_costs_a_scrape_its_budget_and_not_the_data() {
 }
 
 #[tokio::test]
-async fn old_data_goes_out_at_the_deadline_as_stale() {
+async fn stale_data_is_served_at_the_scrape_deadline() {
     let slow = Slow::new(|builder| builder).await;
     slow.tap.add_permits(1000);
     let first = slow.app.scrape().await;
     slow.tap.forget_permits(1000);
-    // The connection that is kept open is given up by then, in real time, so a new tenant of the same kind is used.
     let clock = slow.app.clock.clone();
     clock.advance(Duration::from_secs(60));
     let scrape = slow.app.scrape_within("0.1").await;
@@ -113,7 +112,7 @@ async fn old_data_goes_out_at_the_deadline_as_stale() {
 }
 
 #[tokio::test]
-async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
+async fn max_requests_rejects_further_scrapes_at_once() {
     let slow = Slow::new(|mut builder| {
         builder.options.max_requests = 3;
         builder
@@ -121,8 +120,8 @@ async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
     .await;
     let scrapes = join_all((0..8).map(|_| slow.app.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n")));
     let driving = async {
-        slow.until_somebody_sleeps(Duration::from_millis(99_500)).await;
-        // The page and the health checks have no part in the limit.
+        slow.until_sleeping(Duration::from_millis(99_500)).await;
+        // The page and the health checks are not limited.
         assert_eq!(slow.app.get("/-/healthy", "").await.status, 200);
         assert_eq!(slow.app.get("/", "").await.status, 200);
         for _ in 0..5000 {
@@ -141,7 +140,7 @@ async fn more_scrapes_than_are_allowed_are_turned_away_at_once() {
 }
 
 #[tokio::test]
-async fn scrapes_that_wait_for_one_tenant_keep_none_of_another_out() {
+async fn max_requests_is_per_tenant() {
     let clock = DrivenClock::new(NOW);
     let quick = ScriptedServer::start(&clock, hour).await;
     let slow = Slow::new(|mut builder| {
@@ -156,7 +155,7 @@ async fn scrapes_that_wait_for_one_tenant_keep_none_of_another_out() {
     let patient = "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n";
     let waiting = join_all((0..4).map(|_| slow.app.get(&slow_one, patient)));
     let driving = async {
-        slow.until_somebody_sleeps(Duration::from_millis(99_500)).await;
+        slow.until_sleeping(Duration::from_millis(99_500)).await;
         for _ in 0..3 {
             let response = slow.app.get(&quick_one, patient).await;
             assert_eq!(response.status, 200);

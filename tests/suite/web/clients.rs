@@ -1,4 +1,4 @@
-//! Clients that do not behave: none of them costs more than its own connection.
+//! Misbehaving clients cost at most their own connection.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ async fn assert_alive(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn requests_that_are_none() {
+async fn malformed_requests_are_refused() {
     let (app, upstream) = app(|builder| builder).await;
-    // The limit is looked at between two reads, so what comes in one piece may be a little more.
+    // The limit is checked between two reads, so bytes in one piece may exceed it a little.
     let long = "x".repeat(300_000);
     let flood: String = (0..300).map(|nth| format!("X-{nth}: x\r\n")).collect();
-    // What is sent, and what may come back; nothing, or the connection is closed.
+    // The request and the possible statuses; the connection may also be closed.
     let cases: [(&str, String, &[u16]); 14] = [
         ("garbage", "\0\u{1}\u{2}garbage\r\n\r\n".into(), &[400]),
         ("words", "hello there general\r\n\r\n".into(), &[400]),
@@ -46,7 +46,7 @@ async fn requests_that_are_none() {
 }
 
 #[tokio::test]
-async fn requests_in_a_row_in_pieces_and_of_old_clients() {
+async fn pipelined_split_and_http10_requests() {
     let (app, _upstream) = app(|builder| builder).await;
     app.scrape().await;
     let mut client = Client::connect(app.address).await;
@@ -79,7 +79,7 @@ async fn requests_in_a_row_in_pieces_and_of_old_clients() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn heads_that_never_end_and_connections_that_idle_are_closed() {
+async fn head_timeout_and_idle_timeout_close_connections() {
     let (app, _upstream) = app(|builder| builder).await;
     let mut slow = Client::connect(app.address).await;
     slow.send(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
@@ -91,15 +91,15 @@ async fn heads_that_never_end_and_connections_that_idle_are_closed() {
         mute.closes().await;
     })
     .await
-    .expect("who never asks is not kept for long");
+    .expect("a connection without a request is closed");
     let mut closing = std::pin::pin!(scraper.closes());
     let early = tokio::time::timeout(Duration::from_secs(60), &mut closing).await;
-    assert!(early.is_err(), "an idle Prometheus is not thrown out between scrapes");
+    assert!(early.is_err(), "an idle connection stays open between scrapes");
     tokio::time::timeout(Duration::from_secs(600), closing).await.expect("it stays open");
 }
 
 #[tokio::test]
-async fn clients_that_go_away_stop_nothing() {
+async fn disconnected_clients_do_not_stop_the_refresh() {
     let (app, upstream) = app(|builder| builder).await;
     for _ in 0..20 {
         let mut client = Client::connect(app.address).await;

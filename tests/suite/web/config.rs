@@ -1,4 +1,4 @@
-//! The web configuration file: good and bad ones with their messages, and what the front does by one.
+//! The web configuration file: good and bad ones with their messages, and its effect on requests.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// `correct horse` and `battery staple`, at bcrypt's least cost.
+/// `correct horse` and `battery staple`, at bcrypt's lowest cost.
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
 const OTHER_HASH: &str = "$2b$04$zyxwvutsrqponmlkjihgfeEj9hZ0r426ruQozKPdS8ZvkuJvyAjnm";
 
@@ -22,7 +22,7 @@ fn files(ending: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn each_good_file_is_taken() {
+fn good_web_configs_are_accepted() {
     let files = files(".good.yml");
     assert_eq!(files.len(), 16);
     for path in files.iter().map(PathBuf::as_path).chain([Path::new("deploy/config/web-config.yml")]) {
@@ -31,7 +31,7 @@ fn each_good_file_is_taken() {
 }
 
 #[test]
-fn what_is_taken_but_not_meant_is_said() {
+fn web_config_warnings() {
     let warnings = |name: &str| LiveWebConfig::check(Path::new(&format!("tests/configs/web/{name}.good.yml"))).unwrap();
     let table = [
         ("auth_without_ca", "any CA that this system trusts"),
@@ -51,7 +51,7 @@ fn what_is_taken_but_not_meant_is_said() {
 }
 
 #[test]
-fn each_bad_file_has_its_message() {
+fn bad_web_configs_have_messages() {
     let messages: Vec<_> = files(".bad.yml")
         .iter()
         .map(|path| LiveWebConfig::check(path).expect_err(path.to_str().unwrap()).to_string())
@@ -86,7 +86,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
+async fn changed_passwords_and_headers_apply_at_once() {
     let headers = "http_server_config: { headers: { X-Frame-Options: deny } }\n";
     let dir = folder(&format!("{headers}basic_auth_users: {{ alice: {HASH} }}\n"));
     let (app, _upstream) = guarded(dir.path().join("web.yml")).await;
@@ -108,14 +108,14 @@ async fn passwords_and_headers_are_those_of_the_file_as_it_is_now() {
     let reply = app.get("/-/healthy", &other).await;
     assert_eq!((reply.status, reply.header("x-frame-options")), (200, None));
     fs::write(dir.path().join("web.yml"), "basic_auth_users: { alice: plain }\n").unwrap();
-    assert_eq!(app.get("/-/healthy", "").await.status, 401, "with a fault every client is refused");
+    assert_eq!(app.get("/-/healthy", "").await.status, 401, "a faulty file admits no client");
     let metrics = app.get("/metrics", &other).await.text();
     assert!(metrics.contains("cxone_exporter_web_config_last_reload_successful 0\n"), "{metrics}");
     assert!(metrics.contains("http_rejected_total{reason=\"unauthorized\"} 5\n"), "{metrics}");
 }
 
 #[tokio::test]
-async fn the_rate_is_limited_before_anybody_is_asked_who_they_are() {
+async fn rate_limit_applies_before_authentication() {
     let limit = "rate_limit: { interval: 2s, burst: 2 }";
     let dir = folder(&format!("{limit}\nbasic_auth_users: {{ alice: {HASH} }}\n"));
     let (app, _upstream) = guarded(dir.path().join("web.yml")).await;
@@ -126,7 +126,7 @@ async fn the_rate_is_limited_before_anybody_is_asked_who_they_are() {
     app.clock.advance(std::time::Duration::from_secs(2));
     assert_eq!(app.get("/-/healthy", "").await.status, 401);
     assert_eq!(app.get("/-/healthy", "").await.status, 429);
-    // As in the toolkit: a bucket that holds nothing.
+    // As in the toolkit: without a burst no request is allowed.
     let dir = folder("rate_limit: { interval: 1s }");
     let (app, _upstream) = guarded(dir.path().join("web.yml")).await;
     app.clock.advance(std::time::Duration::from_secs(100));

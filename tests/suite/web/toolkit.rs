@@ -1,5 +1,5 @@
-//! The exporter-toolkit's own cases, by the names of its files in `web/testdata`: what it takes is taken here, and what it
-//! refuses is refused. The files are written anew.
+//! The cases of the exporter-toolkit, by the names of its files in `web/testdata`: accepted and refused as there. The files
+//! are written anew.
 //!
 //! Source: github.com/prometheus/exporter-toolkit at 19a7c2d, `web/tls_config_test.go`.
 
@@ -9,17 +9,17 @@ use std::path::Path;
 use cxone_exporter::web::LiveWebConfig;
 use tempfile::TempDir;
 
-/// What becomes of a file.
+/// The expected result for a file.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
-    Taken,
-    /// Refused, here and there; the message has these words.
+enum Outcome {
+    Accepted,
+    /// Refused here and there; the message contains this text.
     Refused(&'static str),
-    /// Taken there, and refused here by name, as it is not offered.
+    /// Accepted there; refused here by name, because it is not offered.
     NotOffered(&'static str),
 }
 
-use Fate::{NotOffered, Refused, Taken};
+use Outcome::{Accepted, NotOffered, Refused};
 
 /// A server with a certificate and a key.
 const SERVER: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
@@ -27,35 +27,39 @@ const IF_GIVEN: &str = "  client_auth_type: VerifyClientCertIfGiven\n";
 const VERIFIED: &str = "  client_auth_type: RequireAndVerifyClientCert\n";
 const CA: &str = "  client_ca_file: ca.pem\n";
 
-/// Each file, of which parts it is made, and what becomes of it. `HASH` is a hash.
-const CASES: [(&str, &[&str], Fate); 44] = [
-    ("tls_config_noAuth.requireandverifyclientcert.good.yml", &[SERVER, VERIFIED, CA], Taken),
-    ("tls_config_noAuth.requireanyclientcert.good.yml", &[SERVER, "  client_auth_type: RequireAnyClientCert\n"], Taken),
+/// Each file, its parts and the expected result. `HASH` stands for a hash.
+const CASES: [(&str, &[&str], Outcome); 44] = [
+    ("tls_config_noAuth.requireandverifyclientcert.good.yml", &[SERVER, VERIFIED, CA], Accepted),
+    (
+        "tls_config_noAuth.requireanyclientcert.good.yml",
+        &[SERVER, "  client_auth_type: RequireAnyClientCert\n"],
+        Accepted,
+    ),
     (
         "tls_config_noAuth.requireanyclientcertkeyinline.good.yml",
         &["tls_server_config:\n  cert_file: server.pem\n  client_auth_type: RequireAnyClientCert\n  key: |\n", "KEY"],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_auth_clientCAs_invalid.bad.yml",
         &[SERVER, "  client_ca_file: nowhere\n"],
         Refused("nowhere cannot be read"),
     ),
-    // Its name says bad, and it is taken: the system's CAs count.
-    ("web_config_auth_clientCAs_missing.bad.yml", &[SERVER, VERIFIED], Taken),
-    // Bad for the client that the toolkit tries it with.
-    ("web_config_auth_client_san.bad.yaml", &[SERVER, VERIFIED, CA, "  client_allowed_sans: [bad]\n"], Taken),
+    // Accepted in spite of its name: the system's CAs are used.
+    ("web_config_auth_clientCAs_missing.bad.yml", &[SERVER, VERIFIED], Accepted),
+    // Bad only for the client of the toolkit's test.
+    ("web_config_auth_client_san.bad.yaml", &[SERVER, VERIFIED, CA, "  client_allowed_sans: [bad]\n"], Accepted),
     (
         "web_config_auth_client_san.good.yaml",
         &[SERVER, VERIFIED, CA, "  client_allowed_sans: [one, test3, two]\n"],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_auth_user_list_invalid.bad.yml",
         &[SERVER, "basic_auth_users:\n  john: doe\n"],
         Refused("basic_auth_users.john: is not a bcrypt hash"),
     ),
-    ("web_config_empty.yml", &[], Taken),
+    ("web_config_empty.yml", &[], Accepted),
     (
         "web_config_headers.good.yml",
         &[
@@ -63,7 +67,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
             "    Strict-Transport-Security: max-age=31536000; includeSubDomains\n    X-XSS-Protection: 1\n",
             "    Content-Security-Policy: \"default-src 'self' *.example.net\"\n",
         ],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_headers_content_type_options.bad.yml",
@@ -87,8 +91,8 @@ const CASES: [(&str, &[&str], Fate); 44] = [
         Refused("unknown key `cert_filse`"),
     ),
     ("web_config_noAuth.bad.yml", &[SERVER, "  client_ca_file: /dev/null\n"], Refused("client_ca_file")),
-    ("web_config_noAuth.good.blocking.yml", &[SERVER, VERIFIED], Taken),
-    ("web_config_noAuth.good.yml", &[SERVER, IF_GIVEN], Taken),
+    ("web_config_noAuth.good.blocking.yml", &[SERVER, VERIFIED], Accepted),
+    ("web_config_noAuth.good.yml", &[SERVER, IF_GIVEN], Accepted),
     (
         "web_config_noAuth_allCiphers.good.yml",
         &[
@@ -99,7 +103,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
         ],
         NotOffered("`TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA` is not offered"),
     ),
-    // All that there is of it.
+    // Every offered suite.
     (
         "web_config_noAuth_allCiphers.good.yml, less what is weak",
         &[
@@ -110,7 +114,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
             "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, ",
             "TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256]\n",
         ],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_noAuth_allCurves.good.yml",
@@ -120,7 +124,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
     (
         "web_config_noAuth_allCurves.good.yml, less one",
         &[SERVER, IF_GIVEN, "  curve_preferences: [CurveP256, CurveP384, X25519]\n"],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_noAuth_certPath_empty.bad.yml",
@@ -180,7 +184,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
             "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]\n  max_version: TLS12\n",
             "http_server_config:\n  http2: false\n",
         ],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_noAuth_noHTTP2Cipher.bad.yml",
@@ -195,7 +199,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
             "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]\n",
             "  min_version: TLS12\n  max_version: TLS12\n",
         ],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_noAuth_someCiphers_noOrder.good.yml",
@@ -205,7 +209,7 @@ const CASES: [(&str, &[&str], Fate); 44] = [
             "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n",
             "  prefer_server_cipher_suites: false\n  min_version: TLS12\n  max_version: TLS12\n",
         ],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_noAuth_someCurves.good.yml",
@@ -215,22 +219,22 @@ const CASES: [(&str, &[&str], Fate); 44] = [
     (
         "web_config_noAuth_tlsInline.good.yml",
         &["tls_server_config:\n", IF_GIVEN, "  key: |\n", "KEY", "  cert: |\n", "CERTIFICATE"],
-        Taken,
+        Accepted,
     ),
     (
         "web_config_noAuth_wrongTLSVersion.bad.yml",
         &[SERVER, IF_GIVEN, "  min_version: TLS111\n"],
         Refused("`TLS111` is not known"),
     ),
-    ("web_config_rate_limiter_nonblocking.yaml", &["rate_limit:\n  interval: 0\n  burst: 0\n"], Taken),
-    ("web_config_rate_limiter_one_second.yaml", &["rate_limit:\n  interval: \"1s\"\n  burst: 0\n"], Taken),
-    ("web_config_users.good.yml", &[SERVER, "basic_auth_users:\n  alice: HASH\n  bob: HASH\n"], Taken),
-    ("web_config_users_noTLS.good.yml", &["basic_auth_users:\n  alice: HASH\n  bob: HASH\n"], Taken),
-    // Of no file, but of how its YAML is read.
+    ("web_config_rate_limiter_nonblocking.yaml", &["rate_limit:\n  interval: 0\n  burst: 0\n"], Accepted),
+    ("web_config_rate_limiter_one_second.yaml", &["rate_limit:\n  interval: \"1s\"\n  burst: 0\n"], Accepted),
+    ("web_config_users.good.yml", &[SERVER, "basic_auth_users:\n  alice: HASH\n  bob: HASH\n"], Accepted),
+    ("web_config_users_noTLS.good.yml", &["basic_auth_users:\n  alice: HASH\n  bob: HASH\n"], Accepted),
+    // No file of the toolkit: how its YAML is read.
     (
         "a user and a file that look like numbers",
         &[SERVER, "basic_auth_users:\n  1234: HASH\n", "http_server_config:\n  http2: on\n"],
-        Taken,
+        Accepted,
     ),
 ];
 
@@ -244,7 +248,7 @@ fn exporter_toolkit_cases() {
     let indented = |name: &str| read(name).lines().map(|line| format!("    {line}\n")).collect::<String>();
     let (key, certificate) = (indented("server.key"), indented("server.pem"));
     let file = folder.path().join("web.yml");
-    for (name, parts, fate) in CASES {
+    for (name, parts, expected) in CASES {
         let part = |part: &&str| match *part {
             "KEY" => key.clone(),
             "CERTIFICATE" => certificate.clone(),
@@ -252,10 +256,10 @@ fn exporter_toolkit_cases() {
         };
         let text: String = parts.iter().map(part).collect();
         fs::write(&file, &text).unwrap();
-        match (fate, LiveWebConfig::check(&file).map_err(|faults| faults.to_string())) {
-            (Taken, Ok(_)) => {}
+        match (expected, LiveWebConfig::check(&file).map_err(|faults| faults.to_string())) {
+            (Accepted, Ok(_)) => {}
             (Refused(words) | NotOffered(words), Err(message)) if message.contains(words) => {}
-            (fate, outcome) => panic!("{name}: {outcome:?}, and it should be {fate:?}\n{text}"),
+            (expected, outcome) => panic!("{name}: {outcome:?}, and it should be {expected:?}\n{text}"),
         }
     }
     assert!(LiveWebConfig::check(&folder.path().join("somefile")).is_err());

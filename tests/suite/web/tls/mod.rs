@@ -1,4 +1,4 @@
-//! TLS on the wire: who is let in, by which versions, suites and protocols, and certificates that change.
+//! TLS on the wire: client certificates, versions, suites, protocols, and changing certificates.
 
 mod parties;
 
@@ -17,8 +17,8 @@ const ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
 const ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
 
 #[tokio::test]
-async fn each_policy_lets_in_whom_it_should() {
-    // Who is let in: without a certificate, with one of the client CA, with one of another CA.
+async fn client_auth_type_admits_the_right_clients() {
+    // Whether clients are admitted without a certificate, with one of the client CA, and with one of another CA.
     let policies = [
         ("NoClientCert", false, [true, true, true]),
         ("RequestClientCert", true, [true, true, true]),
@@ -37,24 +37,24 @@ async fn each_policy_lets_in_whom_it_should() {
             let callers = [site.caller(), site.caller().showing(&known), site.caller().showing(&stranger)];
             for (caller, expected) in callers.into_iter().zip(expected) {
                 let caller = caller.speaking(versions);
-                assert_eq!(caller.is_let_in(&app).await, expected, "{policy} {versions:?}");
+                assert_eq!(caller.is_admitted(&app).await, expected, "{policy} {versions:?}");
             }
         }
-        let refused = expected.iter().filter(|is_let_in| !**is_let_in).count() * 2;
+        let refused = expected.iter().filter(|is_admitted| !**is_admitted).count() * 2;
         assert_eq!(rejected(&site.caller().showing(&known), &app).await, refused, "{policy}");
     }
 }
 
 #[tokio::test]
-async fn without_a_client_ca_those_whom_the_system_trusts_count() {
+async fn without_client_ca_the_system_roots_are_used() {
     let site = Site::new("  client_auth_type: VerifyClientCertIfGiven\n");
     let (app, _upstream) = site.open().await;
-    assert!(site.caller().is_let_in(&app).await);
+    assert!(site.caller().is_admitted(&app).await);
     let stranger = site.authority.localhost();
-    assert!(!site.caller().showing(&stranger).is_let_in(&app).await, "no system trusts this authority");
+    assert!(!site.caller().showing(&stranger).is_admitted(&app).await, "the system does not trust this authority");
 }
 
-/// How many handshakes were refused, as an accepted client reads it.
+/// The number of refused handshakes, read by an admitted client.
 async fn rejected(caller: &parties::Caller, app: &TestApp) -> usize {
     let mut client = Client::from_stream(caller.connect(app).await.unwrap());
     let metrics = client.request("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().text();
@@ -64,7 +64,7 @@ async fn rejected(caller: &parties::Caller, app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn only_who_has_an_allowed_name_is_let_in() {
+async fn client_allowed_sans_admits_only_these_names() {
     let allowed =
         "  client_allowed_sans: [scraper.example, 192.0.2.7, 2001:db8::1, ada@example.com, spiffe://example/scraper]\n";
     let verified = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n";
@@ -96,29 +96,29 @@ async fn only_who_has_an_allowed_name_is_let_in() {
     for (names, expected) in table {
         let shown = format!("{names:?}");
         let caller = site.caller().showing(&site.authority.sign(names.clone()));
-        assert_eq!(caller.is_let_in(&app).await, expected, "{shown}");
+        assert_eq!(caller.is_admitted(&app).await, expected, "{shown}");
         let stranger = Authority::new("Another authority").sign(names);
-        assert!(!site.caller().showing(&stranger).is_let_in(&app).await, "{shown}, of another CA");
+        assert!(!site.caller().showing(&stranger).is_admitted(&app).await, "{shown}, of another CA");
     }
     // An empty list refuses every client.
     let site = Site::new(&format!("{verified}  client_allowed_sans: []\n"));
     let (app, _upstream) = site.open().await;
     let known = site.authority.localhost();
-    assert!(!site.caller().showing(&known).is_let_in(&app).await);
+    assert!(!site.caller().showing(&known).is_admitted(&app).await);
     // Without a request for certificates, names have no effect, as in the toolkit; `check` warns.
     let site = Site::new(allowed);
     let (app, _upstream) = site.open().await;
-    assert!(site.caller().is_let_in(&app).await);
-    // Who must have a name must have a certificate, whatever the policy says.
+    assert!(site.caller().is_admitted(&app).await);
+    // A required name requires a certificate, whatever the policy says.
     let site = Site::new(&format!("  client_auth_type: RequestClientCert\n{allowed}"));
     let (app, _upstream) = site.open().await;
-    assert!(!site.caller().is_let_in(&app).await);
+    assert!(!site.caller().is_admitted(&app).await);
     let stranger = Authority::new("Another authority").sign(vec![dns("scraper.example")]);
-    assert!(site.caller().showing(&stranger).is_let_in(&app).await);
+    assert!(site.caller().showing(&stranger).is_admitted(&app).await);
 }
 
 #[tokio::test]
-async fn versions_are_those_between_the_least_and_the_greatest() {
+async fn tls_versions_are_between_min_and_max() {
     let table = [
         ("", [true, true, true]),
         ("  min_version: TLS13\n", [false, true, true]),
@@ -130,13 +130,13 @@ async fn versions_are_those_between_the_least_and_the_greatest() {
         let site = Site::new(settings);
         let (app, _upstream) = site.open().await;
         for (versions, expected) in [ONLY_12, ONLY_13, BOTH].into_iter().zip(expected) {
-            assert_eq!(site.caller().speaking(versions).is_let_in(&app).await, expected, "{settings} {versions:?}");
+            assert_eq!(site.caller().speaking(versions).is_admitted(&app).await, expected, "{settings} {versions:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn suites_and_curves_are_those_that_were_chosen() {
+async fn cipher_suites_and_curves_are_the_configured_ones() {
     let (small, large) = ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
     let table = [
         (format!("  cipher_suites: [{large}, {small}]\n"), CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
@@ -166,7 +166,7 @@ async fn suites_and_curves_are_those_that_were_chosen() {
 }
 
 #[tokio::test]
-async fn http2_is_what_both_sides_agree_on() {
+async fn http2_is_negotiated_by_alpn() {
     let table: [(&str, &[&str], Option<&str>); 6] = [
         ("", &["h2", "http/1.1"], Some("h2")),
         ("", &["http/1.1", "h2"], Some("h2")),
@@ -184,7 +184,7 @@ async fn http2_is_what_both_sides_agree_on() {
         let agreed = stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8(name.to_vec()).unwrap());
         assert_eq!(agreed.as_deref(), expected, "{settings} {offered:?}");
         if expected != Some("h2") {
-            assert!(caller.is_let_in(&app).await);
+            assert!(caller.is_admitted(&app).await);
             continue;
         }
         let io = TokioIo::new(stream);
@@ -214,7 +214,7 @@ async fn http2_is_what_both_sides_agree_on() {
 }
 
 #[tokio::test]
-async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() {
+async fn changed_certificates_apply_and_broken_ones_do_not() {
     let site = Site::new("");
     let (app, _upstream) = site.open().await;
     let caller = site.caller();
@@ -224,7 +224,7 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
     site.install(&second);
     assert_eq!(caller.sees(&app).await, *second.certificate.der());
     assert_ne!(first, *second.certificate.der());
-    // Who shook hands before goes on as before.
+    // Open connections continue.
     let mut open = Client::from_stream(open);
     assert_eq!(open.request("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap().status, 200);
 
@@ -246,10 +246,10 @@ async fn certificates_change_without_a_restart_and_broken_ones_change_nothing() 
         }
         assert_eq!(gauge().await, "0");
     }
-    // One line a fault, though it was looked at many times; the second and the third are the same fault as the first.
+    // One line per fault, however often the file is read.
     let refused = told("web configuration refused");
     assert!((1..=3).contains(&refused), "{refused} lines");
-    // A certificate without its key is no pair either; with it, all is well again.
+    // A certificate without its key is refused; with its key the pair applies.
     std::fs::write(site.folder.path().join("server.pem"), third.certificate.pem()).unwrap();
     assert_eq!(caller.sees(&app).await, *second.certificate.der());
     assert_eq!(gauge().await, "0");
@@ -268,7 +268,7 @@ fn first_key(site: &Site) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_tls_is_turned_away_and_counted() {
+async fn tls_handshake_failures_are_counted() {
     let site = Site::new("");
     let (app, _upstream) = site.open().await;
     let noise: [&[u8]; 4] = [
@@ -281,7 +281,7 @@ async fn what_is_no_tls_is_turned_away_and_counted() {
         let mut client = Client::connect(app.address).await;
         client.send(bytes).await;
         client.closes().await;
-        assert!(site.caller().is_let_in(&app).await);
+        assert!(site.caller().is_admitted(&app).await);
     }
     assert_eq!(rejected(&site.caller(), &app).await, noise.len());
 }

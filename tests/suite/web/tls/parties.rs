@@ -1,4 +1,4 @@
-//! Who takes part in a handshake: authorities, servers and clients, with certificates made at once.
+//! The parties of a handshake: authorities, servers and clients, with generated certificates.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::*;
 
 pub(super) const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
 
-/// Who signs certificates.
+/// Signs certificates.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
@@ -28,7 +28,7 @@ pub(crate) struct Identity {
     pub(super) key: KeyPair,
 }
 
-/// A client: what it trusts, shows and speaks.
+/// A client: its trusted roots, certificate, versions and protocols.
 pub(crate) struct Caller {
     roots: RootCertStore,
     identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -37,7 +37,7 @@ pub(crate) struct Caller {
     pub(super) provider: CryptoProvider,
 }
 
-/// A folder with a server's files and a web configuration, and who signed them.
+/// A folder with a server's files and a web configuration, and the authority that signed them.
 pub(crate) struct Site {
     pub(super) folder: TempDir,
     pub(super) authority: Authority,
@@ -57,7 +57,7 @@ impl Authority {
     /// A certificate of this authority for `names`.
     pub(crate) fn sign(&self, names: Vec<SanType>) -> Identity {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "somebody");
+        params.distinguished_name.push(DnType::CommonName, "test");
         params.subject_alt_names = names;
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
@@ -72,7 +72,7 @@ impl Authority {
 // === impl Site ===
 
 impl Site {
-    /// Serves by `settings`, which are further lines of `tls_server_config`, and what follows it.
+    /// `settings` are further lines of `tls_server_config` and the following sections.
     pub(crate) fn new(settings: &str) -> Self {
         let site = Self { folder: TempDir::new().unwrap(), authority: Authority::new("The authority") };
         site.install(&site.authority.localhost());
@@ -100,7 +100,7 @@ impl Site {
         guarded(self.file()).await
     }
 
-    /// A client that trusts the site and shows nothing.
+    /// A client that trusts the site, without a certificate.
     pub(crate) fn caller(&self) -> Caller {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.0.der().clone()).unwrap();
@@ -122,7 +122,7 @@ impl Caller {
         self
     }
 
-    /// Shakes hands as far as the client sees it: with TLS 1.3 the server may still turn away its certificate.
+    /// Completes the handshake on the client side: with TLS 1.3 the server may still reject the certificate.
     pub(crate) async fn connect(&self, app: &TestApp) -> Option<TlsStream<TcpStream>> {
         let builder = ClientConfig::builder_with_provider(Arc::new(self.provider.clone()));
         let builder = builder.with_protocol_versions(self.versions).unwrap().with_root_certificates(self.roots.clone());
@@ -138,8 +138,8 @@ impl Caller {
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
     }
 
-    /// Whether the server lets it in: one request is answered.
-    pub(crate) async fn is_let_in(&self, app: &TestApp) -> bool {
+    /// Whether the server admits the client: one request is answered.
+    pub(crate) async fn is_admitted(&self, app: &TestApp) -> bool {
         let Some(stream) = self.connect(app).await else { return false };
         match Client::from_stream(stream).request("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await {
             Some(response) => {
