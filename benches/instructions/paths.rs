@@ -45,7 +45,7 @@ const PATHS: [(&str, Path); 12] = [
     ("decode-page-by-time", || decode(Order::ByTime)),
     ("count-page-in-order", || count(Order::ByAgent, 1)),
     ("count-page-repeated", || count(Order::ByTime, 3)),
-    ("replay-and-keep-page", merge_history),
+    ("merge-history-page", merge_history),
     ("parse-timestamps", parse_timestamps),
     ("schedule-on-windows", schedule),
     ("render-500-agents", render),

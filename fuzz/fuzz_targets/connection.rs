@@ -32,7 +32,7 @@ struct Canned;
 impl Source for Canned {
     fn fetch(&self, query: Query) -> FetchFuture<'_> {
         let presence = AgentPresence {
-            states: vec![("Available".into(), Micros::from_seconds(60))],
+            folded: Vec::new(), states: vec![("Available".into(), Micros::from_seconds(60))],
             observed: Micros::from_seconds(60),
             current: None,
             last_data: query.window.end,

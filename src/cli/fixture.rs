@@ -53,7 +53,15 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
         states.iter().map(|(state, seconds)| (StateName::from(*state), micros(*seconds))).collect();
     states.sort();
     let observed = states.iter().map(|(_, time)| *time).sum();
-    AgentPresence { states, observed, current: None, last_data: NOW, scheduled: None, chart: PresenceChart::default() }
+    AgentPresence {
+        folded: Vec::new(),
+        states,
+        observed,
+        current: None,
+        last_data: NOW,
+        scheduled: None,
+        chart: PresenceChart::default(),
+    }
 }
 
 /// The result of a [`FakeSource`] for a query.

@@ -59,12 +59,16 @@ fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
     let presences = snapshot.with_data().filter_map(|(_, data)| data.presence.as_ref());
     // Agents share the allocations of state names, so comparing pointers suffices for most.
     let mut seen: Vec<&StateName> = Vec::new();
-    for (state, _) in presences.flat_map(|presence| &presence.states) {
+    for state in presences.flat_map(reported_states) {
         if !seen.iter().any(|known| Arc::ptr_eq(known, state) || *known == state) {
             seen.push(state);
         }
     }
     as_count(seen.into_iter().filter(|state| !is_known(state)).count())
+}
+
+fn reported_states(presence: &AgentPresence) -> impl Iterator<Item = &StateName> {
+    presence.states.iter().map(|(state, _)| state).chain(&presence.folded)
 }
 
 fn per_agent(

@@ -14,13 +14,15 @@ pub struct AgentPresence {
     /// Time in each reported state, ordered by name; a state that was reported without time is zero. At most
     /// [`MAX_STATES_PER_AGENT`](super::MAX_STATES_PER_AGENT), and [`OTHER_STATE`](super::OTHER_STATE).
     pub states: Vec<(StateName, Micros)>,
+    /// The reported states whose time is in [`OTHER_STATE`](super::OTHER_STATE), because they are too many; at most
+    /// [`MAX_STATES_PER_TALLY`](super::MAX_STATES_PER_TALLY). They are not stored.
+    pub folded: Vec<StateName>,
     /// The part of the window that is in any state.
     pub observed: Micros,
-    /// The newest state and the unbroken time in it up to the newest data, where that can be known.
+    /// The newest state and the unbroken time in it up to the newest data, if known.
     ///
-    /// It is known when the newest bucket has time in one state only. Buckets before it are added while each
-    /// touches the next, holds nothing but that state and is full of it. Where the state began inside an
-    /// earlier bucket cannot be seen, so this is a lower bound at the grain of the buckets.
+    /// It is known if the newest bucket has time in one state only. Earlier buckets are added while each touches the next and
+    /// both are full of that state, so this is a lower bound at the precision of the buckets. Unknown time ends the run.
     pub current: Option<(StateName, Micros)>,
     /// The end of the newest data, never after the window's end.
     pub last_data: Timestamp,

@@ -11,6 +11,7 @@ mod rejection;
 mod schedule;
 mod state_limits;
 mod state_names;
+mod text;
 mod time;
 mod time_zone;
 mod timeline;
@@ -25,7 +26,8 @@ pub use chart::{ChartSlot, PresenceChart, PresenceChartBuilder};
 pub use rejection::{Rejection, Rejections};
 pub use schedule::{OnShift, Schedule, Shift};
 pub use state_limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
-pub use state_names::{MAX_STATE_NAME_BYTES, OTHER_STATE, StateIndex, StateName, UNKNOWN_STATE};
+pub use state_names::{OTHER_STATE, StateIndex, StateName, UNKNOWN_STATE};
+pub use text::{MAX_TEXT_BYTES, cut_text, escape_text, is_invisible};
 pub use time::{Micros, Timestamp, Window};
 pub use time_zone::TimeZone;
 pub use timeline::{

@@ -21,6 +21,8 @@ pub enum Rejection {
     OverLength,
     /// A row of an agent who has more of them than are kept.
     TooMany,
+    /// A record that cannot be read: a value has the wrong type, or a field is there twice.
+    Malformed,
 }
 
 /// The number of times of each [`Rejection`].
@@ -31,7 +33,7 @@ pub struct Rejections([u64; Rejection::ALL.len()]);
 
 impl Rejection {
     /// Every reason, in the order of the exposition.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Negative,
         Self::NotFinite,
         Self::UnknownAgent,
@@ -41,6 +43,7 @@ impl Rejection {
         Self::Overlap,
         Self::OverLength,
         Self::TooMany,
+        Self::Malformed,
     ];
 
     /// The value of the label `reason`.
@@ -55,6 +58,7 @@ impl Rejection {
             Self::Overlap => "overlap",
             Self::OverLength => "over_length",
             Self::TooMany => "too_many",
+            Self::Malformed => "malformed",
         }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::state_names::StateNames;
 use super::{AgentPresence, Micros, StateName};
 
-/// The most states of one agent; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
+/// The limit of states of one agent, [`OTHER_STATE`](super::OTHER_STATE) not included; the smallest of more are summed into it.
 ///
-/// A tenant has some twenty. Agents × states is the number of series.
+/// Declared states have a series even without time, so each counts, reported or not: an agent has at most 64 series and one.
+/// A tenant has some twenty states. Agents × states is the number of series.
 pub const MAX_STATES_PER_AGENT: usize = 64;
 
 /// The most states of a whole tally; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
@@ -17,14 +18,22 @@ pub const MAX_STATES_PER_AGENT: usize = 64;
 /// of the label.
 pub const MAX_STATES_PER_TALLY: usize = 1024;
 
-/// Applies the limits to `agents`. The first `known` of `names` are kept before all others.
-pub(super) fn limit_states(agents: &mut [Option<AgentPresence>], names: &StateNames, known: usize) {
+/// Applies the limits to `agents`. The first `known` of `names` are kept before all others; those of them that are `declared`
+/// have a series for each agent.
+pub(super) fn limit_states(
+    agents: &mut [Option<AgentPresence>],
+    names: &StateNames,
+    declared: &[StateName],
+    known: usize,
+) {
     let (known, new) = names.as_slice().split_at_checked(known).unwrap_or((names.as_slice(), &[]));
     let [other, known @ ..] = known else { return };
     for presence in agents.iter_mut().flatten() {
-        if presence.states.len() > MAX_STATES_PER_AGENT {
+        if presence.states.len() + declared.len() > MAX_STATES_PER_AGENT {
+            let is_unseen = |name: &&StateName| !presence.states.iter().any(|(seen, _)| seen == *name);
+            let limit = MAX_STATES_PER_AGENT.saturating_sub(declared.iter().filter(is_unseen).count());
             let times = presence.states.iter().map(|(name, time)| (name, u128::from(time.get())));
-            let kept = largest(MAX_STATES_PER_AGENT, times, other, known);
+            let kept = largest(limit, times, other, known);
             fold(presence, &kept, other);
         }
     }
@@ -57,10 +66,14 @@ fn largest<'a>(
 fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateName) {
     let before: Vec<StateName> = presence.states.iter().map(|(name, _)| Arc::clone(name)).collect();
     let mut folded = Micros::ZERO;
-    presence.states.retain(|(name, time)| {
+    let AgentPresence { states, folded: names, .. } = presence;
+    states.retain(|(name, time)| {
         let stays = kept.contains(name);
         if !stays {
             folded = folded + *time;
+            if name != other && names.len() < MAX_STATES_PER_TALLY {
+                names.push(Arc::clone(name));
+            }
         }
         stays
     });

@@ -4,17 +4,17 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::text::cut_text;
+
 /// The state that collects the time of states that are too many, or whose names are too long.
 pub const OTHER_STATE: &str = "__other__";
 
 /// The state of a record without a state name.
 pub const UNKNOWN_STATE: &str = "Unknown";
 
-/// The longest name of a state, in bytes; the time of a longer one counts as [`OTHER_STATE`].
-///
-/// Names are label values, repeated once per agent in every answer. What people type into CXone's state editor
-/// is well below this, so a longer one is not a name.
-pub const MAX_STATE_NAME_BYTES: usize = 256;
+/// The limit of names in one tally: many times the states of any tenant. The time of states after them counts as
+/// [`OTHER_STATE`], so that invented names cannot fill the memory.
+const MAX_NAMES: usize = 16_384;
 
 /// The name of a presence state as the tenant spells it, shared by all agents.
 pub type StateName = Arc<str>;
@@ -84,19 +84,23 @@ impl StateNames {
         }
     }
 
-    /// The index of a name that is not to be renamed.
+    /// The index of a name that is not to be renamed. A new name is added.
     pub(super) fn restore(&mut self, name: &StateName) -> StateIndex {
         self.by_name.get(name).copied().unwrap_or_else(|| self.add(Arc::clone(name)))
     }
 
     #[cold]
     fn add_reported(&mut self, reported: &str) -> StateIndex {
-        if reported.len() > MAX_STATE_NAME_BYTES {
-            return Self::OTHER;
+        let reported = cut_text(reported);
+        if let Some(index) = self.by_reported.get(reported) {
+            return *index;
         }
         // An empty label value would be the same as none at all.
         let spelling = if reported.is_empty() { UNKNOWN_STATE } else { reported };
         let known = self.renamed.get(spelling).or_else(|| self.by_name.get_key_value(spelling).map(|(name, _)| name));
+        if known.is_none() && self.names.len() >= MAX_NAMES {
+            return Self::OTHER;
+        }
         let name = known.map_or_else(|| StateName::from(spelling), Arc::clone);
         // A name that is not renamed shares its allocation.
         let key = if *name == *reported { Arc::clone(&name) } else { StateName::from(reported) };
@@ -119,6 +123,7 @@ impl StateNames {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_TEXT_BYTES;
     use super::*;
 
     #[test]
@@ -136,17 +141,24 @@ mod tests {
     fn empty_and_long_state_names() {
         let mut names = StateNames::new(&[]);
         let before = names.len();
-        let table = [
-            ("", StateIndex(1)),
-            ("Unknown", StateIndex(1)),
-            ("__other__", StateNames::OTHER),
-            (&"x".repeat(MAX_STATE_NAME_BYTES + 1), StateNames::OTHER),
-        ];
+        let table = [("", StateIndex(1)), ("Unknown", StateIndex(1)), ("__other__", StateNames::OTHER)];
         for (name, index) in table {
             assert_eq!(names.index(name), index, "{name}");
         }
         assert_eq!(names.len(), before);
-        assert_ne!(names.index(&"x".repeat(MAX_STATE_NAME_BYTES)), StateNames::OTHER);
+        let long = "x".repeat(MAX_TEXT_BYTES);
+        let index = names.index(&format!("{long}x"));
+        assert_eq!((names.index(&long), &*names.as_slice()[index.0]), (index, &*long));
+    }
+
+    #[test]
+    fn too_many_state_names_are_other() {
+        let mut names = StateNames::new(&[]);
+        for name in 0..MAX_NAMES {
+            names.index(&name.to_string());
+        }
+        assert_eq!(names.len(), MAX_NAMES);
+        assert_eq!((names.index("new"), names.index("7").0), (StateNames::OTHER, 9));
     }
 
     #[test]

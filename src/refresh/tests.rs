@@ -101,6 +101,7 @@ impl Source for ScriptedSource {
                 *self.floor.lock().unwrap() = Some(self.clock.monotonic() + wait);
             }
             let presence = AgentPresence {
+                folded: Vec::new(),
                 states: vec![("Available".into(), query.window.length())],
                 observed: query.window.length(),
                 current: None,

@@ -42,6 +42,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
     }
     let (state, from, to) = spans.last().unwrap();
     AgentPresence {
+        folded: Vec::new(),
         observed: states.iter().map(|(_, time)| *time).sum(),
         current: Some((StateName::from(*state), hours(*from, *to))),
         last_data: at(*to),

@@ -238,6 +238,7 @@ impl Presence {
             None => None,
         };
         Some(AgentPresence {
+            folded: Vec::new(),
             states,
             observed,
             current,

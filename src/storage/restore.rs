@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::format::{Body, Read, Schedules, ShardKey, StoredTime};
 use super::frame::{Attempts, FormatError};
 use crate::config::{QueryKey, Tenant};
-use crate::presence::{AgentPresence, MAX_STATE_NAME_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
+use crate::presence::{AgentPresence, MAX_TEXT_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
 use crate::refresh::directory::{AgentDirectory, ResolvedTenant};
 use crate::refresh::{AgentData, Moment, RestoredState, Snapshot, Status};
@@ -123,7 +123,7 @@ impl RestoredState {
 
     /// Restores the data read before `now`. Whether there is data from the future.
     fn restore_data(&mut self, body: &Body<'_>, now: Moment) -> Result<bool, FormatError> {
-        if body.states.iter().any(|name| name.is_empty() || name.len() > MAX_STATE_NAME_BYTES) {
+        if body.states.iter().any(|name| name.is_empty() || name.len() > MAX_TEXT_BYTES) {
             return Err(contradiction("a state has no name, or too long a one"));
         }
         let names: Vec<StateName> = body.states.iter().map(|name| Arc::from(&**name)).collect();

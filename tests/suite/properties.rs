@@ -1,7 +1,8 @@
 //! What must hold of any answers, through the real reader of pages and the real tally: how the buckets are cut into
 //! pages and batches, in which order and how often they come, how they are spelt, and where the window lies, changes no sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use cxone_exporter::presence::{AgentPresence, Micros, Tally, TallyOutcome, Timestamp, WatchedAgent, Window};
@@ -89,6 +90,80 @@ fn window(from: i64, to: i64) -> Window {
 
 fn page(buckets: &[String]) -> String {
     format!("{{\"data\": [{}], \"nextPageToken\": null}}", buckets.join(","))
+}
+
+/// What the rules say about one agent.
+#[derive(Debug, PartialEq, Default)]
+struct Expected {
+    states: BTreeMap<String, u64>,
+    /// The newest state and its unbroken time in microseconds.
+    current: Option<(String, u64)>,
+    /// The end of the newest data in microseconds since 1970.
+    last_data: i64,
+}
+
+/// Counts the buckets of an agent by the documented rules alone, in whole microseconds. No two buckets have the same span.
+fn count_by_rules(
+    window: Window,
+    buckets: &[Bucket],
+    agent: usize,
+    map: &BTreeMap<String, String>,
+) -> Option<Expected> {
+    let (from, to) = (i128::from(window.start.micros()), i128::from(window.end.micros()));
+    let micros = |seconds: i64| i128::from(EPOCH + seconds) * 1_000_000;
+    let is_counted = |bucket: &&Bucket| {
+        bucket.agent == agent
+            && !bucket.states.is_empty()
+            && bucket.start < bucket.end
+            && micros(bucket.start) < to
+            && micros(bucket.end) > from
+    };
+    let mut counted: Vec<_> = buckets.iter().filter(is_counted).collect();
+    counted.sort_by_key(|bucket| (bucket.start, bucket.end));
+    let (mut expected, mut runs, mut covered) = (Expected::default(), Vec::new(), from);
+    for bucket in counted {
+        let mut times = BTreeMap::<String, i128>::new();
+        for (state, time) in &bucket.states {
+            let name = STATES[*state].to_owned();
+            *times.entry(map.get(&name).cloned().unwrap_or(name)).or_default() += i128::from(*time);
+        }
+        let (start, end) = (micros(bucket.start), micros(bucket.end).min(to));
+        let whole = times.values().sum::<i128>().max(end - start);
+        let inside = end - start.max(from);
+        let rest_start = start.max(from).max(covered);
+        covered = covered.max(end);
+        if rest_start >= end {
+            continue;
+        }
+        // What is in the window, and of that what no earlier bucket covers.
+        let rest = |time: i128| time * inside / whole * (end - rest_start) / inside;
+        let times: BTreeMap<String, i128> = times.into_iter().map(|(name, time)| (name, rest(time))).collect();
+        for (name, time) in &times {
+            *expected.states.entry(name.clone()).or_default() += u64::try_from(*time).unwrap();
+        }
+        runs.push((rest_start, end, times));
+    }
+    let newest = runs.last()?;
+    expected.last_data = i64::try_from(newest.1).unwrap();
+    let only = |times: &BTreeMap<String, i128>| {
+        let mut present = times.iter().filter(|(_, time)| **time > 0);
+        present.next().filter(|_| present.next().is_none()).map(|(name, time)| (name.clone(), *time))
+    };
+    expected.current = only(&newest.2).map(|(state, mut unbroken)| {
+        let mut begins = newest.0;
+        let mut is_full = unbroken == newest.1 - newest.0;
+        for (start, end, times) in runs.iter().rev().skip(1) {
+            let full = end - start;
+            is_full = is_full && *end == begins && only(times) == Some((state.clone(), full));
+            if !is_full {
+                break;
+            }
+            unbroken += full;
+            begins = *start;
+        }
+        (state, u64::try_from(unbroken).unwrap())
+    });
+    Some(expected)
 }
 
 fn tally(window: Window, agents: &[&str]) -> Tally {
@@ -236,6 +311,58 @@ proptest! {
         let here = count(window(0, 24 * HOUR), &AGENTS[..ASKED], &[page(&plain(&buckets))]);
         prop_assert_eq!(sums(&there.agents), sums(&here.agents));
         prop_assert_eq!(there.rejections, here.rejections);
+    }
+}
+
+/// Buckets of an hour that one state often fills, listed once or twice under names that may be merged.
+fn full_buckets() -> impl Strategy<Value = Vec<Bucket>> {
+    let parts = prop_oneof![
+        4 => Just(vec![3_600_000_000]),
+        2 => Just(vec![1_800_000_001, 1_799_999_999]),
+        1 => Just(vec![3_600_000_000, 7]),
+        1 => Just(vec![3_599_999_999]),
+        1 => vec(0..3_600_000_000_u64, 1..4),
+    ];
+    let states = (select(&[0_usize, 0, 0, 0, 1, 2][..]), parts, select(&[0_usize, 0, 0, 1, 3][..]));
+    // The second part is in the same state or in another one, which may have the same name.
+    let states = states.prop_map(|(state, parts, other): (usize, Vec<u64>, usize)| {
+        parts.into_iter().enumerate().map(|(nth, time)| (if nth == 0 { state } else { other }, time)).collect()
+    });
+    vec(prop::option::weighted(0.95, states), 20..30).prop_map(|hours| {
+        let bucket =
+            |(hour, states)| Some(Bucket { agent: 0, start: hour * HOUR, end: (hour + 1) * HOUR, states: states? });
+        (-1..).zip(hours).filter_map(bucket).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_024))]
+
+    /// Sums, the current state and the end of the data agree with the rules: merged and repeated names, clipped, scaled and
+    /// overlapping buckets, unknown time.
+    #[test]
+    fn tally_agrees_with_the_rules(
+        mut buckets in prop_oneof![any_buckets(), full_buckets()],
+        merged in vec((0..STATES.len(), 0..STATES.len()), 0..3),
+        (from, length) in (0..3 * HOUR * 1_000_000, prop_oneof![Just(24 * HOUR * 1_000_000), 1..24 * HOUR * 1_000_000]),
+    ) {
+        let mut spans = HashSet::new();
+        buckets.retain(|bucket| spans.insert((bucket.agent, bucket.start, bucket.end)));
+        let map: BTreeMap<String, String> =
+            merged.into_iter().map(|(from, to)| (STATES[from].to_owned(), STATES[to].to_owned())).collect();
+        let start = Timestamp::from_micros(EPOCH * 1_000_000 + from);
+        let window = Window { start, end: Timestamp::from_micros(start.micros() + length) };
+        let renamed = map.iter().map(|(from, to)| (from.as_str().into(), to.as_str().into())).collect();
+        let mut tally = tally(window, &AGENTS[..ASKED]).renaming(Arc::new(renamed));
+        decode_page(page(&plain(&buckets)).as_bytes(), &mut tally).unwrap();
+        for (agent, presence) in tally.finish().agents.into_iter().enumerate() {
+            let found = presence.map(|presence| Expected {
+                states: presence.states.iter().map(|(name, time)| (name.to_string(), time.get())).collect(),
+                current: presence.current.map(|(name, time)| (name.to_string(), time.get())),
+                last_data: presence.last_data.micros(),
+            });
+            prop_assert_eq!(found, count_by_rules(window, &buckets, agent, &map), "agent {}", agent);
+        }
     }
 }
 

@@ -9,8 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::TenantReport;
 use super::row::Row;
 use crate::config::{self, Tenant};
-use crate::presence::{Micros, StateName};
-use crate::upstream::is_invisible;
+use crate::presence::{Micros, StateName, escape_text};
 
 /// The headers of the columns.
 const HEADERS: [&str; 3] = ["State", "Duration (sec)", "Hours"];
@@ -55,8 +54,8 @@ pub(super) fn render(reports: &[TenantReport<'_>], color: bool) -> io::Result<Ve
 /// The agent and the window.
 fn title(text: &mut String, report: &TenantReport<'_>, row: &Row<'_>, name_tenant: bool) {
     let tenant = report.tenant;
-    let name = row.agent.name.as_deref().map(escape);
-    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", escape(team))));
+    let name = row.agent.name.as_deref().map(escape_text);
+    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", escape_text(team))));
     let known: Vec<_> = [name, team].into_iter().flatten().collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     let length = config::format_duration(tenant.query.window);
@@ -65,7 +64,7 @@ fn title(text: &mut String, report: &TenantReport<'_>, row: &Row<'_>, name_tenan
     if name_tenant {
         let _ = writeln!(text, "Tenant:   {}", tenant.name);
     }
-    let _ = writeln!(text, "Agent ID: {}{known}", escape(&row.agent.id));
+    let _ = writeln!(text, "Agent ID: {}{known}", escape_text(&row.agent.id));
     let _ = writeln!(text, "Window:   {} to {}", report.window.start, report.window.end);
 }
 
@@ -77,7 +76,7 @@ fn lines(text: &mut String, tenant: &Tenant, row: &Row<'_>, widths: &Widths, col
     text.push('\n');
     for (state, time) in &row.states {
         let style = if color { style(tenant, state) } else { "" };
-        widths.line(text, style, &escape(state), &seconds_of(*time), &hours_of(*time));
+        widths.line(text, style, &escape_text(state), &seconds_of(*time), &hours_of(*time));
     }
     text.push_str(&rule);
     text.push('\n');
@@ -105,16 +104,6 @@ fn hours_of(time: Micros) -> String {
     format!("{:.2}", time.hours_f64())
 }
 
-/// Escapes control and invisible characters, because names come from the tenant and must not control the terminal.
-fn escape(text: &str) -> Cow<'_, str> {
-    let is_unsafe = |c: char| c.is_control() || is_invisible(c);
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = |c: char| if is_unsafe(c) { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escaped).collect())
-}
-
 // === impl Widths ===
 
 impl Widths {
@@ -124,7 +113,7 @@ impl Widths {
         let mut widths = Self { state: MIN_STATE_WIDTH, seconds: seconds.len(), hours: hours.len() };
         for row in reports.iter().flat_map(|report| &report.rows) {
             for (state, _) in &row.states {
-                widths.state = widths.state.max(escape(state).width());
+                widths.state = widths.state.max(escape_text(state).width());
             }
             // No state has more digits than the total.
             widths.seconds = widths.seconds.max(seconds_of(row.total).len());
@@ -165,7 +154,7 @@ mod tests {
             ("\u{202e}desrever", "\\u{202e}desrever"),
         ];
         for (raw, shown) in table {
-            assert_eq!(escape(raw), shown);
+            assert_eq!(escape_text(raw), shown);
         }
     }
 }

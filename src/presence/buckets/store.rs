@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use crate::presence::state_names::StateIndex;
+use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::{Micros, Window};
 
-/// Time in one state of one bucket.
+/// The limit of states in one bucket: a tenant has some twenty. The time of states after them counts as
+/// [`OTHER_STATE`](crate::presence::OTHER_STATE).
+const MAX_STATES_PER_BUCKET: usize = 1_024;
+
+/// Time in one state of one bucket. A bucket has one share per state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) state: StateIndex,
@@ -38,10 +42,18 @@ impl BucketStore {
         &self.buckets
     }
 
-    /// Adds a share to the bucket that is being read.
+    /// Adds time in a state to the bucket that is being read. A state that comes again is summed before anything is rounded.
     #[inline]
     pub(super) fn push(&mut self, share: Share) {
-        self.shares.push(share);
+        let open = self.shares.get_mut(self.open..).unwrap_or_default();
+        let is_full = open.len() >= MAX_STATES_PER_BUCKET;
+        if let Some(known) = open.iter_mut().find(|known| known.state == share.state) {
+            known.time = known.time + share.time;
+        } else if is_full && share.state != StateNames::OTHER {
+            self.push(Share { state: StateNames::OTHER, ..share });
+        } else {
+            self.shares.push(share);
+        }
     }
 
     /// The shares of the bucket that is being read.
@@ -79,7 +91,7 @@ impl BucketStore {
 
     /// Makes a bucket that is not one of [`BucketStore::buckets`].
     pub(super) fn detached(&mut self, agent: usize, span: Window, shares: impl Iterator<Item = Share>) -> Bucket {
-        self.shares.extend(shares);
+        shares.for_each(|share| self.push(share));
         let shares = self.open..self.shares.len();
         self.open = shares.end;
         Bucket { agent, span, shares }

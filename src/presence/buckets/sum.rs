@@ -81,7 +81,7 @@ impl<'a> PresenceSummer<'a> {
         }
         self.clip(&mut buckets);
         let last_data = buckets.last()?.span.end;
-        let current = current_state(&self.store, &buckets, self.window.end)
+        let current = current_state(&self.store, &buckets)
             .and_then(|(state, time)| Some((Arc::clone(self.names.get(state.0)?), time)));
         let Self { store, states, schedules, .. } = self;
         let scheduled = agent.schedule.as_ref().map(|schedule| {
@@ -92,7 +92,15 @@ impl<'a> PresenceSummer<'a> {
         });
         let states = self.sum_states(&buckets);
         let observed = states.iter().map(|(_, time)| *time).sum();
-        Some(AgentPresence { states, observed, current, last_data, scheduled, chart: self.chart(&buckets) })
+        Some(AgentPresence {
+            folded: Vec::new(),
+            states,
+            observed,
+            current,
+            last_data,
+            scheduled,
+            chart: self.chart(&buckets),
+        })
     }
 
     /// Scales the shares of each bucket to the part of it that is in the window.

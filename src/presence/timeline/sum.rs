@@ -16,7 +16,7 @@ use crate::presence::{
 pub struct StateLabels<'a> {
     /// The name of each state, by its [`RawStateIndex`](super::RawStateIndex).
     pub names: &'a [StateName],
-    /// Names that are kept before others if there are too many.
+    /// The declared states, which each agent has a series for. They are kept before others if there are too many.
     pub reserved: &'a [StateName],
     /// States whose time within a schedule is scheduled offline time.
     pub offline: &'a [StateName],
@@ -63,6 +63,9 @@ impl StateTimeline {
     ) -> TimelineSums {
         let mut unsettled: Option<Timestamp> = None;
         let mut names = StateNames::new(labels.reserved);
+        for name in labels.offline {
+            names.restore(name);
+        }
         let reserved = names.len();
         let states = labels.names.iter().map(|name| names.index(name)).collect();
         let mut summer = PresenceSummer {
@@ -82,7 +85,7 @@ impl StateTimeline {
                 summer.sum(&spans, agent)
             })
             .collect();
-        limit_states(&mut presences, &summer.names, reserved);
+        limit_states(&mut presences, &summer.names, labels.reserved, reserved);
         TimelineSums { agents: presences, unsettled }
     }
 }
@@ -120,7 +123,15 @@ impl PresenceSummer<'_> {
         });
         let chart = self.chart(&times, inside());
         let current = self.current(&spans);
-        Some(AgentPresence { states: times, observed, current, last_data: last.end, scheduled, chart })
+        Some(AgentPresence {
+            folded: Vec::new(),
+            states: times,
+            observed,
+            current,
+            last_data: last.end,
+            scheduled,
+            chart,
+        })
     }
 
     /// The spans by hour; states are given by their positions in `times`.

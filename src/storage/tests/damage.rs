@@ -46,7 +46,7 @@ async fn invalid_file_is_renamed_to_bad() {
         assert_ne!(changed, body, "{from} is not in it");
         frame::frame(changed.as_bytes())
     };
-    let long = format!("[\"{}\"]", "x".repeat(crate::presence::MAX_STATE_NAME_BYTES + 1));
+    let long = format!("[\"{}\"]", "x".repeat(crate::presence::MAX_TEXT_BYTES + 1));
     let table: [(&str, Vec<u8>); 19] = [
         ("empty", vec![]),
         ("torn", good.as_bytes()[..good.len() / 2].to_vec()),

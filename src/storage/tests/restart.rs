@@ -314,6 +314,7 @@ async fn scheduled_time_is_restored_for_the_same_schedule_only() {
     let scheduled = ScheduledTime { total: Micros::from_seconds(9), offline: Micros::from_seconds(4) };
     let now = Moment { monotonic: DrivenClock::new(START).monotonic(), utc: START };
     let presence = AgentPresence {
+        folded: Vec::new(),
         states: vec![],
         observed: Micros::ZERO,
         current: None,

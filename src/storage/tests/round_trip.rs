@@ -49,6 +49,7 @@ fn presence() -> impl Strategy<Value = AgentPresence> {
             AgentPresence {
                 current: current.map(|(index, time)| (Arc::clone(&index.get(&states).0), Micros::new(time))),
                 states,
+                folded: Vec::new(),
                 observed: Micros::new(observed),
                 last_data: Timestamp::from_micros(last_data),
                 scheduled: None,
@@ -118,6 +119,7 @@ fn figures_of_thirty_thousand_agents() {
     let now = moment(START);
     let states = ["Available", "Busy", "WrapUp", "Offline", "Lunch", "Training"];
     let presence = |agent: u64| AgentPresence {
+        folded: Vec::new(),
         states: states
             .iter()
             .zip(1..)

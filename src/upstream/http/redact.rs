@@ -8,6 +8,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
 
+use crate::presence::is_invisible;
+
 /// The longest text that is shown, in characters: a sentence or two, which fits into a log line.
 const MAX_SHOWN: usize = 300;
 
@@ -88,15 +90,6 @@ fn one_line(text: &str) -> String {
         }
     }
     line
-}
-
-/// Whether `c` hides or reorders the text around it, as in a terminal. The joiners U+200C and U+200D do neither, and
-/// names in some scripts need them.
-pub const fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 /// The encodings of `secret` that a response may hold: plain, query or form, JSON, HTML, Base64.

@@ -152,7 +152,7 @@ impl OfficialSource {
             trusted_hosts,
             api,
             offline_states: tenant.states.offline.clone().into(),
-            reserved_states: tenant.states.declared.iter().chain(&tenant.states.offline).cloned().collect(),
+            reserved_states: tenant.states.declared.clone(),
             capabilities: Mutex::default(),
             state: Mutex::default(),
             gap_told: AtomicBool::new(false),

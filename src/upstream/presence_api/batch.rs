@@ -88,7 +88,7 @@ impl PresenceSource {
     }
 
     fn reading(&self, batch: &Batch, window: Window) -> Reading {
-        let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.known_states)
+        let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.declared_states)
             .renaming(Arc::clone(&self.state_map));
         // A compressed answer has no known length, and growing the buffer copies it several times.
         let page_bytes = self.page_bytes.load(Ordering::Relaxed);

@@ -50,8 +50,8 @@ pub struct PresenceSource {
     clock: Arc<dyn Clock>,
     offline_states: Arc<[StateName]>,
     state_map: Arc<StateMap>,
-    /// Names shared by all tallies, so that each is allocated once.
-    known_states: Vec<StateName>,
+    /// The states that each agent has a series for.
+    declared_states: Vec<StateName>,
     /// Whether a page has ever been answered, so what all requests have in common is right.
     proven: AtomicBool,
     /// The size of the last page in bytes, which the next one usually has as well.
@@ -133,7 +133,7 @@ impl PresenceSource {
             clock,
             offline_states: tenant.states.offline.clone().into(),
             state_map: Arc::new(tenant.states.map.clone()),
-            known_states: tenant.states.declared.iter().chain(&tenant.states.offline).cloned().collect(),
+            declared_states: tenant.states.declared.clone(),
             proven: AtomicBool::new(false),
             page_bytes: AtomicUsize::new(0),
             suspects: Mutex::default(),
@@ -214,7 +214,7 @@ pub mod fuzzing {
         let batches = source.cache().map(|cache| cache.plan(window, agents, usize::MAX, |_| false));
         let count = |batch: Batch| {
             let query = batch.query?;
-            let tally = Tally::new(window, batch.agents, source.offline_states.clone(), &source.known_states);
+            let tally = Tally::new(window, batch.agents, source.offline_states.clone(), &source.declared_states);
             let tally = IncrementalTally::new(tally, query);
             Some(tally.finish(&batch.histories, query.boundaries.floor(window.end)).tally.agents)
         };

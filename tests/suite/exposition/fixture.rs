@@ -35,6 +35,7 @@ impl Scrape {
     pub(crate) fn of_a_small_tenant() -> Self {
         let window = Window::ending_at(NOW, DAY);
         let busy = AgentPresence {
+            folded: Vec::new(),
             states: states(&[
                 ("", 1_000_000),
                 ("Available", 30_000_500_000),
@@ -50,6 +51,7 @@ impl Scrape {
             chart: PresenceChart::default(),
         };
         let plain = AgentPresence {
+            folded: Vec::new(),
             states: states(&[("Offline", 86_400_000_000)]),
             observed: Micros::from_seconds(86_400),
             current: None,
@@ -103,6 +105,7 @@ impl Scrape {
                 .map(|state| (StateName::from(state), seconds(number, state)))
                 .to_vec();
             let presence = AgentPresence {
+                folded: Vec::new(),
                 observed: states.iter().map(|(_, time)| *time).sum(),
                 states,
                 current: None,

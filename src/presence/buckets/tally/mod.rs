@@ -48,6 +48,9 @@ pub struct Tally {
     pub(super) window: Window,
     agents: AgentIndexMap,
     pub(super) names: StateNames,
+    /// States with a series for each agent.
+    declared: Vec<StateName>,
+    /// The number of names that are kept before others.
     known_names: usize,
     offline_states: Arc<[StateName]>,
     pub(super) store: BucketStore,
@@ -76,20 +79,32 @@ pub struct TallyOutcome {
 impl Tally {
     /// A tally of `agents` within `window`.
     ///
-    /// Scheduled offline time is the scheduled time in `offline_states`. The names in `known_states` are shared with other
-    /// holders, and are the last to be summed into [`OTHER_STATE`](crate::presence::OTHER_STATE).
+    /// Scheduled offline time is the scheduled time in `offline_states`. Each agent has a series for each of
+    /// `declared_states`. Both are the last to be summed into [`OTHER_STATE`](crate::presence::OTHER_STATE).
     pub fn new(
         window: Window,
         agents: Vec<WatchedAgent>,
         offline_states: Arc<[StateName]>,
-        known_states: &[StateName],
+        declared_states: &[StateName],
     ) -> Self {
         let store = BucketStore::default();
-        let names = StateNames::new(known_states);
+        let mut names = StateNames::new(declared_states);
+        for name in offline_states.iter() {
+            names.restore(name);
+        }
         let known_names = names.len();
         let rejections = Rejections::default();
         let agents = AgentIndexMap::new(agents);
-        Self { window, agents, names, known_names, offline_states, store, rejections }
+        Self {
+            window,
+            agents,
+            names,
+            declared: declared_states.to_vec(),
+            known_names,
+            offline_states,
+            store,
+            rejections,
+        }
     }
 
     /// Renames states by `map`. Several may get one name.
@@ -165,7 +180,7 @@ impl Tally {
         let sum = |(agent, buckets): (&WatchedAgent, Vec<Bucket>)| summer.sum(agent, buckets);
         let mut agents: Vec<_> = self.agents.as_slice().iter().zip(buckets).map(sum).collect();
         let rejections = summer.into_rejections();
-        limit_states(&mut agents, &self.names, self.known_names);
+        limit_states(&mut agents, &self.names, &self.declared, self.known_names);
         TallyOutcome { agents, rejections }
     }
 

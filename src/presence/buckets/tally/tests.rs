@@ -290,9 +290,24 @@ fn the_current_state_is_a_lower_bound() {
             Some(("Busy", 99.0)),
         ),
         (
-            "data lags in the running bucket",
+            "unknown time in the running bucket",
             &[("a", 1800, 1900, &[("Busy", 100.0)]), ("a", 1900, 2100, &[("Busy", 60.0)])],
-            Some(("Busy", 160.0)),
+            Some(("Busy", 60.0)),
+        ),
+        (
+            "the part of the running bucket that has passed",
+            &[("a", 1800, 1900, &[("Busy", 100.0)]), ("a", 1900, 2100, &[("Busy", 100.0)])],
+            Some(("Busy", 200.0)),
+        ),
+        (
+            "one state twice in a scaled bucket",
+            &[("a", 1000, 1003, &[("Busy", 3.0)]), ("a", 1003, 1006, &[("Busy", 5.0), ("Busy", 5.0)])],
+            Some(("Busy", 6.0)),
+        ),
+        (
+            "one state twice in a clipped bucket",
+            &[("a", 999, 1006, &[("Busy", 3.5), ("Busy", 3.5)]), ("a", 1006, 1009, &[("Busy", 1.5), ("Busy", 1.5)])],
+            Some(("Busy", 9.0)),
         ),
         (
             "a finished bucket that is not full may lack its start",
@@ -322,6 +337,7 @@ fn smallest_of_too_many_states_are_summed() {
     let mut tally = tally_of((0, 86_400), &["a"]);
     tally.names = StateNames::new(&[Arc::from("State 00")]);
     tally.known_names = tally.names.len();
+    tally.declared = vec![Arc::from("State 00")];
     push(&mut tally, &("a", 0, 86_400, &states));
     let outcome = tally.finish();
     let presence = outcome.agents[0].as_ref().unwrap();
@@ -337,6 +353,26 @@ fn smallest_of_too_many_states_are_summed() {
     }
     assert!(shown.len() > 2, "{shown:?}");
     assert_eq!(presence.observed, Micros::from_seconds((1..=70).sum()));
+    assert_eq!(
+        presence.folded,
+        ["State 01", "State 02", "State 03", "State 04", "State 05", "State 06"].map(Arc::from)
+    );
+}
+
+#[test]
+fn declared_states_count_towards_the_limit() {
+    let names: Vec<String> = (0..80).map(|at| format!("State {at:02}")).collect();
+    let states: Vec<_> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
+    let declared = ["State 79", "Never", "Seen"].map(StateName::from);
+    let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(86_400) };
+    let agents = vec![WatchedAgent { id: "a".into(), schedule: None }];
+    let mut tally = Tally::new(window, agents, ["Offline".into()].into(), &declared);
+    push(&mut tally, &("a", 0, 86_400, &states));
+    let presence = tally.finish().agents.remove(0).unwrap();
+    // Two declared states without time have a series as well.
+    assert_eq!(presence.states.len(), MAX_STATES_PER_AGENT - 2 + 1);
+    assert!(presence.states.iter().any(|(name, _)| **name == *"State 79"));
+    assert_eq!(presence.folded.len(), 80 - 62);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::CachedAgent;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::varint::{self, Bytes};
-use crate::presence::{AgentId, BucketBoundaries, BucketHistory, MAX_STATE_NAME_BYTES, Micros, StateName, Timestamp};
+use crate::presence::{AgentId, BucketBoundaries, BucketHistory, MAX_TEXT_BYTES, Micros, StateName, Timestamp};
 
 /// The only version that is written and read. The content is worth one full refresh.
 const VERSION: u8 = 1;
@@ -72,7 +72,7 @@ impl CacheFile {
         let names = usize::try_from(bytes.varint()?).ok().filter(|names| *names <= MAX_NAMES)?;
         let name = |bytes: &mut Bytes<'_>| {
             let name = text(bytes)?;
-            (!name.is_empty() && name.len() <= MAX_STATE_NAME_BYTES).then(|| StateName::from(name))
+            (!name.is_empty() && name.len() <= MAX_TEXT_BYTES).then(|| StateName::from(name))
         };
         let names: Vec<StateName> = (0..names).map(|_| name(&mut bytes)).collect::<Option<_>>()?;
         let wanted: HashSet<&AgentId> = tenant.agents.iter().map(|agent| &agent.id).collect();
