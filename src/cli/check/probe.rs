@@ -8,7 +8,7 @@ use super::numbers::{bytes, counted, grouped};
 use crate::cli::source_factory::SourceFactory;
 use crate::clock::Clock;
 use crate::config::{Agent, Tenant, format_duration};
-use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window};
+use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window, escape_text};
 use crate::upstream::BuildError;
 use crate::upstream::{
     Endpoint, ErrorKind, FetchResult, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
@@ -248,7 +248,7 @@ impl fmt::Display for ProbeResult {
                 Verdict::Failed => "FAILED",
                 Verdict::NotReached => "-",
             };
-            writeln!(f, "  {verdict:<6} {label:<10} {text}")?;
+            writeln!(f, "  {verdict:<6} {label:<10} {}", escape_text(text))?;
         }
         let requests = u64::try_from(self.requests).unwrap_or(u64::MAX);
         writeln!(f, "  {} sent by this probe", counted(requests, "request"))
