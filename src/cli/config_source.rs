@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Cli;
-use crate::config::{Config, ConfigError, Shard};
+use super::shard;
+use crate::config::{Config, ConfigError, Shard, unknown_variables};
 
 /// Where the configuration is read from, and the shard of this process.
 #[derive(Debug, Clone)]
@@ -46,11 +47,16 @@ impl ConfigSource {
     ///
     /// All problems of the configuration.
     pub(super) fn load(&self) -> Result<Config, ConfigError> {
-        let config = match &self.origin {
-            Origin::File(path) => Config::from_file(path),
-            Origin::Environment => Config::from_environment(&|name| std::env::var(name).ok(), Path::new(".")),
-            Origin::BuiltIn(config) => Ok(config.clone()),
-        }?;
+        let mut config = match &self.origin {
+            Origin::File(path) => Config::from_file(path)?,
+            Origin::Environment => Config::from_environment(&|name| std::env::var(name).ok(), Path::new("."))?,
+            Origin::BuiltIn(config) => config.clone(),
+        };
+        if !matches!(self.origin, Origin::BuiltIn(_)) {
+            let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+            let of_shards = shard::VARIABLES.map(|variable| variable.name);
+            config.warnings.extend(unknown_variables(names.iter().map(String::as_str), &of_shards));
+        }
         match self.shard {
             Some(shard) => config.of_shard(shard),
             None => Ok(config),

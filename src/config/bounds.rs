@@ -73,6 +73,9 @@ pub(crate) const MAX_REGEX_BYTES: usize = 1 << 20;
 /// The most entries of a map of states: those that an agent may have, several times over.
 pub(crate) const MAX_STATE_MAP: usize = 256;
 
+/// The oldest version of the official API whose answers are of the documented shape: older ones have other names of keys.
+pub(crate) const MIN_API_VERSION: u16 = 4;
+
 /// How many agents one request may ask for. 500 ids of 8 digits, each with an encoded comma, take 5.5 kB of address.
 pub(crate) const AGENTS_PER_REQUEST: RangeInclusive<usize> = 1..=500;
 

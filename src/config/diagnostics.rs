@@ -112,6 +112,11 @@ impl Place {
         Self { source: self.source, line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 
+    /// Whether this place is in the source of `other`.
+    pub(crate) fn is_in(self, other: Self) -> bool {
+        self.source == other.source
+    }
+
     /// The problem that `subject` is repeated at `here` after this place. `subject` ends with a space, or is empty.
     pub(crate) fn repeated(self, subject: &str, here: Self, diagnostics: &Diagnostics) -> Problem {
         let first = match self.reference(here, diagnostics) {

@@ -45,7 +45,7 @@ pub(super) fn read(
     };
     let context = ReadContext {
         base_dir,
-        world_readable: source.world_readable,
+        world_readable: source.world_readable.then_some(file),
         schedules: &schedules,
         invalid_schedules: &invalid_schedules,
     };

@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostics, Place, Problem};
-use super::keys::VARIABLES;
+use super::keys::{VARIABLES, Variable};
 use super::parse::dotenv;
 use super::parse::fields::{KeyPath, Value};
 use super::parse::yaml::{Entry, Node, NodeValue};
+use super::tenant::official::OFFICIAL_ONLY_KEYS;
 use super::tenant::{self, ReadContext};
 use super::{Config, ConfigError};
 
 /// The name of the environment's only tenant.
 const TENANT_NAME: &str = "default";
+
+/// The agents of the tenant's directory.
+const ALL_AGENTS: &str = "all";
 
 /// The process environment and `.env`.
 struct Environment<'a> {
@@ -26,16 +30,10 @@ struct Environment<'a> {
 pub(super) fn read(process: &dyn Fn(&str) -> Option<String>, dir: &Path) -> Result<Config, ConfigError> {
     let mut diagnostics = Diagnostics::default();
     let place = diagnostics.add_source("environment");
-    let (variables, world_readable) = dotenv::read(dir, &mut diagnostics);
+    let dotenv::Dotenv { variables, world_readable } = dotenv::read(dir, &mut diagnostics);
     let environment = Environment { process, place, dotenv: variables };
-    let secret_in_file = environment.get("CXONE_CLIENT_SECRET").is_some_and(|secret| secret.place != place);
     let node = environment.tenant(&mut diagnostics);
-    let context = ReadContext {
-        base_dir: dir,
-        world_readable: world_readable && secret_in_file,
-        schedules: &BTreeMap::new(),
-        invalid_schedules: &[],
-    };
+    let context = ReadContext { base_dir: dir, world_readable, schedules: &BTreeMap::new(), invalid_schedules: &[] };
     let names = VARIABLES.iter().map(|variable| variable.name);
     let set: Vec<_> = names.filter(|name| environment.get(name).is_some()).collect();
     let value = Value { path: KeyPath::Environment(&set), place, node: &node };
@@ -62,6 +60,7 @@ impl Environment<'_> {
     fn tenant(&self, diagnostics: &mut Diagnostics) -> Node {
         let mut entries = vec![entry("name", Node::text(self.place, TENANT_NAME))];
         let mut add = |key: &str, node: Option<Node>| entries.extend(node.map(|node| entry(key, node)));
+        add("api", self.api());
         let (domain, base_url) = (self.get("CXONE_TENANT_DOMAIN"), self.get("CXONE_BASE_URL"));
         if let (Some(_), Some(base_url)) = (&domain, &base_url) {
             let problem = Problem::new("is asked instead of CXONE_TENANT_DOMAIN", "set one of the two");
@@ -69,19 +68,28 @@ impl Environment<'_> {
         }
         add("domain", domain.filter(|_| base_url.is_none()));
         add("base_url", base_url);
-        add("client_id", self.get("CXONE_CLIENT_ID"));
-        add("client_secret", self.get("CXONE_CLIENT_SECRET"));
-        add("client_secret_file", self.get("CXONE_CLIENT_SECRET_FILE"));
-        add("interval", self.get("CXONE_INTERVAL"));
-        add("cooldown", self.get("CXONE_COOLDOWN"));
-        add("max_requests_per_minute", self.get("CXONE_MAX_REQUESTS_PER_MINUTE"));
+        let has_other_key = |variable: &&Variable| !matches!(variable.key, "api" | "domain" | "base_url" | "agents");
+        for variable in VARIABLES.iter().filter(has_other_key) {
+            add(variable.key, self.get(variable.name));
+        }
         add("agents", self.agents());
         Node { place: self.place, value: NodeValue::Map(entries) }
     }
 
-    /// The ids of both variables, without repeating the single id.
+    /// The API that is named; else the official one, where a variable is set that only that API has.
+    fn api(&self) -> Option<Node> {
+        let is_official = |variable: &&Variable| OFFICIAL_ONLY_KEYS.contains(&variable.key);
+        let implied = || VARIABLES.iter().filter(is_official).find_map(|variable| self.get(variable.name));
+        self.get("CXONE_API").or_else(|| Some(Node::text(implied()?.place, "official")))
+    }
+
+    /// The ids of both variables, without repeating the single id; or `all`.
     fn agents(&self) -> Option<Node> {
         let (single, list) = (self.get("CXONE_AGENT_ID"), self.get("CXONE_AGENT_IDS"));
+        let is_all = |node: &&Node| scalar(node).is_some_and(|(text, _)| text.trim() == ALL_AGENTS);
+        if let Some(all) = [&list, &single].into_iter().flatten().find(is_all) {
+            return Some(Node::text(all.place, ALL_AGENTS));
+        }
         let place = single.as_ref().or(list.as_ref())?.place;
         let mut ids: Vec<(String, Place)> = Vec::new();
         if let Some((id, place)) = single.as_ref().and_then(scalar) {

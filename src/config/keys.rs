@@ -92,7 +92,7 @@ pub const ALL: &[Key] = &[
         Default::Value("12h"),
         "Official API: how far before the window the history is requested.",
     ),
-    key("tenants[].unavailable_codes", Default::Value("false"), "Official API: split `Unavailable` by its codes."),
+    key("tenants[].unavailable_codes", Default::Value("true"), "Official API: split `Unavailable` by its codes."),
     key("tenants[].window", Default::Value("24h"), "The period that the values cover, up to now."),
     key("tenants[].interval", Default::Value("PT1H"), "The length of the requested time buckets, as ISO 8601."),
     key(
@@ -203,14 +203,24 @@ pub const WEB_ALL: &[Key] = &[
 
 /// Every environment variable, in the order in which missing ones are named.
 pub const VARIABLES: &[Variable] = &[
-    variable("CXONE_TENANT_DOMAIN", "domain", "The tenant's host; requests use https."),
-    variable("CXONE_BASE_URL", "base_url", "The full address; overrides the domain."),
+    variable("CXONE_API", "api", "The API, `presence` or `official`; without it, the variables that are set decide."),
+    variable("CXONE_TENANT_DOMAIN", "domain", "Presence API: the tenant's host; requests use https."),
+    variable("CXONE_BASE_URL", "base_url", "Presence API: the full address; overrides the domain."),
+    variable("CXONE_AREA", "area", "Official API: the area, such as na1, for an access key alone."),
+    variable("CXONE_ISSUER", "issuer", "Official API: the issuer of tokens for the OAuth client."),
     variable("CXONE_CLIENT_ID", "client_id", "The OAuth client's id."),
     variable("CXONE_CLIENT_SECRET", "client_secret", "The OAuth client's secret."),
     variable("CXONE_CLIENT_SECRET_FILE", "client_secret_file", "In place of the secret: a file that contains only it."),
+    variable("CXONE_ACCESS_KEY_ID", "access_key_id", "Official API: the id of a user's access key."),
+    variable("CXONE_ACCESS_KEY_SECRET", "access_key_secret", "Official API: the access key's secret."),
+    variable(
+        "CXONE_ACCESS_KEY_SECRET_FILE",
+        "access_key_secret_file",
+        "In place of that secret: a file that contains only it.",
+    ),
     variable("CXONE_AGENT_ID", "agents", "The agent's id."),
-    variable("CXONE_AGENT_IDS", "agents", "Ids of agents, separated by commas."),
-    variable("CXONE_INTERVAL", "interval", "The length of the requested time buckets, as ISO 8601."),
+    variable("CXONE_AGENT_IDS", "agents", "Ids of agents, separated by commas; all with the official API."),
+    variable("CXONE_INTERVAL", "interval", "Presence API: the length of the requested time buckets, as ISO 8601."),
     variable("CXONE_COOLDOWN", "cooldown", "At most one refresh in this time."),
     variable("CXONE_MAX_REQUESTS_PER_MINUTE", "max_requests_per_minute", "The most requests in any minute."),
 ];

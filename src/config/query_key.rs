@@ -223,7 +223,7 @@ mod tests {
             (OFFICIAL, &[], "allowed_hosts", "[api.example.com]", Nothing),
             (OFFICIAL, &[], "history_lookback", "13h", Nothing),
             (OFFICIAL, &[], "settle", "1h", Nothing),
-            (OFFICIAL, &[], "unavailable_codes", "true", Query),
+            (OFFICIAL, &[], "unavailable_codes", "false", Query),
             (OFFICIAL, &[], "agent_filter", "{ teams: [sales], max: 10 }", Nothing),
         ];
         for (keys, without, key, value, expected) in table {

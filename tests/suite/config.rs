@@ -409,6 +409,16 @@ fn warnings_of_settings() {
 }
 
 #[test]
+fn api_version_below_v4_is_a_warning() {
+    for (version, is_warned) in [("v3.0", true), ("2", true), ("v4.0", false), ("v30.0", false)] {
+        let text = OFFICIAL.replace("    agents", &format!("    api_version: {version}\n    agents"));
+        let warnings = warnings_of(&text, 0o600);
+        let found = warnings.contains("tenants[0].api_version: v") && warnings.contains("is older than v4");
+        assert_eq!(found, is_warned, "{version}: {warnings}");
+    }
+}
+
+#[test]
 fn warnings_of_secrets() {
     let with_space = MINIMAL.replace(PLANTED, "\"planted-hunter2 \"");
     let expected =

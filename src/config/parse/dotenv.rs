@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::source;
+use super::variable_names::warn_if_unknown;
 use crate::config::bounds::MAX_DOTENV_BYTES;
 use crate::config::diagnostics::{Diagnostics, Place, Problem};
 use crate::config::keys::VARIABLES;
@@ -13,21 +14,30 @@ use crate::config::keys::VARIABLES;
 /// The known variables of `.env`, each with its place.
 pub(crate) type Variables = HashMap<&'static str, (String, Place)>;
 
-/// The variables of `.env` in `dir`, and whether the file is world-readable. A missing file has no variables.
-pub(crate) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> (Variables, bool) {
+/// The file `.env`.
+#[derive(Default)]
+pub(crate) struct Dotenv {
+    pub(crate) variables: Variables,
+    /// The file, if every user of the machine may read it.
+    pub(crate) world_readable: Option<Place>,
+}
+
+/// The variables of `.env` in `dir`. A missing file has no variables.
+pub(crate) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> Dotenv {
     let path = dir.join(".env");
     let source = match source::read_text(&path, MAX_DOTENV_BYTES) {
         Ok(source) => source,
-        Err(unreadable) if unreadable.not_found => return (Variables::new(), false),
+        Err(unreadable) if unreadable.not_found => return Dotenv::default(),
         Err(unreadable) => {
             let file = diagnostics.add_source(path.display().to_string());
             let place = unreadable.line.map_or(file, |line| file.at_line(line));
             diagnostics.error(place, "", unreadable.problem);
-            return (Variables::new(), false);
+            return Dotenv::default();
         }
     };
     let file = diagnostics.add_source(path.display().to_string());
-    (parse(&source.text, file, diagnostics), source.world_readable)
+    let variables = parse(&source.text, file, diagnostics);
+    Dotenv { variables, world_readable: source.world_readable.then_some(file) }
 }
 
 fn parse(text: &str, file: Place, diagnostics: &mut Diagnostics) -> Variables {
@@ -43,7 +53,10 @@ fn parse(text: &str, file: Place, diagnostics: &mut Diagnostics) -> Variables {
             diagnostics.error(place, "", Problem::new("the line is not of a form that is understood", remedy));
             continue;
         };
-        let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) else { continue };
+        let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) else {
+            warn_if_unknown(&name, &[], place, diagnostics);
+            continue;
+        };
         if has_reference(entry) {
             let message = "has a `$`, which stands for another variable";
             diagnostics.error(place, &name, Problem::new(message, "write the value in single quotes"));

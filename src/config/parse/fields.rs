@@ -102,6 +102,7 @@ impl<'a> Value<'a> {
     }
 
     pub(crate) fn report(&self, problem: Problem, diagnostics: &mut Diagnostics) {
+        let problem = if self.path.is_environment() { with_variables(problem) } else { problem };
         diagnostics.error(self.place, self.path, problem);
     }
 
@@ -353,6 +354,17 @@ pub(crate) fn from_defaults<T>(
 ) -> T {
     let fields = Fields { section, path: KeyPath::File, place: Place::default(), entries: Vec::new() };
     read(&fields, &mut Diagnostics::default()).expect("each key that is read has a default")
+}
+
+/// `problem` with variables in place of keys: `CXONE_AREA` of `area:`, `CXONE_API=official` of `api: official`.
+fn with_variables(Problem { message, remedy }: Problem) -> Problem {
+    let named = |text: String| {
+        keys::VARIABLES.iter().fold(text, |text, keys::Variable { name, key, .. }| {
+            let text = text.replace(&format!("`{key}:`"), name).replace(&format!("`{key}`"), name);
+            text.replace(&format!("`{key}: "), &format!("`{name}="))
+        })
+    };
+    Problem { message: named(message), remedy: named(remedy) }
 }
 
 /// The variables of `key` and `other`.

@@ -11,4 +11,5 @@ pub(super) mod iso_8601;
 pub(super) mod names;
 pub(super) mod nearest;
 pub(super) mod source;
+pub(super) mod variable_names;
 pub(super) mod yaml;

@@ -18,8 +18,8 @@ use std::path::Path;
 
 use url::form_urlencoded;
 
-use crate::config::bounds::{MAX_ADDRESS_BYTES, OFFLINE_LIMIT};
-use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::bounds::{MAX_ADDRESS_BYTES, MIN_API_VERSION, OFFLINE_LIMIT};
+use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::TENANT;
 use crate::config::parse::fields::{Fields, Value};
 use crate::config::parse::nearest::nearest;
@@ -34,8 +34,8 @@ use agents::{AgentList, References, Teams};
 pub(crate) struct ReadContext<'a> {
     /// The base directory of relative paths.
     pub(crate) base_dir: &'a Path,
-    /// Whether every user of the machine may read the file that the keys are in.
-    pub(crate) world_readable: bool,
+    /// The source that every user of the machine may read, if it is one of the keys' sources.
+    pub(crate) world_readable: Option<Place>,
     pub(crate) schedules: &'a Schedules,
     pub(crate) invalid_schedules: &'a [String],
 }
@@ -229,6 +229,16 @@ fn warn(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
             &["offline_states"],
             format!("no state is called {} any more, as `state_map` renames it", quoted(state)),
             "write the name that it gets".to_owned(),
+        );
+    }
+    if let Some(official) = tenant.official.as_ref().filter(|official| official.major_version() < MIN_API_VERSION) {
+        warn(
+            &["api_version"],
+            format!(
+                "{} is older than v{MIN_API_VERSION}: its answers have other shapes, and rows may be rejected",
+                official.api_version
+            ),
+            "write a newer version, such as `v30.0`, or leave it out".to_owned(),
         );
     }
     let address = longest_query(tenant);

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::secret::{self, ACCESS_KEY_SECRET, CLIENT_SECRET, Secret};
 use crate::config::bounds::{LOOKBACK, MAX_ALLOWED_HOSTS, MAX_CLIENT_ID_BYTES, SETTLE};
-use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::TENANT;
 use crate::config::parse::address::{self, from_base_url};
 use crate::config::parse::duration;
@@ -50,7 +50,7 @@ pub(crate) const PRESENCE_ONLY_KEYS: [(&str, &str); 7] = [
 pub(crate) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
-    world_readable: bool,
+    world_readable: Option<Place>,
     diagnostics: &mut Diagnostics,
 ) -> Option<(ConnectionSettings, Official)> {
     for (key, remedy) in PRESENCE_ONLY_KEYS {
@@ -79,7 +79,7 @@ type Client = (String, Secret);
 fn login(
     fields: &Fields<'_>,
     base_dir: &Path,
-    world_readable: bool,
+    world_readable: Option<Place>,
     diagnostics: &mut Diagnostics,
 ) -> Option<(Url, Login, Option<Client>)> {
     let (issuer, area, auth_url) = (fields.get("issuer"), fields.get("area"), fields.get("auth_url"));
@@ -119,9 +119,15 @@ fn login(
     }
     let example =
         "`client_id:` of a client that NICE has registered, or `area:`, such as `na1`, for an access key alone";
-    let client_id = fields.required("client_id", example, diagnostics).and_then(|value| {
-        value.parse("the OAuth client's id", diagnostics, |text| parse_id(text, "the OAuth client's id"))
-    });
+    let client_id = match fields.get("client_id") {
+        Some(value) => {
+            value.parse("the OAuth client's id", diagnostics, |text| parse_id(text, "the OAuth client's id"))
+        }
+        None => {
+            fields.missing("client_id", Some("area"), example, diagnostics);
+            None
+        }
+    };
     // Without any key of the client, only the missing id is reported.
     let secret_given = fields.get("client_secret").is_some() || fields.get("client_secret_file").is_some();
     let client_secret = (client_id.is_some() || secret_given)
@@ -258,6 +264,12 @@ impl Official {
             settle: settle?,
             unavailable_codes: unavailable_codes?,
         })
+    }
+
+    /// The number in `api_version`: 30 of `v30.0`.
+    pub(crate) fn major_version(&self) -> u16 {
+        let number = self.api_version.trim_start_matches('v').split('.').next();
+        number.and_then(|number| number.parse().ok()).unwrap_or(u16::MAX)
     }
 
     /// Writes the settings and the connection as keys of a tenant.

@@ -7,7 +7,7 @@ use ring::hmac;
 use secrecy::ExposeSecret as _;
 
 use super::secret::{self, AGENT_LABEL_KEY, Secret};
-use crate::config::diagnostics::{Diagnostics, Problem, quoted};
+use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::TENANT;
 use crate::config::parse::fields::{Fields, from_defaults};
 use crate::presence::AgentId;
@@ -48,7 +48,7 @@ pub struct Pseudonyms {
 
 impl Default for Privacy {
     fn default() -> Self {
-        from_defaults(TENANT, |fields, diagnostics| read(fields, Path::new(""), false, diagnostics))
+        from_defaults(TENANT, |fields, diagnostics| read(fields, Path::new(""), None, diagnostics))
     }
 }
 
@@ -101,7 +101,7 @@ impl PartialEq for Pseudonyms {
 pub(crate) fn read(
     fields: &Fields<'_>,
     base_dir: &Path,
-    world_readable: bool,
+    world_readable: Option<Place>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Privacy> {
     let agent_label = read_label(fields, base_dir, world_readable, diagnostics);
@@ -112,7 +112,7 @@ pub(crate) fn read(
 fn read_label(
     fields: &Fields<'_>,
     base_dir: &Path,
-    world_readable: bool,
+    world_readable: Option<Place>,
     diagnostics: &mut Diagnostics,
 ) -> Option<AgentLabel> {
     let hashed = fields.value("agent_label").and_then(|value| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::bounds::MAX_SECRET_BYTES;
-use crate::config::diagnostics::{Diagnostics, Problem};
+use crate::config::diagnostics::{Diagnostics, Place, Problem};
 use crate::config::parse::fields::{Fields, Value};
 use crate::config::parse::source;
 use crate::config::redacted_yaml::Quoted;
@@ -53,12 +53,12 @@ pub struct Secret {
     pub file: Option<PathBuf>,
 }
 
-/// The secret under one of `keys`. `world_readable` tells whether all users may read the file with the keys.
+/// The secret under one of `keys`. `world_readable` is the source that all users may read.
 pub(crate) fn read(
     fields: &Fields<'_>,
     keys: &SecretKeys,
     base_dir: &Path,
-    world_readable: bool,
+    world_readable: Option<Place>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Secret> {
     match (fields.get(keys.in_place), fields.get(keys.file)) {
@@ -114,7 +114,7 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-fn in_place(value: Value<'_>, world_readable: bool, diagnostics: &mut Diagnostics) -> Option<Secret> {
+fn in_place(value: Value<'_>, world_readable: Option<Place>, diagnostics: &mut Diagnostics) -> Option<Secret> {
     let text = trimmed(value.text("the secret, in quotes", diagnostics)?);
     if text.is_empty() {
         value.report(Problem::new("is empty", "write the secret, in quotes"), diagnostics);
@@ -125,7 +125,7 @@ fn in_place(value: Value<'_>, world_readable: bool, diagnostics: &mut Diagnostic
         value.report(Problem::new(message, "check that it is the secret"), diagnostics);
         return None;
     }
-    if world_readable {
+    if world_readable.is_some_and(|source| value.place.is_in(source)) {
         let message = "every user of this machine can read the secret";
         let remedy = "let only the exporter's user read this file (chmod 600), or keep the secret in one of its own";
         diagnostics.warn(value.place, value.path, Problem::new(message, remedy));

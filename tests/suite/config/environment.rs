@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use cxone_exporter::config::{Config, ConfigError};
+use cxone_exporter::config::{Api, Config, ConfigError, unknown_variables};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
@@ -38,6 +39,75 @@ fn environment_of_four_variables_is_enough() {
         assert_eq!(config.warnings, Vec::<String>::new());
         assert_reads_back(&config);
     }
+}
+
+#[test]
+fn environment_of_the_official_api() {
+    let dir = TempDir::new().unwrap();
+    write(&dir.path().join("secret"), PLANTED.as_bytes(), 0o600);
+    let (key, secret) = (("CXONE_ACCESS_KEY_ID", "my-key"), ("CXONE_ACCESS_KEY_SECRET", PLANTED));
+    let (area, all) = (("CXONE_AREA", "eu1"), ("CXONE_AGENT_IDS", "all"));
+    let secret_file = ("CXONE_ACCESS_KEY_SECRET_FILE", "secret");
+    let (client, client_secret) = (("CXONE_CLIENT_ID", "my-client"), ("CXONE_CLIENT_SECRET", PLANTED));
+    let issuer = ("CXONE_ISSUER", "https://cxone-gov.niceincontact.com");
+    let table = [
+        (vec![("CXONE_API", "official"), area, key, secret, all], "https://eu1.nice-incontact.com/", ""),
+        (vec![area, key, secret, all], "https://eu1.nice-incontact.com/", ""),
+        (vec![area, key, secret_file, ("CXONE_AGENT_ID", "all")], "https://eu1.nice-incontact.com/", ""),
+        (vec![client, client_secret, key, secret, all], "https://cxone.niceincontact.com/", "my-client"),
+        (vec![issuer, client, client_secret, key, secret, all], "https://cxone-gov.niceincontact.com/", "my-client"),
+    ];
+    for (variables, base_url, client_id) in table {
+        let config = environment(&variables, dir.path()).unwrap();
+        let tenant = &config.tenants[0];
+        assert_eq!((tenant.api, tenant.connection.base_url.as_str()), (Api::Official, base_url), "{variables:?}");
+        assert_eq!(tenant.connection.client_id, client_id, "{variables:?}");
+        let official = tenant.official.as_ref().unwrap();
+        assert_eq!((official.access_key_id.as_str(), official.access_key_secret.expose_secret()), ("my-key", PLANTED));
+        assert!(tenant.agent_filter.is_some() && tenant.agents.is_empty(), "{variables:?}");
+        assert_eq!(config.warnings, Vec::<String>::new());
+        assert_reads_back(&config);
+    }
+    let listed = [area, key, secret, ("CXONE_AGENT_IDS", "1,2")];
+    assert_eq!(ids(&environment(&listed, dir.path()).unwrap().tenants[0]), ["1", "2"]);
+}
+
+#[test]
+fn unknown_variable_is_a_warning_with_the_nearest_name() {
+    let service = [
+        "CXONE_EXPORTER_SERVICE_HOST",
+        "CXONE_EXPORTER_SERVICE_PORT_HTTP",
+        "CXONE_EXPORTER_PORT",
+        "CXONE_EXPORTER_PORT_10062_TCP_ADDR",
+    ];
+    let names = ["HOME", "CXONE_CLIENT_ID", "CXONE_SHARD_TOTAL", "CXONE_ACESS_KEY_ID", "CXONE_TENANT", "CXONE_FLAVOUR"];
+    let warnings = unknown_variables(names.into_iter().chain(service), &["CXONE_SHARD_TOTAL"]);
+    assert_eq!(
+        warnings,
+        [
+            "environment: CXONE_ACESS_KEY_ID: is not a variable that is read; did you mean CXONE_ACCESS_KEY_ID?",
+            "environment: CXONE_FLAVOUR: is not a variable that is read; remove it; docs/configuration.md lists the \
+             variables that are read",
+            "environment: CXONE_TENANT: is not a variable that is read; did you mean CXONE_TENANT_DOMAIN?",
+        ]
+    );
+
+    let dir = TempDir::new().unwrap();
+    write(&dir.path().join(".env"), b"OTHER=1\n\nCXONE_COLDOWN=5m\n", 0o600);
+    let config = environment(&ARTICLE, dir.path()).unwrap();
+    let expected = "DIR/.env:3: CXONE_COLDOWN: is not a variable that is read; did you mean CXONE_COOLDOWN?";
+    assert_eq!(config.warnings[0].replace(dir.path().to_str().unwrap(), "DIR"), expected);
+
+    let output = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"))
+        .arg("check")
+        .current_dir(dir.path())
+        .env_clear()
+        .envs(ARTICLE)
+        .env("CXONE_AGENT_IDX", "1")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("\nwarning: environment: CXONE_AGENT_IDX: is not a variable that is read; did"), "{shown}");
 }
 
 #[test]
@@ -212,6 +282,41 @@ fn faults_of_the_environment() {
             &["DIR/.env:2: CXONE_CLIENT_ID: is given twice, first in line 1; keep one of the two"],
         ),
         (article(&[]), "CXONE_CLIENT_ID=a\0\n", &["DIR/.env:1: has a control character; remove it"]),
+        (
+            article(&[("CXONE_API", "official"), ("CXONE_INTERVAL", "PT1H")]),
+            "",
+            &[
+                "environment: CXONE_TENANT_DOMAIN: is not for `CXONE_API=official`; write CXONE_ISSUER or CXONE_AREA; \
+                 where the API is, CXone tells",
+                "environment: CXONE_INTERVAL: is not for `CXONE_API=official`; leave it out: this API has no \
+                 intervals, and is exact",
+                "environment: CXONE_ACCESS_KEY_ID: is missing; set it in the environment or in `.env`",
+                "environment: CXONE_ACCESS_KEY_SECRET: is missing; set it, or CXONE_ACCESS_KEY_SECRET_FILE, in the \
+                 environment or in `.env`",
+            ],
+        ),
+        (
+            vec![("CXONE_ACCESS_KEY_ID", "my-key"), ("CXONE_ACCESS_KEY_SECRET", PLANTED), ("CXONE_AGENT_IDS", "all")],
+            "",
+            &["environment: CXONE_CLIENT_ID: is missing; set it, or CXONE_AREA, in the environment or in `.env`"],
+        ),
+        (
+            article(&[("CXONE_API", "presence"), ("CXONE_AREA", "na1"), ("CXONE_AGENT_IDS", "all")]),
+            "",
+            &[
+                "environment: CXONE_AREA: is for `CXONE_API=official`; leave it out, or write `CXONE_API=official`",
+                "environment: CXONE_AGENT_ID and CXONE_AGENT_IDS: `all` is for `CXONE_API=official`; write a list of \
+                 agents, as this API has no list of its own; `CXONE_API=official` has",
+            ],
+        ),
+        (
+            article(&[("CXONE_API", "reporting")]),
+            "",
+            &[
+                "environment: CXONE_API: unknown API `reporting`; write `presence` or `official`, or leave it out, which \
+               means `presence`",
+            ],
+        ),
     ];
     for (variables, dotenv, expected) in table {
         let dir = TempDir::new().unwrap();
