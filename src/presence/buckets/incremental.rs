@@ -34,7 +34,7 @@ pub struct IncrementalOutcome {
     pub boundaries: Option<BucketBoundaries>,
     /// Whether the server cuts buckets at the end of the requested range; `None` if that is not visible.
     pub cuts: Option<bool>,
-    /// Whether the server also cuts buckets at the start of the range; `None` without [`IncrementalTally::begin_head`].
+    /// Whether the server also cuts buckets at the start of the range; `None` if that is not visible.
     pub head_fits: Option<bool>,
 }
 
@@ -85,8 +85,16 @@ impl IncrementalTally {
         newest.find(|span| span.end >= range.end).map(|span| span.end == range.end)
     }
 
+    /// Whether a bucket, fresh or from `histories`, is partly before the window, so that its time in the window is not exact.
+    pub fn has_partial_bucket(&self, histories: &[Option<Arc<BucketHistory>>]) -> bool {
+        let start = self.fresh.window.start;
+        let mut fresh = self.fresh.store.buckets().iter();
+        fresh.any(|bucket| bucket.span.start < start && start < bucket.span.end)
+            || histories.iter().flatten().any(|history| history.has_bucket_over(start))
+    }
+
     /// Starts the head: fresh buckets from now on are those of `head`, the part of the first bucket that is in the window.
-    /// If they do not exceed `head`, they replace that bucket.
+    /// An agent's first bucket is replaced by them unless they exceed `head`.
     pub fn begin_head(&mut self, head: Window) {
         self.head = Some((self.fresh.store.buckets().len(), head));
     }
@@ -126,7 +134,7 @@ impl IncrementalTally {
             inconsistent,
             boundaries: off_boundary.filter(|_| !regular).map(|start| boundaries.through(start)),
             cuts,
-            head_fits: head.map(|(head, buckets)| replace_head(&mut merged, head, buckets)),
+            head_fits: head.and_then(|(head, buckets)| replace_head(&mut merged, head, buckets)),
             tally: tally.sum(merged),
         }
     }
@@ -187,17 +195,21 @@ fn build(
     found
 }
 
-/// Replaces the first bucket of each agent by its buckets of the head, if these do not exceed `head`. Returns whether they
-/// do not.
-fn replace_head(merged: &mut [Vec<Bucket>], head: Window, buckets: Vec<Bucket>) -> bool {
-    let inside = |span: Window| head.start <= span.start && span.end <= head.end;
-    let fits = buckets.iter().all(|bucket| inside(bucket.span));
-    if fits {
-        let heads = by_agent(buckets, merged.len());
-        for (buckets, heads) in merged.iter_mut().zip(heads) {
+/// Replaces the first bucket of each agent by its buckets of the head, unless one of these exceeds `head`. Returns whether
+/// the server cuts buckets at the start of a range: one bad record does not decide that.
+fn replace_head(merged: &mut [Vec<Bucket>], head: Window, buckets: Vec<Bucket>) -> Option<bool> {
+    let inside = |bucket: &Bucket| head.start <= bucket.span.start && bucket.span.end <= head.end;
+    let mut cuts = None;
+    let heads = by_agent(buckets, merged.len());
+    for (buckets, heads) in merged.iter_mut().zip(heads) {
+        let fits = heads.iter().all(inside);
+        if !heads.is_empty() {
+            cuts = Some(fits || cuts == Some(true));
+        }
+        if fits {
             buckets.retain(|bucket| bucket.span.start >= head.start);
             buckets.extend(heads);
         }
     }
-    fits
+    cuts
 }

@@ -59,8 +59,9 @@ impl PresenceSource {
         let reading = self.reading(&batch, window);
         let reading = Reading { tally: IncrementalTally::new(reading.tally, query), body: reading.body };
         let mut reading = self.read_range(reading, &batch.agents, query.range, context).await?;
-        let cuts = reading.tally.cuts();
-        if let Some(head) = self.cache().and_then(|cache| cache.head(query, window, cuts)) {
+        let (cuts, is_partial) = (reading.tally.cuts(), reading.tally.has_partial_bucket(&batch.histories));
+        let head = self.cache().filter(|_| is_partial).and_then(|cache| cache.head(query, window, cuts));
+        if let Some(head) = head {
             reading.tally.begin_head(head);
             reading = self.read_range(reading, &batch.agents, head, context).await?;
         }

@@ -66,6 +66,11 @@ impl BucketHistory {
         self.until
     }
 
+    /// The boundaries of the buckets.
+    pub const fn boundaries(&self) -> BucketBoundaries {
+        self.boundaries
+    }
+
     /// The size in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + size_of_val(&*self.names) + self.packed.len()
@@ -112,6 +117,14 @@ impl BucketHistory {
             count += 1;
         }
         self.packed.len() <= MAX_BYTES_PER_BUCKET * count
+    }
+
+    /// Whether a bucket starts before `time` and ends after it.
+    pub(super) fn has_bucket_over(&self, time: Timestamp) -> bool {
+        let (mut buckets, mut shares) = (self.read(), Vec::new());
+        std::iter::from_fn(|| buckets.next(&mut shares))
+            .find(|span| span.end > time)
+            .is_some_and(|span| span.start < time)
     }
 
     /// The names, by the indices in shares.

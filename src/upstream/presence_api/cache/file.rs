@@ -18,12 +18,18 @@ const VERSION: u8 = 1;
 /// The limit of state names: many times what one agent may have. This exporter writes no file with more.
 const MAX_NAMES: usize = 1 << 16;
 
+/// The bits of the flags.
+const CUTS: u8 = 1;
+const HEADS_FIT: u8 = 2;
+const SINCE: u8 = 4;
+const CUTS_KNOWN: u8 = 8;
+
 /// The content of a cache file.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct CacheFile {
     pub(super) boundaries: BucketBoundaries,
     pub(super) since: Option<Timestamp>,
-    pub(super) cuts: bool,
+    pub(super) cuts: Option<bool>,
     pub(super) heads_fit: bool,
     pub(in super::super) known: Vec<(AgentId, CachedAgent)>,
 }
@@ -51,7 +57,13 @@ impl CacheFile {
         push_text(&mut bytes, &query_text(tenant));
         // The interval is part of the query, so one boundary identifies all.
         push_time(&mut bytes, self.boundaries.ceil(Timestamp::from_micros(0)));
-        bytes.push(u8::from(self.cuts) | u8::from(self.heads_fit) << 1 | u8::from(self.since.is_some()) << 2);
+        let flags = [
+            (self.cuts == Some(true), CUTS),
+            (self.heads_fit, HEADS_FIT),
+            (self.since.is_some(), SINCE),
+            (self.cuts.is_some(), CUTS_KNOWN),
+        ];
+        bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         push_time(&mut bytes, self.since.unwrap_or(Timestamp::from_micros(0)));
         varint::push(&mut bytes, count(names.len()));
         names.iter().for_each(|name| push_text(&mut bytes, name));
@@ -68,7 +80,7 @@ impl CacheFile {
         }
         let boundaries = BucketBoundaries::new(tenant.query.interval.length).through(time(&mut bytes)?);
         let flags = bytes.byte()?;
-        let since = Some(time(&mut bytes)?).filter(|_| flags & 4 != 0);
+        let since = Some(time(&mut bytes)?).filter(|_| flags & SINCE != 0);
         let names = usize::try_from(bytes.varint()?).ok().filter(|names| *names <= MAX_NAMES)?;
         let name = |bytes: &mut Bytes<'_>| {
             let name = text(bytes)?;
@@ -85,7 +97,8 @@ impl CacheFile {
                 known.push((Arc::clone(agent), CachedAgent { history, full_at, read_at }));
             }
         }
-        let (cuts, heads_fit) = (flags & 1 != 0, flags & 2 != 0);
+        let cuts = (flags & CUTS_KNOWN != 0).then_some(flags & CUTS != 0);
+        let heads_fit = flags & HEADS_FIT != 0;
         bytes.0.is_empty().then_some(Self { boundaries, since, cuts, heads_fit, known })
     }
 }
@@ -119,7 +132,7 @@ fn count(of: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
     use std::time::Duration;
 
@@ -131,11 +144,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-    fn tenant() -> Tenant {
+    pub(in super::super) fn tenant() -> Tenant {
         let variable = |name: &str| match name {
             "CXONE_TENANT_DOMAIN" => Some("acme.example.com".to_owned()),
             "CXONE_CLIENT_ID" | "CXONE_CLIENT_SECRET" => Some("x".to_owned()),
-            "CXONE_AGENT_IDS" => Some("1,2,3".to_owned()),
+            "CXONE_AGENT_IDS" => Some("1,2,3,a,b,c,d".to_owned()),
             _ => None,
         };
         let config = Config::from_environment(&variable, Path::new("/nowhere")).unwrap();
@@ -169,7 +182,13 @@ mod tests {
             read_at: NOW,
         };
         let known = agents.iter().map(|agent| agent.id.clone()).zip(outcome.histories.into_iter().map(known)).collect();
-        CacheFile { boundaries, since: Some(NOW), cuts: phase % 2 == 0, heads_fit: phase % 3 == 0, known }
+        CacheFile {
+            boundaries,
+            since: Some(NOW),
+            cuts: [None, Some(false), Some(true)][usize::try_from(phase % 3).unwrap()],
+            heads_fit: phase % 3 == 0,
+            known,
+        }
     }
 
     fn drawn() -> impl Strategy<Value = (Vec<u64>, i64)> {

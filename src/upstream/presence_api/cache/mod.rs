@@ -43,8 +43,8 @@ pub(super) struct BucketCache {
     groups: u32,
     /// Until then, all requests are for the whole window.
     distrusted_until: Option<Timestamp>,
-    /// Whether the server cuts buckets at the end of the requested range, as last seen.
-    cuts: bool,
+    /// Whether the server cuts buckets at the end of the requested range, as last seen; `None` if never seen.
+    cuts: Option<bool>,
     /// Whether it cuts them at the start as well, as far as is known.
     heads_fit: bool,
     /// The number of consecutive refreshes that kept nothing.
@@ -91,7 +91,7 @@ impl BucketCache {
             since: None,
             groups: 1,
             distrusted_until: None,
-            cuts: false,
+            cuts: None,
             heads_fit: true,
             refreshes_without_history: 0,
         }
@@ -174,12 +174,15 @@ impl BucketCache {
         query.boundaries.floor(window.end.saturating_sub(behind).saturating_sub(self.settings.settle))
     }
 
-    /// The range to request in addition from a server that cuts buckets at the edges of the requested range: the part of the
-    /// window's first bucket that is in the window. `cuts` is [`IncrementalTally::cuts`](crate::presence::IncrementalTally::cuts).
+    /// The range to request in addition from a server that may cut buckets at the edges of the requested range: the part of
+    /// the window's first bucket that is in the window. `cuts` is
+    /// [`IncrementalTally::cuts`](crate::presence::IncrementalTally::cuts).
     pub(super) fn head(&self, query: BucketQuery, window: Window, cuts: Option<bool>) -> Option<Window> {
         let end = query.boundaries.ceil(window.start);
-        let needed =
-            self.heads_fit && cuts.unwrap_or(self.cuts) && !query.boundaries.has(window.start) && end < window.end;
+        let needed = self.heads_fit
+            && cuts.or(self.cuts) != Some(false)
+            && !query.boundaries.has(window.start)
+            && end < window.end;
         needed.then_some(Window { start: window.start, end })
     }
 
@@ -197,7 +200,7 @@ impl BucketCache {
             }
         }
         self.boundaries = outcome.boundaries.unwrap_or(self.boundaries);
-        self.cuts = outcome.cuts.unwrap_or(self.cuts);
+        self.cuts = outcome.cuts.or(self.cuts);
         self.heads_fit &= outcome.head_fits != Some(false);
     }
 
@@ -227,7 +230,9 @@ impl BucketCache {
     /// The content for a later process.
     pub(super) fn file(&self) -> CacheFile {
         let Self { boundaries, ref known, since, cuts, heads_fit, .. } = *self;
-        let known = known.iter().map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
+        // Histories with earlier boundaries are of no use.
+        let known = known.iter().filter(|(_, known)| known.history.boundaries() == boundaries);
+        let known = known.map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
         CacheFile { boundaries, since, cuts, heads_fit, known }
     }
 

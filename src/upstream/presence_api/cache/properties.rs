@@ -6,7 +6,9 @@ use chrono::NaiveTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, IncrementalTally, Micros, Schedule, Shift, Tally, TallyOutcome, TimeZone};
+use crate::presence::{
+    AgentPresence, IncrementalTally, Micros, Schedule, Shift, StateName, Tally, TallyOutcome, TimeZone,
+};
 
 const STEP: i64 = 10;
 const WINDOW: Duration = Duration::from_secs(100);
@@ -48,9 +50,11 @@ struct Drawing {
     ends_now: bool,
 }
 
-/// One refresh: how long after the one before, how far our clock is ahead, who is asked for, and which batches fail.
+/// One refresh: how long after the one before, how far our clock is ahead, the agents, which batches fail, and whether the
+/// process restarts before it.
 #[derive(Debug, Clone)]
 struct Step {
+    restarts: bool,
     after: i64,
     ahead: i64,
     asked: [bool; 4],
@@ -173,7 +177,8 @@ pub(super) fn read(
         let query = batch.query.unwrap();
         let mut tally = IncrementalTally::new(tally(window, &batch.agents), query);
         answer(tally.as_mut(), query.range);
-        if let Some(head) = cache.head(query, window, tally.cuts()) {
+        let head = cache.head(query, window, tally.cuts()).filter(|_| tally.has_partial_bucket(&batch.histories));
+        if let Some(head) = head {
             tally.begin_head(head);
             answer(tally.as_mut(), head);
         }
@@ -186,6 +191,83 @@ pub(super) fn read(
         cache.keep(&batch, window, &mut outcome);
         return outcome.tally;
     }
+}
+
+fn new_cache(size: usize) -> BucketCache {
+    let mut cache = BucketCache::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
+    cache.spread(AGENTS.len(), size);
+    cache
+}
+
+/// The cache that a new process restores.
+fn restarted(cache: &BucketCache, size: usize) -> BucketCache {
+    let mut tenant = file::tests::tenant();
+    tenant.query.interval.length = Duration::from_secs(STEP.unsigned_abs());
+    let mut restarted = new_cache(size);
+    restarted.restore(CacheFile::read(&cache.file().write(&tenant), &tenant).unwrap());
+    restarted
+}
+
+/// A server that cuts buckets at the edges of the requested range. States change every few seconds.
+#[derive(Debug, Clone)]
+struct CuttingServer {
+    seed: u64,
+    /// Whether buckets are at full steps, or start with the range.
+    aligned: bool,
+    /// Whether it cuts at the start of the range as well.
+    cuts_at_the_start: bool,
+    /// Nothing is reported for all agents in each of these ranges of seconds.
+    silent: Vec<Range<i64>>,
+}
+
+fn cutting_server() -> impl Strategy<Value = CuttingServer> {
+    let silent =
+        prop::collection::vec((-100..400_i64, 1..150_i64).prop_map(|(start, length)| start..start + length), 0..4);
+    (any::<u64>(), any::<bool>(), prop::bool::weighted(0.8), silent).prop_map(
+        |(seed, aligned, cuts_at_the_start, silent)| CuttingServer { seed, aligned, cuts_at_the_start, silent },
+    )
+}
+
+// === impl CuttingServer ===
+
+impl CuttingServer {
+    /// The state of an agent in a second; `None` if nothing is reported.
+    fn state(&self, agent: usize, second: i64) -> Option<usize> {
+        let seed = self.seed ^ second.div_euclid(4).cast_unsigned() ^ (agent as u64) << 40;
+        let state = fastrand::Rng::with_seed(seed).usize(..4);
+        // Agents are silent by themselves as well.
+        (state < 3 && !self.silent.iter().any(|silent| silent.contains(&second))).then_some(state)
+    }
+
+    fn answer(&self, tally: &mut Tally, range: Window) {
+        let (first, last) = (range.start.micros() / 1_000_000, range.end.micros() / 1_000_000);
+        for (agent, id) in AGENTS.iter().enumerate() {
+            let mut start = if self.cuts_at_the_start { first } else { first.div_euclid(STEP) * STEP };
+            while start < last {
+                let step = if self.aligned { (start.div_euclid(STEP) + 1) * STEP } else { start + STEP };
+                let end = step.min(last);
+                let shares: Shares =
+                    (start..end).filter_map(|second| Some((self.state(agent, second)?, 1_000_000))).collect();
+                push(tally, id, (start, end), &shares);
+                start = end;
+            }
+        }
+    }
+
+    /// The exact time per state of an agent, in microseconds.
+    fn exact(&self, agent: usize, window: Window) -> HashMap<StateName, u64> {
+        let mut sums = HashMap::new();
+        for second in window.start.micros() / 1_000_000..window.end.micros() / 1_000_000 {
+            if let Some(state) = self.state(agent, second) {
+                *sums.entry(STATES[state].into()).or_default() += 1_000_000;
+            }
+        }
+        sums
+    }
+}
+
+fn times(presence: Option<&AgentPresence>) -> HashMap<StateName, u64> {
+    presence.iter().flat_map(|presence| &presence.states).map(|(name, time)| (Arc::clone(name), time.get())).collect()
 }
 
 fn drawing() -> impl Strategy<Value = Drawing> {
@@ -203,13 +285,9 @@ fn step() -> impl Strategy<Value = Step> {
     let ahead = prop_oneof![8 => Just(0_i64), 1 => -20..20_i64];
     let asked = prop_oneof![3 => Just([true; 4]), 1 => any::<[bool; 4]>()];
     let fails = prop_oneof![3 => Just([false; 4]), 1 => any::<[bool; 4]>()];
-    (after, ahead, asked, fails, any::<u64>()).prop_map(|(after, ahead, asked, fails, order)| Step {
-        after,
-        ahead,
-        asked,
-        fails,
-        order,
-    })
+    let restarts = prop::bool::weighted(0.1);
+    (after, ahead, asked, fails, any::<u64>(), restarts)
+        .prop_map(|(after, ahead, asked, fails, order, restarts)| Step { restarts, after, ahead, asked, fails, order })
 }
 
 proptest! {
@@ -224,11 +302,13 @@ proptest! {
         steps in prop::collection::vec(step(), 1..25),
     ) {
         let history = drawing.history();
-        let mut cache = BucketCache::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
-        cache.spread(AGENTS.len(), size);
+        let mut cache = new_cache(size);
         let mut now = 0;
         for step in steps {
             now += step.after;
+            if step.restarts {
+                cache = restarted(&cache, size);
+            }
             let window = Window::ending_at(at(now + step.ahead), WINDOW);
             let agents: Vec<_> = (0..AGENTS.len()).filter(|agent| step.asked[*agent]).map(watched).collect();
             let behind = Duration::from_secs(step.ahead.max(0).unsigned_abs());
@@ -255,55 +335,42 @@ proptest! {
         }
     }
 
-    /// A server that cuts buckets at the edges of what is asked for tells the exact time in the window, and tails do too.
+    /// A server that cuts buckets at the edges of a request reports the exact time in the window, and incremental refreshes
+    /// come to it too: after silence of all agents, failures and restarts.
     #[test]
     fn incremental_is_exact_with_cut_buckets(
-        seed: u64,
+        server in cutting_server(),
+        size in 1..5_usize,
         steps in prop::collection::vec(step(), 1..25),
-        cuts_at_the_start in prop::bool::weighted(0.8),
     ) {
-        let state = |agent: usize, second: i64| {
-            (fastrand::Rng::with_seed(seed ^ second.div_euclid(4).cast_unsigned() ^ (agent as u64) << 40)).usize(..3)
-        };
-        let mut cache = BucketCache::new(SETTINGS, Duration::from_secs(STEP.unsigned_abs()));
+        let mut cache = new_cache(size);
         let mut now = 0;
         for step in steps {
             now += step.after;
+            if step.restarts {
+                cache = restarted(&cache, size);
+            }
             let window = Window::ending_at(at(now), WINDOW);
-            let agents: Vec<_> = (0..AGENTS.len()).map(watched).collect();
-            let mut answer = |tally: &mut Tally, range: Window| {
-                let seconds = range.start.micros() / 1_000_000..range.end.micros() / 1_000_000;
-                let begin = if cuts_at_the_start { seconds.start } else { seconds.start.div_euclid(STEP) * STEP };
-                for (agent, id) in AGENTS.iter().enumerate() {
-                    let mut start = begin;
-                    while start < seconds.end {
-                        let end = (start + STEP).min(seconds.end);
-                        let shares = (start..end).map(|second| (state(agent, second), 1_000_000)).collect();
-                        push(tally, id, (start, end), &shares);
-                        start = end;
+            let agents: Vec<_> = (0..AGENTS.len()).filter(|agent| step.asked[*agent]).map(watched).collect();
+            let mut full = tally(window, &agents);
+            server.answer(&mut full, window);
+            let full: HashMap<AgentId, _> = agents.iter().map(|agent| agent.id.clone()).zip(full.finish().agents).collect();
+            for (nth, batch) in cache.plan(window, agents, size, |_| false).into_iter().enumerate() {
+                if step.fails[nth % 4] {
+                    continue;
+                }
+                let ids: Vec<_> = batch.agents.iter().map(|agent| agent.id.clone()).collect();
+                let mut answer = |tally: &mut Tally, range: Window| server.answer(tally, range);
+                let counted = read(&mut cache, batch, window, Duration::ZERO, &mut answer);
+                for (id, presence) in ids.iter().zip(&counted.agents) {
+                    let agent = AGENTS.iter().position(|known| **known == **id).unwrap();
+                    prop_assert_eq!(times(presence.as_ref()), times(full[id].as_ref()), "agent {} at {}", id, now);
+                    if server.cuts_at_the_start {
+                        prop_assert_eq!(times(presence.as_ref()), server.exact(agent, window), "agent {} at {}", id, now);
                     }
                 }
-            };
-            let exact = |agent: usize| {
-                let mut sums = HashMap::<&str, u64>::new();
-                for second in now - 100..now {
-                    *sums.entry(STATES[state(agent, second)]).or_default() += 1_000_000;
-                }
-                sums
-            };
-            for batch in cache.plan(window, agents, 3, |_| false) {
-                let counted = read(&mut cache, batch, window, Duration::ZERO, &mut answer);
-                for (agent, presence) in counted.agents.iter().enumerate().filter(|_| cuts_at_the_start) {
-                    let sums: HashMap<_, _> =
-                        presence.iter().flat_map(|presence| &presence.states).map(|(name, time)| (&**name, time.get())).collect();
-                    prop_assert!((0..AGENTS.len()).any(|other| sums == exact(other)), "agent {}: {:?}", agent, sums);
-                }
-                for presence in counted.agents.iter().flatten() {
-                    prop_assert!(presence.observed <= window.length());
-                    let rounded = if cuts_at_the_start { 0 } else { 4 };
-                    prop_assert!(presence.observed.get() + rounded >= window.length().get());
-                }
             }
+            cache.refreshed(window, true);
         }
     }
 }
