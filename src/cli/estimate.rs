@@ -28,6 +28,9 @@ const ASSUMED_REQUEST_TIME: Duration = Duration::from_secs(1);
 /// Requests of a refresh of the official API: the current states, and the new history.
 const TAIL_REQUESTS: u64 = 2;
 
+/// The scrape interval that is assumed: Prometheus's default, and that of the examples.
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Token requests of a day: tokens are replaced a margin before the end of their hour, so a day takes one more than 24.
 const TOKENS_PER_DAY: u64 = 25;
 
@@ -65,7 +68,9 @@ pub(super) struct Estimate {
     pub(super) buckets: u64,
     /// Requests of a refresh with pages of [`ASSUMED_PAGE`] buckets.
     pub(super) paged_requests: u64,
-    /// Refreshes of a day, one per cooldown; fewer with fewer scrapes.
+    /// The time from one refresh to the next: that of the first scrape after the cooldown, with a scrape per [`SCRAPE_INTERVAL`].
+    pub(super) refresh_interval: Duration,
+    /// Refreshes of a day at this interval.
     pub(super) refreshes_per_day: u64,
     /// Token requests of a day, for tokens that are valid for an hour.
     pub(super) tokens_per_day: u64,
@@ -102,7 +107,7 @@ pub(super) struct Spread {
 /// The cost of incremental refreshes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tails {
-    /// The most buckets of one agent, if each refresh follows the previous one after the cooldown.
+    /// Buckets of one agent at the most, with a refresh per [`Estimate::refresh_interval`].
     pub(super) buckets_per_agent: u64,
     /// Buckets of a refresh.
     pub(super) buckets: u64,
@@ -140,7 +145,8 @@ impl Estimate {
 
         let buckets_per_agent = div_ceil(tenant.query.window, tenant.query.interval.length).saturating_add(1);
         let FetchCost { buckets, paged_requests, bytes, time } = FetchCost::of(tenant, buckets_per_agent);
-        let refreshes_per_day = div_ceil(DAY, tenant.limits.cooldown);
+        let refresh_interval = refresh_interval(tenant.limits.cooldown);
+        let refreshes_per_day = div_ceil(DAY, refresh_interval);
         let tails = tenant.query.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
         let budget = tenant.limits.max_requests_per_minute.map(|per_minute| {
             let all = if tenant.official.is_some() { TAIL_REQUESTS } else { paged_requests };
@@ -155,6 +161,7 @@ impl Estimate {
             buckets_per_agent,
             buckets,
             paged_requests,
+            refresh_interval,
             refreshes_per_day,
             tokens_per_day: TOKENS_PER_DAY.min(refreshes_per_day),
             bytes,
@@ -169,7 +176,7 @@ impl Estimate {
         self.tails.as_ref().map_or(self.refresh_time, |tails| tails.refresh_time)
     }
 
-    /// Presence requests of a day for one refresh per cooldown: at least, and with pages of [`ASSUMED_PAGE`] buckets.
+    /// Presence requests of a day: at least, and with pages of [`ASSUMED_PAGE`] buckets.
     pub(super) fn requests_per_day(&self) -> (u64, u64) {
         let day = self.refreshes_per_day;
         let paged = match &self.tails {
@@ -183,11 +190,18 @@ impl Estimate {
     }
 }
 
+/// A scrape at the very end of a cooldown comes a moment too early, as the refresh before it started a moment after its scrape.
+fn refresh_interval(cooldown: Duration) -> Duration {
+    let scrapes = cooldown.as_secs() / SCRAPE_INTERVAL.as_secs() + 1;
+    SCRAPE_INTERVAL.saturating_mul(u32::try_from(scrapes).unwrap_or(u32::MAX))
+}
+
 // === impl Tails ===
 
 impl Tails {
     fn of(tenant: &Tenant, incremental: Incremental, refreshes_per_day: u64) -> Self {
-        let reach = incremental.settle.saturating_add(tenant.limits.cooldown).min(tenant.query.window);
+        let reach =
+            incremental.settle.saturating_add(refresh_interval(tenant.limits.cooldown)).min(tenant.query.window);
         let buckets_per_agent = div_ceil(reach, tenant.query.interval.length).saturating_add(1);
         let FetchCost { buckets, paged_requests, bytes, time } = FetchCost::of(tenant, buckets_per_agent);
         let agents = count(tenant.agents.len());
@@ -305,8 +319,16 @@ mod tests {
     }
 
     #[test]
-    fn refreshes_per_day_are_one_per_cooldown() {
-        let table = [(1, 86_400, 25), (60, 1_440, 25), (7, 12_343, 25), (7_200, 12, 12), (86_400, 1, 1)];
+    fn refreshes_per_day_follow_scrapes_and_cooldown() {
+        let table = [
+            (1, 1_440, 25),
+            (50, 1_440, 25),
+            (59, 1_440, 25),
+            (60, 720, 25),
+            (119, 720, 25),
+            (7_200, 12, 12),
+            (86_400, 1, 1),
+        ];
         for (cooldown, refreshes, tokens) in table {
             let mut tenant = fixture::tenant("acme", 120);
             tenant.limits.cooldown = Duration::from_secs(cooldown);
@@ -342,10 +364,10 @@ mod tests {
     fn incremental_refreshes_and_full_ones_of_a_day() {
         let table = [
             // interval in minutes, settle in minutes, cooldown in seconds: buckets an agent, requests, all of a day
-            (60, 30, 60, 2, 4, 4 * 8 + 1_436 * 4),
-            (5, 30, 60, 8, 4, 4 * 60 + 1_436 * 4),
-            (5, 120, 60, 26, 8, 4 * 60 + 1_436 * 8),
-            (1, 0, 3_600, 61, 16, 4 * 292 + 20 * 16),
+            (60, 30, 50, 2, 4, 4 * 8 + 1_436 * 4),
+            (5, 30, 50, 8, 4, 4 * 60 + 1_436 * 4),
+            (5, 120, 50, 26, 8, 4 * 60 + 1_436 * 8),
+            (1, 0, 3_600, 62, 16, 4 * 292 + 20 * 16),
             (60, 0, 86_400, 25, 8, 8),
         ];
         for (minutes, settle, cooldown, buckets, requests, of_a_day) in table {

@@ -111,7 +111,7 @@ pub const ALL: &[Key] = &[
         "With `incremental`: how often the whole window is requested.",
     ),
     key("tenants[].states", Default::Value("[]"), "The states to request; empty requests all."),
-    key("tenants[].cooldown", Default::Value("60s"), "At most one refresh in this time, for any number of scrapes."),
+    key("tenants[].cooldown", Default::Value("50s"), "Time from the start of a refresh to the next, at least."),
     key("tenants[].max_staleness", Default::Value("15m"), "Data older than this is no longer exposed."),
     key("tenants[].request_timeout", Default::Value("30s"), "The timeout of one request."),
     key("tenants[].refresh_timeout", Default::Value("2m"), "The timeout of a refresh with all its requests."),

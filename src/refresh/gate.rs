@@ -9,7 +9,8 @@ use crate::clock::Monotonic;
 #[derive(Debug)]
 pub(super) struct Gate {
     cooldown: Duration,
-    running: bool,
+    /// When the refresh under way was admitted.
+    running_since: Option<Monotonic>,
     failures: u32,
     not_before: Option<Monotonic>,
 }
@@ -27,7 +28,7 @@ pub(super) enum Admission {
 
 impl Gate {
     pub(super) const fn new(cooldown: Duration) -> Self {
-        Self { cooldown, running: false, failures: 0, not_before: None }
+        Self { cooldown, running_since: None, failures: 0, not_before: None }
     }
 
     /// Continues the gate of an earlier process: its failures in a row, and nothing before `not_before`.
@@ -39,39 +40,38 @@ impl Gate {
     /// Asks to start a refresh at `now`; `floor` is the tenant's own `Retry-After`.
     pub(super) fn admit(&mut self, now: Monotonic, floor: Option<Monotonic>) -> Admission {
         self.raise(floor);
-        if self.running {
+        if self.running_since.is_some() {
             return Admission::Join;
         }
         if self.not_before.is_some_and(|not_before| now < not_before) {
             return Admission::Closed;
         }
-        self.running = true;
+        self.running_since = Some(now);
         Admission::Start
     }
 
-    /// Reports that the refresh under way ended at `now`. The next one waits for the cooldown or, after a
-    /// failure, for the back-off, and in any case for `floor`.
+    /// Reports that the refresh under way ended at `now`. The next one waits for the cooldown, which counts from the start
+    /// of this one, or after a failure for the back-off, which counts from its end; in any case for `floor`.
     pub(super) fn ended(&mut self, now: Monotonic, succeeded: bool, floor: Option<Monotonic>, chance: f64) {
-        self.running = false;
-        let delay = if succeeded {
+        let started = self.running_since.take().unwrap_or(now);
+        self.not_before = Some(if succeeded {
             self.failures = 0;
-            self.cooldown
+            started + self.cooldown
         } else {
             self.failures = self.failures.saturating_add(1);
-            backoff::delay(self.cooldown, self.failures, chance)
-        };
-        self.not_before = Some(now + delay);
+            now + backoff::delay(self.cooldown, self.failures, chance)
+        });
         self.raise(floor);
     }
 
-    /// Sets another cooldown. It counts from `full_at`, where the last refresh succeeded in full; a back-off does not change.
-    /// A refresh under way continues.
-    pub(super) fn reconfigure(&mut self, cooldown: Duration, full_at: Option<Monotonic>, floor: Option<Monotonic>) {
+    /// Sets another cooldown. It counts from `full_start`, the start of the last refresh if that succeeded in full; a back-off
+    /// does not change. A refresh under way continues.
+    pub(super) fn reconfigure(&mut self, cooldown: Duration, full_start: Option<Monotonic>, floor: Option<Monotonic>) {
         self.cooldown = cooldown;
-        if let Some(full_at) = full_at
+        if let Some(full_start) = full_start
             && self.failures == 0
         {
-            self.not_before = Some(full_at + cooldown);
+            self.not_before = Some(full_start + cooldown);
         }
         self.raise(floor);
     }
@@ -116,10 +116,23 @@ mod tests {
     }
 
     #[test]
-    fn the_cooldown_counts_from_the_end() {
+    fn cooldown_counts_from_the_start_of_a_refresh() {
+        for (ended, opens) in [(0, 60), (10, 60), (59, 60), (60, 60), (90, 90)] {
+            let mut gate = Gate::new(COOLDOWN);
+            gate.admit(at(0), None);
+            gate.ended(at(ended), true, None, 0.0);
+            if ended < opens {
+                assert_eq!(gate.admit(at(opens - 1), None), Admission::Closed, "{ended}");
+            }
+            assert_eq!(gate.admit(at(opens), None), Admission::Start, "{ended}");
+        }
+    }
+
+    #[test]
+    fn back_off_counts_from_the_end_of_a_refresh() {
         let mut gate = Gate::new(COOLDOWN);
         gate.admit(at(0), None);
-        gate.ended(at(10), true, None, 0.0);
+        gate.ended(at(10), false, None, 0.0);
         assert_eq!(gate.admit(at(69), None), Admission::Closed);
         assert_eq!(gate.admit(at(70), None), Admission::Start);
     }

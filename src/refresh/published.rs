@@ -27,8 +27,8 @@ pub struct Published {
     pub(crate) source: Arc<dyn Source>,
     /// The tenant's own list of agents, where it was needed and read.
     pub(crate) directory: Option<Arc<AgentDirectory>>,
-    /// When a refresh last succeeded in full, as long as none has ended otherwise since.
-    pub(crate) full_at: Option<Moment>,
+    /// The start of the last refresh, if it succeeded in full.
+    pub(crate) full_start: Option<Moment>,
     /// When the last refresh read its data, if it read any.
     pub(crate) last_read: Option<Moment>,
     /// When the oldest data in the snapshot was read.
@@ -49,7 +49,7 @@ impl Published {
             configured,
             source,
             directory: None,
-            full_at: None,
+            full_start: None,
             last_read: None,
             oldest: None,
         }
@@ -66,9 +66,9 @@ impl Published {
         }
     }
 
-    /// Whether all data is younger than the cooldown, so that no refresh is needed.
+    /// Whether the last refresh succeeded in full and started less than a cooldown ago, so that no refresh is needed.
     pub(crate) fn is_fresh(&self, now: Moment) -> bool {
-        self.full_at.is_some_and(|full_at| full_at.age(now) < self.snapshot.tenant.limits.cooldown)
+        self.full_start.is_some_and(|full_start| full_start.age(now) < self.snapshot.tenant.limits.cooldown)
     }
 
     /// Whether some data has passed `max_staleness`.

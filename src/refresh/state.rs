@@ -88,7 +88,7 @@ pub(super) fn next_published(last: &Published, event: &Event<'_>, inputs: &Input
         Event::Fetched(refresh) => after_refresh(last, refresh, inputs, render),
         Event::Aborted => Published {
             status: Status { up: false, last_attempt: Some(now.utc), ..last.status.clone() },
-            full_at: None,
+            full_start: None,
             last_read: None,
             ..last.clone()
         },
@@ -110,7 +110,7 @@ pub(super) fn next_published(last: &Published, event: &Event<'_>, inputs: &Input
         Event::Restored(restored) => Published {
             status: Status { agents_dropped: restored.agents_dropped, ..restored.status.clone() },
             directory: restored.directory.clone(),
-            full_at: restored.full_at,
+            full_start: restored.full_start,
             last_read: restored.last_read,
             ..last.clone()
         }
@@ -129,7 +129,7 @@ fn resolved(base: Published, now: Moment, token_expiry: Option<Timestamp>, rende
     let status = if keeps_data { base.status.clone() } else { Status::default() };
     Published {
         status: Status { agents_dropped: dropped, token_expiry, ..status },
-        full_at: base.full_at.filter(|_| keeps_data),
+        full_start: base.full_start.filter(|_| keeps_data),
         last_read: base.last_read.filter(|_| keeps_data),
         ..base
     }
@@ -137,7 +137,7 @@ fn resolved(base: Published, now: Moment, token_expiry: Option<Timestamp>, rende
 }
 
 fn after_refresh(last: &Published, refresh: &FetchedRefresh, inputs: &Inputs, render: &Render) -> Published {
-    let FetchedRefresh { data, error, window, ended, is_retry, .. } = refresh;
+    let FetchedRefresh { data, error, window, started, ended, is_retry, .. } = refresh;
     let tenant = &last.snapshot.tenant;
     let same_query = merge::same_query(&data.tenant, tenant);
     let succeeded = error.is_none();
@@ -154,7 +154,7 @@ fn after_refresh(last: &Published, refresh: &FetchedRefresh, inputs: &Inputs, re
             last_error: error.clone(),
             ..last.status.clone()
         },
-        full_at: is_full.then_some(*ended),
+        full_start: is_full.then_some(*started),
         last_read: (refresh.result != RefreshResult::Failure).then_some(*ended),
         ..last.clone()
     }
@@ -192,7 +192,11 @@ impl State {
                 if !merge::same_server(before, tenant) {
                     self.gate.forget();
                 }
-                self.gate.reconfigure(tenant.limits.cooldown, next.full_at.map(|full_at| full_at.monotonic), floor);
+                self.gate.reconfigure(
+                    tenant.limits.cooldown,
+                    next.full_start.map(|full_start| full_start.monotonic),
+                    floor,
+                );
                 let agents = self.retry_agents.take().filter(|_| merge::same_query(before, tenant));
                 self.retry_agents = agents.and_then(|agents| merge::still_to_retry(&agents, before, tenant));
             }

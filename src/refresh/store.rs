@@ -41,8 +41,8 @@ pub struct RestoredState {
     pub(crate) directory: Option<Arc<AgentDirectory>>,
     /// How many agents `agent_filter.max` leaves out.
     pub(crate) agents_dropped: Option<usize>,
-    /// When a refresh last succeeded in full, as long as none has ended otherwise since.
-    pub(crate) full_at: Option<Moment>,
+    /// The start of the last refresh, if it succeeded in full.
+    pub(crate) full_start: Option<Moment>,
     /// When the last refresh read its data.
     pub(crate) last_read: Option<Moment>,
     /// How many refreshes have failed in a row.

@@ -205,11 +205,13 @@ impl Harness {
 pub(crate) fn tenant() -> Tenant {
     let agent = |id: &str| Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None };
     let connection = ConnectionSettings::new("https://acme.example.com".parse().unwrap(), "client", "secret");
-    Tenant {
+    let mut tenant = Tenant {
         states: StateSettings { declared: Vec::new(), offline: Vec::new(), map: StateMap::new() },
         agents: ["1", "2", "3"].map(agent).to_vec(),
         ..Tenant::with_defaults("acme", connection)
-    }
+    };
+    tenant.limits.cooldown = Duration::from_secs(60);
+    tenant
 }
 
 /// A tenant whose agents are all those of its own list.

@@ -86,7 +86,7 @@ impl RestoredState {
             status: Status::default(),
             directory: None,
             agents_dropped: dropped,
-            full_at: None,
+            full_start: None,
             last_read: None,
             failures: 0,
             not_before: None,
@@ -180,7 +180,7 @@ impl RestoredState {
         };
         if !aborted && !future {
             let moment = |time| past_time(time, now).map(|utc| Moment::remembered(utc, now));
-            (self.full_at, self.last_read) = (moment(body.full_at), moment(body.last_read));
+            (self.full_start, self.last_read) = (moment(body.full_start), moment(body.last_read));
         }
     }
 }

@@ -173,7 +173,7 @@ mod tests {
             ("take 3m, which does not fit into refresh_timeout, 2m", |tenant| {
                 tenant.limits.max_requests_per_minute = NonZeroU32::new(1);
             }),
-            ("take 90s, longer than the cooldown of 60s", |tenant| {
+            ("take 90s, longer than the cooldown of 50s", |tenant| {
                 tenant.limits.max_requests_per_minute = NonZeroU32::new(2);
             }),
             ("", |tenant| {
@@ -181,7 +181,7 @@ mod tests {
                 tenant.limits.cooldown = seconds(90);
             }),
             ("", |tenant| {
-                tenant.limits.max_requests_per_minute = NonZeroU32::new(2);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(3);
                 tenant.query.incremental = Some(INCREMENTAL);
             }),
             ("of a refresh that reads all take 206s, longer than refresh_timeout, 2m, allows", |tenant| {
@@ -189,8 +189,8 @@ mod tests {
                 tenant.query.interval.length = seconds(300);
                 tenant.query.incremental = Some(INCREMENTAL);
             }),
-            ("max_staleness, 119s,", |tenant| tenant.limits.max_staleness = seconds(119)),
-            ("", |tenant| tenant.limits.max_staleness = seconds(120)),
+            ("max_staleness, 99s,", |tenant| tenant.limits.max_staleness = seconds(99)),
+            ("", |tenant| tenant.limits.max_staleness = seconds(100)),
             ("request_timeout, 2m,", |tenant| tenant.limits.request_timeout = seconds(120)),
         ];
         for (hint, change) in table {

@@ -108,7 +108,7 @@ fn cost(tenant: &Tenant) -> String {
             line("memory", format!("about {} for buckets that are kept", bytes(tails.memory)));
         }
         line("requests", requests(&estimate));
-        line("requests a day", requests_per_day(tenant, &estimate));
+        line("requests a day", requests_per_day(&estimate));
     }
     if let Some(budget) = &estimate.budget {
         line("budget", self::budget(budget));
@@ -147,8 +147,8 @@ fn official_agents(tenant: &Tenant) -> String {
 fn tail_requests(estimate: &Estimate) -> String {
     format!(
         "about 2 a refresh (current states, and what is new in the history), at first the whole history and one a team; a \
-        token an hour; {} a day at one per cooldown, none without a scrape",
-        counted(estimate.refreshes_per_day, "refresh")
+        token an hour; {}",
+        refreshes(estimate)
     )
 }
 
@@ -217,15 +217,18 @@ fn requests(estimate: &Estimate) -> String {
     }
 }
 
-fn requests_per_day(tenant: &Tenant, estimate: &Estimate) -> String {
+fn requests_per_day(estimate: &Estimate) -> String {
     let (least, paged) = estimate.requests_per_day();
     let paged = if paged == least { String::new() } else { format!(" ({} with such pages)", grouped(paged)) };
+    format!("{}{paged} and {} for tokens, in {}", grouped(least), grouped(estimate.tokens_per_day), refreshes(estimate),)
+}
+
+/// How often the exporter refreshes.
+fn refreshes(estimate: &Estimate) -> String {
     format!(
-        "at most {}{paged} and {} for tokens: {} at one per cooldown of {}, none without a scrape",
-        grouped(least),
-        grouped(estimate.tokens_per_day),
+        "{} a day: one every {} with a scrape every minute, none without a scrape",
         counted(estimate.refreshes_per_day, "refresh"),
-        format_duration(tenant.limits.cooldown),
+        format_duration(estimate.refresh_interval),
     )
 }
 

@@ -16,7 +16,7 @@ pub(super) fn published(snapshot: Snapshot, status: Status, read_at: Option<Mome
     let source = Arc::new(ScriptedSource::new(DrivenClock::new(START), &[]));
     let render = |_: &Snapshot| Arc::new(BlockBuilder::new().finish(Packing::Stored));
     let published = Published::new(Arc::clone(&snapshot.tenant), source, &render).with_snapshot(snapshot, &render);
-    Published { status, full_at: read_at, last_read: read_at, ..published }
+    Published { status, full_start: read_at, last_read: read_at, ..published }
 }
 
 pub(super) fn bytes(published: &Published, failures: u32) -> Vec<u8> {
@@ -102,7 +102,7 @@ proptest! {
         let restored = restored_from(&published, &published.snapshot.tenant, now).unwrap();
         prop_assert_eq!(contents(&restored.snapshot), expected);
         prop_assert_eq!(restored.status, status);
-        prop_assert_eq!((restored.full_at, restored.last_read), (Some(now), Some(now)));
+        prop_assert_eq!((restored.full_start, restored.last_read), (Some(now), Some(now)));
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
     let mut tenant =
         Tenant::with_defaults(name, ConnectionSettings::new(base_url.parse().unwrap(), "my-client", SECRET));
     tenant.states.offline = vec!["Offline".into()];
+    tenant.limits.cooldown = COOLDOWN;
     tenant.limits.request_timeout = Duration::from_secs(20);
     tenant.limits.agents_per_request = 1;
     tenant.limits.max_concurrent_requests = 1;

@@ -279,7 +279,9 @@ async fn run_row(fault: Fault, outcome: &Outcome) {
 /// Asserts that scrapes before `not_before` send and log nothing. Returns the rest of the wait.
 async fn assert_closed(app: &TestApp, upstream: &ScriptedServer, met: &Scraped, outcome: &Outcome) -> Duration {
     let not_before = met.value("cxone_refresh_not_before_timestamp_seconds").unwrap();
-    let wait = not_before - met.value("cxone_refresh_last_attempt_timestamp_seconds").unwrap();
+    // A cooldown counts from the start of the refresh, a back-off from its end.
+    let took = if outcome.up { met.value("cxone_refresh_duration_seconds").unwrap() } else { 0.0 };
+    let wait = not_before - met.value("cxone_refresh_last_attempt_timestamp_seconds").unwrap() + took;
     let grain = 1e-3;
     assert!((outcome.wait.start() - grain..=outcome.wait.end() + grain).contains(&wait), "the next in {wait} s");
     let (requests, lines) = (upstream.requests().len(), app.warnings().len());
