@@ -70,7 +70,7 @@ pub struct Cli {
 pub enum Command {
     /// Serve with a built-in simulated tenant: no configuration, changing data at once.
     Demo(Box<DemoArgs>),
-    /// Fetch once and print the seconds by agent and state.
+    /// Fetch once and print the time by agent and state.
     Report(ReportArgs),
     /// Check configuration and files, and print the cost: series, requests per refresh, requests per day.
     Check(CheckArgs),
@@ -130,12 +130,19 @@ pub struct ReportArgs {
     /// Report only this tenant.
     #[arg(long, value_name = "NAME")]
     pub tenant: Option<String>,
+    /// Report only the agents of this team.
+    #[arg(long, value_name = "NAME")]
+    pub team: Option<String>,
+    /// Sort by `agent`, `name`, `team`, `total` or a state; states and the total sort longest first. Without it agents are in
+    /// the order of the configuration.
+    #[arg(long, value_name = "COLUMN")]
+    pub sort: Option<String>,
 }
 
 /// The output formats of `report`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// Text in aligned columns.
+    /// Text with one line per agent and one column per state.
     Table,
     /// A list of objects.
     Json,

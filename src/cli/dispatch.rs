@@ -201,7 +201,9 @@ fn run_failure(error: impl Display) -> Failure {
 
 fn report_failure(error: report::ReportError) -> Failure {
     match error {
-        report::ReportError::UnknownTenant { .. } => Failure::Usage(error.to_string()),
+        report::ReportError::UnknownTenant { .. } | report::ReportError::UnknownColumn { .. } => {
+            Failure::Usage(error.to_string())
+        }
         error => run_failure(error),
     }
 }

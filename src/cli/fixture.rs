@@ -8,8 +8,10 @@ use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
 use crate::config::{Agent, Config, ConnectionSettings, Tenant};
-use crate::presence::{AgentPresence, Micros, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window};
-use crate::upstream::{FetchFuture, FetchResult, Query, Source};
+use crate::presence::{
+    AgentPresence, Micros, Person, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window,
+};
+use crate::upstream::{DirectoryFuture, FetchFuture, FetchResult, Query, Source, UpstreamError};
 
 /// The current time of the tests.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -70,13 +72,21 @@ type Respond = dyn Fn(&Query) -> FetchResult + Send + Sync;
 /// A source that returns fixed results and records its queries.
 pub(crate) struct FakeSource {
     respond: Box<Respond>,
+    directory: Option<Result<Vec<Person>, UpstreamError>>,
     windows: Mutex<Vec<Window>>,
 }
 
 impl FakeSource {
     /// A source that returns `respond` of each query.
     pub(crate) fn new(respond: impl Fn(&Query) -> FetchResult + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { respond: Box::new(respond), windows: Mutex::default() })
+        Arc::new(Self { respond: Box::new(respond), directory: None, windows: Mutex::default() })
+    }
+
+    /// This source with an agent directory.
+    pub(crate) fn with_directory(self: Arc<Self>, directory: Result<Vec<Person>, UpstreamError>) -> Arc<Self> {
+        let mut source = Arc::into_inner(self).unwrap();
+        source.directory = Some(directory);
+        Arc::new(source)
     }
 
     /// The windows of the fetches.
@@ -90,6 +100,11 @@ impl Source for FakeSource {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(query.window);
         let fetched = (self.respond)(&query);
         Box::pin(async move { fetched })
+    }
+
+    fn directory(&self, _: Monotonic) -> Option<DirectoryFuture<'_>> {
+        let directory = self.directory.clone()?;
+        Some(Box::pin(async move { directory }))
     }
 
     fn not_before(&self) -> Option<Monotonic> {

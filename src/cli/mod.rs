@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod config_source;
 mod demo;
+mod directory;
 mod dispatch;
 mod estimate;
 #[cfg(test)]

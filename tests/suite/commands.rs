@@ -78,7 +78,7 @@ async fn shard_reports_contain_each_agent_once() {
         assert!(output.status.success(), "{}", stderr(&output));
         assert!(stderr(&output).contains(&format!("shard={index} shards=3")), "{}", stderr(&output));
         let mut lines = csv::Reader::from_reader(&*output.stdout);
-        let mut own: Vec<_> = lines.records().map(|line| line.unwrap()[0].to_owned()).collect();
+        let mut own: Vec<_> = lines.records().map(|line| line.unwrap()[1].to_owned()).collect();
         own.dedup();
         assert!((50..90).contains(&own.len()), "{}", own.len());
         agents.extend(own);
@@ -103,11 +103,9 @@ async fn report_table_has_no_colors_without_terminal() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
     let text = stdout(&output);
-    assert_eq!(text.matches("--- Agent Presence Summary (Last 24h) ---\n").count(), AGENTS);
-    let columns = |line: &str| line.match_indices(" | ").map(|(place, _)| place).collect::<Vec<_>>();
-    let mut lines = text.lines().filter(|line| line.contains(" | ")).map(columns);
-    let first = lines.next().unwrap();
-    assert!(first.len() == 2 && lines.all(|line| line == first));
+    // The tenant and the window, the header, and one line per agent.
+    assert_eq!(text.lines().count(), 2 + AGENTS, "{text}");
+    assert!(text.starts_with("simulated: ") && text.contains(" (24h)\nAgent "), "{text}");
     harness.simulator.shutdown().await;
 }
 
@@ -117,7 +115,7 @@ async fn incomplete_report_is_printed_and_fails() {
     let output = harness.run(&["report", "--format", "csv"]);
     assert_eq!(output.status.code(), Some(1));
     let mut lines = csv::Reader::from_reader(&*output.stdout);
-    let mut agents: Vec<_> = lines.records().map(|line| line.unwrap()[0].to_owned()).collect();
+    let mut agents: Vec<_> = lines.records().map(|line| line.unwrap()[1].to_owned()).collect();
     agents.dedup();
     assert_eq!(agents.len(), 150);
     assert!(stderr(&output).contains("50 of 200 agents"), "{}", stderr(&output));

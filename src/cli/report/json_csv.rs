@@ -1,22 +1,30 @@
 //! The report as JSON and CSV. Seconds are exact to the microsecond, without trailing zeros.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
-use super::TenantReport;
-use super::row::Row;
+use super::rows::{Row, TenantReport};
 use crate::presence::{Micros, StateName};
 
 /// Microseconds in a second.
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
+/// The first characters of a cell that a spreadsheet takes for a formula, in their wide forms too.
+///
+/// Source: OWASP, CSV Injection.
+const FORMULA_STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
 /// The JSON object of an agent.
 #[derive(Serialize)]
 struct Entry<'a> {
+    tenant: &'a str,
     agent: &'a str,
     name: Option<&'a str>,
     team: Option<&'a str>,
+    from: String,
+    to: String,
     states: States<'a>,
     total: Seconds,
 }
@@ -27,38 +35,25 @@ struct States<'a>(&'a [(StateName, Micros)]);
 /// A time as a JSON number of seconds.
 struct Seconds(Micros);
 
-/// A CSV record.
-#[derive(Serialize)]
-struct Record<'a> {
-    agent: &'a str,
-    name: Option<&'a str>,
-    team: Option<&'a str>,
-    state: &'a str,
-    seconds: String,
-}
-
 /// A list with an object for each agent. An agent without data has no states.
-pub(super) fn json(reports: &[TenantReport<'_>]) -> io::Result<Vec<u8>> {
-    let entries: Vec<_> = rows(reports).map(Entry::new).collect();
+pub(super) fn json(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
+    let entries: Vec<_> = rows(reports).map(|(report, row)| Entry::new(report, row)).collect();
     let mut text = serde_json::to_vec_pretty(&entries)?;
     text.push(b'\n');
     Ok(text)
 }
 
 /// A header, and a record for each agent and state. An agent without data has no record.
-pub(super) fn csv(reports: &[TenantReport<'_>]) -> io::Result<Vec<u8>> {
-    // The header is written here, because serde writes none without records.
-    let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    lines.write_record(["agent", "name", "team", "state", "seconds"])?;
-    for row in rows(reports) {
+pub(super) fn csv(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    lines.write_record(["tenant", "agent", "name", "team", "from", "to", "state", "seconds"])?;
+    for (report, row) in rows(reports) {
+        let (from, to) = (report.window.start.to_string(), report.window.end.to_string());
+        let [name, team] = [&row.name, &row.team].map(|text| cell(text.as_deref().unwrap_or_default()));
+        let (tenant, agent) = (cell(&report.tenant), cell(&row.agent));
         for (state, time) in &row.states {
-            lines.serialize(Record {
-                agent: &row.agent.id,
-                name: row.agent.name.as_deref(),
-                team: row.agent.team.as_deref(),
-                state,
-                seconds: decimal(*time),
-            })?;
+            let record = [&*tenant, &*agent, &*name, &*team, &*from, &*to, &*cell(state), &*decimal(*time)];
+            lines.write_record(record)?;
         }
     }
     let mut text = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
@@ -66,8 +61,13 @@ pub(super) fn csv(reports: &[TenantReport<'_>]) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn rows<'a>(reports: &'a [TenantReport<'a>]) -> impl Iterator<Item = &'a Row<'a>> {
-    reports.iter().flat_map(|report| &report.rows)
+fn rows(reports: &[TenantReport]) -> impl Iterator<Item = (&TenantReport, &Row)> {
+    reports.iter().flat_map(|report| report.rows.iter().map(move |row| (report, row)))
+}
+
+/// `text` with a quote before it where a spreadsheet would take it for a formula.
+fn cell(text: &str) -> Cow<'_, str> {
+    if text.starts_with(FORMULA_STARTS) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 /// Seconds as a decimal number without trailing zeros.
@@ -79,11 +79,14 @@ fn decimal(time: Micros) -> String {
 // === impl Entry ===
 
 impl<'a> Entry<'a> {
-    fn new(row: &'a Row<'a>) -> Self {
+    fn new(report: &'a TenantReport, row: &'a Row) -> Self {
         Self {
-            agent: &row.agent.id,
-            name: row.agent.name.as_deref(),
-            team: row.agent.team.as_deref(),
+            tenant: &report.tenant,
+            agent: &row.agent,
+            name: row.name.as_deref(),
+            team: row.team.as_deref(),
+            from: report.window.start.to_string(),
+            to: report.window.end.to_string(),
             states: States(&row.states),
             total: Seconds(row.total),
         }
@@ -121,5 +124,15 @@ mod tests {
             assert_eq!(serde_json::to_string(&Seconds(time)).unwrap().parse::<f64>(), text.parse());
         }
         assert_eq!(serde_json::to_string(&Seconds(Micros::from_seconds(60))).unwrap(), "60");
+    }
+
+    #[test]
+    fn csv_cell_of_a_formula_is_prefixed() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"] {
+            assert_eq!(cell(text), format!("'{text}"));
+        }
+        for text in ["", "Ada", "1=1", "'=1", " =1", "a-b"] {
+            assert_eq!(cell(text), text);
+        }
     }
 }

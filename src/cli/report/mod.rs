@@ -1,13 +1,14 @@
-//! `report`: fetches each tenant once and prints the seconds by agent and state.
+//! `report`: fetches each tenant once and prints the time by agent and state.
 //!
 //! It fetches as a refresh does, so the numbers equal those of a scrape at the same second. Agents whose data cannot be read
 //! are left out and named in the error; the others are printed.
 
 mod json_csv;
 mod progress;
-mod row;
+mod rows;
 mod table;
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
 
 use self::progress::Progress;
-use self::row::Row;
+use self::rows::TenantReport;
 use super::args::{ReportArgs, ReportFormat};
+use super::directory::{self, ResolvedTenant};
 use super::source_factory::{SourceFactory, build_source};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::presence::{WatchedAgent, Window};
-use crate::upstream::BuildError;
-use crate::upstream::{FetchResult, Query, UpstreamError};
+use crate::upstream::{BuildError, FetchResult, Query, UpstreamError};
 
 /// Why a report is missing or incomplete.
 #[derive(Debug, Error)]
@@ -35,36 +36,26 @@ pub(super) enum ReportError {
         /// The names of the configured tenants.
         configured: String,
     },
+    /// `--sort` names no column. This is a usage error.
+    #[error("--sort {column}: there is no such column; write one of {columns}")]
+    UnknownColumn {
+        /// The value of `--sort`.
+        column: String,
+        /// The names of the columns.
+        columns: String,
+    },
     /// The HTTP client of a tenant cannot be built.
     #[error(transparent)]
     Client(#[from] BuildError),
     /// Some agents could not be read. The others have been printed.
-    #[error("the report is incomplete: {}", describe_unread(.0))]
-    Incomplete(Vec<Unread>),
+    #[error("the report is incomplete: {}", .0.join("; "))]
+    Incomplete(Vec<String>),
+    /// No agent could be read, or there is none.
+    #[error("nothing to report: {}", .0.join("; "))]
+    Nothing(Vec<String>),
     /// The report could not be written.
     #[error("the report cannot be written: {0}")]
     Output(io::Error),
-}
-
-/// The agents of a tenant that could not be read, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unread {
-    /// The tenant's name.
-    pub(super) tenant: String,
-    /// How many of its agents are missing from the report.
-    pub(super) agents: usize,
-    /// How many agents it has.
-    pub(super) of: usize,
-    /// The first cause that needs action.
-    pub(super) error: Option<UpstreamError>,
-}
-
-/// The report of one tenant.
-struct TenantReport<'a> {
-    tenant: &'a Tenant,
-    window: Window,
-    /// The agents that were read, in configuration order.
-    rows: Vec<Row<'a>>,
 }
 
 /// The terminal features that the output may use.
@@ -107,13 +98,14 @@ async fn run_with(
     terminal: Terminal,
 ) -> Result<(), ReportError> {
     let mut reports = Vec::new();
-    let mut unread = Vec::new();
+    let mut problems = Vec::new();
     for tenant in selected_tenants(config, args.tenant.as_deref())? {
-        let window = Window::ending_at(clock.now().whole_second(), tenant.query.window);
-        let mut fetched = fetch(build_source, tenant, window, &clock, terminal).await?;
-        let answered = std::mem::take(&mut fetched.answered);
-        reports.push(TenantReport { tenant, window, rows: row::rows(&tenant.agents, answered) });
-        unread.extend(unread_agents(tenant, fetched));
+        let (report, problem) = tenant_report(build_source, tenant, args, &clock, terminal).await?;
+        reports.extend(report);
+        problems.extend(problem.map(|problem| format!("tenant {}: {problem}", tenant.name)));
+    }
+    if let Some(column) = &args.sort {
+        rows::sort(&mut reports, column)?;
     }
 
     let text = match args.format {
@@ -126,7 +118,11 @@ async fn run_with(
         Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(ReportError::Output(error)),
         _ => {}
     }
-    if unread.is_empty() { Ok(()) } else { Err(ReportError::Incomplete(unread)) }
+    match (problems.is_empty(), reports.is_empty()) {
+        (true, _) => Ok(()),
+        (false, false) => Err(ReportError::Incomplete(problems)),
+        (false, true) => Err(ReportError::Nothing(problems)),
+    }
 }
 
 /// The tenant with this name, or all tenants.
@@ -142,43 +138,58 @@ fn selected_tenants<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'
     }
 }
 
-/// Fetches all agents of a tenant, as a refresh does.
-async fn fetch(
+/// Reads one tenant: its report, if any agent was read, and what is missing from it.
+async fn tenant_report(
     build_source: &SourceFactory,
-    tenant: &Arc<Tenant>,
-    window: Window,
+    configured: &Arc<Tenant>,
+    args: &ReportArgs,
     clock: &Arc<dyn Clock>,
     terminal: Terminal,
-) -> Result<FetchResult, ReportError> {
-    let progress = Progress::new(tenant);
-    let source = build_source(tenant, Arc::clone(clock), Arc::new(progress.clone()))?;
+) -> Result<(Option<TenantReport>, Option<String>), ReportError> {
+    let window = Window::ending_at(clock.now().whole_second(), configured.query.window);
+    let progress = Progress::new(configured);
+    let source = build_source(configured, Arc::clone(clock), Arc::new(progress.clone()))?;
+    let started = clock.monotonic();
+    let deadline = started + configured.limits.refresh_timeout;
+    let tenant = match directory::resolve(configured, &*source, deadline).await {
+        Ok(ResolvedTenant { empty: Some(reason), .. }) => return Ok((None, Some(reason))),
+        Ok(resolved) => resolved.tenant,
+        Err(error) => return Ok((None, Some(format!("CXone's list of agents could not be read: {error}")))),
+    };
+    let tenant = match of_team(tenant, args.team.as_deref()) {
+        Ok(tenant) => tenant,
+        Err(reason) => return Ok((None, Some(reason))),
+    };
+
     let agents = tenant.agents.iter();
     let agents = agents.map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() });
-    let started = clock.monotonic();
-    let query = Query { window, agents: agents.collect(), deadline: started + tenant.limits.refresh_timeout };
-    let fetched = source.fetch(query);
-    if !terminal.progress {
-        return Ok(fetched.await);
+    let fetched = source.fetch(Query { window, agents: agents.collect(), deadline });
+    let fetched = if terminal.progress {
+        progress.shown_during(fetched, clock.sleep_until(started + progress::SHOWN_AFTER)).await
+    } else {
+        fetched.await
+    };
+    let problem = unread_agents(&tenant, &fetched);
+    let report = TenantReport::new(&tenant, window, fetched.answered);
+    Ok((Some(report).filter(|report| !report.rows.is_empty()), problem))
+}
+
+/// `tenant` with the agents of `team` only, or why there is none.
+fn of_team(tenant: Arc<Tenant>, team: Option<&str>) -> Result<Arc<Tenant>, String> {
+    let Some(team) = team else { return Ok(tenant) };
+    let agents: Vec<_> = tenant.agents.iter().filter(|agent| agent.team.as_deref() == Some(team)).cloned().collect();
+    if agents.is_empty() {
+        let teams: BTreeSet<&str> = tenant.agents.iter().filter_map(|agent| agent.team.as_deref()).collect();
+        return Err(format!("no agent is in the team `{team}`; teams: {}", directory::named(&teams)));
     }
-    Ok(progress.shown_during(fetched, clock.sleep_until(started + progress::SHOWN_AFTER)).await)
+    Ok(Arc::new(Tenant { agents, ..Tenant::clone(&tenant) }))
 }
 
 /// The agents that could not be read, if there are any.
-fn unread_agents(tenant: &Tenant, fetched: FetchResult) -> Option<Unread> {
-    if fetched.failed.is_empty() {
-        return None;
-    }
+fn unread_agents(tenant: &Tenant, fetched: &FetchResult) -> Option<String> {
     let (agents, of) = (fetched.failed.len(), tenant.agents.len());
-    Some(Unread { tenant: tenant.name.clone(), agents, of, error: fetched.error })
-}
-
-fn describe_unread(unread: &[Unread]) -> String {
-    let one = |unread: &Unread| {
-        let Unread { tenant, agents, of, error } = unread;
-        let cause = error.as_ref().map_or_else(|| "the cause is unknown".to_owned(), ToString::to_string);
-        format!("{agents} of {of} agents of tenant {tenant} could not be read: {cause}")
-    };
-    unread.iter().map(one).collect::<Vec<_>>().join("; ")
+    let cause = || fetched.error.as_ref().map_or("the cause is unknown".to_owned(), UpstreamError::to_string);
+    (agents > 0).then(|| format!("{agents} of {of} agents could not be read: {}", cause()))
 }
 
 #[cfg(test)]

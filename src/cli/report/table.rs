@@ -1,91 +1,128 @@
-//! The report as text: a table for each agent, longest state first.
+//! The report as text: a table of each tenant with one line an agent and one column a state.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::TenantReport;
-use super::row::Row;
-use crate::config::{self, Tenant};
-use crate::presence::{Micros, StateName, escape_text};
-
-/// The headers of the columns.
-const HEADERS: [&str; 3] = ["State", "Duration (sec)", "Hours"];
+use super::rows::{Row, TenantReport};
+use crate::config;
+use crate::presence::{Micros, StateName, Window};
 
 /// The separator of the columns.
-const GAP: &str = " | ";
+const GAP: &str = "  ";
 
-/// The minimum width of the state column, so that short tables have the same width.
-const MIN_STATE_WIDTH: usize = 15;
+/// The most columns of states. More do not fit on a screen, so the last column adds up the rest.
+const MAX_STATE_COLUMNS: usize = 10;
+
+/// The header of the column of further states.
+const FURTHER_STATES: &str = "(others)";
+
+/// A cell without a value.
+const NO_VALUE: &str = "-";
 
 /// Resets the color.
 const RESET: &str = "\x1b[0m";
 
-/// The widths of the columns in terminal cells.
-struct Widths {
-    state: usize,
-    seconds: usize,
-    hours: usize,
+/// A column: its cells, the first of which is the header.
+struct Column {
+    cells: Vec<String>,
+    /// The escape sequence before the header.
+    style: &'static str,
+    is_number: bool,
 }
 
-/// A table for each agent. All tables have the same column widths.
+/// A table for each tenant.
 #[allow(clippy::unnecessary_wraps, reason = "the other formats return a Result")]
-pub(super) fn render(reports: &[TenantReport<'_>], color: bool) -> io::Result<Vec<u8>> {
-    let widths = Widths::of(reports);
+pub(super) fn render(reports: &[TenantReport], color: bool) -> io::Result<Vec<u8>> {
     let mut text = String::new();
     for report in reports {
-        for row in &report.rows {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            title(&mut text, report, row, reports.len() > 1);
-            if row.states.is_empty() {
-                text.push_str("No presence data found: the id is wrong, or the agent was not active in the window.\n");
-            } else {
-                lines(&mut text, report.tenant, row, &widths, color);
-            }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let Window { start, end } = report.window;
+        let length = config::format_duration(std::time::Duration::from_micros(report.window.length().get()));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}: {start} to {end} ({length})", report.tenant);
+        let columns = columns(report, color);
+        for line in 0..=report.rows.len() {
+            write_line(&mut text, &columns, line);
+        }
+        let without_data = report.rows.iter().filter(|row| row.states.is_empty()).count();
+        if without_data > 0 {
+            let _ = writeln!(
+                text,
+                "No data of {without_data} of {} agents: the id is wrong, or the agent was not active in the window.",
+                report.rows.len()
+            );
         }
     }
     Ok(text.into_bytes())
 }
 
-/// The agent and the window.
-fn title(text: &mut String, report: &TenantReport<'_>, row: &Row<'_>, name_tenant: bool) {
-    let tenant = report.tenant;
-    let name = row.agent.name.as_deref().map(escape_text);
-    let team = row.agent.team.as_deref().map(|team| Cow::Owned(format!("team {}", escape_text(team))));
-    let known: Vec<_> = [name, team].into_iter().flatten().collect();
-    let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
-    let length = config::format_duration(tenant.query.window);
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "--- Agent Presence Summary (Last {length}) ---");
-    if name_tenant {
-        let _ = writeln!(text, "Tenant:   {}", tenant.name);
+/// The columns of a tenant. Names and teams have one if any agent has them.
+fn columns(report: &TenantReport, color: bool) -> Vec<Column> {
+    let rows = &report.rows;
+    let text = |header: &str, cell: fn(&Row) -> Option<&str>| {
+        let is_used = rows.iter().any(|row| cell(row).is_some());
+        let cells = rows.iter().map(|row| cell(row).unwrap_or(NO_VALUE).to_owned());
+        is_used.then(|| Column { cells: with_header(header, cells), style: "", is_number: false })
+    };
+    let time = |header: &str, style, time: &dyn Fn(&Row) -> Micros| {
+        let cell =
+            |row: &Row| if row.states.is_empty() { NO_VALUE.to_owned() } else { hours_minutes_seconds(time(row)) };
+        Column { cells: with_header(header, rows.iter().map(cell)), style, is_number: true }
+    };
+    let shown = if report.states.len() > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { report.states.len() };
+    let (shown, further) = report.states.split_at(shown);
+    let mut columns: Vec<Column> = [
+        text("Agent", |row| Some(&row.agent)),
+        text("Name", |row| row.name.as_deref()),
+        text("Team", |row| row.team.as_deref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for state in shown {
+        let style = if color { style(&report.offline, state) } else { "" };
+        columns.push(time(state, style, &|row| row.time(state)));
     }
-    let _ = writeln!(text, "Agent ID: {}{known}", escape_text(&row.agent.id));
-    let _ = writeln!(text, "Window:   {} to {}", report.window.start, report.window.end);
+    if !further.is_empty() {
+        columns.push(time(FURTHER_STATES, "", &|row| further.iter().map(|state| row.time(state)).sum()));
+    }
+    columns.push(time("Total", "", &|row| row.total));
+    columns
 }
 
-fn lines(text: &mut String, tenant: &Tenant, row: &Row<'_>, widths: &Widths, color: bool) {
-    let rule = "-".repeat(widths.sum());
-    let [state, seconds, hours] = HEADERS;
-    widths.line(text, "", state, seconds, hours);
-    text.push_str(&rule);
-    text.push('\n');
-    for (state, time) in &row.states {
-        let style = if color { style(tenant, state) } else { "" };
-        widths.line(text, style, &escape_text(state), &seconds_of(*time), &hours_of(*time));
-    }
-    text.push_str(&rule);
-    text.push('\n');
-    widths.line(text, "", "Total", &seconds_of(row.total), &hours_of(row.total));
+fn with_header(header: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
+    std::iter::once(header.to_owned()).chain(cells).collect()
 }
 
-/// The escape sequence before a state: offline states of the tenant are dimmed, and states without a color have none.
-fn style(tenant: &Tenant, state: &StateName) -> &'static str {
-    if tenant.states.offline.contains(state) {
+/// A line of the table: texts are left-aligned, times are right-aligned.
+fn write_line(text: &mut String, columns: &[Column], line: usize) {
+    let start = text.len();
+    for (number, column) in columns.iter().enumerate() {
+        let gap = if number == 0 { "" } else { GAP };
+        let cell = column.cells.get(line).map_or("", String::as_str);
+        // `format!` pads by characters, and wide characters take two cells of a terminal.
+        let width = column.cells.iter().map(|cell| cell.width()).max().unwrap_or_default();
+        let padding = " ".repeat(width.saturating_sub(cell.width()));
+        let (style, reset) = if line == 0 && !column.style.is_empty() { (column.style, RESET) } else { ("", "") };
+        // Writing to a string cannot fail.
+        let _ = if column.is_number {
+            write!(text, "{gap}{padding}{style}{cell}{reset}")
+        } else {
+            write!(text, "{gap}{style}{cell}{reset}{padding}")
+        };
+    }
+    let end = start + text.get(start..).unwrap_or_default().trim_end().len();
+    text.truncate(end);
+    text.push('\n');
+}
+
+/// The escape sequence before a state: offline states are dimmed, and states without a color have none.
+fn style(offline: &[StateName], state: &StateName) -> &'static str {
+    if offline.contains(state) {
         return "\x1b[2m";
     }
     match &**state {
@@ -96,46 +133,10 @@ fn style(tenant: &Tenant, state: &StateName) -> &'static str {
     }
 }
 
-fn seconds_of(time: Micros) -> String {
-    format!("{:.2}", time.seconds_f64())
-}
-
-fn hours_of(time: Micros) -> String {
-    format!("{:.2}", time.hours_f64())
-}
-
-// === impl Widths ===
-
-impl Widths {
-    /// The widths of the longest texts.
-    fn of(reports: &[TenantReport<'_>]) -> Self {
-        let [_, seconds, hours] = HEADERS;
-        let mut widths = Self { state: MIN_STATE_WIDTH, seconds: seconds.len(), hours: hours.len() };
-        for row in reports.iter().flat_map(|report| &report.rows) {
-            for (state, _) in &row.states {
-                widths.state = widths.state.max(escape_text(state).width());
-            }
-            // No state has more digits than the total.
-            widths.seconds = widths.seconds.max(seconds_of(row.total).len());
-            widths.hours = widths.hours.max(hours_of(row.total).len());
-        }
-        widths
-    }
-
-    const fn sum(&self) -> usize {
-        self.state + GAP.len() + self.seconds + GAP.len() + self.hours
-    }
-
-    /// A line: the state is left-aligned, numbers are right-aligned.
-    fn line(&self, text: &mut String, style: &str, state: &str, seconds: &str, hours: &str) {
-        let reset = if style.is_empty() { "" } else { RESET };
-        // `format!` pads by characters, and wide characters take two cells.
-        let padding = " ".repeat(self.state.saturating_sub(state.width()));
-        let (seconds_width, hours_width) = (self.seconds, self.hours);
-        // Writing to a string cannot fail.
-        let _ =
-            writeln!(text, "{style}{state}{reset}{padding}{GAP}{seconds:>seconds_width$}{GAP}{hours:>hours_width$}");
-    }
+/// `h:mm:ss`, rounded to the second.
+fn hours_minutes_seconds(time: Micros) -> String {
+    let seconds = time.get().saturating_add(500_000) / 1_000_000;
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 #[cfg(test)]
@@ -143,18 +144,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_and_invisible_characters_are_escaped() {
+    fn times_are_hours_minutes_and_seconds() {
         let table = [
-            ("Available", "Available"),
-            ("昼休み", "昼休み"),
-            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
-            ("two\nlines", "two\\nlines"),
-            ("a\u{200b}b", "a\\u{200b}b"),
-            ("\u{645}\u{200c}\u{646}", "\u{645}\u{200c}\u{646}"),
-            ("\u{202e}desrever", "\\u{202e}desrever"),
+            (0, "0:00:00"),
+            (499_999, "0:00:00"),
+            (500_000, "0:00:01"),
+            (59_999_999, "0:01:00"),
+            (3_661_000_000, "1:01:01"),
+            (86_400_000_000, "24:00:00"),
         ];
-        for (raw, shown) in table {
-            assert_eq!(escape_text(raw), shown);
+        for (micros, text) in table {
+            assert_eq!(hours_minutes_seconds(Micros::new(micros)), text);
         }
     }
 }

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::Agent;
-use crate::presence::{AgentId, AgentPresence, Timestamp};
+use crate::config::{Agent, AgentFilter, Api};
+use crate::presence::{AgentId, AgentPresence, Person, Timestamp};
 use crate::simulator::{Align, Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind as Kind, Source};
 
@@ -17,7 +17,7 @@ const PLAIN: Terminal = Terminal { color: false, progress: false };
 const COLOR: Terminal = Terminal { color: true, progress: false };
 
 fn args(format: ReportFormat, tenant: Option<&str>) -> ReportArgs {
-    ReportArgs { format, tenant: tenant.map(str::to_owned) }
+    ReportArgs { format, tenant: tenant.map(str::to_owned), team: None, sort: None }
 }
 
 /// Five agents: plain, wide names, fractions, hostile names, without data.
@@ -32,7 +32,7 @@ fn acme() -> Tenant {
         named("1234567890123456789", "Ada Lovelace", "Billing"),
         named("2", "花子 山田", "サポート"),
         named("3", "", "Sales, \"East\""),
-        fixture::agent("4"),
+        named("4", "@SUM(A1)\u{7}", "-2+3"),
         named("5", "Grace Hopper", ""),
     ];
     tenant
@@ -49,7 +49,7 @@ fn presence_of(id: &AgentId) -> Option<AgentPresence> {
         ])),
         "2" => Some(fixture::presence(&[("昼休み", 3_600.0), ("Available", 7_200.0), ("Ménage à trois cafés", 60.0)])),
         "3" => Some(fixture::presence(&[("LoggedOut", 86_399.999_999), ("Busy", 0.0), ("Available", 0.000_001)])),
-        "4" => Some(fixture::presence(&[("\u{1b}[31mRed\nAlert", 10.0)])),
+        "4" => Some(fixture::presence(&[("=\u{1b}[31mRed\nAlert\u{202e}", 10.0)])),
         _ => None,
     }
 }
@@ -113,7 +113,7 @@ async fn json_has_exact_numbers_and_documented_keys() {
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();
     for entry in &list {
         let keys: Vec<_> = entry.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, ["agent", "name", "states", "team", "total"]);
+        assert_eq!(keys, ["agent", "from", "name", "states", "team", "tenant", "to", "total"]);
         let states = entry["states"].as_object().unwrap().values();
         let sum: f64 = states.map(|seconds| seconds.as_f64().unwrap()).sum();
         assert!((sum - entry["total"].as_f64().unwrap()).abs() < 1e-6);
@@ -136,7 +136,7 @@ async fn colors_surround_states_only() {
     let (colored, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), COLOR).await;
     for (state, color) in [("Available", "32"), ("Busy", "33"), ("WrapUp", "36"), ("Offline", "2"), ("LoggedOut", "2")]
     {
-        assert!(colored.contains(&format!("\x1b[{color}m{state}\x1b[0m ")), "{state}");
+        assert!(colored.contains(&format!("\x1b[{color}m{state}\x1b[0m")), "{state}");
     }
     let mut stripped = colored;
     for code in ["\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[2m", "\x1b[0m"] {
@@ -156,7 +156,8 @@ async fn each_tenant_is_fetched_once_for_its_window() {
     let day = Window::ending_at(NOW, Duration::from_secs(86_400));
     let hour = Window::ending_at(NOW, Duration::from_secs(3_600));
     assert_eq!(source.windows(), [day, hour]);
-    assert!(text.contains("Tenant:   acme\n") && text.contains("Tenant:   shop\n") && text.contains("(Last 1h)"));
+    assert!(text.starts_with("acme: 2023-11-13T22:13:20Z to 2023-11-14T22:13:20Z (24h)\n"), "{text}");
+    assert!(text.contains("\nshop: 2023-11-14T21:13:20Z to 2023-11-14T22:13:20Z (1h)\n"), "{text}");
 }
 
 #[tokio::test]
@@ -180,9 +181,83 @@ async fn partial_report_is_printed_and_is_an_error() {
         assert!(text.contains("1234567890123456789") && text.contains("花子") && !text.contains("Grace"), "{text}");
         assert_eq!(
             ended.unwrap_err().to_string(),
-            "the report is incomplete: 3 of 5 agents of tenant acme could not be read: \
-             CXone server error (503)"
+            "the report is incomplete: tenant acme: 3 of 5 agents could not be read: CXone server error (503)"
         );
+    }
+}
+
+/// The ids of the lines of a table.
+fn ids(text: &str) -> Vec<&str> {
+    text.lines().skip(2).filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<u64>().is_ok()).collect()
+}
+
+#[tokio::test]
+async fn report_is_sorted_by_text_or_longest_first() {
+    const ADA: &str = "1234567890123456789";
+    let config = fixture::config([acme()]);
+    let table = [
+        (None, [ADA, "2", "3", "4", "5"]),
+        (Some("agent"), [ADA, "2", "3", "4", "5"]),
+        (Some("name"), ["4", ADA, "5", "2", "3"]),
+        (Some("team"), ["4", ADA, "3", "2", "5"]),
+        (Some("total"), [ADA, "3", "2", "4", "5"]),
+        (Some("available"), [ADA, "2", "3", "4", "5"]),
+        (Some("LoggedOut"), ["3", ADA, "2", "4", "5"]),
+    ];
+    for (column, order) in table {
+        let args = ReportArgs { sort: column.map(str::to_owned), ..args(ReportFormat::Table, None) };
+        let (text, ended) = report(&config, &args, FakeSource::new(answers), PLAIN).await;
+        ended.unwrap();
+        assert_eq!(ids(&text), order, "{column:?}");
+    }
+    let args = ReportArgs { sort: Some("Avail".to_owned()), ..args(ReportFormat::Table, None) };
+    let (text, ended) = report(&config, &args, FakeSource::new(answers), PLAIN).await;
+    let error = ended.unwrap_err().to_string();
+    assert!(text.is_empty() && error.contains("write one of agent, name, team, total, "), "{error}");
+}
+
+#[tokio::test]
+async fn team_flag_selects_agents_before_the_fetch() {
+    let config = fixture::config([acme()]);
+    let of_team = |team: &str| ReportArgs { team: Some(team.to_owned()), ..args(ReportFormat::Table, None) };
+    let only_one = |query: &Query| {
+        assert_eq!(query.agents.len(), 1);
+        answers(query)
+    };
+    let (text, ended) = report(&config, &of_team("サポート"), FakeSource::new(only_one), PLAIN).await;
+    ended.unwrap();
+    assert_eq!(ids(&text), ["2"]);
+    let (text, ended) = report(&config, &of_team("Biling"), FakeSource::new(only_one), PLAIN).await;
+    let error = ended.unwrap_err().to_string();
+    assert!(text.is_empty() && error.starts_with("nothing to report: tenant acme: no agent is in the team `Biling`"));
+    assert!(error.contains("`Billing`"), "{error}");
+}
+
+#[tokio::test]
+async fn report_of_all_agents_reads_the_list_first() {
+    let person = |id: &str| Person { id: id.into(), name: Some("Ada".to_owned()), team: None, active: true };
+    let tenant =
+        Tenant { api: Api::Official, agent_filter: Some(AgentFilter::default()), ..fixture::tenant("acme", 0) };
+    let config = fixture::config([tenant]);
+    let failed =
+        UpstreamError { endpoint: Endpoint::Agents, kind: Kind::Forbidden, message: "refused (403)".to_owned() };
+    let table = [
+        (Ok(vec![person("2"), person("3")]), vec!["2", "3"], None),
+        (Ok(Vec::new()), Vec::new(), Some("nothing to report: tenant acme: CXone's list of agents is empty")),
+        (
+            Err(failed),
+            Vec::new(),
+            Some("nothing to report: tenant acme: CXone's list of agents could not be read: refused"),
+        ),
+    ];
+    for (directory, expected, error) in table {
+        let source = FakeSource::new(answers).with_directory(directory);
+        let (text, ended) = report(&config, &args(ReportFormat::Table, None), source, PLAIN).await;
+        assert_eq!(ids(&text), expected);
+        match error {
+            None => ended.unwrap(),
+            Some(start) => assert!(ended.unwrap_err().to_string().starts_with(start)),
+        }
     }
 }
 
