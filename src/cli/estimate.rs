@@ -10,7 +10,7 @@ use crate::upstream::RequestRate;
 
 /// Series of every agent besides one per state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
 /// `…_last_data_timestamp_seconds`, `…_info` and `…_offline_limit_seconds`.
-const SERIES_PER_AGENT: u64 = 5;
+pub(super) const SERIES_PER_AGENT: u64 = 5;
 
 /// Additional series of an agent with a schedule: `cxone_agent_scheduled_seconds` and `…_scheduled_offline_seconds`.
 const SERIES_PER_SCHEDULE: u64 = 2;

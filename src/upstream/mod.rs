@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use any_source::AnySource;
 pub use error::{BuildError, ErrorKind, UpstreamError};
 pub use http::CLOCK_SKEW_TOLERANCE;
-pub(crate) use http::{HealthRequestError, HealthResponse, request_health};
+pub(crate) use http::{HealthRequestError, HealthResponse, NOT_JSON, request_health};
 pub use observer::{Endpoint, NoopObserver, Observer, ResponseCode};
 pub use rate::RequestRate;
 

@@ -14,10 +14,10 @@ use thiserror::Error;
 
 use self::numbers::{bytes, counted, grouped};
 use super::args::CheckArgs;
-use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, Tails};
+use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, SERIES_PER_AGENT, Tails};
 use super::source_factory::{SourceFactory, build_probe_source};
 use crate::clock::{Clock, whole_seconds};
-use crate::config::{Config, Incremental, Tenant, format_duration};
+use crate::config::{AgentFilter, Config, Incremental, Tenant, format_duration};
 use crate::upstream::BuildError;
 
 /// Why a check failed.
@@ -75,8 +75,10 @@ async fn run_with(
 fn summary(config: &Config) -> String {
     let tenants = u64::try_from(config.tenants.len()).unwrap_or(u64::MAX);
     let agents = config.tenants.iter().map(|tenant| Estimate::of(tenant).agents).sum();
+    let is_listed = config.tenants.iter().any(|tenant| tenant.agent_filter.is_some());
+    let listed = if is_listed { " and those of CXone's list" } else { "" };
     let mut text =
-        format!("The configuration is valid: {}, {}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
+        format!("The configuration is valid: {}, {}{listed}.\n", counted(tenants, "tenant"), counted(agents, "agent"));
     if let Some(shard) = config.tenants.iter().find_map(|tenant| tenant.shard()) {
         let _ = writeln!(text, "This is {shard}: the figures are those of its agents and its part of each budget.");
     }
@@ -96,9 +98,15 @@ fn cost(tenant: &Tenant) -> String {
         let _ = writeln!(text, "  {label:<17}{value}");
     };
     line("agents", if tenant.official.is_some() { official_agents(tenant) } else { agents(tenant, &estimate) });
-    line("series", series(&estimate));
-    line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
-    line("", format!("up to {} more for each further state that is seen", grouped(estimate.agents)));
+    if let Some(filter) = &tenant.agent_filter {
+        line("series", unknown_series(&estimate, filter));
+        line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
+        line("", "one more per agent for each further state that is seen".to_owned());
+    } else {
+        line("series", series(&estimate));
+        line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
+        line("", format!("up to {} more for each further state that is seen", grouped(estimate.agents)));
+    }
     if tenant.official.is_some() {
         line("requests", tail_requests(&estimate));
     } else {
@@ -137,7 +145,9 @@ fn official_agents(tenant: &Tenant) -> String {
     match &tenant.agent_filter {
         Some(filter) => {
             let most = grouped(u64::try_from(filter.max).unwrap_or(u64::MAX));
-            format!("those of CXone's own list that agent_filter takes, up to {most}; {configured} configured besides")
+            let besides =
+                if tenant.agents.is_empty() { String::new() } else { format!("; {configured} configured besides") };
+            format!("those of CXone's list that `agent_filter` selects, up to {most}{besides}")
         }
         None => configured,
     }
@@ -181,6 +191,19 @@ fn series(estimate: &Estimate) -> String {
         (plain, scheduled) => format!("{} and {} with a schedule", part(plain, 5, ""), part(scheduled, 7, "")),
     };
     format!("{} = {parts}", grouped(*agent_series))
+}
+
+/// The series of a tenant with `agents: all`, whose number only CXone's list decides.
+fn unknown_series(estimate: &Estimate, filter: &AgentFilter) -> String {
+    let per_agent = estimate.states + SERIES_PER_AGENT;
+    let max = u64::try_from(filter.max).unwrap_or(u64::MAX);
+    format!(
+        "unknown, as CXone's list decides: {per_agent} ({} + {SERIES_PER_AGENT}) for each agent that `agent_filter` selects, up to \
+         {} for {} (`max`)",
+        counted(estimate.states, "state"),
+        grouped(per_agent.saturating_mul(max)),
+        counted(max, "agent"),
+    )
 }
 
 fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::numbers::{bytes, counted, grouped};
+use crate::cli::directory::{self, ResolvedTenant};
 use crate::cli::source_factory::SourceFactory;
 use crate::clock::Clock;
-use crate::config::{Agent, Tenant, format_duration};
+use crate::config::{Agent, Api, Tenant, format_duration};
 use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window, escape_text};
 use crate::upstream::BuildError;
 use crate::upstream::{
-    Endpoint, ErrorKind, FetchResult, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
+    Endpoint, ErrorKind, FetchResult, NOT_JSON, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
 };
 
 /// The steps of a probe, in order. Each step requires those before it.
@@ -62,21 +63,36 @@ struct FinishedRequest {
     body_bytes: u64,
 }
 
-/// Fetches the window of the first agent of `tenant`.
+/// Fetches the window of the first agent of `configured`. With `agents: all` it reads CXone's list first.
 pub(super) async fn probe(
     build_source: &SourceFactory,
-    tenant: &Arc<Tenant>,
+    configured: &Arc<Tenant>,
     clock: &Arc<dyn Clock>,
 ) -> Result<ProbeResult, BuildError> {
     let observer = Arc::new(RecordingObserver::default());
-    let source = build_source(tenant, Arc::clone(clock), observer.clone())?;
-    let window = Window::ending_at(clock.now().whole_second(), tenant.query.window);
-    let deadline = clock.monotonic() + tenant.limits.refresh_timeout;
+    let source = build_source(configured, Arc::clone(clock), observer.clone())?;
+    let window = Window::ending_at(clock.now().whole_second(), configured.query.window);
+    let deadline = clock.monotonic() + configured.limits.refresh_timeout;
+    let mut selection = None;
+    let tenant = &if configured.agent_filter.is_some() {
+        match directory::resolve(configured, &*source, deadline).await {
+            Ok(ResolvedTenant { tenant, listed, empty }) => {
+                selection = Some(selection_step(&tenant, listed.unwrap_or_default(), empty));
+                tenant
+            }
+            Err(error) => return Ok(ProbeResult::from_list_error(configured.api, &error, &observer.recorded())),
+        }
+    } else {
+        Arc::clone(configured)
+    };
+    if let Some(failed) = selection.take_if(|step| step.verdict == Verdict::Failed) {
+        return Ok(ProbeResult::from_source(configured.api, vec![failed], &observer.recorded()));
+    }
     let watched = |agent: &Agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() };
     let query = Query { window, agents: tenant.agents.iter().map(watched).collect(), deadline };
     if let Some(probe) = source.probe(query) {
-        let lines = probe.await;
-        return Ok(ProbeResult::from_source(lines, &observer.recorded()));
+        let lines = selection.into_iter().chain(probe.await).collect();
+        return Ok(ProbeResult::from_source(tenant.api, lines, &observer.recorded()));
     }
     let Some(agent) = tenant.agents.first() else {
         let text = "no agent is configured, so there is nothing to ask for".to_owned();
@@ -86,6 +102,34 @@ pub(super) async fn probe(
     let fetched = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
     let seen = observer.recorded();
     Ok(ProbeResult::of(tenant, agent, &fetched, &seen, source.token_expiry()))
+}
+
+/// The agents that `agents: all` selects.
+fn selection_step(tenant: &Tenant, listed: usize, empty: Option<String>) -> ProbeStep {
+    let label = "selection";
+    let [selected, listed] = [tenant.agents.len(), listed].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+    match empty {
+        Some(reason) => ProbeStep { verdict: Verdict::Failed, label, text: reason },
+        None => {
+            let text = format!("{} of the {} in CXone's list", grouped(selected), counted(listed, "agent"));
+            ProbeStep { verdict: Verdict::Right, label, text }
+        }
+    }
+}
+
+/// What to do where the API of the configuration does not exist at this address, which a 404 or an HTML page shows.
+fn other_api(api: Api, text: &str, seen: &RecordedRequests) -> Option<&'static str> {
+    let is_not_found = seen.requests.last().is_some_and(|request| request.code == ResponseCode::Status(404));
+    (is_not_found || text.contains(NOT_JSON)).then_some(match api {
+        Api::Presence => {
+            "If this tenant does not have the presence API, use NICE's documented API: write `api: official`, with an access \
+             key (`access_key_id`, `access_key_secret`) and `issuer` or `area`"
+        }
+        Api::Official => {
+            "If this tenant does not have the documented API, use the presence API: write `api: presence`, with `domain` and \
+             an OAuth client (`client_id`, `client_secret`) that has the scope `reporting:read`"
+        }
+    })
 }
 
 /// The step that failed, from the error of the fetch.
@@ -135,9 +179,24 @@ impl Step {
 
 impl ProbeResult {
     /// The result of a source with its own probe.
-    fn from_source(lines: Vec<ProbeStep>, seen: &RecordedRequests) -> Self {
-        let failed = lines.iter().find(|line| line.verdict == Verdict::Failed);
-        Self { failed_at: failed.map(|line| line.label), lines, requests: seen.requests.len() }
+    fn from_source(api: Api, mut lines: Vec<ProbeStep>, seen: &RecordedRequests) -> Self {
+        let failed = lines.iter_mut().find(|line| line.verdict == Verdict::Failed);
+        let failed_at = failed.map(|line| {
+            add_other_api(api, &mut line.text, seen);
+            line.label
+        });
+        Self { failed_at, lines, requests: seen.requests.len() }
+    }
+
+    /// The result of a list of agents that cannot be read.
+    fn from_list_error(api: Api, error: &UpstreamError, seen: &RecordedRequests) -> Self {
+        let label = match error.endpoint {
+            Endpoint::Token => "login",
+            Endpoint::Discovery => "address",
+            _ => "agents",
+        };
+        let failed = ProbeStep { verdict: Verdict::Failed, label, text: error.to_string() };
+        Self::from_source(api, vec![failed], seen)
     }
 
     fn of(
@@ -150,7 +209,11 @@ impl ProbeResult {
         let failed_at = fetched.error.as_ref().map(|error| failed_at(error, seen.answered()));
         let line = |step| {
             let (verdict, text) = match (failed_at, &fetched.error) {
-                (Some(failed), Some(error)) if step == failed => (Verdict::Failed, error.to_string()),
+                (Some(failed), Some(error)) if step == failed => {
+                    let mut text = error.to_string();
+                    add_other_api(tenant.api, &mut text, seen);
+                    (Verdict::Failed, text)
+                }
                 (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
                 _ => passed(step, tenant, agent, fetched, seen, token_expiry),
             };
@@ -158,6 +221,14 @@ impl ProbeResult {
         };
         let lines = Step::ALL.map(line).into();
         Self { failed_at: failed_at.map(Step::label), lines, requests: seen.requests.len() }
+    }
+}
+
+fn add_other_api(api: Api, text: &mut String, seen: &RecordedRequests) {
+    if let Some(hint) = other_api(api, text, seen) {
+        text.push(' ');
+        text.push_str(hint);
+        text.push('.');
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::{Api, Incremental, Interval, Official};
-use crate::presence::{Rejection, Rejections};
+use crate::config::{AgentFilter, Api, Incremental, Interval, Official};
+use crate::presence::{Person, Rejection, Rejections};
 use crate::simulator::{Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind, FetchResult, Observer, Query, ResponseCode, Source, UpstreamError};
 
@@ -231,11 +231,82 @@ async fn probe_never_retries() {
     }
 }
 
+#[tokio::test]
+async fn probe_suggests_the_other_api() {
+    let html = "acme.example.com answered 200 with text/html instead of JSON.";
+    let table = [
+        (Api::Presence, ResponseCode::Status(404), "acme.example.com does not know it (404).", Some("`api: official`")),
+        (Api::Presence, ResponseCode::Decode, html, Some("`api: official`")),
+        (Api::Presence, ResponseCode::Status(403), "refused (403).", None),
+        (Api::Presence, ResponseCode::Decode, "not what the API documents: it is not JSON.", None),
+        (Api::Official, ResponseCode::Status(404), "acme.example.com does not know it (404).", Some("`api: presence`")),
+        (Api::Official, ResponseCode::Decode, html, Some("`api: presence`")),
+        (Api::Official, ResponseCode::Status(500), "server error (500).", None),
+    ];
+    for (api, code, message, suggestion) in table {
+        let config = fixture::config([Tenant { api, ..fixture::tenant("acme", 1) }]);
+        let build_source = move |_: &Arc<Tenant>, _: Arc<dyn Clock>, observer: Arc<dyn Observer>| {
+            Ok(FakeSource::new(move |query| {
+                observer.request(Endpoint::Presence, code, Duration::from_millis(40), 0);
+                failed(query, Endpoint::Presence, ErrorKind::UnexpectedStatus, message)
+            }) as Arc<dyn Source>)
+        };
+        let (text, ended) = check(&build_source, &config, true).await;
+        assert!(ended.is_err(), "{text}");
+        for words in ["`api: official`", "`api: presence`"] {
+            assert_eq!(text.contains(words), suggestion == Some(words), "{api:?} {code:?}: {text}");
+        }
+    }
+}
+
+/// A tenant with `agents: all`.
+fn all_agents() -> Tenant {
+    let official = official();
+    let agent_filter = Some(AgentFilter::default());
+    Tenant { api: Api::Official, official: Some(official), agent_filter, ..fixture::tenant("acme", 0) }
+}
+
+fn official() -> Official {
+    let token_url = "https://na1.nice-incontact.com/authentication/v1/token/access-key".parse().unwrap();
+    Official::by_access_key(token_url, "key", "secret")
+}
+
+#[tokio::test]
+async fn probe_of_all_agents_reads_the_list_first() {
+    let person = |id: &str| Person { id: id.into(), name: None, team: None, active: true };
+    let refused = UpstreamError { endpoint: Endpoint::Agents, kind: ErrorKind::Forbidden, message: "403".to_owned() };
+    let table = [
+        (Ok(vec![person("7"), person("8")]), Ok("  ok     data       agent 7: ")),
+        (Ok(Vec::new()), Err("FAILED selection  CXone's list of agents is empty")),
+        (Err(refused), Err("FAILED agents     403")),
+    ];
+    for (directory, expected) in table {
+        let config = fixture::config([all_agents()]);
+        let build_source = move |_: &Arc<Tenant>, _: Arc<dyn Clock>, _: Arc<dyn Observer>| {
+            Ok(FakeSource::new(answered).with_directory(directory.clone()) as Arc<dyn Source>)
+        };
+        let (text, ended) = check(&build_source, &config, true).await;
+        assert_eq!(ended.is_ok(), expected.is_ok(), "{text}");
+        assert!(text.contains(expected.unwrap_or_else(|error| error)), "{text}");
+    }
+}
+
+#[test]
+fn series_of_all_agents_are_unknown() {
+    let text = cost(&all_agents());
+    assert!(
+        text.contains("  series           unknown, as CXone's list decides: 9 (4 states + 5) for each agent"),
+        "{text}"
+    );
+    assert!(text.contains("up to 45,000 for 5,000 agents (`max`)"), "{text}");
+    assert!(!text.contains(" 0 "), "{text}");
+    let text = summary(&fixture::config([all_agents(), fixture::tenant("shop", 2)]));
+    assert_eq!(text, "The configuration is valid: 2 tenants, 2 agents and those of CXone's list.\n");
+}
+
 #[test]
 fn official_api_has_no_buckets() {
-    let token_url = "https://na1.nice-incontact.com/authentication/v1/token/access-key".parse().unwrap();
-    let official = Official::by_access_key(token_url, "key", "secret");
-    let tenant = Tenant { api: Api::Official, official: Some(official), ..fixture::tenant("acme", 3) };
+    let tenant = Tenant { api: Api::Official, official: Some(official()), ..fixture::tenant("acme", 3) };
     let text = cost(&tenant);
     assert!(text.contains("agents           3\n") && text.contains("about 2 a refresh"), "{text}");
     assert!(!text.contains("bucket") && !text.contains("PT1H"), "{text}");

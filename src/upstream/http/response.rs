@@ -14,6 +14,9 @@ use crate::upstream::{Endpoint, ErrorKind, ResponseCode};
 /// Where the official API describes an error, often without a body.
 const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
 
+/// A part of the message about a body of another media type, such as an HTML page.
+pub(crate) const NOT_JSON: &str = "instead of JSON";
+
 /// A successful response whose body has been read in full.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -81,7 +84,7 @@ impl Response {
             format!("{target} answered {status} in the encoding {encoding}, which was not asked for.")
         } else if let (false, Some(content_type)) = (is_json, content_type) {
             format!(
-                "{target} answered {status} with {content_type} instead of JSON. The address may be wrong, or a proxy or \
+                "{target} answered {status} with {content_type} {NOT_JSON}. The address may be wrong, or a proxy or \
                 login page may be in between: check {keys}."
             )
         } else {
