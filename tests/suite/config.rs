@@ -370,7 +370,7 @@ fn warnings_of_settings() {
     let table = [
         (
             "max_staleness: 30s",
-            "5: tenants[0].max_staleness: data is dropped after 30s, before the cooldown of 60s allows new data; write a `max_staleness` longer than 60s",
+            "5: tenants[0].max_staleness: data is dropped after 30s, before the cooldown of 50s allows new data; write a `max_staleness` longer than 50s",
         ),
         (
             "cooldown: 30m",
