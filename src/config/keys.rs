@@ -72,7 +72,11 @@ pub const ALL: &[Key] = &[
     key("tenants[].base_url", Default::Alternative, "In place of `domain`: the address in full, without a path."),
     key("tenants[].client_id", Default::Alternative, "The OAuth client's id."),
     key("tenants[].client_secret", Default::Alternative, "The OAuth client's secret."),
-    key("tenants[].client_secret_file", Default::Alternative, "A file that contains only the secret."),
+    key(
+        "tenants[].client_secret_file",
+        Default::Alternative,
+        "A file that contains only the secret; read for each token request.",
+    ),
     key("tenants[].issuer", Default::Alternative, "Official API: the issuer of tokens for `client_id`."),
     key("tenants[].area", Default::Alternative, "Official API: the area, such as `na1`, for an access key alone."),
     key("tenants[].auth_url", Default::None, "Official API: the token address in full, instead of the area's."),
@@ -81,7 +85,7 @@ pub const ALL: &[Key] = &[
     key(
         "tenants[].access_key_secret_file",
         Default::Alternative,
-        "Official API: a file that contains only that secret.",
+        "Official API: a file that contains only that secret; read for each token request.",
     ),
     key("tenants[].client_auth", Default::Value("basic"), "Official API: how `client_id` is sent, `basic` or `body`."),
     key("tenants[].api_version", Default::Value("v30.0"), "Official API: the version in its paths."),

@@ -204,6 +204,10 @@ impl Response {
         self.header("Content-Encoding", "gzip").body(gzip.finish().unwrap())
     }
 
+    pub(crate) fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
     /// Sends no length; the end of the connection ends the body.
     pub(crate) fn until_close(mut self) -> Self {
         self.length = Length::UntilClose;

@@ -83,6 +83,20 @@ impl Secret {
         Self::from("")
     }
 
+    /// The secret as its file holds it now, or the configured one without a file.
+    ///
+    /// # Errors
+    ///
+    /// Says why the file cannot be read, or that it is empty.
+    pub(crate) fn reread(&self) -> Result<SecretString, String> {
+        let Some(path) = &self.file else { return Ok(self.value.clone()) };
+        let source = source::read_text(path, MAX_SECRET_BYTES).map_err(|unreadable| unreadable.problem.message)?;
+        match trimmed(&source.text) {
+            "" => Err("is empty".to_owned()),
+            secret => Ok(SecretString::from(secret)),
+        }
+    }
+
     /// Writes the path of the secret's file, else a placeholder, under the key of `keys` for it.
     pub(crate) fn write(&self, yaml: &mut String, keys: &SecretKeys) -> fmt::Result {
         match &self.file {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use crate::clock::Monotonic;
@@ -204,6 +205,11 @@ impl IssuedToken {
         authorization.set_sensitive(true);
         Ok(Self { access_token, authorization, lifetime: expires_in.unwrap_or(DEFAULT_LIFETIME) })
     }
+}
+
+/// Decodes the response of a token endpoint. An error quotes only an error that the server reports, as the rest may be a token.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(body).map_err(|_| DecodeError::no_answer("access_token", body))
 }
 
 /// Deserializes `expires_in`: seconds as a number or as digits in a string, from zero to [`MAX_LIFETIME`].

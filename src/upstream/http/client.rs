@@ -6,10 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
+use super::body::{BodyError, BodyReader, Encoding, INPUT_STEP};
 use super::clock_skew::ClockSkew;
 use super::errors::{self, Target};
 use super::redact::Redactor;
@@ -17,7 +19,7 @@ use super::request_guard::RequestGuard;
 use super::response::{ErrorHints, Head, Response};
 use super::root_certs;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{Api, Tenant};
+use crate::config::{AgentLabel, Api, Tenant};
 use crate::upstream::auth::Token;
 use crate::upstream::failure::Failure;
 use crate::upstream::rate::retry_after::{self, MAX_RETRY_AFTER};
@@ -30,12 +32,25 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// The most memory that is reserved because of `Content-Length`, before any of the body has arrived.
 const MAX_TRUSTED_LENGTH: usize = 1024 * 1024;
 
+/// A larger body is read and decoded one at a time. Real pages are smaller, so this delays none of them; and several bodies
+/// made to hurt, which are allowed some 64 MiB each, do not add up.
+pub(super) const LARGE_BODY_BYTES: usize = 4 * 1024 * 1024;
+
 /// How long an idle connection is kept. The requests of one refresh share connections. Until the next refresh, usually
 /// a minute later, many servers would have closed them, and a request on a closed connection is lost.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// 429 Too Many Requests.
 const TOO_MANY_REQUESTS: u16 = 429;
+
+/// 204 No Content.
+const NO_CONTENT: u16 = 204;
+
+/// 205 Reset Content.
+const RESET_CONTENT: u16 = 205;
+
+/// What the body of a response without content is decoded as: no data, where a blank body of another status is no answer.
+const EMPTY_OBJECT: &[u8] = b"{}";
 
 /// Sends requests to one tenant.
 pub(crate) struct Client {
@@ -45,12 +60,14 @@ pub(crate) struct Client {
     proxied: bool,
     api: Api,
     request_timeout: Duration,
-    pub(super) tenant: String,
+    pub(crate) tenant: String,
     clock: Arc<dyn Clock>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) limiter: RateLimiter,
     redactor: Redactor,
     skew: ClockSkew,
+    /// The right to hold a body over [`LARGE_BODY_BYTES`].
+    large_body: Arc<Semaphore>,
     /// Whether failed requests are sent again.
     pub(crate) retries: bool,
 }
@@ -63,6 +80,12 @@ pub(crate) struct Request {
     /// The largest accepted body after decompression, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) hints: &'static ErrorHints,
+}
+
+/// Why the body of a response cannot be read.
+enum ReadError {
+    Exchange(reqwest::Error),
+    Body(BodyError),
 }
 
 // === impl Request ===
@@ -109,7 +132,8 @@ impl Client {
             .referer(false)
             .https_only(!plain)
             .http1_only()
-            .gzip(true)
+            // `BodyReader` decompresses, within the limit of the request.
+            .no_gzip()
             // `Client::fetch_with` counts and spaces retries, so reqwest must not add its own.
             .retry(reqwest::retry::never())
             .connect_timeout(errors::connect_timeout(request_timeout))
@@ -124,9 +148,10 @@ impl Client {
         let tls = tls.map_err(|error| BuildError::new(&tenant.name, &error))?;
         let http =
             http.tls_backend_preconfigured(tls).build().map_err(|error| BuildError::new(&tenant.name, &error))?;
-        let access_key =
-            tenant.official.iter().map(|official| (&*official.access_key_id, &official.access_key_secret.value));
-        let client = std::iter::once((&*tenant.connection.client_id, &tenant.connection.client_secret.value));
+        let access_key = tenant.official.iter().map(|official| &official.access_key_secret.value);
+        let secrets = std::iter::once(&tenant.connection.client_secret.value).chain(access_key);
+        // A server's own words may name agents by id.
+        let hides_bodies = matches!(tenant.privacy.agent_label, AgentLabel::Hmac(_));
         Ok(Self {
             http,
             base_url: tenant.connection.base_url.clone(),
@@ -137,8 +162,9 @@ impl Client {
             clock,
             observer,
             limiter,
-            redactor: Redactor::new(client.chain(access_key)),
+            redactor: Redactor::new(secrets, hides_bodies),
             skew: ClockSkew::default(),
+            large_body: Arc::new(Semaphore::new(1)),
             retries: true,
         })
     }
@@ -152,11 +178,11 @@ impl Client {
     }
 
     pub(crate) fn get(&self, url: Url) -> reqwest::RequestBuilder {
-        self.http.get(url).header(ACCEPT, HeaderValue::from_static("application/json"))
+        with_headers(self.http.get(url))
     }
 
     pub(crate) fn post(&self, url: Url) -> reqwest::RequestBuilder {
-        self.http.post(url).header(ACCEPT, HeaderValue::from_static("application/json"))
+        with_headers(self.http.post(url))
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
@@ -214,25 +240,61 @@ impl Client {
             return Err(head.status_failure(request.hints, shown.as_deref()));
         }
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-        let mut too_large = announced > request.body_limit;
+        if announced > request.body_limit {
+            guard.set_code(ResponseCode::Decode);
+            return Err(head.too_large(request.body_limit, request.hints));
+        }
         body.reserve(announced.min(MAX_TRUSTED_LENGTH));
-        while !too_large {
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    guard.add_bytes(chunk.len());
-                    too_large = body.len() + chunk.len() > request.body_limit;
-                    body.extend_from_slice(&chunk);
+        let large_body = match self.read_body(&mut response, request.body_limit, &mut guard, body).await {
+            Ok(large_body) => large_body,
+            Err(ReadError::Exchange(error)) => {
+                return Err(self.classify_error(error, request.endpoint, &target, guard));
+            }
+            Err(ReadError::Body(error)) => {
+                let (code, failure) = match error {
+                    BodyError::TooLarge => (ResponseCode::Decode, head.too_large(request.body_limit, request.hints)),
+                    BodyError::Encoding(reason) => errors::bad_encoding(&reason, request.endpoint, &target),
+                    BodyError::Cut => errors::cut_encoding(request.endpoint, &target),
+                };
+                guard.set_code(code);
+                return Err(failure);
+            }
+        };
+        if matches!(status, NO_CONTENT | RESET_CONTENT) {
+            body.clear();
+            body.extend_from_slice(EMPTY_OBJECT);
+        }
+        guard.set_code(ResponseCode::Status(status));
+        guard.end();
+        Ok(Response::new(head, guard, large_body))
+    }
+
+    /// Reads the body of `response` into `body`. Returns the right to hold it, if it is a large one.
+    async fn read_body(
+        &self,
+        response: &mut reqwest::Response,
+        limit: usize,
+        guard: &mut RequestGuard,
+        body: &mut Vec<u8>,
+    ) -> Result<Option<OwnedSemaphorePermit>, ReadError> {
+        let mut reader = BodyReader::new(Encoding::of(response.headers()), body, limit);
+        let (mut large_body, mut counted) = (None, 0);
+        while let Some(chunk) = response.chunk().await.map_err(ReadError::Exchange)? {
+            for part in chunk.chunks(INPUT_STEP) {
+                let pushed = reader.push(part);
+                guard.add_bytes(reader.decoded() - counted);
+                counted = reader.decoded();
+                pushed.map_err(ReadError::Body)?;
+                if counted > LARGE_BODY_BYTES && large_body.is_none() {
+                    // It is never closed.
+                    large_body = Arc::clone(&self.large_body).acquire_owned().await.ok();
                 }
-                Ok(None) => {
-                    guard.set_code(ResponseCode::Status(status));
-                    guard.end();
-                    return Ok(Response::new(head, guard));
-                }
-                Err(error) => return Err(self.classify_error(error, request.endpoint, &target, guard)),
             }
         }
-        guard.set_code(ResponseCode::Decode);
-        Err(head.too_large(request.body_limit, request.hints))
+        let finished = reader.finish();
+        guard.add_bytes(reader.decoded() - counted);
+        finished.map_err(ReadError::Body)?;
+        Ok(large_body)
     }
 
     /// What may be shown of an error response. Its status is known already, so a failure to read it changes nothing.
@@ -242,15 +304,12 @@ impl Client {
         guard: &mut RequestGuard,
         body: &mut Vec<u8>,
     ) -> Option<String> {
-        while let Some(chunk) = response.chunk().await.ok()? {
-            guard.add_bytes(chunk.len());
-            if body.len() + chunk.len() > MAX_ERROR_BYTES {
-                // A cut could split a secret, which would then not be recognised, so nothing is shown.
-                return None;
-            }
-            body.extend_from_slice(&chunk);
+        if Encoding::of(response.headers()) == Encoding::Unknown {
+            return None;
         }
-        Some(self.redactor.clean(&String::from_utf8_lossy(body)))
+        // A cut could split a secret, which would then not be found, so nothing is shown of a body over the limit.
+        self.read_body(response, MAX_ERROR_BYTES, guard, body).await.ok()?;
+        self.redactor.quote(&String::from_utf8_lossy(body))
     }
 
     /// Closes the gate for `Retry-After`, whatever the status, and records the clock skew.
@@ -314,6 +373,11 @@ impl fmt::Debug for Client {
             .field("limiter", &self.limiter)
             .finish_non_exhaustive()
     }
+}
+
+fn with_headers(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+    request.header(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))
 }
 
 fn unsendable(endpoint: Endpoint) -> Failure {

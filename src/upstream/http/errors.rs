@@ -97,12 +97,25 @@ pub(crate) fn classify_error(
         let failure = fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff).with_scope(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
-    if is_bad_encoding(error) {
-        let message = format!("The response of {name} is not the compressed data that it says it is ({root}).");
-        return (ResponseCode::Decode, fail(ErrorKind::Decode, message));
-    }
-    let message = format!("The connection to {name} was cut before its answer was complete ({root}).");
-    (ResponseCode::Connect, fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff))
+    (ResponseCode::Connect, cut(endpoint, target, &root))
+}
+
+/// The code and the failure of a body that is not encoded as its header says.
+pub(super) fn bad_encoding(reason: &io::Error, endpoint: Endpoint, target: &Target) -> (ResponseCode, Failure) {
+    let name = &target.name;
+    let message = format!("The response of {name} is not the compressed data that it says it is ({reason}).");
+    (ResponseCode::Decode, Failure::new(endpoint, ErrorKind::Decode, message))
+}
+
+/// The code and the failure of compressed data that ends early, as on a connection that is cut.
+pub(super) fn cut_encoding(endpoint: Endpoint, target: &Target) -> (ResponseCode, Failure) {
+    let reason = "its compressed data ends early or has a wrong checksum";
+    (ResponseCode::Connect, cut(endpoint, target, reason))
+}
+
+fn cut(endpoint: Endpoint, target: &Target, reason: &str) -> Failure {
+    let message = format!("The connection to {} was cut before its answer was complete ({reason}).", target.name);
+    Failure::new(endpoint, ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff)
 }
 
 /// The chain of causes, outermost first. `source` skips the error inside an [`io::Error`], so this looks into it.
@@ -114,14 +127,6 @@ pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item
             None => error.source(),
         }
     })
-}
-
-/// Whether decompression failed. A connection that breaks meanwhile is an [`io::Error`] of another kind, or none.
-fn is_bad_encoding(error: &reqwest::Error) -> bool {
-    error.is_decode()
-        && causes(error)
-            .filter_map(|cause| cause.downcast_ref::<io::Error>())
-            .any(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
 }
 
 /// The reason of a TLS failure, without a full stop, and what to do about it.

@@ -1,6 +1,9 @@
 //! The retry loop of a request: token, rate limits, exchange, decoding, and the decision whether to retry.
 
-use super::client::{Client, Request, authority};
+use serde::Deserialize;
+
+use super::client::{Client, LARGE_BODY_BYTES, Request, authority};
+use super::json_repair::{repair, without_byte_order_mark};
 use crate::upstream::ErrorKind;
 use crate::upstream::auth::{Token, TokenCache};
 use crate::upstream::failure::{Failure, RetryPolicy, run_blocking};
@@ -21,6 +24,19 @@ pub(crate) enum DecodeError {
     Json(serde_json::Error),
     /// It is JSON, and unusable. The text completes "the response is not what the API documents: ".
     Unusable(String),
+    /// It is no answer. `reason` completes the same sentence; `error` is the server's own text, which is redacted.
+    NoAnswer { reason: String, error: Option<String> },
+}
+
+/// An error in the body of a successful response, as servers and proxies write it: RFC 6749 (section 5.2), or `message`.
+#[derive(Deserialize)]
+struct ReportedError {
+    #[serde(default)]
+    error: Option<serde_json::Value>,
+    #[serde(default)]
+    error_description: Option<serde_json::Value>,
+    #[serde(default)]
+    message: Option<serde_json::Value>,
 }
 
 // === impl DecodeError ===
@@ -29,6 +45,46 @@ impl DecodeError {
     /// The field `name` is missing or unreadable. Text of `error` is left out, because it may quote the body.
     pub(crate) fn no_field(name: &str, error: &serde_json::Error) -> Self {
         Self::Unusable(format!("no `{name}` could be read from it (line {}, column {})", error.line(), error.column()))
+    }
+
+    /// The documented field `name` cannot be read from `body`, such as `{"error":"invalid_client"}` with status 200: the error
+    /// that the server reports there is shown.
+    ///
+    /// Every decoder of a token, page, list or document may use it where its field is missing. That a body is blank, has a byte
+    /// order mark, or text that is not valid Unicode, [`Client::fetch_with`] takes care of before.
+    pub(crate) fn no_answer(name: &str, body: &[u8]) -> Self {
+        let reported = serde_json::from_slice::<ReportedError>(body).ok();
+        let values = reported.into_iter().flat_map(|reported| {
+            let ReportedError { error, error_description, message } = reported;
+            [error, error_description, message].into_iter().flatten()
+        });
+        let texts: Vec<String> = values.filter_map(text_of_error).collect();
+        let error = (!texts.is_empty()).then(|| texts.join(": "));
+        Self::NoAnswer { reason: format!("no `{name}` could be read from it"), error }
+    }
+}
+
+/// The text of an error: a string, or the `message` of an object.
+fn text_of_error(error: serde_json::Value) -> Option<String> {
+    match error {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Object(mut object) => object.remove("message")?.as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Decodes `body` without a byte order mark. Where that fails and text in it is not valid Unicode, it is repaired and decoded
+/// again: `decode` leaves nothing behind where it fails.
+fn decode_repaired<T>(
+    body: &mut Vec<u8>,
+    mut decode: impl FnMut(&[u8]) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    if without_byte_order_mark(body).trim_ascii().is_empty() {
+        return Err(DecodeError::NoAnswer { reason: "it is empty".to_owned(), error: None });
+    }
+    match decode(without_byte_order_mark(body)) {
+        Err(_) if repair(body) => decode(without_byte_order_mark(body)),
+        decoded => decoded,
     }
 }
 
@@ -87,13 +143,17 @@ impl Client {
                     let decoded;
                     // A page has some megabytes, so it is decoded off the threads that serve.
                     (decoded, state, body) = run_blocking(request.endpoint, move || {
-                        let decoded = decode(&body, &mut state);
+                        let decoded = decode_repaired(&mut body, |json| decode(json, &mut state));
+                        // The buffer is reused; what one large body took is not kept.
+                        if body.capacity() > LARGE_BODY_BYTES {
+                            body = Vec::new();
+                        }
                         (decoded, state, body)
                     })
                     .await?;
                     match decoded {
                         Ok(value) => return Ok(Decoded { value, state, body }),
-                        Err(error) => response.decode_failure(error),
+                        Err(error) => response.decode_failure(error, self.redactor()),
                     }
                 }
                 Err(failure) => failure,

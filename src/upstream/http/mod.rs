@@ -1,10 +1,13 @@
 //! The HTTP client of a tenant: one retry loop, error classification, redaction.
 
+mod body;
 mod client;
 mod clock_skew;
+mod decoded_text;
 mod errors;
 mod fetch;
 mod health;
+mod json_repair;
 mod redact;
 mod request_guard;
 mod response;

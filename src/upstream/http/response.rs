@@ -2,8 +2,10 @@
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use serde_json::error::Category;
+use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
+use super::body::Encoding;
 use super::errors::Target;
 use super::fetch::DecodeError;
 use super::redact::Redactor;
@@ -22,6 +24,8 @@ pub(crate) const NOT_JSON: &str = "instead of JSON";
 pub(crate) struct Response {
     head: Head,
     guard: RequestGuard,
+    // Held for its drop, after the body is decoded.
+    _large_body: Option<OwnedSemaphorePermit>,
 }
 
 /// Status and headers of a response, redacted.
@@ -34,6 +38,7 @@ pub(crate) struct Head {
     /// The error description of a header, where the body may say nothing.
     description: Option<String>,
     content_type: Option<String>,
+    /// The encoding of the body, if it is none that was asked for.
     content_encoding: Option<String>,
     /// The host that a redirect leads to.
     redirect_to: Option<String>,
@@ -55,14 +60,20 @@ pub(crate) struct ErrorHints {
 // === impl Response ===
 
 impl Response {
-    pub(crate) const fn new(head: Head, guard: RequestGuard) -> Self {
-        Self { head, guard }
+    pub(crate) const fn new(head: Head, guard: RequestGuard, large_body: Option<OwnedSemaphorePermit>) -> Self {
+        Self { head, guard, _large_body: large_body }
     }
 
-    /// The failure of a body that cannot be decoded. It quotes nothing of the body, which is data of people or a token.
-    pub(crate) fn decode_failure(self, error: DecodeError) -> Failure {
+    /// The failure of a body that cannot be decoded. It quotes nothing of the body, which is data of people or a token, but
+    /// an error that the server reports in it.
+    pub(crate) fn decode_failure(self, error: DecodeError, redactor: &Redactor) -> Failure {
         let error = match error {
             DecodeError::Unusable(reason) => return self.undecodable(&reason),
+            DecodeError::NoAnswer { reason, error } => {
+                let error = error.and_then(|error| redactor.quote(&error));
+                let error = error.map_or_else(String::new, |error| format!("; it reports the error {error}"));
+                return self.undecodable(&format!("{reason}{error}"));
+            }
             DecodeError::Json(error) => error,
         };
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -119,9 +130,11 @@ impl Head {
             target: target.name.clone(),
             keys: target.keys(),
             status,
-            description: text(STATUS_DESCRIPTION),
+            description: headers
+                .get(STATUS_DESCRIPTION)
+                .and_then(|value| redactor.quote(&String::from_utf8_lossy(value.as_bytes()))),
             content_type: text(CONTENT_TYPE),
-            content_encoding: text(CONTENT_ENCODING),
+            content_encoding: text(CONTENT_ENCODING).filter(|_| Encoding::of(headers) == Encoding::Unknown),
             redirect_to,
         }
     }

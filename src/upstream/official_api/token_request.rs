@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::RequestBuilder;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
@@ -15,7 +15,7 @@ use super::trusted_hosts::TrustedHosts;
 use super::{discovery, error_hints};
 use crate::config::{ClientAuth, Login, Official, Tenant};
 use crate::upstream::Endpoint;
-use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
+use crate::upstream::auth::{Credential, IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::http::{Client, DecodeError, Request};
@@ -24,9 +24,9 @@ use crate::upstream::http::{Client, DecodeError, Request};
 pub(super) struct AccessKeyIssuer {
     way: Login,
     client_id: String,
-    client_secret: SecretString,
+    client_secret: Credential,
     access_key_id: String,
-    access_key_secret: SecretString,
+    access_key_secret: Credential,
     trusted_hosts: Arc<TrustedHosts>,
     /// Where the API is: set by hand, or found at the last login.
     api: Arc<ApiAddress>,
@@ -94,9 +94,9 @@ impl AccessKeyIssuer {
         Self {
             way: official.login.clone(),
             client_id: tenant.connection.client_id.clone(),
-            client_secret: tenant.connection.client_secret.value.clone(),
+            client_secret: Credential::new(&tenant.connection.client_secret),
             access_key_id: official.access_key_id.clone(),
-            access_key_secret: official.access_key_secret.value.clone(),
+            access_key_secret: Credential::new(&official.access_key_secret),
             trusted_hosts,
             api,
         }
@@ -106,10 +106,10 @@ impl AccessKeyIssuer {
         let (request, advice) = match &self.way {
             Login::Issuer { client_auth } => {
                 let url = discovery::token_endpoint(client, &self.trusted_hosts, context).await?;
-                (self.password_grant(client.post(url), *client_auth), &error_hints::PASSWORD_GRANT)
+                (self.password_grant(client, url, *client_auth).await, &error_hints::PASSWORD_GRANT)
             }
             Login::AccessKey { token_url } => {
-                (self.key_alone(client.post(token_url.clone())), &error_hints::ACCESS_KEY)
+                (self.key_alone(client, token_url.clone()).await, &error_hints::ACCESS_KEY)
             }
         };
         let request = Request::new(Endpoint::Token, request, token::MAX_BODY_BYTES, advice)?;
@@ -127,12 +127,15 @@ impl AccessKeyIssuer {
     }
 
     /// The resource owner's password grant (RFC 6749, section 4.3), the access key in the owner's place.
-    fn password_grant(&self, request: RequestBuilder, client_auth: ClientAuth) -> RequestBuilder {
-        let secret = self.client_secret.expose_secret();
+    async fn password_grant(&self, client: &Client, url: Url, client_auth: ClientAuth) -> RequestBuilder {
+        let request = client.post(url);
+        let access_key_secret = self.access_key_secret.current(client).await;
+        let client_secret = self.client_secret.current(client).await;
+        let secret = client_secret.expose_secret();
         let mut form = vec![
             ("grant_type", "password"),
             ("username", &*self.access_key_id),
-            ("password", self.access_key_secret.expose_secret()),
+            ("password", access_key_secret.expose_secret()),
         ];
         match client_auth {
             ClientAuth::Basic => {
@@ -147,12 +150,13 @@ impl AccessKeyIssuer {
         }
     }
 
-    fn key_alone(&self, request: RequestBuilder) -> RequestBuilder {
+    async fn key_alone(&self, client: &Client, url: Url) -> RequestBuilder {
+        let access_key_secret = self.access_key_secret.current(client).await;
         let body = serde_json::json!({
             "accessKeyId": self.access_key_id,
-            "accessKeySecret": self.access_key_secret.expose_secret(),
+            "accessKeySecret": access_key_secret.expose_secret(),
         });
-        request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string())
+        client.post(url).header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string())
     }
 }
 
@@ -163,9 +167,6 @@ impl TokenIssuer for AccessKeyIssuer {
 }
 
 fn read(body: &[u8]) -> Result<(IssuedToken, Option<String>), DecodeError> {
-    // The error's own text is not shown, as it may quote the body, which is where the token is.
-    let Ok(MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = serde_json::from_slice(body) else {
-        return Err(DecodeError::Unusable("no `access_token` could be read from it".to_owned()));
-    };
+    let (MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = token::decode(body)?;
     Ok((IssuedToken::new(body.access_token, body.expires_in)?, body.id_token))
 }

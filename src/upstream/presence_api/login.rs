@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use crate::config::Tenant;
 use crate::upstream::Endpoint;
-use crate::upstream::auth::{IssueFuture, IssuedToken, TokenIssuer, token};
+use crate::upstream::auth::{Credential, IssueFuture, IssuedToken, TokenIssuer, token};
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::http::{Client, DecodeError, ErrorHints, Request};
@@ -26,7 +26,7 @@ const ADVICE: ErrorHints = ErrorHints {
 /// Requests tokens with client id and secret.
 pub(super) struct ClientCredentials {
     client_id: String,
-    client_secret: SecretString,
+    client_secret: Credential,
 }
 
 /// The documented answer, without the fields that are not needed. It has no `Debug`, as it contains the token.
@@ -43,15 +43,16 @@ impl ClientCredentials {
     pub(super) fn of(tenant: &Tenant) -> Self {
         Self {
             client_id: tenant.connection.client_id.clone(),
-            client_secret: tenant.connection.client_secret.value.clone(),
+            client_secret: Credential::new(&tenant.connection.client_secret),
         }
     }
 
     async fn ask(&self, client: &Client, context: &FetchContext) -> Result<IssuedToken, Failure> {
+        let client_secret = self.client_secret.current(client).await;
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.expose_secret()),
+            ("client_secret", client_secret.expose_secret()),
         ];
         let http = client.post(client.url(PATH)).form(&form);
         let request = Request::new(Endpoint::Token, http, token::MAX_BODY_BYTES, &ADVICE)?;
@@ -67,6 +68,6 @@ impl TokenIssuer for ClientCredentials {
 }
 
 fn read(body: &[u8]) -> Result<IssuedToken, DecodeError> {
-    let body: Body = serde_json::from_slice(body).map_err(|error| DecodeError::no_field("access_token", &error))?;
+    let body: Body = token::decode(body)?;
     IssuedToken::new(body.access_token, body.expires_in)
 }

@@ -38,6 +38,42 @@ async fn unusable_tokens() {
             refused(&["with text/html instead of JSON"]),
         ),
         ("no body", token(Response::status(204)), refused(&["no `access_token` could be read"])),
+        ("empty 200", token(Response::status(200)), refused(&["it is empty"])),
+        ("blank 200", token(Response::json("\u{feff} \n")), refused(&["it is empty"])),
+        (
+            "an error of RFC 6749",
+            token(Response::json(r#"{"error":"invalid_client","error_description":"unknown\nclient"}"#)),
+            refused(&["no `access_token` could be read from it; it reports the error invalid_client: unknown client."]),
+        ),
+        (
+            "an error that quotes the secret",
+            token(Response::json(r#"{"error":{"message":"not pl4nted/s3cret+of=the house"}}"#)),
+            refused(&["it reports the error <secret>"]),
+        ),
+        ("an error that is a number", token(Response::json(r#"{"error":7}"#)), refused(&["could be read from it."])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn token_responses_with_invalid_unicode_are_repaired() {
+    let repaired = || healed("200=4 token:200=1", 0.0);
+    let with = |scope: &[u8]| {
+        let body = [br#"{"access_token":"pl4nted-t0ken","expires_in":60,"scope":""#, scope, br#""}"#].concat();
+        token(Response::json(body))
+    };
+    let lone_surrogate_in =
+        |field: &str| token(Response::json(format!(r#"{{"access_token":"pl4nted-t0ken","{field}":"\ud83d"}}"#)));
+    check(vec![
+        ("bytes that are not UTF-8", with(b"\xff\xc3"), repaired()),
+        ("half a surrogate pair", with(br"\ud83d"), repaired()),
+        ("half a surrogate pair in expires_in", lone_surrogate_in("expires_in"), repaired()),
+        ("half a surrogate pair in a key", lone_surrogate_in(r"\udfff"), repaired()),
+        (
+            "in the token itself",
+            token(issued(r"pl4nted\ud83d", "60")),
+            failed("token:decode=1", 0.0, &["holds spaces, line breaks"]),
+        ),
     ])
     .await;
 }

@@ -1,5 +1,8 @@
 //! Access tokens: how often they are requested, renewed and rejected.
 
+use cxone_exporter::config::{Api, Official, Secret};
+use cxone_exporter::upstream::official_api::OfficialSource;
+
 use super::*;
 
 fn bearer(request: &Request) -> String {
@@ -187,6 +190,65 @@ async fn token_requests_are_retried() {
     assert_eq!(upstream.tokens(), 3);
     let codes = harness.observer.codes(Endpoint::Token);
     assert_eq!(codes, [ResponseCode::Status(503), ResponseCode::Connect, ResponseCode::Status(200)]);
+}
+
+/// A secret in a file, which is written anew by tests.
+fn secret_file(secret: &str) -> (tempfile::NamedTempFile, Secret) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), secret).unwrap();
+    let secret = Secret { file: Some(file.path().to_owned()), ..Secret::from(secret) };
+    (file, secret)
+}
+
+#[tokio::test]
+async fn rotated_secret_file_is_read_for_each_token_request() {
+    let clock = clock();
+    let upstream = ScriptedServer::start_raw(&clock, |request| match request.path() {
+        "/oauth/token" if request.body.ends_with("client_secret=rotated-secret") => Response::token("t", "60"),
+        "/oauth/token" => Response::status(401).body("not rotated-secret"),
+        _ => honest(request),
+    })
+    .await;
+    let (file, secret) = secret_file("first-secret");
+    let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.connection.client_secret = secret);
+    assert_eq!(failure(&harness.fetch().await), (Endpoint::Token, ErrorKind::Unauthorized, 3));
+    std::fs::write(file.path(), "rotated-secret\n").unwrap();
+    assert_exact(&harness.fetch().await, 3);
+    // While the file is being replaced, the last secret is used.
+    for (contents, expected) in
+        [(Some(""), "rotated-secret"), (None, "rotated-secret"), (Some("third-secret"), "third-secret")]
+    {
+        match contents {
+            Some(contents) => std::fs::write(file.path(), contents).unwrap(),
+            None => std::fs::remove_file(file.path()).unwrap(),
+        }
+        clock.advance(Duration::from_secs(60));
+        let fetched = harness.fetch().await;
+        let token = upstream.requests().into_iter().rfind(|request| request.path() == "/oauth/token").unwrap();
+        assert!(token.body.ends_with(&format!("client_secret={expected}")), "{contents:?}: {}", token.body);
+        assert!(!fetched.error.is_some_and(|error| error.message.contains("rotated")), "a rotated secret is redacted");
+    }
+}
+
+#[tokio::test]
+async fn rotated_access_key_file_is_read_for_each_token_request() {
+    let clock = clock();
+    let upstream = ScriptedServer::start_raw(&clock, |_| Response::status(401)).await;
+    let (file, secret) = secret_file("first-secret");
+    let token_url = format!("{}/token", upstream.base_url()).parse().unwrap();
+    let mut official = Official::by_access_key(token_url, "key", "first-secret");
+    official.access_key_secret = secret;
+    let tenant = Tenant { api: Api::Official, official: Some(official.clone()), ..tenant(&upstream.base_url()) };
+    let observer = Arc::new(RecordingObserver::default());
+    let source = OfficialSource::new(Arc::new(tenant), official, Arc::new(clock.clone()), observer).unwrap();
+    for secret in ["first-secret", "rotated-secret"] {
+        std::fs::write(file.path(), secret).unwrap();
+        let deadline = clock.monotonic() + REFRESH_TIMEOUT;
+        let window = Window::ending_at(NOW, Duration::from_secs(3600));
+        let agents = vec![WatchedAgent { id: "1".into(), schedule: None }];
+        drive(&clock, deadline, source.fetch(Query { window, agents, deadline })).await;
+        assert!(upstream.requests().last().unwrap().body.contains(secret), "{secret}");
+    }
 }
 
 #[tokio::test]
