@@ -1,7 +1,11 @@
 //! Access tokens: how often they are requested, renewed and rejected.
 
 use cxone_exporter::config::{Api, Official, Secret};
+use cxone_exporter::presence::{WatchedAgent, Window};
+use cxone_exporter::upstream::Query;
 use cxone_exporter::upstream::official_api::OfficialSource;
+
+use crate::scripted::drive;
 
 use super::*;
 
