@@ -99,6 +99,24 @@ pub const AGENTS_DROPPED: Family = Family {
     labels: &[],
 };
 
+/// Agents of the tenant's own list.
+pub const AGENTS_LISTED: Family = Family {
+    name: "cxone_agents_listed",
+    help: "Agents in CXone's list. Only with agents: all, the same in every shard.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
+/// Agents of the list that the filter selects.
+pub const AGENTS_SELECTED: Family = Family {
+    name: "cxone_agents_selected",
+    help: "Agents in CXone's list that agent_filter selects, its max aside. Only with agents: all, the same in every shard.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
 /// Whether the last refresh succeeded.
 pub const UP: Family = Family {
     name: "cxone_up",
@@ -434,6 +452,8 @@ pub const STATUS: &[&Family] = &[
     &REFRESH_NOT_BEFORE_TIMESTAMP_SECONDS,
     &TOKEN_EXPIRY_TIMESTAMP_SECONDS,
     &AGENTS_DROPPED,
+    &AGENTS_LISTED,
+    &AGENTS_SELECTED,
     &REFRESH_AGENTS,
 ];
 

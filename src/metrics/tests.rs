@@ -120,6 +120,8 @@ fn status_is_exposed() {
         not_before: Some(NOW + Duration::from_secs(120)),
         last_duration: Some(Duration::from_millis(1_500)),
         agents_dropped: Some(3),
+        agents_listed: Some(9),
+        agents_selected: Some(8),
         agents: AgentCounts { fresh: 5, stale: 2, missing: 1 },
         token_expiry: Some(NOW + Duration::from_hours(1)),
         last_error: None,

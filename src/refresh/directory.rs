@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::snapshot::Moment;
+use super::snapshot::{Moment, Status};
 use crate::config::Tenant;
 use crate::presence::Person;
 use crate::upstream::{METADATA_LIFETIME, METADATA_RETRY};
@@ -24,6 +24,10 @@ pub(crate) struct ResolvedTenant {
     pub(crate) tenant: Arc<Tenant>,
     /// How many agents `agent_filter.max` leaves out; `None` without `agents: all`.
     pub(crate) dropped: Option<usize>,
+    /// How many agents the directory lists; `None` without `agents: all`, or without a directory.
+    pub(crate) listed: Option<usize>,
+    /// How many of them the filter selects, before its `max`.
+    pub(crate) selected: Option<usize>,
 }
 
 /// Paces the reads of the directory.
@@ -35,6 +39,12 @@ pub(super) struct DirectorySchedule {
 // === impl ResolvedTenant ===
 
 impl ResolvedTenant {
+    /// The counts of `status` set to those of this tenant.
+    pub(crate) fn counted_in(&self, status: Status) -> Status {
+        let (agents_dropped, agents_listed, agents_selected) = (self.dropped, self.listed, self.selected);
+        Status { agents_dropped, agents_listed, agents_selected, ..status }
+    }
+
     /// `configured`, completed by `directory`. The tenant is `configured` itself where that changes nothing.
     pub(crate) fn new(configured: &Arc<Tenant>, directory: Option<&AgentDirectory>) -> Self {
         let people = directory.filter(|_| configured.needs_directory()).map(|directory| directory.people.as_slice());
@@ -44,7 +54,13 @@ impl ResolvedTenant {
         } else {
             Arc::new(Tenant { agents, ..Tenant::clone(configured) })
         };
-        Self { tenant, dropped: configured.agent_filter.is_some().then_some(dropped) }
+        let listed = people.filter(|_| configured.agent_filter.is_some());
+        Self {
+            tenant,
+            dropped: configured.agent_filter.is_some().then_some(dropped),
+            listed: listed.map(<[Person]>::len),
+            selected: listed.map(|people| configured.count_selected(people)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod directory;
+mod filter_problem;
 mod gate;
 mod log;
 mod merge;

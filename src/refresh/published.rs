@@ -40,11 +40,11 @@ pub struct Published {
 impl Published {
     /// A tenant that has not been asked yet.
     pub(crate) fn new(configured: Arc<Tenant>, source: Arc<dyn Source>, render: &Render) -> Self {
-        let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(&configured, None);
-        let snapshot = Snapshot::empty(tenant);
+        let resolved = ResolvedTenant::new(&configured, None);
+        let snapshot = Snapshot::empty(Arc::clone(&resolved.tenant));
         Self {
             block: render(&snapshot),
-            status: Status { agents: snapshot.counts(None), agents_dropped: dropped, ..Status::default() },
+            status: resolved.counted_in(Status { agents: snapshot.counts(None), ..Status::default() }),
             snapshot: Arc::new(snapshot),
             configured,
             source,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::directory::AgentDirectory;
+use super::filter_problem::FilterProblem;
 use super::gate::Admission;
 use super::observer::{Observer, Served};
 use super::published::{Published, Render};
@@ -79,7 +80,7 @@ impl Refresher {
     pub fn with_storage(mut self, store: impl StateStore) -> Self {
         let now = self.now();
         if let Some(restored) = store.restore(&self.configured(), now) {
-            self.update(&Event::Restored(&restored), now);
+            self.log_filter(&self.update(&Event::Restored(&restored), now));
         }
         store.restore_history(&*self.published.load().source);
         self.store = Some(Box::new(store));
@@ -101,7 +102,7 @@ impl Refresher {
     /// Data that still answers stays, and so do the gate and the status. A refresh under way ends as it began; scrapes wait
     /// for it, and what it reads is used as far as it still answers. This renders, so it may take milliseconds.
     pub fn reconfigure(&self, configured: Arc<Tenant>, source: Arc<dyn Source>) {
-        self.update(&Event::Reconfigured { configured, source }, self.now());
+        self.log_filter(&self.update(&Event::Reconfigured { configured, source }, self.now()));
     }
 
     /// What is served now. It starts no refresh.
@@ -193,7 +194,13 @@ impl Refresher {
 
     /// Serves the agents of a new directory from now on.
     pub(super) fn apply_directory(&self, directory: Arc<AgentDirectory>) {
-        self.update(&Event::DirectoryRead(directory), self.now());
+        self.log_filter(&self.update(&Event::DirectoryRead(directory), self.now()));
+    }
+
+    /// Logs a filter that does not match the directory, when that begins, changes or ends.
+    fn log_filter(&self, published: &Published) {
+        let problem = FilterProblem::of(&published.configured, published.directory.as_deref());
+        self.state().filter_log.log(&published.configured.name, problem);
     }
 
     /// Publishes and logs what a refresh of `scope` fetched.

@@ -66,6 +66,10 @@ pub struct Status {
     pub agents: AgentCounts,
     /// How many agents `agent_filter.max` leaves out; `None` without `agents: all`.
     pub agents_dropped: Option<usize>,
+    /// How many agents the tenant's own list has; `None` without `agents: all`, and before it is read.
+    pub agents_listed: Option<usize>,
+    /// How many of them `agent_filter` selects, its `max` aside. Shards have the same number.
+    pub agents_selected: Option<usize>,
     /// When the token in hand expires.
     pub token_expiry: Option<Timestamp>,
     /// Why the last refresh did not succeed in full.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::directory::{AgentDirectory, DirectorySchedule, ResolvedTenant};
+use super::filter_problem::FilterLog;
 use super::gate::Gate;
 use super::log::FailureLog;
 use super::merge;
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) retry_agents: Option<Vec<AgentId>>,
     pub(super) directory_schedule: DirectorySchedule,
     pub(super) log: FailureLog,
+    pub(super) filter_log: FilterLog,
 }
 
 /// Anything that changes what is published.
@@ -108,7 +110,7 @@ pub(super) fn next_published(last: &Published, event: &Event<'_>, inputs: &Input
         }
         Event::Expired => last.clone().with_snapshot(last.snapshot.without_expired(now), render),
         Event::Restored(restored) => Published {
-            status: Status { agents_dropped: restored.agents_dropped, ..restored.status.clone() },
+            status: restored.status.clone(),
             directory: restored.directory.clone(),
             full_start: restored.full_start,
             last_read: restored.last_read,
@@ -121,14 +123,15 @@ pub(super) fn next_published(last: &Published, event: &Event<'_>, inputs: &Input
 /// `base` with the agents of its configuration and directory. Data and status are kept as far as they still answer.
 fn resolved(base: Published, now: Moment, token_expiry: Option<Timestamp>, render: &Render) -> Published {
     let before = &base.snapshot.tenant;
-    let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(&base.configured, base.directory.as_deref());
+    let resolved = ResolvedTenant::new(&base.configured, base.directory.as_deref());
+    let tenant = Arc::clone(&resolved.tenant);
     // An unchanged tenant keeps its address, which makes later comparisons cheap.
     let tenant = if *tenant == **before { Arc::clone(before) } else { tenant };
     let keeps_data = merge::same_query(before, &tenant);
     let snapshot = merge::carry_over(&base.snapshot, &tenant).without_expired(now);
     let status = if keeps_data { base.status.clone() } else { Status::default() };
     Published {
-        status: Status { agents_dropped: dropped, token_expiry, ..status },
+        status: resolved.counted_in(Status { token_expiry, ..status }),
         full_start: base.full_start.filter(|_| keeps_data),
         last_read: base.last_read.filter(|_| keeps_data),
         ..base
@@ -171,6 +174,7 @@ impl State {
             retry_agents: None,
             directory_schedule: DirectorySchedule::default(),
             log: FailureLog::default(),
+            filter_log: FilterLog::default(),
         }
     }
 

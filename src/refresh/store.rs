@@ -39,8 +39,6 @@ pub struct RestoredState {
     pub(crate) status: Status,
     /// The tenant's own list of agents; `snapshot` has its agents.
     pub(crate) directory: Option<Arc<AgentDirectory>>,
-    /// How many agents `agent_filter.max` leaves out.
-    pub(crate) agents_dropped: Option<usize>,
     /// The start of the last refresh, if it succeeded in full.
     pub(crate) full_start: Option<Moment>,
     /// When the last refresh read its data.

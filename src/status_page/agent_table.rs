@@ -31,7 +31,7 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, pag
                     @if query.is_filtered() {
                         "No agents match. " a href=(query.unfiltered().href()) { "Show all agents" } "."
                     } @else {
-                        "There are no agents yet: the agent list has not been read."
+                        "There are no agents yet: the agent list has not been read, or the agent filter selects none of it."
                     }
                 }
             } @else {

@@ -156,6 +156,9 @@ fn agents(status: &Status) -> Markup {
     let counts = status.agents;
     html! {
         (counts.fresh) " fresh, " (counts.stale) " stale, " (counts.missing) " without data"
+        @if let (Some(listed), Some(0)) = (status.agents_listed, status.agents_selected) {
+            "; " code { "agent_filter" } " selects none of the " (listed) " agents in CXone\u{2019}s list"
+        }
         @if let Some(dropped @ 1..) = status.agents_dropped { ", " (dropped) " excluded by " code { "agent_filter.max" } }
     }
 }

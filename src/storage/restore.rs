@@ -80,12 +80,11 @@ fn contradiction(reason: impl Into<String>) -> FormatError {
 
 impl RestoredState {
     fn empty(tenant: &Arc<Tenant>) -> Self {
-        let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(tenant, None);
+        let resolved = ResolvedTenant::new(tenant, None);
         Self {
-            snapshot: Snapshot::empty(tenant),
-            status: Status::default(),
+            snapshot: Snapshot::empty(Arc::clone(&resolved.tenant)),
+            status: resolved.counted_in(Status::default()),
             directory: None,
-            agents_dropped: dropped,
             full_start: None,
             last_read: None,
             failures: 0,
@@ -94,9 +93,10 @@ impl RestoredState {
     }
 
     fn restore_directory(&mut self, configured: &Arc<Tenant>, directory: Option<AgentDirectory>) {
-        let ResolvedTenant { tenant, dropped } = ResolvedTenant::new(configured, directory.as_ref());
-        (self.snapshot, self.agents_dropped, self.directory) =
-            (Snapshot::empty(tenant), dropped, directory.map(Arc::new));
+        let resolved = ResolvedTenant::new(configured, directory.as_ref());
+        self.status = resolved.counted_in(Status::default());
+        self.snapshot = Snapshot::empty(resolved.tenant);
+        self.directory = directory.map(Arc::new);
     }
 
     fn restore_gate(&mut self, body: &Body<'_>, attempts: Attempts, now: Moment, chance: f64) {
@@ -176,7 +176,7 @@ impl RestoredState {
             last_success: past_time(body.last_success, now),
             last_attempt: past_time(last_attempt, now),
             last_duration: body.last_duration.map(|took| Duration::from_micros(Micros::from(took).get())),
-            ..Status::default()
+            ..self.status.clone()
         };
         if !aborted && !future {
             let moment = |time| past_time(time, now).map(|utc| Moment::remembered(utc, now));

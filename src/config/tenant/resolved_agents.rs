@@ -1,8 +1,9 @@
 //! Resolves the agents to request from the configuration and the tenant's directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use crate::config::parse::nearest::nearest;
 use crate::config::{Agent, AgentFilter, Api, Tenant};
 use crate::presence::{AgentId, Person};
 
@@ -49,6 +50,11 @@ impl Tenant {
         (agents, dropped)
     }
 
+    /// How many of `people` the filter selects, `agent_filter.max` aside; in every shard the same.
+    pub(crate) fn count_selected(&self, people: &[Person]) -> usize {
+        self.agent_filter.as_ref().map_or(0, |filter| filter.choose(people).len())
+    }
+
     fn completed(&self, agent: &Agent, listed: &HashMap<&str, &Person>) -> Agent {
         let Some(person) = listed.get(&*agent.id) else { return agent.clone() };
         let team = agent.team.clone().or_else(|| person.team.clone());
@@ -77,6 +83,13 @@ impl AgentFilter {
         let (included, rest): (Vec<&Person>, Vec<&Person>) =
             not_excluded.partition(|person| include.contains(&*person.id));
         included.into_iter().chain(rest.into_iter().filter(|person| self.matches(person))).collect()
+    }
+
+    /// The teams of the filter that no person of `people` belongs to, each with the nearest known team.
+    pub(crate) fn unknown_teams<'a>(&'a self, people: &'a [Person]) -> Vec<(&'a str, Option<&'a str>)> {
+        let known: BTreeSet<&str> = people.iter().filter_map(|person| person.team.as_deref()).collect();
+        let unknown = self.teams.iter().map(String::as_str).filter(|team| !known.contains(team));
+        unknown.map(|team| (team, nearest(team, known.iter().copied()))).collect()
     }
 
     fn matches(&self, person: &Person) -> bool {
@@ -143,6 +156,15 @@ mod tests {
             together.sort_unstable();
             prop_assert_eq!((together, dropped), (whole, whole_dropped));
         }
+    }
+
+    #[test]
+    fn unknown_teams_have_the_nearest_known_one() {
+        let teams = ["Billing", "Biling", "support", "Sales"].map(str::to_owned).to_vec();
+        let filter = filter(|filter| filter.teams = teams);
+        let expected = [("Biling", Some("Billing")), ("support", Some("Support")), ("Sales", None)];
+        assert_eq!(filter.unknown_teams(&people()), expected);
+        assert_eq!(filter.unknown_teams(&[])[0], ("Billing", None));
     }
 
     fn filter(change: impl FnOnce(&mut AgentFilter)) -> AgentFilter {

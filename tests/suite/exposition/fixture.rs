@@ -79,6 +79,8 @@ impl Scrape {
             not_before: Some(NOW + Duration::from_secs(185)),
             last_duration: Some(Duration::from_millis(750)),
             agents_dropped: Some(0),
+            agents_listed: Some(5),
+            agents_selected: Some(4),
             agents: AgentCounts { fresh: 1, stale: 2, missing: 1 },
             token_expiry: Some(NOW + Duration::from_secs(3_540)),
             last_error: None,

@@ -38,7 +38,31 @@ async fn agents_all_takes_the_list_through_its_filter() {
         assert_eq!(limit, (agent.team == "Billing").then_some(3_600.0));
         assert!(scrape.get("cxone_agent_observed_seconds", &[("agent", id)]).unwrap() > 0.0);
     }
+    assert_eq!(
+        scrape.value("cxone_agents_selected"),
+        scrape.value("cxone_agents_dropped").map(|dropped| dropped + 10.0)
+    );
+    assert!(scrape.value("cxone_agents_listed") >= Some(99.0));
     assert_eq!(harness.counts()[2], 1);
+}
+
+#[tokio::test]
+async fn agent_filter_that_selects_no_agent_is_warned_of() {
+    let harness = AppHarness::new(options(100, Vec::new()), |tenant| {
+        tenant.agents.clear();
+        tenant.agent_filter = Some(AgentFilter { teams: vec!["Biling".to_owned()], ..AgentFilter::default() });
+    })
+    .await;
+    let scrape = harness.app.scrape().await;
+    assert_eq!((scrape.value("cxone_agents_selected"), known(&scrape)), (Some(0.0), Vec::new()));
+    harness.app.clock.advance(HOUR);
+    harness.app.scrape().await;
+    let warnings: Vec<String> = harness.app.warnings().iter().map(ToString::to_string).collect();
+    let [warning] = &warnings[..] else { panic!("{warnings:#?}") };
+    assert!(
+        warning.contains("agent filter selects no agents") && warning.contains("nearest: \"Billing\""),
+        "{warning}"
+    );
 }
 
 #[tokio::test]
