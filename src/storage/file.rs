@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::access::{self, open_regular};
+
 /// Locked while a process uses the directory. No tenant's file has this name, because each has an ending.
 const LOCK_FILE: &str = "lock";
 
@@ -44,6 +46,17 @@ impl StateDirectory {
         &self.path
     }
 
+    /// What lets other users write to the directory or its lock file, so that they could replace the stored state.
+    pub(super) fn writable_by_others(&self) -> Option<String> {
+        let lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = fs::metadata(&self.path).ok().and_then(|metadata| access::writable_by_others(&metadata));
+        let of_lock = || {
+            let metadata = lock_file.as_ref()?.metadata().ok()?;
+            access::writable_by_others(&metadata).map(|reason| format!("its lock file: {reason}"))
+        };
+        directory.or_else(of_lock)
+    }
+
     /// Creates the directory where it is missing and locks it until this value is dropped.
     pub(super) fn lock(&self) -> Result<(), LockError> {
         let mut lock_file = self.lock_file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,9 +64,13 @@ impl StateDirectory {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.path).map_err(LockError::Io)?;
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(FILE_MODE).open(self.path.join(LOCK_FILE));
-        let lock = lock.map_err(LockError::Io)?;
+        let lock_path = self.path.join(LOCK_FILE);
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(FILE_MODE);
+        let lock = open_regular(&lock_path, &mut options).map_err(|error| {
+            let message = format!("{}: {error}; remove it, or name another directory", lock_path.display());
+            LockError::Io(io::Error::new(error.kind(), message))
+        })?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => LockError::InUse,
             TryLockError::Error(error) => LockError::Io(error),
@@ -82,21 +99,18 @@ impl From<LockError> for io::Error {
 
 /// The whole file, `None` where it is missing, an error where it has more than `limit` bytes or is no regular file.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let metadata = match fs::metadata(path) {
+    let file = match open_regular(path, OpenOptions::new().read(true)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => metadata?,
+        file => file?,
     };
-    // Opening a pipe would wait for a writer.
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
-    }
+    let metadata = file.metadata()?;
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"));
     if metadata.len() > limit {
         return Err(too_large());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     // It may have grown since.
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit { Err(too_large()) } else { Ok(Some(bytes)) }
 }
 
@@ -128,7 +142,7 @@ fn write_new(path: &Path, contents: &[&[u8]]) -> io::Result<()> {
 
 /// Appends `line` to the existing file at `path`.
 pub(super) fn append(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).open(path)?;
+    let mut file = open_regular(path, OpenOptions::new().append(true))?;
     file.write_all(line)?;
     file.sync_data()
 }

@@ -32,16 +32,16 @@ pub(super) enum FormatError {
     Foreign,
     /// It is of another version.
     #[error("it has version {0}, and this exporter reads version {VERSION}")]
-    Version(String),
+    Version(u32),
     /// It is shorter than its header says.
     #[error("it is cut off")]
     CutOff,
     /// Its checksum does not match.
     #[error("its checksum is wrong")]
     Checksum,
-    /// It is intact, but its values are invalid.
-    #[error("it contradicts itself: {0}")]
-    Contradiction(String),
+    /// It is intact, but its values are invalid. The text quotes nothing of the file, which may hold people's names.
+    #[error("it is invalid: {0}")]
+    Invalid(String),
 }
 
 /// The contents of an intact file.
@@ -93,8 +93,10 @@ pub(super) fn unframe(file: &[u8]) -> Result<Contents<'_>, FormatError> {
     let [MAGIC, version, fields @ ..] = fields.as_slice() else {
         return Err(FormatError::Foreign);
     };
-    if *version != VERSION.to_string() {
-        return Err(FormatError::Version((*version).to_owned()));
+    match version.parse() {
+        Ok(VERSION) => {}
+        Ok(other) => return Err(FormatError::Version(other)),
+        Err(_) => return Err(FormatError::Foreign),
     }
     let [length, checksum] = fields else {
         return Err(FormatError::Foreign);
@@ -154,14 +156,15 @@ mod tests {
 
     #[test]
     fn invalid_frames_have_distinct_errors() {
-        let table: [(&[u8], FormatError); 13] = [
+        let table: [(&[u8], FormatError); 14] = [
             (b"", FormatError::CutOff),
             (b"cxone-exp", FormatError::CutOff),
             (b"cxone-exporter-state 2 2 a3cb3e", FormatError::CutOff),
             (b"cxone-exporter-state 2 2 00000000\n{}\n", FormatError::Checksum),
             (b"cxone-exporter-state 2 5 00000000\n{}\n", FormatError::CutOff),
-            (b"cxone-exporter-state 0 2 00000000\n{}\n", FormatError::Version("0".to_owned())),
-            (b"cxone-exporter-state 3 more to come\n{}\n", FormatError::Version("3".to_owned())),
+            (b"cxone-exporter-state 0 2 00000000\n{}\n", FormatError::Version(0)),
+            (b"cxone-exporter-state 3 more to come\n{}\n", FormatError::Version(3)),
+            (b"cxone-exporter-state Ada 2 00000000\n{}\n", FormatError::Foreign),
             (b"cxone-exporter-state 2 -2 00000000\n{}\n", FormatError::Foreign),
             (b"cxone-exporter-state 2 99999999999999999999999 00000000\n{}\n", FormatError::Foreign),
             (b"cxone-exporter-state 2 18446744073709551615 00000000\n{}\n", FormatError::CutOff),

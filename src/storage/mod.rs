@@ -3,6 +3,7 @@
 //! Each tenant has a file, `NAME.cxone`, that is replaced after each refresh; a line is appended before a refresh sends
 //! anything. A file is limited in size, checked, and compared with configuration and clock before it is used.
 
+mod access;
 mod file;
 mod format;
 mod frame;
@@ -59,7 +60,12 @@ impl Storage {
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StorageInUse> {
         let directory = Arc::new(StateDirectory::new(path.to_owned()));
         match directory.lock() {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Some(reason) = directory.writable_by_others() {
+                    let path = path.display();
+                    warn!(%path, reason, "storage directory writable by other users; they could change what a restart serves");
+                }
+            }
             Err(LockError::InUse) => return Err(StorageInUse { path: path.to_owned() }),
             Err(LockError::Io(error)) => {
                 warn!(path = %path.display(), %error, "storage directory unusable");

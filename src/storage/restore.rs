@@ -72,8 +72,8 @@ fn past_time(time: Option<StoredTime>, now: Moment) -> Option<Timestamp> {
     time.map(Timestamp::from).filter(|time| *time <= now.utc + FUTURE_TOLERANCE).map(|time| time.min(now.utc))
 }
 
-fn contradiction(reason: impl Into<String>) -> FormatError {
-    FormatError::Contradiction(reason.into())
+fn invalid(reason: impl Into<String>) -> FormatError {
+    FormatError::Invalid(reason.into())
 }
 
 // === impl RestoredState ===
@@ -124,7 +124,7 @@ impl RestoredState {
     /// Restores the data read before `now`. Whether there is data from the future.
     fn restore_data(&mut self, body: &Body<'_>, now: Moment) -> Result<bool, FormatError> {
         if body.states.iter().any(|name| name.is_empty() || name.len() > MAX_TEXT_BYTES) {
-            return Err(contradiction("a state has no name, or too long a one"));
+            return Err(invalid("a state has no name, or too long a one"));
         }
         let names: Vec<StateName> = body.states.iter().map(|name| Arc::from(&**name)).collect();
         let tenant = Arc::clone(&self.snapshot.tenant);
@@ -135,7 +135,7 @@ impl RestoredState {
         for Read { read_at, window, agents } in &body.reads {
             let window = Window::from(*window);
             if window.length() > tenant.query.window.into() {
-                return Err(contradiction("a window is longer than the tenant's"));
+                return Err(invalid("a window is longer than the tenant's"));
             }
             let Some(read_at) = past_time(Some(*read_at), now) else {
                 future = true;
@@ -143,9 +143,9 @@ impl RestoredState {
             };
             let read_at = Moment::remembered(read_at, now);
             for (id, presence) in agents {
-                let restored = presence.as_ref().map(|presence| {
-                    presence.restore(&names, window).ok_or_else(|| contradiction(format!("the times of agent {id:?}")))
-                });
+                let restored = presence
+                    .as_ref()
+                    .map(|presence| presence.restore(&names, window).ok_or_else(|| invalid("the times of an agent")));
                 let mut restored: Option<AgentPresence> = restored.transpose()?;
                 // An agent that is no longer configured has no row.
                 let Some(&row) = rows.get(&**id) else { continue };

@@ -235,9 +235,13 @@ pub(super) fn restore_from(
     now: Moment,
 ) -> Result<(RestoredState, Option<Unused>), FormatError> {
     let contents = frame::unframe(bytes)?;
-    let body: Body<'_> =
-        serde_json::from_slice(contents.body).map_err(|error| FormatError::Contradiction(error.to_string()))?;
+    let body: Body<'_> = serde_json::from_slice(contents.body).map_err(|error| invalid_json(&error))?;
     restore(&body, contents.attempts, tenant, now, fastrand::f64())
+}
+
+/// Only the place of the error: its own text may quote the file.
+fn invalid_json(error: &serde_json::Error) -> FormatError {
+    FormatError::Invalid(format!("line {}, column {}", error.line(), error.column()))
 }
 
 // === impl TenantFile ===

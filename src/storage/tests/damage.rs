@@ -89,10 +89,11 @@ async fn invalid_file_is_renamed_to_bad() {
 
 #[tokio::test]
 async fn non_file_or_too_large_file_is_renamed_unread() {
-    let makes: [fn(&Path); 3] = [
+    let makes: [fn(&Path); 4] = [
+        make_pipe,
         |path| fs::create_dir(path).unwrap(),
         |path| fs::File::create(path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap(),
-        |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
     ];
     for make in makes {
         let disk = Disk::new();
@@ -102,6 +103,55 @@ async fn non_file_or_too_large_file_is_renamed_unread() {
         assert_eq!(process.observed.failures(), [1, 0, 0]);
         process.scrape().await;
         assert!(disk.file("acme.cxone.bad").symlink_metadata().is_ok() && disk.file("acme.cxone").is_file());
+    }
+}
+
+fn make_pipe(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+#[tokio::test]
+async fn lock_that_is_no_regular_file_is_neither_followed_nor_waited_for() {
+    let makes: [fn(&Path); 3] = [
+        make_pipe,
+        |path| std::os::unix::fs::symlink(path.with_file_name("target"), path).unwrap(),
+        |path| fs::create_dir(path).unwrap(),
+    ];
+    for make in makes {
+        let disk = Disk::new();
+        fs::create_dir(disk.path()).unwrap();
+        make(&disk.file("lock"));
+        let process = Process::start(&disk, START, &[]).await;
+        assert_eq!(process.scrape().await.served, Served::Fresh);
+        assert_eq!(process.observed.failures(), [1, 1, 1], "the directory is not used");
+        assert!(!disk.file("target").exists() && !disk.file("acme.cxone").exists());
+    }
+}
+
+#[tokio::test]
+async fn attempt_is_not_appended_through_a_link() {
+    let disk = Disk::new();
+    let process = Process::start(&disk, START, &[]).await;
+    process.scrape().await;
+    let target = disk.file("target");
+    fs::rename(disk.file("acme.cxone"), &target).unwrap();
+    std::os::unix::fs::symlink(&target, disk.file("acme.cxone")).unwrap();
+    let before = fs::read(&target).unwrap();
+    process.clock.advance(COOLDOWN);
+    process.scrape().await;
+    assert_eq!(fs::read(&target).unwrap(), before);
+    assert!(disk.file("acme.cxone").symlink_metadata().unwrap().is_file());
+}
+
+#[test]
+fn errors_of_a_damaged_file_quote_nothing_of_it() {
+    let now = Moment { monotonic: DrivenClock::new(START).monotonic(), utc: START };
+    for body in
+        [r#"{"Ada Lovelace":1}"#, r#"{"query_key":"Ada Lovelace"}"#, r#""Ada Lovelace""#, r#"[{"Ada": Lovelace}]"#]
+    {
+        let error = restore_from(&frame::frame(body.as_bytes()), &Arc::new(tenant()), now).unwrap_err().to_string();
+        assert!(error.starts_with("it is invalid: line 1, column ") && !error.contains("Ada"), "{error}");
     }
 }
 
