@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::Cli;
 use super::shard;
-use crate::config::{Config, ConfigError, Shard, unknown_variables};
+use crate::config::{Config, ConfigError, Shard, check_network_variables, unknown_variables};
 
 /// Where the configuration is read from, and the shard of this process.
 #[derive(Debug, Clone)]
@@ -55,6 +55,7 @@ impl ConfigSource {
         if !matches!(self.origin, Origin::BuiltIn(_)) {
             let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
             let of_shards = shard::VARIABLES.map(|variable| variable.name);
+            config.warnings.extend(check_network_variables(&|name| std::env::var_os(name))?);
             config.warnings.extend(unknown_variables(names.iter().map(String::as_str), &of_shards));
         }
         match self.shard {

@@ -27,6 +27,9 @@ pub(crate) const MAX_DEPTH: usize = 16;
 /// The most YAML values in a file, those that aliases repeat included: 100,000 agents with every key take 1.1 million.
 pub(crate) const MAX_NODES: usize = 2_000_000;
 
+/// The most bytes of text in YAML values and keys, those that aliases repeat included: a file of the largest size, twice.
+pub(crate) const MAX_TEXT_BYTES: usize = 64 << 20;
+
 /// The most tenants: each has a client, a snapshot and a scrape job of its own.
 pub(crate) const MAX_TENANTS: usize = 1_000;
 

@@ -131,7 +131,7 @@ mod tests {
     fn outcome(text: &str) -> Result<Config, ConfigError> {
         let mut diagnostics = Diagnostics::default();
         let file = diagnostics.add_source("cxone.yml");
-        let source = SourceText { text: text.to_owned(), world_readable: true };
+        let source = SourceText { text: text.to_owned(), world_readable: true, writable_by_others: None };
         read(&source, file, Path::new("no-such-directory"), diagnostics)
     }
 

@@ -115,6 +115,13 @@ impl<'a> Value<'a> {
                 return None;
             }
             _ if self.node.is_null() => "has no value",
+            NodeValue::Scalar { text, .. } if has_reference(text) && !self.path.is_environment() => {
+                let remedy =
+                    format!("write {example}; a secret can stand in a file of its own, see `client_secret_file`");
+                let message = "names a variable, and variables are not replaced in this file";
+                self.report(Problem::new(message, remedy), diagnostics);
+                return None;
+            }
             NodeValue::Scalar { text, .. } => return Some(text),
             NodeValue::List(_) => "is a list",
             NodeValue::Map(_) => "is a mapping",
@@ -218,6 +225,26 @@ impl<'a> Value<'a> {
         }
         Some(kept)
     }
+}
+
+/// Whether `text` has a reference that shells and templates replace: `${NAME}`, `${NAME:-default}`, `$(NAME)`, or `$NAME` alone.
+fn has_reference(text: &str) -> bool {
+    let name_end = |text: &str| text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let closed = |(open, close, after_name): (&str, char, &[char])| {
+        text.match_indices(open).any(|(at, _)| {
+            let rest = text.get(at + open.len()..).unwrap_or_default();
+            let after = rest.get(name_end(rest)..).unwrap_or_default();
+            is_name(rest) && after.contains(close) && after.starts_with(after_name)
+        })
+    };
+    let alone = text.strip_prefix('$').is_some_and(|name| {
+        is_name(name)
+            && name.len() > 2
+            && name_end(name) == name.len()
+            && !name.contains(|c: char| c.is_ascii_lowercase())
+    });
+    alone || [("${", '}', &['}', ':', '-', '?', '+', '='][..]), ("$(", ')', &[')'][..])].into_iter().any(closed)
 }
 
 fn entry_value<'a>(parent: &'a KeyPath<'a>, entry: &'a Entry) -> Value<'a> {
@@ -413,5 +440,25 @@ fn shown_key(key: &str) -> String {
     match shown_unknown(key).trim_start() {
         shown if shown.starts_with('`') => shown.to_owned(),
         _ => "a key".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_to_variables_are_recognised() {
+        for text in
+            ["${SECRET}", "https://${HOST}/", "${HOST:-localhost}", "${A-b}", "$(SECRET)", "a$(X)", "$SECRET", "$_A1"]
+        {
+            assert!(has_reference(text), "{text}");
+        }
+        for text in [
+            "", "$", "$$", "pa$$word", "pa$WORD", "$A1", "$word", "${", "${}", "${1}", "${a b}", "$(", "$()", "$(a b)",
+            "${A", "^a$",
+        ] {
+            assert!(!has_reference(text), "{text}");
+        }
     }
 }

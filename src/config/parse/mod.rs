@@ -10,6 +10,7 @@ pub(super) mod interval;
 pub(super) mod iso_8601;
 pub(super) mod names;
 pub(super) mod nearest;
+pub(super) mod network_variables;
 pub(super) mod source;
 pub(super) mod variable_names;
 pub(super) mod yaml;

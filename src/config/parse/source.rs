@@ -1,16 +1,31 @@
 //! Reads files with a size limit, as UTF-8, with the operating system's reason on failure.
 
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
 use crate::config::diagnostics::Problem;
+
+/// The permission of all users to read.
+const WORLD_READABLE: u32 = 0o004;
+
+/// The permission of the group and of all users to write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// The user `root`, who may write anywhere.
+const ROOT: u32 = 0;
 
 /// A file's text and its permissions.
 pub(crate) struct SourceText {
     pub(crate) text: String,
     /// Whether every user of the machine may read the file.
     pub(crate) world_readable: bool,
+    /// What lets other users than the exporter's and root change the file; `None` where nothing does.
+    pub(crate) writable_by_others: Option<String>,
 }
 
 /// Why a file's text could not be read.
@@ -26,8 +41,7 @@ pub(crate) struct Unreadable {
 /// before it is read in full.
 pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<SourceText, Unreadable> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| io_failure(&error))?;
-    let world_readable = is_world_readable(&file);
+    let (file, metadata) = open(path).map_err(|error| io_failure(&error))?;
     file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| io_failure(&error))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
         return Err(Unreadable::whole(
@@ -35,7 +49,31 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<SourceText, Unrea
             "check that this is the right file",
         ));
     }
-    Ok(SourceText { text: decode(bytes)?, world_readable })
+    Ok(SourceText {
+        text: decode(bytes)?,
+        world_readable: metadata.mode() & WORLD_READABLE != 0,
+        writable_by_others: writable_by_others(&metadata),
+    })
+}
+
+/// Opens a regular file or a directory, which later cannot be read. A link is followed, because Kubernetes mounts secrets as
+/// links. A pipe or a device is not waited for.
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() || metadata.is_dir() {
+        return Ok((file, metadata));
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device, not a file"))
+}
+
+fn writable_by_others(metadata: &Metadata) -> Option<String> {
+    let (owner, own, mode) = (metadata.uid(), geteuid().as_raw(), metadata.mode() & 0o7777);
+    if owner != own && owner != ROOT {
+        return Some(format!("it belongs to user {owner}, and the exporter runs as user {own}"));
+    }
+    (mode & WRITABLE_BY_OTHERS != 0).then(|| format!("its mode is {mode:03o}"))
 }
 
 fn decode(bytes: Vec<u8>) -> Result<String, Unreadable> {
@@ -68,18 +106,6 @@ fn io_failure(error: &io::Error) -> Unreadable {
         not_found: error.kind() == io::ErrorKind::NotFound,
         ..Unreadable::whole(format!("cannot be read: {error}"), remedy)
     }
-}
-
-#[cfg(unix)]
-fn is_world_readable(file: &File) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    // Other users can open only a regular file, not a pipe or an inherited descriptor.
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_world_readable(_: &File) -> bool {
-    false
 }
 
 // === impl Unreadable ===

@@ -1,13 +1,14 @@
 //! Parses YAML into a tree with the line of each key and value.
 //!
 //! Values stay text, because the key decides whether `0123` is a number or an id. An alias is a copy and counts against
-//! the node limit. Messages do not repeat the text of the file.
+//! the limits of nodes and bytes. Messages do not repeat the text of the file.
 
 use std::collections::HashMap;
+use std::iter::Sum;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use crate::config::bounds::{MAX_DEPTH, MAX_NODES};
+use crate::config::bounds::{MAX_DEPTH, MAX_NODES, MAX_TEXT_BYTES};
 use crate::config::diagnostics::{Diagnostics, Place, Problem};
 
 /// A value and its place. It has no `Debug`, because it may contain a secret.
@@ -56,6 +57,15 @@ pub(crate) fn parse(text: &str, source: Place, diagnostics: &mut Diagnostics) ->
     root
 }
 
+/// How much memory values take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    /// Values and keys.
+    nodes: usize,
+    /// Their text.
+    bytes: usize,
+}
+
 /// A problem that ends the parsing.
 type Stop = (Place, Problem);
 
@@ -71,7 +81,8 @@ struct Open {
 struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
-    nodes: usize,
+    /// The size of everything so far, repeated values included.
+    total: Size,
     documents: usize,
     root: Option<Node>,
 }
@@ -89,13 +100,16 @@ impl Node {
         matches!(&self.value, NodeValue::Scalar { text, plain: true } if matches!(&**text, "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// How many values this is, itself included.
-    fn size(&self) -> usize {
-        match &self.value {
-            NodeValue::Scalar { .. } => 1,
-            NodeValue::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
-            NodeValue::Map(entries) => 1 + entries.iter().map(|entry| 1 + entry.node.size()).sum::<usize>(),
-        }
+    /// The size with everything below.
+    fn size(&self) -> Size {
+        let below = match &self.value {
+            NodeValue::Scalar { text, .. } => Size { nodes: 0, bytes: text.len() },
+            NodeValue::List(items) => items.iter().map(Self::size).sum(),
+            NodeValue::Map(entries) => {
+                entries.iter().flat_map(|entry| [Size::of_scalar(&entry.key), entry.node.size()]).sum()
+            }
+        };
+        [below, Size { nodes: 1, bytes: 0 }].into_iter().sum()
     }
 
     /// How many levels this has, itself included.
@@ -109,11 +123,28 @@ impl Node {
     }
 }
 
+// === impl Size ===
+
+impl Size {
+    fn of_scalar(text: &str) -> Self {
+        Self { nodes: 1, bytes: text.len() }
+    }
+}
+
+impl Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), |sum, size| Self {
+            nodes: sum.nodes.saturating_add(size.nodes),
+            bytes: sum.bytes.saturating_add(size.bytes),
+        })
+    }
+}
+
 // === impl Builder ===
 
 impl Builder {
     fn new() -> Self {
-        Self { open: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: 0, root: None }
+        Self { open: Vec::new(), anchors: HashMap::new(), total: Size::default(), documents: 0, root: None }
     }
 
     fn take(&mut self, event: Event<'_>, place: Place, diagnostics: &mut Diagnostics) -> Result<(), Stop> {
@@ -128,7 +159,7 @@ impl Builder {
                 if tag.is_some() {
                     refuse_tag(place, diagnostics);
                 }
-                self.count(1, place)?;
+                self.count(Size::of_scalar(&text), place)?;
                 let plain = style == ScalarStyle::Plain;
                 let node = Node { place, value: NodeValue::Scalar { text: text.into(), plain } };
                 self.complete(node, anchor)?;
@@ -151,15 +182,19 @@ impl Builder {
                 }
             }
             Event::Alias(anchor) => {
-                let Some(node) = self.anchors.get(&anchor).cloned() else {
+                let Some(node) = self.anchors.get(&anchor) else {
                     let message = "an alias stands inside the value that it names";
                     return Err((place, Problem::new(message, "write the value out")));
                 };
-                self.count(node.size(), place)?;
-                if self.open.len() + node.depth() > MAX_DEPTH {
+                let (size, depth) = (node.size(), node.depth());
+                // The copy is made only if there is room for it.
+                self.count(size, place)?;
+                if self.open.len() + depth > MAX_DEPTH {
                     return Err(too_deep(place));
                 }
-                self.complete(node, 0)?;
+                if let Some(node) = self.anchors.get(&anchor).cloned() {
+                    self.complete(node, 0)?;
+                }
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
@@ -167,7 +202,7 @@ impl Builder {
     }
 
     fn start(&mut self, value: NodeValue, place: Place, anchor: usize) -> Result<(), Stop> {
-        self.count(1, place)?;
+        self.count(Size { nodes: 1, bytes: 0 }, place)?;
         if self.open.last().is_some_and(|parent| matches!(parent.value, NodeValue::Map(_)) && parent.key.is_none()) {
             return Err(complex_key(place));
         }
@@ -202,13 +237,16 @@ impl Builder {
         Ok(())
     }
 
-    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Stop> {
-        self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            let message = format!("there are more than {MAX_NODES} values, repeated ones included");
-            return Err((place, Problem::new(message, "move agents to an `agents_file`")));
-        }
-        Ok(())
+    fn count(&mut self, size: Size, place: Place) -> Result<(), Stop> {
+        self.total = [self.total, size].into_iter().sum();
+        let message = if self.total.nodes > MAX_NODES {
+            format!("there are more than {MAX_NODES} values, repeated ones included")
+        } else if self.total.bytes > MAX_TEXT_BYTES {
+            format!("the values have more than {MAX_TEXT_BYTES} bytes, repeated ones included")
+        } else {
+            return Ok(());
+        };
+        Err((place, Problem::new(message, "move agents to an `agents_file`")))
     }
 }
 

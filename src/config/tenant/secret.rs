@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::bounds::MAX_SECRET_BYTES;
 use crate::config::diagnostics::{Diagnostics, Place, Problem};
 use crate::config::parse::fields::{Fields, Value};
-use crate::config::parse::source;
+use crate::config::parse::source::{self, Unreadable};
 use crate::config::redacted_yaml::Quoted;
 
 /// The placeholder of a secret in redacted YAML.
@@ -158,9 +158,14 @@ fn from_file(value: Value<'_>, base_dir: &Path, diagnostics: &mut Diagnostics) -
     let shown = path.display();
     let source = match source::read_text(&path, MAX_SECRET_BYTES) {
         Ok(source) => source,
-        Err(unreadable) => {
+        Err(unreadable) if is_path(text, base_dir) => {
             let Problem { message, remedy } = unreadable.problem;
             value.report(Problem::new(format!("{shown} {message}"), remedy), diagnostics);
+            return None;
+        }
+        Err(Unreadable { problem: Problem { message, remedy }, .. }) => {
+            let remedy = format!("{remedy}, which is not shown here as it may be the secret itself");
+            value.report(Problem::new(message, remedy), diagnostics);
             return None;
         }
     };
@@ -177,8 +182,26 @@ fn from_file(value: Value<'_>, base_dir: &Path, diagnostics: &mut Diagnostics) -
             Problem::new(message, "let only the exporter's user read it (chmod 600)"),
         );
     }
+    if let Some(reason) = source.writable_by_others {
+        let message = format!("other users can change {shown}: {reason}");
+        let remedy = "let it belong to the exporter's user or root, and let no other user write it (chmod 600)";
+        diagnostics.warn(value.place, value.path, Problem::new(message, remedy));
+    }
+    let lines = secret.lines().count();
+    if lines > 1 {
+        let message = format!("{shown} has {lines} lines, which together are taken as the secret");
+        diagnostics.warn(value.place, value.path, Problem::new(message, "check that this is the right file"));
+    }
     warn_of_outer_white_space(secret, &value, diagnostics);
     Some(Secret { value: SecretString::from(secret), file: Some(path) })
+}
+
+/// Whether `text` is the path of something that exists, or begins with a directory: otherwise it may be a secret.
+fn is_path(text: &str, base_dir: &Path) -> bool {
+    let path = base_dir.join(text);
+    let is_relative = ["./", "../"].iter().any(|start| text.starts_with(start));
+    let first = text.char_indices().skip(1).find(|(_, c)| *c == '/').and_then(|(end, _)| text.get(..end));
+    is_relative || path.symlink_metadata().is_ok() || first.is_some_and(|first| base_dir.join(first).is_dir())
 }
 
 /// `text` without one trailing line break, which editors and `echo` append.
@@ -197,6 +220,19 @@ fn warn_of_outer_white_space(secret: &str, value: &Value<'_>, diagnostics: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_a_path_if_its_first_directory_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("secrets")).unwrap();
+        std::fs::write(dir.path().join("key"), "x").unwrap();
+        for text in ["key", "secrets/absent", "./absent", "../absent", "/usr/absent", "/", "."] {
+            assert!(is_path(text, dir.path()), "{text}");
+        }
+        for text in ["", "hunter2", "/hunter2", "hunter2/a+b==", "/hunter2/x==", "a\nb", &"hunter2".repeat(999)] {
+            assert!(text.is_empty() || !is_path(text, dir.path()), "{text}");
+        }
+    }
 
     #[test]
     fn one_trailing_line_break_is_trimmed_from_a_secret() {

@@ -38,6 +38,11 @@ pub(super) fn read<'a>(
                 let problem = Problem::new(format!("counts, and `{key}` beside it does not"), "keep one of the two");
                 diagnostics.warn(value.place, value.path, problem);
             }
+            if path.contains("-----BEGIN") {
+                let problem = Problem::new("is PEM text and not a path", format!("write it under `{key}`"));
+                value.report(problem, diagnostics);
+                return None;
+            }
             let path = base_dir.join(path);
             // Unreadable files are watched too, because they may be readable later.
             files.push(path.clone());

@@ -196,7 +196,8 @@ fn faults_of_the_environment() {
             [&ARTICLE[..2], &[("CXONE_CLIENT_SECRET_FILE", "absent")], &ARTICLE[3..]].concat(),
             "",
             &[
-                "environment: CXONE_CLIENT_SECRET_FILE: DIR/absent cannot be read: No such file or directory (os error 2); check the path",
+                "environment: CXONE_CLIENT_SECRET_FILE: cannot be read: No such file or directory (os error 2); check the \
+               path, which is not shown here as it may be the secret itself",
             ],
         ),
         (
