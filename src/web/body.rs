@@ -11,6 +11,8 @@ use hyper::body::{Body, Frame, SizeHint};
 #[derive(Debug, Default)]
 pub struct Chunks {
     chunks: std::vec::IntoIter<Bytes>,
+    /// The rest of a chunk that was cut.
+    rest: Bytes,
     remaining: u64,
 }
 
@@ -20,7 +22,17 @@ impl Chunks {
     /// A body of these chunks in this order.
     pub fn new(chunks: Vec<Bytes>) -> Self {
         let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self { chunks: chunks.into_iter(), remaining }
+        Self { chunks: chunks.into_iter(), rest: Bytes::new(), remaining }
+    }
+
+    /// The next bytes of the body, at most `limit`; `None` at its end.
+    pub(super) fn next_piece(&mut self, limit: usize) -> Option<Bytes> {
+        if self.rest.is_empty() {
+            self.rest = self.chunks.find(|chunk| !chunk.is_empty())?;
+        }
+        let piece = self.rest.split_to(limit.min(self.rest.len()));
+        self.remaining -= piece.len() as u64;
+        Some(piece)
     }
 }
 
@@ -35,11 +47,7 @@ impl Body for Chunks {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.chunks.find(|chunk| !chunk.is_empty());
-        if let Some(chunk) = &next {
-            self.remaining -= chunk.len() as u64;
-        }
-        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
+        Poll::Ready(self.next_piece(usize::MAX).map(|chunk| Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -64,5 +72,13 @@ mod tests {
         assert_eq!(body.size_hint().exact(), Some(7));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "one two");
         assert!(Chunks::default().is_end_stream());
+    }
+
+    #[test]
+    fn chunks_are_cut_into_pieces() {
+        let mut body = Chunks::new(["abcde", "", "f"].map(Bytes::from).to_vec());
+        let pieces: Vec<_> = std::iter::from_fn(|| Some((body.next_piece(2)?, body.remaining))).collect();
+        let expected = [("ab", 4), ("cd", 2), ("e", 1), ("f", 0)];
+        assert_eq!(pieces, expected.map(|(piece, remaining)| (Bytes::from(piece), remaining)));
     }
 }

@@ -1,4 +1,5 @@
-//! The limit of open connections. At the limit, the connection that has been idle for the longest time is closed.
+//! The limit of open connections. At the limit, a connection that does not read its response is closed first, then the one
+//! that has been idle for longest.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -35,8 +36,8 @@ impl ConnectionPool {
         Self { capacity, sequence: Arc::default(), open: Mutex::default() }
     }
 
-    /// A slot for a new connection, and whether another one was evicted for it. `None` if all connections are being
-    /// answered.
+    /// A slot for a new connection, and whether another one was evicted for it. `None` if all connections wait for a
+    /// response that is not ready.
     ///
     /// A new connection counts as active, so a scraper has the time to send its request: with 512 slots and a thousand
     /// new connections a second, half a second.
@@ -44,8 +45,8 @@ impl ConnectionPool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = open.connections.len() >= self.capacity;
         if is_full {
-            let idle = open.connections.iter().filter_map(|(id, state)| Some((state.idle_since()?, *id)));
-            let (_, id) = idle.min()?;
+            let ranks = open.connections.iter().filter_map(|(id, state)| Some((state.eviction_rank()?, *id)));
+            let (_, id) = ranks.min()?;
             // The connection keeps its descriptor until its task ends; the limit of descriptors allows for that.
             if let Some(state) = open.connections.remove(&id) {
                 state.evict();
@@ -102,6 +103,25 @@ mod tests {
         assert!(pool.acquire().is_none(), "all connections are being answered");
         drop(busy);
         assert!(matches!(pool.acquire(), Some((_, false))));
+    }
+
+    #[test]
+    fn eviction_starts_with_stalled_http2_streams() {
+        let pool = Arc::new(ConnectionPool::new(3));
+        let [idle, stalled, waiting] = [0; 3].map(|_| pool.acquire().unwrap().0);
+        let _waiting = waiting.state.begin_request();
+        let _unanswered = stalled.state.begin_request();
+        let stream = stalled.state.stall();
+        let (next, evicted) = pool.acquire().unwrap();
+        assert!(evicted && !is_open(&stalled) && is_open(&idle));
+        drop(stream);
+        assert_eq!(stalled.state.eviction_rank(), None, "the client reads again");
+        let response = next.state.begin_request().track(crate::web::Chunks::from("sent by and by"));
+        drop(pool.acquire().unwrap());
+        assert!(!is_open(&idle) && is_open(&next));
+        let _another = pool.acquire().unwrap();
+        assert!(pool.acquire().is_some(), "a response that is ready does not protect a connection");
+        drop(response);
     }
 
     #[test]

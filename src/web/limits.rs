@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Open connections. Prometheus keeps one or two; the others are for browsers and health checks. Each takes about 10 kB.
+/// Open connections. Prometheus keeps one or two; the others are for browsers and health checks. Each takes about
+/// 10 kB, and up to 150 kB over HTTP/2.
 pub(super) const MAX_CONNECTIONS: usize = 512;
 
 /// Bytes of a request head; that of a scrape has a few hundred. It also bounds the bytes queued for one write to the
@@ -29,6 +30,10 @@ pub(super) const MAX_UNSENT_BYTES: u32 = 128 * 1024;
 /// Time to read the whole response, from the first stall on: 100 MB, the largest one, at 14 Mbit/s. It ends clients that
 /// read a few bytes at a time.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time without progress after which a response over HTTP/2 counts as stalled, and its connection is the first to be evicted.
+/// Longer than some round trips across a continent.
+pub(super) const EVICT_STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Concurrent streams of an HTTP/2 connection. Prometheus uses one.
 pub(super) const MAX_STREAMS: u32 = 16;

@@ -17,6 +17,7 @@ mod body;
 mod client_certificates;
 mod connection_pool;
 mod connection_state;
+mod http2_streams;
 mod limits;
 mod live_config;
 mod page;

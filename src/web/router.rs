@@ -32,7 +32,6 @@ pub(super) async fn route_request<B: Body>(app: Arc<App>, request: Request<B>) -
     let Some(route) = route(&app, request.uri().path()) else {
         return unrouted(&app, request.uri().path());
     };
-    // For HEAD, hyper leaves out the body and keeps its length.
     let (methods, allowed) = match route {
         Route::Reload => ([Method::POST, Method::PUT], "POST, PUT"),
         _ => ([Method::GET, Method::HEAD], "GET, HEAD"),

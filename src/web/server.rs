@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use thiserror::Error;
@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 
 use super::connection_pool::{ConnectionPool, PoolSlot};
 use super::connection_state::ConnectionState;
+use super::http2_streams::StreamExecutor;
 use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT};
 use super::socket::Socket;
 use super::timeout_io::TimeoutIo;
@@ -229,8 +230,9 @@ fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     connection: Arc<ConnectionState>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
     let stream = TimeoutIo::new(stream, Arc::clone(&connection), true);
+    let executor = StreamExecutor::new(Arc::clone(&app), Arc::clone(&connection));
     let service = service_fn(move |request| request::handle(Arc::clone(&app), Arc::clone(&connection), request));
-    http2::Builder::new(TokioExecutor::new())
+    http2::Builder::new(executor)
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))

@@ -29,6 +29,8 @@ SCRAPES = 50
 PAUSE_SECONDS = 0.01
 # Time until all connections are opened.
 RAMP_SECONDS = CONNECTIONS / DIALS_A_SECOND + 0.5
+# Time between two reports of http2_clients.py.
+REPORT_SECONDS = 0.5
 # How long slowhttptest goes on: the ramp, the scrapes, and some seconds to spare.
 SLOW_SECONDS = 6
 
@@ -40,6 +42,11 @@ FLOOR_SECONDS = 0.002
 TAIL_FLOOR_SECONDS = 0.010
 # A load that exceeds a limit is repeated: a fault exceeds it twice, a busy machine does not.
 TRIES = 2
+
+# The longest that a scrape may take beside any load.
+NEWCOMER_SECONDS = 1
+# What the exporter may hold beside any load, far above its own and that of 512 connections.
+RESIDENT_BYTES = 128 * 2**20
 
 # The longest that a client which does nothing is waited for (FIRST_HEAD_TIMEOUT, TLS_HANDSHAKE_TIMEOUT and
 # WRITE_STALL_TIMEOUT in src/web/limits.rs), and a moment.
@@ -91,6 +98,10 @@ class Exporter:
         self.scrape()
         return time.perf_counter() - started
 
+    def resident(self):
+        """The resident memory of the exporter, in bytes."""
+        return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
@@ -103,12 +114,16 @@ class Exporter:
 class SlowClients:
     """The load of slow_clients.py."""
 
+    script = "slow_clients.py"
+    # False for a load that takes much processor time itself, which slows every scrape.
+    compares_with_alone = True
+
     def __init__(self, way, connections=CONNECTIONS, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
         self.way, self.connections, self.rate, self.ramp = way, connections, rate, ramp
 
     def start(self, app, port):
         self.app, self.name = app, f"slow-clients-{self.way}"
-        script = pathlib.Path(__file__).with_name("slow_clients.py")
+        script = pathlib.Path(__file__).with_name(self.script)
         (app.path / f"{self.name}.log").unlink(missing_ok=True)
         self.process = app.start(self.name, sys.executable, script, self.way, port, self.connections, self.rate)
 
@@ -124,6 +139,8 @@ class SlowClients:
 
 class SlowHttpTest:
     """The load of slowhttptest."""
+
+    compares_with_alone = True
 
     def __init__(self, *flags, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
         self.flags, self.rate, self.ramp = flags, rate, ramp
@@ -149,6 +166,25 @@ class SlowHttpTest:
         self.app.stop(self.name, signal.SIGKILL)
 
 
+class Http2Clients(SlowClients):
+    """The load of http2_clients.py: more connections than the exporter accepts, each with several streams."""
+
+    script = "http2_clients.py"
+    compares_with_alone = False
+
+    def __init__(self, way):
+        super().__init__(way, 530, 500, REPORT_SECONDS)
+
+    def start(self, app, port):
+        super().start(app, port)
+        # Handshakes take processor time, so the ramp depends on the machine.
+        wait_for("all are dialled", lambda: self.dialled() >= self.connections, 60)
+
+    def dialled(self):
+        lines = self.app.log(self.name).splitlines()
+        return int(lines[-1].split()[0]) if lines else 0
+
+
 # Each load, whether it is for an exporter with TLS, and whether in the end its clients stay and fall silent.
 LOADS = {
     "slow-heads": (SlowHttpTest("-H", "-i1"), False, False),
@@ -159,6 +195,8 @@ LOADS = {
     "half-sent": (SlowClients("half"), False, True),
     "pipelined": (SlowClients("pipelined", 50, 50), False, False),
     "no-tls": (SlowClients("no-tls"), True, True),
+    "http2-no-window": (Http2Clients("no-window"), True, False),
+    "http2-slow-window": (Http2Clients("slow-window"), True, False),
 }
 
 
@@ -198,6 +236,7 @@ def measure(app, name, exporter, bystander):
     load, _, is_silent = LOADS[name]
     alone, beside, aside, problems = Times(), Times(), Times(), []
     before, rejected_before, most, memory = exporter.descriptors(), exporter.rejected(), 0, 0
+    resident = 0
     for nth in range(ROUNDS):
         for _ in range(SCRAPES):
             alone.take(exporter)
@@ -207,6 +246,7 @@ def measure(app, name, exporter, bystander):
             beside.take(exporter)
             aside.take(bystander)
             most, memory = max(most, exporter.descriptors()), max(memory, tcp_memory())
+            resident = max(resident, exporter.resident())
         if load.process.poll() is not None:
             problems.append(f"{name}: the load was over before the scrapes were")
         if is_silent and nth == ROUNDS - 1:
@@ -221,17 +261,22 @@ def measure(app, name, exporter, bystander):
     grown = {reason: count - rejected_before[reason] for reason, count in exporter.rejected().items() if count > rejected_before[reason]}
     app.report(f"{name}: alone {alone}; beside {beside}; another exporter beside {aside}")
     app.report(
-        f"  {proof}; {most} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel; "
+        f"  {proof}; {most} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel, "
+        f"{resident / 2**20:.0f} MiB resident; "
         f"rejected {grown}"
     )
     problems += [f"{name}: a scrape failed: {failure}" for failure in alone.failures + beside.failures + aside.failures]
+    if max(beside.seconds, default=0) > NEWCOMER_SECONDS:
+        problems.append(f"{name}: a scrape took {max(beside.seconds):.2f} s, and at most {NEWCOMER_SECONDS} s are allowed")
+    if resident > RESIDENT_BYTES:
+        problems.append(f"{name}: {resident} bytes resident, and at most {RESIDENT_BYTES} are allowed")
     if memory > TCP_MEMORY_BYTES:
         problems.append(f"{name}: {memory} bytes in the kernel, and at most {TCP_MEMORY_BYTES} are allowed")
     for what, mine, limit in (
         ("median", beside.median(), TIMES * alone.median() + max(0, aside.median() - alone.median()) + FLOOR_SECONDS),
         ("tail", beside.tail(), TIMES * max(alone.tail(), aside.tail()) + TAIL_FLOOR_SECONDS),
     ):
-        if mine > limit:
+        if mine > limit and load.compares_with_alone:
             problems.append(f"{name}: the {what} beside it is {mine * 1e3:.2f} ms, and at most {limit * 1e3:.2f} ms are allowed")
     return problems
 

@@ -3,6 +3,7 @@
 mod budget;
 mod clients;
 mod config;
+mod http2;
 mod limits;
 mod page;
 mod stop;

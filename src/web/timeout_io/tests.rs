@@ -55,7 +55,7 @@ async fn head_timeout_is_not_extended_by_bytes() {
         let (mut connection, mut client, state) = connection(multiplexed);
         let closed = seconds_to_close(&mut connection, &mut client, bytes).await;
         assert_eq!(closed, FIRST_HEAD_TIMEOUT.as_secs(), "{bytes} bytes");
-        assert_eq!((state.rejection(), state.idle_since().is_some()), (Some(HttpRejection::Timeout), true));
+        assert_eq!((state.rejection(), state.eviction_rank().is_some()), (Some(HttpRejection::Timeout), true));
     }
 }
 
@@ -70,7 +70,7 @@ async fn idle_timeout_is_longer_and_no_rejection() {
     for (multiplexed, bytes, expected, cut) in table {
         let (mut connection, mut client, state) = connection(multiplexed);
         drop(state.begin_request());
-        assert!(state.idle_since().is_some());
+        assert!(state.eviction_rank().is_some());
         let closed = seconds_to_close(&mut connection, &mut client, bytes).await;
         assert_eq!((closed, state.rejection()), (expected.as_secs(), cut), "{multiplexed} {bytes}");
         assert!(!state.discards_unsent(), "nothing is unsent");
@@ -95,7 +95,7 @@ async fn idle_timeout_restarts_with_each_request() {
 async fn no_timeout_while_a_response_is_pending() {
     let (mut connection, _client, state) = connection(false);
     let request = state.begin_request();
-    assert_eq!(state.idle_since(), None);
+    assert_eq!(state.eviction_rank(), None);
     let mut buffer = [0; 16];
     let early = timeout(10 * IDLE_TIMEOUT, connection.read(&mut buffer)).await;
     assert!(early.is_err(), "a refresh may take longer than every time limit for clients");
@@ -128,7 +128,7 @@ async fn written(bytes: usize, at_once: usize, pause: Duration) -> (u64, Option<
         () = reading => unreachable!("endless"),
     };
     assert_eq!(outcome.is_err(), state.rejection().is_some());
-    assert_eq!(state.idle_since().is_some(), outcome.is_err(), "a blocked connection may be evicted");
+    assert_eq!(state.eviction_rank().is_some(), outcome.is_err(), "a blocked connection may be evicted");
     (since(started), state.rejection(), state.discards_unsent())
 }
 

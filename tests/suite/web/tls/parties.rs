@@ -33,7 +33,7 @@ pub(crate) struct Caller {
     roots: RootCertStore,
     identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     pub(super) versions: &'static [&'static SupportedProtocolVersion],
-    pub(super) protocols: Vec<&'static str>,
+    pub(crate) protocols: Vec<&'static str>,
     pub(super) provider: CryptoProvider,
 }
 
