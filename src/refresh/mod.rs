@@ -21,7 +21,7 @@ mod task;
 
 pub use observer::{Observer, RefreshResult, Served, StorageOperation};
 pub use published::{Published, Render};
-pub use refresher::{Parts, Refresher, Scrape};
+pub use refresher::{Parts, Refresher, Scrape, Visit};
 pub use snapshot::{AgentCounts, AgentData, AgentRow, Moment, Snapshot, Status};
 pub use store::{RestoredState, StateStore, StoreFuture};
 

@@ -58,6 +58,15 @@ pub struct Scrape {
     pub served: Served,
 }
 
+/// What a page shows.
+#[derive(Debug)]
+pub struct Visit {
+    /// The data there is.
+    pub published: Arc<Published>,
+    /// Whether a refresh is in progress.
+    pub is_refreshing: bool,
+}
+
 // === impl Refresher ===
 
 impl Refresher {
@@ -140,6 +149,22 @@ impl Refresher {
         };
         self.observer.scraped(served);
         Scrape { published, served }
+    }
+
+    /// Answers a page: starts a refresh wherever a scrape would, and waits for it until `deadline` only without data.
+    pub async fn visit(self: &Arc<Self>, deadline: Monotonic) -> Visit {
+        let published = self.current();
+        if published.is_fresh(self.now()) && published.has_data() {
+            return Visit { published, is_refreshing: false };
+        }
+        let Some(mut done) = self.join_or_start(self.now()) else { return Visit { published, is_refreshing: false } };
+        let is_refreshing = published.has_data()
+            || tokio::select! {
+                // Nothing is sent over the channel; the refresh ends by closing it.
+                _ = done.changed() => false,
+                () = self.clock.sleep_until(deadline) => true,
+            };
+        Visit { published: self.current(), is_refreshing }
     }
 
     /// Starts a refresh or joins the one under way; `None` when none may start yet.

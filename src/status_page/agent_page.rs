@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::agent_table::{in_words, of_limit, state};
 use super::chart::{Column, Frame, Measure, bars, cells};
-use super::format::{clock_time, moment, seconds};
+use super::format::{at_least, clock_time, moment, seconds};
 use super::page_query::PageQuery;
 use super::selection::ListedAgent;
 use super::state_styles::swatch;
@@ -54,7 +54,13 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
                     dt { "State now" }
                     dd {
                         (state(summary, line))
-                        @if let Some(since) = line.since() { ", since " (moment(since)) }
+                        @match (line.since(), line.data) {
+                            (Some(_), Some(data)) if line.is_since_window_start() => {
+                                ", for " (at_least(data.window.length()))
+                            },
+                            (Some(since), _) => { ", since " (moment(since)) },
+                            _ => {},
+                        }
                     }
                 }
                 div { dt { "Newest data" } dd { (moment(presence.last_data)) } }
@@ -103,19 +109,23 @@ fn chart(summary: &Summary, line: &ListedAgent<'_>, presence: &AgentPresence, wi
                     (bars(&summary.styles, &columns, frame))
                     @if let Some(shifts) = &shifts { (axis::shifts(frame, shifts.shifts())) }
                     (axis::axis(frame))
+                    (axis::percentages(frame))
                     (cells(&summary.styles, &columns, frame, Measure::Time))
                 }
-                @if shifts.is_some() { p.note { "The line below the columns is the agent's schedule." } }
+                p.note {
+                    "Share of each state in the columns; hours in " span.zone-name { "UTC" } "."
+                    @if shifts.is_some() { " The line below the columns is the agent's schedule." }
+                }
             }
         }
     }
 }
 
-/// The totals in seconds and hours, longest first, as in `report`.
+/// The totals as h:mm:ss and in exact seconds, longest first.
 fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
     let line = |name: Markup, time: Micros| {
         html! {
-            tr { th scope="row" { (name) } td.number { (seconds(time)) } td.number { (format!("{:.2}", time.hours_f64())) } }
+            tr { th scope="row" { (name) } td.number { (clock_time(time)) } td.number { (seconds(time)) } }
         }
     };
     html! {
@@ -125,8 +135,8 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "State" }
-                        th.number scope="col" { "Duration (sec)" }
-                        th.number scope="col" { "Hours" }
+                        th.number scope="col" { "Duration" }
+                        th.number scope="col" { "Seconds" }
                     }
                 }
                 tbody {
@@ -141,7 +151,7 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
     }
 }
 
-/// The columns of the chart in exact seconds.
+/// The columns of the chart as a table.
 fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
     let columns = summary.columns(presence, usize::MAX);
     let is_seen = |place: &usize| columns.iter().flat_map(|column| &column.shares).any(|(seen, _)| seen == place);
@@ -152,7 +162,7 @@ fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
     };
     html! {
         section aria-labelledby="hours-title" {
-            h2 #hours-title { "Seconds in each state, hour by hour" }
+            h2 #hours-title { "Time in each state, hour by hour" }
             div.scroll tabindex="0" role="group" aria-label="Table of hours" {
                 table #hours {
                     thead {
@@ -169,7 +179,7 @@ fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
                             tr {
                                 th scope="row" { (moment(column.span.start)) }
                                 td { (moment(column.span.end)) }
-                                @for place in &places { td.number { (seconds(time_in(column, *place))) } }
+                                @for place in &places { td.number { (clock_time(time_in(column, *place))) } }
                             }
                         }
                     }

@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 
+use super::attention::Attention;
 use super::chart::{Frame, Measure, bars, cells};
-use super::format::{clock_time, seconds, short_moment};
+use super::format::{at_least, clock_time, short_moment};
 use super::page_query::{AgentQuery, Column, PageQuery};
-use super::selection::{ListedAgent, TablePage};
+use super::selection::{Agents, ListedAgent, TablePage};
 use super::state_styles::swatch;
 use super::summary::Summary;
 use crate::config::{Api, Tenant};
@@ -20,7 +21,8 @@ const SPARKLINE_HEIGHT: u32 = 28;
 const SPARKLINE_COLUMNS: usize = 48;
 
 /// The section of agents.
-pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage<'_>) -> Markup {
+pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'_>) -> Markup {
+    let (tenant, summary) = (&*agents.snapshot.tenant, agents.summary);
     html! {
         section #agents-section aria-labelledby="agents-title" {
             h2 #agents-title { "Agents" }
@@ -29,7 +31,7 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary, query: &PageQuery, pag
             @if page.lines.is_empty() {
                 p.nothing {
                     @if query.is_filtered() {
-                        "No agents match. " a href=(query.unfiltered().href()) { "Show all agents" } "."
+                        "No agents match. " a href=(query.unfiltered().results_href()) { "Show all agents" } "."
                     } @else {
                         "There are no agents yet: the agent list has not been read, or the agent filter selects none of it."
                     }
@@ -53,9 +55,14 @@ fn filters(summary: &Summary, query: &PageQuery) -> Markup {
     let option = |value: &str, chosen: Option<&str>| {
         html! { option value=(value) selected[chosen == Some(value)] { (value) } }
     };
+    let attention = |attention: Attention| {
+        html! {
+            option value=(attention.key()) selected[query.attention == Some(attention)] { (attention.title()) }
+        }
+    };
     let hidden = query.pairs().into_iter().filter(|(key, _)| matches!(*key, "tenant" | "sort" | "order"));
     html! {
-        form #filter method="get" action="./" role="search" {
+        form #filter method="get" action="./#agents-section" role="search" {
             @for (key, value) in hidden { input type="hidden" name=(key) value=(value); }
             label { "Search " input type="search" name="q" value=(query.search) maxlength="80" placeholder="id, name or team"; }
             label {
@@ -72,8 +79,15 @@ fn filters(summary: &Summary, query: &PageQuery) -> Markup {
                     @for state in summary.styles.states() { (option(&state.name, query.state.as_deref())) }
                 }
             }
+            label {
+                "Attention "
+                select name="attention" {
+                    option value="" { "all" }
+                    @for reason in Attention::ALL { (attention(reason)) }
+                }
+            }
             button type="submit" { "Show" }
-            @if query.is_filtered() { a href=(query.unfiltered().href()) { "Show all agents" } }
+            @if query.is_filtered() { a href=(query.unfiltered().results_href()) { "Show all agents" } }
         }
     }
 }
@@ -85,12 +99,12 @@ fn pager(query: &PageQuery, page: &TablePage<'_>, label: &str) -> Markup {
         nav.pages aria-label=(label) {
             span { (first) " to " (last) " of " (total) }
             @if *number > 0 {
-                a href=(query.on_page(0).href()) { "First" }
-                a rel="prev" href=(query.on_page(number - 1).href()) { "Previous" }
+                a href=(query.on_page(0).results_href()) { "First" }
+                a rel="prev" href=(query.on_page(number - 1).results_href()) { "Previous" }
             }
             @if number + 1 < *pages {
-                a rel="next" href=(query.on_page(number + 1).href()) { "Next" }
-                a href=(query.on_page(pages - 1).href()) { "Last" }
+                a rel="next" href=(query.on_page(number + 1).results_href()) { "Next" }
+                a href=(query.on_page(pages - 1).results_href()) { "Last" }
             }
         }
     }
@@ -105,7 +119,7 @@ fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage
         };
         html! {
             th scope="col" aria-sort=[sort] {
-                a href=(query.sorted_by(column).href()) { (title) span aria-hidden="true" { (mark) } }
+                a href=(query.sorted_by(column).results_href()) { (title) span aria-hidden="true" { (mark) } }
             }
         }
     };
@@ -147,7 +161,7 @@ fn row(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
                 }
                 Some(_) => {
                     td.state data-label="State now" { (state(summary, line)) }
-                    td data-label="Since" { @if let Some(since) = line.since() { (short_moment(since)) } }
+                    td data-label="Since" { (since(line)) }
                     td data-label="Window" { (sparkline(summary, line)) }
                 }
             }
@@ -159,7 +173,18 @@ fn row(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     }
 }
 
-/// The current state of an agent.
+/// Start of the current state, in the table; if it is before the window, its least duration.
+fn since(line: &ListedAgent<'_>) -> Markup {
+    html! {
+        @match (line.since(), line.data) {
+            (Some(_), Some(data)) if line.is_since_window_start() => { (at_least(data.window.length())) },
+            (Some(since), _) => { (short_moment(since)) },
+            _ => {},
+        }
+    }
+}
+
+/// The current state of an agent, and whether its data is stale.
 pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let current = line.presence().and_then(|presence| presence.current.as_ref());
     let state = current.and_then(|(state, _)| summary.styles.states().get(summary.styles.place(state)?));
@@ -168,6 +193,7 @@ pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
             Some(state) => { (swatch(state.style)) " " (state.name) },
             None => { "unclear" },
         }
+        @if line.is_stale() { " " span.stale { "(stale)" } }
     }
 }
 
@@ -187,17 +213,17 @@ fn sparkline(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     }
 }
 
-/// Text alternative of the chart: seconds in each state, longest first.
+/// Text alternative of the chart: time in each state, longest first.
 pub(super) fn in_words(line: &ListedAgent<'_>) -> String {
     let states = line.presence().map(AgentPresence::longest_first).unwrap_or_default();
-    let words = states.iter().map(|(name, time)| format!("{name} {} s", seconds(*time)));
+    let words = states.iter().map(|(name, time)| format!("{name} {}", clock_time(*time)));
     format!("Agent {}, whole window: {}", line.label, words.collect::<Vec<_>>().join(", "))
 }
 
 /// Offline time as a percentage of the agent's limit.
 pub(super) fn of_limit(line: &ListedAgent<'_>) -> Markup {
     let Some((permille, limit)) = line.permille_of_limit().zip(line.agent.offline_limit) else { return html! {} };
-    let over = line.offline.unwrap_or_default() > Micros::from(limit);
+    let over = line.is_over_limit();
     html! {
         span.over[over] {
             @if over { span aria-hidden="true" { "\u{25b2} " } }

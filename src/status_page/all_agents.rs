@@ -1,34 +1,46 @@
-//! All agents of a tenant: number per state now, and share of each state over the window.
+//! The selected agents of a tenant: number per state now, and share of each state over the window.
 
 use maud::{Markup, html};
 
 use super::axis;
 use super::chart::{Frame, Measure, bars, cells};
 use super::page_query::PageQuery;
+use super::selection::{Agents, TablePage};
 use super::state_styles::swatch;
-use super::summary::Summary;
-use crate::config::Tenant;
+use super::summary::{Summary, Totals};
 
 const WIDTH: u32 = 720;
 const HEIGHT: u32 = 120;
 
-/// The section on all agents of a tenant.
-pub(super) fn section(tenant: &Tenant, summary: &Summary) -> Markup {
-    let whole: u64 = summary.window_columns.iter().map(|column| column.whole).fold(0, u64::saturating_add);
+/// The section on the agents that `query` selects, on all pages.
+pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'_>) -> Markup {
+    let Agents { snapshot, summary, .. } = *agents;
+    let rows = page.chosen.iter().filter_map(|index| snapshot.rows.get(*index));
+    let of_selection = query.is_filtered().then(|| summary.totals_of(rows));
+    let totals = of_selection.as_ref().unwrap_or(&summary.totals);
+    let whole: u64 = totals.window_columns.iter().map(|column| column.whole).fold(0, u64::saturating_add);
     html! {
         section #all-agents aria-labelledby="all-agents-title" {
-            h2 #all-agents-title { "All agents" }
+            h2 #all-agents-title {
+                @if query.is_filtered() { "Selected agents: " (totals.agents) " of " (summary.totals.agents) }
+                @else { "All agents" }
+            }
             div.side {
-                (now(tenant, summary))
+                (now(query, summary, totals))
                 @if let Some(window) = summary.window.filter(|_| whole > 0) {
                     @let frame = Frame { width: WIDTH, height: HEIGHT, window };
                     figure {
-                        figcaption #day-title { "Share of each state in the time of all agents over the window" }
+                        figcaption #day-title {
+                            "Share of each state in the time of "
+                            @if query.is_filtered() { "the selected" } @else { "all" }
+                            " agents over the window, hours in " span.zone-name { "UTC" }
+                        }
                         svg.all-agents.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + axis::AXIS_HEIGHT) } role="img" tabindex="0"
                             aria-labelledby="day-title" {
-                            (bars(&summary.styles, &summary.window_columns, frame))
+                            (bars(&summary.styles, &totals.window_columns, frame))
                             (axis::axis(frame))
-                            (cells(&summary.styles, &summary.window_columns, frame, Measure::Share))
+                            (axis::percentages(frame))
+                            (cells(&summary.styles, &totals.window_columns, frame, Measure::Share))
                         }
                     }
                 }
@@ -38,24 +50,24 @@ pub(super) fn section(tenant: &Tenant, summary: &Summary) -> Markup {
 }
 
 /// Number of agents per state; also the legend of all charts.
-fn now(tenant: &Tenant, summary: &Summary) -> Markup {
-    let agents = tenant.agents.len();
+fn now(query: &PageQuery, summary: &Summary, totals: &Totals) -> Markup {
+    let agents = totals.agents;
     html! {
         table #now {
             caption { "Agents by their state now" }
             thead { tr { th scope="col" { "State" } th.number scope="col" { "Agents" } th.number scope="col" { "Share" } } }
             tbody {
-                @for (state, count) in summary.styles.states().iter().zip(&summary.current_counts) {
+                @for (state, count) in summary.styles.states().iter().zip(&totals.current_counts) {
                     tr {
                         th scope="row" {
                             (swatch(state.style)) " "
-                            a href=(PageQuery::in_state(&tenant.name, &state.name).href()) { (state.name) }
+                            a href=(query.in_state(&state.name).results_href()) { (state.name) }
                         }
                         td.number { (count) }
                         td.number { (share(*count, agents)) }
                     }
                 }
-                @for (name, count) in [("unclear", summary.unclear), ("no data", summary.without_data)] {
+                @for (name, count) in [("unclear", totals.unclear), ("no data", totals.without_data)] {
                     @if count > 0 {
                         tr {
                             th scope="row" { (name) }

@@ -1,4 +1,4 @@
-//! Time axis and shifts of the larger charts.
+//! Axes and shifts of the larger charts.
 
 use maud::{Markup, html};
 
@@ -17,6 +17,19 @@ const MAX_MARKS: u64 = 9;
 
 /// Minimum distance of a label from the edges in pixels.
 const EDGE: i64 = 20;
+
+/// Lines and labels at half and at the whole height. The labels stand inside the chart, so that they need no margin.
+pub(super) fn percentages(frame: Frame) -> Markup {
+    html! {
+        g.axis.percentages aria-hidden="true" {
+            @for percent in [100_u32, 50] {
+                @let top = frame.height.saturating_sub(frame.height.saturating_mul(percent) / 100);
+                path d={ "M0 " (top) "h" (frame.width) } {}
+                text x="3" y=(top + 2) { (percent) " %" }
+            }
+        }
+    }
+}
 
 /// Marks at whole hours of UTC; the script converts the labels to local time.
 pub(super) fn axis(frame: Frame) -> Markup {

@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 
 use maud::{Markup, html};
 
-use super::format::{epoch, seconds, time_of_day};
+use super::format::{clock_time, epoch, time_of_day};
 use super::state_styles::{StateStyles, fill};
 use crate::presence::{Micros, Window};
 
@@ -137,7 +137,7 @@ fn in_words(styles: &StateStyles, column: &Column, measure: Measure, with_date: 
         let comma = if nth == 0 { "" } else { ", " };
         // Writing into a string cannot fail.
         let _ = match measure {
-            Measure::Time => write!(words, "{comma}{name} {} s", seconds(Micros::new(*part))),
+            Measure::Time => write!(words, "{comma}{name} {}", clock_time(Micros::new(*part))),
             Measure::Share => write!(words, "{comma}{name} {} %", Tenths::of(*part, column.whole, 100)),
         };
     }
@@ -185,7 +185,7 @@ mod tests {
             words.map(|(words, _)| words.to_owned()).unwrap()
         };
         let half = column(1, 2, &[(0, 900), (1, 1_800)]);
-        assert_eq!(words(&half, Measure::Time), "01:00:00 to 02:00:00 UTC: Busy 1800.00 s, Available 900.00 s");
+        assert_eq!(words(&half, Measure::Time), "01:00:00 to 02:00:00 UTC: Busy 0:30:00, Available 0:15:00");
         assert_eq!(words(&half, Measure::Share), "01:00:00 to 02:00:00 UTC: Busy 50 %, Available 25 %");
         assert_eq!(words(&column(1, 2, &[]), Measure::Time), "01:00:00 to 02:00:00 UTC: nothing reported");
     }

@@ -12,6 +12,11 @@ pub(super) fn clock_time(span: Micros) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// As [`clock_time`], with the sign for a lower bound.
+pub(super) fn at_least(span: Micros) -> String {
+    format!("\u{2265} {}", clock_time(span))
+}
+
 /// A duration in seconds with two decimals.
 pub(super) fn seconds(span: Micros) -> String {
     format!("{:.2}", span.seconds_f64())

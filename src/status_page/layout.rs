@@ -1,12 +1,25 @@
 //! The HTML document around the sections.
 
+use std::time::Duration;
+
 use maud::{DOCTYPE, Markup, html};
 
 use super::{StatusPage, assets, state_styles};
 
-/// A whole document. `skip_to` is the id of the main content.
-pub(super) fn document(status_page: &StatusPage<'_>, title: &str, skip_to: &str, content: &Markup) -> String {
+/// What is around the content of a document.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) title: &'a str,
+    /// Id of the main content.
+    pub(super) skip_to: &'a str,
+    /// Time between renewals by the script; `None` if the page does not renew itself.
+    pub(super) renewal: Option<Duration>,
+}
+
+/// A whole document.
+pub(super) fn document(status_page: &StatusPage<'_>, frame: &Frame<'_>, content: &Markup) -> String {
     let prefix = status_page.external_prefix;
+    let Frame { title, skip_to, renewal } = frame;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -18,7 +31,7 @@ pub(super) fn document(status_page: &StatusPage<'_>, title: &str, skip_to: &str,
                 link rel="stylesheet" href=(assets::STYLE.href());
                 script src=(assets::SCRIPT.href()) defer {}
             }
-            body {
+            body data-renewal=[renewal.map(|renewal| renewal.as_secs())] {
                 a.skip href={ "#" (skip_to) } { "Skip to the content" }
                 header {
                     a.home href="./" { "CXone exporter" }
@@ -30,6 +43,8 @@ pub(super) fn document(status_page: &StatusPage<'_>, title: &str, skip_to: &str,
                     }
                     // The script shows the time zone here, and a button that changes it.
                     span #zone-of-times { "Times are in UTC." }
+                    // The script shows here how often it renews the page, and a button that stops it.
+                    @if renewal.is_some() { span #renewal { "For newer data, " a href="" { "load the page again" } "." } }
                 }
                 (state_styles::patterns())
                 main { (content) }

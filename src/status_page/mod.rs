@@ -6,7 +6,7 @@
 //! | `summary` | what needs every agent, computed once per snapshot |
 //! | `selection` | filters and sorts the agents; picks those of one page |
 //! | `state_styles`, `chart`, `axis` | colours and patterns of states; charts as SVG |
-//! | `tenant_status`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
+//! | `tenant_status`, `attention`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
 //! | `layout`, `assets` | document around the sections; stylesheet, script, icon |
 //!
 //! Pages are made of published snapshots only. `web` serves them; this module does no I/O.
@@ -15,6 +15,7 @@ mod agent_page;
 mod agent_table;
 mod all_agents;
 mod assets;
+mod attention;
 mod axis;
 mod chart;
 mod format;
@@ -27,12 +28,13 @@ mod summary;
 mod tenant_status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use maud::{Markup, html};
 
 pub use self::assets::Asset;
 use self::page_query::{AgentQuery, PageQuery};
-use self::selection::ListedAgent;
+use self::selection::Agents;
 pub use self::summary::Summaries;
 use crate::presence::Timestamp;
 use crate::refresh::Published;
@@ -41,6 +43,12 @@ use crate::refresh::Published;
 mod fixture;
 #[cfg(test)]
 mod tests;
+
+/// Time between renewals of a page while a refresh is in progress: its result is shown soon after it is there.
+const RENEWAL_WHILE_REFRESHING: Duration = Duration::from_secs(5);
+
+/// Shortest time between renewals otherwise. A page costs milliseconds, and people need time to read.
+const MIN_RENEWAL: Duration = Duration::from_secs(15);
 
 /// What the pages are made of.
 #[derive(Debug)]
@@ -64,6 +72,8 @@ pub struct TenantStatus {
     pub published: Arc<Published>,
     /// API requests of the last hour.
     pub requests_in_last_hour: u64,
+    /// Whether a refresh is in progress.
+    pub is_refreshing: bool,
 }
 
 /// A whole HTML document.
@@ -82,34 +92,39 @@ impl StatusPage<'_> {
     pub fn overview(&self, query: Option<&str>) -> Document {
         let query = PageQuery::parse(query);
         let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
-        let snapshot = &tenant.published.snapshot;
+        let Published { snapshot, status, .. } = &*tenant.published;
         let summary = self.summaries.of(snapshot);
-        let page = selection::select(snapshot, &summary, &query);
+        let agents = Agents { snapshot, summary: &summary, any_fresh: status.agents.fresh > 0 };
+        let page = selection::select(&agents, &query);
         let content = html! {
             h1 { "Agent presence" }
             (tenant_status::shard(&snapshot.tenant))
+            @if status.last_attempt.is_some() { (attention::section(&snapshot.tenant.name, page.attention)) }
             @if self.tenants.len() > 1 { (tenant_status::table(self, &snapshot.tenant.name)) }
             (tenant_status::freshness(tenant, self.now))
-            (all_agents::section(&snapshot.tenant, &summary))
-            (agent_table::section(&snapshot.tenant, &summary, &query, &page))
+            (all_agents::section(&agents, &query, &page))
+            (agent_table::section(&agents, &query, &page))
         };
-        Document { html: layout::document(self, "CXone exporter", "agents-section", &content), found: true }
+        let frame = layout::Frame { title: "CXone exporter", skip_to: "agents-section", renewal: tenant.renewal() };
+        Document { html: layout::document(self, &frame, &content), found: true }
     }
 
     /// The agent that the query selects.
     pub fn agent(&self, query: Option<&str>) -> Document {
         let query = AgentQuery::parse(query);
         let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
-        let snapshot = &tenant.published.snapshot;
+        let Published { snapshot, status, .. } = &*tenant.published;
         let summary = self.summaries.of(snapshot);
+        let agents = Agents { snapshot, summary: &summary, any_fresh: status.agents.fresh > 0 };
         let index = summary.labels.iter().position(|label| **label == *query.agent);
-        let Some(line) = index.and_then(|index| ListedAgent::new(snapshot, &summary, index)) else {
+        let Some(line) = index.and_then(|index| agents.get(index)) else {
             return self.not_found("agent", tenant_status::other_shard_remark(&snapshot.tenant));
         };
         let content = agent_page::content(&snapshot.tenant, &summary, &line, self.tenants.len() > 1);
         let content = html! { div #agent { (content) } };
         let title = format!("Agent {} \u{2013} CXone exporter", line.label);
-        Document { html: layout::document(self, &title, "agent", &content), found: true }
+        let frame = layout::Frame { title: &title, skip_to: "agent", renewal: tenant.renewal() };
+        Document { html: layout::document(self, &frame, &content), found: true }
     }
 
     /// The tenant of this name; without a name, the first.
@@ -127,9 +142,17 @@ impl StatusPage<'_> {
                 p { "It is not in the configuration. " (remark) a href="./" { "See all agents" } "." }
             }
         };
-        Document {
-            html: layout::document(self, "Not found \u{2013} CXone exporter", "nothing", &content),
-            found: false,
-        }
+        let frame = layout::Frame { title: "Not found \u{2013} CXone exporter", skip_to: "nothing", renewal: None };
+        Document { html: layout::document(self, &frame, &content), found: false }
+    }
+}
+
+// === impl TenantStatus ===
+
+impl TenantStatus {
+    /// When the page renews itself: soon while a refresh is in progress, else when data may be read again.
+    fn renewal(&self) -> Option<Duration> {
+        let cooldown = self.published.snapshot.tenant.limits.cooldown;
+        Some(if self.is_refreshing { RENEWAL_WHILE_REFRESHING } else { cooldown.max(MIN_RENEWAL) })
     }
 }

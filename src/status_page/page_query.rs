@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
+use super::attention::Attention;
+
 /// Maximum length of a search in bytes: longer than any name. The page repeats the search, so it has to be bounded.
 const MAX_SEARCH_BYTES: usize = 256;
 
-/// What the table of agents shows. The default is all agents, in the order of the configuration.
+/// What the table of agents shows. The default is all agents, those that need attention first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct PageQuery {
     /// Name of the tenant; `None` is the first of the configuration.
@@ -18,6 +20,8 @@ pub(super) struct PageQuery {
     pub(super) team: Option<String>,
     /// Current state of the agents.
     pub(super) state: Option<String>,
+    /// Reason for attention of the agents.
+    pub(super) attention: Option<Attention>,
     pub(super) sort: Option<Column>,
     pub(super) descending: bool,
     /// Page number, from 0.
@@ -96,6 +100,7 @@ impl PageQuery {
                 "q" => parsed.search = truncate(value.trim()).to_owned(),
                 "team" => parsed.team = non_empty(value),
                 "state" => parsed.state = non_empty(value),
+                "attention" => parsed.attention = Attention::named(&value),
                 "sort" => parsed.sort = Column::ALL.into_iter().find(|column| column.key() == value),
                 "order" => parsed.descending = value == "desc",
                 "page" => parsed.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
@@ -118,12 +123,17 @@ impl PageQuery {
 
     /// The same order without filters.
     pub(super) fn unfiltered(&self) -> Self {
-        Self { search: String::new(), team: None, state: None, page: 0, ..self.clone() }
+        Self { search: String::new(), team: None, state: None, attention: None, page: 0, ..self.clone() }
     }
 
-    /// All agents of `tenant` that are in `state` now.
-    pub(super) fn in_state(tenant: &str, state: &str) -> Self {
-        Self { tenant: Some(tenant.to_owned()), state: Some(state.to_owned()), ..Self::default() }
+    /// The same agents, as far as they are in `state` now.
+    pub(super) fn in_state(&self, state: &str) -> Self {
+        Self { state: Some(state.to_owned()), page: 0, ..self.clone() }
+    }
+
+    /// All agents of `tenant` that need attention for this reason.
+    pub(super) fn needing(tenant: &str, attention: Attention) -> Self {
+        Self { attention: Some(attention), ..Self::of_tenant(tenant) }
     }
 
     /// All agents of `tenant`.
@@ -133,7 +143,7 @@ impl PageQuery {
 
     /// Whether a filter is set.
     pub(super) fn is_filtered(&self) -> bool {
-        !self.search.is_empty() || self.team.is_some() || self.state.is_some()
+        !self.search.is_empty() || self.team.is_some() || self.state.is_some() || self.attention.is_some()
     }
 
     /// Address relative to the page.
@@ -141,6 +151,11 @@ impl PageQuery {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.pairs());
         format!("./?{}", query.finish())
+    }
+
+    /// As [`PageQuery::href`], with the results in sight.
+    pub(super) fn results_href(&self) -> String {
+        format!("{}#agents-section", self.href())
     }
 
     /// Parameters that differ from the default.
@@ -154,6 +169,7 @@ impl PageQuery {
             ("q", search),
             ("team", self.team.clone()),
             ("state", self.state.clone()),
+            ("attention", self.attention.map(|attention| attention.key().to_owned())),
             ("sort", sort),
             ("order", order),
             ("page", page),

@@ -1,11 +1,12 @@
 //! Which agents a page shows, and in what order.
 //!
-//! All that is chosen from is an index each, and only the page's own fifty are put in order, so a page out of thirty
-//! thousand agents takes a few milliseconds.
+//! Agents are handled as indices, and only those of the page are sorted, so a page of 30,000 agents takes a few
+//! milliseconds.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::attention::{Attention, AttentionCounts};
 use super::page_query::{Column, PageQuery};
 use super::summary::Summary;
 use crate::config::Agent;
@@ -15,10 +16,23 @@ use crate::refresh::{AgentData, Snapshot};
 /// Agents shown on one page. Larger pages freeze browsers and take processor time from scrapes.
 const AGENTS_PER_PAGE: usize = 50;
 
+/// The agents of a tenant with their data.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Agents<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) summary: &'a Summary,
+    /// Whether the last refresh read any agent; otherwise all data is stale.
+    pub(super) any_fresh: bool,
+}
+
 /// The agents on one page of the table.
 #[derive(Debug)]
 pub(super) struct TablePage<'a> {
     pub(super) lines: Vec<ListedAgent<'a>>,
+    /// Indices of the agents on all pages, in any order.
+    pub(super) chosen: Vec<usize>,
+    /// Number of agents of the tenant by reason for attention.
+    pub(super) attention: AttentionCounts,
     /// Number of agents on all pages.
     pub(super) total: usize,
     /// Range of agents on this page, from 0.
@@ -39,30 +53,44 @@ pub(super) struct ListedAgent<'a> {
     pub(super) data: Option<&'a AgentData>,
     /// Time in offline states.
     pub(super) offline: Option<Micros>,
+    is_stale: bool,
 }
 
-/// The agents of `snapshot` that `query` selects.
-pub(super) fn select<'a>(snapshot: &'a Snapshot, summary: &'a Summary, query: &PageQuery) -> TablePage<'a> {
+/// The agents that `query` selects.
+pub(super) fn select<'a>(agents: &Agents<'a>, query: &PageQuery) -> TablePage<'a> {
     let filter = Filter::new(query);
-    let line = |index: usize| ListedAgent::new(snapshot, summary, index);
-    let mut chosen: Vec<usize> = (0..snapshot.tenant.agents.len())
-        .filter(|&index| line(index).is_some_and(|line| filter.matches(&line)))
-        .collect();
+    let line = |index: usize| agents.get(index);
+    let mut attention = AttentionCounts::default();
+    let mut chosen = Vec::new();
+    for (index, line) in (0..agents.snapshot.tenant.agents.len()).filter_map(|index| Some((index, line(index)?))) {
+        for (reason, count) in Attention::ALL.into_iter().zip(&mut attention) {
+            *count += usize::from(reason.is_due(&line));
+        }
+        if filter.matches(&line) {
+            chosen.push(index);
+        }
+    }
 
     let total = chosen.len();
     let pages = total.div_ceil(AGENTS_PER_PAGE).max(1);
     let number = query.page.min(pages - 1);
     let start = number * AGENTS_PER_PAGE;
     let range = start..total.min(start + AGENTS_PER_PAGE);
-    if let Some(column) = query.sort {
-        let order = |a: &usize, b: &usize| match (line(*a), line(*b)) {
-            (Some(one), Some(other)) => compare_by(column, query.descending, &one, &other).then(a.cmp(b)),
-            _ => a.cmp(b),
-        };
-        sort_range(&mut chosen, range.clone(), order);
-    }
+    let order = |a: &usize, b: &usize| match (line(*a), line(*b)) {
+        (Some(one), Some(other)) => compare(query, &one, &other).then(a.cmp(b)),
+        _ => a.cmp(b),
+    };
+    sort_range(&mut chosen, range.clone(), order);
     let lines = chosen.get(range.clone()).unwrap_or_default().iter().filter_map(|&index| line(index)).collect();
-    TablePage { lines, total, range, number, pages }
+    TablePage { lines, chosen, attention, total, range, number, pages }
+}
+
+/// Compares agents in the order of `query`. By default, those that need attention are first.
+fn compare(query: &PageQuery, a: &ListedAgent<'_>, b: &ListedAgent<'_>) -> Ordering {
+    match query.sort {
+        Some(column) => compare_by(column, query.descending, a, b),
+        None => Attention::rank(a).cmp(&Attention::rank(b)),
+    }
 }
 
 /// Partially sorts: the items of `range` are at their positions, others in any order.
@@ -101,19 +129,19 @@ fn compare_by(column: Column, descending: bool, a: &ListedAgent<'_>, b: &ListedA
 }
 
 fn last_if_none<T: Ord>(a: Option<T>, b: Option<T>, directed: impl FnOnce(Ordering) -> Ordering) -> Ordering {
-    compare(a, b, |a, b| directed(a.cmp(&b)))
+    missing_last(a, b, |a, b| directed(a.cmp(&b)))
 }
 
 /// Case-insensitive, without allocation.
 fn by_letters(a: Option<&str>, b: Option<&str>, directed: impl FnOnce(Ordering) -> Ordering) -> Ordering {
-    compare(a, b, |a, b| directed(lower_case(a).cmp(lower_case(b))))
+    missing_last(a, b, |a, b| directed(lower_case(a).cmp(lower_case(b))))
 }
 
 fn lower_case(text: &str) -> impl Iterator<Item = char> {
     text.chars().flat_map(char::to_lowercase)
 }
 
-fn compare<T>(a: Option<T>, b: Option<T>, order: impl FnOnce(T, T) -> Ordering) -> Ordering {
+fn missing_last<T>(a: Option<T>, b: Option<T>, order: impl FnOnce(T, T) -> Ordering) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => order(a, b),
         (a, b) => b.is_some().cmp(&a.is_some()),
@@ -135,24 +163,39 @@ impl<'a> Filter<'a> {
     }
 
     fn matches(&self, line: &ListedAgent<'_>) -> bool {
-        let PageQuery { team, state, .. } = self.query;
+        let PageQuery { team, state, attention, .. } = self.query;
         team.as_deref().is_none_or(|team| line.agent.team.as_deref() == Some(team))
             && state.as_deref().is_none_or(|state| line.state() == Some(state))
+            && attention.is_none_or(|attention| attention.is_due(line))
             && line.text.contains(&self.search)
+    }
+}
+
+// === impl Agents ===
+
+impl<'a> Agents<'a> {
+    /// The agent at `index`.
+    pub(super) fn get(&self, index: usize) -> Option<ListedAgent<'a>> {
+        let Self { snapshot, summary, any_fresh } = *self;
+        let data = snapshot.rows.get(index)?.data.as_deref();
+        let is_fresh = |data: &AgentData| any_fresh && Some(data.read_at) == summary.newest_read;
+        Some(ListedAgent {
+            agent: snapshot.tenant.agents.get(index)?,
+            label: summary.labels.get(index)?,
+            text: summary.texts.get(index)?,
+            data,
+            offline: summary.offline.get(index).copied().flatten(),
+            is_stale: data.is_some_and(|data| data.presence.is_some() && !is_fresh(data)),
+        })
     }
 }
 
 // === impl ListedAgent ===
 
 impl<'a> ListedAgent<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, summary: &'a Summary, index: usize) -> Option<Self> {
-        Some(Self {
-            agent: snapshot.tenant.agents.get(index)?,
-            label: summary.labels.get(index)?,
-            text: summary.texts.get(index)?,
-            data: snapshot.rows.get(index)?.data.as_deref(),
-            offline: summary.offline.get(index).copied().flatten(),
-        })
+    /// Whether the last refresh did not read the agent.
+    pub(super) const fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     pub(super) fn presence(&self) -> Option<&'a AgentPresence> {
@@ -170,6 +213,11 @@ impl<'a> ListedAgent<'a> {
         presence.current.as_ref().map(|(_, time)| presence.last_data.saturating_sub((*time).into()))
     }
 
+    /// Whether the current state lasts since the start of the window at least.
+    pub(super) fn is_since_window_start(&self) -> bool {
+        self.data.zip(self.since()).is_some_and(|(data, since)| since == data.window.start)
+    }
+
     pub(super) fn observed(&self) -> Option<Micros> {
         self.presence().map(|presence| presence.observed)
     }
@@ -179,10 +227,20 @@ impl<'a> ListedAgent<'a> {
         self.presence()?.scheduled.map(|scheduled| scheduled.offline)
     }
 
+    /// The offline time that the limit applies to: during scheduled hours, if the agent has a schedule.
+    pub(super) fn limited_offline(&self) -> Option<Micros> {
+        if self.agent.schedule.is_some() { self.offline_on_shift() } else { self.offline }
+    }
+
+    pub(super) fn is_over_limit(&self) -> bool {
+        let limit = self.agent.offline_limit.map(Micros::from);
+        self.limited_offline().zip(limit).is_some_and(|(offline, limit)| offline > limit)
+    }
+
     /// Used part of the offline limit in thousandths.
     pub(super) fn permille_of_limit(&self) -> Option<u64> {
         let limit = Micros::from(self.agent.offline_limit?).get();
-        let scaled = u128::from(self.offline?.get()) * 1_000 / u128::from(limit.max(1));
+        let scaled = u128::from(self.limited_offline()?.get()) * 1_000 / u128::from(limit.max(1));
         u64::try_from(scaled).ok()
     }
 }
@@ -191,12 +249,16 @@ impl<'a> ListedAgent<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::fixture::{many, presence, snapshot};
+    use super::super::fixture::{HOUR, many, presence, snapshot};
     use super::*;
+    use crate::config::Tenant;
+    use crate::presence::ScheduledTime;
+    use crate::refresh::Moment;
 
     fn labels(snapshot: &Snapshot, query: &PageQuery) -> Vec<String> {
         let summary = Summary::new(snapshot);
-        select(snapshot, &summary, query).lines.iter().map(|line| line.label.to_owned()).collect()
+        let agents = Agents { snapshot, summary: &summary, any_fresh: true };
+        select(&agents, query).lines.iter().map(|line| line.label.to_owned()).collect()
     }
 
     #[test]
@@ -212,9 +274,13 @@ mod tests {
             change(&mut query);
             query
         };
-        let table: [(PageQuery, &[&str]); 9] = [
-            (query(|_| ()), &["9", "10", "11", "12"]),
-            (query(|query| query.search = "1".to_owned()), &["10", "11", "12"]),
+        // 10 is over its limit and 12 is unknown, so these are first.
+        let table: [(PageQuery, &[&str]); 12] = [
+            (query(|_| ()), &["10", "12", "9", "11"]),
+            (query(|query| query.attention = Some(Attention::OverLimit)), &["10"]),
+            (query(|query| query.attention = Some(Attention::Unknown)), &["12"]),
+            (query(|query| query.attention = Some(Attention::Stale)), &[]),
+            (query(|query| query.search = "1".to_owned()), &["10", "12", "11"]),
             (query(|query| query.search = "AGENT 9".to_owned()), &["9"]),
             (query(|query| query.search = "bill".to_owned()), &["9", "11"]),
             (query(|query| query.search = ".*".to_owned()), &[]),
@@ -225,6 +291,44 @@ mod tests {
         ];
         for (query, expected) in table {
             assert_eq!(labels(&snapshot, &query), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn attention_counts_agents_by_reason() {
+        let mut snapshot = snapshot(&[
+            Some(presence(&[("Offline", 0, 24)])),
+            Some(presence(&[("Available", 0, 24)])),
+            Some(presence(&[("Available", 0, 24)])),
+            None,
+        ]);
+        let older = snapshot.rows[1].data.as_ref().unwrap();
+        let utc = older.read_at.utc.saturating_sub(std::time::Duration::from_secs(60));
+        let older = AgentData { read_at: Moment { utc, ..older.read_at }, ..(**older).clone() };
+        snapshot.rows[1].data = Some(std::sync::Arc::new(older));
+        let summary = Summary::new(&snapshot);
+        let counts = |any_fresh| {
+            let agents = Agents { snapshot: &snapshot, summary: &summary, any_fresh };
+            select(&agents, &PageQuery::default()).attention
+        };
+        assert_eq!(counts(true), [1, 1, 1]);
+        assert_eq!(counts(false), [1, 1, 3], "after a failed refresh all data is stale");
+    }
+
+    #[test]
+    fn offline_limit_applies_to_scheduled_time() {
+        let mut agent = presence(&[("Available", 0, 2), ("Offline", 2, 24)]);
+        let scheduled =
+            |hours| ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(hours * HOUR) };
+        for (hours, schedule, over) in [(2, true, false), (9, true, true), (2, false, true)] {
+            agent.scheduled = Some(scheduled(hours));
+            let mut snapshot = snapshot(&[Some(agent.clone())]);
+            let mut tenant = Tenant::clone(&snapshot.tenant);
+            tenant.agents[0].schedule = schedule.then(crate::cli::fixture::schedule);
+            snapshot.tenant = std::sync::Arc::new(tenant);
+            let summary = Summary::new(&snapshot);
+            let agents = Agents { snapshot: &snapshot, summary: &summary, any_fresh: true };
+            assert_eq!(agents.get(0).unwrap().is_over_limit(), over, "{hours} h, {schedule}");
         }
     }
 
@@ -257,12 +361,13 @@ mod tests {
         fn pages_contain_every_agent_once_in_order(agents in 0_usize..230, column in 0..Column::ALL.len(), descending: bool) {
             let snapshot = many(agents);
             let summary = Summary::new(&snapshot);
+            let table = Agents { snapshot: &snapshot, summary: &summary, any_fresh: true };
             let sort = Some(Column::ALL[column]);
             let query = PageQuery { sort, descending, ..PageQuery::default() };
-            let pages = select(&snapshot, &summary, &query).pages;
+            let pages = select(&table, &query).pages;
             let mut seen = Vec::new();
             for number in 0..pages {
-                let page = select(&snapshot, &summary, &query.on_page(number));
+                let page = select(&table, &query.on_page(number));
                 prop_assert_eq!(page.range.start, seen.len());
                 prop_assert_eq!(page.range.len(), page.lines.len());
                 seen.extend(page.lines);
@@ -273,7 +378,7 @@ mod tests {
             labels.sort_unstable();
             labels.dedup();
             prop_assert_eq!(labels.len(), agents);
-            prop_assert_eq!(select(&snapshot, &summary, &query.on_page(pages + 7)).number, pages - 1);
+            prop_assert_eq!(select(&table, &query.on_page(pages + 7)).number, pages - 1);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::chart::Column;
 use super::state_styles::StateStyles;
 use crate::config::{Agent, Tenant};
 use crate::presence::{AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, StateName, Timestamp, Window};
-use crate::refresh::Snapshot;
+use crate::refresh::{AgentRow, Moment, Snapshot};
 
 /// Number of columns of the chart of all agents: hours, for a window of a day.
 const COLUMN_COUNT: u32 = 24;
@@ -33,17 +33,28 @@ pub(super) struct Summary {
     pub(super) offline: Vec<Option<Micros>>,
     /// The teams, sorted.
     pub(super) teams: Vec<String>,
+    /// When the newest data was read.
+    pub(super) newest_read: Option<Moment>,
+    /// Sums of all agents.
+    pub(super) totals: Totals,
+    /// Whether any agent has a schedule.
+    pub(super) has_schedules: bool,
+    /// The newest window of any agent.
+    pub(super) window: Option<Window>,
+}
+
+/// Sums of some agents.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    /// Number of agents.
+    pub(super) agents: usize,
     /// Number of agents per current state, by index of the state.
     pub(super) current_counts: Vec<usize>,
     /// Number of agents with data but without a known current state.
     pub(super) unclear: usize,
     /// Number of agents without data.
     pub(super) without_data: usize,
-    /// Whether any agent has a schedule.
-    pub(super) has_schedules: bool,
-    /// The newest window of any agent.
-    pub(super) window: Option<Window>,
-    /// The window in columns, with the time of all agents.
+    /// The window in columns, with the time of the agents.
     pub(super) window_columns: Vec<Column>,
 }
 
@@ -81,25 +92,15 @@ impl Summary {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let tenant = &snapshot.tenant;
         let mut styles = StateStyles::new(&tenant.states.declared);
-        let mut now = Vec::new();
-        let (mut unclear, mut without_data, mut has_rest) = (0, 0, false);
-        for row in &snapshot.rows {
-            let Some(presence) = row.data.as_ref().and_then(|data| data.presence.as_ref()) else {
-                without_data += 1;
-                continue;
-            };
-            for (state, _) in &presence.states {
+        let mut has_rest = false;
+        for presence in snapshot.rows.iter().filter_map(presence_of) {
+            let states = presence.states.iter().chain(&presence.current);
+            states.for_each(|(state, _)| {
                 styles.place_or_add(state);
-            }
+            });
             has_rest = has_rest
                 || presence.chart.slots().flat_map(ChartSlot::shares).any(|(place, _)| place == PresenceChart::OTHER);
-            match &presence.current {
-                Some((state, _)) => add(&mut now, styles.place_or_add(state), 1),
-                None => unclear += 1,
-            }
         }
-        now.resize(styles.states().len(), 0);
-        // Merged states are never a current state.
         let rest = if has_rest { styles.place_or_add(&StateName::from(OTHER_STATES)) } else { usize::MAX };
         let window =
             snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
@@ -114,24 +115,48 @@ impl Summary {
                 .map(|row| Some(offline(tenant, row.data.as_ref()?.presence.as_ref()?)))
                 .collect(),
             teams: teams.into_iter().cloned().collect(),
-            current_counts: now,
-            unclear,
-            without_data,
+            newest_read: snapshot
+                .rows
+                .iter()
+                .filter_map(|row| Some(row.data.as_ref()?.read_at))
+                .max_by_key(|read_at| (read_at.monotonic, read_at.utc)),
+            totals: Totals::default(),
             has_schedules: tenant.agents.iter().any(|agent| agent.schedule.is_some()),
             window,
-            window_columns: Vec::new(),
             rest,
             styles,
         };
-        summary.window_columns = window.map(|window| summary.window_columns(snapshot, window)).unwrap_or_default();
+        summary.totals = summary.totals_of(snapshot.rows.iter());
         summary
     }
 
-    /// The time of all agents in each column of `window`.
-    fn window_columns(&self, snapshot: &Snapshot, window: Window) -> Vec<Column> {
+    /// Sums of the agents of these rows.
+    pub(super) fn totals_of<'a>(&self, rows: impl Iterator<Item = &'a AgentRow> + Clone) -> Totals {
+        // Merged states are never a current state.
+        let states = self.styles.states().len() - usize::from(self.rest != usize::MAX);
+        let mut totals = Totals { current_counts: vec![0; states], ..Totals::default() };
+        for row in rows.clone() {
+            totals.agents += 1;
+            let Some(presence) = presence_of(row) else {
+                totals.without_data += 1;
+                continue;
+            };
+            let place = presence.current.as_ref().and_then(|(state, _)| self.styles.place(state));
+            match place.and_then(|place| totals.current_counts.get_mut(place)) {
+                Some(count) => *count += 1,
+                None => totals.unclear += 1,
+            }
+        }
+        totals.window_columns =
+            self.window.map(|window| self.window_columns(rows.filter_map(presence_of), window)).unwrap_or_default();
+        totals
+    }
+
+    /// The time of the agents in each column of `window`.
+    fn window_columns<'a>(&self, agents: impl Iterator<Item = &'a AgentPresence>, window: Window) -> Vec<Column> {
         let slots = slots_of(window);
         let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
-        for presence in snapshot.rows.iter().filter_map(|row| row.data.as_ref()?.presence.as_ref()) {
+        for presence in agents {
             let places = self.places_of(presence);
             for cell in presence.chart.slots() {
                 let first = slots.partition_point(|slot| slot.end <= cell.span.start);
@@ -173,6 +198,10 @@ impl Summary {
         });
         merged.collect()
     }
+}
+
+fn presence_of(row: &AgentRow) -> Option<&AgentPresence> {
+    row.data.as_ref()?.presence.as_ref()
 }
 
 fn text_of(agent: &Agent, label: &str) -> String {
@@ -234,9 +263,9 @@ mod tests {
         ]);
         let summary = Summary::new(&snapshot);
         let now: Vec<_> =
-            summary.styles.states().iter().map(|state| &*state.name).zip(&summary.current_counts).collect();
+            summary.styles.states().iter().map(|state| &*state.name).zip(&summary.totals.current_counts).collect();
         assert_eq!(now, [("Available", &1), ("Busy", &0), ("WrapUp", &0), ("Offline", &1)]);
-        assert_eq!((summary.unclear, summary.without_data), (0, 1));
+        assert_eq!((summary.totals.unclear, summary.totals.without_data), (0, 1));
         assert_eq!(summary.offline, [Some(Micros::from_seconds(22 * 3_600)), Some(Micros::ZERO), None]);
         assert_eq!(summary.teams, ["Billing", "Support"]);
     }
@@ -246,9 +275,9 @@ mod tests {
         let snapshot =
             snapshot(&[Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])), Some(presence(&[("Busy", 1, 3)]))]);
         let summary = Summary::new(&snapshot);
-        assert_eq!(summary.window_columns.len(), 24);
+        assert_eq!(summary.totals.window_columns.len(), 24);
         let hours = |hour: usize| {
-            let column = &summary.window_columns[hour];
+            let column = &summary.totals.window_columns[hour];
             assert_eq!(column.span, Window { start: at(hour as i64), end: at(hour as i64 + 1) });
             let shares: Vec<_> = column.shares.iter().filter(|(_, time)| *time > 0).copied().collect();
             (column.whole, shares)
@@ -268,7 +297,7 @@ mod tests {
         let mut one = presence(&[("Available", 1, 2)]);
         one.chart = builder.finish();
         let summary = Summary::new(&snapshot(&[Some(one)]));
-        let times: Vec<u64> = summary.window_columns.iter().map(|column| column.whole).collect();
+        let times: Vec<u64> = summary.totals.window_columns.iter().map(|column| column.whole).collect();
         assert_eq!(times[..5], [0, HOUR / 3, HOUR / 3, HOUR / 3, 0]);
     }
 

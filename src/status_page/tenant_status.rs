@@ -11,7 +11,7 @@ use crate::config::Tenant;
 use crate::presence::Timestamp;
 use crate::refresh::{Published, Status};
 
-/// Data counts as fresh for this long after the cooldown. Only scrapes start refreshes, so this is twice the usual
+/// Data counts as fresh for this long after the cooldown. Scrapes and pages start refreshes, so this is twice the usual
 /// scrape interval.
 const SCRAPE_GRACE: Duration = Duration::from_secs(120);
 
@@ -71,10 +71,10 @@ impl Verdict {
         match self {
             Self::Fresh => "The last refresh was complete.",
             Self::Idle => {
-                "The last refresh succeeded; no scrape has started another one since. Is Prometheus scraping?"
+                "The last refresh succeeded; no scrape had started another one since. Is Prometheus scraping?"
             }
             Self::Stale => "The last refresh failed or was incomplete; older data is shown for the rest.",
-            Self::Waiting => "The first scrape starts the first refresh.",
+            Self::Waiting => "The first refresh has not ended yet.",
             Self::Failing => "Refreshes fail, and earlier data is missing or too old to be shown.",
         }
     }
@@ -149,7 +149,7 @@ fn last_success(status: &Status, now: Timestamp) -> Markup {
 
 fn wait(now: Timestamp, at: Timestamp) -> Markup {
     let wait: Duration = at.saturating_since(now).into();
-    html! { @if wait.is_zero() { " (with the next scrape)" } @else { " (in " (about(wait)) ")" } }
+    html! { @if wait.is_zero() { " (with the next scrape or page)" } @else { " (in " (about(wait)) ")" } }
 }
 
 fn agents(status: &Status) -> Markup {

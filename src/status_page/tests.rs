@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::fixture::{at, many, presence, snapshot};
 use super::page_query::PageQuery;
-use super::selection::ListedAgent;
+use super::selection::Agents;
 use super::summary::Summary;
-use super::{agent_page, agent_table, all_agents, selection};
+use super::{agent_page, agent_table, all_agents, attention, selection};
 use crate::config::{AgentLabel, Privacy, Pseudonyms, Tenant};
 use crate::presence::Micros;
 use crate::presence::ScheduledTime;
@@ -17,17 +17,19 @@ use crate::refresh::Snapshot;
 fn overview(snapshot: &Snapshot, query: &str) -> String {
     let summary = Summary::new(snapshot);
     let query = PageQuery::parse(Some(query));
-    let page = selection::select(snapshot, &summary, &query);
+    let agents = Agents { snapshot, summary: &summary, any_fresh: true };
+    let page = selection::select(&agents, &query);
     let sections = [
-        all_agents::section(&snapshot.tenant, &summary),
-        agent_table::section(&snapshot.tenant, &summary, &query, &page),
+        attention::section(&snapshot.tenant.name, page.attention),
+        all_agents::section(&agents, &query, &page),
+        agent_table::section(&agents, &query, &page),
     ];
     sections.map(maud::PreEscaped::into_string).concat()
 }
 
 fn page_of(snapshot: &Snapshot, index: usize) -> String {
     let summary = Summary::new(snapshot);
-    let line = ListedAgent::new(snapshot, &summary, index).unwrap();
+    let line = Agents { snapshot, summary: &summary, any_fresh: true }.get(index).unwrap();
     agent_page::content(&snapshot.tenant, &summary, &line, false).into_string()
 }
 
@@ -44,8 +46,8 @@ fn agent_row_shows_state_times_and_limit() {
     for expected in [
         "<tr data-agent=\"9\">",
         "<a href=\"agent?tenant=acme&amp;agent=9\">9</a>",
-        "Agent 9, whole window: Offline 79200.00 s, Available 7200.00 s",
-        "<title>01:00:00 to 02:00:00 UTC: Available 3600.00 s</title>",
+        "Agent 9, whole window: Offline 22:00:00, Available 2:00:00",
+        "<title>01:00:00 to 02:00:00 UTC: Available 1:00:00</title>",
         "<td class=\"number\" data-label=\"Observed\">24:00:00</td>",
         "<td class=\"number\" data-label=\"Offline\">22:00:00</td>",
         "275 %</span> of 8h<span class=\"sr\">, over its limit</span>",
@@ -56,6 +58,53 @@ fn agent_row_shows_state_times_and_limit() {
         assert!(html.contains(expected), "{expected} is not in {html}");
     }
     assert!(!html.contains("Offline on shift"), "no agent has a schedule");
+}
+
+#[test]
+fn attention_list_links_to_filters_and_is_first() {
+    let snapshot = snapshot(&[
+        Some(presence(&[("Available", 0, 24)])),
+        Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])),
+        None,
+    ]);
+    let html = overview(&snapshot, "");
+    let link =
+        "<a href=\"./?tenant=acme&amp;attention=over-limit#agents-section\">Over the limit: <strong>1</strong></a>";
+    assert!(html.contains(link) && html.contains("Unknown: <strong>1</strong>") && !html.contains("Stale: "), "{html}");
+    let order: Vec<_> = html.match_indices("<tr data-agent=").map(|(at, _)| &html[at + 16..at + 18]).collect();
+    assert_eq!(order, ["10", "11", "9\""], "over the limit, unknown, then the rest");
+    let filtered = overview(&snapshot, "attention=unknown");
+    assert!(filtered.contains("1 to 1 of 1") && filtered.contains("<option value=\"unknown\" selected>"), "{filtered}");
+    let well = overview(&super::fixture::snapshot(&[Some(presence(&[("Available", 0, 24)]))]), "");
+    assert!(well.contains("No agent is over its limit, unknown or stale."), "{well}");
+}
+
+#[test]
+fn filters_apply_to_the_chart_of_all_agents() {
+    let snapshot = snapshot(&[
+        Some(presence(&[("Available", 0, 24)])),
+        Some(presence(&[("Offline", 0, 24)])),
+        Some(presence(&[("Available", 0, 24)])),
+        None,
+    ]);
+    let all = overview(&snapshot, "");
+    assert!(
+        all.contains("<h2 id=\"all-agents-title\">All agents</h2>") && all.contains("Available 66.6 %, Offline 33.3 %"),
+        "{all}"
+    );
+    let billing = overview(&snapshot, "team=Billing");
+    assert!(billing.contains("Selected agents: 2 of 4") && billing.contains("UTC: Available 100 %"), "{billing}");
+    assert!(!billing.contains("no data</th>"), "{billing}");
+    assert!(billing.contains("href=\"./?team=Billing&amp;state=Available#agents-section\""), "{billing}");
+}
+
+#[test]
+fn state_since_before_the_window_is_a_lower_bound() {
+    let snapshot =
+        snapshot(&[Some(presence(&[("Offline", 0, 24)])), Some(presence(&[("Busy", 0, 1), ("Offline", 1, 24)]))]);
+    let html = overview(&snapshot, "sort=agent");
+    assert!(html.contains("data-label=\"Since\">\u{2265} 24:00:00</td>") && html.contains(">03-01 01:00<"), "{html}");
+    assert!(page_of(&snapshot, 0).contains("Offline, for \u{2265} 24:00:00"));
 }
 
 #[test]
@@ -95,9 +144,12 @@ fn pseudonyms_and_hidden_names_apply_to_all_pages() {
 fn page_links_keep_filters_and_order() {
     let html = overview(&many(120), "team=Billing&sort=offline&order=desc&page=2");
     assert!(html.contains("51 to 60 of 60"), "{html}");
-    let previous = "rel=\"prev\" href=\"./?team=Billing&amp;sort=offline&amp;order=desc\"";
+    let previous = "rel=\"prev\" href=\"./?team=Billing&amp;sort=offline&amp;order=desc#agents-section\"";
     assert!(html.contains(previous) && !html.contains("rel=\"next\""), "{html}");
-    assert!(html.contains("aria-sort=\"descending\"><a href=\"./?team=Billing&amp;sort=offline\""), "{html}");
+    assert!(
+        html.contains("aria-sort=\"descending\"><a href=\"./?team=Billing&amp;sort=offline#agents-section\""),
+        "{html}"
+    );
     assert!(html.contains("<option value=\"Billing\" selected>"), "{html}");
     assert!(html.contains("type=\"hidden\" name=\"order\" value=\"desc\""), "{html}");
 }
@@ -114,8 +166,8 @@ fn agent_page_shows_exact_seconds() {
         "<h1>Agent 9</h1>",
         "0:01:30 of 8:00:00",
         "mon, tue, wed, thu, fri: 09:00-17:00 (UTC)",
-        "<td class=\"number\">75600.00</td><td class=\"number\">21.00</td>",
-        "<tfoot><tr><th scope=\"row\">Total</th><td class=\"number\">86400.00</td><td class=\"number\">24.00</td>",
+        "<td class=\"number\">21:00:00</td><td class=\"number\">75600.00</td>",
+        "<tfoot><tr><th scope=\"row\">Total</th><td class=\"number\">24:00:00</td><td class=\"number\">86400.00</td>",
         "cxone_agent_state_seconds{agent=&quot;9&quot;}",
     ] {
         assert!(html.contains(expected), "{expected} is not in {html}");
@@ -172,7 +224,8 @@ fn names_sort_case_insensitively() {
         tenant.agents[3].name = None;
     });
     let summary = Summary::new(&snapshot);
-    let page = selection::select(&snapshot, &summary, &PageQuery::parse(Some("sort=name")));
+    let agents = Agents { snapshot: &snapshot, summary: &summary, any_fresh: true };
+    let page = selection::select(&agents, &PageQuery::parse(Some("sort=name")));
     let shown: Vec<_> = page.lines.iter().map(|line| line.agent.name.as_deref()).collect();
     assert_eq!(shown, [Some("anna"), Some("Zoë"), Some("Émile"), None]);
 }

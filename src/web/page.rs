@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -14,14 +15,19 @@ use hyper::{Response, StatusCode};
 use super::Chunks;
 use super::app::App;
 use super::response::{HttpResponse, text};
+use super::scrape::parameter;
 use crate::exposition::{Encoding, negotiate};
+use crate::refresh::{Refresher, Visit};
 use crate::status_page::{Asset, Document, StatusPage, TenantStatus};
 
-/// Browsers load scripts, styles and images from the exporter only: nothing inline, no frames.
+/// Browsers load scripts, styles, images and renewed pages from the exporter only: nothing inline, no frames.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
 );
+
+/// How long a page without data waits for a refresh. People take longer waits for a fault.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The requested page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +40,19 @@ pub(super) enum Kind {
 
 /// Answers with a page. Pages contain names of people: caches do not store them, and no referrer is sent.
 ///
+/// The page's tenant is refreshed through the same gate as by a scrape, so a page costs no more requests than a scrape.
+///
 /// Rendering takes milliseconds, so it runs on a blocking thread, and only for a few pages at once.
 pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, headers: &HeaderMap) -> HttpResponse {
     let encoding = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let encoding = negotiate(None, encoding).encoding;
+    let visited = visit(&app, query).await;
     let query = query.map(str::to_owned);
     // The semaphore is never closed, so this only waits.
     let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
     let rendering = Arc::clone(&app);
     let page = tokio::task::spawn_blocking(move || {
-        let Document { html, found } = render(&rendering, kind, query.as_deref());
+        let Document { html, found } = render(&rendering, kind, query.as_deref(), visited.as_ref());
         (found, compress(html, encoding))
     });
     let Ok((found, (body, encoding))) = page.await else { return unavailable() };
@@ -80,11 +89,27 @@ pub(super) async fn configuration(app: &App) -> HttpResponse {
     yaml.await.map_or_else(|_| unavailable(), |yaml| text(StatusCode::OK, yaml))
 }
 
-fn render(app: &App, kind: Kind, query: Option<&str>) -> Document {
+/// The tenant of the page: the one that `query` names, else the first.
+async fn visit(app: &App, query: Option<&str>) -> Option<(Arc<Refresher>, Visit)> {
     let loaded = app.loaded();
-    let tenants = loaded.tenants.iter().map(|tenant| TenantStatus {
-        published: tenant.refresher.current(),
-        requests_in_last_hour: tenant.instruments.requests_in_last_hour(),
+    let tenant = match parameter(query, "tenant").filter(|name| !name.is_empty()) {
+        Some(name) => loaded.tenant(&name),
+        None => loaded.tenants.first(),
+    };
+    let refresher = Arc::clone(&tenant?.refresher);
+    let visit = refresher.visit(app.clock.monotonic() + MAX_WAIT).await;
+    Some((refresher, visit))
+}
+
+fn render(app: &App, kind: Kind, query: Option<&str>, visited: Option<&(Arc<Refresher>, Visit)>) -> Document {
+    let loaded = app.loaded();
+    let tenants = loaded.tenants.iter().map(|tenant| {
+        let visit = visited.filter(|(refresher, _)| Arc::ptr_eq(refresher, &tenant.refresher));
+        TenantStatus {
+            published: visit.map_or_else(|| tenant.refresher.current(), |(_, visit)| Arc::clone(&visit.published)),
+            requests_in_last_hour: tenant.instruments.requests_in_last_hour(),
+            is_refreshing: visit.is_some_and(|(_, visit)| visit.is_refreshing),
+        }
     });
     let page = StatusPage {
         tenants: tenants.collect(),

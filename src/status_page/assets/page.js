@@ -33,6 +33,7 @@
     for (const mark of document.querySelectorAll('text[data-at]')) {
       mark.textContent = clock(new Date(mark.dataset.at * 1000)).slice(0, 5);
     }
+    for (const name of document.querySelectorAll('.zone-name')) name.textContent = utc ? 'UTC' : localZone;
     const place = document.getElementById('zone-of-times');
     place.replaceChildren(`Times are in ${utc ? 'UTC' : localZone}. `, ...isUtc ? [] : [zone]);
     zone.textContent = utc ? 'Show local time' : 'Show UTC';
@@ -55,7 +56,7 @@
   const date = (seconds) => new Date(seconds * 1000);
 
   // The title of the cell with times in the chosen zone.
-  const words = (cell) => {
+  const describe = (cell) => {
     const [, what] = cell.querySelector('title').textContent.split(/ UTC: (.*)/s);
     return `${clock(date(cell.dataset.from))} to ${clock(date(cell.dataset.to))}${utc ? ' UTC' : ''}: ${what}`;
   };
@@ -68,7 +69,7 @@
   const point = (cell) => {
     leave();
     cell.classList.add('here');
-    tip.textContent = words(cell);
+    tip.textContent = describe(cell);
     // The tooltip must not cover its chart.
     tip.classList.toggle('up', cell.getBoundingClientRect().top > innerHeight / 2);
     tip.hidden = false;
@@ -76,9 +77,9 @@
 
   const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
-  for (const chart of document.querySelectorAll('svg.sparkline, svg.chart')) {
+  const bindChart = (chart) => {
     const cells = [...chart.querySelectorAll('.cell')];
-    if (cells.length === 0) continue;
+    if (cells.length === 0) return;
     // A press also focuses the chart; the pressed cell is shown.
     let pressed = null;
     const cellOf = (event) => (event.target.matches('.cell') ? event.target : null);
@@ -99,11 +100,11 @@
       const next = (here < 0 ? cells.length - 1 : here) + steps[event.key];
       point(cells[Math.min(Math.max(next, 0), cells.length - 1)]);
     });
-  }
+  };
 
   // === Queries: copy buttons ===
 
-  for (const query of document.querySelectorAll('pre.promql')) {
+  const addCopyButton = (query) => {
     const button = document.createElement('button');
     button.type = 'button';
     button.className = 'copy';
@@ -120,5 +121,71 @@
       }
     });
     query.after(button);
-  }
+  };
+
+  const bindContent = () => {
+    document.querySelectorAll('svg.sparkline, svg.chart').forEach(bindChart);
+    document.querySelectorAll('pre.promql').forEach(addCopyButton);
+  };
+  bindContent();
+
+  // === Renewal: newer content without a reload ===
+
+  const renewal = document.getElementById('renewal');
+  if (!renewal) return;
+  const pause = document.createElement('button');
+  pause.id = 'pause';
+  pause.type = 'button';
+  const words = document.createElement('span');
+  let paused = false;
+  let timer = null;
+  let failed = false;
+
+  const period = () => Number(document.body.dataset.renewal);
+  const schedule = () => {
+    clearTimeout(timer);
+    if (!paused) timer = setTimeout(renew, period() * 1000);
+    pause.textContent = paused ? 'Renew' : 'Pause';
+    const problem = failed ? 'The last renewal failed. ' : '';
+    words.textContent = problem + (paused ? 'The page does not renew itself. ' : `The page renews itself every ${period()} s. `);
+  };
+
+  // Content in use stays: under the keyboard's focus, a tooltip or a selection.
+  const isInUse = () => {
+    const main = document.querySelector('main');
+    return document.hidden || !tip.hidden || main.contains(document.activeElement)
+      || (!getSelection().isCollapsed && main.contains(getSelection().anchorNode));
+  };
+
+  const renew = async () => {
+    if (!isInUse()) {
+      try {
+        const answer = await fetch(location.href);
+        const html = await answer.text();
+        // An answer without a page, such as that of a proxy, fails too.
+        const next = new DOMParser().parseFromString(html, 'text/html');
+        const main = next.querySelector('main');
+        failed = !main || !next.body.dataset.renewal;
+        if (!failed && !isInUse()) {
+          const scrolled = [...document.querySelectorAll('.scroll')].map((box) => box.scrollLeft);
+          document.querySelector('main').replaceWith(main);
+          document.querySelectorAll('.scroll').forEach((box, at) => { box.scrollLeft = scrolled[at] ?? 0; });
+          document.body.dataset.renewal = next.body.dataset.renewal;
+          showTimes();
+          bindContent();
+        }
+      } catch {
+        failed = true;
+      }
+    }
+    schedule();
+  };
+
+  pause.addEventListener('click', () => {
+    paused = !paused;
+    schedule();
+  });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden && !paused) renew(); });
+  renewal.replaceChildren(words, pause);
+  schedule();
 })();

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { visit } from "../browser.mjs";
 import { scrape } from "../exposition.mjs";
 import { waitFor } from "../app.mjs";
-import { agentPage, assertAddUp, assertTotals, number, overview, table } from "../overview.mjs";
+import { agentPage, assertAddUp, assertTotals, clock, overview, table } from "../overview.mjs";
 
 export default function agent({ browser, demo, people }) {
   const [first] = people.keys();
@@ -37,7 +37,7 @@ export default function agent({ browser, demo, people }) {
         await assertTotals(page, states);
         const hours = await table(page, "table#hours");
         assert(hours.length >= 24, `${hours.length} rows`);
-        const seconds = (row) => Object.fromEntries(Object.keys(states).map((state) => [state, number(row[state] ?? "0")]));
+        const seconds = (row) => Object.fromEntries(Object.keys(states).map((state) => [state, clock(row[state] ?? "0:00:00")]));
         assertAddUp(hours.map(seconds), states, label);
       }
     }));

@@ -43,8 +43,16 @@ export default function circumstances({ browser, app }) {
     assert.deepEqual(absolute.filter((address) => !address.startsWith("/outside/")), []);
   });
 
-  test("before the first refresh, the page says so and lists all agents", async () => {
-    const demo = await app.demo("quiet", FEW);
+  test("the first page of an exporter without data shows data", async () => {
+    const demo = await app.demo("opened", FEW);
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      assert.equal(await page.locator("section#freshness p.verdict").getAttribute("data-verdict"), "fresh");
+    });
+  });
+
+  test("before the first refresh, the page says so, lists all agents, and renews itself", async () => {
+    const demo = await app.demo("quiet", FEW, ["--latency=4s"]);
     await visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));
       const verdict = page.locator("section#freshness p.verdict");
@@ -52,10 +60,17 @@ export default function circumstances({ browser, app }) {
       const shown = await agents(page);
       assert.equal(shown.length, FEW);
       await assertAccessible(page);
-      await page.goto(agentPage(demo.base, shown[0]));
-      assert.match(await page.locator("main").innerText(), /no data|not yet|none yet|nothing/i);
-      await assertAccessible(page);
       assert.doesNotMatch(await page.content(), /NaN|1970|undefined/);
+      // No step reloads the page.
+      const verdicts = async () => await page.locator("section#freshness p.verdict").getAttribute("data-verdict");
+      await waitFor("the renewed page has data", async () => (await verdicts()) === "fresh", COOLDOWN_MS);
+      await assertAccessible(page);
+      const sparkline = page.locator("table#agents svg.sparkline").first();
+      await sparkline.focus();
+      await page.locator("#tip").waitFor({ state: "visible" });
+      assert.match(await page.locator("#renewal").innerText(), /renews itself every \d+ s/);
+      await page.locator("button#pause").click();
+      assert.match(await page.locator("#renewal").innerText(), /does not renew itself/);
     });
   });
 

@@ -38,6 +38,33 @@ export default function filtering({ browser, demo, people }) {
       }));
   }
 
+  test("results are in sight after a search", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      await page.locator("form#filter input[name=q]").fill(surname);
+      await submit(page);
+      await page.waitForURL(/#agents-section$/);
+      const { top, bottom } = await page.locator("table#agents tbody tr").first().evaluate((row) => row.getBoundingClientRect().toJSON());
+      assert(top >= 0 && bottom <= page.viewportSize().height, `the first result is at ${top} to ${bottom} px`);
+      assert.match(await page.locator("h2#all-agents-title").innerText(), /Selected agents: \d+ of \d+/);
+    }));
+
+  test("agents that need attention are first, and each reason is a filter", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      const due = everyAgent.filter(({ limit, shift, offline }) => limit !== undefined && (shift ?? offline) > limit).map((person) => person.agent);
+      const first = (await agents(page)).slice(0, due.length);
+      assert.deepEqual(first.sort(), due.slice().sort());
+      if (due.length === 0) {
+        assert.match(await page.locator("section#attention").innerText(), /No agent/);
+        return;
+      }
+      await page.locator("section#attention li[data-attention=over-limit] a").click();
+      await page.waitForURL(/attention=over-limit/);
+      assert.deepEqual(await found(page), due.sort());
+      assert.equal(await page.locator("select[name=attention]").inputValue(), "over-limit");
+    }));
+
   test("a search without results says so", () =>
     visit(browser, demo.base, async (page) => {
       await page.goto(overview(demo.base));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
-import { agentPage, agents, assertAddUp, cells, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
+import { agentPage, agents, assertAddUp, cells, clock, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
 
 export default function loading({ browser, demo, people }) {
   test("the overview has all sections", () =>
@@ -76,10 +76,4 @@ export default function loading({ browser, demo, people }) {
         near(clock(cells.observed.text), Math.floor(person.observed), `${agent} was observed`);
       }
     }));
-}
-
-/** "23:59:59" in seconds. */
-function clock(text) {
-  const [hours, minutes, seconds] = (/(\d+):(\d\d):(\d\d)/.exec(text) ?? assert.fail(`${text} is a time`)).slice(1).map(Number);
-  return hours * 3600 + minutes * 60 + seconds;
 }

@@ -66,8 +66,10 @@ function value(column, row, people) {
       return person[column];
     case "limit":
       // The page sorts by whole thousandths.
-      return Math.floor((person.offline * 1000) / person.limit + 1e-6);
+      return Math.floor(((person.shift ?? person.offline) * 1000) / person.limit + 1e-6);
     case "since":
+      // A state since the start of the window has its least duration instead of a time.
+      if (row.cells.since?.text.startsWith("\u2265")) return 0;
       return row.cells.since?.time && Date.parse(row.cells.since.time);
     default:
       return row.cells.state?.text.replace("unclear", "") || undefined;

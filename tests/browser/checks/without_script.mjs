@@ -38,6 +38,18 @@ export default function withoutScript({ browser, demo, people }) {
       options,
     ));
 
+  test("a link loads the page again", () =>
+    visit(
+      browser,
+      demo.base,
+      async (page) => {
+        await page.goto(overview(demo.base, { q: first.agent }));
+        await Promise.all([page.waitForEvent("load"), page.locator("#renewal a").click()]);
+        assert.deepEqual(await agents(page), [first.agent]);
+      },
+      options,
+    ));
+
   test("there are no controls that need the script", () =>
     visit(
       browser,

@@ -194,7 +194,9 @@ impl TestApp {
     /// Searches all recorded responses, log lines and `Debug` output for secrets and names.
     pub(crate) async fn assert_no_secrets(&self) {
         for path in ["/", "/config", "/sd"] {
-            self.get(path, "").await;
+            // The page may start a refresh and wait for it.
+            let deadline = self.clock.monotonic() + REFRESH_TIMEOUT;
+            drive(&self.clock, deadline, self.get(path, "")).await;
         }
         let lines = log::since(self.log_from);
         let logged = lines.iter().map(LogLine::to_string).collect::<Vec<_>>().join("\n");

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::app::HOUR;
+use crate::scripted::drive;
 
 /// An app over a tenant whose responses wait for `tap`.
 struct Slow {
@@ -123,7 +124,8 @@ async fn max_requests_rejects_further_scrapes_at_once() {
         slow.until_sleeping(Duration::from_millis(99_500)).await;
         // The page and the health checks are not limited.
         assert_eq!(slow.app.get("/-/healthy", "").await.status, 200);
-        assert_eq!(slow.app.get("/", "").await.status, 200);
+        let deadline = slow.app.clock.monotonic() + Duration::from_secs(3);
+        assert_eq!(drive(&slow.app.clock, deadline, slow.app.get("/", "")).await.status, 200);
         for _ in 0..5000 {
             tokio::task::yield_now().await;
         }

@@ -3,20 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cxone_exporter::clock::DrivenClock;
+use cxone_exporter::clock::{Clock as _, DrivenClock};
 use cxone_exporter::config::{Config, Shard, Tenant};
 
 use super::{app, hour};
 use crate::app::http::Client;
 use crate::app::{COOLDOWN, MAX_STALENESS, NOW, TestAppBuilder, agents, tenant};
-use crate::scripted::{Response, ScriptedServer};
+use crate::scripted::{Response, ScriptedServer, drive};
 
 #[tokio::test]
 async fn status_page_shows_agents_without_secrets() {
     let (app, upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(120))).await;
-    let before = app.get("/", "").await.text();
-    assert!(before.contains("No data yet") && before.contains("none yet") && before.contains("no data"), "{before}");
-    assert_eq!(upstream.requests().len(), 0);
     app.scrape().await;
     let asked = upstream.requests().len();
     let page = app.get("/", "").await.text();
@@ -35,13 +32,63 @@ async fn status_page_shows_agents_without_secrets() {
     let last = app.get("/?page=3", "").await.text();
     assert!(last.contains("1000000000000000100") && last.contains("101 to 120 of 120"), "{last}");
     let agent = app.get("/agent?agent=1000000000000000119", "").await.text();
-    assert!(agent.contains("<td class=\"number\">3600.00</td><td class=\"number\">1.00</td>"), "{agent}");
+    assert!(agent.contains("<td class=\"number\">1:00:00</td><td class=\"number\">3600.00</td>"), "{agent}");
     assert_eq!(upstream.requests().len(), asked, "a page of fresh data sends no request");
 
     let config = app.get("/config", "").await.text();
     assert!(config.contains("client_secret: <secret>") && config.contains("client_id: "), "{config}");
     assert!(!config.contains("Pl4nted") && !config.contains("pl4nted"), "{config}");
     app.assert_no_secrets().await;
+}
+
+/// The value of `data-renewal`.
+fn renewal(page: &str) -> &str {
+    page.split_once("<body data-renewal=\"").unwrap().1.split('"').next().unwrap()
+}
+
+#[tokio::test]
+async fn status_page_starts_a_refresh_through_the_gate() {
+    let (app, upstream) = app(|builder| builder).await;
+    let first = app.get("/", "").await.text();
+    assert!(first.contains("\u{2713} Fresh") && first.contains("2 fresh, 0 stale"), "without data it waits: {first}");
+    let asked = upstream.requests().len();
+    let cooldown = COOLDOWN.as_secs().to_string();
+    assert_eq!((asked, renewal(&first)), (3, &*cooldown), "a token, and two batches");
+    for target in ["/", "/agent?agent=1000000000000000000", "/?tenant=unknown", "/?q=x"] {
+        app.get(target, "").await;
+    }
+    app.scrape().await;
+    assert_eq!(upstream.requests().len(), asked, "fresh data sends no request");
+
+    app.clock.advance(COOLDOWN);
+    let pages = futures_util::future::join_all((0..20).map(|_| app.get("/", ""))).await;
+    for page in pages {
+        let page = page.text();
+        assert!(page.contains("2 fresh, 0 stale") && ["5", &*cooldown].contains(&renewal(&page)), "{page}");
+    }
+    app.scrape().await;
+    assert_eq!(upstream.requests().len(), asked + 2, "twenty pages and a scrape share one refresh");
+    let scrape = app.scrape().await;
+    let scrapes: f64 = ["fresh", "cooldown", "stale", "none"]
+        .iter()
+        .filter_map(|served| scrape.get("cxone_exporter_scrapes_total", &[("served", served)]))
+        .sum();
+    assert!((scrapes - 3.0).abs() < 1e-9, "pages are no scrapes: {scrapes}");
+}
+
+#[tokio::test]
+async fn status_page_without_data_waits_two_seconds() {
+    let clock = DrivenClock::new(NOW);
+    let upstream = ScriptedServer::start(&clock, |_: &_| Response::json("{}").stall_after(0)).await;
+    let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
+    let opened = app.now();
+    // Later sleepers, such as the timeout of the request, are not driven to.
+    let deadline = app.clock.monotonic() + Duration::from_secs(3);
+    let page = drive(&app.clock, deadline, app.get("/", "")).await.text();
+    assert_eq!(app.now() - opened, Duration::from_secs(2));
+    assert!(page.contains("No data yet") && page.contains("none yet") && page.contains("no data"), "{page}");
+    assert!(page.contains("data-verdict=\"waiting\"") && !page.contains("Needs attention"), "{page}");
+    assert_eq!(renewal(&page), "5", "the refresh is in progress");
 }
 
 #[tokio::test]
@@ -56,12 +103,9 @@ async fn verdict_follows_data_freshness() {
         let (_, rest) = page.split_once("data-verdict=\"").unwrap();
         (rest.split('"').next().unwrap().to_owned(), page)
     };
-    assert_eq!(verdict().await.0, "waiting");
     app.scrape().await;
     assert_eq!(verdict().await.0, "fresh");
-    clock.advance(COOLDOWN + Duration::from_secs(120));
-    assert_eq!(verdict().await.0, "fresh", "scrapes may be minutes apart");
-    clock.advance(Duration::from_secs(1));
+    clock.advance(COOLDOWN + Duration::from_secs(121));
     let (idle, page) = verdict().await;
     assert!(idle == "idle" && page.contains("Is Prometheus scraping?"), "{page}");
 
@@ -134,11 +178,16 @@ async fn each_tenant_has_a_row_and_its_own_agents() {
     let app = builder.start(&clock).await;
     app.get(&format!("/probe?target={}", names[1]), "").await;
 
+    let verdicts = |page: &str| -> Vec<String> {
+        let rows = page.split("<td class=\"verdict\"").skip(1);
+        rows.map(|row| row.split("data-verdict=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()).collect()
+    };
+    let other = app.get(&format!("/?tenant={}", names[1]), "").await.text();
+    assert_eq!(verdicts(&other), ["waiting", "fresh"], "a page refreshes its own tenant only");
     let first = app.get("/", "").await.text();
     assert!(first.contains(&format!("<h2 id=\"freshness-title\">Tenant {}</h2>", names[0])), "{first}");
     assert!(first.contains("1000000000000000000") && !first.contains("1000000000000000003"), "{first}");
-    let verdicts: Vec<_> = first.match_indices("<td class=\"verdict\"").map(|(at, _)| &first[at..]).collect();
-    assert!(verdicts[0].contains("data-verdict=\"waiting\"") && verdicts[1].contains("data-verdict=\"fresh\""));
+    assert_eq!(verdicts(&first), ["fresh", "fresh"]);
 
     let second = app.get(&format!("/?tenant={}", names[1]), "").await.text();
     assert!(second.contains("1000000000000000003") && !second.contains("1000000000000000000"), "{second}");
