@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
 use super::args::Cli;
-use super::shard;
+use super::{shard, web_environment};
 use crate::config::keys::VARIABLES;
 
 /// The section on signals and the start of the section on the environment, in roff.
@@ -35,7 +35,8 @@ LISTEN_FDS, LISTEN_PID
 The sockets that systemd passes, see \fB\-\-web.systemd\-socket\fR.
 .TP
 NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID
-The service manager that is notified of readiness, reloads and the stop, and its watchdog.
+The service manager that is notified of readiness, reloads and the stop, and its watchdog. A socket that begins with @ is one of
+the abstract namespace.
 .TP
 NO_COLOR, CLICOLOR, CLICOLOR_FORCE
 Whether \fBreport\fR prints colours.
@@ -68,7 +69,7 @@ pub(super) fn run(out: &mut dyn Write) -> io::Result<()> {
         render_command(command, &mut page)?;
     }
     page.extend_from_slice(SIGNALS.as_bytes());
-    for variable in VARIABLES.iter().chain(&shard::VARIABLES) {
+    for variable in VARIABLES.iter().chain(&web_environment::VARIABLES).chain(&shard::VARIABLES) {
         writeln!(page, ".TP\n{}\n{}", variable.name, variable.meaning.replace('-', "\\-"))?;
     }
     page.extend_from_slice(OTHER_VARIABLES_AND_EXIT_STATUS.as_bytes());
@@ -109,7 +110,7 @@ mod tests {
         for argument in Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
             assert!(page.contains(&format!("--{argument}")), "{argument}");
         }
-        for variable in VARIABLES.iter().chain(&shard::VARIABLES) {
+        for variable in VARIABLES.iter().chain(&web_environment::VARIABLES).chain(&shard::VARIABLES) {
             assert!(page.contains(&format!("\n.TP\n{}\n{}\n", variable.name, variable.meaning)), "{}", variable.name);
         }
         for command in ["demo", "report", "check", "simulate"] {

@@ -2,9 +2,14 @@
 //!
 //! Sources: `sd_listen_fds(3)`, `sd_notify(3)`, `sd_watchdog_enabled(3)`. Without `NOTIFY_SOCKET` nothing is sent.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -12,6 +17,9 @@ use sd_notify::NotifyState;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
+
+/// The variable with the socket for notifications.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// The sockets that systemd passed to this process, in order; empty if there are none.
 ///
@@ -64,10 +72,39 @@ async fn keep_alive(clock: &dyn Clock, interval: Duration, send: impl Fn()) {
     }
 }
 
+/// Sends a notification. A failure is logged when it begins, because the watchdog would repeat it.
 fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, state = ?state, "systemd notification failed");
+    static FAILED: AtomicBool = AtomicBool::new(false);
+    let Some(socket) = env::var_os(NOTIFY_SOCKET).filter(|socket| !socket.is_empty()) else { return };
+    let outcome = send(&socket, state);
+    let failed_before = FAILED.swap(outcome.is_err(), Ordering::Relaxed);
+    if let Err(error) = outcome
+        && !failed_before
+    {
+        warn!(%error, socket = %socket.display(), "systemd notification failed");
     }
+}
+
+/// Sends `state` to `socket`: a path, or after `@` a name of Linux's abstract namespace.
+fn send(socket: &OsStr, state: &[NotifyState<'_>]) -> io::Result<()> {
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => abstract_address(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let message: String = state.iter().map(|state| format!("{state}\n")).collect();
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
+}
+
+#[cfg(target_os = "linux")]
+fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
+    use std::os::linux::net::SocketAddrExt as _;
+    SocketAddr::from_abstract_name(name)
+}
+
+/// Other systems have no such namespace.
+#[cfg(not(target_os = "linux"))]
+fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]
@@ -77,6 +114,26 @@ mod tests {
     use super::*;
     use crate::clock::DrivenClock;
     use crate::presence::Timestamp;
+
+    #[test]
+    fn notify_socket_is_a_path_or_an_abstract_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let name = format!("cxone-exporter-test-{}", std::process::id());
+        let sockets = [
+            (path.clone().into_os_string(), UnixDatagram::bind(&path).unwrap()),
+            (format!("@{name}").into(), {
+                UnixDatagram::bind_addr(&abstract_address(name.as_bytes()).unwrap()).unwrap()
+            }),
+        ];
+        for (variable, socket) in sockets {
+            send(&variable, &[NotifyState::Ready, NotifyState::Watchdog]).unwrap();
+            let mut message = [0; 64];
+            let length = socket.recv(&mut message).unwrap();
+            assert_eq!(&message[..length], b"READY=1\nWATCHDOG=1\n");
+        }
+        assert!(send(folder.path().join("missing").as_os_str(), &[NotifyState::Ready]).is_err());
+    }
 
     #[tokio::test]
     async fn watchdog_notifies_once_an_interval() {

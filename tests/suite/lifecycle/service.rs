@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::net::TcpListener as StdListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -67,6 +68,35 @@ async fn sd_notify_ready_reloading_stopping() {
     exporter.signal("TERM");
     assert_eq!(notifications.next(), "STOPPING=1\n");
     assert_eq!(exporter.ended().code(), Some(0));
+    harness.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sd_notify_uses_abstract_sockets() {
+    let harness = ProcessHarness::with_defaults().await;
+    let name = format!("cxone-exporter-suite-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+    let notifications = NotifySocket(socket);
+    let (config, variable) = (harness.config(), format!("@{name}"));
+    let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
+    let _exporter = Exporter::start(&arguments, harness.folder.path(), &[("NOTIFY_SOCKET", &variable)]);
+    assert_eq!(notifications.next(), "READY=1\n");
+    harness.simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_notify_socket_is_logged_once() {
+    let harness = ProcessHarness::with_defaults().await;
+    let (config, socket) = (harness.config(), harness.path("missing"));
+    let arguments = ["--config.file", config.to_str().unwrap(), "--web.listen-address", "127.0.0.1:0"];
+    let mut exporter =
+        Exporter::start(&arguments, harness.folder.path(), &[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
+    exporter.logged("systemd notification failed");
+    exporter.signal("TERM");
+    exporter.ended();
+    let later = exporter.remaining_log();
+    assert!(!later.iter().any(|line| line.contains("notification")), "{later:#?}");
     harness.simulator.shutdown().await;
 }
 

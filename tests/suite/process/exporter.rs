@@ -72,6 +72,11 @@ impl Exporter {
         panic!("{part:?} was never logged, only:\n{}", seen.join("\n"));
     }
 
+    /// The lines that were logged since, to the end of the process.
+    pub(crate) fn remaining_log(&self) -> Vec<String> {
+        self.log.iter().collect()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
