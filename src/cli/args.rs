@@ -78,7 +78,7 @@ pub enum Command {
     Simulate(Box<SimulateArgs>),
     /// Check whether a running exporter is healthy: exit status 0 if it is, else 1.
     #[command(hide = true)]
-    Healthcheck(HealthcheckArgs),
+    Healthcheck(Box<HealthcheckArgs>),
     /// Print the manual page.
     #[command(hide = true)]
     Man,
@@ -165,9 +165,13 @@ pub struct CheckArgs {
 /// The arguments of `healthcheck`.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// The URL of the health endpoint. TLS is detected; no password or certificate is needed.
-    #[arg(value_name = "URL", default_value = "http://127.0.0.1:10062/-/healthy", value_parser = url::Url::parse)]
-    pub url: url::Url,
+    /// The URL of the health endpoint; by default that of a server with the same web flags or variables. TLS is detected; no
+    /// password or certificate is needed.
+    #[arg(value_name = "URL", value_parser = url::Url::parse)]
+    pub url: Option<url::Url>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "as above")]
+    pub web: WebArgs,
 }
 
 /// The arguments of `completions`.

@@ -1,15 +1,18 @@
 //! Asks a running exporter whether it is healthy, for containers without an HTTP client.
 //!
-//! The command needs nothing of the web configuration. It detects TLS; 401, 429 or a request for a client certificate count
-//! as healthy, because only a running exporter sends them.
+//! Without a URL it asks where a server with the same web flags or variables listens. It detects TLS; 401, 429 or a request for
+//! a client certificate count as healthy, because only a running exporter sends them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use thiserror::Error;
 use url::Url;
 
-use super::args::HealthcheckArgs;
+use super::args::{HealthcheckArgs, WebArgs};
+use super::serve;
 use crate::clock::Clock;
+use crate::config::WebConfig;
 use crate::upstream::{HealthRequestError, HealthResponse, request_health};
 
 /// The limit of the whole check. It is shorter than the 3 s of the `HEALTHCHECK` in the Dockerfile, which would hide the
@@ -25,6 +28,9 @@ pub(super) enum HealthcheckError {
     /// The URL has no host, or another scheme than HTTP.
     #[error("{0} cannot be asked: write an address such as http://127.0.0.1:10062/-/healthy")]
     Address(Url),
+    /// The flags do not say where the server listens. This is a usage error.
+    #[error("{0}")]
+    Flags(String),
     /// The request has no response.
     #[error("{url} {source}")]
     Request { url: Url, source: HealthRequestError },
@@ -42,7 +48,10 @@ pub(super) enum HealthcheckError {
 ///
 /// See [`HealthcheckError`].
 pub(super) async fn run(args: &HealthcheckArgs, clock: &dyn Clock) -> Result<(), HealthcheckError> {
-    let url = args.url.clone();
+    let url = match &args.url {
+        Some(url) => url.clone(),
+        None => server_url(&args.web)?,
+    };
     if url.host().is_none() || !matches!(url.scheme(), "http" | "https") {
         return Err(HealthcheckError::Address(url));
     }
@@ -59,14 +68,85 @@ pub(super) async fn run(args: &HealthcheckArgs, clock: &dyn Clock) -> Result<(),
     }
 }
 
+/// The URL of the health endpoint of a server with these flags.
+fn server_url(web: &WebArgs) -> Result<Url, HealthcheckError> {
+    let fail = |message: String| HealthcheckError::Flags(message);
+    if web.systemd_socket {
+        return Err(fail("--web.systemd-socket: the address is that of the socket unit; write the URL".to_owned()));
+    }
+    let address = web.listen_address.first().map_or("", String::as_str);
+    let invalid =
+        || fail(format!("--web.listen-address {address}: write the URL, or an address with a port, such as :10062"));
+    let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0).ok_or_else(invalid)?;
+    let authority = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(reachable(ip), port).to_string(),
+        // `:10062` is all addresses of the machine.
+        Err(_) if host.is_empty() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port).to_string(),
+        Err(_) => address.to_owned(),
+    };
+    let prefix = serve::options(web).map_err(|error| fail(error.to_string()))?.route_prefix;
+    let tls =
+        web.config_file.as_deref().is_some_and(|path| WebConfig::from_file(path).is_ok_and(|web| web.tls.is_some()));
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{authority}{prefix}/-/healthy").parse().map_err(|_| invalid())
+}
+
+/// The address to connect to where a server listens on `ip`.
+const fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::cli::{Cli, Command};
     use crate::clock::{DrivenClock, SystemClock};
     use crate::presence::Timestamp;
+
+    fn args(arguments: &[&str]) -> HealthcheckArgs {
+        let cli = Cli::parse_from([&["cxone-exporter", "healthcheck"], arguments].concat());
+        match cli.command {
+            Some(Command::Healthcheck(args)) => *args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn healthcheck_asks_where_the_server_listens() {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/configs/web/tls.good.yml");
+        let table: [(&[&str], &str); 10] = [
+            (&[], "http://127.0.0.1:10062/-/healthy"),
+            (&["--web.listen-address=:9000"], "http://127.0.0.1:9000/-/healthy"),
+            (&["--web.listen-address=0.0.0.0:9000"], "http://127.0.0.1:9000/-/healthy"),
+            (&["--web.listen-address=[::]:9000"], "http://[::1]:9000/-/healthy"),
+            (&["--web.listen-address=10.1.2.3:80"], "http://10.1.2.3/-/healthy"),
+            (&["--web.listen-address=localhost:1", "--web.listen-address=:2"], "http://localhost:1/-/healthy"),
+            (&["--web.route-prefix=/cxone/"], "http://127.0.0.1:10062/cxone/-/healthy"),
+            (&["--web.external-url=https://example.com/cxone"], "http://127.0.0.1:10062/cxone/-/healthy"),
+            (
+                &["--web.external-url=https://example.com/cxone", "--web.route-prefix=/"],
+                "http://127.0.0.1:10062/-/healthy",
+            ),
+            (&["--web.config.file", tls], "https://127.0.0.1:10062/-/healthy"),
+        ];
+        for (arguments, url) in table {
+            assert_eq!(server_url(&args(arguments).web).unwrap().as_str(), url, "{arguments:?}");
+        }
+        for arguments in
+            [&["--web.systemd-socket"], &["--web.listen-address=127.0.0.1:0"], &["--web.listen-address=nonsense"]]
+        {
+            assert!(matches!(server_url(&args(arguments).web), Err(HealthcheckError::Flags(_))), "{arguments:?}");
+        }
+    }
 
     /// The outcome of a check against a server that responds with these bytes, or not at all.
     async fn outcome(response: Option<&'static str>) -> Result<(), HealthcheckError> {
@@ -80,7 +160,7 @@ mod tests {
             stream.write_all(response.as_bytes()).await.unwrap();
             String::from_utf8(request[..length].to_vec()).unwrap()
         });
-        let args = HealthcheckArgs { url: format!("http://{address}/-/healthy?a=b").parse().unwrap() };
+        let args = args(&[&format!("http://{address}/-/healthy?a=b")]);
         if response.is_none() {
             let clock = DrivenClock::new(Timestamp::from_seconds(0));
             let check = tokio::spawn({
@@ -126,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn url_of_another_scheme_is_refused() {
         for url in ["unix:/run/exporter", "ftp://127.0.0.1/"] {
-            let args = HealthcheckArgs { url: url.parse().unwrap() };
+            let args = args(&[url]);
             let error = run(&args, &SystemClock::new()).await.unwrap_err();
             assert!(matches!(error, HealthcheckError::Address(_)), "{url}: {error}");
         }

@@ -22,6 +22,7 @@ mod simulate;
 mod source_factory;
 mod systemd;
 mod version;
+mod web_environment;
 
 pub use app::build_app;
 pub use args::{Cli, Command, LogArgs, LogFormat, LogLevel, ShardArgs, WebArgs};
