@@ -1,6 +1,8 @@
 //! `demo`: the exporter and a simulated tenant in one process, connected by real HTTP.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::config::{
     StateSettings, Tenant,
 };
 use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Simulator, Workforce};
+use crate::web::App;
 
 /// Short, so that a viewer sees changes.
 const COOLDOWN: Duration = Duration::from_secs(15);
@@ -40,9 +43,42 @@ pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Cl
     let config = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.workforce())?;
     let config_source = ConfigSource::built_in(config, shard);
     let config = config_source.load().map_err(|problems| ServeError::Usage(problems.to_string()))?;
-    serve::run(config, config_source, &args.web, None, None, clock).await?;
+    let external_url = args.web.external_url.clone();
+    let started = |app: &Arc<App>, addresses: &[SocketAddr]| {
+        let url = external_url.map_or_else(|| page_url(app, addresses), String::from);
+        tokio::spawn(keep_fresh(Arc::clone(app), url));
+    };
+    serve::run(config, config_source, &args.web, None, None, clock, started).await?;
     simulator.shutdown().await;
     Ok(())
+}
+
+/// Refreshes the tenant once a cooldown without a scraper, and prints `url` when the first data is there.
+async fn keep_fresh(app: Arc<App>, url: String) {
+    let mut url = Some(url);
+    loop {
+        for tenant in &app.loaded().tenants {
+            let limit = tenant.refresher.tenant().limits.refresh_timeout;
+            tenant.refresher.scrape(app.clock.monotonic() + limit).await;
+        }
+        if let Some(url) = url.take() {
+            // A closed stdout does not stop the demo.
+            let _ = writeln!(io::stdout(), "Open {url} in a browser. Ctrl+C ends the demo.");
+            info!(url, "demo started");
+        }
+        app.clock.sleep_until(app.clock.monotonic() + COOLDOWN).await;
+    }
+}
+
+/// The address of the status page for a browser on this machine.
+fn page_url(app: &App, addresses: &[SocketAddr]) -> String {
+    let scheme = if app.has_tls() { "https" } else { "http" };
+    let authority = match addresses.first() {
+        Some(address) if address.ip().is_unspecified() => format!("localhost:{}", address.port()),
+        Some(address) => address.to_string(),
+        None => "localhost".to_owned(),
+    };
+    format!("{scheme}://{authority}{}/", app.options.route_prefix)
 }
 
 fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workforce) -> Result<Config, ServeError> {

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::args::{CheckArgs, Cli, Command};
 use super::config_source::ConfigSource;
-use super::{check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate};
+use super::{check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate, web_environment};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Shard};
 use crate::web::LiveWebConfig;
@@ -44,12 +44,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(USAGE_ERROR));
         }
     };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let mut cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(message) => message.exit(),
     };
     logging::start(&cli.log);
-    match refuse_serving_flags(&matches).and_then(|()| run_command(cli)) {
+    let checked = refuse_ineffective_flags(&cli, &matches).and_then(|()| {
+        web_environment::apply(&mut cli, &matches, &|name| std::env::var(name).ok()).map_err(Failure::Usage)
+    });
+    match checked.and_then(|()| run_command(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             // Plain text, because a log line would join the lines of the message.
@@ -63,11 +66,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Refuses serving flags before a command, where they would have no effect.
-fn refuse_serving_flags(matches: &ArgMatches) -> Result<(), Failure> {
+/// Refuses flags that would have no effect: serving flags before a command, and `--config.file` for a command without a
+/// configuration.
+fn refuse_ineffective_flags(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
     let Some(command) = matches.subcommand_name() else {
         return Ok(());
     };
+    let has_no_config =
+        matches!(cli.command, Some(Command::Demo(_) | Command::Simulate(_) | Command::Man | Command::Completions(_)));
+    if has_no_config && cli.config_file.is_some() {
+        return Err(Failure::Usage(format!(
+            "--config.file has no effect on `{command}`, which needs no configuration; leave it out"
+        )));
+    }
     let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let misplaced = SERVING_FLAGS.iter().find(|(id, _)| given(id));
     misplaced.map_or(Ok(()), |(_, flag)| {
@@ -128,7 +139,7 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         None => {
             let config = read_and_log_warnings(&cli, &config_source)?;
             let watch = cli.config_enable_auto_reload.then_some(cli.config_auto_reload_interval);
-            serve::run(config, config_source, &cli.web, watch, cli.storage_path.as_deref(), clock)
+            serve::run(config, config_source, &cli.web, watch, cli.storage_path.as_deref(), clock, |_, _| ())
                 .await
                 .map_err(serve_failure)
         }
@@ -137,7 +148,7 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
             "--shard.*: the simulated tenant has no shards; give these flags to the exporters that ask it".to_owned(),
         )),
         Some(Command::Simulate(args)) => simulate::run(args).await.map_err(serve_failure),
-        Some(Command::Healthcheck(args)) => healthcheck::run(args, &*clock).await.map_err(run_failure),
+        Some(Command::Healthcheck(args)) => healthcheck::run(args, &*clock).await.map_err(healthcheck_failure),
         Some(Command::Man) => man::run(&mut io::stdout()).map_err(run_failure),
         Some(Command::Completions(args)) => completions::run(args, &mut io::stdout()).map_err(run_failure),
         Some(Command::Check(args)) => check(&cli, &config_source, args, clock).await,
@@ -197,6 +208,13 @@ fn log_shard(shard: Shard, config: &Config) {
 #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn run_failure(error: impl Display) -> Failure {
     Failure::Failed(error.to_string())
+}
+
+fn healthcheck_failure(error: healthcheck::HealthcheckError) -> Failure {
+    match error {
+        healthcheck::HealthcheckError::Flags(message) => Failure::Usage(message),
+        error => run_failure(error),
+    }
 }
 
 fn report_failure(error: report::ReportError) -> Failure {

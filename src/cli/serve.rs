@@ -1,6 +1,7 @@
 //! Serves until the process receives a signal to stop.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::storage::{Storage, StorageInUse};
 use crate::upstream::BuildError;
-use crate::web::{BindError, Listeners, LiveWebConfig, Options, WebConfigError, reload_channel};
+use crate::web::{App, BindError, Listeners, LiveWebConfig, Options, WebConfigError, reload_channel};
 
 /// Why serving did not start.
 #[derive(Debug, Error)]
@@ -51,7 +52,7 @@ pub(super) enum ServeError {
 }
 
 /// Serves until the process receives a signal to stop. Reloads read `config_source`; with `watch` they check it for changes
-/// that often. Data is stored below `storage_path`.
+/// that often. Data is stored below `storage_path`. `started` is called with the bound addresses once the server listens.
 pub(super) async fn run(
     config: Config,
     config_source: ConfigSource,
@@ -59,6 +60,7 @@ pub(super) async fn run(
     watch: Option<Duration>,
     storage_path: Option<&Path>,
     clock: Arc<dyn Clock>,
+    started: impl FnOnce(&Arc<App>, &[SocketAddr]) + Send,
 ) -> Result<(), ServeError> {
     let options = options(web)?;
     let bound = if web.systemd_socket { systemd_sockets()? } else { Listeners::bind(&web.listen_address).await? };
@@ -83,10 +85,11 @@ pub(super) async fn run(
     let addresses = bound.addresses();
     let (stop_serving, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(bound.serve(Arc::clone(&app), async { drop(stopped.await) }));
-    for address in addresses {
+    for address in &addresses {
         let path = format!("{}{}", app.options.route_prefix, app.options.telemetry_path);
         info!(%address, path, tls, tenants, version = version::VERSION, "listening");
     }
+    started(&app, &addresses);
     if let Some(shard) = config_source.shard() {
         info!(shard = shard.index(), shards = shard.total(), "sharding enabled");
     }
@@ -118,7 +121,7 @@ fn systemd_sockets() -> Result<Listeners, ServeError> {
 }
 
 /// Converts the flags to options, and refuses invalid values.
-fn options(web: &WebArgs) -> Result<Options, ServeError> {
+pub(super) fn options(web: &WebArgs) -> Result<Options, ServeError> {
     if !web.telemetry_path.starts_with('/') {
         let path = &web.telemetry_path;
         return Err(ServeError::Usage(format!("--web.telemetry-path {path}: a path starts with /")));

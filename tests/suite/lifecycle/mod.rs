@@ -1,5 +1,6 @@
 //! The exporter as a process: start, reload, service manager and stop.
 
+mod demo;
 mod front;
 mod reload;
 mod service;
