@@ -104,6 +104,10 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         file => file?,
     };
     let metadata = file.metadata()?;
+    if let Some(reason) = access::writable_by_others(&metadata) {
+        let path = path.display();
+        tracing::warn!(%path, reason, "stored file writable by other users; they could change what a restart serves");
+    }
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"));
     if metadata.len() > limit {
         return Err(too_large());
