@@ -14,6 +14,7 @@ use url::{Host, Url};
 use super::body::{BodyError, BodyReader, Encoding, INPUT_STEP};
 use super::clock_skew::ClockSkew;
 use super::errors::{self, Target};
+use super::proxy;
 use super::redact::Redactor;
 use super::request_guard::RequestGuard;
 use super::response::{ErrorHints, Head, Response};
@@ -155,7 +156,7 @@ impl Client {
         Ok(Self {
             http,
             base_url: tenant.connection.base_url.clone(),
-            proxied: !local && proxy_is_set(),
+            proxied: !local && proxy::is_set(),
             api: tenant.api,
             request_timeout,
             tenant: tenant.name.clone(),
@@ -224,7 +225,14 @@ impl Client {
         let mut guard = RequestGuard::new(request.endpoint, &self.clock, &self.observer);
         let mut response = match self.http.execute(http).await {
             Ok(response) => response,
-            Err(error) => return Err(self.classify_error(error, request.endpoint, &target, guard)),
+            Err(error) => {
+                let target = if target.proxied {
+                    Target { proxy_status: proxy::refusal(&error, request.http.url()).await, ..target }
+                } else {
+                    target
+                };
+                return Err(self.classify_error(error, request.endpoint, &target, guard));
+            }
         };
         let status = response.status().as_u16();
         let head = Head::new(request.endpoint, &target, request.http.url(), status, response.headers(), &self.redactor);
@@ -349,7 +357,7 @@ impl Client {
     /// What messages say about the target of a request to `url`.
     fn target(&self, url: &Url) -> Target {
         let Self { proxied, api, request_timeout, .. } = *self;
-        Target { name: authority(url), api, proxied, request_timeout }
+        Target { name: authority(url), api, proxied, proxy_status: None, request_timeout }
     }
 
     fn classify_error(
@@ -397,11 +405,4 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-/// Whether the environment names a proxy for https.
-fn proxy_is_set() -> bool {
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-        .into_iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }

@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) api: Api,
     /// Whether the environment names a proxy, which may be what failed.
     pub(crate) proxied: bool,
+    /// The status with which that proxy refused a tunnel.
+    pub(crate) proxy_status: Option<u16>,
     /// `request_timeout`.
     pub(crate) request_timeout: Duration,
 }
@@ -89,6 +91,15 @@ pub(crate) fn classify_error(
     if error.is_dns() {
         let message = format!("The name {name} could not be resolved ({root}). Check {keys}, and DNS.{proxy}");
         let failure = fail(ErrorKind::Dns, message).with_retry(RetryPolicy::AfterBackoff).with_scope(Scope::Tenant);
+        return (ResponseCode::Connect, failure);
+    }
+    if let Some(status) = target.proxy_status {
+        let hint = match status {
+            407 => "it wants other credentials than those in HTTPS_PROXY, or any",
+            _ => "check that it may connect there, or name the host in NO_PROXY",
+        };
+        let message = format!("The proxy of HTTPS_PROXY refused a connection to {name} ({status}): {hint}.");
+        let failure = fail(ErrorKind::Connect, message).with_retry(RetryPolicy::AfterBackoff).with_scope(Scope::Tenant);
         return (ResponseCode::Connect, failure);
     }
     if error.is_connect() {

@@ -8,6 +8,7 @@ mod errors;
 mod fetch;
 mod health;
 mod json_repair;
+mod proxy;
 mod redact;
 mod request_guard;
 mod response;

@@ -1,5 +1,7 @@
 //! Sizes and encodings of bodies.
 
+use proptest::prelude::*;
+
 use super::*;
 
 async fn fetch(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (FetchResult, Arc<RecordingObserver>) {
@@ -161,5 +163,65 @@ async fn undocumented_bodies_count_as_decode() {
         let error = fetched.error.unwrap();
         assert_eq!((error.endpoint, error.kind), (Endpoint::Presence, ErrorKind::Decode), "{name}: {error}");
         assert!(seen.page_codes().iter().all(|code| *code == ResponseCode::Decode), "{name}");
+    }
+}
+
+/// A body that is damaged somewhere, or random.
+fn damaged_body() -> impl Strategy<Value = Vec<u8>> {
+    let page = r#"{"data":[{"agentId":"1000000000000000000","startTime":"2023-11-14T21:00:00Z","endTime":"2023-11-14T22:00:00Z",
+        "states":[{"state":"Avail\ud83d\ude00able","duration":1800}]}],"nextPageToken":""}"#;
+    let flipped = proptest::collection::vec((0..page.len(), any::<u8>()), 0..4).prop_map(move |changes| {
+        let mut bytes = page.as_bytes().to_vec();
+        changes.into_iter().for_each(|(at, byte)| bytes[at] = byte);
+        bytes
+    });
+    prop_oneof![proptest::collection::vec(any::<u8>(), 0..200), flipped, "\\PC{0,60}".prop_map(String::into_bytes)]
+}
+
+/// How a body is sent: in how many members of gzip (none: as it is), cut after so many of a thousand parts.
+fn sent(body: &[u8], members: usize, cut: usize) -> Vec<u8> {
+    let parts = body.chunks(body.len() / members.max(1) + 1);
+    let bytes = match members {
+        0 => body.to_vec(),
+        _ => parts.flat_map(|part| Response::json(part).gzip().into_body()).collect(),
+    };
+    bytes[..bytes.len() * cut / 1000].to_vec()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Any bytes with any headers are an answer or an error, for pages and tokens, and no error holds the secret.
+    #[test]
+    fn any_response_is_an_answer_or_an_error(
+        body in damaged_body(),
+        members in 0_usize..4,
+        cut in prop_oneof![2 => Just(1000_usize), 1 => 0_usize..1000],
+        encoding in prop_oneof![Just(""), Just("gzip"), Just("X-GZip"), Just("br"), Just("identity, gzip"), Just("\u{e9}")],
+        status in prop_oneof![4 => Just(200_u16), 1 => Just(204), 1 => Just(400), 1 => Just(503)],
+        broken_after in proptest::option::of(0_usize..400),
+        is_token in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock = clock();
+            let mut response = Response::status(status).body(sent(&[&body, SECRET.as_bytes()].concat(), members, cut));
+            if !encoding.is_empty() {
+                response = response.header("Content-Encoding", encoding);
+            }
+            if let Some(bytes) = broken_after {
+                response = response.cut_after(bytes);
+            }
+            let upstream = ScriptedServer::start_raw(&clock, move |request| match request.path() {
+                "/oauth/token" if !is_token => Response::token("token-1", "3600"),
+                _ => response.clone(),
+            })
+            .await;
+            let harness = SourceHarness::new(&clock, &upstream.base_url(), |tenant| tenant.agents = agents(1));
+            let fetched = harness.fetch().await;
+            assert_eq!((fetched.answered.len() + fetched.failed.len(), fetched.error.is_some()), (1, !fetched.failed.is_empty()));
+            let message = fetched.error.map(|error| error.message).unwrap_or_default();
+            assert!(!message.contains("s3cr3t"), "{message}");
+        });
     }
 }

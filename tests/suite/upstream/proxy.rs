@@ -36,13 +36,15 @@ async fn error_of_child(base_url: &str, environment: &[(&str, &str)]) -> String 
 }
 
 #[tokio::test]
-async fn errors_name_a_refusing_proxy_which_sees_no_credentials() {
-    for status in [407, 502] {
+async fn errors_name_the_status_of_a_refusing_proxy() {
+    for status in [201, 403, 407, 502] {
         let proxy = ScriptedServer::start_raw(&clock(), move |_| Response::status(status)).await;
         let error = error_of_child("https://acme.test", &[("HTTPS_PROXY", &proxy.base_url())]).await;
-        assert!(error.starts_with("No connection to acme.test (") && error.contains("HTTPS_PROXY"), "{error}");
+        let message = format!("The proxy of HTTPS_PROXY refused a connection to acme.test ({status}): ");
+        assert!(error.starts_with(&message), "{error}");
         let requests = proxy.requests();
-        assert_eq!(requests.len(), 3);
+        // Only the status of 407 is known without a second request.
+        assert_eq!(requests.len(), if status == 407 { 3 } else { 6 });
         assert!(requests.iter().all(|request| request.method == "CONNECT" && request.target == "acme.test:443"));
         assert!(!format!("{requests:?}").contains("s3cr3t"));
     }
