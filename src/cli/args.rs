@@ -114,7 +114,7 @@ pub enum DemoApi {
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     /// The address that the simulated tenant listens on.
-    #[arg(long = "listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10063")]
+    #[arg(long = "listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10063", value_parser = listen_address)]
     pub listen_address: String,
     #[command(flatten)]
     #[allow(missing_docs, reason = "as above")]
@@ -187,7 +187,7 @@ pub struct CompletionsArgs {
 #[command(next_help_heading = "Web")]
 pub struct WebArgs {
     /// The address to listen on; may be repeated. `:10062` is all addresses of the machine.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10062")]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10062", value_parser = listen_address)]
     pub listen_address: Vec<String>,
 
     /// Serve on the sockets that systemd passes, and bind none.
@@ -294,6 +294,19 @@ fn reload_interval(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         interval if interval < MIN_RELOAD_INTERVAL => Err("is less than 1s".to_owned()),
         interval => Ok(interval),
+    }
+}
+
+/// Refuses an address to listen on that has no port after a colon.
+fn listen_address(text: &str) -> Result<String, String> {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    match text.rsplit_once(':') {
+        Some((_, port)) if is_port(port) => Ok(text.to_owned()),
+        None if is_port(text) => Err(format!("the port needs a colon before it: write `:{text}`")),
+        None => Err(format!("there is no port: write it after a colon, such as `{text}:10062`")),
+        Some(_) => {
+            Err("what follows the last colon is not a port: write one such as `:10062` or `127.0.0.1:10062`".to_owned())
+        }
     }
 }
 

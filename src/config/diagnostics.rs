@@ -55,6 +55,8 @@ pub(crate) struct Diagnostics {
     sources: Vec<String>,
     errors: Vec<(Place, ConfigProblem)>,
     warnings: Vec<(Place, ConfigProblem)>,
+    /// Whether a part of the sources could not be read.
+    incomplete: bool,
 }
 
 // === impl ConfigError ===
@@ -157,6 +159,17 @@ impl Diagnostics {
     pub(crate) fn warn(&mut self, place: Place, key: impl fmt::Display, problem: Problem) {
         let warning = self.locate(place, key, problem);
         self.warnings.push((place, warning));
+    }
+
+    /// Reports a part of a source that cannot be read, whose values are unknown.
+    pub(crate) fn unreadable(&mut self, place: Place, problem: Problem) {
+        self.error(place, "", problem);
+        self.incomplete = true;
+    }
+
+    /// Whether a part of the sources could not be read.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     pub(crate) fn error_count(&self) -> usize {

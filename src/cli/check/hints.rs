@@ -1,5 +1,7 @@
 //! Hints about valid but unfavourable settings.
 
+use std::time::Duration;
+
 use super::numbers::{counted, grouped};
 use crate::cli::estimate::{ASSUMED_PAGE, Budgeted, Estimate, Spread};
 use crate::clock::whole_seconds;
@@ -7,6 +9,10 @@ use crate::config::{Tenant, format_duration};
 
 /// The most buckets of an agent without a hint: a day in quarters of an hour. A sum over the window needs no finer ones.
 const FINE_BUCKETS: u64 = 24 * 4 + 1;
+
+/// The intervals that a hint suggests: an hour, and a day.
+const LONGER_INTERVALS: [(&str, Duration); 2] =
+    [("PT1H", Duration::from_secs(3_600)), ("P1D", Duration::from_secs(86_400))];
 
 /// All hints for a tenant.
 pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
@@ -26,10 +32,16 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
 fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     // Few incremental refreshes read all buckets.
     (estimate.buckets_per_agent > FINE_BUCKETS && estimate.tails.is_none()).then(|| {
+        let current = tenant.query.interval.length;
+        let longer = LONGER_INTERVALS.into_iter().find(|(_, length)| *length > current && *length <= tenant.query.window);
+        let longer = longer.map_or_else(String::new, |(text, _)| {
+            format!(
+                "a longer one, such as {text}, brings the same sums with fewer pages (a finer one only sharpens the \
+                 current state, schedules and the window's edges), and "
+            )
+        });
         format!(
-            "interval {} cuts {} into {} an agent; a longer one, such as PT1H, brings the same sums with fewer pages \
-             (a finer one only sharpens the current state, schedules and the window's edges), and with `incremental: true` \
-             only the newest are asked for each time",
+            "interval {} cuts {} into {} an agent; {longer}with `incremental: true` only the newest are asked for each time",
             tenant.query.interval.text,
             format_duration(tenant.query.window),
             counted(estimate.buckets_per_agent, "bucket"),
@@ -129,7 +141,6 @@ fn long_request_timeout(tenant: &Tenant) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
     use crate::cli::fixture;
@@ -202,6 +213,20 @@ mod tests {
                 [only] => assert!(!hint.is_empty() && only.contains(hint), "{only}"),
                 more => panic!("{more:#?}"),
             }
+        }
+    }
+
+    #[test]
+    fn fine_interval_hint_names_a_longer_interval() {
+        let hour = Duration::from_secs(3_600);
+        let table = [(192, "PT1H", 3_600, Some("P1D")), (24, "PT1M", 60, Some("PT1H")), (2_400, "P1D", 86_400, None)];
+        for (hours, text, seconds, suggested) in table {
+            let mut tenant = fixture::tenant("acme", 1);
+            tenant.query.window = hour * hours;
+            tenant.query.interval = Interval { text: text.to_owned(), length: Duration::from_secs(seconds) };
+            let hint = fine_interval(&tenant, &Estimate::of(&tenant)).unwrap();
+            let found = hint.split_once("such as ").and_then(|(_, rest)| rest.split(',').next());
+            assert_eq!(found, suggested, "{hint}");
         }
     }
 }

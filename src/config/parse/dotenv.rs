@@ -31,7 +31,7 @@ pub(crate) fn read(dir: &Path, diagnostics: &mut Diagnostics) -> Dotenv {
         Err(unreadable) => {
             let file = diagnostics.add_source(path.display().to_string());
             let place = unreadable.line.map_or(file, |line| file.at_line(line));
-            diagnostics.error(place, "", unreadable.problem);
+            diagnostics.unreadable(place, unreadable.problem);
             return Dotenv::default();
         }
     };
@@ -50,7 +50,7 @@ fn parse(text: &str, file: Place, diagnostics: &mut Diagnostics) -> Variables {
         let place = file.at_line(first_line);
         let Ok((name, value)) = item else {
             let remedy = "write NAME=value, with single quotes around a value that has spaces, quotes or backslashes";
-            diagnostics.error(place, "", Problem::new("the line is not of a form that is understood", remedy));
+            diagnostics.unreadable(place, Problem::new("the line is not of a form that is understood", remedy));
             continue;
         };
         let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) else {

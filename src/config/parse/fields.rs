@@ -7,11 +7,44 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::duration;
-use super::nearest::nearest;
+use super::nearest::{nearest, nearest_three};
 use super::yaml::{self, Entry, Node, NodeValue};
 use crate::config::bounds::DurationRange;
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys;
+
+/// The most known keys that a message lists.
+const MAX_LISTED_KEYS: usize = 8;
+
+/// Keys of other programs' files with what this program has instead.
+const FOREIGN_KEYS: &[(&[&str], &str)] = &[
+    (
+        &["proxy_url", "proxy", "http_proxy", "https_proxy", "no_proxy", "proxy_from_environment"],
+        "set HTTPS_PROXY, and NO_PROXY for exceptions, in the exporter's environment",
+    ),
+    (
+        &["tls_config", "ca_file", "ca_cert", "cert_file", "key_file", "insecure_skip_verify", "verify_ssl"],
+        "let SSL_CERT_FILE in the exporter's environment name the CA certificates; they are always verified",
+    ),
+    (
+        &["basic_auth", "basic_auth_users", "tls_server_config", "http_server_config", "rate_limit", "web_config"],
+        "write it into the file of --web.config.file, if it is about the exporter's own clients",
+    ),
+    (
+        &["listen_address", "listen", "port", "web", "telemetry_path", "metrics_path"],
+        "give --web.listen-address or another flag that begins with --web",
+    ),
+    (&["log_level", "log_format", "log", "logging"], "give --log.level or --log.format"),
+    (&["storage", "storage_path", "cache_dir", "data_dir"], "give --storage.path"),
+    (
+        &["scrape_interval", "refresh_interval", "poll_interval"],
+        "write `cooldown`; the scrapes themselves are Prometheus's",
+    ),
+    (
+        &["username", "password", "oauth2", "authorization", "bearer_token", "token"],
+        "write `client_id` and `client_secret_file`, or with `api: official` an access key",
+    ),
+];
 
 /// The longest unknown key that a message repeats. The longest known one has 23 characters.
 const MAX_SHOWN_KEY_CHARS: usize = 32;
@@ -193,7 +226,7 @@ impl<'a> Value<'a> {
     /// The mapping's known keys; reports each key that `section` does not have.
     pub(crate) fn fields(&self, section: &'static str, diagnostics: &mut Diagnostics) -> Option<Fields<'a>> {
         let known = keys::of(section);
-        let entries = self.entries(|| format!("a mapping that may have {}", known.join(", ")), diagnostics)?;
+        let entries = self.entries(|| format!("a mapping that may have {}", some_of(known)), diagnostics)?;
         let (entries, unknown): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| known.contains(&&*entry.key));
         for entry in unknown {
             diagnostics.error(entry.place, self.path, unknown_key(&entry.key, section, known));
@@ -312,6 +345,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn missing(&self, key: &str, other: Option<&str>, example: &str, diagnostics: &mut Diagnostics) {
         let path = KeyPath::Key(&self.path, key);
         if self.path.is_environment() {
+            // A variable that seems to be missing may be in a line that could not be read.
+            if diagnostics.is_incomplete() {
+                return;
+            }
             let names = variables(key, other);
             let (first, others) = names.split_first().unwrap_or((&"", &[]));
             let remedy = match others {
@@ -411,16 +448,28 @@ fn unknown_key(key: &str, section: &str, known: &[&'static str]) -> Problem {
         );
     }
     let message = format!("unknown key{}", shown_unknown(key));
-    let elsewhere = || keys::home_of(key, section);
-    let remedy = if let Some(meant) = nearest(key, known.iter().copied()) {
+    let instead = FOREIGN_KEYS.iter().find(|(keys, _)| keys.contains(&key)).map(|(_, instead)| *instead);
+    let remedy = if let Some(instead) = instead {
+        instead.to_owned()
+    } else if let Some(meant) = nearest(key, known.iter().copied()) {
         format!("did you mean `{meant}`?")
-    } else if let Some(home) = elsewhere() {
+    } else if let Some(home) = keys::home_of(key, section) {
         let home = if home.is_empty() { "the top of the file".to_owned() } else { format!("`{home}`") };
         format!("move it to {home}")
-    } else {
+    } else if known.len() <= MAX_LISTED_KEYS {
         format!("known here: {}", known.join(", "))
+    } else {
+        format!("the nearest known keys are {}", nearest_three(key, known.iter().copied()).join(", "))
     };
     Problem::new(message, remedy)
+}
+
+/// The first of the keys `known`, and whether there are more.
+fn some_of(known: &[&str]) -> String {
+    match known.get(..MAX_LISTED_KEYS) {
+        Some(first) if known.len() > MAX_LISTED_KEYS => format!("{} and others", first.join(", ")),
+        _ => known.join(", "),
+    }
 }
 
 /// A key for a message, if it is a plain word. Without the space, YAML reads `client_secret:abc` as a key, so other keys

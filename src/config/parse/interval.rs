@@ -16,7 +16,7 @@ pub(crate) fn parse_within(text: &str, window: Duration) -> Result<Interval, Pro
     if interval.length > window {
         return Err(Problem::new(
             format!("{} is longer than the window of {window_text}", quoted(text)),
-            "write a shorter interval, such as `PT1H`, or a longer `window`",
+            format!("write a shorter interval, such as `{}`, or a longer `window`", suggestion(window)),
         ));
     }
     if window.as_millis() / interval.length.as_millis().max(1) > MAX_BUCKETS {
@@ -26,6 +26,12 @@ pub(crate) fn parse_within(text: &str, window: Duration) -> Result<Interval, Pro
         ));
     }
     Ok(interval)
+}
+
+/// The longest of the documented intervals that fits into `window`.
+pub(crate) fn suggestion(window: Duration) -> &'static str {
+    let fits = |text: &&str| iso_8601::parse(text).is_some_and(|length| length <= window);
+    ["PT1H", "PT15M", "PT1M"].into_iter().find(fits).unwrap_or("PT1S")
 }
 
 /// The interval of `text`: `PnW` or `PnDTnHnMnS`, each part optional, in whole numbers.
@@ -120,6 +126,17 @@ mod tests {
         assert!(parse_within("PT2S", day).is_ok());
         assert!(parse_within("PT1S", day).unwrap_err().message.contains("44640 buckets"));
         assert!(parse_within("P2D", day).unwrap_err().message.contains("longer than the window of 24h"));
+    }
+
+    #[test]
+    fn suggested_interval_fits_into_the_window() {
+        for (seconds, text) in
+            [(1, "PT1S"), (59, "PT1S"), (60, "PT1M"), (1800, "PT15M"), (3600, "PT1H"), (864_000, "PT1H")]
+        {
+            let window = Duration::from_secs(seconds);
+            assert_eq!(suggestion(window), text, "{seconds}");
+            assert!(parse_within(text, window).is_ok(), "{seconds}");
+        }
     }
 
     proptest! {

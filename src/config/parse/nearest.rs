@@ -29,9 +29,30 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// The three of the `known` words that differ least from `word`, however much that is.
+pub(crate) fn nearest_three<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let start: String = word.chars().take(MAX_WORD_BYTES).flat_map(char::to_lowercase).collect();
+    let mut known: Vec<&str> = known.into_iter().collect();
+    // Words of the same distance stay in their order. A longer word has more letters to share, so the share counts.
+    known.sort_by_cached_key(|candidate| {
+        let similarity = strsim::normalized_damerau_levenshtein(&start, candidate);
+        std::cmp::Reverse(format!("{similarity:.6}"))
+    });
+    known.truncate(3);
+    known
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn three_nearest_words_are_in_order() {
+        let known = ["name", "cooldown", "window", "settle", "states", "interval"];
+        assert_eq!(nearest_three("status", known), ["states", "settle", "name"]);
+        assert_eq!(nearest_three("Windows", known), ["window", "cooldown", "name"]);
+        assert_eq!(nearest_three("x", ["a", "b"]), ["a", "b"]);
+    }
 
     #[test]
     fn slips_are_recognised_and_other_words_are_not() {

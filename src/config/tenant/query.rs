@@ -85,7 +85,8 @@ fn read_interval(fields: &Fields<'_>, window: Duration, diagnostics: &mut Diagno
     }
     let interval = Interval::default();
     if window < interval.length {
-        let remedy = "write an `interval` that is not longer, such as `PT1M`, or a longer `window`";
+        let fitting = interval::suggestion(window);
+        let remedy = format!("write an `interval` that is not longer, such as `{fitting}`, or a longer `window`");
         let message = format!("{} is shorter than the interval, {}", duration::format(window), interval.text);
         if let Some(window) = fields.get("window") {
             window.report(Problem::new(message, remedy), diagnostics);

@@ -283,6 +283,17 @@ fn faults_of_the_environment() {
             &["DIR/.env:2: CXONE_CLIENT_ID: is given twice, first in line 1; keep one of the two"],
         ),
         (article(&[]), "CXONE_CLIENT_ID=a\0\n", &["DIR/.env:1: has a control character; remove it"]),
+        // What may be in a line that cannot be read is not reported as missing.
+        (
+            ARTICLE[..2].to_vec(),
+            "CXONE_CLIENT_SECRET=planted-hunter2 x\nCXONE_AGENT_ID=1\nCXONE_COOLDOWN=60\n",
+            &[
+                "DIR/.env:1: the line is not of a form that is understood; write NAME=value, with single quotes around \
+                 a value that has spaces, quotes or backslashes",
+                "DIR/.env:3: CXONE_COOLDOWN: `60` has no unit; write a unit (ms, s, m, h, d) after the number, such as \
+                 `60s`",
+            ],
+        ),
         (
             article(&[("CXONE_API", "official"), ("CXONE_INTERVAL", "PT1H")]),
             "",
