@@ -1,6 +1,8 @@
 //! The numbers are the tenant's truth, whatever its pages are like and whatever goes wrong on the way, and
 //! they cost no request more than they must.
 
+mod variants;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Incremental refreshes of a simulated tenant, on a driven clock: each comes to the truth, and costs a tenth.
 
+mod variants;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
