@@ -23,6 +23,14 @@ pub(super) struct Span {
     pub(super) time: Window,
     /// The time up to which the state is known; the rest of the span follows from the absence of another row.
     pub(super) known_until: Timestamp,
+    /// The start of the last row of the state.
+    pub(super) last_start: Timestamp,
+    /// Whether the end of the state is not known.
+    pub(super) open: bool,
+    /// The number of the refresh that last returned a row of the state.
+    pub(super) refresh: u32,
+    /// The number of the refresh that last saw the state running; 0 for none.
+    pub(super) seen: u32,
 }
 
 // === impl AgentTimeline ===
@@ -33,8 +41,20 @@ impl AgentTimeline {
         self.has_new_rows = true;
     }
 
-    pub(super) fn observe(&mut self, observation: ObservedState) {
-        observations::push(&mut self.observations, observation);
+    pub(super) fn observe(&mut self, observation: ObservedState, window_end: Timestamp) {
+        observations::push(&mut self.observations, observation, window_end);
+    }
+
+    /// Whether the end of a state may be unknown that only earlier refreshes saw running. `may_arrive` says for the number of
+    /// the last of them whether the row may still arrive.
+    pub(super) fn may_have_ended(&self, may_arrive: impl Fn(u32) -> bool) -> bool {
+        self.rows.iter().any(|row| !row.closed && may_arrive(row.seen))
+            || self.observations.iter().any(|observation| may_arrive(observation.refresh))
+    }
+
+    /// The state observed in `refresh`.
+    pub(super) fn observed_in(&self, refresh: u32) -> Option<RawStateIndex> {
+        self.observations.last().filter(|last| last.refresh == refresh).map(|last| last.state)
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -60,26 +80,35 @@ impl AgentTimeline {
             let is_current = index + 1 == self.observations.len() && observation.refresh == refresh;
             // The current state lasts at least until now.
             let last_seen = if is_current { observation.last_seen.max(now) } else { observation.last_seen };
-            merge_observation(&mut rows, &ObservedState { last_seen, ..*observation });
+            let lasted_until = observation.lasted_until.max(last_seen);
+            merge_observation(&mut rows, &ObservedState { last_seen, lasted_until, ..*observation });
         }
         let mut spans: Vec<Span> = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
         while let Some(row) = rows.next() {
             let end = match rows.peek() {
-                Some(next) if row.closed && row.end <= next.start => row.end,
+                Some(next) if row.lasts_until(next, now, refresh) => next.start,
                 Some(next) => {
                     let is_new = row.refresh == refresh || next.refresh == refresh;
                     if row.closed && is_new && row.end > next.start + TOLERANCE && !row.may_be_same_row(next) {
                         rejections.add(Rejection::Overlap);
                     }
-                    next.start
+                    row.known_until().min(next.start)
                 }
                 None => row.end,
             };
             // The last state is kept even if it has no time yet: it ends the gap before it.
             if row.start < end || rows.peek().is_none() {
                 let time = Window { start: row.start, end };
-                spans.push(Span { state: row.state, time, known_until: row.end.min(end) });
+                spans.push(Span {
+                    state: row.state,
+                    time,
+                    known_until: row.known_until().min(end),
+                    last_start: row.last_start,
+                    open: !row.closed,
+                    refresh: row.refresh,
+                    seen: row.seen,
+                });
             }
         }
         spans
@@ -99,7 +128,8 @@ mod tests {
 
     fn row(index: Option<i64>, state: u32, (start, end): (i64, i64), closed: bool, refresh: u32) -> MergedRow {
         let key = index.map(|index| RowKey { session: 1, index });
-        MergedRow { key, state: RawStateIndex(state), start: at(start), end: at(end), closed, refresh }
+        let (state, start, end) = (RawStateIndex(state), at(start), at(end));
+        MergedRow { key, state, start, last_start: start, end, closed, open_until: at(NOW), refresh, seen: refresh }
     }
 
     fn timeline(rows: &[MergedRow], observations: &[ObservedState]) -> AgentTimeline {
@@ -121,13 +151,15 @@ mod tests {
         let observed = |state, start, last_seen, refresh| ObservedState {
             state: RawStateIndex(state),
             start: Some(at(start)),
+            fallback: at(start),
             last_seen: at(last_seen),
+            lasted_until: at(last_seen),
             refresh,
         };
         let table = [
             (vec![observed(0, 100, 900, 2)], vec![(0, 100, NOW, NOW)]),
             (vec![observed(0, 100, 900, 1)], vec![(0, 100, 900, 900)]),
-            (vec![observed(0, 100, 900, 2), observed(1, 950, 960, 2)], vec![(0, 100, 950, 900), (1, 950, NOW, NOW)]),
+            (vec![observed(0, 100, 900, 2), observed(1, 950, 960, 2)], vec![(0, 100, 900, 900), (1, 950, NOW, NOW)]),
         ];
         for (observations, expected) in table {
             assert_eq!(spans(&timeline(&[], &observations)), (expected, 0), "{observations:?}");

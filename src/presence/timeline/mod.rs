@@ -4,12 +4,13 @@
 //! current state may be listed with a length, without one, or not at all. Only what holds in every case is used:
 //!
 //! - The **start** of a row is the start of its state, or a time within the state if the row was clipped.
-//! - The **end** of a row is known if the row has a length and ends before the requested range does. Otherwise the state
-//!   lasts until the agent's next row starts, as every change of state is a row.
+//! - The **end** of a row is known if the row has a length, ends before now, and was not cut at the end of the requested
+//!   range. Otherwise the state lasts until the agent's next row of the same answer, as every change of state is a row.
 //! - An **observation** says that the agent is in a state, and since when. It fills time that no row covers and extends the
 //!   last state to the end of the window. Observations are kept, as rows may arrive long after the change.
 //!
-//! Time that no row and no observation covers is not counted.
+//! Time that no row and no observation covers is not counted. A state that was running and has ended since keeps the length
+//! that it had until its row is read again; [`StateTimeline::unanswered`] lists such states.
 
 mod agent_timeline;
 mod observations;
@@ -20,14 +21,14 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::agent_timeline::AgentTimeline;
 use self::observations::ObservedState;
 use self::rows::MergedRow;
-pub use self::sum::{StateLabels, TimelineSums};
+pub use self::sum::{StateLabels, TimelineSums, Unanswered};
 use super::{AgentId, Micros, Rejection, Rejections, Timestamp, Window};
 
 /// Times this close are the same. Rows give times in milliseconds, and durations that were measured separately.
@@ -78,6 +79,19 @@ pub struct Observation {
     pub state: RawStateIndex,
     /// The start of the state, if it is given.
     pub start: Option<Timestamp>,
+    /// The start if none is given and the state was not observed before; `None` is the time of the observation.
+    pub fallback: Option<Timestamp>,
+}
+
+/// What was requested when rows were returned.
+#[derive(Debug, Clone, Copy)]
+pub struct Requested {
+    /// The range.
+    pub range: Window,
+    /// The end of the ranges that were requested together: up to here, every change of state is a row.
+    pub until: Timestamp,
+    /// The end of this refresh's window. Rows that reach it are of states that may not have ended.
+    pub now: Timestamp,
 }
 
 /// The states of all agents over time. A clone shares the agents that neither copy changes.
@@ -86,33 +100,61 @@ pub struct StateTimeline {
     agents: HashMap<AgentId, Arc<AgentTimeline>>,
     /// The number of the refresh, so that a rejection is counted once.
     refresh: u32,
+    /// The refreshes after which rows may still arrive, oldest first: number and end of the window.
+    recent: VecDeque<(u32, Timestamp)>,
 }
 
 // === impl StateTimeline ===
 
 impl StateTimeline {
-    /// Begins a refresh: rows added from now on are new.
-    pub fn begin_refresh(&mut self) {
+    /// Begins a refresh of a window that ends at `now`: rows added from now on are new. The row of a state arrives at most
+    /// `settle` after its end.
+    pub fn begin_refresh(&mut self, now: Timestamp, settle: Duration) {
         self.refresh = self.refresh.wrapping_add(1);
+        if let Some((_, last)) = self.recent.back() {
+            let settled = last.saturating_sub(settle);
+            self.recent.retain(|(_, end)| *end >= settled);
+        }
+        self.recent.push_back((self.refresh, now));
     }
 
-    /// Adds the rows returned for the range `requested`. A row with a key may come in several pieces, from several ranges.
-    pub fn add(&mut self, requested: Window, rows: impl IntoIterator<Item = HistoryRow>) {
-        // A row that ends here may have been clipped.
-        let clip_limit = requested.end.saturating_sub(TOLERANCE);
+    /// Adds the rows returned for `requested`. A row with a key may come in several pieces, from several ranges.
+    pub fn add(&mut self, requested: Requested, rows: impl IntoIterator<Item = HistoryRow>) {
+        let Requested { range, until, now } = requested;
         for HistoryRow { agent, key, state, start, length } in rows {
             let end = start + Duration::from_micros(length.unwrap_or_default().get());
-            let closed = length.is_some() && end < clip_limit;
-            let row = MergedRow { key, state, start, end, closed, refresh: self.refresh };
+            let is_cut = is_same_time(end, range.end);
+            let closed = length.is_some() && !is_cut && end + TOLERANCE < now;
+            let running = !closed && until >= now;
+            let row = MergedRow {
+                key,
+                state,
+                start,
+                last_start: start,
+                end,
+                closed,
+                open_until: until.max(end),
+                refresh: self.refresh,
+                seen: if running { self.refresh } else { 0 },
+            };
             Arc::make_mut(self.agents.entry(agent).or_default()).add(row);
         }
     }
 
-    /// Adds the states observed at `now`, the end of this refresh's window.
-    pub fn observe(&mut self, now: Timestamp, observations: impl IntoIterator<Item = Observation>) {
-        for Observation { agent, state, start } in observations {
-            let observation = ObservedState { state, start, last_seen: now, refresh: self.refresh };
-            Arc::make_mut(self.agents.entry(agent).or_default()).observe(observation);
+    /// Adds the states observed at `now`. `window_end` is the end of this refresh's window.
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        window_end: Timestamp,
+        observations: impl IntoIterator<Item = Observation>,
+    ) {
+        for Observation { agent, state, start, fallback } in observations {
+            let fallback = fallback.unwrap_or(now).min(now);
+            // A state may begin while it is requested.
+            let last_seen = start.unwrap_or(now).max(now);
+            let new =
+                ObservedState { state, start, fallback, last_seen, lasted_until: last_seen, refresh: self.refresh };
+            Arc::make_mut(self.agents.entry(agent).or_default()).observe(new, window_end);
         }
     }
 
@@ -127,8 +169,19 @@ impl StateTimeline {
         }
     }
 
+    /// The end of the first refresh after the one with the number `seen`, if a row may still arrive that was not there then.
+    fn missed_since(&self, seen: u32) -> Option<Timestamp> {
+        let (first, _) = self.recent.front()?;
+        let (_, end) = self.recent.iter().find(|(number, _)| *number > seen)?;
+        (*first <= seen.wrapping_add(1)).then_some(*end)
+    }
+
     /// The number of rows that are kept.
     pub fn rows(&self) -> usize {
         self.agents.values().map(|agent| agent.rows()).sum()
     }
+}
+
+fn is_same_time(one: Timestamp, other: Timestamp) -> bool {
+    one.max(other) <= one.min(other) + TOLERANCE
 }

@@ -1,55 +1,91 @@
 //! Observed current states, kept until their history rows arrive.
 
 use super::rows::MergedRow;
-use super::{MAX_OBSERVATIONS, RawStateIndex, TOLERANCE};
+use super::{MAX_OBSERVATIONS, RawStateIndex, TOLERANCE, is_same_time};
 use crate::presence::Timestamp;
 
 /// A state in which the agent was observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ObservedState {
     pub(super) state: RawStateIndex,
-    /// The start of the state; `None` only for the newest observation.
+    /// The start of the state, if it was given.
     pub(super) start: Option<Timestamp>,
+    /// The start where none was given.
+    pub(super) fallback: Timestamp,
     /// The last time at which the state was observed.
     pub(super) last_seen: Timestamp,
+    /// The time until which the state lasted, unless its row says otherwise. It is later than `last_seen` if the next state
+    /// began during the refresh that did not observe this one any more.
+    pub(super) lasted_until: Timestamp,
     /// The number of the refresh that last observed the state.
     pub(super) refresh: u32,
 }
 
-/// Adds `new` to `observations`, or extends the last observation if it is of the same state.
-pub(super) fn push(observations: &mut Vec<ObservedState>, new: ObservedState) {
-    // An observation without a start says nothing about the past.
-    observations.retain(|observation| observation.start.is_some());
-    if let Some(last) = observations.last_mut()
-        && let (Some(before), Some(start)) = (last.start, new.start)
-        && last.state == new.state
-        && is_same_time(before, start)
-    {
-        (last.last_seen, last.refresh) = (last.last_seen.max(new.last_seen), new.refresh);
-    } else {
-        observations.push(new);
+/// Adds `new` to `observations`, or extends the last observation if it is of the same state. `window_end` is the end of the
+/// window of the refresh that made it.
+pub(super) fn push(observations: &mut Vec<ObservedState>, new: ObservedState, window_end: Timestamp) {
+    if let Some(last) = observations.last_mut() {
+        let is_consecutive = last.refresh.wrapping_add(1) >= new.refresh;
+        let is_same = last.state == new.state
+            && match (last.start, new.start) {
+                (Some(before), Some(start)) => is_same_time(before, start),
+                (None, Some(start)) => is_consecutive && start <= last.fallback + TOLERANCE,
+                (_, None) => is_consecutive,
+            };
+        if is_same {
+            last.start = last.start.or(new.start);
+            last.last_seen = last.last_seen.max(new.last_seen);
+            last.lasted_until = last.lasted_until.max(last.last_seen);
+            last.refresh = new.refresh;
+            return;
+        }
+        // A state that began after the window says that the one before lasted until then.
+        if let Some(start) = new.start.filter(|start| is_consecutive && *start > window_end) {
+            last.lasted_until = last.lasted_until.max(start);
+        }
     }
+    observations.push(new);
     let surplus = observations.len().saturating_sub(MAX_OBSERVATIONS);
     observations.drain(..surplus);
 }
 
 /// Drops the observations that a later one had followed by `cutoff`.
 pub(super) fn drop_ended(observations: &mut Vec<ObservedState>, cutoff: Timestamp) {
-    let later_starts = observations.iter().skip(1).filter_map(|observation| observation.start);
-    let followed = later_starts.filter(|start| *start <= cutoff).count();
+    let followed = observations.iter().skip(1).filter(|later| later.starts() <= cutoff).count();
     observations.drain(..followed);
 }
 
 /// Adds to `rows` the time that an observation proves. `rows` are sorted by start before and after.
 pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &ObservedState) {
-    let ObservedState { state, last_seen, refresh, .. } = *observation;
+    let ObservedState { state, last_seen, lasted_until, refresh, .. } = *observation;
+    let row = |start| {
+        let end = lasted_until;
+        MergedRow {
+            key: None,
+            state,
+            start,
+            last_start: start,
+            end,
+            closed: false,
+            open_until: end,
+            refresh,
+            seen: refresh,
+        }
+    };
     let Some(observed_start) = observation.start else {
-        // It extends the last row if that is open and of the same state.
-        if let Some(last) = rows.last_mut()
-            && last.state == state
-            && !last.closed
-        {
-            last.end = last.end.max(last_seen);
+        // Without a start, the open row of the state is the best source of it. Otherwise the state fills the time after the
+        // last row.
+        match rows.last_mut() {
+            // Some servers list it with a length of zero.
+            Some(last) if last.state == state && (!last.closed || last.end == last.start) => {
+                last.extend_to(last_seen, refresh);
+            }
+            last => {
+                let start = last.map_or(observation.fallback, |last| observation.fallback.max(last.end));
+                if start <= last_seen {
+                    rows.push(row(start));
+                }
+            }
         }
         return;
     };
@@ -59,12 +95,12 @@ pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &Observe
     if let Some(row) = next_index.checked_sub(1).and_then(|before| rows.get(before)) {
         // A gap between two times in the same state means that another state was in between.
         if row.state == state && observed_start <= row.end + TOLERANCE {
-            extend_rows(rows, next_index - 1, state, last_seen);
+            extend_rows(rows, next_index - 1, observation);
             return;
         }
         // A row of the observed state that follows without a gap has the more accurate start.
         if next.is_some_and(|(next, next_start)| next == state && next_start <= row.end + TOLERANCE) {
-            extend_rows(rows, next_index, state, last_seen);
+            extend_rows(rows, next_index, observation);
             return;
         }
         // The row may start up to the tolerance after the observed start.
@@ -74,26 +110,37 @@ pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &Observe
         && next_start <= start + TOLERANCE
     {
         if next == state {
-            extend_rows(rows, next_index, state, last_seen);
+            extend_rows(rows, next_index, observation);
         }
         return;
     }
     // A state that starts at `last_seen` has no time yet, but ends the row before it.
     if start <= last_seen {
-        rows.insert(next_index, MergedRow { key: None, state, start, end: last_seen, closed: false, refresh });
-        extend_rows(rows, next_index, state, last_seen);
+        rows.insert(next_index, row(start));
+        extend_rows(rows, next_index, observation);
     }
 }
 
-/// Extends the consecutive rows of `state` from `first` on to `last_seen`. There are several where a row without a key was
-/// cut into pieces at the limits of the requested ranges; only the last of them keeps the time.
-fn extend_rows(rows: &mut [MergedRow], first: usize, state: RawStateIndex, last_seen: Timestamp) {
+/// Extends the consecutive rows of the observed state from `first` on. There are several where a row without a key was cut into
+/// pieces at the limits of the requested ranges; only the last of them keeps the time.
+fn extend_rows(rows: &mut [MergedRow], first: usize, observation: &ObservedState) {
+    let ObservedState { state, last_seen, lasted_until, refresh, .. } = *observation;
     let pieces = rows.iter_mut().skip(first).take_while(|row| row.state == state && row.start <= last_seen);
-    pieces.for_each(|row| row.extend_to(last_seen));
+    pieces.for_each(|row| {
+        row.extend_to(last_seen, refresh);
+        if !row.closed {
+            row.end = row.end.max(lasted_until);
+        }
+    });
 }
 
-fn is_same_time(one: Timestamp, other: Timestamp) -> bool {
-    one.max(other) <= one.min(other) + TOLERANCE
+// === impl ObservedState ===
+
+impl ObservedState {
+    /// The start of the state.
+    pub(super) fn starts(&self) -> Timestamp {
+        self.start.unwrap_or(self.fallback)
+    }
 }
 
 #[cfg(test)]
@@ -109,7 +156,9 @@ mod tests {
     }
 
     fn observed(state: u32, start: Option<i64>, last_seen: i64, refresh: u32) -> ObservedState {
-        ObservedState { state: RawStateIndex(state), start: start.map(at), last_seen: at(last_seen), refresh }
+        let last_seen = at(last_seen);
+        let (state, start) = (RawStateIndex(state), start.map(at));
+        ObservedState { state, start, fallback: last_seen, last_seen, lasted_until: last_seen, refresh }
     }
 
     /// State, start, end and `closed` of a row.
@@ -121,7 +170,8 @@ mod tests {
     fn merged(rows: &[Row], observation: (u32, Option<i64>)) -> Vec<Row> {
         let row = |&(state, start, end, closed): &Row| {
             let state = RawStateIndex(state);
-            MergedRow { key: None, state, start: at(start), end: at(end), closed, refresh: 0 }
+            let (start, end) = (at(start), at(end));
+            MergedRow { key: None, state, start, last_start: start, end, closed, open_until: end, refresh: 0, seen: 0 }
         };
         let mut rows: Vec<MergedRow> = rows.iter().map(row).collect();
         merge_observation(&mut rows, &observed(observation.0, observation.1, 900_000, 1));
@@ -138,27 +188,35 @@ mod tests {
             (observed(A, Some(400), 300, 2), vec![observed(A, Some(400), 500, 2)]),
             (observed(A, Some(1_401), 900, 2), vec![first, observed(A, Some(1_401), 900, 2)]),
             (observed(B, Some(400), 900, 2), vec![first, observed(B, Some(400), 900, 2)]),
-            (observed(A, None, 900, 2), vec![first, observed(A, None, 900, 2)]),
+            (observed(A, None, 900, 2), vec![observed(A, Some(400), 900, 2)]),
+            (observed(A, None, 900, 3), vec![first, observed(A, None, 900, 3)]),
+            (observed(B, None, 900, 2), vec![first, observed(B, None, 900, 2)]),
         ];
         for (new, expected) in table {
             let mut observations = vec![first];
-            push(&mut observations, new);
-            assert_eq!(observations, expected, "{new:?}");
+            push(&mut observations, new, at(900));
+            let seen = |all: &[ObservedState]| {
+                all.iter().map(|one| (one.state, one.start, one.last_seen, one.refresh)).collect::<Vec<_>>()
+            };
+            assert_eq!(seen(&observations), seen(&expected), "{new:?}");
         }
     }
 
     #[test]
-    fn push_drops_an_earlier_observation_without_start() {
-        let mut observations = vec![observed(A, Some(100), 200, 1), observed(B, None, 500, 2)];
-        push(&mut observations, observed(C, Some(600), 900, 3));
-        assert_eq!(observations, [observed(A, Some(100), 200, 1), observed(C, Some(600), 900, 3)]);
+    fn push_lets_a_state_last_until_one_that_began_after_the_window() {
+        // State and start of the new one, refresh, expected.
+        for (start, refresh, lasted_until) in [(901, 2, 901), (900, 2, 500), (901, 3, 500)] {
+            let mut observations = vec![observed(A, Some(400), 500, 1)];
+            push(&mut observations, observed(B, Some(start), 950, refresh), at(900));
+            assert_eq!(observations[0].lasted_until, at(lasted_until), "{start} {refresh}");
+        }
     }
 
     #[test]
     fn push_drops_the_oldest_observations_over_the_limit() {
         let mut observations = Vec::new();
         for nth in 0..i64::try_from(MAX_OBSERVATIONS).unwrap() + 2 {
-            push(&mut observations, observed(A, Some(nth * 2_000), nth * 2_000 + 1, 1));
+            push(&mut observations, observed(A, Some(nth * 2_000), nth * 2_000 + 1, 1), at(0));
         }
         assert_eq!((observations.len(), observations[0].start), (MAX_OBSERVATIONS, Some(at(4_000))));
     }
@@ -182,8 +240,18 @@ mod tests {
         let table: [Case; 15] = [
             ("no rows", vec![], (A, Some(100)), vec![(A, 100, 900_000, false)]),
             ("no start, open row", vec![(A, 0, 10, false)], (A, None), vec![(A, 0, 900_000, false)]),
-            ("no start, closed row", vec![(A, 0, 10, true)], (A, None), vec![(A, 0, 10, true)]),
-            ("no start, other state", vec![(B, 0, 10, false)], (A, None), vec![(B, 0, 10, false)]),
+            (
+                "no start, closed row",
+                vec![(A, 0, 10, true)],
+                (A, None),
+                vec![(A, 0, 10, true), (A, 900_000, 900_000, false)],
+            ),
+            (
+                "no start, other state",
+                vec![(B, 0, 10, false)],
+                (A, None),
+                vec![(B, 0, 10, false), (A, 900_000, 900_000, false)],
+            ),
             ("row reaches the start", vec![(A, 0, 50_000, true)], (A, Some(20_000)), vec![(A, 0, 900_000, false)]),
             (
                 "within tolerance of the end",

@@ -99,17 +99,32 @@ fn answer(rows: &[TrueRow], variant: ServerVariant, from: i64, to: i64, now: i64
 
 /// A refresh at `now` that requests the history from `from` on, in overlapping parts.
 fn refresh(timeline: &mut StateTimeline, rows: &[TrueRow], variant: ServerVariant, from: i64, now: i64, parts: i64) {
-    timeline.begin_refresh();
+    timeline.begin_refresh(at(now), Duration::from_secs(SETTLE.cast_unsigned()));
     let part = ((now - from) / parts).max(1);
     for nth in 0..parts {
         let (start, end) =
             ((from + nth * part - part / 2).max(from), if nth + 1 == parts { now } else { from + (nth + 1) * part });
-        timeline.add(Window { start: at(start), end: at(end) }, answer(rows, variant, start, end, now));
+        let range = Window { start: at(start), end: at(end) };
+        timeline.add(Requested { range, until: at(now), now: at(now) }, answer(rows, variant, start, end, now));
     }
     if let Some(row) = rows.iter().find(|row| row.start <= now && now < row.end) {
         let start = variant.observation_has_start.then_some(at(row.start));
-        timeline.observe(at(now), [Observation { agent: AGENT.into(), state: RawStateIndex(row.state), start }]);
+        let state = RawStateIndex(row.state);
+        timeline.observe(at(now), at(now), [Observation { agent: AGENT.into(), state, start, fallback: None }]);
     }
+    compact(timeline, now);
+    // The rows of states that have ended, from the start of the first of them on.
+    let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+    let unanswered = timeline.unanswered(at(now), &agents);
+    let seconds = |time: Timestamp| (time.micros() - at(0).micros()) / 1_000_000;
+    if let Some(start) = unanswered.iter().map(|state| seconds(state.start)).filter(|start| *start < from).min() {
+        let range = Window { start: at(start), end: at(now) };
+        timeline.add(Requested { range, until: at(now), now: at(now) }, answer(rows, variant, start, now, now));
+        compact(timeline, now);
+    }
+}
+
+fn compact(timeline: &mut StateTimeline, now: i64) {
     timeline.compact(at(now - 2 * DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
 }
 
@@ -225,7 +240,7 @@ proptest! {
     ) {
         let mut timeline = StateTimeline::default();
         for (nth, (start, length)) in ranges.iter().enumerate() {
-            timeline.begin_refresh();
+            timeline.begin_refresh(at(DAY), Duration::from_secs(1_800));
             let rows = rows.iter().skip(nth).step_by(ranges.len()).map(|(key, state, start, length)| HistoryRow {
                 agent: AGENT.into(),
                 key: key.map(|(session, index)| RowKey { session: session.into(), index: index.into() }),
@@ -233,10 +248,12 @@ proptest! {
                 start: at(*start),
                 length: length.map(|length| Micros::from_seconds(length.into())),
             });
-            timeline.add(Window { start: at(*start), end: at(start + length) }, rows);
+            let range = Window { start: at(*start), end: at(start + length) };
+            timeline.add(Requested { range, until: range.end, now: range.end }, rows);
             for (state, start, seen) in observations.iter().skip(nth).step_by(ranges.len()) {
                 let start = start.map(|start| at(i64::from(start) * 3));
-                timeline.observe(at(*seen), [Observation { agent: AGENT.into(), state: RawStateIndex(*state), start }]);
+                let state = RawStateIndex(*state);
+                timeline.observe(at(*seen), at(DAY), [Observation { agent: AGENT.into(), state, start, fallback: None }]);
             }
             timeline.compact(at(-DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
             prop_assert!(counted(&timeline, DAY).values().sum::<i64>() <= DAY);

@@ -9,19 +9,26 @@ pub(super) struct MergedRow {
     pub(super) key: Option<RowKey>,
     pub(super) state: RawStateIndex,
     pub(super) start: Timestamp,
+    /// The start of the last piece. A server that selects rows by their start returns the end for a range with this time.
+    pub(super) last_start: Timestamp,
     /// The end if `closed`, otherwise a lower bound of it.
     pub(super) end: Timestamp,
     /// Whether the end is known.
     pub(super) closed: bool,
+    /// Where the end is not known: the state lasts until the next row if that starts by this time.
+    pub(super) open_until: Timestamp,
     /// The number of the refresh that last returned this row.
     pub(super) refresh: u32,
+    /// The number of the refresh that last saw the state running; 0 for none.
+    pub(super) seen: u32,
 }
 
-/// Merges the pieces of each row in their order of arrival, sorts the rows by start, and drops rows that ended by `cutoff`
-/// and the oldest rows over the limit. Returns how many rows were over the limit.
+/// Merges the pieces of each row, sorts the rows by start, and drops rows that ended by `cutoff` and the oldest rows over the
+/// limit. Returns how many rows were over the limit.
 pub(super) fn compact(rows: &mut Vec<MergedRow>, cutoff: Timestamp) -> usize {
     merge_pieces(rows);
-    rows.sort_unstable_by_key(|row| (row.start, row.key));
+    // Of two rows with the same start, the one that was returned last is right.
+    rows.sort_unstable_by_key(|row| (row.start, row.refresh, row.key, row.state.0));
     let next_starts: Vec<Option<Timestamp>> = rows.iter().skip(1).map(|row| Some(row.start)).chain([None]).collect();
     let mut next_starts = next_starts.into_iter();
     rows.retain(|row| {
@@ -35,16 +42,11 @@ pub(super) fn compact(rows: &mut Vec<MergedRow>, cutoff: Timestamp) -> usize {
 }
 
 fn merge_pieces(rows: &mut Vec<MergedRow>) {
-    // The sort is stable, so the pieces of one key keep their order. Rows without a key are identified by start and state.
-    rows.sort_by_key(|row| (row.key, row.key.is_none().then_some((row.start, row.state.0))));
-    rows.dedup_by(|later, earlier| {
-        let same = match (earlier.key, later.key) {
-            (Some(one), Some(other)) => one == other,
-            (None, None) => earlier.start == later.start && earlier.state == later.state,
-            _ => false,
-        };
+    rows.sort_by_key(|row| (row.key, row.state.0, row.start));
+    rows.dedup_by(|next, row| {
+        let same = row.has_piece(next);
         if same {
-            earlier.merge(later);
+            row.merge(next);
         }
         same
     });
@@ -53,25 +55,53 @@ fn merge_pieces(rows: &mut Vec<MergedRow>) {
 // === impl MergedRow ===
 
 impl MergedRow {
-    /// Merges a later piece of the same row.
-    fn merge(&mut self, later: &Self) {
-        self.start = self.start.min(later.start);
-        match (self.closed, later.closed) {
-            // A known end replaces an estimate, even a later one.
-            (false, true) => self.end = later.end,
-            (true, false) => {}
-            (true, true) | (false, false) => self.end = self.end.max(later.end),
-        }
-        self.closed |= later.closed;
-        (self.state, self.refresh) = (later.state, later.refresh);
+    /// Whether `next`, which does not start earlier, is a piece of the same row. Keys may repeat, so pieces touch or overlap in
+    /// the same state.
+    fn has_piece(&self, next: &Self) -> bool {
+        self.key == next.key
+            && self.state == next.state
+            && next.start <= if self.key.is_some() { self.end + TOLERANCE } else { self.end }
     }
 
-    /// Extends the row to `observed`, at which the state was still observed. An earlier end was wrong.
-    pub(super) fn extend_to(&mut self, observed: Timestamp) {
+    /// Merges `next`, a piece that does not start earlier.
+    fn merge(&mut self, next: &Self) {
+        (self.end, self.closed) = match (self.closed, next.closed) {
+            // A piece that starts where the row ends continues it.
+            (true, false) if next.start + TOLERANCE >= self.end && next.start > self.start => (next.end, false),
+            // A known end replaces an estimate, even a later one.
+            (true, false) => (self.end, true),
+            (false, true) => (next.end, true),
+            (closed, _) => (self.end.max(next.end), closed),
+        };
+        self.last_start = self.last_start.max(next.last_start);
+        self.open_until = self.open_until.max(next.open_until);
+        self.refresh = self.refresh.max(next.refresh);
+        self.seen = self.seen.max(next.seen);
+    }
+
+    /// Extends the row to `observed`, at which the refresh number `seen` still observed the state. An earlier end was wrong.
+    pub(super) fn extend_to(&mut self, observed: Timestamp, seen: u32) {
         if self.end + TOLERANCE < observed || !self.closed {
             self.end = self.end.max(observed);
+            self.open_until = self.open_until.max(observed);
             self.closed = false;
         }
+        self.seen = self.seen.max(seen);
+    }
+
+    /// Whether the state lasts until `next`, the agent's next row. `now` is the end of the window of `refresh`.
+    pub(super) fn lasts_until(&self, next: &Self, now: Timestamp, refresh: u32) -> bool {
+        if self.closed && self.end > self.start {
+            return false;
+        }
+        // The state that is open in this answer lasts until the state that began meanwhile. Some servers give it no length.
+        let is_current = next.start > now && self.refresh == refresh;
+        is_current || (!self.closed && next.start <= self.open_until + TOLERANCE)
+    }
+
+    /// The time up to which the state is known if another row follows. A row without length was running when it was returned.
+    pub(super) fn known_until(&self) -> Timestamp {
+        if !self.closed && self.end == self.start { self.open_until } else { self.end }
     }
 
     /// Whether the two rows may be pieces of one row that has no key.
@@ -90,7 +120,8 @@ mod tests {
 
     fn row(index: Option<i64>, state: u32, start: i64, end: i64, closed: bool) -> MergedRow {
         let key = index.map(|index| RowKey { session: 1, index });
-        MergedRow { key, state: RawStateIndex(state), start: at(start), end: at(end), closed, refresh: 0 }
+        let (state, start, end) = (RawStateIndex(state), at(start), at(end));
+        MergedRow { key, state, start, last_start: start, end, closed, open_until: end, refresh: 0, seen: 0 }
     }
 
     #[test]
@@ -106,11 +137,37 @@ mod tests {
             ((250, false), (900, false), (900, false)),
             ((900, false), (250, false), (900, false)),
         ];
-        for (earlier, later, expected) in table {
-            let mut merged = row(Some(0), 0, 100, earlier.0, earlier.1);
-            merged.merge(&MergedRow { refresh: 2, ..row(Some(0), 1, 50, later.0, later.1) });
-            let expected = MergedRow { refresh: 2, ..row(Some(0), 1, 50, expected.0, expected.1) };
-            assert_eq!(merged, expected, "{earlier:?} {later:?}");
+        for (one, other, (end, closed)) in table {
+            let mut merged = row(Some(0), 0, 100, one.0, one.1);
+            merged.merge(&MergedRow { refresh: 2, seen: 1, ..row(Some(0), 0, 100, other.0, other.1) });
+            assert_eq!((merged.end, merged.closed), (at(end), closed), "{one:?} {other:?}");
+            assert_eq!((merged.refresh, merged.seen), (2, 1));
+        }
+    }
+
+    #[test]
+    fn merge_continues_a_row_with_an_open_piece_at_its_end() {
+        // Start of an open piece of a row from 0 to 5,000 ms, and whether the merged row is closed.
+        for (start, end, closed) in [(3_999, 5_000, true), (4_000, 9_000, false), (6_000, 9_000, false)] {
+            let mut merged = row(Some(0), 0, 0, 5_000, true);
+            merged.merge(&row(Some(0), 0, start, 9_000, false));
+            assert_eq!((merged.end, merged.closed), (at(end), closed), "{start}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_one_key_touch_or_overlap_in_one_state() {
+        let first = row(Some(0), 0, 0, 5_000, true);
+        let table = [
+            (Some(0), 0, 4_000, true),
+            (Some(0), 0, 6_000, true),
+            (Some(0), 0, 6_001, false),
+            (Some(0), 1, 4_000, false),
+            (Some(1), 0, 4_000, false),
+            (None, 0, 0, false),
+        ];
+        for (key, state, start, expected) in table {
+            assert_eq!(first.has_piece(&row(key, state, start, 9_000, true)), expected, "{key:?} {state} {start}");
         }
     }
 
@@ -127,7 +184,7 @@ mod tests {
         ];
         for ((end, closed), observed, expected) in table {
             let mut extended = row(None, 0, 0, end, closed);
-            extended.extend_to(at(observed));
+            extended.extend_to(at(observed), 0);
             assert_eq!((extended.end, extended.closed), (at(expected.0), expected.1), "{end} {closed} {observed}");
         }
     }
@@ -148,12 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn compact_keeps_rows_without_key_that_differ_in_start_or_state() {
+    fn compact_merges_rows_without_key_that_overlap_in_one_state() {
         let mut rows = vec![
             row(None, 0, 100, 200, true),
             row(None, 1, 100, 300, true),
             row(None, 0, 100, 250, true),
-            row(None, 0, 101, 200, true),
+            row(None, 0, 251, 300, true),
             row(Some(1), 0, 100, 200, true),
         ];
         assert_eq!(compact(&mut rows, at(0)), 0);

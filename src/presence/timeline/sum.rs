@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::agent_timeline::Span;
-use super::{StateTimeline, TOLERANCE};
+use super::{RawStateIndex, StateTimeline, TOLERANCE};
 use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::{
-    AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejections, StateName, Timestamp, WatchedAgent, Window,
+    AgentId, AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejections, StateName, Timestamp,
+    WatchedAgent, Window,
 };
 
 /// The names of states, and what some of them mean.
@@ -30,6 +31,17 @@ pub struct TimelineSums {
     /// The start of the earliest gap that ends after the settled time. A row that is missing there may still arrive, and does
     /// not start earlier.
     pub unsettled: Option<Timestamp>,
+}
+
+/// A state that was running and has ended since, but whose row has not been read since then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The agent.
+    pub agent: AgentId,
+    /// The start of the state's last row.
+    pub start: Timestamp,
+    /// Whether the row was read, cut at the end of the requested range.
+    pub is_cut: bool,
 }
 
 /// A span of time in a named state.
@@ -82,11 +94,35 @@ impl StateTimeline {
                 let timeline = self.agents.get(&agent.id)?;
                 let spans = timeline.spans(window.end, self.refresh, rejections);
                 unsettled = unsettled.into_iter().chain(unsettled_gap(&spans, settled)).min();
-                summer.sum(&spans, agent)
+                summer.sum(&spans, agent).or_else(|| summer.just_begun(timeline.observed_in(self.refresh)?, agent))
             })
             .collect();
         limit_states(&mut presences, &summer.names, labels.reserved, reserved);
         TimelineSums { agents: presences, unsettled }
+    }
+
+    /// The states of `agents` that were running and have ended by `now`, the end of this refresh's window, but whose end is
+    /// unknown. A server that selects rows by their start returns their rows only for ranges with that start. Rows must have
+    /// been [compacted](Self::compact).
+    pub fn unanswered(&self, now: Timestamp, agents: &[WatchedAgent]) -> Vec<Unanswered> {
+        let mut unanswered = Vec::new();
+        let may_arrive = |seen| seen > 0 && seen < self.refresh && self.missed_since(seen).is_some();
+        for WatchedAgent { id, .. } in agents {
+            let Some(timeline) = self.agents.get(id).filter(|timeline| timeline.may_have_ended(may_arrive)) else {
+                continue;
+            };
+            let spans = timeline.spans(now, self.refresh, &mut Rejections::default());
+            let next_starts = spans.iter().skip(1).map(|span| span.time.start).chain([now]);
+            let missing = spans.iter().zip(next_starts).filter(|(span, next_start)| {
+                span.open && may_arrive(span.seen) && span.time.end + TOLERANCE < *next_start
+            });
+            unanswered.extend(missing.map(|(span, _)| Unanswered {
+                agent: Arc::clone(id),
+                start: span.last_start,
+                is_cut: span.refresh == self.refresh,
+            }));
+        }
+        unanswered
     }
 }
 
@@ -131,6 +167,21 @@ impl PresenceSummer<'_> {
             last_data: last.end,
             scheduled,
             chart,
+        })
+    }
+
+    /// The presence of an agent whose only state begins at the end of the window.
+    fn just_begun(&mut self, state: RawStateIndex, agent: &WatchedAgent) -> Option<AgentPresence> {
+        let state = *self.states.get(usize::try_from(state.0).ok()?)?;
+        let name = Arc::clone(self.names.as_slice().get(state.0)?);
+        let schedules = &mut self.schedules;
+        Some(AgentPresence {
+            states: vec![(Arc::clone(&name), Micros::ZERO)],
+            observed: Micros::ZERO,
+            current: (state != StateNames::OTHER).then_some((name, Micros::ZERO)),
+            last_data: self.window.end,
+            scheduled: agent.schedule.as_ref().map(|schedule| schedules.scheduled_time(schedule, std::iter::empty())),
+            chart: self.chart.finish(),
         })
     }
 

@@ -6,6 +6,7 @@ use crate::presence::{AgentPresence, OTHER_STATE, StateName, WatchedAgent};
 const AGENT: &str = "4711";
 const NAMES: [&str; 4] = ["A", "B", "C", "Out"];
 const WINDOW_END: i64 = 1_000;
+const SETTLE: Duration = Duration::from_secs(1_800);
 
 /// A returned row: key, state, start, length.
 type Row = (Option<(i64, i64)>, u32, i64, Option<u64>);
@@ -26,7 +27,7 @@ struct TimelineTest {
 impl TimelineTest {
     fn new() -> Self {
         let mut timeline = StateTimeline::default();
-        timeline.begin_refresh();
+        timeline.begin_refresh(at(WINDOW_END), SETTLE);
         Self { timeline, rejections: Rejections::default() }
     }
 
@@ -38,13 +39,16 @@ impl TimelineTest {
             start: at(start),
             length: length.map(Micros::from_seconds),
         };
-        self.timeline.add(range(requested.0, requested.1), rows.iter().map(row));
+        let range = range(requested.0, requested.1);
+        let until = range.end.max(at(WINDOW_END));
+        self.timeline.add(Requested { range, until, now: until }, rows.iter().map(row));
         self
     }
 
     fn observe(&mut self, now: i64, state: u32, start: Option<i64>) -> &mut Self {
-        let observation = Observation { agent: AGENT.into(), state: RawStateIndex(state), start: start.map(at) };
-        self.timeline.observe(at(now), [observation]);
+        let (state, start) = (RawStateIndex(state), start.map(at));
+        let observation = Observation { agent: AGENT.into(), state, start, fallback: None };
+        self.timeline.observe(at(now), at(WINDOW_END), [observation]);
         self
     }
 
@@ -129,7 +133,7 @@ fn a_closed_piece_replaces_an_open_row() {
     for guess in [None, Some(100), Some(0), Some(900)] {
         let mut test = TimelineTest::new();
         test.add((0, 500), &[(key(0), 0, 400, guess)]).observe(500, 0, Some(400));
-        test.timeline.begin_refresh();
+        test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
         test.add((300, 1_000), &[(key(0), 0, 400, Some(250)), (key(1), 1, 650, Some(50))]);
         assert_eq!(test.seconds(), [250, 50, 0, 0], "{guess:?}");
     }
@@ -141,7 +145,7 @@ fn an_overlap_is_cut_and_counted_once() {
     test.add(ALL, &[(key(0), 0, 0, Some(200)), (key(1), 1, 100, Some(100)), (key(2), 2, 199, Some(101))]);
     assert_eq!(test.seconds(), [100, 99, 101, 0]);
     assert_eq!(test.overlaps(), 1, "an overlap of 1 s is within the tolerance");
-    test.timeline.begin_refresh();
+    test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
     test.rejections = Rejections::default();
     assert_eq!((test.seconds(), test.overlaps()), ([100, 99, 101, 0], 0), "old rows are not counted again");
 }
@@ -203,6 +207,108 @@ fn a_clipped_row_is_merged_with_its_observation() {
 }
 
 #[test]
+fn a_state_that_began_after_the_window_ends_the_one_before() {
+    // How the row of A is listed: not at all, without length, with none, with its length so far.
+    for listed in [None, Some(None), Some(Some(0)), Some(Some(500))] {
+        let mut test = TimelineTest::new();
+        if let Some(length) = listed {
+            test.timeline.add(
+                Requested { range: range(-1_000, 500), until: at(500), now: at(500) },
+                [HistoryRow {
+                    agent: AGENT.into(),
+                    key: None,
+                    state: RawStateIndex(0),
+                    start: at(0),
+                    length: length.map(Micros::from_seconds),
+                }],
+            );
+        }
+        test.timeline.observe(
+            at(501),
+            at(500),
+            [Observation { agent: AGENT.into(), state: RawStateIndex(0), start: Some(at(0)), fallback: None }],
+        );
+        test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
+        test.observe(1_001, 1, Some(1_003));
+        assert_eq!(test.seconds(), [1_000, 0, 0, 0], "{listed:?}");
+        // The row says that A ended before.
+        test.add(ALL, &[(None, 0, 0, Some(700))]);
+        assert_eq!(test.seconds(), [700, 0, 0, 0], "{listed:?}");
+    }
+}
+
+#[test]
+fn a_gap_after_a_state_that_has_ended_is_not_made_up() {
+    for next in [None, Some(900)] {
+        let mut test = TimelineTest::new();
+        let row = |length| HistoryRow {
+            agent: AGENT.into(),
+            key: Some(RowKey { session: 1, index: 0 }),
+            state: RawStateIndex(0),
+            start: at(100),
+            length: Some(Micros::from_seconds(length)),
+        };
+        test.timeline.add(Requested { range: range(-1_000, 500), until: at(500), now: at(500) }, [row(400)]);
+        test.observe(500, 0, Some(100));
+        test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
+        if let Some(start) = next {
+            test.add((800, 1_000), &[(key(2), 1, start, None)]).observe(1_000, 1, next);
+        }
+        assert_eq!(test.seconds(), [400, if next.is_some() { 100 } else { 0 }, 0, 0]);
+        let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+        let unanswered = Unanswered { agent: AGENT.into(), start: at(100), is_cut: false };
+        assert_eq!(test.timeline.unanswered(at(WINDOW_END), &agents), [unanswered.clone()]);
+        // The row is cut where the request ends.
+        let cut = Requested { range: range(100, 102), until: at(102), now: at(WINDOW_END) };
+        test.timeline.add(cut, [row(2)]);
+        assert_eq!(test.seconds()[0], 400);
+        assert_eq!(test.timeline.unanswered(at(WINDOW_END), &agents), [Unanswered { is_cut: true, ..unanswered }]);
+        test.timeline.add(cut, [row(550)]);
+        assert_eq!(test.seconds()[0], 550);
+        assert_eq!(test.timeline.unanswered(at(WINDOW_END), &agents), []);
+    }
+}
+
+#[test]
+fn keys_that_repeat_are_one_row_only_where_pieces_touch_in_one_state() {
+    let mut test = TimelineTest::new();
+    test.add(
+        ALL,
+        &[
+            (key(0), 0, 0, Some(100)),
+            (key(0), 1, 100, Some(50)),
+            (key(0), 0, 150, Some(50)),
+            (key(0), 0, 200, Some(50)),
+            (key(0), 0, 300, Some(10)),
+            (key(0), 2, 400, Some(100)),
+        ],
+    );
+    assert_eq!((test.seconds(), test.overlaps()), ([210, 50, 100, 0], 0));
+}
+
+#[test]
+fn a_state_without_start_counts_from_the_first_observation() {
+    let observe = |test: &mut TimelineTest, now, window_end, state, start: Option<i64>, fallback: Option<i64>| {
+        let (state, start, fallback) = (RawStateIndex(state), start.map(at), fallback.map(at));
+        test.timeline.begin_refresh(at(window_end), SETTLE);
+        test.timeline.observe(at(now), at(window_end), [Observation { agent: AGENT.into(), state, start, fallback }]);
+    };
+    // The time of the last update is no start where the state was observed before.
+    for fallbacks in [[None, None, None], [Some(200), Some(200), Some(200)], [Some(200), Some(500), Some(900)]] {
+        let mut test = TimelineTest::new();
+        for (now, fallback) in [201, 600, 1_000].into_iter().zip(fallbacks) {
+            observe(&mut test, now, now, 0, None, fallback);
+        }
+        let since = fallbacks[0].unwrap_or(201);
+        assert_eq!(test.seconds(), [(1_000 - since) as u64, 0, 0, 0], "{fallbacks:?}");
+        assert_eq!(test.current(), Some(("A".to_owned(), (1_000 - since) as u64)));
+    }
+    let mut test = TimelineTest::new();
+    observe(&mut test, 1_000, 1_000, 3, None, None);
+    assert_eq!((test.seconds(), test.current()), ([0; 4], Some(("Out".to_owned(), 0))), "a listed agent is known");
+}
+
+#[test]
 fn an_observation_without_start_extends_an_open_row_only() {
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 200, None)]).observe(1_000, 0, None);
@@ -212,19 +318,19 @@ fn an_observation_without_start_extends_an_open_row_only() {
     assert_eq!(test.seconds(), [100, 0, 0, 0]);
     let mut test = TimelineTest::new();
     test.add(ALL, &[(key(0), 0, 200, None)]).observe(1_000, 1, None);
-    assert_eq!(test.seconds(), [0, 0, 0, 0]);
+    assert_eq!(test.seconds(), [800, 0, 0, 0], "the row lasts until the state that begins now");
 }
 
 #[test]
 fn an_observation_is_kept_until_its_row_arrives() {
     let mut test = TimelineTest::new();
     test.add((-1_000, 500), &[(key(0), 0, 0, Some(100))]).observe(500, 3, Some(100));
-    test.timeline.begin_refresh();
+    test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
     // Out ended at 520, but its row has not arrived.
     test.observe(1_000, 1, Some(520));
-    assert_eq!(test.seconds(), [100, 480, 0, 420]);
+    assert_eq!(test.seconds(), [100, 480, 0, 400], "Out was seen until 500");
     // The rows arrive; C was never observed.
-    test.timeline.begin_refresh();
+    test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
     test.add((400, 1_000), &[(key(1), 3, 100, Some(405)), (key(2), 2, 505, Some(15))]).observe(1_000, 1, Some(520));
     assert_eq!(test.seconds(), [100, 480, 15, 405]);
     assert_eq!(test.overlaps(), 0);

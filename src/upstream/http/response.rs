@@ -163,15 +163,17 @@ impl Head {
                 fail(ErrorKind::BadRequest, format!("{target} rejected the request (400). {}{said}", hints.bad_request))
                     .with_scope(Scope::AllAlike)
             }
-            401 => fail(ErrorKind::Unauthorized, format!("{target} refused access (401). {}", hints.unauthorized))
-                .with_retry(RetryPolicy::WithNewToken)
-                .with_scope(Scope::Tenant),
-            403 => fail(ErrorKind::Forbidden, format!("{target} refused access (403). {}", hints.forbidden))
+            401 => {
+                fail(ErrorKind::Unauthorized, format!("{target} refused access (401). {}{said}", hints.unauthorized))
+                    .with_retry(RetryPolicy::WithNewToken)
+                    .with_scope(Scope::Tenant)
+            }
+            403 => fail(ErrorKind::Forbidden, format!("{target} refused access (403). {}{said}", hints.forbidden))
                 .with_scope(Scope::Tenant),
             404 => fail(
                 ErrorKind::UnexpectedStatus,
                 format!(
-                    "{target} does not know the {} API (404). Check that {keys} is the tenant's own.",
+                    "{target} does not know the {} API (404). Check that {keys} is the tenant's own.{said}",
                     endpoint.label()
                 ),
             )

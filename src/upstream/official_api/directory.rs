@@ -43,12 +43,12 @@ impl OfficialSource {
 /// The agent of a row; `None` where it has no id.
 fn person(row: AgentRecord) -> Option<Person> {
     let AgentRecord { agent_id, first_name, last_name, is_active, team_name } = row;
-    let names: Vec<String> = [first_name.0, last_name.0].into_iter().flatten().collect();
+    let names: Vec<String> = [first_name, last_name].into_iter().flatten().collect();
     Some(Person {
-        id: Arc::from(agent_id.0?),
+        id: Arc::from(agent_id?),
         name: Some(names.join(" ")).filter(|name| !name.is_empty()),
-        team: team_name.0,
+        team: team_name,
         // A version whose answer has no such field lists only active agents.
-        active: is_active.0.unwrap_or(true),
+        active: is_active.unwrap_or(true),
     })
 }

@@ -7,21 +7,23 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
 
 use super::OfficialSource;
 use super::error_hints;
 use super::pagination::Paging;
-use super::state_history::{History, Part};
-use super::state_registry::{StateFields, StateRegistry};
+use super::state_history::{AgentList, History, Part};
+use super::state_registry::StateRegistry;
 use super::sync_cursor::{SyncCursor, SyncRange};
 use super::unavailable_codes::UnavailableCodes;
-use super::wire::iso_duration;
 use super::wire::records::{HistoryRecord, StateRecord};
 use crate::presence::{
     AgentId, AgentPresence, HistoryRow, Observation, Rejection, Rejections, RowKey, StateLabels, StateTimeline,
-    Timestamp, WatchedAgent, Window,
+    Timestamp, Unanswered, WatchedAgent, Window,
 };
-use crate::upstream::failure::{Failure, Scope, humanize};
+use crate::upstream::failure::{Failure, Scope, humanize, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{Endpoint, ErrorKind, FetchResult, Query};
 
@@ -35,6 +37,15 @@ pub(super) struct HistoryState {
     pub(super) codes: UnavailableCodes,
     timeline: StateTimeline,
     cursor: SyncCursor,
+    /// The agents whose history CXone refused in the last refresh that requested it.
+    refused: HashSet<AgentId>,
+}
+
+/// The current states of agents.
+pub(super) struct CurrentStates {
+    rows: Vec<StateRecord>,
+    /// How many rows were malformed.
+    rejected: u64,
 }
 
 #[cfg(test)]
@@ -44,11 +55,22 @@ impl HistoryState {
     }
 }
 
-/// The data of a refresh whose requests have ended.
-struct RefreshData {
+/// The data of a refresh.
+pub(super) struct RefreshData {
     state: HistoryState,
     rejections: Rejections,
     failed: Vec<(AgentId, Failure)>,
+    /// The agents whose history CXone refuses.
+    refused: Vec<(AgentId, Failure)>,
+    /// Whether the history of all agents was requested at once.
+    in_bulk: bool,
+    /// Whether a row began before the range that was requested.
+    by_overlap: bool,
+    wanted: HashSet<AgentId>,
+    /// The wanted agents, and those that may be wanted again.
+    kept: HashSet<AgentId>,
+    /// What ended before this time is dropped.
+    cutoff: Timestamp,
 }
 
 impl OfficialSource {
@@ -80,64 +102,101 @@ impl OfficialSource {
         let min_requests = self.capabilities().min_requests(ids.len()).saturating_add(1);
         self.session.client.limiter().check_budget(min_requests, Endpoint::States, context)?;
         let Query { window, agents, .. } = query;
+        let (lookback, settle) = (self.official.history_lookback, self.official.settle);
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
-        let mut data =
-            RefreshData { state: self.state().clone(), rejections: Rejections::default(), failed: Vec::new() };
-        let sync_range =
-            data.state.cursor.next_range(window, self.official.history_lookback, self.official.settle, &wanted);
+        let state = self.state().clone();
+        let sync = state.cursor.next_range(window, lookback, settle, &wanted);
+        let mut data = RefreshData {
+            // Agents that are not part of this query may be part of the next.
+            kept: wanted.iter().chain(state.cursor.agents()).cloned().collect(),
+            wanted,
+            state,
+            rejections: Rejections::default(),
+            failed: Vec::new(),
+            refused: Vec::new(),
+            in_bulk: true,
+            by_overlap: false,
+            cutoff: window.start.saturating_sub(lookback),
+        };
 
         // The states hold at this time at the latest.
         let observed_at = self.clock.now();
         let states = self.read_states(context).await?;
-        let history = self.read_history(sync_range.range, self.official.history_lookback, ids, context).await?;
-        let teams = teams_of(&states, &wanted);
-        data.apply(&wanted, observed_at, states, history);
+        let listed = listed_first(ids, &states.rows);
+        let list = AgentList { ids: &listed.0, listed: listed.1 };
+        let history = self.read_history(&sync, list, context).await?;
+        let teams = teams_of(&states.rows, &data.wanted);
+        let mut data = run_blocking(Endpoint::History, move || {
+            data.begin(window.end, settle, history);
+            data.observe(observed_at, window.end, states);
+            data.compact();
+            data
+        })
+        .await?;
+        if data.by_overlap {
+            self.capabilities().by_overlap = true;
+        }
+        self.read_ended_states(&mut data, &sync, &agents, context).await;
+        self.log_refused(&mut data);
         let HistoryState { states, codes, .. } = &mut data.state;
         self.read_codes(states, codes, &teams, context).await;
-        self.finish(data, sync_range, window, agents, wanted).await
+        self.finish(data, sync, window, agents).await
     }
 
-    pub(super) async fn read_states(&self, context: &FetchContext) -> Result<Vec<StateRecord>, Failure> {
+    pub(super) async fn read_states(&self, context: &FetchContext) -> Result<CurrentStates, Failure> {
         let url = self.url(STATES_PATH, context).await?;
-        let mut states = Vec::new();
-        self.read_list(&error_hints::STATES, &url, Paging::Paged, context, |rows| states.extend(rows)).await?;
-        Ok(states)
+        let mut rows = Vec::new();
+        let list = self.read_list(&error_hints::STATES, &url, Paging::Paged, context, |page| rows.extend(page));
+        let rejected = list.await?;
+        Ok(CurrentStates { rows, rejected })
+    }
+
+    /// Logs when CXone begins to refuse the history of an agent, and when it refuses none any more.
+    fn log_refused(&self, data: &mut RefreshData) {
+        let refused: HashSet<AgentId> = data.refused.iter().map(|(agent, _)| Arc::clone(agent)).collect();
+        let known = &mut data.state.refused;
+        match data.refused.first() {
+            Some((_, failure)) if !refused.is_subset(known) => {
+                let (tenant, agents) = (&self.tenant.name, refused.len());
+                warn!(tenant, agents, reason = %failure.error, "history of agents refused; others are not affected");
+            }
+            None if !known.is_empty() && known.is_subset(&data.wanted) => {
+                info!(tenant = self.tenant.name, "history of no agent refused any more");
+            }
+            _ => {}
+        }
+        // A refresh of some agents says nothing of the others.
+        known.retain(|agent| !data.wanted.contains(agent));
+        known.extend(refused);
     }
 
     /// Sums the data on a blocking thread and keeps the new state.
     async fn finish(
         &self,
         data: RefreshData,
-        sync_range: SyncRange,
+        sync: SyncRange,
         window: Window,
         agents: Vec<WatchedAgent>,
-        wanted: HashSet<AgentId>,
     ) -> Result<FetchResult, Failure> {
         let names = data.state.states.display_names(self.official.unavailable_codes, &self.tenant.states.map);
         let offline = Arc::clone(&self.offline_states);
-        let cutoff = window.start.saturating_sub(self.official.history_lookback);
         let reserved = self.reserved_states.clone();
         let settled = window.end.saturating_sub(self.official.settle);
-        // Agents that are not part of this query may be part of the next.
-        let kept = wanted.iter().chain(data.state.cursor.agents()).cloned().collect();
         let summing = tokio::task::spawn_blocking(move || {
-            let RefreshData { mut state, mut rejections, failed } = data;
-            state.timeline.compact(cutoff, &kept, &mut rejections);
+            let RefreshData { mut state, mut rejections, failed, refused, in_bulk, wanted, .. } = data;
             let labels = StateLabels { names: &names, reserved: &reserved, offline: &offline };
             let sums = state.timeline.sum(window, settled, &agents, &labels, &mut rejections);
-            if failed.is_empty() {
-                state.cursor.advance(sync_range, wanted, sums.unsettled);
-            } else {
-                state.cursor.reset();
-            }
+            let missing = failed.iter().chain(&refused).map(|(agent, _)| Arc::clone(agent)).collect();
+            state.cursor.advance(&sync, wanted, &missing, in_bulk, sums.unsettled);
             let ids = agents.into_iter().map(|agent| agent.id);
-            (state, rejections, failed, ids.zip(sums.agents).collect::<Vec<_>>())
+            let presences = ids.zip(sums.agents).collect::<Vec<_>>();
+            (state, fetch_result(presences, &failed, missing, rejections))
         });
-        let Ok((state, rejections, failed, presences)) = summing.await else {
+        let Ok((state, result)) = summing.await else {
             return Err(Failure::decode_panicked(Endpoint::History));
         };
         *self.state() = state;
-        Ok(fetch_result(presences, failed, rejections))
+        Ok(result)
     }
 
     pub(super) fn timed_out(&self) -> Failure {
@@ -150,82 +209,123 @@ impl OfficialSource {
     }
 }
 
-/// The result of a refresh in which the history of `failed` could not be read.
+/// The result of a refresh in which the history of `missing` could not be read: that of `failed`, and that of agents whose
+/// history CXone refuses, which is no failure of the tenant.
 fn fetch_result(
     presences: Vec<(AgentId, Option<AgentPresence>)>,
-    failed: Vec<(AgentId, Failure)>,
+    failed: &[(AgentId, Failure)],
+    missing: HashSet<AgentId>,
     rejections: Rejections,
 ) -> FetchResult {
     // A failure of the whole tenant takes precedence over one of an agent.
     let reported = failed.iter().find(|(_, failure)| failure.scope == Scope::Tenant).or(failed.first());
     let error = reported.map(|(_, failure)| failure.error.clone());
-    let failed: HashSet<AgentId> = failed.into_iter().map(|(agent, _)| agent).collect();
-    let answered = presences.into_iter().filter(|(agent, _)| !failed.contains(agent)).collect();
-    FetchResult { answered, failed: failed.into_iter().collect(), rejections, error }
+    let answered = presences.into_iter().filter(|(agent, _)| !missing.contains(agent)).collect();
+    FetchResult { answered, failed: missing.into_iter().collect(), rejections, error }
+}
+
+/// `ids` with those that `states` list first, and how many these are.
+fn listed_first(ids: &[AgentId], states: &[StateRecord]) -> (Vec<AgentId>, usize) {
+    let listed: HashSet<&str> = states.iter().filter_map(|row| row.agent_id.as_deref()).collect();
+    let (mut first, others): (Vec<AgentId>, Vec<AgentId>) = ids.iter().cloned().partition(|id| listed.contains(&**id));
+    let count = first.len();
+    first.extend(others);
+    (first, count)
 }
 
 /// The teams of the agents that are `wanted`.
 fn teams_of(states: &[StateRecord], wanted: &HashSet<AgentId>) -> Vec<String> {
-    let is_wanted = |row: &&StateRecord| row.agent_id.0.as_deref().is_some_and(|id| wanted.contains(id));
-    let mut teams: Vec<String> = states.iter().filter(is_wanted).filter_map(|row| row.team_id.0.clone()).collect();
+    let is_wanted = |row: &&StateRecord| row.agent_id.as_deref().is_some_and(|id| wanted.contains(id));
+    let mut teams: Vec<String> = states.iter().filter(is_wanted).filter_map(|row| row.team_id.clone()).collect();
     teams.sort_unstable();
     teams.dedup();
     teams
 }
 
+fn parse_time(text: Option<&str>) -> Option<Timestamp> {
+    Timestamp::parse(text?.as_bytes())
+}
+
 // === impl RefreshData ===
 
 impl RefreshData {
-    /// Adds the responses of one refresh. The lists are of all agents; those not in `wanted` are skipped.
-    fn apply(&mut self, wanted: &HashSet<AgentId>, observed_at: Timestamp, states: Vec<StateRecord>, history: History) {
-        let History { parts, failed } = history;
-        self.state.timeline.begin_refresh();
-        for Part { requested, records } in parts {
-            let rows: Vec<_> = records.iter().filter_map(|row| self.row(wanted, row)).collect();
-            self.state.timeline.add(requested, rows);
-        }
-        let observations: Vec<_> = states.into_iter().filter_map(|row| self.observation(wanted, &row)).collect();
-        self.state.timeline.observe(observed_at, observations);
-        self.failed = failed;
+    pub(super) fn timeline(&self) -> &StateTimeline {
+        &self.state.timeline
     }
 
-    fn row(&mut self, wanted: &HashSet<AgentId>, row: &HistoryRecord) -> Option<HistoryRow> {
-        let agent = Arc::clone(wanted.get(row.agent_id.0.as_deref()?)?);
-        let Some(start) = row.start_date.0.as_deref().and_then(|start| Timestamp::parse(start.as_bytes())) else {
-            self.rejections.add(Rejection::BadTime);
+    /// Begins a refresh of a window that ends at `now` with its history.
+    fn begin(&mut self, now: Timestamp, settle: Duration, history: History) {
+        let History { parts, in_bulk, failed, refused } = history;
+        self.state.timeline.begin_refresh(now, settle);
+        (self.in_bulk, self.failed, self.refused) = (in_bulk, failed, refused);
+        let began_before = |part: &Part, row: &HistoryRecord| {
+            parse_time(row.start_date.as_deref()).is_some_and(|start| start < part.requested.range.start)
+        };
+        self.by_overlap = parts.iter().any(|part| part.records.iter().any(|row| began_before(part, row)));
+        self.add(parts);
+    }
+
+    /// Adds rows. The lists are of all agents; those that are not wanted are skipped.
+    pub(super) fn add(&mut self, parts: Vec<Part>) {
+        for Part { requested, records, rejected } in parts {
+            self.reject_malformed(rejected);
+            let rows: Vec<_> = records.into_iter().filter_map(|row| self.row(&row)).collect();
+            self.state.timeline.add(requested, rows);
+        }
+    }
+
+    fn observe(&mut self, observed_at: Timestamp, window_end: Timestamp, states: CurrentStates) {
+        self.reject_malformed(states.rejected);
+        let observations: Vec<_> = states.rows.into_iter().filter_map(|row| self.observation(&row)).collect();
+        self.state.timeline.observe(observed_at, window_end, observations);
+    }
+
+    /// Merges what was added.
+    pub(super) fn compact(&mut self) {
+        self.state.timeline.compact(self.cutoff, &self.kept, &mut self.rejections);
+    }
+
+    /// The ended states whose rows were not requested. Agents that failed are left out.
+    pub(super) fn unanswered(
+        &self,
+        now: Timestamp,
+        sync: &SyncRange,
+        agents: &[WatchedAgent],
+        agent_by_agent: bool,
+    ) -> Vec<Unanswered> {
+        let missing: HashSet<&AgentId> = self.failed.iter().chain(&self.refused).map(|(agent, _)| agent).collect();
+        let requested_from = |agent: &AgentId| if agent_by_agent { sync.of(agent).start } else { sync.of_all().start };
+        let mut unanswered = self.state.timeline.unanswered(now, agents);
+        unanswered.retain(|state| state.start < requested_from(&state.agent) && !missing.contains(&state.agent));
+        unanswered
+    }
+
+    /// Counts rows that are of no agent, or no rows at all.
+    fn reject_malformed(&mut self, count: u64) {
+        (0..count).for_each(|_| self.rejections.add(Rejection::UnknownAgent));
+    }
+
+    fn row(&mut self, row: &HistoryRecord) -> Option<HistoryRow> {
+        let Some(id) = row.agent_id.as_deref() else {
+            self.reject_malformed(1);
             return None;
         };
-        let length = match row.duration.0.as_deref().map(iso_duration::parse) {
-            Some(Ok(length)) => Some(length),
-            Some(Err(reason)) => {
-                // The row still has the start of the state.
-                self.rejections.add(reason);
-                None
-            }
-            None => None,
+        let agent = Arc::clone(self.wanted.get(id)?);
+        let length = row.duration.transpose();
+        let (Some(start), Ok(length)) = (parse_time(row.start_date.as_deref()), length) else {
+            self.rejections.add(length.err().unwrap_or(Rejection::BadTime));
+            return None;
         };
-        let state = self.state.states.index(&StateFields {
-            id: row.agent_state_id,
-            name: &row.agent_state_name,
-            code: &row.out_state_id,
-            description: &row.out_state_description,
-            acw: row.is_acw,
-        });
-        let key = row.agent_session_id.0.zip(row.state_index.0).map(|(session, index)| RowKey { session, index });
+        let state = self.state.states.index(&row.state);
+        let key = row.agent_session_id.zip(row.state_index).map(|(session, index)| RowKey { session, index });
         Some(HistoryRow { agent, key, state, start, length })
     }
 
-    fn observation(&mut self, wanted: &HashSet<AgentId>, row: &StateRecord) -> Option<Observation> {
-        let agent = Arc::clone(wanted.get(row.agent_id.0.as_deref()?)?);
-        let state = self.state.states.index(&StateFields {
-            id: row.agent_state_id,
-            name: &row.agent_state_name,
-            code: &row.out_state_id,
-            description: &row.out_state_description,
-            acw: row.is_acw,
-        });
-        let start = row.start_date.0.as_deref().and_then(|start| Timestamp::parse(start.as_bytes()));
-        Some(Observation { agent, state, start })
+    fn observation(&mut self, row: &StateRecord) -> Option<Observation> {
+        let agent = Arc::clone(self.wanted.get(row.agent_id.as_deref()?)?);
+        let state = self.state.states.index(&row.state);
+        let start = parse_time(row.start_date.as_deref());
+        Some(Observation { agent, state, start, fallback: parse_time(row.last_update_time.as_deref()) })
     }
 }
 
@@ -246,7 +346,8 @@ mod tests {
         let table = [(&failed[..], Some("tenant")), (&failed[..1], Some("request")), (&failed[..0], None)];
         for (failed, message) in table {
             let presences = ["1", "2", "3", "4"].map(|agent| (id(agent), None)).to_vec();
-            let result = fetch_result(presences, failed.to_vec(), Rejections::default());
+            let missing = failed.iter().map(|(agent, _)| Arc::clone(agent)).collect();
+            let result = fetch_result(presences, failed, missing, Rejections::default());
             assert_eq!(result.error.map(|error| error.message).as_deref(), message);
             assert_eq!((result.answered.len(), result.failed.len()), (4 - failed.len(), failed.len()));
             assert!(result.answered.iter().all(|(agent, _)| !result.failed.contains(agent)));

@@ -10,13 +10,15 @@
 //! | `token_request`, `discovery`, `trusted_hosts` | getting a token, finding the API, and which addresses are asked at all |
 //! | `pagination`, `wire` | lists, page by page; what is in them |
 //! | `state_registry` | the states of answers, and the names they are shown under |
-//! | `sync_cursor`, `state_history` | which range is asked for, and how: in bulk or by agent, whole or in parts |
+//! | `sync_cursor`, `state_history` | which range is requested, and how: in bulk or by agent, whole or in parts |
+//! | `ended_states` | the ends of states that a tail does not return |
 //! | `fetch`, `unavailable_codes`, `directory`, `probe` | a refresh; unavailable codes; the list of people; a look at how things stand |
 //!
 //! Source: the pages of NICE's developer portal, and clients generated from its `OpenAPI` files.
 
 mod directory;
 mod discovery;
+mod ended_states;
 mod error_hints;
 mod fetch;
 mod pagination;

@@ -11,11 +11,13 @@ use tracing::warn;
 use url::Url;
 
 use super::OfficialSource;
-use super::wire::envelope::{self, Next, Page, Record};
+use super::wire::envelope::{self, Next, Page};
+use super::wire::records::Record;
 use crate::upstream::ErrorKind;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::json_repair;
 
 /// How many rows are asked for at once: what other clients of the API ask for, and get. A server that gives less is
 /// asked for the rest.
@@ -35,7 +37,9 @@ pub(super) enum Paging {
 
 /// Where in a list the reading is.
 struct Position {
+    /// Rows so far, with those that were malformed.
     read: u64,
+    rejected: u64,
     pages: usize,
     /// Hashes of the addresses and of the bodies so far, seeded at random, so that no server can construct a collision.
     seen: HashSet<u64>,
@@ -43,7 +47,7 @@ struct Position {
 }
 
 impl OfficialSource {
-    /// Reads the list at `first` to its end, page by page into `take`.
+    /// Reads the list at `first` to its end, page by page into `take`. Returns how many rows were malformed.
     pub(super) async fn read_list<T: Record>(
         &self,
         resource: &'static Resource,
@@ -51,8 +55,9 @@ impl OfficialSource {
         paging: Paging,
         context: &FetchContext,
         mut take: impl FnMut(Vec<T>) + Send,
-    ) -> Result<(), Failure> {
-        let mut position = Position { read: 0, pages: 0, seen: HashSet::new(), hasher: RandomState::new() };
+    ) -> Result<u64, Failure> {
+        let mut position =
+            Position { read: 0, rejected: 0, pages: 0, seen: HashSet::new(), hasher: RandomState::new() };
         let mut url = first.clone();
         if paging == Paging::Paged {
             url = at(first, 0);
@@ -66,16 +71,17 @@ impl OfficialSource {
                 let message = format!("The answer is not what the API documents: there is no `{}` in it.", T::LIST);
                 return Err(Failure::new(resource.endpoint, ErrorKind::Decode, message));
             };
-            let (total, found) = (page.total.unwrap_or_default(), rows.len() as u64);
+            let (total, found) = (page.total.unwrap_or_default(), rows.len() as u64 + page.rejected);
             // Where nothing is said of pages, one that comes again is all that there is, and was counted.
             let again = !position.is_new(&body);
             if again && page.next == Next::Unsaid && page.total.is_none() {
-                return Ok(());
+                return Ok(position.rejected);
             }
             position.read += found;
+            position.rejected += page.rejected;
             take(rows);
             if paging == Paging::Whole {
-                return Ok(());
+                return Ok(position.rejected);
             }
             let says_more = position.read < total;
             url = match page.next {
@@ -83,14 +89,14 @@ impl OfficialSource {
                     if says_more {
                         self.tell_of_gap(resource, position.read, total);
                     }
-                    return Ok(());
+                    return Ok(position.rejected);
                 }
                 Next::Link(link) => {
                     let what = "The link to the next page";
                     self.trusted_hosts.check(&link, &url, what, resource.endpoint)?
                 }
-                Next::End if !says_more => return Ok(()),
-                Next::Unsaid if page.total.is_some() && !says_more => return Ok(()),
+                Next::End if !says_more => return Ok(position.rejected),
+                Next::Unsaid if page.total.is_some() && !says_more => return Ok(position.rejected),
                 Next::End | Next::Unsaid => at(first, position.read),
             };
         }
@@ -113,7 +119,7 @@ impl OfficialSource {
         body: Vec<u8>,
         context: &FetchContext,
     ) -> Result<(Page<T>, Vec<u8>), Failure> {
-        let read = |body: &[u8], (): &mut ()| Ok(envelope::decode::<T>(body)?);
+        let read = |body: &[u8], (): &mut ()| Ok(json_repair::decode(body, envelope::decode::<T>)?);
         let decoded = self.session.get(resource, url, ((), body), context, read).await?;
         Ok((decoded.value, decoded.body))
     }

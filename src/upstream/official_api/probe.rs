@@ -5,8 +5,8 @@ use super::directory::PATH as AGENTS_PATH;
 use super::error_hints;
 use super::fetch::STATES_PATH;
 use super::state_history::PATH as HISTORY_PATH;
-use super::wire::envelope::{Page, Record};
-use super::wire::records::{AgentRecord, HistoryRecord, StateRecord};
+use super::wire::envelope::Page;
+use super::wire::records::{AgentRecord, HistoryRecord, Record, StateRecord};
 use crate::config::Login;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
@@ -65,7 +65,7 @@ impl OfficialSource {
         steps.push(step("agents", Verdict::Right, format!("the list of agents can be read: {}", rows(&agents))));
 
         let states: Page<StateRecord> = self.page(&error_hints::STATES, STATES_PATH, context).await?;
-        let present: Vec<&str> = states.rows.iter().flatten().filter_map(|row| row.agent_id.0.as_deref()).collect();
+        let present: Vec<&str> = states.rows.iter().flatten().filter_map(|row| row.agent_id.as_deref()).collect();
         let missing = query.agents.iter().filter(|agent| !present.contains(&&*agent.id)).count();
         let all = rows(&states);
         let more = states.total.is_some_and(|total| total > present.len() as u64);

@@ -11,8 +11,9 @@ use url::Url;
 use super::OfficialSource;
 use super::error_hints;
 use super::pagination::Paging;
+use super::sync_cursor::SyncRange;
 use super::wire::records::HistoryRecord;
-use crate::presence::{AgentId, Window};
+use crate::presence::{AgentId, Requested, Timestamp, Window};
 use crate::upstream::ErrorKind;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
@@ -23,127 +24,208 @@ pub(super) const PATH: &str = "/agents/state-history";
 /// A refused range of at most this length was not refused for its length.
 const SHORTEST_RANGE: Duration = Duration::from_secs(3600);
 
-/// What the tenant is known to allow.
+/// How many agents are requested alone to learn whether that is allowed where all at once is not.
+const PROBED_AGENTS: usize = 3;
+
+/// What is known of the tenant's history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct HistoryCapabilities {
     /// Whether the history of all agents can be read at once; `None` while unknown.
-    bulk: Option<bool>,
+    pub(super) bulk: Option<bool>,
     /// The longest range to request, if a longer one was refused.
     longest: Option<Duration>,
+    /// Whether a row is returned for a range that it overlaps, and not only for one that it starts in.
+    pub(super) by_overlap: bool,
+    /// Whether rows are cut at the end of the requested range.
+    pub(super) cuts_rows: bool,
 }
 
 /// A part of the history, read to its last page.
 pub(super) struct Part {
-    pub(super) requested: Window,
+    pub(super) requested: Requested,
     pub(super) records: Vec<HistoryRecord>,
+    /// How many records were malformed.
+    pub(super) rejected: u64,
 }
 
 /// The history of a range.
 #[derive(Default)]
 pub(super) struct History {
     pub(super) parts: Vec<Part>,
+    /// Whether all agents were requested at once.
+    pub(super) in_bulk: bool,
     /// The agents whose history could not be read; only if each agent is requested separately.
     pub(super) failed: Vec<(AgentId, Failure)>,
+    /// The agents whose history CXone refuses while it answers for others; likewise.
+    pub(super) refused: Vec<(AgentId, Failure)>,
+}
+
+/// The wanted agents.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AgentList<'a> {
+    /// All of them, those that the current states list first.
+    pub(super) ids: &'a [AgentId],
+    /// How many of them the current states list, so that CXone knows them.
+    pub(super) listed: usize,
 }
 
 impl OfficialSource {
-    /// Reads the history of `range` of at least `agents`. Parts of the range overlap by `overlap`.
+    /// Reads the history of `sync` of at least `agents`. Parts of the range overlap by the look-back.
     pub(super) async fn read_history(
         &self,
-        range: Window,
-        overlap: Duration,
-        agents: &[AgentId],
+        sync: &SyncRange,
+        agents: AgentList<'_>,
         context: &FetchContext,
     ) -> Result<History, Failure> {
+        let mut capabilities = *self.capabilities();
         loop {
-            let capabilities = *self.capabilities();
-            let failure = match self.read_in(capabilities, range, overlap, agents, context).await {
+            let failure = match self.read_in(capabilities, sync, agents, context).await {
                 Ok(history) => {
-                    self.capabilities().record_success();
+                    capabilities.record_success();
+                    *self.capabilities() = capabilities;
                     return Ok(history);
                 }
                 Err(failure) if !is_capability_error(&failure) => return Err(failure),
                 Err(failure) => failure,
             };
-            // The history of one agent in the same range shows whether bulk requests or the range are refused.
-            if capabilities.bulk.is_none()
-                && let Some(agent) = agents.first()
-                && self.read_parts(&parts(range, capabilities.longest, overlap), Some(agent), context).await.is_ok()
-            {
+            if capabilities.bulk.is_none() && self.can_read_alone(capabilities, sync, agents, context).await {
                 warn!(
                     tenant = self.tenant.name,
                     reason = %failure.error,
                     "history of all agents at once refused; requesting it agent by agent"
                 );
+                capabilities.bulk = Some(false);
                 self.capabilities().bulk = Some(false);
                 continue;
             }
+            let range = match agents.ids.first() {
+                Some(agent) if capabilities.bulk == Some(false) => sync.of(agent),
+                _ => sync.of_all(),
+            };
             let Some(longest) = capabilities.shorter_range(length(range), failure.error.kind) else {
                 return Err(failure);
             };
-            self.capabilities().longest = Some(longest);
+            capabilities.longest = Some(longest);
         }
+    }
+
+    /// Whether the history of one agent can be read. In the same range, this shows whether bulk requests or the range are
+    /// refused.
+    async fn can_read_alone(
+        &self,
+        capabilities: HistoryCapabilities,
+        sync: &SyncRange,
+        agents: AgentList<'_>,
+        context: &FetchContext,
+    ) -> bool {
+        for (nth, agent) in agents.ids.iter().take(PROBED_AGENTS).enumerate() {
+            match self.read_alone(capabilities, sync, agent, context).await {
+                Ok(_) => return true,
+                // CXone knows the agent, so it is the range that is refused.
+                Err(failure) if nth < agents.listed && is_range_error(&failure) => return false,
+                Err(failure) if is_capability_error(&failure) => {}
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     async fn read_in(
         &self,
         capabilities: HistoryCapabilities,
-        range: Window,
-        overlap: Duration,
-        agents: &[AgentId],
+        sync: &SyncRange,
+        agents: AgentList<'_>,
         context: &FetchContext,
     ) -> Result<History, Failure> {
-        let parts = parts(range, capabilities.longest, overlap);
         if capabilities.bulk != Some(false) {
-            return Ok(History { parts: self.read_parts(&parts, None, context).await?, failed: Vec::new() });
+            let parts = self.parts(sync.of_all(), capabilities);
+            let parts = self.read_parts(&parts, sync.all.end, None, context).await?;
+            return Ok(History { parts, in_bulk: true, ..History::default() });
         }
-        let each = agents.iter().cloned().map(|agent| {
-            let parts = &parts;
-            async move {
-                let read = self.read_parts(parts, Some(&agent), context).await;
-                (agent, read)
+        let Some((first, others)) = agents.ids.split_first() else { return Ok(History::default()) };
+        let mut history = History::default();
+        // The first agent alone shows whether the range is refused.
+        match self.read_alone(capabilities, sync, first, context).await {
+            Err(failure)
+                if agents.listed > 0
+                    && is_range_error(&failure)
+                    && capabilities.shorter_range(length(sync.of(first)), failure.error.kind).is_some() =>
+            {
+                return Err(failure);
             }
+            read => history.add(first.clone(), read, context),
+        }
+        let each = others.iter().cloned().map(|agent| async move {
+            let read = self.read_alone(capabilities, sync, &agent, context).await;
+            (agent, read)
         });
         let mut results = stream::iter(each).buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
-        let mut history = History::default();
         while let Some((agent, read)) = results.next().await {
-            match read {
-                Ok(parts) => history.parts.extend(parts),
-                Err(failure) if is_capability_error(&failure) && history.parts.is_empty() => return Err(failure),
-                Err(failure) => {
-                    if failure.scope == Scope::Tenant {
-                        context.cancel(&failure);
-                    }
-                    history.failed.push((agent, failure));
-                }
-            }
+            history.add(agent, read, context);
         }
-        Ok(history)
+        match history.refused.first() {
+            Some((_, failure)) if history.parts.is_empty() && history.failed.is_empty() => Err(failure.clone()),
+            _ => Ok(history),
+        }
     }
 
-    /// Reads `parts` of the history of all agents, or of one.
-    async fn read_parts(
+    async fn read_alone(
+        &self,
+        capabilities: HistoryCapabilities,
+        sync: &SyncRange,
+        agent: &AgentId,
+        context: &FetchContext,
+    ) -> Result<Vec<Part>, Failure> {
+        self.read_parts(&self.parts(sync.of(agent), capabilities), sync.all.end, Some(agent), context).await
+    }
+
+    /// `range` in parts that the tenant is known to allow.
+    pub(super) fn parts(&self, range: Window, capabilities: HistoryCapabilities) -> Vec<Window> {
+        parts(range, capabilities.longest, self.official.history_lookback)
+    }
+
+    /// Reads `parts` of the history of all agents, or of one. `until` is the end of the range that they cover together.
+    pub(super) async fn read_parts(
         &self,
         parts: &[Window],
+        until: Timestamp,
         agent: Option<&AgentId>,
         context: &FetchContext,
     ) -> Result<Vec<Part>, Failure> {
         let mut read = Vec::with_capacity(parts.len());
-        for &requested in parts {
+        for &range in parts {
             context.check_cancelled()?;
             let mut url = history_url(&self.url(PATH, context).await?, agent);
             url.query_pairs_mut()
-                .append_pair("startDate", &requested.start.to_string())
-                .append_pair("endDate", &requested.end.to_string());
+                .append_pair("startDate", &range.start.to_string())
+                .append_pair("endDate", &range.end.to_string());
             let mut records = Vec::new();
-            self.read_list(&error_hints::HISTORY, &url, Paging::Paged, context, |page| records.extend(page)).await?;
+            let list = self.read_list(&error_hints::HISTORY, &url, Paging::Paged, context, |page| records.extend(page));
+            let rejected = list.await?;
             if let Some(agent) = agent {
                 // The records of one agent may not repeat its id.
-                records.iter_mut().for_each(|record: &mut HistoryRecord| record.agent_id.0 = Some(agent.to_string()));
+                records.iter_mut().for_each(|record: &mut HistoryRecord| record.agent_id = Some(agent.to_string()));
             }
-            read.push(Part { requested, records });
+            read.push(Part { requested: Requested { range, until, now: until }, records, rejected });
         }
         Ok(read)
+    }
+}
+
+// === impl History ===
+
+impl History {
+    fn add(&mut self, agent: AgentId, read: Result<Vec<Part>, Failure>, context: &FetchContext) {
+        match read {
+            Ok(parts) => self.parts.extend(parts),
+            Err(failure) if is_refusal(&failure) => self.refused.push((agent, failure)),
+            Err(failure) => {
+                if failure.scope == Scope::Tenant {
+                    context.cancel(&failure);
+                }
+                self.failed.push((agent, failure));
+            }
+        }
     }
 }
 
@@ -163,7 +245,7 @@ impl HistoryCapabilities {
     fn shorter_range(self, range: Duration, kind: ErrorKind) -> Option<Duration> {
         let refused = self.longest.unwrap_or(range).min(range);
         let by_length = matches!(kind, ErrorKind::BadRequest | ErrorKind::TooMuch) && refused > SHORTEST_RANGE;
-        by_length.then(|| (refused / 2).max(SHORTEST_RANGE))
+        by_length.then(|| half(refused).max(SHORTEST_RANGE))
     }
 }
 
@@ -184,6 +266,26 @@ pub(super) fn is_capability_error(failure: &Failure) -> bool {
     )
 }
 
+/// Whether a shorter range may succeed.
+fn is_range_error(failure: &Failure) -> bool {
+    matches!(failure.error.kind, ErrorKind::BadRequest | ErrorKind::TooMuch)
+}
+
+/// Whether CXone refuses the history of an agent, which says nothing of other agents.
+fn is_refusal(failure: &Failure) -> bool {
+    match failure.error.kind {
+        ErrorKind::BadRequest | ErrorKind::Forbidden => true,
+        // A redirect concerns the whole tenant.
+        ErrorKind::UnexpectedStatus => failure.scope != Scope::Tenant,
+        _ => false,
+    }
+}
+
+/// Half of `span` in whole seconds, as the API documents no more than milliseconds.
+const fn half(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs() / 2)
+}
+
 fn length(range: Window) -> Duration {
     Duration::from_micros(range.length().get())
 }
@@ -195,7 +297,7 @@ fn length(range: Window) -> Duration {
 /// its part lasts until the agent's next row.
 fn parts(range: Window, longest: Option<Duration>, overlap: Duration) -> Vec<Window> {
     let Some(longest) = longest.filter(|longest| *longest < length(range)) else { return vec![range] };
-    let step = longest - overlap.min(longest / 2);
+    let step = Duration::from_secs((longest - overlap.min(half(longest))).as_secs()).max(Duration::from_secs(1));
     let mut parts = vec![Window::ending_at(range.end, longest)];
     // From the end backwards, so that the newest part has the full length.
     while let Some(&Window { start, end }) = parts.last()
@@ -213,7 +315,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::presence::Timestamp;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -257,6 +358,22 @@ mod tests {
     }
 
     #[test]
+    fn halved_ranges_begin_with_whole_seconds() {
+        let whole = range(37);
+        let mut capabilities = HistoryCapabilities::default();
+        while let Some(longest) = capabilities.shorter_range(length(whole), ErrorKind::BadRequest) {
+            capabilities.longest = Some(longest);
+            for overlap in [Duration::ZERO, HOUR, Duration::from_millis(1_500), 12 * HOUR] {
+                for part in parts(whole, capabilities.longest, overlap) {
+                    let times = [part.start, part.end];
+                    assert!(times.iter().all(|time| *time == time.whole_second()), "{longest:?} {overlap:?}: {part:?}");
+                }
+            }
+        }
+        assert_eq!(capabilities.longest, Some(SHORTEST_RANGE));
+    }
+
+    #[test]
     fn an_agent_id_is_one_encoded_path_segment() {
         let all: Url = "https://h/incontactapi/services/v30.0/agents/state-history".parse().unwrap();
         assert_eq!(history_url(&all, None), all);
@@ -285,7 +402,7 @@ mod tests {
         ];
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         for (longest, range, kind, expected) in table {
-            let capabilities = HistoryCapabilities { bulk: None, longest: longest.map(minutes) };
+            let capabilities = HistoryCapabilities { longest: longest.map(minutes), ..HistoryCapabilities::default() };
             let next = capabilities.shorter_range(minutes(range), kind);
             assert_eq!(next, expected.map(minutes), "{longest:?} {range} {kind:?}");
         }
@@ -296,7 +413,7 @@ mod tests {
         for (bulk, after_success, requests) in
             [(None, Some(true), 1), (Some(true), Some(true), 1), (Some(false), Some(false), 7)]
         {
-            let mut capabilities = HistoryCapabilities { bulk, longest: None };
+            let mut capabilities = HistoryCapabilities { bulk, ..HistoryCapabilities::default() };
             assert_eq!(capabilities.min_requests(7), requests, "{bulk:?}");
             capabilities.record_success();
             assert_eq!(capabilities.bulk, after_success, "{bulk:?}");

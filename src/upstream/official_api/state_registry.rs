@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::wire::lenient::{Flag, Text, Whole};
+use super::wire::records::StateFields;
 use crate::config::{OFFICIAL_STATES, StateMap, WRAP_UP};
 use crate::presence::{OTHER_STATE, RawStateIndex, StateName, UNKNOWN_STATE};
 
@@ -44,15 +44,6 @@ struct Code {
     listed: bool,
 }
 
-/// The fields of a row that say which state it is.
-pub(super) struct StateFields<'a> {
-    pub(super) id: Whole,
-    pub(super) name: &'a Text,
-    pub(super) code: &'a Text,
-    pub(super) description: &'a Text,
-    pub(super) acw: Flag,
-}
-
 // === impl StateRegistry ===
 
 impl Default for StateRegistry {
@@ -67,14 +58,14 @@ impl StateRegistry {
     const OTHER: RawStateIndex = RawStateIndex(0);
 
     /// The state that a row speaks of.
-    pub(super) fn index(&mut self, fields: &StateFields<'_>) -> RawStateIndex {
-        let by_id = || fields.id.0.and_then(|id| OFFICIAL_STATES.get(usize::try_from(id).ok()?)).copied();
-        let name = fields.name.0.as_deref().or_else(by_id).unwrap_or(UNKNOWN_STATE);
-        let description = fields.description.0.as_deref();
+    pub(super) fn index(&mut self, fields: &StateFields) -> RawStateIndex {
+        let by_id = || fields.id.and_then(|id| OFFICIAL_STATES.get(usize::try_from(id).ok()?)).copied();
+        let name = fields.name.as_deref().or_else(by_id).unwrap_or(UNKNOWN_STATE);
+        let description = fields.description.as_deref();
         // The default of a session's start has no code, which some answers give as 0.
-        let id = fields.code.0.as_deref().filter(|id| *id != "0" || description.is_some());
+        let id = fields.code.as_deref().filter(|id| *id != "0" || description.is_some());
         let code = id.or(description).filter(|_| name == UNAVAILABLE);
-        let acw = fields.acw.0 == Some(true) && name == UNAVAILABLE;
+        let acw = fields.acw == Some(true) && name == UNAVAILABLE;
         if let Some(code) = code {
             self.note(code, description, acw);
         }
@@ -162,15 +153,9 @@ mod tests {
     type Record = (Option<i64>, Option<&'static str>, Option<&'static str>, Option<&'static str>, Option<bool>);
 
     fn index(states: &mut StateRegistry, (id, name, code, description, acw): Record) -> RawStateIndex {
-        let text = |text: Option<&str>| Text(text.map(str::to_owned));
+        let text = |text: Option<&str>| text.map(str::to_owned);
         let (name, code, description) = (text(name), text(code), text(description));
-        states.index(&StateFields {
-            id: Whole(id),
-            name: &name,
-            code: &code,
-            description: &description,
-            acw: Flag(acw),
-        })
+        states.index(&StateFields { id, name, code, description, acw })
     }
 
     fn shown(states: &StateRegistry, index: RawStateIndex, split: bool) -> String {
@@ -235,10 +220,8 @@ mod tests {
         let mut states = StateRegistry::default();
         let indices: HashSet<_> = (0..2 * MAX_STATES)
             .map(|number| {
-                let name = Text(Some(format!("state {number}")));
-                let none = Text(None);
-                let (id, acw) = (Whole(None), Flag(None));
-                states.index(&StateFields { id, name: &name, code: &none, description: &none, acw }).0
+                let name = Some(format!("state {number}"));
+                states.index(&StateFields { name, ..StateFields::default() }).0
             })
             .collect();
         assert_eq!(indices.len(), MAX_STATES);

@@ -1,5 +1,7 @@
 //! Fetches from a scripted server on loopback.
 
+mod properties;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -25,6 +27,7 @@ type Script = dyn Fn(&str) -> (u16, String) + Send + Sync;
 
 struct ApiTest {
     source: OfficialSource,
+    tenant: Arc<Tenant>,
     clock: DrivenClock,
     requests: Arc<Mutex<Vec<String>>>,
 }
@@ -60,15 +63,26 @@ impl ApiTest {
         (tenant.api, tenant.connection.base_url, tenant.limits.max_concurrent_requests) = (Api::Official, base, 1);
         tenant.official = Some(official.clone());
         change(&mut tenant);
-        let source = OfficialSource::new(Arc::new(tenant), official, Arc::new(clock.clone()), Arc::new(NoopObserver));
-        Self { source: source.unwrap().without_retries(), clock, requests }
+        let tenant = Arc::new(tenant);
+        Self { source: Self::source(&tenant, &clock), tenant, clock, requests }
+    }
+
+    fn source(tenant: &Arc<Tenant>, clock: &DrivenClock) -> OfficialSource {
+        let official = tenant.official.clone().unwrap();
+        let source = OfficialSource::new(Arc::clone(tenant), official, Arc::new(clock.clone()), Arc::new(NoopObserver));
+        source.unwrap().without_retries()
+    }
+
+    /// Continues with a new source, as after a restart.
+    fn restart(&mut self) {
+        self.source = Self::source(&self.tenant, &self.clock);
     }
 
     /// Fetches the last day of `agents`.
     async fn fetch(&self, agents: &[&str]) -> FetchResult {
         let window = Window::ending_at(self.clock.now(), Duration::from_secs(DAY.cast_unsigned()));
         let agents = agents.iter().map(|id| WatchedAgent { id: (*id).into(), schedule: None }).collect();
-        let deadline = self.clock.monotonic() + Duration::from_secs(30);
+        let deadline = self.clock.monotonic() + Duration::from_secs(3_600);
         self.source.fetch(Query { window, agents, deadline }).await
     }
 
@@ -155,7 +169,7 @@ async fn a_budget_too_small_for_states_and_history_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_agent_fails_alone_and_causes_a_full_sync() {
+async fn a_refused_agent_fails_alone_and_the_others_go_on_with_tails() {
     let script = |target: &str, _: &DrivenClock| match target {
         target if target.starts_with("/agents/states") => states(&[]),
         target if target.starts_with("/agents/state-history") => refused(403),
@@ -166,15 +180,13 @@ async fn a_refused_agent_fails_alone_and_causes_a_full_sync() {
     let test = ApiTest::new(|_| (), script).await;
     let result = test.fetch(&["1", "2"]).await;
     assert_eq!(seconds(&result), BTreeMap::from([("1".into(), vec![("Available".to_owned(), 100)])]));
-    assert_eq!((result.failed, result.error.unwrap().kind), (vec!["2".into()], ErrorKind::BadRequest));
+    assert_eq!((result.failed, result.error), (vec!["2".into()], None));
     assert_eq!(result.answered.len(), 1);
 
     test.advance(60);
-    test.fetch(&["1"]).await;
-    assert_eq!(test.last_range_start(), 60 - DAY - LOOKBACK);
-    test.advance(60);
-    test.fetch(&["1"]).await;
-    assert_eq!(test.last_range_start(), 60 - SETTLE, "a tail after the full sync");
+    test.fetch(&["2", "1"]).await;
+    assert_eq!(test.last_range_start(), -SETTLE, "a tail of the agent that answers");
+    assert_eq!(test.requests("/agents/2/").len(), 2);
 }
 
 #[tokio::test]
@@ -182,18 +194,126 @@ async fn a_failure_of_the_tenant_cancels_the_other_agents() {
     let script = |target: &str, _: &DrivenClock| match target {
         target if target.starts_with("/agents/states") => states(&[]),
         target if target.starts_with("/agents/1/") => history(&[]),
-        _ => refused(403),
+        target if target.starts_with("/agents/state-history") => refused(403),
+        _ => refused(401),
     };
     let test = ApiTest::new(|_| (), script).await;
     let result = test.fetch(&["1", "2", "3", "4"]).await;
-    assert_eq!((result.failed.len(), result.error.unwrap().kind), (3, ErrorKind::Forbidden));
+    assert_eq!((result.failed.len(), result.error.unwrap().kind), (3, ErrorKind::Unauthorized));
     let [one, two] = ["/agents/1/", "/agents/2/"].map(|part| test.requests(part).len());
     let others = test.requests("/agents/3/").len() + test.requests("/agents/4/").len();
-    assert_eq!((one, two, others), (2, 1, 0));
+    // A new token is tried once.
+    assert_eq!((one, two, others), (2, 2, 0));
 }
 
 #[tokio::test]
-async fn unusable_rows_are_counted_and_the_start_is_kept() {
+async fn unknown_agents_fail_the_tenant_only_if_all_do() {
+    // The agents in the order of the configuration; A and B are known, others are not.
+    for (agents, order) in [(["9", "8", "A", "B"], 0), (["A", "9", "B", "8"], 1), (["A", "B", "9", "8"], 2)] {
+        for status in [400, 403, 404] {
+            let script = move |target: &str, _: &DrivenClock| match target {
+                target if target.starts_with("/agents/states") => {
+                    states(&["A", "B"].map(|id| format!(r#"{{"agentId":"{id}","agentStateName":"Available"}}"#)))
+                }
+                target if target.starts_with("/agents/A/") || target.starts_with("/agents/B/") => {
+                    history(&[row("", "Unavailable", -HOUR, "PT100S")])
+                }
+                target if target.starts_with("/agents/state-history") => refused(404),
+                _ => refused(status),
+            };
+            let test = ApiTest::new(|tenant| tenant.limits.max_concurrent_requests = 2, script).await;
+            for nth in 0..3 {
+                let mut result = test.fetch(&agents).await;
+                result.failed.sort();
+                assert_eq!((&result.failed, &result.error), (&vec!["8".into(), "9".into()], &None), "{order} {status}");
+                assert_eq!(seconds(&result).keys().map(|id| &**id).collect::<Vec<_>>(), ["A", "B"]);
+                if nth > 0 {
+                    assert_eq!(test.last_range_start() % 60, 0);
+                }
+                test.advance(60);
+            }
+            let result = test.fetch(&["8", "9"]).await;
+            assert_eq!((result.failed.len(), result.answered.len()), (2, 0));
+            assert!(result.error.is_some(), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listed_agent_without_start_or_history_is_known() {
+    let script = |target: &str, clock: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => {
+            let at = |seconds: i64| Timestamp::from_micros(NOW.micros() + seconds * 1_000_000);
+            let state = |id: &str, rest: String| format!(r#"{{"agentId":"{id}","agentStateName":"LoggedOut"{rest}}}"#);
+            states(&[
+                state("1", r#","startDate":null"#.to_owned()),
+                state("2", format!(r#","startDate":"","lastUpdateTime":"{}""#, at(-500))),
+                state("3", format!(r#","startDate":"{}""#, clock.now() + Duration::from_secs(5))),
+            ])
+        }
+        _ => history(&[]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    let ids = ["1", "2", "3"];
+    let first = test.fetch(&ids).await;
+    assert!(first.answered.iter().all(|(_, presence)| presence.is_some()), "{:?}", first.answered);
+    let out = |seconds| vec![("LoggedOut".to_owned(), seconds)];
+    let expected = |times: [u64; 3]| {
+        BTreeMap::from([("1".into(), out(times[0])), ("2".into(), out(times[1])), ("3".into(), out(times[2]))])
+    };
+    assert_eq!(seconds(&first), expected([0, 500, 0]));
+    test.advance(60);
+    let second = seconds(&test.fetch(&ids).await);
+    assert_eq!((&second[&AgentId::from("1")], &second[&AgentId::from("2")]), (&out(60), &out(560)));
+}
+
+#[tokio::test]
+async fn a_200_that_is_no_answer_fails_and_204_means_no_rows() {
+    let bodies = ["", " \n", r#"{"error":"busy"}"#, r#"{"message":"x","agents":[]}"#, "[", "<html>", r#""x""#];
+    for endpoint in ["/agents/states", "/agents/state-history"] {
+        let cases = bodies.map(|body| (200, body, true));
+        for (status, body, fails) in cases.into_iter().chain([(204, "", false), (200, "{}", false)]) {
+            let script = move |target: &str, _: &DrivenClock| match target {
+                target if target.starts_with(endpoint) => (status, body.to_owned()),
+                target if target.starts_with("/agents/states") => states(&[]),
+                _ => history(&[row("1", "Available", -HOUR, "PT100S")]),
+            };
+            let test = ApiTest::new(|_| (), script).await;
+            let result = test.fetch(&["1"]).await;
+            let kind = result.error.map(|error| error.kind);
+            assert_eq!(kind, fails.then_some(ErrorKind::Decode), "{endpoint} {status} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_bad_record_costs_one_record_and_is_counted() {
+    let script = |target: &str, _: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") => states(&["7".to_owned(), r#"{"agentId":null}"#.to_owned()]),
+        _ => history(&[
+            row("1", "Available", -1_000, "PT100S"),
+            row("1", "Unavailable", -900, "PT100S")
+                .replace(r#""agentStateName""#, r#""outStateDescription":"\ud83d","agentStateName""#),
+            r#"[{"agentId":"1"}]"#.to_owned(),
+            "null".to_owned(),
+            row("1", "Available", -800, "PT100S").replace(r#""agentId":"1""#, r#""agentId":{}"#),
+            row("1", "Available", -700, "x").replace(r#""x""#, "1e999"),
+            row("1", "Available", -600, "x").replace(r#""x""#, "[1]"),
+            row("1", "Available", -500, "x").replace(r#""x""#, "99.5"),
+        ]),
+    };
+    let test = ApiTest::new(|_| (), script).await;
+    let result = test.fetch(&["1"]).await;
+    assert_eq!(result.error, None);
+    let counts =
+        [Rejection::UnknownAgent, Rejection::NotFinite, Rejection::BadTime].map(|reason| rejected(&result, reason));
+    assert_eq!(counts, [5, 1, 1]);
+    let expected = vec![("Available".to_owned(), 199), ("Unavailable".to_owned(), 100)];
+    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
+}
+
+#[tokio::test]
+async fn unusable_rows_are_counted_and_start_no_state() {
     let script = |target: &str, _: &DrivenClock| match target {
         target if target.starts_with("/agents/states") => states(&[]),
         _ => history(&[
@@ -207,8 +327,8 @@ async fn unusable_rows_are_counted_and_the_start_is_kept() {
     let test = ApiTest::new(|_| (), script).await;
     let result = test.fetch(&["1"]).await;
     let counts = [Rejection::BadTime, Rejection::Negative, Rejection::Overlap].map(|reason| rejected(&result, reason));
-    assert_eq!(counts, [1, 1, 1]);
-    let expected = vec![("Available".to_owned(), 450), ("Unavailable".to_owned(), 500)];
+    assert_eq!(counts, [1, 1, 0]);
+    let expected = vec![("Available".to_owned(), 550)];
     assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
 }
 

@@ -53,8 +53,8 @@ impl OfficialSource {
             match read {
                 Ok(rows) => {
                     for row in rows {
-                        if let Some(id) = &row.out_state_id.0 {
-                            states.list_code(id, row.out_state_name.0.as_deref(), row.is_acw.0 == Some(true));
+                        if let Some(id) = &row.id {
+                            states.list_code(id, row.name.as_deref(), row.is_acw == Some(true));
                         }
                     }
                 }

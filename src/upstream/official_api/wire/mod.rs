@@ -1,4 +1,4 @@
-//! What the official API answers, read leniently: nulls, numbers and booleans as strings, wrappers, empty bodies.
+//! What the official API answers, read leniently: nulls, numbers and booleans as strings, keys in any case, wrappers.
 //!
 //! | file | what it reads |
 //! | --- | --- |
@@ -15,12 +15,12 @@ pub(super) mod records;
 /// What the fuzz targets reach into.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
-    use super::envelope::{self, Next, Record};
+    use super::envelope::{self, Next};
     use super::iso_duration;
-    use super::records::{AgentRecord, CodeRecord, HistoryRecord, StateRecord};
+    use super::records::{AgentRecord, CodeRecord, HistoryRecord, Record, StateRecord};
     use crate::presence::{Micros, Rejection};
 
-    /// What one page of a list said.
+    /// The contents of one page of a list.
     #[derive(Debug, PartialEq, Eq)]
     pub struct Page {
         /// How many rows there are; `None` where the answer has no such list.

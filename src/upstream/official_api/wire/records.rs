@@ -1,78 +1,162 @@
-//! The rows of the lists that are asked for, as far as their fields are needed.
+//! The rows of the lists that are read, as far as their fields are needed.
 //!
 //! Source: NICE's `OpenAPI` files, as clients generated from them have them: `/agents`, `/agents/states`,
-//! `/agents/state-history` and `/teams/{teamId}/unavailable-codes`. Every field may be missing or null in practice.
+//! `/agents/state-history`, `/unavailable-codes` and `/teams/{teamId}/unavailable-codes`. Every field may be missing or
+//! null in practice, and writers differ in the case of keys (`agentId`, `AgentId`; `isACW`, `isAcw`).
 
-use serde::Deserialize;
+use super::lenient::Slot;
+use crate::presence::{Micros, Rejection};
 
-use super::envelope::Record;
-use super::lenient::{Flag, Text, Whole};
+/// A row of a list.
+pub(in crate::upstream::official_api) trait Record: Default + Send + 'static {
+    /// The key that the rows stand under.
+    const LIST: &'static str;
+
+    /// Where the value of `key`, which is in lower case, goes; `None` where it is not needed.
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>>;
+
+    /// Whether the row says what it is about. Others are dropped.
+    fn has_id(&self) -> bool;
+}
 
 /// A row of `/agents`.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(in crate::upstream::official_api) struct AgentRecord {
-    pub(in crate::upstream::official_api) agent_id: Text,
-    pub(in crate::upstream::official_api) first_name: Text,
-    pub(in crate::upstream::official_api) last_name: Text,
-    pub(in crate::upstream::official_api) is_active: Flag,
-    pub(in crate::upstream::official_api) team_name: Text,
+    pub(in crate::upstream::official_api) agent_id: Option<String>,
+    pub(in crate::upstream::official_api) first_name: Option<String>,
+    pub(in crate::upstream::official_api) last_name: Option<String>,
+    pub(in crate::upstream::official_api) is_active: Option<bool>,
+    pub(in crate::upstream::official_api) team_name: Option<String>,
+}
+
+/// The fields of a row that say which state it is about.
+#[derive(Debug, Clone, Default)]
+pub(in crate::upstream::official_api) struct StateFields {
+    pub(in crate::upstream::official_api) id: Option<i64>,
+    pub(in crate::upstream::official_api) name: Option<String>,
+    /// `outStateId`, the id of an unavailable code.
+    pub(in crate::upstream::official_api) code: Option<String>,
+    /// `outStateDescription`, the text of an unavailable code.
+    pub(in crate::upstream::official_api) description: Option<String>,
+    /// `isACW`: whether this is after-contact work.
+    pub(in crate::upstream::official_api) acw: Option<bool>,
 }
 
 /// A row of `/agents/states`: the state that an agent is in, and since when.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(in crate::upstream::official_api) struct StateRecord {
-    pub(in crate::upstream::official_api) agent_id: Text,
-    pub(in crate::upstream::official_api) team_id: Text,
-    pub(in crate::upstream::official_api) start_date: Text,
-    pub(in crate::upstream::official_api) agent_state_id: Whole,
-    pub(in crate::upstream::official_api) agent_state_name: Text,
-    pub(in crate::upstream::official_api) out_state_id: Text,
-    pub(in crate::upstream::official_api) out_state_description: Text,
-    #[serde(rename = "isACW", alias = "isAcw")]
-    pub(in crate::upstream::official_api) is_acw: Flag,
+    pub(in crate::upstream::official_api) agent_id: Option<String>,
+    pub(in crate::upstream::official_api) team_id: Option<String>,
+    pub(in crate::upstream::official_api) start_date: Option<String>,
+    pub(in crate::upstream::official_api) last_update_time: Option<String>,
+    pub(in crate::upstream::official_api) state: StateFields,
 }
 
 /// A row of `/agents/state-history`: a state that an agent was in, from when and for how long.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(in crate::upstream::official_api) struct HistoryRecord {
-    pub(in crate::upstream::official_api) agent_id: Text,
-    pub(in crate::upstream::official_api) agent_session_id: Whole,
-    pub(in crate::upstream::official_api) state_index: Whole,
-    pub(in crate::upstream::official_api) start_date: Text,
-    pub(in crate::upstream::official_api) duration: Text,
-    pub(in crate::upstream::official_api) agent_state_id: Whole,
-    pub(in crate::upstream::official_api) agent_state_name: Text,
-    pub(in crate::upstream::official_api) out_state_id: Text,
-    pub(in crate::upstream::official_api) out_state_description: Text,
-    #[serde(rename = "isACW", alias = "isAcw")]
-    pub(in crate::upstream::official_api) is_acw: Flag,
+    pub(in crate::upstream::official_api) agent_id: Option<String>,
+    pub(in crate::upstream::official_api) agent_session_id: Option<i64>,
+    pub(in crate::upstream::official_api) state_index: Option<i64>,
+    pub(in crate::upstream::official_api) start_date: Option<String>,
+    pub(in crate::upstream::official_api) duration: Option<Result<Micros, Rejection>>,
+    pub(in crate::upstream::official_api) state: StateFields,
 }
 
-/// A row of `/teams/{teamId}/unavailable-codes`: a reason to be unavailable.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// A row of a list of unavailable codes. That of a team has `outStateId` and `outStateName`, that of the business unit `id`
+/// and `name`.
+#[derive(Debug, Default)]
 pub(in crate::upstream::official_api) struct CodeRecord {
-    pub(in crate::upstream::official_api) out_state_id: Text,
-    pub(in crate::upstream::official_api) out_state_name: Text,
-    #[serde(rename = "isAcw", alias = "isACW")]
-    pub(in crate::upstream::official_api) is_acw: Flag,
+    pub(in crate::upstream::official_api) id: Option<String>,
+    pub(in crate::upstream::official_api) name: Option<String>,
+    pub(in crate::upstream::official_api) is_acw: Option<bool>,
+}
+
+// === impl StateFields ===
+
+impl StateFields {
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
+        Some(match key {
+            "agentstateid" => Slot::Whole(&mut self.id),
+            "agentstatename" => Slot::Text(&mut self.name),
+            "outstateid" => Slot::Text(&mut self.code),
+            "outstatedescription" => Slot::Text(&mut self.description),
+            "isacw" => Slot::Flag(&mut self.acw),
+            _ => return None,
+        })
+    }
 }
 
 impl Record for AgentRecord {
     const LIST: &'static str = "agents";
+
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
+        Some(match key {
+            "agentid" => Slot::Text(&mut self.agent_id),
+            "firstname" => Slot::Text(&mut self.first_name),
+            "lastname" => Slot::Text(&mut self.last_name),
+            "isactive" => Slot::Flag(&mut self.is_active),
+            "teamname" => Slot::Text(&mut self.team_name),
+            _ => return None,
+        })
+    }
+
+    fn has_id(&self) -> bool {
+        self.agent_id.is_some()
+    }
 }
 
 impl Record for StateRecord {
     const LIST: &'static str = "agentStates";
+
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
+        match key {
+            "agentid" => Some(Slot::Text(&mut self.agent_id)),
+            "teamid" => Some(Slot::Text(&mut self.team_id)),
+            "startdate" => Some(Slot::Text(&mut self.start_date)),
+            "lastupdatetime" => Some(Slot::Text(&mut self.last_update_time)),
+            key => self.state.slot(key),
+        }
+    }
+
+    fn has_id(&self) -> bool {
+        self.agent_id.is_some()
+    }
 }
 
 impl Record for HistoryRecord {
     const LIST: &'static str = "agentStateHistory";
+
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
+        match key {
+            "agentid" => Some(Slot::Text(&mut self.agent_id)),
+            "agentsessionid" => Some(Slot::Whole(&mut self.agent_session_id)),
+            "stateindex" => Some(Slot::Whole(&mut self.state_index)),
+            "startdate" => Some(Slot::Text(&mut self.start_date)),
+            "duration" => Some(Slot::Duration(&mut self.duration)),
+            key => self.state.slot(key),
+        }
+    }
+
+    // The rows of one agent may not repeat its id.
+    fn has_id(&self) -> bool {
+        self.agent_id.is_some() || self.start_date.is_some()
+    }
 }
 
 impl Record for CodeRecord {
     const LIST: &'static str = "unavailableCodes";
+
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
+        Some(match key {
+            "outstateid" | "id" => Slot::Text(&mut self.id),
+            "outstatename" | "name" => Slot::Text(&mut self.name),
+            "isacw" => Slot::Flag(&mut self.is_acw),
+            _ => return None,
+        })
+    }
+
+    fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
 }
