@@ -9,7 +9,6 @@ mod error;
 mod failure;
 mod fetch_context;
 mod http;
-mod json_repair;
 mod observer;
 pub mod official_api;
 pub mod presence_api;

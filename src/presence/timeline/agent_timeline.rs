@@ -52,6 +52,11 @@ impl AgentTimeline {
             || self.observations.iter().any(|observation| may_arrive(observation.refresh))
     }
 
+    /// The number of the refresh that last observed a state.
+    pub(super) fn last_refresh(&self) -> Option<u32> {
+        self.observations.last().map(|last| last.refresh)
+    }
+
     /// The state observed in `refresh`.
     pub(super) fn observed_in(&self, refresh: u32) -> Option<RawStateIndex> {
         self.observations.last().filter(|last| last.refresh == refresh).map(|last| last.state)

@@ -169,11 +169,10 @@ impl StateTimeline {
         }
     }
 
-    /// The end of the first refresh after the one with the number `seen`, if a row may still arrive that was not there then.
-    fn missed_since(&self, seen: u32) -> Option<Timestamp> {
-        let (first, _) = self.recent.front()?;
-        let (_, end) = self.recent.iter().find(|(number, _)| *number > seen)?;
-        (*first <= seen.wrapping_add(1)).then_some(*end)
+    /// Whether the row of a state may still arrive that the refresh number `seen` saw running and later ones did not.
+    fn may_arrive(&self, seen: u32) -> bool {
+        let is_recent = self.recent.front().is_some_and(|(first, _)| *first <= seen.wrapping_add(1));
+        seen > 0 && seen < self.refresh && is_recent
     }
 
     /// The number of rows that are kept.

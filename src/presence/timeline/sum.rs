@@ -74,6 +74,7 @@ impl StateTimeline {
         rejections: &mut Rejections,
     ) -> TimelineSums {
         let mut unsettled: Option<Timestamp> = None;
+        let may_arrive = |seen| self.may_arrive(seen);
         let mut names = StateNames::new(labels.reserved);
         for name in labels.offline {
             names.restore(name);
@@ -93,7 +94,13 @@ impl StateTimeline {
             .map(|agent| {
                 let timeline = self.agents.get(&agent.id)?;
                 let spans = timeline.spans(window.end, self.refresh, rejections);
-                unsettled = unsettled.into_iter().chain(unsettled_gap(&spans, settled)).min();
+                // An agent that is not in any state any more may have been in others before.
+                let is_absent = timeline.last_refresh().is_some_and(may_arrive);
+                let last_gap = spans
+                    .last()
+                    .map(|last| last.known_until)
+                    .filter(|known| is_absent && *known + TOLERANCE < window.end);
+                unsettled = unsettled.into_iter().chain(unsettled_gap(&spans, settled)).chain(last_gap).min();
                 summer.sum(&spans, agent).or_else(|| summer.just_begun(timeline.observed_in(self.refresh)?, agent))
             })
             .collect();
@@ -106,7 +113,7 @@ impl StateTimeline {
     /// been [compacted](Self::compact).
     pub fn unanswered(&self, now: Timestamp, agents: &[WatchedAgent]) -> Vec<Unanswered> {
         let mut unanswered = Vec::new();
-        let may_arrive = |seen| seen > 0 && seen < self.refresh && self.missed_since(seen).is_some();
+        let may_arrive = |seen| self.may_arrive(seen);
         for WatchedAgent { id, .. } in agents {
             let Some(timeline) = self.agents.get(id).filter(|timeline| timeline.may_have_ended(may_arrive)) else {
                 continue;
@@ -177,6 +184,7 @@ impl PresenceSummer<'_> {
         let schedules = &mut self.schedules;
         Some(AgentPresence {
             states: vec![(Arc::clone(&name), Micros::ZERO)],
+            folded: Vec::new(),
             observed: Micros::ZERO,
             current: (state != StateNames::OTHER).then_some((name, Micros::ZERO)),
             last_data: self.window.end,

@@ -257,7 +257,7 @@ fn a_gap_after_a_state_that_has_ended_is_not_made_up() {
         assert_eq!(test.seconds(), [400, if next.is_some() { 100 } else { 0 }, 0, 0]);
         let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
         let unanswered = Unanswered { agent: AGENT.into(), start: at(100), is_cut: false };
-        assert_eq!(test.timeline.unanswered(at(WINDOW_END), &agents), [unanswered.clone()]);
+        assert_eq!(test.timeline.unanswered(at(WINDOW_END), &agents), std::slice::from_ref(&unanswered));
         // The row is cut where the request ends.
         let cut = Requested { range: range(100, 102), until: at(102), now: at(WINDOW_END) };
         test.timeline.add(cut, [row(2)]);
@@ -300,8 +300,8 @@ fn a_state_without_start_counts_from_the_first_observation() {
             observe(&mut test, now, now, 0, None, fallback);
         }
         let since = fallbacks[0].unwrap_or(201);
-        assert_eq!(test.seconds(), [(1_000 - since) as u64, 0, 0, 0], "{fallbacks:?}");
-        assert_eq!(test.current(), Some(("A".to_owned(), (1_000 - since) as u64)));
+        assert_eq!(test.seconds(), [(1_000_i64 - since).cast_unsigned(), 0, 0, 0], "{fallbacks:?}");
+        assert_eq!(test.current(), Some(("A".to_owned(), (1_000_i64 - since).cast_unsigned())));
     }
     let mut test = TimelineTest::new();
     observe(&mut test, 1_000, 1_000, 3, None, None);

@@ -17,7 +17,6 @@ use crate::upstream::ErrorKind;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::json_repair;
 
 /// How many rows are asked for at once: what other clients of the API ask for, and get. A server that gives less is
 /// asked for the rest.
@@ -119,7 +118,7 @@ impl OfficialSource {
         body: Vec<u8>,
         context: &FetchContext,
     ) -> Result<(Page<T>, Vec<u8>), Failure> {
-        let read = |body: &[u8], (): &mut ()| Ok(json_repair::decode(body, envelope::decode::<T>)?);
+        let read = |body: &[u8], (): &mut ()| Ok(envelope::decode::<T>(body)?);
         let decoded = self.session.get(resource, url, ((), body), context, read).await?;
         Ok((decoded.value, decoded.body))
     }

@@ -12,7 +12,7 @@ const LISTS: [&str; 6] = [
     "strings wrapped nulls",
     "no-links",
     "no-totals empty-as-204",
-    "no-links no-totals empty-as-nothing",
+    "no-links no-totals empty-as-204",
     "strings no-totals nulls acw-by-codes",
 ];
 const PARTS: [&str; 3] = ["", "longest=100h", "bulk-refused"];
