@@ -80,7 +80,7 @@ fn truth(tenant: &Tenant, query: &str) -> Result<Answer, Refusal> {
     let window = Window { start: time("start")?, end: time("end")? };
     let seconds = |agent: &Agent| {
         let states = match fields.get("api").map(AsRef::as_ref) {
-            Some("official") => state_periods::truth(&tenant.timeline, agent, window, false, tenant.acw()),
+            Some("official") => state_periods::truth(&tenant.timeline, agent, window, true, tenant.acw()),
             _ => tenant.timeline.seconds(agent, window),
         };
         states.into_iter().map(|(state, time)| (state.to_string(), time.seconds_f64())).collect::<BTreeMap<_, _>>()
