@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::crypto::ring::kx_group;
+use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use super::client_certificates;
-use crate::config::web::{Curve, TlsSettings, TlsVersion};
+use crate::config::web::{ClientAuth, Curve, TlsSettings, TlsVersion};
 
 /// The rustls configuration for `settings`.
 ///
@@ -49,6 +50,11 @@ pub(super) fn server_config(settings: &TlsSettings, http2: bool) -> Result<Arc<S
     let mut config = builder
         .with_single_cert(settings.certificates.clone(), settings.key.clone_key())
         .map_err(|error| format!("certificate and key do not go together: {error}"))?;
+    if settings.client_auth != ClientAuth::None {
+        // A resumed session would admit a client whose certificate has expired since.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.ignore_client_order = settings.prefer_server_cipher_suites;
     config.alpn_protocols = if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
     Ok(Arc::new(config))

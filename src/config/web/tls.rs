@@ -138,7 +138,7 @@ pub(super) fn read(
     let has_ca = ca.is_some();
     let client_cas = ca.and_then(|pem| pem.certificates(diagnostics)).unwrap_or_default();
     let client_auth = client_auth(&fields, has_ca, diagnostics);
-    let client_allowed_sans = allowed_sans(&fields, client_auth, diagnostics);
+    let client_allowed_sans = allowed_sans(&fields, client_auth, has_ca, diagnostics);
     let min_version = version(&fields, "min_version", diagnostics)?;
     let max_version = version(&fields, "max_version", diagnostics)?;
     if min_version > max_version {
@@ -189,7 +189,12 @@ fn client_auth(fields: &Fields<'_>, has_ca: bool, diagnostics: &mut Diagnostics)
     client_auth
 }
 
-fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
+fn allowed_sans(
+    fields: &Fields<'_>,
+    client_auth: ClientAuth,
+    has_ca: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<String>> {
     let value = fields.get("client_allowed_sans")?;
     let example = "a list of DNS names, IP addresses, e-mail addresses or URIs";
     let items = value.items(example, MAX_LIST, diagnostics)?;
@@ -202,6 +207,10 @@ fn allowed_sans(fields: &Fields<'_>, client_auth: ClientAuth, diagnostics: &mut 
         diagnostics.warn(value.place, value.path, problem);
     } else if items.is_empty() {
         let problem = Problem::new("refuses every client, as it has no names", "write the clients' names, or drop it");
+        diagnostics.warn(value.place, value.path, problem);
+    } else if has_ca && matches!(client_auth, ClientAuth::Request | ClientAuth::RequireAny) {
+        let message = "certificates are not verified with this policy, so any client can create one with such a name";
+        let problem = Problem::new(message, "write `client_auth_type: RequireAndVerifyClientCert`");
         diagnostics.warn(value.place, value.path, problem);
     }
     Some(sans)

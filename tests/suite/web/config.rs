@@ -24,7 +24,7 @@ fn files(ending: &str) -> Vec<PathBuf> {
 #[test]
 fn good_web_configs_are_accepted() {
     let files = files(".good.yml");
-    assert_eq!(files.len(), 16);
+    assert_eq!(files.len(), 17);
     for path in files.iter().map(PathBuf::as_path).chain([Path::new("deploy/config/web-config.yml")]) {
         LiveWebConfig::check(path).unwrap_or_else(|faults| panic!("{}: {faults}", path.display()));
     }
@@ -38,6 +38,7 @@ fn web_config_warnings() {
         ("cert_twice", "counts, and `cert` beside it does not"),
         ("rate_without_burst", "no request at all is allowed"),
         ("sans_empty", "refuses every client"),
+        ("sans_unverified", "any client can create one with such a name"),
         ("sans_without_auth", "these names have no effect"),
         ("tls_nothing", "there is no TLS"),
     ];

@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::SanType;
 use rustls::crypto::ring::{cipher_suite as suites, kx_group};
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, NamedGroup, SupportedProtocolVersion};
+use rustls::{CipherSuite, HandshakeKind, NamedGroup, SupportedProtocolVersion};
 
 pub(super) use self::parties::Site;
 use self::parties::{Authority, BOTH, Identity};
@@ -284,4 +284,22 @@ async fn tls_handshake_failures_are_counted() {
         assert!(site.caller().is_admitted(&app).await);
     }
     assert_eq!(rejected(&site.caller(), &app).await, noise.len());
+}
+
+#[tokio::test]
+async fn tls_resumption_is_off_with_client_certificates() {
+    let verified = "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n";
+    for (settings, expected) in [("", HandshakeKind::Resumed), (verified, HandshakeKind::Full)] {
+        let site = Site::new(settings);
+        let (app, _upstream) = site.open().await;
+        for versions in [ONLY_12, ONLY_13] {
+            let caller = site.caller().showing(&site.authority.localhost()).speaking(versions);
+            let connector = caller.connector();
+            let mut first = Client::from_stream(parties::Caller::connect_with(&connector, &app).await.unwrap());
+            // With the response come the tickets of TLS 1.3.
+            assert!(first.request("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_some());
+            let stream = parties::Caller::connect_with(&connector, &app).await.unwrap();
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(expected), "{settings} {versions:?}");
+        }
+    }
 }

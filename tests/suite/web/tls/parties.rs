@@ -124,6 +124,17 @@ impl Caller {
 
     /// Completes the handshake on the client side: with TLS 1.3 the server may still reject the certificate.
     pub(crate) async fn connect(&self, app: &TestApp) -> Option<TlsStream<TcpStream>> {
+        Self::connect_with(&self.connector(), app).await
+    }
+
+    /// Only connections of the same connector resume each other's sessions.
+    pub(crate) async fn connect_with(connector: &TlsConnector, app: &TestApp) -> Option<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(app.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        connector.connect(name, stream).await.ok()
+    }
+
+    pub(crate) fn connector(&self) -> TlsConnector {
         let builder = ClientConfig::builder_with_provider(Arc::new(self.provider.clone()));
         let builder = builder.with_protocol_versions(self.versions).unwrap().with_root_certificates(self.roots.clone());
         let mut config = match &self.identity {
@@ -133,9 +144,7 @@ impl Caller {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let stream = TcpStream::connect(app.address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
+        TlsConnector::from(Arc::new(config))
     }
 
     /// Whether the server admits the client: one request is answered.
