@@ -25,7 +25,7 @@ tenants:
 ";
 
 /// The statuses of hyper and of the web server.
-const STATUSES: [&[u8]; 9] = [b"200", b"302", b"400", b"404", b"405", b"413", b"414", b"431", b"503"];
+const STATUSES: [&[u8]; 10] = [b"200", b"204", b"302", b"400", b"404", b"405", b"413", b"414", b"431", b"503"];
 
 struct Canned;
 

@@ -135,6 +135,7 @@ pub(super) fn options(web: &WebArgs) -> Result<Options, ServeError> {
         telemetry_path: web.telemetry_path.clone(),
         route_prefix,
         external_prefix,
+        external_url: web.external_url.clone(),
         max_requests: web.max_requests,
         disable_exporter_metrics: web.disable_exporter_metrics,
         timeout_offset: web.timeout_offset,

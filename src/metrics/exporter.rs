@@ -52,6 +52,8 @@ pub enum HttpRejection {
     Body,
     /// The client did not read its response in time.
     SlowReader,
+    /// A page of another site sent a request that changes state.
+    CrossSite,
 }
 
 /// The instruments of the exporter itself.
@@ -80,7 +82,7 @@ struct ConfigState {
 
 impl HttpRejection {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MaxRequests,
         Self::MaxConnections,
         Self::BadRequest,
@@ -90,6 +92,7 @@ impl HttpRejection {
         Self::Unauthorized,
         Self::Body,
         Self::SlowReader,
+        Self::CrossSite,
     ];
 
     /// The value of the label `reason`.
@@ -104,6 +107,7 @@ impl HttpRejection {
             Self::Unauthorized => "unauthorized",
             Self::Body => "body",
             Self::SlowReader => "slow_reader",
+            Self::CrossSite => "cross_site",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::limits::PAGES_AT_ONCE;
 use super::live_config::LiveWebConfig;
@@ -63,6 +64,8 @@ pub struct Options {
     pub route_prefix: String,
     /// Prefix of links on the page (`--web.external-url`); empty for relative links.
     pub external_prefix: String,
+    /// The URL for users (`--web.external-url`), if set.
+    pub external_url: Option<Url>,
     /// Concurrent scrapes per tenant (`--web.max-requests`); 0 is unlimited.
     pub max_requests: usize,
     /// Leaves out `process_*` and `cxone_exporter_build_info` (`--web.disable-exporter-metrics`).
@@ -79,6 +82,7 @@ impl Default for Options {
             telemetry_path: "/metrics".to_owned(),
             route_prefix: String::new(),
             external_prefix: String::new(),
+            external_url: None,
             max_requests: 40,
             disable_exporter_metrics: false,
             timeout_offset: Duration::from_millis(500),

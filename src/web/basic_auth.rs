@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
 
-use super::limits::{MAX_PASSWORDS_REMEMBERED, MAX_PASSWORDS_WAITING};
+use super::limits::MAX_PASSWORDS_REMEMBERED;
+use super::password_queue::PasswordQueue;
 
 /// Salt and hash for unknown users; no password matches. It is the exporter-toolkit's own.
 const UNKNOWN_USER: &str = "QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
@@ -35,8 +36,7 @@ pub(super) enum Verdict {
 /// Checks passwords.
 pub(super) struct BasicAuth {
     keys: [RandomState; 2],
-    turn: Arc<Semaphore>,
-    waiting: Semaphore,
+    pub(super) queue: Arc<PasswordQueue>,
     remembered: Mutex<Remembered>,
 }
 
@@ -57,19 +57,15 @@ struct Recent {
 
 impl BasicAuth {
     pub(super) fn new() -> Self {
-        Self {
-            keys: [RandomState::new(), RandomState::new()],
-            turn: Arc::new(Semaphore::new(1)),
-            waiting: Semaphore::new(MAX_PASSWORDS_WAITING),
-            remembered: Mutex::default(),
-        }
+        Self { keys: [RandomState::new(), RandomState::new()], queue: Arc::default(), remembered: Mutex::default() }
     }
 
-    /// Checks whether the `Authorization` header has the name and the password of one of `users`.
+    /// Checks whether the `Authorization` header has the name and the password of one of `users`. The request is from `peer`.
     pub(super) async fn check(
         &self,
         users: &BTreeMap<String, SecretString>,
         authorization: Option<&HeaderValue>,
+        peer: IpAddr,
     ) -> Verdict {
         let Some((user, password)) = authorization.and_then(credentials) else { return Verdict::Wrong };
         let known = users.get(&user).cloned();
@@ -79,8 +75,7 @@ impl BasicAuth {
         if let Some(verdict) = self.recall(digest) {
             return verdict;
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else { return Verdict::Busy };
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return Verdict::Busy };
+        let Some(turn) = self.queue.turn(peer).await else { return Verdict::Busy };
         // A request that waited before may have verified the same password.
         if let Some(verdict) = self.recall(digest) {
             return verdict;
@@ -99,12 +94,6 @@ impl BasicAuth {
             _ => remembered.wrong.insert(digest),
         }
         verdict
-    }
-
-    /// Occupies every place in the queue.
-    #[cfg(test)]
-    pub(super) fn take_all_waiting_places(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        self.waiting.try_acquire_many(u32::try_from(MAX_PASSWORDS_WAITING).ok()?).ok()
     }
 
     fn recall(&self, digest: u128) -> Option<Verdict> {
@@ -158,8 +147,12 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::Ipv4Addr;
 
+    use super::*;
+    use crate::web::limits::MAX_PASSWORDS_WAITING;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     /// `correct horse`, at the least cost, so that tests are quick.
     const HASH: &str = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
 
@@ -187,7 +180,7 @@ mod tests {
         ];
         for _ in 0..2 {
             for (header, verdict) in &table {
-                assert_eq!(auth.check(&users, header.as_ref()).await, *verdict, "{header:?}");
+                assert_eq!(auth.check(&users, header.as_ref(), PEER).await, *verdict, "{header:?}");
             }
         }
         let remembered = auth.remembered.lock().unwrap();
@@ -222,19 +215,19 @@ mod tests {
     async fn cached_password_needs_no_turn() {
         let auth = Arc::new(BasicAuth::new());
         let right = basic("alice:correct horse");
-        assert_eq!(auth.check(&users(), Some(&right)).await, Verdict::Right);
-        let taken = Arc::clone(&auth.turn).acquire_owned().await.unwrap();
-        assert_eq!(auth.check(&users(), Some(&right)).await, Verdict::Right);
+        assert_eq!(auth.check(&users(), Some(&right), PEER).await, Verdict::Right);
+        let taken = auth.queue.turn(PEER).await.unwrap();
+        assert_eq!(auth.check(&users(), Some(&right), PEER).await, Verdict::Right);
         let waiting: Vec<_> = (0..MAX_PASSWORDS_WAITING)
             .map(|nth| {
                 let auth = Arc::clone(&auth);
-                tokio::spawn(async move { auth.check(&users(), Some(&basic(&format!("alice:{nth}")))).await })
+                tokio::spawn(async move { auth.check(&users(), Some(&basic(&format!("alice:{nth}"))), PEER).await })
             })
             .collect();
-        while auth.waiting.available_permits() > 0 {
+        while auth.queue.waiting() < MAX_PASSWORDS_WAITING {
             tokio::task::yield_now().await;
         }
-        assert_eq!(auth.check(&users(), Some(&basic("alice:one too many"))).await, Verdict::Busy);
+        assert_eq!(auth.check(&users(), Some(&basic("alice:one too many")), PEER).await, Verdict::Busy);
         drop(taken);
         for check in waiting {
             assert_eq!(check.await.unwrap(), Verdict::Wrong);

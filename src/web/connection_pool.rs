@@ -2,6 +2,7 @@
 //! that has been idle for longest.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +42,7 @@ impl ConnectionPool {
     ///
     /// A new connection counts as active, so a scraper has the time to send its request: with 512 slots and a thousand
     /// new connections a second, half a second.
-    pub(super) fn acquire(self: &Arc<Self>) -> Option<(PoolSlot, bool)> {
+    pub(super) fn acquire(self: &Arc<Self>, peer: IpAddr) -> Option<(PoolSlot, bool)> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = open.connections.len() >= self.capacity;
         if is_full {
@@ -52,7 +53,7 @@ impl ConnectionPool {
                 state.evict();
             }
         }
-        let state = Arc::new(ConnectionState::new(Arc::clone(&self.sequence)));
+        let state = Arc::new(ConnectionState::new(peer, Arc::clone(&self.sequence)));
         let id = open.next_id;
         open.next_id += 1;
         open.connections.insert(id, Arc::clone(&state));
@@ -70,7 +71,11 @@ impl Drop for PoolSlot {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn is_open(slot: &PoolSlot) -> bool {
         slot.pool.open.lock().unwrap().connections.contains_key(&slot.id)
@@ -79,58 +84,58 @@ mod tests {
     #[test]
     fn eviction_spares_a_new_connection() {
         let pool = Arc::new(ConnectionPool::new(4));
-        let mut idle: Vec<_> = (0..3).map(|_| pool.acquire().unwrap().0).collect();
+        let mut idle: Vec<_> = (0..3).map(|_| pool.acquire(PEER).unwrap().0).collect();
         idle.iter().for_each(|slot| drop(slot.state.begin_request()));
-        let new = pool.acquire().unwrap().0;
-        idle.push(pool.acquire().unwrap().0);
+        let new = pool.acquire(PEER).unwrap().0;
+        idle.push(pool.acquire(PEER).unwrap().0);
         assert!(is_open(&new) && !idle.iter().take(1).any(is_open));
-        idle.extend((0..3).map(|_| pool.acquire().unwrap().0));
+        idle.extend((0..3).map(|_| pool.acquire(PEER).unwrap().0));
         assert!(!is_open(&new), "it has become the one idle for longest");
     }
 
     #[test]
     fn eviction_closes_the_longest_idle_and_no_busy_connection() {
         let pool = Arc::new(ConnectionPool::new(3));
-        let [silent, idle, busy] = [0; 3].map(|_| pool.acquire().unwrap().0);
+        let [silent, idle, busy] = [0; 3].map(|_| pool.acquire(PEER).unwrap().0);
         let _active = busy.state.begin_request();
         drop(idle.state.begin_request());
-        let (first, evicted) = pool.acquire().unwrap();
+        let (first, evicted) = pool.acquire(PEER).unwrap();
         assert!(evicted && !is_open(&silent) && is_open(&idle) && is_open(&busy));
         let _first_active = first.state.begin_request();
-        let (second, _) = pool.acquire().unwrap();
+        let (second, _) = pool.acquire(PEER).unwrap();
         assert!(!is_open(&idle) && is_open(&busy) && is_open(&first));
         let _second_active = second.state.begin_request();
-        assert!(pool.acquire().is_none(), "all connections are being answered");
+        assert!(pool.acquire(PEER).is_none(), "all connections are being answered");
         drop(busy);
-        assert!(matches!(pool.acquire(), Some((_, false))));
+        assert!(matches!(pool.acquire(PEER), Some((_, false))));
     }
 
     #[test]
     fn eviction_starts_with_stalled_http2_streams() {
         let pool = Arc::new(ConnectionPool::new(3));
-        let [idle, stalled, waiting] = [0; 3].map(|_| pool.acquire().unwrap().0);
+        let [idle, stalled, waiting] = [0; 3].map(|_| pool.acquire(PEER).unwrap().0);
         let _waiting = waiting.state.begin_request();
         let _unanswered = stalled.state.begin_request();
         let stream = stalled.state.stall();
-        let (next, evicted) = pool.acquire().unwrap();
+        let (next, evicted) = pool.acquire(PEER).unwrap();
         assert!(evicted && !is_open(&stalled) && is_open(&idle));
         drop(stream);
         assert_eq!(stalled.state.eviction_rank(), None, "the client reads again");
         let response = next.state.begin_request().track(crate::web::Chunks::from("sent by and by"));
-        drop(pool.acquire().unwrap());
+        drop(pool.acquire(PEER).unwrap());
         assert!(!is_open(&idle) && is_open(&next));
-        let _another = pool.acquire().unwrap();
-        assert!(pool.acquire().is_some(), "a response that is ready does not protect a connection");
+        let _another = pool.acquire(PEER).unwrap();
+        assert!(pool.acquire(PEER).is_some(), "a response that is ready does not protect a connection");
         drop(response);
     }
 
     #[test]
     fn eviction_includes_a_client_that_does_not_read() {
         let pool = Arc::new(ConnectionPool::new(1));
-        let slow = pool.acquire().unwrap().0;
+        let slow = pool.acquire(PEER).unwrap().0;
         let _active = slow.state.begin_request();
-        assert!(pool.acquire().is_none());
+        assert!(pool.acquire(PEER).is_none());
         slow.state.lock().blocked = true;
-        assert!(matches!(pool.acquire(), Some((_, true))));
+        assert!(matches!(pool.acquire(PEER), Some((_, true))));
     }
 }

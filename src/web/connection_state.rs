@@ -1,5 +1,6 @@
 //! The state of a connection as its own tasks set it and the connection pool reads it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +15,10 @@ use super::http2_streams::Sending;
 use crate::metrics::HttpRejection;
 
 /// The state of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ConnectionState {
+    /// The address of the client.
+    pub(super) peer: IpAddr,
     state: Mutex<State>,
     evicted: Notify,
     /// Numbers the activity on all connections of a pool, so that they can be ordered without a clock.
@@ -77,9 +80,9 @@ pub(super) struct TrackedBody {
 
 impl ConnectionState {
     /// The state of a new connection.
-    pub(super) fn new(sequence: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(peer: IpAddr, sequence: Arc<AtomicU64>) -> Self {
         let state = State { last_active: sequence.fetch_add(1, Ordering::Relaxed), ..State::default() };
-        Self { state: Mutex::new(state), evicted: Notify::new(), sequence }
+        Self { peer, state: Mutex::new(state), evicted: Notify::new(), sequence }
     }
 
     /// Counts a request until the returned value is dropped.
@@ -132,6 +135,13 @@ impl ConnectionState {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection without a peer, in memory.
+impl Default for ConnectionState {
+    fn default() -> Self {
+        Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Arc::default())
     }
 }
 

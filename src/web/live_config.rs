@@ -5,6 +5,7 @@
 //! `rate_limit` are fixed at start-up; so is whether TLS is used.
 
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -143,7 +144,12 @@ impl LiveWebConfig {
     }
 
     /// Rejects rate-limited or unauthenticated requests.
-    pub(super) async fn refuse(&self, active: &ActiveConfig, headers: &HeaderMap) -> Option<HttpResponse> {
+    pub(super) async fn refuse(
+        &self,
+        active: &ActiveConfig,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Option<HttpResponse> {
         if let Some(bucket) = &self.bucket
             && !bucket.take(self.clock.monotonic())
         {
@@ -153,7 +159,7 @@ impl LiveWebConfig {
         if active.config.users.is_empty() {
             return None;
         }
-        match self.auth.check(&active.config.users, headers.get(AUTHORIZATION)).await {
+        match self.auth.check(&active.config.users, headers.get(AUTHORIZATION), peer).await {
             Verdict::Right => None,
             Verdict::Wrong => {
                 self.exporter.http_rejected(HttpRejection::Unauthorized);

@@ -12,15 +12,18 @@
 //! | `/config` | the effective configuration, secrets as `<secret>` |
 
 mod app;
+mod authority;
 mod basic_auth;
 mod body;
 mod client_certificates;
 mod connection_pool;
 mod connection_state;
+mod discovery;
 mod http2_streams;
 mod limits;
 mod live_config;
 mod page;
+mod password_queue;
 mod rate_limit;
 mod reload;
 mod request;

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, VARY,
 };
 use hyper::{Response, StatusCode};
 
@@ -38,7 +38,7 @@ pub(super) enum Kind {
     Agent,
 }
 
-/// Answers with a page. Pages contain names of people: caches do not store them, and no referrer is sent.
+/// Answers with a page. Pages contain names of people, so no referrer is sent.
 ///
 /// The page's tenant is refreshed through the same gate as by a scrape, so a page costs no more requests than a scrape.
 ///
@@ -60,7 +60,6 @@ pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, heade
     *response.status_mut() = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
     let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     head.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if let Some(encoding) = encoding.content_encoding() {
         head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -127,7 +126,6 @@ fn render(app: &App, kind: Kind, query: Option<&str>, visited: Option<&(Arc<Refr
 fn add_security_headers(response: &mut HttpResponse) {
     let head = response.headers_mut();
     head.insert(CONTENT_SECURITY_POLICY, POLICY);
-    head.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     head.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 

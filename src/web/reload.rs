@@ -4,10 +4,15 @@
 //! with the result.
 
 use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderName};
 use tokio::sync::{mpsc, oneshot};
 
 use super::App;
 use super::response::{HttpResponse, text};
+use crate::metrics::HttpRejection;
+
+/// The relation of the page that sends a request. Source: W3C Fetch Metadata Request Headers.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Capacity of the channel. Further requests wait for room, each on its own connection, and connections are limited.
 const CAPACITY: usize = 16;
@@ -31,7 +36,12 @@ pub fn reload_channel() -> (ReloadHandle, ReloadRequests) {
 }
 
 /// `POST /-/reload` or `PUT /-/reload`.
-pub(super) async fn answer(app: &App) -> HttpResponse {
+pub(super) async fn answer(app: &App, headers: &HeaderMap) -> HttpResponse {
+    // Browsers tell where a request comes from; a page of another site must not reload the exporter.
+    if headers.get(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
+        app.exporter.http_rejected(HttpRejection::CrossSite);
+        return text(StatusCode::FORBIDDEN, "a page of another site cannot reload the exporter\n");
+    }
     let Some(ReloadHandle(requests)) = &app.lifecycle else {
         return text(
             StatusCode::FORBIDDEN,

@@ -1,17 +1,18 @@
 //! Handles one request: rate limit, authentication, routing, response headers.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Body;
-use hyper::header::CONTENT_LENGTH;
-use hyper::{Method, Request, Response};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, Request, Response, StatusCode};
 
-use super::App;
-use super::Chunks;
 use super::connection_state::{ConnectionState, TrackedBody};
-use super::response::HttpResponse;
+use super::response::{HttpResponse, text};
 use super::router::route_request;
+use super::{App, Chunks, authority};
+use crate::metrics::HttpRejection;
 
 /// Answers one request. Errors are responses too.
 pub(super) async fn handle<B: Body>(
@@ -21,7 +22,8 @@ pub(super) async fn handle<B: Body>(
 ) -> Result<Response<TrackedBody>, Infallible> {
     let active = connection.begin_request();
     let is_head = request.method() == Method::HEAD;
-    let mut response = answer(app, request).await;
+    let mut response = answer(app, connection.peer, request).await;
+    add_default_headers(&mut response);
     if is_head {
         // Over HTTP/2 hyper would send the body.
         let length = response.body().size_hint().exact().unwrap_or_default();
@@ -31,14 +33,25 @@ pub(super) async fn handle<B: Body>(
     Ok(response.map(|body| active.track(body)))
 }
 
-async fn answer<B: Body>(app: Arc<App>, request: Request<B>) -> HttpResponse {
-    let Some(web_config) = app.web_config.clone() else { return route_request(app, request).await };
+async fn answer<B: Body>(app: Arc<App>, peer: IpAddr, request: Request<B>) -> HttpResponse {
+    let Ok(authority) = authority::of(request.version(), request.uri(), request.headers()) else {
+        app.exporter.http_rejected(HttpRejection::BadRequest);
+        return text(StatusCode::BAD_REQUEST, "a request has exactly one Host header, with a host\n");
+    };
+    let Some(web_config) = app.web_config.clone() else { return route_request(app, authority, request).await };
     let current = web_config.current();
     // A refused request is not routed, so that it does not show which paths exist.
-    let mut response = match web_config.refuse(&current, request.headers()).await {
+    let mut response = match web_config.refuse(&current, request.headers(), peer).await {
         Some(refusal) => refusal,
-        None => route_request(app, request).await,
+        None => route_request(app, authority, request).await,
     };
     current.apply_headers(&mut response);
     response
+}
+
+/// Browsers must not guess the type of a response, and caches must not store data.
+fn add_default_headers(response: &mut HttpResponse) {
+    let headers = response.headers_mut();
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

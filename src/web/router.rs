@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use hyper::body::Body;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION};
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode, Version};
 
-use super::response::{HttpResponse, json, text};
-use super::{App, page, reload, scrape};
+use super::response::{HttpResponse, text};
+use super::{App, discovery, page, reload, scrape};
 use crate::metrics::HttpRejection;
 
 /// Path prefix of the page's assets.
@@ -25,18 +26,26 @@ enum Route<'a> {
     Ready,
     Config,
     Reload,
+    /// `*`, the server as a whole.
+    Server,
 }
 
 /// Answers one request. Errors are responses too.
-pub(super) async fn route_request<B: Body>(app: Arc<App>, request: Request<B>) -> HttpResponse {
+pub(super) async fn route_request<B: Body>(
+    app: Arc<App>,
+    authority: Option<Authority>,
+    request: Request<B>,
+) -> HttpResponse {
     let Some(route) = route(&app, request.uri().path()) else {
         return unrouted(&app, request.uri().path());
     };
     let (methods, allowed) = match route {
-        Route::Reload => ([Method::POST, Method::PUT], "POST, PUT"),
-        _ => ([Method::GET, Method::HEAD], "GET, HEAD"),
+        Route::Reload => ([Method::POST, Method::PUT], "POST, PUT, OPTIONS"),
+        Route::Server => ([Method::GET, Method::HEAD], "GET, HEAD, POST, PUT, OPTIONS"),
+        _ => ([Method::GET, Method::HEAD], "GET, HEAD, OPTIONS"),
     };
-    if !methods.contains(request.method()) {
+    let is_options = request.method() == Method::OPTIONS;
+    if !is_options && !methods.contains(request.method()) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("method not allowed; use {allowed}\n"));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return response;
@@ -45,17 +54,24 @@ pub(super) async fn route_request<B: Body>(app: Arc<App>, request: Request<B>) -
         app.exporter.http_rejected(HttpRejection::Body);
         return body_refused(request.version());
     }
+    if is_options {
+        let mut response = HttpResponse::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        return response;
+    }
     match route {
         Route::Page(kind) => page::answer(Arc::clone(&app), kind, request.uri().query(), request.headers()).await,
         Route::Asset(name) => page::asset(name).unwrap_or_else(not_found),
         Route::Metrics => scrape::metrics(&app, request.headers()).await,
         Route::Probe => scrape::probe(&app, request.uri().query(), request.headers()).await,
-        Route::Discovery => json(scrape::discovery(&app, request.headers())),
+        Route::Discovery => discovery::answer(&app, authority.as_ref()),
         Route::Healthy => text(StatusCode::OK, "healthy\n"),
         // The listener accepts only once the configuration is loaded.
         Route::Ready => text(StatusCode::OK, "ready\n"),
         Route::Config => page::configuration(&app).await,
-        Route::Reload => reload::answer(&app).await,
+        Route::Reload => reload::answer(&app, request.headers()).await,
+        Route::Server => not_found(),
     }
 }
 
@@ -70,6 +86,9 @@ fn body_refused(version: Version) -> HttpResponse {
 }
 
 fn route<'a>(app: &App, path: &'a str) -> Option<Route<'a>> {
+    if path == "*" {
+        return Some(Route::Server);
+    }
     let path = path.strip_prefix(app.options.route_prefix.as_str())?;
     Some(match path {
         _ if path == app.options.telemetry_path => Route::Metrics,

@@ -1,12 +1,13 @@
-//! The handlers of `/metrics`, `/probe` and `/sd`.
+//! The handlers of `/metrics` and `/probe`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, VARY,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 use hyper::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Chunks;
 use super::app::{App, TenantHandle};
@@ -27,15 +28,14 @@ pub(super) async fn metrics(app: &App, headers: &HeaderMap) -> HttpResponse {
     let loaded = app.loaded();
     let tenant = loaded.only_tenant();
     let configured = tenant.map(|tenant| tenant.refresher.tenant());
-    let Some(_permit) = app.scrapes.acquire(configured.as_ref().map_or(OWN_SERIES, |tenant| &tenant.name)) else {
-        return too_many(app);
-    };
+    let permit = app.scrapes.acquire(configured.as_ref().map_or(OWN_SERIES, |tenant| &tenant.name));
+    let Some(deadline) = deadline(app, tenant, permit.as_ref(), headers) else { return too_many(app) };
     let mut blocks = Vec::with_capacity(5);
     if !app.options.disable_exporter_metrics {
         blocks.extend([app.exporter.block(), app.exporter.process()]);
     }
     if let Some(tenant) = tenant {
-        blocks.extend(tenant_blocks(tenant, deadline(app, headers)).await);
+        blocks.extend(tenant_blocks(tenant, deadline).await);
     }
     exposition_response(&blocks, headers)
 }
@@ -49,32 +49,10 @@ pub(super) async fn probe(app: &App, query: Option<&str>, headers: &HeaderMap) -
     let Some(tenant) = loaded.tenant(&target) else {
         return text(StatusCode::NOT_FOUND, "unknown tenant; /sd lists the configured ones\n");
     };
-    let Some(_permit) = app.scrapes.acquire(&target) else {
-        return too_many(app);
-    };
-    let blocks = tenant_blocks(tenant, deadline(app, headers)).await;
+    let permit = app.scrapes.acquire(&target);
+    let Some(deadline) = deadline(app, Some(tenant), permit.as_ref(), headers) else { return too_many(app) };
+    let blocks = tenant_blocks(tenant, deadline).await;
     exposition_response(&blocks, headers)
-}
-
-/// `/sd`: the target groups of Prometheus HTTP service discovery, one per tenant. Each sets the label `tenant` and the
-/// probe's parameter, so that the scrape config needs no relabelling.
-///
-/// Source: <https://prometheus.io/docs/prometheus/latest/http_sd/>.
-pub(super) fn discovery(app: &App, headers: &HeaderMap) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:10062");
-    let loaded = app.loaded();
-    let groups = loaded.tenants.iter().map(|tenant| {
-        let name = &tenant.refresher.tenant().name;
-        serde_json::json!({
-            "targets": [host],
-            "labels": {
-                "__metrics_path__": format!("{}/probe", app.options.route_prefix),
-                "__param_target": name,
-                "tenant": name,
-            },
-        })
-    });
-    serde_json::Value::from_iter(groups).to_string()
 }
 
 async fn tenant_blocks(tenant: &TenantHandle, deadline: Monotonic) -> [Arc<Block>; 3] {
@@ -83,10 +61,20 @@ async fn tenant_blocks(tenant: &TenantHandle, deadline: Monotonic) -> [Arc<Block
     [tenant.instruments.block(&published.status), tenant.instruments.scrapes(), Arc::clone(&published.block)]
 }
 
-/// The deadline of a scrape that arrives now.
-fn deadline(app: &App, headers: &HeaderMap) -> Monotonic {
+/// The deadline of a scrape that arrives now. Without a permit it does not wait, but is answered at once from the last good
+/// data; `None` if there is none.
+fn deadline(
+    app: &App,
+    tenant: Option<&TenantHandle>,
+    permit: Option<&OwnedSemaphorePermit>,
+    headers: &HeaderMap,
+) -> Option<Monotonic> {
+    let now = app.clock.monotonic();
+    if permit.is_none() {
+        return tenant?.refresher.current().has_data().then_some(now);
+    }
     let asked = headers.get(SCRAPE_TIMEOUT).and_then(|seconds| seconds.to_str().ok());
-    app.clock.monotonic() + max_wait(asked, app.options.timeout_offset)
+    Some(now + max_wait(asked, app.options.timeout_offset))
 }
 
 /// How long a scrape may wait whose timeout header is `asked`.
@@ -118,7 +106,7 @@ fn too_many(app: &App) -> HttpResponse {
     let limit = app.options.max_requests;
     text(
         StatusCode::SERVICE_UNAVAILABLE,
-        format!("{limit} scrapes of this tenant are being answered, the limit of --web.max-requests\n"),
+        format!("{limit} scrapes wait for the first data of this tenant, the limit of --web.max-requests\n"),
     )
 }
 

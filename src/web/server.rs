@@ -136,8 +136,8 @@ async fn bind_one(address: &str) -> io::Result<TcpListener> {
 async fn accept(listener: TcpListener, acceptor: Acceptor) {
     let Acceptor { app, pool, graceful } = acceptor;
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 debug!(%error, "accept failed");
                 pause(&*app.clock, ACCEPT_PAUSE).await;
@@ -145,7 +145,7 @@ async fn accept(listener: TcpListener, acceptor: Acceptor) {
             }
         };
         // At the limit a new connection is closed rather than left waiting, so that a health check fails.
-        let Some((slot, evicted)) = pool.acquire() else {
+        let Some((slot, evicted)) = pool.acquire(peer.ip()) else {
             app.exporter.http_rejected(HttpRejection::MaxConnections);
             continue;
         };

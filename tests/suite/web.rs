@@ -94,12 +94,31 @@ async fn routes_methods_and_unknown_paths() {
             let mut client = Client::connect(app.address).await;
             let response = client.request(&request).await.unwrap();
             let reads = matches!(method, "GET" | "HEAD");
+            let options = method == "OPTIONS";
             // 404 comes before 405 on paths without a lookup.
             let looked_up = ["/probe", "/agent", "/static/", "/?"].iter().any(|route| target.starts_with(route));
             let nowhere = status == 404 && !looked_up;
-            let expected = if reads || nowhere { status } else { 405 };
+            let expected = if reads || nowhere {
+                status
+            } else if options {
+                204
+            } else {
+                405
+            };
             assert_eq!(response.status, expected, "{method} {target}");
-            assert_eq!(response.header("allow"), (expected == 405).then_some("GET, HEAD"), "{method} {target}");
+            assert_eq!(
+                response.header("allow"),
+                matches!(expected, 204 | 405).then_some("GET, HEAD, OPTIONS"),
+                "{method} {target}"
+            );
+            assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{method} {target}");
+            let stored = response.header("cache-control") != Some("no-store");
+            assert_eq!(stored, reads && status == 200 && target.starts_with("/static/"), "{method} {target}");
+            if expected == 204 {
+                assert!(response.header("content-length").is_none() && response.header("content-type").is_none());
+                assert_eq!(client.request("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+                continue;
+            }
             let length: usize = response.header("content-length").unwrap().parse().unwrap();
             assert!(
                 length > 0 && response.body.len() == if method == "HEAD" { 0 } else { length },
@@ -187,7 +206,10 @@ async fn probe_and_sd_with_several_tenants() {
             (&group["labels"]["__param_target"], &group["labels"]["tenant"]),
             (&name[..].into(), &name[..].into())
         );
-        assert_eq!(group["labels"]["__metrics_path__"], "/probe");
+        assert_eq!(
+            (&group["labels"]["__metrics_path__"], &group["labels"]["__scheme__"]),
+            (&"/probe".into(), &"http".into())
+        );
     }
     assert_eq!(discovered.as_array().unwrap().len(), 2);
     app.assert_no_secrets().await;
@@ -246,4 +268,80 @@ async fn route_prefix_applies_to_every_route() {
         assert_eq!(response.header("location"), (status == 302).then_some("/cxone/"), "{target}");
     }
     assert!(app.get("/cxone/", "").await.text().contains(r#"href="/proxied/cxone/numbers""#));
+}
+
+#[tokio::test]
+async fn sd_address_is_the_external_url_or_the_request_authority() {
+    let external = |url: &str, prefix: &str| (Some(url.parse::<url::Url>().unwrap()), prefix.to_owned());
+    let table = [
+        ((None, String::new()), "GET /sd HTTP/1.1\r\nHost: [::1]:9\r\n", Some(("[::1]:9", "http", "/probe"))),
+        ((None, String::new()), "GET http://other:9/sd HTTP/1.1\r\nHost: x\r\n", Some(("other:9", "http", "/probe"))),
+        ((None, String::new()), "GET /sd HTTP/1.0\r\n", None),
+        ((None, String::new()), "GET /sd HTTP/1.1\r\nHost:\r\n", None),
+        (
+            external("https://example.com/cxone/", "/cxone"),
+            "GET /sd HTTP/1.0\r\n",
+            Some(("example.com", "https", "/cxone/probe")),
+        ),
+        (
+            external("http://[2001:db8::1]:8080", ""),
+            "GET /sd HTTP/1.1\r\nHost: x\r\n",
+            Some(("[2001:db8::1]:8080", "http", "/probe")),
+        ),
+    ];
+    for ((url, prefix), request, expected) in table {
+        let (app, _upstream) = app(|mut builder| {
+            builder.options.external_url = url;
+            builder.options.external_prefix = prefix;
+            builder
+        })
+        .await;
+        let response = Client::connect(app.address).await.request(&format!("{request}\r\n")).await.unwrap();
+        assert_eq!(response.status, if expected.is_some() { 200 } else { 400 }, "{request}");
+        let Some((target, scheme, path)) = expected else { continue };
+        let groups: serde_json::Value = serde_json::from_str(&response.text()).unwrap();
+        let (group, labels) = (&groups[0], &groups[0]["labels"]);
+        let found = (&group["targets"][0], &labels["__scheme__"], &labels["__metrics_path__"]);
+        assert_eq!(found, (&target.into(), &scheme.into(), &path.into()), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn host_header_is_required_once() {
+    let (app, _upstream) = app(|builder| builder).await;
+    let table = [
+        ("GET /-/healthy HTTP/1.1\r\nHost: x\r\n", 200),
+        ("GET /-/healthy HTTP/1.1\r\nHost:\r\n", 200),
+        ("GET /-/healthy HTTP/1.0\r\n", 200),
+        ("OPTIONS / HTTP/1.0\r\n", 204),
+        ("OPTIONS * HTTP/1.1\r\nHost: x\r\n", 204),
+        ("GET /-/healthy HTTP/1.1\r\n", 400),
+        ("GET /-/healthy HTTP/1.1\r\nHost: x\r\nHost: x\r\n", 400),
+        ("GET /-/healthy HTTP/1.0\r\nHost: x\r\nHost: y\r\n", 400),
+        ("GET /-/healthy HTTP/1.1\r\nHost: user@x\r\n", 400),
+    ];
+    for (request, status) in table {
+        let response = Client::connect(app.address).await.request(&format!("{request}\r\n")).await.unwrap();
+        assert_eq!(response.status, status, "{request}");
+    }
+    let metrics = app.get("/metrics", "").await.text();
+    assert!(metrics.contains("http_rejected_total{reason=\"bad_request\"} 4\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn sec_fetch_site_of_another_site_cannot_reload() {
+    let (app, _upstream) = app(|builder| builder).await;
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 403), ("none", 403)] {
+        let request =
+            format!("POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nSec-Fetch-Site: {site}\r\n\r\n");
+        let response = Client::connect(app.address).await.request(&request).await.unwrap();
+        // Without --web.enable-lifecycle every reload is refused, with another reason.
+        assert_eq!(
+            (response.status, response.text().contains("another site")),
+            (status, site.ends_with("-site")),
+            "{site}"
+        );
+    }
+    let metrics = app.get("/metrics", "").await.text();
+    assert!(metrics.contains("http_rejected_total{reason=\"cross_site\"} 2\n"), "{metrics}");
 }

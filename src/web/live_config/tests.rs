@@ -1,13 +1,18 @@
 //! The web configuration as it changes, and what it refuses.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
 
 use super::*;
 use crate::clock::DrivenClock;
 use crate::exposition::{Negotiated, assemble};
 use crate::metrics::BuildInfo;
 use crate::presence::Timestamp;
+use crate::web::limits::MAX_PASSWORDS_WAITING;
 
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const TLS: &str = "tls_server_config: { cert_file: server.pem, key_file: server.key }\n";
 /// `correct horse`, at bcrypt's least cost.
 const USERS: &str = "basic_auth_users: { alice: $2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e }\n";
@@ -75,14 +80,17 @@ fn http2_is_fixed_at_start_up() {
 async fn refusals_are_counted_by_reason() {
     let served = Served::new(&format!("{USERS}rate_limit: {{ interval: 1s, burst: 2 }}\n"));
     let refuse = async |status: StatusCode, reason: HttpRejection| {
-        let refusal = served.live.refuse(&served.live.current(), &HeaderMap::new()).await.unwrap();
+        let refusal = served.live.refuse(&served.live.current(), &HeaderMap::new(), PEER).await.unwrap();
         assert_eq!((refusal.status(), served.rejected(reason)), (status, 1), "{reason:?}");
     };
     refuse(StatusCode::UNAUTHORIZED, HttpRejection::Unauthorized).await;
-    let _taken = served.live.auth.take_all_waiting_places();
+    let queue = &served.live.auth.queue;
+    let _running = queue.turn(PEER).await.unwrap();
+    let mut waiting: Vec<_> = (0..MAX_PASSWORDS_WAITING).map(|_| Box::pin(queue.turn(PEER))).collect();
+    waiting.iter_mut().for_each(|turn| assert!(turn.now_or_never().is_none()));
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic YWxpY2U6eA=="));
-    let refusal = served.live.refuse(&served.live.current(), &headers).await.unwrap();
+    let refusal = served.live.refuse(&served.live.current(), &headers, PEER).await.unwrap();
     assert_eq!((refusal.status(), served.rejected(HttpRejection::MaxRequests)), (StatusCode::SERVICE_UNAVAILABLE, 1));
     refuse(StatusCode::TOO_MANY_REQUESTS, HttpRejection::RateLimit).await;
 }

@@ -82,7 +82,7 @@ impl Client {
         let mut response = HttpResponse { version: version.to_owned(), status, headers, body: Vec::new() };
         let length = response.header("content-length").map(|length| length.parse::<usize>().unwrap());
         match length {
-            _ if !with_body => (),
+            _ if !with_body || status == 204 => (),
             Some(length) => {
                 while self.unread.len() < length {
                     self.read_more().await.expect("the body is cut");

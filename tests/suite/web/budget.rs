@@ -168,3 +168,35 @@ async fn max_requests_is_per_tenant() {
     let (replies, ()) = tokio::join!(waiting, driving);
     assert_eq!(replies.iter().filter(|response| response.status == 503).count(), 1);
 }
+
+#[tokio::test]
+async fn max_requests_serves_the_last_good_data_at_once() {
+    let slow = Slow::new(|mut builder| {
+        builder.options.max_requests = 2;
+        builder
+    })
+    .await;
+    slow.tap.add_permits(1000);
+    let first = slow.app.scrape().await;
+    slow.tap.forget_permits(1000);
+    let start = slow.app.now();
+    slow.app.clock.advance(HOUR / 6);
+    // The refresh waits for a connection that the tap holds back, or fails; either way the scrapes below the limit wait.
+    let waiting = join_all((0..2).map(|_| slow.app.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100\r\n")));
+    let driving = async {
+        while slow.app.clock.next_sleeper().is_none() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let before = slow.app.now();
+        let at_once = slow.app.scrape_within("100").await;
+        assert_eq!(at_once.seconds(), first.seconds());
+        assert_eq!(at_once.served_since(&first), vec!["stale".to_owned()]);
+        assert_eq!(slow.app.now(), before, "no time passed");
+        slow.app.clock.advance(HOUR);
+    };
+    let (replies, ()) = tokio::join!(waiting, driving);
+    assert!(replies.iter().all(|response| response.status == 200), "{start:?}");
+}

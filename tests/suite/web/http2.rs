@@ -87,3 +87,17 @@ async fn http2_stream_without_window_is_reset() {
     // The connection goes on, and so do its limits.
     assert!(sender.send_request(request(Method::HEAD, "/-/healthy")).await.is_ok());
 }
+
+#[tokio::test]
+async fn http2_sd_address_is_the_authority() {
+    let (site, app, _upstream) = site_with_agents(1).await;
+    let mut sender = client(&site, &app, 65_535).await;
+    let request = Request::get("https://exporter.example:8443/sd").body(String::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let groups = response.into_body().collect().await.unwrap().to_bytes();
+    let groups: serde_json::Value = serde_json::from_slice(&groups).unwrap();
+    assert_eq!(
+        (&groups[0]["targets"][0], &groups[0]["labels"]["__scheme__"]),
+        (&"exporter.example:8443".into(), &"https".into())
+    );
+}
