@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use flate2::write::MultiGzDecoder;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
+use super::client::LARGE_BODY_BYTES;
+
 /// How much compressed data is decompressed at once. Deflate expands a byte to 1,032 at most, so the buffer grows by about
 /// a mebibyte before the caller looks at its size.
 pub(super) const INPUT_STEP: usize = 1024;
@@ -134,9 +136,11 @@ impl Write for LimitedBuffer<'_> {
             return Err(io::Error::other("the body exceeds its limit"));
         }
         if self.bytes.capacity() < self.written {
-            // Doubled as `Vec` does it, but never beyond the limit.
+            // A small buffer doubles. A large one gets all that it may have at once: memory that is not written to is not used,
+            // and no smaller buffers are left behind between which the allocator keeps gaps.
             let doubled = self.bytes.capacity().saturating_mul(2).clamp(self.written, self.limit);
-            self.bytes.reserve_exact(doubled - self.bytes.len());
+            let capacity = if self.written > LARGE_BODY_BYTES { self.limit } else { doubled };
+            self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(part);
         Ok(part.len())
