@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Cli;
-use super::shard;
+use super::{shard, web_environment};
 use crate::config::{Config, ConfigError, Shard, check_network_variables, unknown_variables};
 
 /// Where the configuration is read from, and the shard of this process.
@@ -54,9 +54,10 @@ impl ConfigSource {
         };
         if !matches!(self.origin, Origin::BuiltIn(_)) {
             let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-            let of_shards = shard::VARIABLES.map(|variable| variable.name);
+            let of_flags = web_environment::VARIABLES.iter().chain(&shard::VARIABLES);
+            let of_flags: Vec<_> = of_flags.map(|variable| variable.name).collect();
             config.warnings.extend(check_network_variables(&|name| std::env::var_os(name))?);
-            config.warnings.extend(unknown_variables(names.iter().map(String::as_str), &of_shards));
+            config.warnings.extend(unknown_variables(names.iter().map(String::as_str), &of_flags));
         }
         match self.shard {
             Some(shard) => config.of_shard(shard),

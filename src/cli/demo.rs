@@ -59,7 +59,7 @@ async fn keep_fresh(app: Arc<App>, url: String) {
     loop {
         for tenant in &app.loaded().tenants {
             let limit = tenant.refresher.tenant().limits.refresh_timeout;
-            tenant.refresher.scrape(app.clock.monotonic() + limit).await;
+            tenant.refresher.visit(app.clock.monotonic() + limit).await;
         }
         if let Some(url) = url.take() {
             // A closed stdout does not stop the demo.

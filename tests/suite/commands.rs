@@ -1,5 +1,7 @@
 //! `report` and `check` as processes, over the simulated tenant.
 
+mod official_api;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;

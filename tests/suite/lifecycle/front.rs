@@ -96,3 +96,31 @@ async fn route_prefixes_with_tls() {
     }
     harness.simulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthcheck_uses_the_variables_of_the_server() {
+    let harness = ProcessHarness::with_defaults().await;
+    let unused = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let config = web_config("tls.good.yml");
+    let variables = [
+        ("CXONE_WEB_LISTEN_ADDRESS", unused.as_str()),
+        ("CXONE_WEB_ROUTE_PREFIX", "/cxone"),
+        ("CXONE_WEB_CONFIG_FILE", config.as_str()),
+    ];
+    let file = harness.config();
+    let of_tenant = ["--config.file", file.to_str().unwrap()];
+    let exporter = Exporter::start(&of_tenant, harness.folder.path(), &variables);
+    assert_eq!(exporter.address.to_string(), unused);
+    assert_eq!(https(exporter.address, "/cxone/-/healthy").status, 200);
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
+        let output = command.env_clear().envs(variables.iter().copied()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    assert_eq!(run(&["healthcheck"], &variables), (Some(0), String::new()));
+    let (code, message) = run(&["healthcheck"], &variables[..1]);
+    assert!(code == Some(1) && message.contains("answered 404"), "{message}");
+    let (code, text) = run(&[&["check"], &of_tenant[..]].concat(), &variables);
+    assert!(code == Some(0) && !text.contains("is not a variable"), "{text}");
+    harness.simulator.shutdown().await;
+}
