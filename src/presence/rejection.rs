@@ -19,7 +19,7 @@ pub enum Rejection {
     Overlap,
     /// A bucket with more seconds than its length; they are scaled down to it.
     OverLength,
-    /// A row of an agent who has more of them than are kept.
+    /// A record of more than are kept.
     TooMany,
     /// A record that cannot be read: a value has the wrong type, or a field is there twice.
     Malformed,

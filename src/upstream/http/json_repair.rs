@@ -20,7 +20,7 @@ pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
 
 /// Replaces bytes that are not UTF-8, and escapes of half a surrogate pair (`\ud83d`), by U+FFFD. Returns whether there were
 /// any.
-pub(super) fn repair(body: &mut Vec<u8>) -> bool {
+pub(crate) fn repair(body: &mut Vec<u8>) -> bool {
     let has_surrogates = replace_lone_surrogates(body);
     replace_invalid_utf8(body) || has_surrogates
 }

@@ -7,7 +7,7 @@ mod decoded_text;
 mod errors;
 mod fetch;
 mod health;
-mod json_repair;
+pub(crate) mod json_repair;
 mod proxy;
 mod redact;
 mod request_guard;

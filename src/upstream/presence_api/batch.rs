@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tracing::warn;
 
 use super::cache::Batch;
-use super::paging::Pages;
+use super::paging::{self, Pages};
 use super::request;
 use super::wire::{self, Page};
 use super::{PresenceSource, REPORT};
@@ -90,7 +90,8 @@ impl PresenceSource {
 
     fn reading(&self, batch: &Batch, window: Window) -> Reading {
         let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.declared_states)
-            .renaming(Arc::clone(&self.state_map));
+            .renaming(Arc::clone(&self.state_map))
+            .with_max_buckets(paging::max_buckets(batch.agents.len(), window, self.tenant.query.interval.length));
         // A compressed answer has no known length, and growing the buffer copies it several times.
         let page_bytes = self.page_bytes.load(Ordering::Relaxed);
         Reading { tally, body: Vec::with_capacity(page_bytes + page_bytes / 8) }
@@ -134,9 +135,12 @@ impl PresenceSource {
 
 /// Decodes a page into the tally. A page that cannot be decoded leaves the tally unchanged.
 fn decode<T: AsMut<Tally>>(body: &[u8], tally: &mut T) -> Result<Page, DecodeError> {
-    // 204 and a 200 without a body say the same: no data.
-    if body.trim_ascii().is_empty() {
-        return Ok(Page { next_page_token: None, buckets: 0 });
+    let tally = tally.as_mut();
+    let before = tally.checkpoint();
+    let page = wire::decode_page(body, tally)?;
+    if tally.is_full() {
+        tally.roll_back(before);
+        return Err(DecodeError::Unusable("it has many more buckets than the window".to_owned()));
     }
-    Ok(wire::decode_page(body, tally.as_mut())?)
+    Ok(page)
 }

@@ -12,6 +12,12 @@ use crate::upstream::{Endpoint, ErrorKind};
 /// sensible `refresh_timeout`.
 const MAX_PAGES: u64 = 10_000;
 
+/// A batch may have this many times the buckets of its window: some servers repeat buckets.
+const MAX_REPEATS: u64 = 4;
+
+/// A batch may have this many buckets in any case, in 10 MB: some servers ignore `interval`.
+const MIN_MAX_BUCKETS: u64 = 100_000;
+
 /// The limit of a page token in bytes. It is part of an address, and servers commonly refuse addresses of more than 8 KiB;
 /// half of that is left to the other parameters.
 const MAX_PAGE_TOKEN_BYTES: usize = 4 * 1024;
@@ -30,15 +36,11 @@ pub(super) struct Pages {
 // === impl Pages ===
 
 impl Pages {
-    /// The pages of a batch of `agents`. A page has at least one bucket of one agent, and a window that is not aligned to
-    /// `interval` touches one more bucket at each end.
+    /// The pages of a batch of `agents`. A page has at least one bucket.
     pub(super) fn new(agents: usize, window: Window, interval: Duration) -> Self {
-        let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX).max(1);
-        let buckets = window.length().get().div_ceil(interval).saturating_add(2);
-        let agents = u64::try_from(agents).unwrap_or(u64::MAX);
         Self {
             turned: 1,
-            limit: agents.saturating_mul(buckets).clamp(1, MAX_PAGES),
+            limit: expected_buckets(agents, window, interval).clamp(1, MAX_PAGES),
             seen: HashSet::new(),
             hasher: RandomState::new(),
         }
@@ -66,6 +68,19 @@ impl Pages {
         self.turned += 1;
         Ok(Some(token))
     }
+}
+
+/// The limit of buckets of a batch, so that a server cannot fill the memory.
+pub(super) fn max_buckets(agents: usize, window: Window, interval: Duration) -> usize {
+    let limit = expected_buckets(agents, window, interval).saturating_mul(MAX_REPEATS).max(MIN_MAX_BUCKETS);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// The buckets of `agents` in `window`, and one more at each end, where the window is not aligned to `interval`.
+fn expected_buckets(agents: usize, window: Window, interval: Duration) -> u64 {
+    let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX).max(1);
+    let buckets = window.length().get().div_ceil(interval).saturating_add(2);
+    u64::try_from(agents).unwrap_or(u64::MAX).saturating_mul(buckets)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ async fn series_of_unknown_states_are_limited() {
     .await;
     let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
     let scrape = app.scrape().await;
+    assert_eq!(scrape.value("cxone_states_unknown"), Some(200.0));
     let total: u32 = (1..=200).map(|nth| nth % 18).sum();
     for states in scrape.seconds().values() {
         // The four declared states are there at zero, and count among the 64.

@@ -24,7 +24,7 @@ fn page_faults() -> Vec<(&'static str, Response)> {
         ("a redirect to nowhere", Response::status(302)),
         ("a login page", html),
         ("no JSON", Response::json("nonsense")),
-        ("another shape", Response::json("{\"data\":[{\"agentId\":[]}]}")),
+        ("another shape", Response::json("{\"error\":\"Internal\"}")),
         ("an end too early", Response::json("{\"data\":[")),
         ("a strange encoding", Response::json("x").header("Content-Encoding", "br")),
         ("broken gzip", Response::json("nonsense").header("Content-Encoding", "gzip")),

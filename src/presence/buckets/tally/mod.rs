@@ -55,6 +55,8 @@ pub struct Tally {
     offline_states: Arc<[StateName]>,
     pub(super) store: BucketStore,
     rejections: Rejections,
+    /// The limit of stored buckets.
+    max_buckets: usize,
 }
 
 /// A state of a tally between two buckets, to roll back to.
@@ -104,6 +106,7 @@ impl Tally {
             offline_states,
             store,
             rejections,
+            max_buckets: usize::MAX,
         }
     }
 
@@ -112,6 +115,18 @@ impl Tally {
     pub fn renaming(mut self, map: Arc<BTreeMap<StateName, StateName>>) -> Self {
         self.names.rename(map);
         self
+    }
+
+    /// Limits the stored buckets to `max_buckets`. Further buckets are rejected.
+    #[must_use]
+    pub const fn with_max_buckets(mut self, max_buckets: usize) -> Self {
+        self.max_buckets = max_buckets;
+        self
+    }
+
+    /// Whether there is no room for further buckets.
+    pub fn is_full(&self) -> bool {
+        self.store.buckets().len() >= self.max_buckets
     }
 
     /// The current state, between two buckets.
@@ -151,14 +166,19 @@ impl Tally {
         }
     }
 
+    /// Rejects the bucket whose states were added since the previous one.
+    pub fn reject(&mut self, reason: Rejection) {
+        self.rejections.add(reason);
+        self.store.discard_open();
+    }
+
     /// Ends a bucket, which has the states since the previous one.
     ///
     /// A bucket without states neither counts nor covers time.
     #[inline]
     pub fn bucket(&mut self, agent: Option<AgentIndex>, start: Option<Timestamp>, end: Option<Timestamp>) {
         if let Err(reason) = self.admit(agent, start, end) {
-            self.rejections.add(reason);
-            self.store.discard_open();
+            self.reject(reason);
         }
     }
 
@@ -196,6 +216,9 @@ impl Tally {
             _ => return Err(Rejection::BadTime),
         };
         span.intersection(self.window).ok_or(Rejection::OutsideWindow)?;
+        if self.is_full() {
+            return Err(Rejection::TooMany);
+        }
         let shares = self.store.open_shares();
         if !shares.is_empty() {
             if total(shares) > span.length().into() {

@@ -1,26 +1,30 @@
-//! The answer of the agent-presence report, streamed into a [`Tally`].
+//! Decodes pages of the agent-presence report into a [`Tally`].
 //!
-//! Documented by NICE as `{"data":[{"agentId","startTime","endTime","states":[{"state","duration",
-//! "percentage"}]}],"nextPageToken"?}`, with `duration` in seconds. Beyond that:
+//! NICE documents `{"data":[{"agentId","startTime","endTime","states":[{"state","duration","percentage"}]}],
+//! "nextPageToken"?}`, with `duration` in seconds. Beyond that:
 //!
-//! - Fields come in any order. Unknown ones are skipped. One that is `null` is taken as missing.
-//! - An id or a page token may be a whole number, and a duration a string that holds a number.
-//! - A value that is of the right JSON type and still cannot be counted (a start that is no time, a negative
-//!   duration) costs its record, which the tally counts as rejected.
-//! - A value of any other JSON type, and a documented field that is there twice, make the whole page an error:
-//!   then this is not the documented answer.
+//! - Fields come in any order. Unknown fields are skipped. `null` is the same as a missing field.
+//! - An id or a page token may be a whole number, and a duration a string with a number.
+//! - A value of the right JSON type that cannot be counted, such as a negative duration, costs its record or state, which the
+//!   tally counts as rejected. So does a record with a value of another type, or with a documented field twice.
+//! - Text that is not Unicode is repaired with U+FFFD.
+//! - An object without `data` but with undocumented fields, such as `{"error":…}`, is not an answer. `{}` is no data.
 //!
-//! An error tells what is wrong and where, never what was there, since that may be anything.
+//! A page is decoded at full speed first. If that fails, it is repaired and decoded record by record.
+//!
+//! An error names the place and quotes nothing, since the content may be anything.
 
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-use self::place::{Field, Met, Place};
+use self::place::{Field, Place, Seen};
 use self::scalar::{Id, Read, Seconds, Text};
 use self::times::Times;
-use crate::presence::{Micros, Tally};
+use crate::presence::{Micros, Rejection, Tally};
+use crate::upstream::http::json_repair::repair;
 
 mod place;
 mod scalar;
@@ -28,15 +32,12 @@ mod scalar;
 mod tests;
 mod times;
 
-/// What some servers put before their JSON, though it means nothing there.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// What a page said besides its buckets.
+/// What a page has besides its buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// What to send for the next page; `None` on the last one, where it is missing, `null` or empty.
+    /// The token of the next page; `None` on the last page, where it is missing, `null` or empty.
     pub next_page_token: Option<String>,
-    /// How many buckets the page held, counted or not.
+    /// The number of buckets of the page, counted or not.
     pub buckets: usize,
 }
 
@@ -44,17 +45,28 @@ pub struct Page {
 ///
 /// # Errors
 ///
-/// When `body` is not the documented answer; the tally is then as it was before. The message names the value by its
-/// path, with line and column, and quotes nothing.
+/// Fails if `body` is not the documented answer; the tally is then unchanged. The message has the path of the value, line and
+/// column, and quotes nothing.
 pub fn decode_page(body: &[u8], tally: &mut Tally) -> Result<Page, serde_json::Error> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    // Checked once for the whole body, UTF-8 need not be checked string by string.
-    let text = std::str::from_utf8(body).map_err(|invalid| place::not_utf8(body, invalid.valid_up_to()))?;
+    // One check of UTF-8 for the whole body spares one for each string.
+    if let Ok(text) = std::str::from_utf8(body) {
+        match read_page(text, tally, Records::AllOrNothing) {
+            Err(error) if !error.is_eof() => {}
+            outcome => return outcome,
+        }
+    }
+    let mut body = body.to_vec();
+    repair(&mut body);
+    let text = std::str::from_utf8(&body).map_err(|_| serde_json::Error::custom("the answer is not UTF-8"))?;
+    read_page(text, tally, Records::EachByItself)
+}
+
+fn read_page(text: &str, tally: &mut Tally, records: Records) -> Result<Page, serde_json::Error> {
     let before = tally.checkpoint();
-    let mut reader = Reader { tally, times: Times::default(), place: Place::default() };
+    let mut reader = Reader { tally, times: Times::default(), place: Place::default(), records, buckets: 0 };
     let mut json = serde_json::Deserializer::from_str(text);
     match Read(Response(&mut reader)).deserialize(&mut json).and_then(|token| json.end().map(|()| token)) {
-        Ok(next_page_token) => Ok(Page { next_page_token, buckets: reader.place.records }),
+        Ok(next_page_token) => Ok(Page { next_page_token, buckets: reader.buckets }),
         Err(error) => {
             reader.tally.roll_back(before);
             Err(reader.place.explain(error))
@@ -62,14 +74,25 @@ pub fn decode_page(body: &[u8], tally: &mut Tally) -> Result<Page, serde_json::E
     }
 }
 
-/// Where what is read goes, and where it is read.
+/// What a record that cannot be read costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Records {
+    /// The page.
+    AllOrNothing,
+    /// Itself: each record is first found, then read.
+    EachByItself,
+}
+
+/// The state of reading a page.
 struct Reader<'t> {
     tally: &'t mut Tally,
     times: Times,
     place: Place,
+    records: Records,
+    buckets: usize,
 }
 
-/// Reads the answer: `{"data", "nextPageToken"}`. Comes to the token.
+/// Reads the answer: `{"data", "nextPageToken"}`. Returns the token.
 struct Response<'r, 't>(&'r mut Reader<'t>);
 
 /// Reads `data`: a list of records.
@@ -93,7 +116,7 @@ enum AnswerKey {
     Other,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum RecordKey {
     AgentId,
@@ -104,13 +127,24 @@ enum RecordKey {
     Other,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum EntryKey {
     State,
     Duration,
     #[serde(other)]
     Other,
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    fn read_or_reject(&mut self, record: &RawValue) {
+        let mut json = serde_json::Deserializer::from_str(record.get());
+        if Read(Record(self)).deserialize(&mut json).is_err() {
+            self.tally.reject(Rejection::Malformed);
+        }
+    }
 }
 
 impl<'de> Visitor<'de> for Response<'_, '_> {
@@ -122,21 +156,30 @@ impl<'de> Visitor<'de> for Response<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut answer: A) -> Result<Self::Value, A::Error> {
         let Self(reader) = self;
-        let (mut next_page_token, mut met) = (None, Met::default());
+        let (mut next_page_token, mut has_data, mut has_token, mut has_other) = (None, false, false, false);
         while let Some(key) = answer.next_key()? {
             match key {
                 AnswerKey::Data => {
-                    reader.place.enter(Field::Data, &mut met)?;
+                    reader.place.enter(Field::Data, &mut has_data)?;
                     answer.next_value_seed(Read(Data(reader)))?;
                 }
                 AnswerKey::NextPageToken => {
-                    reader.place.enter(Field::NextPageToken, &mut met)?;
+                    reader.place.enter(Field::NextPageToken, &mut has_token)?;
                     next_page_token = answer.next_value_seed(Read(Id(|token: &str| Some(token.to_owned()))))?;
+                    // A token that was repaired cannot be sent back.
+                    if next_page_token.as_deref().is_some_and(|token| token.contains(char::REPLACEMENT_CHARACTER)) {
+                        return Err(A::Error::custom("not Unicode"));
+                    }
                 }
                 AnswerKey::Other => {
                     answer.next_value::<IgnoredAny>()?;
+                    has_other = true;
                 }
             }
+        }
+        if has_other && !has_data {
+            reader.place.field = Field::Data;
+            return Err(A::Error::missing_field("data"));
         }
         Ok(next_page_token.filter(|token| !token.is_empty()))
     }
@@ -155,13 +198,20 @@ impl<'de> Visitor<'de> for Data<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut data: A) -> Result<(), A::Error> {
         let Self(reader) = self;
-        loop {
-            reader.place.field = Field::Record;
-            if data.next_element_seed(Read(Record(reader)))?.is_none() {
-                return Ok(());
+        match reader.records {
+            Records::AllOrNothing => {
+                while data.next_element_seed(Read(Record(reader)))?.is_some() {
+                    reader.buckets += 1;
+                }
             }
-            reader.place.records += 1;
+            Records::EachByItself => {
+                while let Some(record) = data.next_element::<&RawValue>()? {
+                    reader.read_or_reject(record);
+                    reader.buckets += 1;
+                }
+            }
         }
+        Ok(())
     }
 }
 
@@ -169,28 +219,28 @@ impl<'de> Visitor<'de> for Record<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Field::Record.expected())
+        f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut record: A) -> Result<(), A::Error> {
         let Self(reader) = self;
-        let (mut agent, mut start, mut end, mut met) = (None, None, None, Met::default());
-        while let Some(key) = record.next_key()? {
+        let (mut agent, mut start, mut end, mut seen) = (None, None, None, Seen::default());
+        while let Some(key) = record.next_key::<RecordKey>()? {
             match key {
                 RecordKey::AgentId => {
-                    reader.place.enter(Field::AgentId, &mut met)?;
+                    seen.once(key as u8)?;
                     agent = record.next_value_seed(Read(Id(|id: &str| reader.tally.agent(id))))?;
                 }
                 RecordKey::StartTime => {
-                    reader.place.enter(Field::StartTime, &mut met)?;
+                    seen.once(key as u8)?;
                     start = record.next_value_seed(Read(Text(|time: &str| reader.times.start(time))))?;
                 }
                 RecordKey::EndTime => {
-                    reader.place.enter(Field::EndTime, &mut met)?;
+                    seen.once(key as u8)?;
                     end = record.next_value_seed(Read(Text(|time: &str| reader.times.end(time))))?;
                 }
                 RecordKey::States => {
-                    reader.place.enter(Field::States, &mut met)?;
+                    seen.once(key as u8)?;
                     record.next_value_seed(Read(States(reader)))?;
                 }
                 RecordKey::Other => {
@@ -207,7 +257,7 @@ impl<'de> Visitor<'de> for States<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Field::States.expected())
+        f.write_str("a list or null")
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
@@ -215,15 +265,8 @@ impl<'de> Visitor<'de> for States<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut states: A) -> Result<(), A::Error> {
-        let Self(reader) = self;
-        reader.place.entries = 0;
-        loop {
-            reader.place.field = Field::Entry;
-            if states.next_element_seed(Read(Entry(reader)))?.is_none() {
-                return Ok(());
-            }
-            reader.place.entries += 1;
-        }
+        while states.next_element_seed(Read(Entry(self.0)))?.is_some() {}
+        Ok(())
     }
 }
 
@@ -231,20 +274,20 @@ impl<'de> Visitor<'de> for Entry<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Field::Entry.expected())
+        f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entry: A) -> Result<(), A::Error> {
         let Self(reader) = self;
-        let (mut state, mut time, mut met) = (None, Ok(Micros::ZERO), Met::default());
-        while let Some(key) = entry.next_key()? {
+        let (mut state, mut time, mut seen) = (None, Ok(Micros::ZERO), Seen::default());
+        while let Some(key) = entry.next_key::<EntryKey>()? {
             match key {
                 EntryKey::State => {
-                    reader.place.enter(Field::State, &mut met)?;
+                    seen.once(key as u8)?;
                     state = entry.next_value_seed(Read(Text(|name: &str| Some(reader.tally.state_named(name)))))?;
                 }
                 EntryKey::Duration => {
-                    reader.place.enter(Field::Duration, &mut met)?;
+                    seen.once(key as u8)?;
                     time = entry.next_value_seed(Read(Seconds))?;
                 }
                 EntryKey::Other => {

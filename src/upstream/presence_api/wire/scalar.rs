@@ -1,4 +1,4 @@
-//! The leaves of the answer: what a string, a number or `null` is read as.
+//! The scalars of the answer: strings, numbers and `null`.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use crate::presence::{Micros, Rejection};
 
-/// Reads whatever JSON comes next by a visitor, which says what may come.
+/// Reads any JSON value by a visitor, which defines the accepted types.
 pub(super) struct Read<V>(pub(super) V);
 
-/// Reads a string, and what the function makes of it; `null` is the default.
+/// Reads a string and converts it by the function; `null` is the default.
 pub(super) struct Text<F>(pub(super) F);
 
-/// Reads a string or a whole number, the latter by its digits; `null` is the default.
+/// Reads a string, or a whole number by its digits; `null` is the default.
 pub(super) struct Id<F>(pub(super) F);
 
-/// Reads seconds, as a number or as a string that holds one; `null` is no time.
+/// Reads seconds, as a number or a string with a number; `null` is zero.
 pub(super) struct Seconds;
 
 // === impl Read ===
@@ -74,7 +74,7 @@ impl<T: Default, F: FnOnce(&str) -> T> Visitor<'_> for Id<F> {
         Ok((self.0)(&number.to_string()))
     }
 
-    // A number that is too long for 64 bits comes as a float that has lost digits, so it is not read.
+    // A number of more than 64 bits is read as a float, which lacks digits, so it is not accepted.
 }
 
 // === impl Seconds ===
@@ -95,7 +95,7 @@ impl Visitor<'_> for Seconds {
         Ok(Ok(Micros::from_seconds(seconds)))
     }
 
-    /// Comes only below zero: `serde_json` gives every other whole number as a `u64`.
+    /// Only for negative numbers: `serde_json` reads every other whole number as `u64`.
     fn visit_i64<E>(self, seconds: i64) -> Result<Self::Value, E> {
         Ok(u64::try_from(seconds).map(Micros::from_seconds).map_err(|_| Rejection::Negative))
     }

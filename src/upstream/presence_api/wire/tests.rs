@@ -1,4 +1,4 @@
-//! Every odd answer, by example; and that pages may be cut and ordered at will.
+//! Unusual answers by example; pages in any order and of any size.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn record(states: &str) -> String {
 }
 
 #[test]
-fn the_documented_answer_is_counted() {
+fn documented_answer() {
     let body = r#"{
         "data": [
             {
@@ -55,14 +55,13 @@ fn the_documented_answer_is_counted() {
 }
 
 #[test]
-fn odd_answers_are_read_for_what_they_say() {
+fn unusual_answers() {
     let one = |states: &str| format!(r#"{{"data":[{}]}}"#, record(states));
     let busy = "0/Busy=5000000";
     let table: &[(&str, String, &str, &str)] = &[
         ("no data, null", r#"{"data":null}"#.into(), "", ""),
         ("no data, absent", "{}".into(), "", ""),
         ("no data, empty", r#"{"data":[],"total":0}"#.into(), "", ""),
-        ("a byte order mark", format!("\u{feff}{}", one(r#"[{"state":"Busy","duration":5}]"#)), busy, ""),
         ("space around", format!(" \r\n\t{} \n", one(r#"[ { "state" : "Busy" , "duration" : 5 } ]"#)), busy, ""),
         (
             "fields in another order",
@@ -139,7 +138,7 @@ fn odd_answers_are_read_for_what_they_say() {
 }
 
 #[test]
-fn page_tokens_end_where_there_is_none() {
+fn missing_page_token_ends_paging() {
     let table = [
         (r#"{"nextPageToken":"abc"}"#, Some("abc")),
         (r#"{"nextPageToken":"a\u0062c","data":[]}"#, Some("abc")),
@@ -157,98 +156,98 @@ fn page_tokens_end_where_there_is_none() {
 
 #[test]
 fn errors_name_the_place_and_quote_nothing() {
-    let in_record = |states: &str| format!("{{\"data\":[{},\n{}]}}", record("[]"), record(states));
-    let table: &[(String, &str)] = &[
-        (String::new(), "EOF while parsing a value at line 1 column 0"),
-        ("SECRET".into(), "expected value at line 1 column 1"),
-        ("<html>SECRET</html>".into(), "expected value at line 1 column 1"),
-        ("[]".into(), "the answer must be an object at line 1 column 2"),
-        ("\"SECRET\"".into(), "the answer must be an object at line 1 column 8"),
-        ("null".into(), "the answer must be an object at line 1 column 4"),
-        ("{} SECRET".into(), "trailing characters at line 1 column 4"),
-        ("{}{}".into(), "trailing characters at line 1 column 3"),
-        ("{\"data\":".into(), "EOF while parsing a value at line 1 column 8"),
-        ("{\"data\":[".into(), "EOF while parsing a list at line 1 column 9"),
-        ("{'data':[]}".into(), "key must be a string at line 1 column 2"),
-        ("{\"data\":[],}".into(), "trailing comma at line 1 column 12"),
-        ("{\"data\":\"SECRET\"}".into(), "data must be a list or null at line 1 column 16"),
-        ("{\"data\":{\"SECRET\":1}}".into(), "data must be a list or null at line 1 column 9"),
-        ("{\"data\":false}".into(), "data must be a list or null at line 1 column 13"),
-        ("{\"data\":null,\"data\":[]}".into(), "data must be there only once at line 1 column 19"),
+    let table: &[(&str, &str)] = &[
+        ("", "EOF while parsing a value at line 1 column 0"),
+        (" \n", "EOF while parsing a value at line 2 column 0"),
+        ("SECRET", "expected value at line 1 column 1"),
+        ("<html>SECRET</html>", "expected value at line 1 column 1"),
+        ("[]", "the answer must be an object at line 1 column 2"),
+        ("\"SECRET\"", "the answer must be an object at line 1 column 8"),
+        ("null", "the answer must be an object at line 1 column 4"),
+        ("{} SECRET", "trailing characters at line 1 column 4"),
+        ("{}{}", "trailing characters at line 1 column 3"),
+        ("{\"data\":", "EOF while parsing a value at line 1 column 8"),
+        ("{\"data\":[", "EOF while parsing a list at line 1 column 9"),
+        ("{'data':[]}", "key must be a string at line 1 column 2"),
+        ("{\"data\":[],}", "trailing comma at line 1 column 12"),
+        ("{\"data\":\"SECRET\"}", "data must be a list or null at line 1 column 16"),
+        ("{\"data\":{\"SECRET\":1}}", "data must be a list or null at line 1 column 9"),
+        ("{\"data\":false}", "data must be a list or null at line 1 column 13"),
+        ("{\"data\":null,\"data\":[]}", "data must be there only once at line 1 column 19"),
+        ("{\"error\":\"SECRET\"}", "data must be a list or null at line 1 column 18"),
+        ("{\"total\":0,\"nextPageToken\":null}", "data must be a list or null at line 1 column 32"),
         (
-            "{\"nextPageToken\":\"\",\"nextPageToken\":\"SECRET\"}".into(),
+            "{\"nextPageToken\":\"\",\"nextPageToken\":\"SECRET\"}",
             "nextPageToken must be there only once at line 1 column 35",
         ),
+        ("{\"nextPageToken\":1.5}", "nextPageToken must be a string, a whole number or null at line 1 column 20"),
         (
-            "{\"nextPageToken\":1.5}".into(),
-            "nextPageToken must be a string, a whole number or null at line 1 column 20",
-        ),
-        (
-            "{\"nextPageToken\":[\"SECRET\"]}".into(),
+            "{\"nextPageToken\":[\"SECRET\"]}",
             "nextPageToken must be a string, a whole number or null at line 1 column 18",
         ),
-        ("{\"data\":[null]}".into(), "data[0] must be an object at line 1 column 13"),
-        ("{\"data\":[\"SECRET\"]}".into(), "data[0] must be an object at line 1 column 17"),
+        ("{\"data\":[1SECRET]}", "expected `,` or `]` at line 1 column 11"),
+        ("{\"data\":[{\"duration\":NaN}]}", "expected value at line 1 column 22"),
         (
-            "{\"data\":[{\"agentId\":123456789012345678901234567890}]}".into(),
-            "data[0].agentId must be a string, a whole number or null at line 1 column 50",
+            "{\"data\":[{\"agentId\":\"SEC\nRET\"}]}",
+            "control character (\\u0000-\\u001F) found while parsing a string at line 1 column 24",
         ),
-        (
-            "{\"data\":[{\"agentId\":true}]}".into(),
-            "data[0].agentId must be a string, a whole number or null at line 1 column 24",
-        ),
-        (
-            "{\"data\":[{\"startTime\":1698400800}]}".into(),
-            "data[0].startTime must be a string or null at line 1 column 32",
-        ),
-        ("{\"data\":[{\"endTime\":[]}]}".into(), "data[0].endTime must be a string or null at line 1 column 22"),
-        (
-            "{\"data\":[{\"endTime\":null,\"endTime\":null}]}".into(),
-            "data[0].endTime must be there only once at line 1 column 34",
-        ),
-        (in_record("\"SECRET\""), "data[1].states must be a list or null at line 2 column 103"),
-        (in_record("{}"), "data[1].states must be a list or null at line 2 column 97"),
-        (in_record("[],\"states\":[]"), "data[1].states must be there only once at line 2 column 106"),
-        (in_record("[{},\"SECRET\"]"), "data[1].states[1] must be an object at line 2 column 107"),
-        (in_record("[{},{\"state\":5}]"), "data[1].states[1].state must be a string or null at line 2 column 109"),
-        (
-            in_record("[{\"duration\":\"SECRET\",\"duration\":1}]"),
-            "data[1].states[0].duration must be there only once at line 2 column 127",
-        ),
-        (
-            in_record("[{\"duration\":true}]"),
-            "data[1].states[0].duration must be a number, a string that holds one, or null at line 2 column 112",
-        ),
-        (
-            in_record("[{\"duration\":[1]}]"),
-            "data[1].states[0].duration must be a number, a string that holds one, or null at line 2 column 109",
-        ),
-        (in_record("[{\"duration\":1e999}]"), "number out of range at line 2 column 113"),
-        (in_record("[{\"duration\":1SECRET}]"), "expected `,` or `}` at line 2 column 110"),
-        (in_record("[{\"state\":\"\\ud800SECRET\"}]"), "unexpected end of hex escape at line 2 column 113"),
-        (
-            in_record("[{\"state\":\"SEC\nRET\"}]"),
-            "control character (\\u0000-\\u001F) found while parsing a string at line 3 column 0",
-        ),
-        (format!("{{\"x\":{}", "[".repeat(10_000)), "EOF while parsing a list at line 1 column 10005"),
     ];
-    for (body, message) in table {
+    let deep = format!("{{\"x\":{}", "[".repeat(10_000));
+    for (body, message) in table.iter().chain([&(&*deep, "EOF while parsing a list at line 1 column 10005")]) {
         let mut tally = tally();
         let error = decode_page(body.as_bytes(), &mut tally).expect_err(body).to_string();
         assert_eq!(error, *message, "{body}");
         assert!(!error.contains("SECRET"));
         assert_eq!(tally.finish(), self::tally().finish(), "{body}");
     }
+    assert!(decode_page(b"{\"nextPageToken\":\"\xff\"}", &mut tally()).is_err(), "it could not be sent back");
 }
 
 #[test]
-fn text_that_is_not_utf8_is_an_error_with_its_place() {
-    let error = decode_page(b"{\"data\":null,\n\"x\":\"\xff\"}", &mut tally()).unwrap_err();
-    assert_eq!(error.to_string(), "the answer is not UTF-8 at line 2 column 6");
+fn one_bad_record_costs_one_record() {
+    let good = record(r#"[{"state":"Busy","duration":5}]"#);
+    let other = good.replace("10:00:00Z", "12:00:00Z").replace("11:00:00Z", "13:00:00Z");
+    let table: Vec<(String, &str, &str)> = vec![
+        ("null".into(), "", "malformed=1"),
+        ("\"SECRET\"".into(), "", "malformed=1"),
+        ("[[]]".into(), "", "malformed=1"),
+        (other.replace(r#""4711""#, "123456789012345678901234567890"), "", "malformed=1"),
+        (other.replace(r#""4711""#, "true"), "", "malformed=1"),
+        (other.replace(r#""4711""#, r#"{"id":"4711"}"#), "", "malformed=1"),
+        (other.replace(r#""2023-10-27T12:00:00Z""#, "1698400800"), "", "malformed=1"),
+        (other.replace(r#""startTime""#, r#""endTime":null,"startTime""#), "", "malformed=1"),
+        (other.replace("[{", "{\"x\":[{").replace("}]", "}]}"), "", "malformed=1"),
+        (other.replace("[{", "[5,{"), "", "malformed=1"),
+        (other.replace(r#""Busy""#, "5"), "", "malformed=1"),
+        (other.replace(":5", ":true"), "", "malformed=1"),
+        (other.replace(":5", ":[1]"), "", "malformed=1"),
+        (other.replace(":5", ":1e999"), "", "malformed=1"),
+        (other.replace(":5", r#":-1},{"duration":{}"#), "", "negative=1 malformed=1"),
+        (other.replace(":5", &format!(":{}{}", "[".repeat(9_000), "]".repeat(9_000))), "", "malformed=1"),
+        // Text is repaired.
+        (other.replace("Busy", r"\ud83d"), "0/\u{fffd}=5000000", ""),
+        (other.replace("Busy", r"a\ude00b"), "0/a\u{fffd}b=5000000", ""),
+        (other.replace(r#""agentId""#, r#""name":"\ud83d","agentId""#), "0/Busy=10000000", ""),
+    ];
+    for (bad, states, rejected) in &table {
+        for data in [format!("{good},{bad}"), format!("{bad},{good}")] {
+            let mut tally = tally();
+            let page = decode_page(format!("{{\"data\":[{data}]}}").as_bytes(), &mut tally).expect(bad);
+            assert_eq!(page.buckets, 2, "{bad}");
+            let expected =
+                if states.contains("Busy") { (*states).to_owned() } else { format!("0/Busy=5000000 {states}") };
+            assert_eq!(printed(&tally.finish()), (expected.trim().to_owned(), (*rejected).to_owned()), "{bad}");
+        }
+    }
+    let mut tally = tally();
+    let bytes = [b"{\"data\":[", other.replace("Busy", "Z\u{1}").as_bytes(), b"]}"].concat();
+    let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == 1 { 0xff } else { byte }).collect();
+    decode_page(&bytes, &mut tally).unwrap();
+    assert_eq!(printed(&tally.finish()), ("0/Z\u{fffd}=5000000".into(), String::new()));
 }
 
 #[test]
-fn a_body_cut_anywhere_leaves_the_tally_as_it_was() {
+fn a_cut_body_leaves_the_tally_unchanged() {
     let body =
         format!("{{\"data\":[{0},{0}]}}", record(r#"[{"state":"Busy \u00e9","duration":5.25,"percentage":0.1}]"#));
     for end in 0..body.len() {
@@ -278,7 +277,7 @@ fn written((agent, hour, states): &Drawn, names_first: bool) -> String {
 
 proptest! {
     #[test]
-    fn pages_may_be_cut_and_ordered_at_will(
+    fn order_and_size_of_pages_do_not_matter(
         records in prop::collection::vec((0..3_usize, 0..26_i64, prop::collection::vec((0..4_usize, 0..1_500_u32), 0..4)), 0..40),
         sizes in prop::collection::vec(1..10_usize, 1..10),
         seed in any::<u64>(),
@@ -313,7 +312,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn any_bytes_decode_or_are_refused(body in prop::collection::vec(any::<u8>(), 0..60)) {
         let _ = decode_page(&body, &mut tally());
     }
 }

@@ -1,18 +1,18 @@
-//! Start and end times, of which a report has few: each record repeats one of the record before, or both.
+//! Start and end times. Each record repeats one of the previous record or both, so most need no parsing.
 
 use crate::presence::Timestamp;
 
-/// The length of `YYYY-MM-DDTHH:MM:SSZ`, which is how nearly every time is written.
+/// The length of `YYYY-MM-DDTHH:MM:SSZ`, the usual format.
 const USUAL_LENGTH: usize = "1970-01-01T00:00:00Z".len();
 
-/// Reads times, and knows the latest two without reading them again.
+/// Parses times, and remembers the latest two.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     start: Latest,
     end: Latest,
 }
 
-/// A time and the text it was read from.
+/// A time and its text.
 #[derive(Debug, Default)]
 struct Latest {
     text: [u8; USUAL_LENGTH],
@@ -22,13 +22,13 @@ struct Latest {
 // === impl Times ===
 
 impl Times {
-    /// Reads a `startTime`.
+    /// Parses a `startTime`.
     #[inline]
     pub(super) fn start(&mut self, text: &str) -> Option<Timestamp> {
         Self::read(text, &mut self.start, &self.end)
     }
 
-    /// Reads an `endTime`.
+    /// Parses an `endTime`.
     #[inline]
     pub(super) fn end(&mut self, text: &str) -> Option<Timestamp> {
         Self::read(text, &mut self.end, &self.start)
