@@ -7,7 +7,7 @@ use super::error_hints;
 use super::pagination::Paging;
 use super::wire::records::AgentRecord;
 use crate::clock::Monotonic;
-use crate::presence::Person;
+use crate::presence::{Person, cut_text};
 use crate::upstream::UpstreamError;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
@@ -46,9 +46,27 @@ fn person(row: AgentRecord) -> Option<Person> {
     let names: Vec<String> = [first_name, last_name].into_iter().flatten().collect();
     Some(Person {
         id: Arc::from(agent_id?),
-        name: Some(names.join(" ")).filter(|name| !name.is_empty()),
-        team: team_name,
+        name: Some(cut_text(&names.join(" ")).to_owned()).filter(|name| !name.is_empty()),
+        team: team_name.map(|team| cut_text(&team).to_owned()),
         // A version whose answer has no such field lists only active agents.
         active: is_active.unwrap_or(true),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_teams_are_cut_at_256_bytes() {
+        let row = AgentRecord {
+            agent_id: Some("1".into()),
+            first_name: Some("é".repeat(200)),
+            last_name: Some("x".into()),
+            is_active: None,
+            team_name: Some("t".repeat(300)),
+        };
+        let person = person(row).unwrap();
+        assert_eq!((person.name, person.team), (Some("é".repeat(128)), Some("t".repeat(256))));
+    }
 }

@@ -126,6 +126,13 @@ mod tests {
     }
 
     #[test]
+    fn buckets_are_limited_by_the_window() {
+        let day = Window::ending_at(Timestamp::from_seconds(1_700_000_000), HOUR * 24);
+        assert_eq!(max_buckets(50, day, HOUR), 100_000);
+        assert_eq!(max_buckets(1_000, day, HOUR / 12), 4 * 1_000 * 290);
+    }
+
+    #[test]
     fn long_page_token_is_refused() {
         assert_eq!(turn(&mut pages(1, 24), &"x".repeat(MAX_PAGE_TOKEN_BYTES)), Ok(true));
         assert_eq!(turn(&mut pages(1, 24), &"x".repeat(MAX_PAGE_TOKEN_BYTES + 1)), Err(ErrorKind::TooMuch));

@@ -399,6 +399,21 @@ fn invented_state_names_do_not_create_series() {
     assert_eq!(all, Micros::from_seconds((1..=MAX_STATES_PER_TALLY as u64 + 10).sum()));
 }
 
+#[test]
+fn states_of_a_bucket_and_buckets_are_limited() {
+    let names: Vec<String> = (0..2_000).map(|name| name.to_string()).collect();
+    let states: Vec<_> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
+    let mut tally = tally_of((0, 86_400), &["a"]).with_max_buckets(2);
+    push(&mut tally, &("a", 0, 3_600, &states));
+    assert!(!tally.is_full());
+    push(&mut tally, &("a", 3_600, 7_200, &[("Busy", 5.0)]));
+    assert!(tally.is_full());
+    push(&mut tally, &("a", 7_200, 10_800, &[("Busy", 5.0)]));
+    let outcome = tally.finish();
+    assert_eq!(rejected(&outcome), [(Rejection::TooMany, 1)]);
+    assert_eq!(outcome.agents[0].as_ref().unwrap().observed, Micros::from_seconds(2_005));
+}
+
 /// Every day, all day, from midnight for a given number of seconds.
 pub(super) fn every_day_until(seconds: u32) -> Arc<Schedule> {
     let time = |seconds| chrono::NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0).unwrap();
