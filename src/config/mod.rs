@@ -32,6 +32,7 @@ pub use diagnostics::{ConfigError, ConfigProblem};
 pub(crate) use parse::address::is_loopback;
 pub use parse::duration::format as format_duration;
 pub use parse::network_variables::check_network_variables;
+pub(crate) use parse::source::writable_by_others;
 pub use parse::variable_names::unknown_variables;
 pub use query_key::{QueryKey, ServerKey};
 pub use schedule::describe as describe_schedule;

@@ -3,19 +3,14 @@
 //! The directory may be one that other users can write to, such as `/tmp`. A link or a pipe that one of them puts there in the
 //! place of a file must not be followed or waited for.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
-use rustix::process::geteuid;
 
-/// The permission of the group and of others to write.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
-
-/// The user `root`, who may write anywhere.
-const ROOT: u32 = 0;
+pub(super) use crate::config::writable_by_others;
 
 /// Opens the regular file at `path`.
 ///
@@ -26,16 +21,6 @@ pub(super) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
     let file = options.custom_flags(flags.cast_signed()).open(path).map_err(|error| explain(path, error))?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular("it is not a regular file")) }
-}
-
-/// What lets another user than this process's write to a file or directory; `None` where nothing does.
-pub(super) fn writable_by_others(metadata: &Metadata) -> Option<String> {
-    let (owner, own) = (metadata.uid(), geteuid().as_raw());
-    let mode = metadata.permissions().mode() & 0o7777;
-    if owner != own && owner != ROOT {
-        return Some(format!("it belongs to user {owner}, and the exporter runs as user {own}"));
-    }
-    (mode & WRITABLE_BY_OTHERS != 0).then(|| format!("its mode is {mode:03o}"))
 }
 
 /// Tells a link or a pipe from other failures, whose errors say only what the system call returned.
@@ -54,6 +39,7 @@ fn not_regular(reason: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 

@@ -68,7 +68,8 @@ fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device, not a file"))
 }
 
-fn writable_by_others(metadata: &Metadata) -> Option<String> {
+/// What lets other users than this process's and root change a file or directory; `None` where nothing does.
+pub(crate) fn writable_by_others(metadata: &Metadata) -> Option<String> {
     let (owner, own, mode) = (metadata.uid(), geteuid().as_raw(), metadata.mode() & 0o7777);
     if owner != own && owner != ROOT {
         return Some(format!("it belongs to user {owner}, and the exporter runs as user {own}"));
