@@ -110,8 +110,8 @@ const SERVING_FLAGS: [(&str, &str); 14] = [
 /// hundred processors needs no more.
 const MAX_WORKERS: usize = 4;
 
-/// The most threads for blocking work: decoding, rendering, passwords, files and DNS lookups. DNS lookups can hang, so there are more threads than
-/// concurrent decodings. All threads of the process together stay below `TasksMax=64` of the systemd unit.
+/// The most threads for blocking work: decoding, rendering, passwords, files and DNS lookups. DNS lookups can hang, so there are
+/// more threads than concurrent decodings. All threads of the process together stay below `TasksMax=64` of the systemd unit.
 const MAX_BLOCKING_THREADS: usize = 32;
 
 fn run_command(cli: Cli) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
 //! Answers scrapes from the last snapshot, and lets one refresh at a time replace it.
 //!
-//! No refresh starts without a scrape. A scrape of data younger than the cooldown takes no lock and waits for nothing. Any
-//! other scrape asks the gate, which starts one refresh; all scrapes wait for that one, each until its own deadline. A
-//! refresh builds and renders a new [`Snapshot`] and swaps it in. A reload changes the settings in place
+//! No refresh starts without a scrape or a visit of the status page. A scrape of data younger than the cooldown takes no lock
+//! and waits for nothing. Any other scrape asks the gate, which starts one refresh; all scrapes wait for that one, each until its
+//! own deadline. A refresh builds and renders a new [`Snapshot`] and swaps it in. A reload changes the settings in place
 //! ([`Refresher::reconfigure`]).
 
 pub(crate) mod backoff;
