@@ -9,10 +9,10 @@ use url::Url;
 
 use super::error_hints;
 use super::trusted_hosts::TrustedHosts;
-use crate::upstream::Endpoint;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::http::{Client, DecodeError, Request};
+use crate::upstream::{Endpoint, ErrorKind};
 
 /// Where an issuer tells its addresses.
 const OPENID_PATH: &str = "/.well-known/openid-configuration";
@@ -50,23 +50,57 @@ pub(super) async fn token_endpoint(
     context: &FetchContext,
 ) -> Result<Url, Failure> {
     let url = client.url(OPENID_PATH);
-    let found: OpenidConfiguration = document(client, &url, "token_endpoint", context).await?;
+    let found: OpenidConfiguration = document(client, &url, "token_endpoint", None, context).await?;
     trusted_hosts.check(&found.token_endpoint, &url, "The `token_endpoint` that the issuer names", Endpoint::Discovery)
 }
 
 /// Asks where the API is; of the tenant that `tenant_id` stands for, where the host serves several.
+///
+/// Public clients differ in how they ask: without a token, with it, and without the tenant's id. So each is tried where the one
+/// before is refused, and `fallback` is the last resort.
 pub(super) async fn api_endpoint(
     client: &Client,
     trusted_hosts: &TrustedHosts,
     tenant_id: Option<&str>,
+    access_token: &str,
+    fallback: Option<&Url>,
     context: &FetchContext,
 ) -> Result<Url, Failure> {
-    let mut url = client.url(TENANT_PATH);
-    if let Some(tenant_id) = tenant_id {
-        url.query_pairs_mut().append_pair("tenantId", tenant_id);
+    let without_id = tenant_id.map(|_| (None, Some(access_token)));
+    let mut first_refusal = None;
+    for (tenant_id, token) in [(tenant_id, None), (tenant_id, Some(access_token))].into_iter().chain(without_id) {
+        let mut url = client.url(TENANT_PATH);
+        if let Some(tenant_id) = tenant_id {
+            url.query_pairs_mut().append_pair("tenantId", tenant_id);
+        }
+        match document::<TenantConfiguration>(client, &url, "api_endpoint", token, context).await {
+            Ok(found) => {
+                let what = "The `api_endpoint` that CXone names";
+                return trusted_hosts.check(&found.api_endpoint, &url, what, Endpoint::Discovery);
+            }
+            Err(failure) if is_refusal(&failure) => {
+                first_refusal.get_or_insert(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
     }
-    let found: TenantConfiguration = document(client, &url, "api_endpoint", context).await?;
-    trusted_hosts.check(&found.api_endpoint, &url, "The `api_endpoint` that CXone names", Endpoint::Discovery)
+    match (fallback, first_refusal) {
+        (None, Some(failure)) => Err(failure),
+        (Some(fallback), _) => Ok(fallback.clone()),
+        (None, None) => Err(Failure::new(Endpoint::Discovery, ErrorKind::Decode, "No address of the API was found.")),
+    }
+}
+
+/// The API of the area whose host is `login`, by the name that NICE gives it.
+pub(super) fn area_api(login: &Url) -> Option<Url> {
+    let area = login.domain()?.strip_suffix(".nice-incontact.com").filter(|area| !area.contains('.'))?;
+    Url::parse(&format!("https://api-{area}.niceincontact.com")).ok()
+}
+
+/// Whether the document may be given to another request.
+fn is_refusal(failure: &Failure) -> bool {
+    use ErrorKind::{BadRequest, Decode, Forbidden, Unauthorized, UnexpectedStatus};
+    matches!(failure.error.kind, BadRequest | Decode | Forbidden | Unauthorized | UnexpectedStatus)
 }
 
 /// The tenant that an `id_token` is about.
@@ -84,10 +118,14 @@ async fn document<T: for<'de> Deserialize<'de> + Send + 'static>(
     client: &Client,
     url: &Url,
     wanted: &'static str,
+    access_token: Option<&str>,
     context: &FetchContext,
 ) -> Result<T, Failure> {
-    let request =
-        Request::new(Endpoint::Discovery, client.get(url.clone()), MAX_DOCUMENT_BYTES, &error_hints::DISCOVERY)?;
+    let mut request = client.get(url.clone());
+    if let Some(access_token) = access_token {
+        request = request.bearer_auth(access_token);
+    }
+    let request = Request::new(Endpoint::Discovery, request, MAX_DOCUMENT_BYTES, &error_hints::DISCOVERY)?;
     let read = |body: &[u8]| serde_json::from_slice(body).map_err(|error| DecodeError::no_field(wanted, &error));
     client.fetch(&request, context, read).await.map_err(|failure| failure.with_scope(Scope::Tenant))
 }
@@ -95,6 +133,19 @@ async fn document<T: for<'de> Deserialize<'de> + Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn area_api_is_named_after_the_area() {
+        let table = [
+            ("https://na1.nice-incontact.com/", Some("https://api-na1.niceincontact.com/")),
+            ("https://a.b.nice-incontact.com/", None),
+            ("https://nice-incontact.com/", None),
+            ("http://127.0.0.1:8080/", None),
+        ];
+        for (login, expected) in table {
+            assert_eq!(area_api(&login.parse().unwrap()).as_ref().map(Url::as_str), expected, "{login}");
+        }
+    }
 
     #[test]
     fn the_tenant_is_read_from_the_claims_of_a_token() {

@@ -276,7 +276,8 @@ impl RefreshData {
 
     fn observe(&mut self, observed_at: Timestamp, window_end: Timestamp, states: CurrentStates) {
         self.reject_malformed(states.rejected);
-        let observations: Vec<_> = states.rows.into_iter().filter_map(|row| self.observation(&row)).collect();
+        let observations: Vec<_> =
+            states.rows.into_iter().filter_map(|row| self.observation(observed_at, &row)).collect();
         self.state.timeline.observe(observed_at, window_end, observations);
     }
 
@@ -316,15 +317,15 @@ impl RefreshData {
             self.rejections.add(length.err().unwrap_or(Rejection::BadTime));
             return None;
         };
-        let state = self.state.states.index(&row.state);
+        let state = self.state.states.index(&row.state, start);
         let key = row.agent_session_id.zip(row.state_index).map(|(session, index)| RowKey { session, index });
         Some(HistoryRow { agent, key, state, start, length })
     }
 
-    fn observation(&mut self, row: &StateRecord) -> Option<Observation> {
+    fn observation(&mut self, observed_at: Timestamp, row: &StateRecord) -> Option<Observation> {
         let agent = Arc::clone(self.wanted.get(row.agent_id.as_deref()?)?);
-        let state = self.state.states.index(&row.state);
         let start = parse_time(row.start_date.as_deref());
+        let state = self.state.states.index(&row.state, start.unwrap_or(observed_at));
         Some(Observation { agent, state, start, fallback: parse_time(row.last_update_time.as_deref()) })
     }
 }

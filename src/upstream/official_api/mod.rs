@@ -40,6 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use url::Url;
 
 use self::fetch::HistoryState;
+use self::pagination::ListRules;
 use self::state_history::HistoryCapabilities;
 use self::token_request::{AccessKeyIssuer, ApiAddress};
 use self::trusted_hosts::TrustedHosts;
@@ -66,7 +67,6 @@ pub struct OfficialSource {
     official: Official,
     session: Session,
     clock: Arc<dyn Clock>,
-    trusted_hosts: Arc<TrustedHosts>,
     api: Arc<ApiAddress>,
     offline_states: Arc<[StateName]>,
     /// Names that outlast others where there are too many.
@@ -75,6 +75,7 @@ pub struct OfficialSource {
     capabilities: Mutex<HistoryCapabilities>,
     /// What was read so far.
     state: Mutex<HistoryState>,
+    list_rules: ListRules,
     /// Whether it has been told that a list had fewer rows than it says.
     gap_told: AtomicBool,
 }
@@ -146,17 +147,17 @@ impl OfficialSource {
         let by_hand = official.api_endpoint.as_ref();
         let trusted_hosts = Arc::new(TrustedHosts::new(&tenant.connection.base_url, by_hand, &official.allowed_hosts));
         let api = Arc::new(ApiAddress::new(by_hand));
-        let login = AccessKeyIssuer::new(&tenant, &official, Arc::clone(&trusted_hosts), Arc::clone(&api));
+        let login = AccessKeyIssuer::new(&tenant, &official, trusted_hosts, Arc::clone(&api));
         let client = Client::new(&tenant, limiter, Arc::clone(&clock), observer)?;
         Ok(Self {
             session: Session { client, tokens: Arc::new(TokenCache::new(login)) },
             clock,
-            trusted_hosts,
             api,
             offline_states: tenant.states.offline.clone().into(),
             reserved_states: tenant.states.declared.clone(),
             capabilities: Mutex::default(),
             state: Mutex::default(),
+            list_rules: ListRules::default(),
             gap_told: AtomicBool::new(false),
             official,
             tenant,

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tracing::warn;
 use url::Url;
@@ -13,14 +15,29 @@ use url::Url;
 use super::OfficialSource;
 use super::wire::envelope::{self, Next, Page};
 use super::wire::records::Record;
-use crate::upstream::ErrorKind;
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::{Endpoint, ErrorKind};
 
-/// How many rows are asked for at once: what other clients of the API ask for, and get. A server that gives less is
+/// How many rows are requested at once: what other clients of the API request, and get. A server that gives less is
 /// asked for the rest.
 const ROWS_PER_PAGE: u64 = 10_000;
+
+/// The fewest rows to request at once where more are refused. A list of some thousand rows would take too many requests with
+/// less.
+const MIN_ROWS_PER_PAGE: u64 = 100;
+
+/// How far back the states of agents are requested where the server insists on a time. A state that has lasted longer may be
+/// left out.
+const UPDATED_SINCE: Duration = Duration::from_secs(24 * 3600);
+
+/// What the server accepts in the query of a list, as far as a refusal has shown it.
+#[derive(Debug)]
+pub(super) struct ListRules {
+    rows_per_page: AtomicU64,
+    needs_updated_since: AtomicBool,
+}
 
 /// How many pages a list may have: a hundred million rows of the size that is asked for.
 const MAX_PAGES: usize = 10_000;
@@ -30,7 +47,7 @@ const MAX_PAGES: usize = 10_000;
 pub(super) enum Paging {
     /// It is asked for with `skip` and `top`.
     Paged,
-    /// It is short, and comes whole.
+    /// It is short, and comes whole, unless it has links.
     Whole,
 }
 
@@ -59,13 +76,22 @@ impl OfficialSource {
             Position { read: 0, rejected: 0, pages: 0, seen: HashSet::new(), hasher: RandomState::new() };
         let mut url = first.clone();
         if paging == Paging::Paged {
-            url = at(first, 0);
+            url = self.page_after(resource, first, 0);
         }
         let mut body = Vec::new();
         loop {
             position.turn(resource, &url)?;
             let page: Page<T>;
-            (page, body) = self.read_page(resource, &url, body, context).await?;
+            (page, body) = match self.read_page(resource, &url, body, context).await {
+                Ok(read) => read,
+                Err(failure) if paging == Paging::Paged && self.list_rules.adapt(&failure) => {
+                    warn!(tenant = self.tenant.name, reason = %failure.error, "query of a list adapted");
+                    url = self.page_after(resource, first, position.read);
+                    body = Vec::new();
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             let Some(rows) = page.rows else {
                 let message = format!("The answer is not what the API documents: there is no `{}` in it.", T::LIST);
                 return Err(Failure::new(resource.endpoint, ErrorKind::Decode, message));
@@ -79,7 +105,7 @@ impl OfficialSource {
             position.read += found;
             position.rejected += page.rejected;
             take(rows);
-            if paging == Paging::Whole {
+            if paging == Paging::Whole && !matches!(&page.next, Next::Link(link) if has_query(link)) {
                 return Ok(position.rejected);
             }
             let says_more = position.read < total;
@@ -90,13 +116,11 @@ impl OfficialSource {
                     }
                     return Ok(position.rejected);
                 }
-                Next::Link(link) => {
-                    let what = "The link to the next page";
-                    self.trusted_hosts.check(&link, &url, what, resource.endpoint)?
-                }
+                Next::Link(link) if has_query(&link) => linked(first, &link),
+                // A link without a query says nothing of where the next page begins.
+                Next::Link(_) | Next::Unsaid if page.total.is_some() && !says_more => return Ok(position.rejected),
                 Next::End if !says_more => return Ok(position.rejected),
-                Next::Unsaid if page.total.is_some() && !says_more => return Ok(position.rejected),
-                Next::End | Next::Unsaid => at(first, position.read),
+                Next::Link(_) | Next::End | Next::Unsaid => self.page_after(resource, first, position.read),
             };
         }
     }
@@ -108,7 +132,19 @@ impl OfficialSource {
         list: &Url,
         context: &FetchContext,
     ) -> Result<Page<T>, Failure> {
-        Ok(self.read_page(resource, &at(list, 0), Vec::new(), context).await?.0)
+        Ok(self.read_page(resource, &self.page_after(resource, list, 0), Vec::new(), context).await?.0)
+    }
+
+    /// The address of the page of `first` that begins after `skip` rows.
+    fn page_after(&self, resource: &Resource, first: &Url, skip: u64) -> Url {
+        let mut url = first.clone();
+        if resource.endpoint == Endpoint::States && self.list_rules.needs_updated_since.load(Ordering::Relaxed) {
+            let since = self.clock.now().saturating_sub(UPDATED_SINCE).whole_second();
+            url.query_pairs_mut().append_pair("updatedSince", &since.to_string());
+        }
+        let top = self.list_rules.rows_per_page.load(Ordering::Relaxed);
+        url.query_pairs_mut().append_pair("skip", &skip.to_string()).append_pair("top", &top.to_string());
+        url
     }
 
     async fn read_page<T: Record>(
@@ -125,10 +161,39 @@ impl OfficialSource {
 
     /// An empty page is the end, whatever a total says: what a total counts is undocumented.
     fn tell_of_gap(&self, resource: &Resource, read: u64, total: u64) {
-        if !self.gap_told.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        if !self.gap_told.swap(true, Ordering::Relaxed) {
             let (tenant, endpoint) = (&self.tenant.name, resource.endpoint.label());
             warn!(tenant, endpoint, read, total, "a list has fewer rows than its totalRecords says; this is told once");
         }
+    }
+}
+
+// === impl ListRules ===
+
+impl Default for ListRules {
+    fn default() -> Self {
+        Self { rows_per_page: AtomicU64::new(ROWS_PER_PAGE), needs_updated_since: AtomicBool::new(false) }
+    }
+}
+
+impl ListRules {
+    /// Learns from a refusal of a page. Returns whether another query may be accepted.
+    fn adapt(&self, failure: &Failure) -> bool {
+        if failure.error.kind != ErrorKind::BadRequest {
+            return false;
+        }
+        let Some((_, said)) = failure.error.message.split_once("It said: ") else { return false };
+        let said = said.to_ascii_lowercase();
+        if failure.error.endpoint == Endpoint::States
+            && (said.contains("updatedsince") || said.contains("invaliddaterange"))
+        {
+            return !self.needs_updated_since.swap(true, Ordering::Relaxed);
+        }
+        if said.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "top") {
+            let halve = |rows: u64| (rows > MIN_ROWS_PER_PAGE).then(|| (rows / 2).max(MIN_ROWS_PER_PAGE));
+            return self.rows_per_page.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halve).is_ok();
+        }
+        false
     }
 }
 
@@ -156,9 +221,65 @@ impl Position {
     }
 }
 
-/// The address of the page that begins after `skip` rows.
-fn at(first: &Url, skip: u64) -> Url {
+fn has_query(link: &str) -> bool {
+    link.split_once('?').is_some_and(|(_, query)| !query.split('#').next().unwrap_or_default().is_empty())
+}
+
+/// The page that `link` leads to, at the address in use: only the query of the link is taken. What it leaves out is as in
+/// the first request.
+fn linked(first: &Url, link: &str) -> Url {
+    let query = link.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let mut url = first.clone();
-    url.query_pairs_mut().append_pair("skip", &skip.to_string()).append_pair("top", &ROWS_PER_PAGE.to_string());
+    url.query_pairs_mut().clear().extend_pairs(&pairs);
+    for (name, value) in first.query_pairs() {
+        if !pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            url.query_pairs_mut().append_pair(&name, &value);
+        }
+    }
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_rules_are_learnt_from_a_refusal() {
+        let rules = ListRules::default();
+        let refusal = |endpoint, said: &str| {
+            Failure::new(endpoint, ErrorKind::BadRequest, format!("h rejected the request (400). It said: {said}"))
+        };
+        assert!(!rules.adapt(&refusal(Endpoint::States, "stop it")));
+        assert!(!rules.adapt(&refusal(Endpoint::History, "InvalidDateRange")));
+        assert!(rules.adapt(&refusal(Endpoint::States, "InvalidUpdatedSince")));
+        assert!(!rules.adapt(&refusal(Endpoint::States, "InvalidUpdatedSince")), "only once");
+        let mut halved = 0;
+        while rules.adapt(&refusal(Endpoint::Agents, "Invalid top: 10000")) {
+            halved += 1;
+        }
+        assert_eq!((halved, rules.rows_per_page.into_inner()), (7, MIN_ROWS_PER_PAGE));
+    }
+
+    #[test]
+    fn only_the_query_of_a_next_link_is_used() {
+        let first: Url = "https://api.example.com/v30.0/agents?startDate=a&activeOnly=false".parse().unwrap();
+        let table = [
+            (
+                "https://api.example.com/v30.0/agents?skip=5&top=5&startDate=b",
+                "skip=5&top=5&startDate=b&activeOnly=false",
+            ),
+            ("https://evil.example/x?skip=5&startdate=b&ActiveOnly=true#top", "skip=5&startdate=b&ActiveOnly=true"),
+            ("http://u:p@evil.example?page=%2Fnext", "page=%2Fnext&startDate=a&activeOnly=false"),
+            ("?skip=5", "skip=5&startDate=a&activeOnly=false"),
+        ];
+        for (link, query) in table {
+            let url = linked(&first, link);
+            assert_eq!(url.as_str(), format!("https://api.example.com/v30.0/agents?{query}"), "{link}");
+            assert!(has_query(link));
+        }
+        for link in ["https://evil.example/x", "https://evil.example/x?", "next", "?#skip=5"] {
+            assert!(!has_query(link), "{link}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::wire::records::StateFields;
 use crate::config::{OFFICIAL_STATES, StateMap, WRAP_UP};
-use crate::presence::{OTHER_STATE, RawStateIndex, StateName, UNKNOWN_STATE};
+use crate::presence::{OTHER_STATE, RawStateIndex, StateName, Timestamp, UNKNOWN_STATE};
 
 /// The state that has codes.
 const UNAVAILABLE: &str = "Unavailable";
@@ -35,11 +35,30 @@ pub(super) struct StateRegistry {
     codes: HashMap<Arc<str>, Code>,
 }
 
+/// The names of the unavailable codes that CXone itself uses. Source: NICE's help, "Reserved Unavailable Codes".
+const SYSTEM_CODES: [(&str, &str); 12] = [
+    ("-13", "PreviewNotification"),
+    ("-12", "LogoffPending"),
+    ("-9", "PromisePending"),
+    ("-8", "CallbackPending"),
+    ("-7", "TransferPending"),
+    ("-6", "DialerPending"),
+    ("-5", "ConsultPending"),
+    ("-4", "OutboundPending"),
+    ("-3", "InboundPending"),
+    ("-2", "HeldPartyAbandoned"),
+    ("-1", "Refused"),
+    ("3", UNAVAILABLE),
+];
+
 /// What is known of an unavailable code.
 #[derive(Debug, Clone, Default)]
 struct Code {
     description: Option<Arc<str>>,
-    acw: bool,
+    /// Whether the list that was read last marks it as after-contact work.
+    listed_acw: bool,
+    /// Whether the row that began last marks it as that, and when that row began.
+    flagged: Option<(Timestamp, bool)>,
     /// Whether the list of a team's codes contained it; then it is not requested again.
     listed: bool,
 }
@@ -57,17 +76,23 @@ impl Default for StateRegistry {
 impl StateRegistry {
     const OTHER: RawStateIndex = RawStateIndex(0);
 
-    /// The state that a row speaks of.
-    pub(super) fn index(&mut self, fields: &StateFields) -> RawStateIndex {
+    /// The state of a row that began at `start`.
+    pub(super) fn index(&mut self, fields: &StateFields, start: Timestamp) -> RawStateIndex {
         let by_id = || fields.id.and_then(|id| OFFICIAL_STATES.get(usize::try_from(id).ok()?)).copied();
         let name = fields.name.as_deref().or_else(by_id).unwrap_or(UNKNOWN_STATE);
-        let description = fields.description.as_deref();
+        // The plain code may have the name of the state as its text.
+        let is_plain = |text: &&str| text.eq_ignore_ascii_case(UNAVAILABLE);
+        let description = fields.description.as_deref().filter(|text| !is_plain(text));
         // The default of a session's start has no code, which some answers give as 0.
         let id = fields.code.as_deref().filter(|id| *id != "0" || description.is_some());
         let code = id.or(description).filter(|_| name == UNAVAILABLE);
         let acw = fields.acw == Some(true) && name == UNAVAILABLE;
-        if let Some(code) = code {
-            self.note(code, description, acw);
+        if let Some(code) = code
+            && let Some(known) = self.code(code, description)
+            && let Some(flag) = fields.acw
+            && known.flagged.is_none_or(|(before, _)| before <= start)
+        {
+            known.flagged = Some((start, flag));
         }
         let state = RawState { name: name.into(), code: code.map(Arc::from), acw: acw && code.is_none() };
         match self.indices.get(&state) {
@@ -79,9 +104,8 @@ impl StateRegistry {
 
     /// Takes what the list of a team's codes says of one of them.
     pub(super) fn list_code(&mut self, id: &str, description: Option<&str>, acw: bool) {
-        self.note(id, description, acw);
-        if let Some(code) = self.codes.get_mut(id) {
-            code.listed = true;
+        if let Some(code) = self.code(id, description) {
+            (code.listed, code.listed_acw) = (true, acw);
         }
     }
 
@@ -105,10 +129,13 @@ impl StateRegistry {
         let name = |state: &RawState| {
             let code = state.code.as_ref().and_then(|id| Some((id, self.codes.get(id)?)));
             let name: StateName = match code {
-                Some((_, code)) if code.acw => WRAP_UP.into(),
+                Some((_, code)) if code.is_acw() => WRAP_UP.into(),
                 _ if state.acw => WRAP_UP.into(),
                 Some((id, code)) if unavailable_codes => {
-                    format!("{UNAVAILABLE}: {}", code.description.as_ref().unwrap_or(id)).into()
+                    match code.description.as_deref().unwrap_or_else(|| system_name(id)) {
+                        text if text.eq_ignore_ascii_case(UNAVAILABLE) => UNAVAILABLE.into(),
+                        text => format!("{UNAVAILABLE}: {text}").into(),
+                    }
                 }
                 _ => Arc::clone(&state.name),
             };
@@ -117,23 +144,21 @@ impl StateRegistry {
         self.raw.iter().map(name).collect()
     }
 
-    /// Whatever says that a code is after-contact work is believed, as no answer says that of another.
-    fn note(&mut self, id: &str, description: Option<&str>, acw: bool) {
+    /// The code `id`, with its newest description; `None` if there are too many.
+    fn code(&mut self, id: &str, description: Option<&str>) -> Option<&mut Code> {
         if !self.codes.contains_key(id) {
             if self.codes.len() >= MAX_STATES {
-                return;
+                return None;
             }
             self.codes.insert(id.into(), Code::default());
         }
-        if let Some(code) = self.codes.get_mut(id) {
-            code.acw |= acw;
-            // The newest description is the one in use.
-            if let Some(description) = description
-                && code.description.as_deref() != Some(description)
-            {
-                code.description = Some(description.into());
-            }
+        let code = self.codes.get_mut(id)?;
+        if let Some(description) = description
+            && code.description.as_deref() != Some(description)
+        {
+            code.description = Some(description.into());
         }
+        Some(code)
     }
 
     fn add(&mut self, state: RawState) -> RawStateIndex {
@@ -142,6 +167,20 @@ impl StateRegistry {
         self.indices.insert(state, index);
         index
     }
+}
+
+// === impl Code ===
+
+impl Code {
+    /// Whether the code is after-contact work: some tenants mark it in their lists only, others in rows only.
+    fn is_acw(&self) -> bool {
+        self.listed_acw || self.flagged.is_some_and(|(_, flag)| flag)
+    }
+}
+
+/// The name of a code that CXone itself uses, or its id.
+fn system_name(id: &str) -> &str {
+    SYSTEM_CODES.iter().find(|(known, _)| *known == id).map_or(id, |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -155,7 +194,7 @@ mod tests {
     fn index(states: &mut StateRegistry, (id, name, code, description, acw): Record) -> RawStateIndex {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let (name, code, description) = (text(name), text(code), text(description));
-        states.index(&StateFields { id, name, code, description, acw })
+        states.index(&StateFields { id, name, code, description, acw }, Timestamp::from_seconds(0))
     }
 
     fn shown(states: &StateRegistry, index: RawStateIndex, split: bool) -> String {
@@ -164,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_row_is_shown_by_its_name_and_code() {
-        let table: [(Record, &str, &str); 12] = [
+        let table: [(Record, &str, &str); 17] = [
             ((Some(1), Some("Available"), None, None, None), "Available", "Available"),
             ((Some(3), None, None, None, None), "InboundContact", "InboundContact"),
             ((Some(99), None, None, None, None), "Unknown", "Unknown"),
@@ -176,6 +215,11 @@ mod tests {
             ((Some(2), Some("Unavailable"), None, Some("Gym"), None), "Unavailable", "Unavailable: Gym"),
             ((Some(2), Some("Unavailable"), Some("8"), None, None), "Unavailable", "Unavailable: 8"),
             ((Some(2), Some("Unavailable"), None, None, Some(true)), "WrapUp", "WrapUp"),
+            ((Some(2), Some("Unavailable"), Some("0"), Some("Unavailable"), None), "Unavailable", "Unavailable"),
+            ((Some(2), Some("Unavailable"), Some("3"), None, None), "Unavailable", "Unavailable"),
+            ((Some(2), Some("Unavailable"), Some("-3"), None, None), "Unavailable", "Unavailable: InboundPending"),
+            ((Some(2), Some("Unavailable"), Some("-1"), None, None), "Unavailable", "Unavailable: Refused"),
+            ((Some(2), Some("Unavailable"), Some("-10"), None, None), "Unavailable", "Unavailable: -10"),
             // What a contact state says of a code is not looked at.
             ((Some(3), Some("InboundContact"), Some("7"), None, Some(true)), "InboundContact", "InboundContact"),
         ];
@@ -204,6 +248,34 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_is_no_longer_wrap_up_is_shown_by_its_name() {
+        let fields = |acw| StateFields {
+            id: Some(2),
+            name: Some("Unavailable".to_owned()),
+            code: Some("9".to_owned()),
+            description: Some("Notes".to_owned()),
+            acw,
+        };
+        let at = Timestamp::from_seconds;
+        // The list alone marks it.
+        let mut states = StateRegistry::default();
+        let index = states.index(&fields(None), at(0));
+        for (acw, expected) in [(true, "WrapUp"), (false, "Unavailable: Notes"), (true, "WrapUp")] {
+            states.list_code("9", None, acw);
+            assert_eq!(shown(&states, index, true), expected, "{acw}");
+        }
+        // Rows alone mark it; the newest is right, in whichever order they come.
+        let mut states = StateRegistry::default();
+        for (start, acw, expected) in
+            [(10, true, "WrapUp"), (30, false, "Unavailable: Notes"), (20, true, "Unavailable: Notes")]
+        {
+            states.list_code("9", None, false);
+            let index = states.index(&fields(Some(acw)), at(start));
+            assert_eq!(shown(&states, index, true), expected, "{start}");
+        }
+    }
+
+    #[test]
     fn a_map_comes_last_and_may_merge() {
         let mut states = StateRegistry::default();
         let lunch = index(&mut states, (Some(2), Some("Unavailable"), Some("7"), Some("Lunch"), None));
@@ -221,7 +293,7 @@ mod tests {
         let indices: HashSet<_> = (0..2 * MAX_STATES)
             .map(|number| {
                 let name = Some(format!("state {number}"));
-                states.index(&StateFields { name, ..StateFields::default() }).0
+                states.index(&StateFields { name, ..StateFields::default() }, Timestamp::from_seconds(0)).0
             })
             .collect();
         assert_eq!(indices.len(), MAX_STATES);

@@ -306,7 +306,7 @@ async fn one_bad_record_costs_one_record_and_is_counted() {
     assert_eq!(result.error, None);
     let counts = [Rejection::UnknownAgent, Rejection::BadTime].map(|reason| rejected(&result, reason));
     assert_eq!(counts, [5, 1]);
-    let expected = vec![("Available".to_owned(), 199), ("Unavailable".to_owned(), 100)];
+    let expected = vec![("Available".to_owned(), 199), ("Unavailable: \u{fffd}".to_owned(), 100)];
     assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
 }
 
@@ -351,6 +351,7 @@ async fn codes_are_read_for_the_teams_of_wanted_agents_only() {
         };
         match target {
             target if target.starts_with("/agents/states") => states(&[state("1", "10"), state("2", "20")]),
+            target if target.starts_with("/unavailable-codes") => refused(403),
             target if target.starts_with("/teams/") => (200, r#"{"unavailableCodes":[]}"#.to_owned()),
             _ => history(&[]),
         }

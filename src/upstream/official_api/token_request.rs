@@ -28,6 +28,8 @@ pub(super) struct AccessKeyIssuer {
     access_key_id: String,
     access_key_secret: Credential,
     trusted_hosts: Arc<TrustedHosts>,
+    /// Where the area's API is by its name, if nothing else says.
+    area_api: Option<Url>,
     /// Where the API is: set by hand, or found at the last login.
     api: Arc<ApiAddress>,
 }
@@ -98,6 +100,7 @@ impl AccessKeyIssuer {
             access_key_id: official.access_key_id.clone(),
             access_key_secret: Credential::new(&official.access_key_secret),
             trusted_hosts,
+            area_api: discovery::area_api(&tenant.connection.base_url),
             api,
         }
     }
@@ -120,7 +123,8 @@ impl AccessKeyIssuer {
         }
         if !self.api.by_hand {
             let tenant_id = id_token.as_deref().and_then(discovery::tenant_id);
-            let url = discovery::api_endpoint(client, &self.trusted_hosts, tenant_id.as_deref(), context).await?;
+            let (tenant_id, token, fallback) = (tenant_id.as_deref(), &issued.access_token, self.area_api.as_ref());
+            let url = discovery::api_endpoint(client, &self.trusted_hosts, tenant_id, token, fallback, context).await?;
             self.api.set(url);
         }
         Ok(issued)

@@ -8,8 +8,16 @@ use crate::config::is_loopback;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::{Endpoint, ErrorKind};
 
-/// NICE's own domains. All their hosts are trusted; both serve the API.
-const OWN_DOMAINS: [&str; 2] = ["niceincontact.com", "nice-incontact.com"];
+/// NICE's own domains. All their hosts are trusted; each serves logins or the API of some tenants.
+const OWN_DOMAINS: [&str; 7] = [
+    "niceincontact.com",
+    "nice-incontact.com",
+    "incontact.com",
+    "nicecxone.com",
+    "nicecxone-sov1.au",
+    "nicecxone-sov1.eu",
+    "nicecxone-sov1.uk",
+];
 
 /// The hosts to which requests may go.
 #[derive(Debug)]
@@ -54,7 +62,7 @@ impl TrustedHosts {
         }
         if !self.is_trusted(&url) {
             return fail(format!(
-                "{what} leads to {host}, which is neither the issuer's host nor one of NICE's, so nothing is sent there. \
+                "{what} leads to {host}, which is neither the issuer's host and port nor one of NICE's, so nothing is sent there. \
                 If it is the tenant's own, add it to `allowed_hosts`."
             ));
         }
@@ -62,7 +70,8 @@ impl TrustedHosts {
     }
 
     fn is_trusted(&self, url: &Url) -> bool {
-        if self.configured.iter().any(|configured| configured.host() == url.host()) {
+        let same_port = |configured: &&Url| configured.port_or_known_default() == url.port_or_known_default();
+        if self.configured.iter().filter(same_port).any(|configured| configured.host() == url.host()) {
             return true;
         }
         let Some(host) = url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase()) else {
@@ -73,7 +82,10 @@ impl TrustedHosts {
         let under = |domain: &str| {
             is_name && host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        OWN_DOMAINS.into_iter().any(under)
+        // A domain of one label, such as `localhost`, is no owner of its subdomains.
+        let issuer = self.configured.first().filter(same_port).and_then(Url::domain).filter(|name| name.contains('.'));
+        issuer.is_some_and(under)
+            || OWN_DOMAINS.into_iter().any(under)
             || self.allowed_hosts.iter().any(|allowed| match allowed.strip_prefix('.') {
                 Some(suffix) => host != suffix && under(suffix),
                 None => host == *allowed,
@@ -105,9 +117,12 @@ mod tests {
         let hosts =
             TrustedHosts::new(&issuer, Some(&api), &["partner.example.org".to_owned(), ".eu.example.org".to_owned()]);
         let good = [
-            "https://login.example.com/token",
-            "https://login.example.com:9999/token",
-            "https://LOGIN.example.com/token",
+            "https://login.example.com:8443/token",
+            "https://LOGIN.example.com:8443/token",
+            "https://api.login.example.com:8443/x",
+            "https://api-c30.incontact.com/",
+            "https://api.nicecxone.com/",
+            "https://cxone.nicecxone-sov1.eu/",
             "https://api.example.net/x",
             "https://niceincontact.com/",
             "https://niceincontact.com./",
@@ -123,6 +138,9 @@ mod tests {
         }
         let bad = [
             ("https://evil.example/", "leads to evil.example, which is neither"),
+            ("https://login.example.com/token", "which is neither"),
+            ("https://login.example.com:9999/token", "which is neither"),
+            ("https://x.api.example.net/", "which is neither"),
             ("https://niceincontact.com.evil.example/", "which is neither"),
             ("https://evilniceincontact.com/", "which is neither"),
             ("https://xnice-incontact.com/", "which is neither"),
@@ -151,7 +169,8 @@ mod tests {
     fn plain_http_needs_an_issuer_on_loopback() {
         let hosts =
             TrustedHosts::new(&Url::parse("http://127.0.0.1:8080").unwrap(), None, &["partner.example.org".to_owned()]);
-        assert!(check(&hosts, "http://127.0.0.1:9/x").is_ok());
+        assert!(check(&hosts, "http://127.0.0.1:8080/x").is_ok());
+        assert!(check(&hosts, "http://127.0.0.1:9/x").unwrap_err().contains("which is neither"));
         assert!(check(&hosts, "http://partner.example.org/").unwrap_err().contains("not https"));
         assert!(check(&hosts, "http://127.0.0.2/").unwrap_err().contains("which is neither"));
         assert!(check(&hosts, "https://partner.example.org/").is_ok());

@@ -1,4 +1,5 @@
-//! The codes of `Unavailable`, some of which are after-contact work: `/teams/{teamId}/unavailable-codes`.
+//! The codes of `Unavailable`, some of which are after-contact work: `/unavailable-codes`, or
+//! `/teams/{teamId}/unavailable-codes` where that is refused.
 //!
 //! They are read rarely, and only while agents use codes. Without them, after-contact work is shown as `Unavailable`, so a
 //! failure here does not fail the refresh.
@@ -16,12 +17,17 @@ use super::wire::records::CodeRecord;
 use crate::clock::Monotonic;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
-use crate::upstream::{METADATA_LIFETIME, METADATA_RETRY};
+use crate::upstream::{ErrorKind, METADATA_LIFETIME, METADATA_RETRY};
 
-/// Which teams' codes have been read.
+/// The path of the codes of all teams.
+const PATH: &str = "/unavailable-codes";
+
+/// Which codes have been read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UnavailableCodes {
-    /// When the codes of each team were last requested, and whether that succeeded.
+    /// Whether the codes of all teams at once are refused.
+    all_refused: bool,
+    /// When the codes of each team were last requested, and whether that succeeded; [`PATH`] stands for all teams.
     requested: HashMap<String, (Monotonic, bool)>,
     /// Whether a failure has been logged since the last success.
     failing: bool,
@@ -42,6 +48,26 @@ impl OfficialSource {
         let now = self.clock.monotonic();
         // An unlisted code may be new. Its team is unknown, so all teams are read again.
         let has_unlisted = states.has_unlisted_codes();
+        if !codes.all_refused {
+            if !codes.is_due(PATH, has_unlisted, now) {
+                return;
+            }
+            match self.read_all_codes(context).await {
+                Err(failure) if is_refusal(&failure) => codes.all_refused = true,
+                read => {
+                    codes.requested.insert(PATH.to_owned(), (now, read.is_ok()));
+                    match read {
+                        Ok(rows) => {
+                            list(states, &rows);
+                            states.mark_codes_listed();
+                            codes.succeeded(&self.tenant.name);
+                        }
+                        Err(failure) => codes.failed(&self.tenant.name, &failure),
+                    }
+                    return;
+                }
+            }
+        }
         let due: Vec<String> = teams.iter().filter(|team| codes.is_due(team, has_unlisted, now)).cloned().collect();
         let each = due.into_iter().map(|team| async move {
             let read = self.read_codes_of(&team, context).await;
@@ -51,23 +77,23 @@ impl OfficialSource {
         while let Some((team, read)) = ends.next().await {
             codes.requested.insert(team, (now, read.is_ok()));
             match read {
-                Ok(rows) => {
-                    for row in rows {
-                        if let Some(id) = &row.id {
-                            states.list_code(id, row.name.as_deref(), row.is_acw == Some(true));
-                        }
-                    }
-                }
+                Ok(rows) => list(states, &rows),
                 Err(failure) => codes.failed(&self.tenant.name, &failure),
             }
         }
         if teams.iter().all(|team| codes.is_known(team)) {
             // Codes that are in no list will not be found by reading the lists again.
             states.mark_codes_listed();
-            if std::mem::take(&mut codes.failing) {
-                info!(tenant = self.tenant.name, "unavailable codes readable again");
-            }
+            codes.succeeded(&self.tenant.name);
         }
+    }
+
+    async fn read_all_codes(&self, context: &FetchContext) -> Result<Vec<CodeRecord>, Failure> {
+        let mut url = self.url(PATH, context).await?;
+        url.query_pairs_mut().append_pair("activeOnly", "false");
+        let mut rows = Vec::new();
+        self.read_list(&error_hints::CODES, &url, Paging::Whole, context, |page| rows.extend(page)).await?;
+        Ok(rows)
     }
 
     async fn read_codes_of(&self, team: &str, context: &FetchContext) -> Result<Vec<CodeRecord>, Failure> {
@@ -82,6 +108,20 @@ impl OfficialSource {
     }
 }
 
+fn list(states: &mut StateRegistry, rows: &[CodeRecord]) {
+    for row in rows {
+        if let Some(id) = &row.id {
+            states.list_code(id, row.name.as_deref(), row.is_acw == Some(true));
+        }
+    }
+}
+
+/// Whether the teams' lists may be readable where the list of all codes is not.
+fn is_refusal(failure: &Failure) -> bool {
+    use ErrorKind::{BadRequest, Decode, Forbidden, UnexpectedStatus};
+    matches!(failure.error.kind, BadRequest | Decode | Forbidden | UnexpectedStatus)
+}
+
 // === impl UnavailableCodes ===
 
 impl UnavailableCodes {
@@ -94,6 +134,13 @@ impl UnavailableCodes {
 
     fn is_known(&self, team: &str) -> bool {
         self.requested.get(team).is_some_and(|(_, succeeded)| *succeeded)
+    }
+
+    /// Logs the first success since the last failure.
+    fn succeeded(&mut self, tenant: &str) {
+        if std::mem::take(&mut self.failing) {
+            info!(tenant, "unavailable codes readable again");
+        }
     }
 
     /// Logs the first failure since the last success.

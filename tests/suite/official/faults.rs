@@ -25,13 +25,13 @@ async fn nothing_is_sent_to_an_address_that_is_not_the_tenants() {
             harness.simulator.faults().push(Rule::new(Fault::ForeignLink(address.clone())).on(endpoint));
             let scrape = harness.app.scrape().await;
             let error = harness.app.refresher().current().status.last_error.clone();
-            if endpoint == Endpoint::Agents {
-                // The list of people alone fails no refresh.
-                assert_eq!(scrape.value("cxone_up"), Some(1.0), "{error:?}");
-            } else {
+            if endpoint == Endpoint::Discovery {
                 assert_eq!(scrape.value("cxone_up"), Some(0.0));
                 let message = error.unwrap().to_string();
                 assert!(message.contains("nothing is sent there"), "{message}");
+            } else {
+                // Of a link to the next page, only the query is used.
+                assert_eq!(scrape.value("cxone_up"), Some(1.0), "{error:?}");
             }
             harness.app.assert_no_secrets().await;
         }
