@@ -7,6 +7,7 @@
     reason = "a test that fails is meant to panic"
 )]
 
+mod answers;
 mod app;
 mod commands;
 mod config;

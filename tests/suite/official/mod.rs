@@ -5,6 +5,7 @@ mod habits;
 mod people;
 mod probe;
 mod requests;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
