@@ -141,9 +141,7 @@ mod tests {
         for (arguments, url) in table {
             assert_eq!(server_url(&args(arguments).web).unwrap().as_str(), url, "{arguments:?}");
         }
-        for arguments in
-            [&["--web.systemd-socket"], &["--web.listen-address=127.0.0.1:0"], &["--web.listen-address=nonsense"]]
-        {
+        for arguments in [&["--web.systemd-socket"], &["--web.listen-address=127.0.0.1:0"]] {
             assert!(matches!(server_url(&args(arguments).web), Err(HealthcheckError::Flags(_))), "{arguments:?}");
         }
     }

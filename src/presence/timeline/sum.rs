@@ -15,7 +15,7 @@ use crate::presence::{
 /// The names of states, and what some of them mean.
 #[derive(Debug)]
 pub struct StateLabels<'a> {
-    /// The name of each state, by its [`RawStateIndex`](super::RawStateIndex).
+    /// The name of each state, by its [`RawStateIndex`].
     pub names: &'a [StateName],
     /// The declared states, which each agent has a series for. They are kept before others if there are too many.
     pub reserved: &'a [StateName],
@@ -54,7 +54,7 @@ struct NamedSpan {
 /// Sums agent by agent.
 struct PresenceSummer<'a> {
     window: Window,
-    /// By [`RawStateIndex`](super::RawStateIndex).
+    /// By [`RawStateIndex`].
     states: Vec<StateIndex>,
     names: StateNames,
     offline: &'a [StateName],
