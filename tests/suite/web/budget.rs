@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cxone_exporter::clock::Clock as _;
 use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -33,9 +34,22 @@ impl Slow {
                 while let Ok((mut from, _)) = listener.accept().await {
                     let (tap, target) = (Arc::clone(&tap), target.clone());
                     tokio::spawn(async move {
-                        let _open = tap.acquire().await;
+                        drop(tap.acquire().await);
                         let mut to = tokio::net::TcpStream::connect(target).await.unwrap();
-                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                        let ((mut requests, mut client), (mut responses, mut server)) = (from.split(), to.split());
+                        let forwarding = tokio::io::copy(&mut requests, &mut server);
+                        let answering = async {
+                            let mut piece = [0; 4096];
+                            while let Ok(length @ 1..) = responses.read(&mut piece).await {
+                                // A connection that is used again waits as well.
+                                drop(tap.acquire().await);
+                                let Ok(()) = client.write_all(&piece[..length]).await else { break };
+                            }
+                        };
+                        tokio::select! {
+                            _ = forwarding => (),
+                            () = answering => (),
+                        }
                     });
                 }
             }
