@@ -3,6 +3,7 @@
 const SAMPLE = /^(\w+)(?:\{(.*)\})? (\S+)$/gm;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 const ESCAPES = { n: "\n" };
+const MOST_COMPARISONS = 5;
 
 /** An exposition, by agent. */
 export class Exposition {
@@ -49,6 +50,22 @@ export async function scrape(base) {
   const answer = await fetch(`${base}/metrics`);
   if (!answer.ok) throw new Error(`${base}/metrics answered ${answer.status}`);
   return new Exposition(await answer.text());
+}
+
+/**
+ * Compares a page with the metrics. The demo refreshes by itself: where a refresh came between the two, they differ, and the
+ * comparison is made again.
+ */
+export async function ofOneRefresh(base, compare) {
+  const refreshed = async () => (await scrape(base)).values.get("cxone_window_end_timestamp_seconds");
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await refreshed();
+    try {
+      return await compare();
+    } catch (error) {
+      if (attempt === MOST_COMPARISONS || (await refreshed()) === before) throw error;
+    }
+  }
 }
 
 function sample({ agent: _, ...label }, value) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
-import { scrape } from "../exposition.mjs";
+import { ofOneRefresh, scrape } from "../exposition.mjs";
 import { waitFor } from "../app.mjs";
 import { agentPage, assertAddUp, assertTotals, clock, overview, table } from "../overview.mjs";
 
@@ -29,7 +29,7 @@ export default function agent({ browser, demo, people }) {
     }));
 
   test("totals equal the metrics, and hours sum to them", () =>
-    visit(browser, demo.base, async (page) => {
+    ofOneRefresh(demo.base, () => visit(browser, demo.base, async (page) => {
       // Page and metrics are of the same refresh.
       const current = await demo.people();
       for (const [label, { states }] of [...current].slice(0, 5)) {
@@ -40,7 +40,7 @@ export default function agent({ browser, demo, people }) {
         const seconds = (row) => Object.fromEntries(Object.keys(states).map((state) => [state, clock(row[state] ?? "0:00:00")]));
         assertAddUp(hours.map(seconds), states, label);
       }
-    }));
+    })));
 
   test("the copy button copies the PromQL", () =>
     visit(

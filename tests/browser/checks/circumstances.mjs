@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
-import { scrape } from "../exposition.mjs";
+import { ofOneRefresh, scrape } from "../exposition.mjs";
 import { waitFor } from "../app.mjs";
 import { agentPage, agents, assertAddUp, assertTotals, cells, header, overview, rows } from "../overview.mjs";
 import { assertAccessible } from "./accessibility.mjs";
@@ -104,7 +104,7 @@ export default function circumstances({ browser, app }) {
 
   test("the official API has the same page", async () => {
     const demo = await app.livelyDemo("official", FEW, ["--api=official"]);
-    await visit(browser, demo.base, async (page) => {
+    await ofOneRefresh(demo.base, () => visit(browser, demo.base, async (page) => {
       const current = await demo.people();
       await page.goto(overview(demo.base));
       for (const { agent, cells } of await rows(page)) assert.match(cells.state.text, /\w/, `${agent} is in a state`);
@@ -115,7 +115,7 @@ export default function circumstances({ browser, app }) {
       await assertTotals(page, states);
       await assertAccessible(page);
       assert((await assertSorts(page, demo, "state")).size > 1, "there are several states to sort by");
-    });
+    }));
   });
 
   test("several tenants have a page each, and one hides names", async () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
+import { ofOneRefresh } from "../exposition.mjs";
 import { agentPage, agents, assertAddUp, cells, clock, near, overview, PAGE_SIZE, position, rows } from "../overview.mjs";
 
 export default function loading({ browser, demo, people }) {
@@ -51,7 +52,7 @@ export default function loading({ browser, demo, people }) {
     }));
 
   test("each sparkline sums to the agent's seconds", () =>
-    visit(browser, demo.base, async (page) => {
+    ofOneRefresh(demo.base, () => visit(browser, demo.base, async (page) => {
       const current = await demo.people();
       await page.goto(overview(demo.base));
       const shown = await rows(page);
@@ -63,10 +64,10 @@ export default function loading({ browser, demo, people }) {
         assertAddUp(found.map((cell) => cell.seconds), states, agent);
         assert.match((await sparkline.getAttribute("aria-label")) ?? "", /\w/);
       }
-    }));
+    })));
 
   test("rows have the names, teams and times of the metrics", () =>
-    visit(browser, demo.base, async (page) => {
+    ofOneRefresh(demo.base, () => visit(browser, demo.base, async (page) => {
       const current = await demo.people();
       await page.goto(overview(demo.base));
       for (const { agent, cells } of await rows(page)) {
@@ -75,5 +76,5 @@ export default function loading({ browser, demo, people }) {
         assert.equal(cells.team.text, person.team);
         near(clock(cells.observed.text), Math.floor(person.observed), `${agent} was observed`);
       }
-    }));
+    })));
 }
