@@ -1,0 +1,100 @@
+//! The families of a snapshot: from the last refresh.
+
+use crate::exposition::{Family, Kind};
+
+/// The families of a snapshot, in the order they are exposed.
+pub const AGENTS: &[&Family] = &[
+    &AGENT_STATE_SECONDS,
+    &AGENT_OBSERVED_SECONDS,
+    &AGENT_CURRENT_STATE_SECONDS,
+    &AGENT_LAST_DATA_TIMESTAMP_SECONDS,
+    &AGENT_INFO,
+    &AGENT_OFFLINE_LIMIT_SECONDS,
+    &AGENT_SCHEDULED_SECONDS,
+    &AGENT_SCHEDULED_OFFLINE_SECONDS,
+    &STATES_UNKNOWN,
+];
+
+/// Time per agent and state.
+pub const AGENT_STATE_SECONDS: Family = Family {
+    name: "cxone_agent_state_seconds",
+    help: "Time the agent spent in the state within the window, which ends at the last refresh. Values are cached: \
+           a scrape is answered from the last refresh, and there is at most one refresh per cooldown.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent", "state"],
+};
+
+/// Time with a known state.
+pub const AGENT_OBSERVED_SECONDS: Family = Family {
+    name: "cxone_agent_observed_seconds",
+    help: "Part of the window with a known state. 0 if CXone reported nothing of the agent.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// Unbroken time in the newest state.
+pub const AGENT_CURRENT_STATE_SECONDS: Family = Family {
+    name: "cxone_agent_current_state_seconds",
+    help: "Unbroken time in the newest state, up to the newest data. A lower bound with the precision of the interval; \
+           absent while the newest interval has several states.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent", "state"],
+};
+
+/// The end of an agent's data.
+pub const AGENT_LAST_DATA_TIMESTAMP_SECONDS: Family = Family {
+    name: "cxone_agent_last_data_timestamp_seconds",
+    help: "End of the newest data of the agent, never after the window's end.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// Name and team of an agent.
+pub const AGENT_INFO: Family = Family {
+    name: "cxone_agent_info",
+    help: "Name and team of a configured agent, empty where they are not configured.",
+    kind: Kind::Info,
+    unit: None,
+    labels: &["agent", "name", "team"],
+};
+
+/// The limit of offline time.
+pub const AGENT_OFFLINE_LIMIT_SECONDS: Family = Family {
+    name: "cxone_agent_offline_limit_seconds",
+    help: "Limit of offline time within the window, from the configuration.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// Scheduled time.
+pub const AGENT_SCHEDULED_SECONDS: Family = Family {
+    name: "cxone_agent_scheduled_seconds",
+    help: "Part of the window that lies within the agent's schedule.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// Offline time within the schedule.
+pub const AGENT_SCHEDULED_OFFLINE_SECONDS: Family = Family {
+    name: "cxone_agent_scheduled_offline_seconds",
+    help: "Part of the scheduled time that the agent spent in an offline state. The states of an interval are assumed \
+           to be spread evenly over it.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// States that are neither documented nor configured.
+pub const STATES_UNKNOWN: Family = Family {
+    name: "cxone_states_unknown",
+    help: "Number of states in the data that are neither documented nor configured. They are exposed unchanged.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
