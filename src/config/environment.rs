@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::diagnostics::{Diagnostics, Place, Problem};
 use super::keys::{VARIABLES, Variable};
 use super::parse::dotenv;
-use super::parse::fields::{KeyPath, Value};
+use super::parse::value::{KeyPath, Value};
 use super::parse::yaml::{Entry, Node, NodeValue};
 use super::tenant::official::OFFICIAL_ONLY_KEYS;
 use super::tenant::{self, ReadContext};

@@ -8,9 +8,9 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 use super::bounds::{MAX_HOLIDAYS, MAX_SHIFTS};
 use super::diagnostics::{Diagnostics, Problem, quoted};
 use super::keys::SCHEDULE;
-use super::parse::fields::Value;
 use super::parse::names;
 use super::parse::nearest::nearest;
+use super::parse::value::Value;
 use crate::presence::{Schedule, Shift, TimeZone};
 
 /// Schedules by name.

@@ -12,5 +12,7 @@ pub(super) mod names;
 pub(super) mod nearest;
 pub(super) mod network_variables;
 pub(super) mod source;
+mod unknown_key;
+pub(super) mod value;
 pub(super) mod variable_names;
 pub(super) mod yaml;

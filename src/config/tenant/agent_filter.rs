@@ -6,8 +6,9 @@ use crate::config::AgentFilter;
 use crate::config::bounds::{MAX_AGENTS, MAX_FILTER_TEAMS, MAX_REGEX_BYTES};
 use crate::config::diagnostics::{Diagnostics, Problem};
 use crate::config::keys::AGENT_FILTER;
-use crate::config::parse::fields::{Fields, Value, from_defaults};
+use crate::config::parse::fields::{Fields, from_defaults};
 use crate::config::parse::names;
+use crate::config::parse::value::Value;
 use crate::config::parse::yaml::NodeValue;
 use crate::presence::AgentId;
 

@@ -8,9 +8,9 @@ use super::agents::{AgentList, References};
 use crate::config::bounds::{MAX_AGENTS, MAX_FILE_BYTES};
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::{self, AGENT};
-use crate::config::parse::fields::Value;
 use crate::config::parse::nearest::nearest;
 use crate::config::parse::source;
+use crate::config::parse::value::Value;
 use crate::config::parse::yaml::{Entry, Node, NodeValue};
 
 /// Adds the agents of the file that `value` names, relative to `base_dir`.

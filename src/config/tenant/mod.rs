@@ -21,8 +21,9 @@ use url::form_urlencoded;
 use crate::config::bounds::{MAX_ADDRESS_BYTES, MIN_API_VERSION, OFFLINE_LIMIT};
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::TENANT;
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::fields::Fields;
 use crate::config::parse::nearest::nearest;
+use crate::config::parse::value::Value;
 use crate::config::parse::{duration, names};
 use crate::config::schedule::Schedules;
 use crate::config::{

@@ -11,7 +11,8 @@ use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::TENANT;
 use crate::config::parse::address::{self, from_base_url};
 use crate::config::parse::duration;
-use crate::config::parse::fields::{Fields, Value, from_defaults};
+use crate::config::parse::fields::{Fields, from_defaults};
+use crate::config::parse::value::Value;
 use crate::config::redacted_yaml::{List, Quoted};
 use crate::config::{ClientAuth, ConnectionSettings, Login, Official};
 

@@ -7,8 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::bounds::MAX_SECRET_BYTES;
 use crate::config::diagnostics::{Diagnostics, Place, Problem};
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::fields::Fields;
 use crate::config::parse::source::{self, Unreadable};
+use crate::config::parse::value::Value;
 use crate::config::redacted_yaml::Quoted;
 
 /// The placeholder of a secret in redacted YAML.

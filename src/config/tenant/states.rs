@@ -7,8 +7,9 @@ use crate::config::Api;
 use crate::config::bounds::{MAX_STATE_MAP, MAX_STATES};
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
 use crate::config::keys::TENANT;
-use crate::config::parse::fields::{Fields, Value, from_defaults};
+use crate::config::parse::fields::{Fields, from_defaults};
 use crate::config::parse::names;
+use crate::config::parse::value::Value;
 use crate::config::redacted_yaml::{List, Quoted};
 use crate::presence::StateName;
 

@@ -9,7 +9,8 @@ use super::{RateLimit, WebConfig, fields_of, none_of};
 use crate::config::bounds::MAX_WEB_HEADER_BYTES;
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
 use crate::config::keys::{WEB_HTTP, WEB_RATE_LIMIT};
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::fields::Fields;
+use crate::config::parse::value::Value;
 
 /// The configurable headers with their allowed values; empty allows any value.
 const HEADERS: [(&str, &[&str]); 5] = [

@@ -21,7 +21,8 @@ use super::ConfigError;
 use super::bounds::MAX_WEB_FILE_BYTES;
 use super::diagnostics::{Diagnostics, Problem};
 use super::keys::{WEB, WEB_HTTP};
-use super::parse::fields::{Fields, Value, from_defaults};
+use super::parse::fields::{Fields, from_defaults};
+use super::parse::value::Value;
 use super::parse::{source, yaml};
 
 pub use self::tls::{ClientAuth, Curve, TlsSettings, TlsVersion};

@@ -10,8 +10,9 @@ use secrecy::SecretString;
 use super::text;
 use crate::config::bounds::MAX_PEM_BYTES;
 use crate::config::diagnostics::{Diagnostics, Problem};
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::fields::Fields;
 use crate::config::parse::source;
+use crate::config::parse::value::Value;
 
 /// A PEM text and the value that gives it.
 pub(super) struct Pem<'a> {

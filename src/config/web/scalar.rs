@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
 use crate::config::parse::duration;
-use crate::config::parse::fields::Value;
+use crate::config::parse::value::Value;
 use crate::config::parse::yaml::NodeValue;
 
 /// A plain boolean; YAML 1.1's spellings count, as Go reads them.

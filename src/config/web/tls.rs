@@ -11,7 +11,8 @@ use super::scalar::boolean;
 use super::{fields_of, none_of, pem, text};
 use crate::config::diagnostics::{Diagnostics, Problem, quoted};
 use crate::config::keys::WEB_TLS;
-use crate::config::parse::fields::{Fields, Value};
+use crate::config::parse::fields::Fields;
+use crate::config::parse::value::Value;
 
 /// The TLS settings of the server.
 pub struct TlsSettings {
