@@ -42,6 +42,12 @@ pub fn render(snapshot: &Snapshot) -> Block {
     });
     let unknown = unknown_states(snapshot);
     builder.family(&catalogue::STATES_UNKNOWN).sample(&[], unknown);
+    let limits = &snapshot.snapshot.tenant.limits;
+    for (family, limit) in
+        [(&catalogue::COOLDOWN_SECONDS, limits.cooldown), (&catalogue::MAX_STALENESS_SECONDS, limits.max_staleness)]
+    {
+        builder.family(family).sample(&[], limit.as_secs_f64());
+    }
     builder.finish(Packing::Deflated)
 }
 

@@ -13,6 +13,8 @@ pub const AGENTS: &[&Family] = &[
     &AGENT_SCHEDULED_SECONDS,
     &AGENT_SCHEDULED_OFFLINE_SECONDS,
     &STATES_UNKNOWN,
+    &COOLDOWN_SECONDS,
+    &MAX_STALENESS_SECONDS,
 ];
 
 /// Time per agent and state.
@@ -96,5 +98,23 @@ pub const STATES_UNKNOWN: Family = Family {
     help: "Number of states in the data that are neither documented nor configured. They are exposed unchanged.",
     kind: Kind::Gauge,
     unit: None,
+    labels: &[],
+};
+
+/// The shortest time between the starts of two refreshes.
+pub const COOLDOWN_SECONDS: Family = Family {
+    name: "cxone_cooldown_seconds",
+    help: "Shortest time between the starts of two refreshes, from the configuration.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &[],
+};
+
+/// The age at which data is no longer exposed.
+pub const MAX_STALENESS_SECONDS: Family = Family {
+    name: "cxone_max_staleness_seconds",
+    help: "Age at which the data of an agent is no longer exposed, from the configuration.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
     labels: &[],
 };
