@@ -38,6 +38,7 @@ impl Source for Canned {
             last_data: query.window.end,
             scheduled: None,
             chart: PresenceChart::default(),
+            timeline: None,
         };
         let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
         Box::pin(async { FetchResult { answered, ..FetchResult::default() } })

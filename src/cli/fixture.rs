@@ -63,6 +63,7 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
         last_data: NOW,
         scheduled: None,
         chart: PresenceChart::default(),
+        timeline: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Micros, PresenceChart, Schedule, StateName, Timestamp};
+use super::{Micros, PresenceChart, PresenceTimeline, Schedule, StateName, Timestamp};
 
 /// The id of an agent as the tenant spells it: a long string of digits, never a number in code.
 pub type AgentId = Arc<str>;
@@ -31,6 +31,9 @@ pub struct AgentPresence {
     /// The same time by the hour, for the status page. Its places are positions in `states`. It is not stored, so it is empty
     /// between a restart and the next refresh.
     pub chart: PresenceChart,
+    /// The same time with the exact start and end of each state, for the status page; `None` from a source of buckets, which
+    /// has none. Its places are positions in `states`. It is not stored.
+    pub timeline: Option<PresenceTimeline>,
 }
 
 /// Scheduled time within the window, and the offline part of it.

@@ -31,6 +31,6 @@ pub use text::{MAX_TEXT_BYTES, cut_text, escape_text, is_invisible};
 pub use time::{Micros, Timestamp, Window};
 pub use time_zone::TimeZone;
 pub use timeline::{
-    HistoryRow, MAX_ROWS_PER_AGENT, Observation, RawStateIndex, Requested, RowKey, StateLabels, StateTimeline,
-    TimelineSums, Unanswered,
+    HistoryRow, MAX_ROWS_PER_AGENT, MAX_SEGMENTS_PER_AGENT, Observation, PresenceTimeline, RawStateIndex, Requested,
+    RowKey, Segment, StateLabels, StateTimeline, TimelineSums, Unanswered,
 };

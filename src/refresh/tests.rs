@@ -108,6 +108,7 @@ impl Source for ScriptedSource {
                 last_data: query.window.end,
                 scheduled: on_schedule.then(ScheduledTime::default),
                 chart: PresenceChart::default(),
+                timeline: None,
             };
             FetchResult {
                 error: (!failed.is_empty()).then(|| error(Endpoint::Presence)),

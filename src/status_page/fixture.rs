@@ -48,6 +48,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
         last_data: at(*to),
         scheduled: None,
         chart: strip.finish(),
+        timeline: None,
         states,
     }
 }

@@ -245,6 +245,7 @@ impl Presence {
             last_data: self.last_data.into(),
             scheduled: None,
             chart: PresenceChart::default(),
+            timeline: None,
         })
     }
 }

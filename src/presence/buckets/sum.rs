@@ -100,6 +100,7 @@ impl<'a> PresenceSummer<'a> {
             last_data,
             scheduled,
             chart: self.chart(&buckets),
+            timeline: None,
         })
     }
 

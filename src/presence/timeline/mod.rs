@@ -17,6 +17,7 @@ mod observations;
 #[cfg(test)]
 mod properties;
 mod rows;
+mod segments;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use self::agent_timeline::AgentTimeline;
 use self::observations::ObservedState;
 use self::rows::MergedRow;
+pub use self::segments::{MAX_SEGMENTS_PER_AGENT, PresenceTimeline, Segment};
 pub use self::sum::{StateLabels, TimelineSums, Unanswered};
 use super::{AgentId, Micros, Rejection, Rejections, Timestamp, Window};
 

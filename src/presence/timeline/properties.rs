@@ -141,6 +141,7 @@ fn counted_and_unsettled(timeline: &StateTimeline, now: i64) -> (BTreeMap<u32, i
     let mut counted = timeline.sum(window, at(now - SETTLE), &agents, &labels, &mut Rejections::default());
     let presence = counted.agents.remove(0);
     presence.iter().for_each(assert_strip_shows_states);
+    presence.iter().for_each(|presence| assert_segments_show_states(presence, window));
     let states = presence.map(|presence| presence.states).unwrap_or_default();
     let seconds = |time: Micros| i64::try_from(time.get() / 1_000_000).unwrap();
     let sums = states.iter().map(|(name, time)| (name.parse().unwrap(), seconds(*time))).filter(|(_, time)| *time > 0);
@@ -157,6 +158,17 @@ fn assert_strip_shows_states(presence: &AgentPresence) {
         let shown: u64 = shares.map(|(_, time)| time.get()).sum();
         assert!(time.get().abs_diff(shown) <= 5_000 * cells as u64, "{state}: {time:?} is shown as {shown} µs");
     }
+}
+
+/// The segments have exactly the time of each state, and are sorted, apart and within the window.
+fn assert_segments_show_states(presence: &AgentPresence, window: Window) {
+    let segments: Vec<Segment> = presence.timeline.as_ref().unwrap().segments().collect();
+    for (place, (state, time)) in presence.states.iter().enumerate() {
+        let shown = segments.iter().filter(|segment| usize::from(segment.place) == place);
+        assert_eq!(shown.map(|segment| segment.time.length()).sum::<Micros>(), *time, "{state}");
+    }
+    assert!(segments.iter().all(|segment| segment.time.start >= window.start && segment.time.end <= window.end));
+    assert!(segments.windows(2).all(|pair| pair[0].time.end <= pair[1].time.start));
 }
 
 fn expected(rows: &[TrueRow], now: i64) -> BTreeMap<u32, i64> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::agent_timeline::Span;
-use super::{RawStateIndex, StateTimeline, TOLERANCE};
+use super::{PresenceTimeline, RawStateIndex, Segment, StateTimeline, TOLERANCE};
 use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames};
@@ -165,6 +165,7 @@ impl PresenceSummer<'_> {
             schedules.scheduled_time(schedule, offline)
         });
         let chart = self.chart(&times, inside());
+        let timeline = Some(self.timeline(&times, inside()));
         let current = self.current(&spans);
         Some(AgentPresence {
             folded: Vec::new(),
@@ -174,6 +175,7 @@ impl PresenceSummer<'_> {
             last_data: last.end,
             scheduled,
             chart,
+            timeline,
         })
     }
 
@@ -190,6 +192,7 @@ impl PresenceSummer<'_> {
             last_data: self.window.end,
             scheduled: agent.schedule.as_ref().map(|schedule| schedules.scheduled_time(schedule, std::iter::empty())),
             chart: self.chart.finish(),
+            timeline: Some(PresenceTimeline::new([])),
         })
     }
 
@@ -200,11 +203,28 @@ impl PresenceSummer<'_> {
         spans: impl Iterator<Item = (StateIndex, Window)>,
     ) -> PresenceChart {
         for (state, time) in spans {
-            let Some(name) = self.names.as_slice().get(state.0) else { continue };
-            let place = times.iter().position(|(known, _)| Arc::ptr_eq(known, name));
+            let place = self.place(times, state);
             self.chart.add(time, place.map(|place| (place, time.length())).into_iter());
         }
         self.chart.finish()
+    }
+
+    /// The spans with their exact times; states are given by their positions in `times`.
+    fn timeline(
+        &self,
+        times: &[(StateName, Micros)],
+        spans: impl Iterator<Item = (StateIndex, Window)>,
+    ) -> PresenceTimeline {
+        let place = |state| self.place(times, state).and_then(|place| u8::try_from(place).ok());
+        PresenceTimeline::new(
+            spans.map(|(state, time)| Segment { place: place(state).unwrap_or(PresenceChart::OTHER), time }),
+        )
+    }
+
+    /// The position of the state in `times`.
+    fn place(&self, times: &[(StateName, Micros)], state: StateIndex) -> Option<usize> {
+        let name = self.names.as_slice().get(state.0)?;
+        times.iter().position(|(known, _)| Arc::ptr_eq(known, name))
     }
 
     /// The span up to the end of the window, with its name.

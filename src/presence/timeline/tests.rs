@@ -1,7 +1,7 @@
 //! The rules one by one, in seconds from the start of a window of 1,000 s.
 
 use super::*;
-use crate::presence::{AgentPresence, OTHER_STATE, StateName, WatchedAgent};
+use crate::presence::{AgentPresence, MAX_STATES_PER_AGENT, OTHER_STATE, StateName, WatchedAgent};
 
 const AGENT: &str = "4711";
 const NAMES: [&str; 4] = ["A", "B", "C", "Out"];
@@ -408,6 +408,30 @@ fn the_current_state_ends_with_the_window() {
     let mut test = TimelineTest::new();
     test.add((-1_000, 3_000), &[(key(0), 1, 400, Some(1_500))]);
     assert_eq!(test.current(), Some(("B".to_owned(), 600)));
+}
+
+#[test]
+fn segments_of_folded_states_are_those_of_other() {
+    let count = MAX_STATES_PER_AGENT + 6;
+    let mut test = TimelineTest::new();
+    let rows: Vec<Row> =
+        (0_u32..).take(count).map(|nth| (key(nth.into()), nth, i64::from(nth) * 10, Some(10))).collect();
+    test.add(ALL, &rows).compact(-10_000);
+    let names: Vec<StateName> = (0..count).map(|nth| format!("state {nth:02}").into()).collect();
+    let labels = StateLabels { names: &names, reserved: &[], offline: &[] };
+    let window = range(0, WINDOW_END);
+    let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+    let mut sums = test.timeline.sum(window, window.start, &agents, &labels, &mut Rejections::default());
+    let presence = sums.agents.remove(0).unwrap();
+    let segments: Vec<Segment> = presence.timeline.unwrap().segments().collect();
+    let name = |segment: &Segment| &*presence.states[usize::from(segment.place)].0;
+    let known = segments.iter().filter(|segment| name(segment) != OTHER_STATE).count();
+    // Those that were folded follow each other.
+    assert_eq!((known, segments.len()), (MAX_STATES_PER_AGENT, MAX_STATES_PER_AGENT + 1));
+    for (place, (state, time)) in presence.states.iter().enumerate() {
+        let shown = segments.iter().filter(|segment| usize::from(segment.place) == place);
+        assert_eq!(shown.map(|segment| segment.time.length()).sum::<Micros>(), *time, "{state}");
+    }
 }
 
 #[test]

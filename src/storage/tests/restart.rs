@@ -321,6 +321,7 @@ async fn scheduled_time_is_restored_for_the_same_schedule_only() {
         last_data: START,
         scheduled: Some(scheduled),
         chart: PresenceChart::default(),
+        timeline: None,
     };
     let window = Window::ending_at(START, HOUR);
     let data = AgentData { presence: Some(presence), window, read_at: now };

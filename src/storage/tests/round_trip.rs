@@ -54,6 +54,7 @@ fn presence() -> impl Strategy<Value = AgentPresence> {
                 last_data: Timestamp::from_micros(last_data),
                 scheduled: None,
                 chart: PresenceChart::default(),
+                timeline: None,
             }
         },
     )
@@ -132,6 +133,7 @@ fn figures_of_thirty_thousand_agents() {
         last_data: START,
         scheduled: None,
         chart: PresenceChart::default(),
+        timeline: None,
     };
     let mut tenant = tenant();
     let agent = tenant.agents[0].clone();

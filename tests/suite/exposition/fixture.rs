@@ -49,6 +49,7 @@ impl Scrape {
             last_data: NOW,
             scheduled: Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(1_234_500_000) }),
             chart: PresenceChart::default(),
+            timeline: None,
         };
         let plain = AgentPresence {
             folded: Vec::new(),
@@ -58,6 +59,7 @@ impl Scrape {
             last_data: Timestamp::from_micros(1_699_999_999_500_000),
             scheduled: None,
             chart: PresenceChart::default(),
+            timeline: None,
         };
         let read_at = Moment { monotonic: Monotonic::default(), utc: NOW };
         let row = |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
@@ -114,6 +116,7 @@ impl Scrape {
                 last_data: NOW,
                 scheduled: None,
                 chart: PresenceChart::default(),
+                timeline: None,
             };
             AgentRow {
                 data: Some(Arc::new(AgentData {
