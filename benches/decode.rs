@@ -1,10 +1,9 @@
 //! A day of 10,000 agents in buckets of an hour, from the bytes of its pages to seconds per agent and state.
 //!
-//! Side by side: this crate, which clips, de-duplicates and caps on the way; `simd-json`, the fastest JSON library, and
-//! `serde_json`, each read by the same visitor that adds up seconds in a map of agents and does none of that;
-//! `serde_json` into owned structs; and `serde_json` that only skips the text, the floor.
-//! `cargo bench --bench decode`; the figures to compare are the ratios within one run. Before them stands the memory that
-//! some of the ways take at most, for a day and for a week.
+//! Compared: this crate, which clips, de-duplicates and caps while it reads; `simd-json`, the fastest JSON library, and
+//! `serde_json`, both with a visitor that only sums seconds per agent; `serde_json` into owned structs; and `serde_json`
+//! that skips all values, the floor. `cargo bench --bench decode`; the ratios within one run are the figures to compare.
+//! The peak memory of some of them, for a day and for a week, is printed first.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions without docs")]
 #![allow(clippy::unwrap_used, reason = "the input is made here")]

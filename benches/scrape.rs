@@ -1,6 +1,6 @@
-//! A scrape of 60, 6,000 and 80,000 series out of blocks, in both formats and encodings; beside the largest, the same
-//! series in a registry of the prometheus crate that is encoded for each request; and how long a refresh takes to render
-//! them. `cargo bench --bench scrape`; sending is not in it, for that see `benches/load/run`.
+//! Cached scrapes of 60, 6,000 and 80,000 series in both formats and encodings, without sending (`benches/load/run`
+//! includes it); the largest beside a registry of the prometheus crate that is encoded for each request; and the time that a
+//! refresh takes to render the series. `cargo bench --bench scrape`.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may stop")]
@@ -22,29 +22,29 @@ use prometheus::{Encoder as _, GaugeVec, Opts, Registry, TextEncoder};
 
 use fixture::Scrape;
 
-/// With 5 states, the observed time, the last data and the info, 8 series each. One more tells of states that are unknown.
+/// 5 states, the observed time, the time of the last data and the info. One further series counts unknown states.
 const SERIES_PER_AGENT: usize = 8;
-/// Of these, 56, 6,000 and 80,000 series.
+/// 56, 6,000 and 80,000 series.
 const AGENTS: [usize; 3] = [7, 750, 10_000];
-const MOST_AGENTS: usize = 10_000;
+const LARGEST: usize = 10_000;
 
 const TEXT: &str = "text/plain;version=0.0.4";
-/// As Prometheus asks.
+/// The Accept header of Prometheus.
 const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
      text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
-/// All that a cached scrape does before the bytes are sent.
+/// The work of a cached scrape before its bytes are sent.
 fn cached(scrape: &Scrape, agents: &Arc<Block>, accept: &str, accept_encoding: &str) -> Payload {
     let negotiated = negotiate(Some(accept), Some(accept_encoding));
     assemble(&scrape.blocks_around(Arc::clone(agents)), negotiated)
 }
 
-/// The same number of series, with labels as long, in the prometheus crate's own registry.
+/// As many series with labels of the same length, in a registry of the prometheus crate.
 fn registry() -> Registry {
     let registry = Registry::new();
     let states = GaugeVec::new(Opts::new("cxone_agent_state_seconds", "Time."), &["agent", "state"]).unwrap();
     registry.register(Box::new(states.clone())).unwrap();
-    for agent in 0..MOST_AGENTS {
+    for agent in 0..LARGEST {
         for state in ["Available", "Busy", "WrapUp", "Offline", "Lunch", "Meeting", "Training", "Break"] {
             states
                 .with_label_values(&[&fixture::agent_id(agent), state])
@@ -81,7 +81,7 @@ fn scrapes(criterion: &mut Criterion) {
     }
 }
 
-/// The way of most exporters.
+/// Encoding a registry for each request, as most exporters do.
 fn registries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("prometheus crate, 80000 series");
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));

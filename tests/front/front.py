@@ -22,39 +22,38 @@ SETTINGS = {"cooldown": "1h", "max_staleness": "2h"}
 CONNECTIONS = 2_000
 DIALS_A_SECOND = 1_000
 
-# With and without load are measured alternately, so that other activity of the machine affects both.
+# Scrapes with and without load alternate, so that other activity of the machine affects both.
 ROUNDS = 3
 SCRAPES = 50
-# Pause between two scrapes.
 PAUSE_SECONDS = 0.01
 # Time until all connections are opened.
 RAMP_SECONDS = CONNECTIONS / DIALS_A_SECOND + 0.5
-# Time between two reports of http2_clients.py.
+# REPORT_SECONDS of http2_clients.py.
 REPORT_SECONDS = 0.5
-# How long slowhttptest goes on: the ramp, the scrapes, and some seconds to spare.
+# How long slowhttptest runs: the ramp, the scrapes and a margin.
 SLOW_SECONDS = 6
 
-# The limit for a scrape beside a load: twice its time alone, plus the wait for a processor, because the load and the scraper
-# keep two of them busy. Scrapes of another exporter without load, at the same time, measure that wait.
+# The limit for a scrape during a load: twice its time without load, plus the wait for a processor, because the load and the
+# scraper keep two processors busy. Scrapes of a second exporter without load, at the same time, measure that wait.
 TIMES = 2
 FLOOR_SECONDS = 0.002
-# The slowest in twenty wait for some slices of the kernel's scheduler.
+# The slowest twentieth waits for some time slices of the kernel's scheduler.
 TAIL_FLOOR_SECONDS = 0.010
-# A load that exceeds a limit is repeated: a fault exceeds it twice, a busy machine does not.
+# A load that exceeds a limit is repeated: a fault exceeds it again, a busy machine rarely does.
 TRIES = 2
 
-# The longest that a scrape may take beside any load.
+# The longest time that a scrape may take during any load.
 NEWCOMER_SECONDS = 1
-# What the exporter may hold beside any load, far above its own and that of 512 connections.
+# Resident memory that the exporter may take during any load: well above its own and that of 512 connections.
 RESIDENT_BYTES = 128 * 2**20
 
-# The longest that a client which does nothing is waited for (FIRST_HEAD_TIMEOUT, TLS_HANDSHAKE_TIMEOUT and
-# WRITE_STALL_TIMEOUT in src/web/limits.rs), and a moment.
+# The longest time-out of an inactive client (FIRST_HEAD_TIMEOUT, TLS_HANDSHAKE_TIMEOUT and WRITE_STALL_TIMEOUT in
+# src/web/limits.rs), and a margin.
 SILENCE_SECONDS = 10 + 3
-# Time until closed connections are noticed.
+# Time until the exporter notices closed connections.
 GONE_SECONDS = 3
-# What the connections of all clients together may hold in the kernel: 512 of 128 KiB unsent (MAX_UNSENT_BYTES), what is on
-# its way on loopback, and room. Without that limit a few hundred slow readers filled all that Linux has for TCP, 2 GiB.
+# Kernel memory that the connections of all clients may take: 512 times 128 KiB unsent (MAX_UNSENT_BYTES), data in flight on
+# loopback, and a margin. Without a limit a few hundred slow readers fill the 2 GiB that Linux has for TCP.
 TCP_MEMORY_BYTES = 512 * 2**20
 PAGE_BYTES = resource.getpagesize()
 
@@ -118,14 +117,14 @@ class SlowClients:
     # False for a load that takes much processor time itself, which slows every scrape.
     compares_with_alone = True
 
-    def __init__(self, way, connections=CONNECTIONS, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
-        self.way, self.connections, self.rate, self.ramp = way, connections, rate, ramp
+    def __init__(self, mode, connections=CONNECTIONS, rate=DIALS_A_SECOND, ramp=RAMP_SECONDS):
+        self.mode, self.connections, self.rate, self.ramp = mode, connections, rate, ramp
 
     def start(self, app, port):
-        self.app, self.name = app, f"slow-clients-{self.way}"
+        self.app, self.name = app, f"slow-clients-{self.mode}"
         script = pathlib.Path(__file__).with_name(self.script)
         (app.path / f"{self.name}.log").unlink(missing_ok=True)
-        self.process = app.start(self.name, sys.executable, script, self.way, port, self.connections, self.rate)
+        self.process = app.start(self.name, sys.executable, script, self.mode, port, self.connections, self.rate)
 
     def proof(self):
         """Proof of the load: the number of connections."""
@@ -172,8 +171,8 @@ class Http2Clients(SlowClients):
     script = "http2_clients.py"
     compares_with_alone = False
 
-    def __init__(self, way):
-        super().__init__(way, 530, 500, REPORT_SECONDS)
+    def __init__(self, mode):
+        super().__init__(mode, 530, 500, REPORT_SECONDS)
 
     def start(self, app, port):
         super().start(app, port)
@@ -185,10 +184,10 @@ class Http2Clients(SlowClients):
         return int(lines[-1].split()[0]) if lines else 0
 
 
-# Each load, whether it is for an exporter with TLS, and whether in the end its clients stay and fall silent.
+# Each load, whether it is for an exporter with TLS, and whether its clients at the end keep their connections and send nothing.
 LOADS = {
     "slow-heads": (SlowHttpTest("-H", "-i1"), False, False),
-    # These are answered and ended at once, so that they have to come for as long as it takes.
+    # The exporter answers and closes these at once, so new ones are opened throughout.
     "slow-bodies": (SlowHttpTest("-B", "-i1", "-s8192", rate=CONNECTIONS // 5, ramp=0.3), False, False),
     "slow-reads": (SlowHttpTest("-X", "-n1", "-w8", "-y16", "-z8", "-k3"), False, True),
     "idle": (SlowClients("idle"), False, False),
@@ -206,7 +205,7 @@ class Times:
     def __init__(self):
         self.seconds, self.failures = [], []
 
-    def take(self, exporter):
+    def measure(self, exporter):
         try:
             self.seconds.append(exporter.timed())
         except (OSError, http.client.HTTPException, AssertionError) as error:
@@ -231,21 +230,22 @@ def tcp_memory():
     return int(words[words.index("mem") + 1]) * PAGE_BYTES
 
 
-def measure(app, name, exporter, bystander):
+def measure(app, name, exporter, unloaded):
     """Scrapes without and with one load; returns the problems."""
     load, _, is_silent = LOADS[name]
-    alone, beside, aside, problems = Times(), Times(), Times(), []
-    before, rejected_before, most, memory = exporter.descriptors(), exporter.rejected(), 0, 0
-    resident = 0
+    alone, loaded, reference, problems = Times(), Times(), Times(), []
+    before, rejected_before = exporter.descriptors(), exporter.rejected()
+    descriptors = memory = resident = 0
     for nth in range(ROUNDS):
         for _ in range(SCRAPES):
-            alone.take(exporter)
+            alone.measure(exporter)
         load.start(app, exporter.port)
         time.sleep(load.ramp)
         for _ in range(SCRAPES):
-            beside.take(exporter)
-            aside.take(bystander)
-            most, memory = max(most, exporter.descriptors()), max(memory, tcp_memory())
+            loaded.measure(exporter)
+            reference.measure(unloaded)
+            descriptors = max(descriptors, exporter.descriptors())
+            memory = max(memory, tcp_memory())
             resident = max(resident, exporter.resident())
         if load.process.poll() is not None:
             problems.append(f"{name}: the load was over before the scrapes were")
@@ -258,33 +258,33 @@ def measure(app, name, exporter, bystander):
             proof = load.proof()
             load.stop()
             took = descriptors_return(exporter, before, GONE_SECONDS)
-    grown = {reason: count - rejected_before[reason] for reason, count in exporter.rejected().items() if count > rejected_before[reason]}
-    app.report(f"{name}: alone {alone}; beside {beside}; another exporter beside {aside}")
+    increases = {reason: count - rejected_before[reason] for reason, count in exporter.rejected().items() if count > rejected_before[reason]}
+    app.report(f"{name}: alone {alone}; with load {loaded}; second exporter at the same time {reference}")
     app.report(
-        f"  {proof}; {most} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel, "
+        f"  {proof}; {descriptors} descriptors at most, and {before} again in {took:.1f} s; {memory / 2**20:.0f} MiB in the kernel, "
         f"{resident / 2**20:.0f} MiB resident; "
-        f"rejected {grown}"
+        f"rejected {increases}"
     )
-    problems += [f"{name}: a scrape failed: {failure}" for failure in alone.failures + beside.failures + aside.failures]
-    if max(beside.seconds, default=0) > NEWCOMER_SECONDS:
-        problems.append(f"{name}: a scrape took {max(beside.seconds):.2f} s, and at most {NEWCOMER_SECONDS} s are allowed")
+    problems += [f"{name}: a scrape failed: {failure}" for failure in alone.failures + loaded.failures + reference.failures]
+    if max(loaded.seconds, default=0) > NEWCOMER_SECONDS:
+        problems.append(f"{name}: a scrape took {max(loaded.seconds):.2f} s, and at most {NEWCOMER_SECONDS} s are allowed")
     if resident > RESIDENT_BYTES:
         problems.append(f"{name}: {resident} bytes resident, and at most {RESIDENT_BYTES} are allowed")
     if memory > TCP_MEMORY_BYTES:
         problems.append(f"{name}: {memory} bytes in the kernel, and at most {TCP_MEMORY_BYTES} are allowed")
-    for what, mine, limit in (
-        ("median", beside.median(), TIMES * alone.median() + max(0, aside.median() - alone.median()) + FLOOR_SECONDS),
-        ("tail", beside.tail(), TIMES * max(alone.tail(), aside.tail()) + TAIL_FLOOR_SECONDS),
+    for what, seconds, limit in (
+        ("median", loaded.median(), TIMES * alone.median() + max(0, reference.median() - alone.median()) + FLOOR_SECONDS),
+        ("tail", loaded.tail(), TIMES * max(alone.tail(), reference.tail()) + TAIL_FLOOR_SECONDS),
     ):
-        if mine > limit and load.compares_with_alone:
-            problems.append(f"{name}: the {what} beside it is {mine * 1e3:.2f} ms, and at most {limit * 1e3:.2f} ms are allowed")
+        if seconds > limit and load.compares_with_alone:
+            problems.append(f"{name}: the {what} during it is {seconds * 1e3:.2f} ms, and at most {limit * 1e3:.2f} ms are allowed")
     return problems
 
 
-def descriptors_return(exporter, before, patience):
+def descriptors_return(exporter, before, timeout):
     """The seconds until no more descriptors are open than before."""
     started = time.monotonic()
-    wait_for(f"{before} descriptors are open again", lambda: exporter.descriptors() <= before, patience)
+    wait_for(f"{before} descriptors are open again", lambda: exporter.descriptors() <= before, timeout)
     return time.monotonic() - started
 
 
@@ -303,7 +303,7 @@ def main():
         pairs = {}
         for tls in (False, True):
             kind = "tls" if tls else "plain"
-            pairs[tls] = [Exporter(app, arguments.binary, f"{who}-{kind}", config, tls) for who in ("exporter", "bystander")]
+            pairs[tls] = [Exporter(app, arguments.binary, f"{who}-{kind}", config, tls) for who in ("exporter", "unloaded")]
         problems = []
         for name in arguments.loads or LOADS:
             for _ in range(TRIES):

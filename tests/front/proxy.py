@@ -14,14 +14,14 @@ from simulated import Scrape, Tenant
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CERTIFICATES = ROOT / "tests/configs/web"
-# More than the page shows at once, and than one buffer of nginx holds.
+# More than one page shows, and more than one buffer of nginx holds.
 AGENTS = 600
-# Pages that are walked through; each agent may have one of its own.
+# The limit of pages, because each agent has one of its own.
 MOST_PAGES = 60
 
 NGINX = """
 daemon off;
-# One process, which ends with its id.
+# One process, which is stopped by its process id.
 master_process off;
 pid nginx.pid;
 error_log stderr;
@@ -37,16 +37,16 @@ http {{
     server_name localhost;
     ssl_certificate {certificates}/server.pem;
     ssl_certificate_key {certificates}/server.key;
-    location /kept/ {{ proxy_pass https://{loopback}:{kept}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
-    # As nginx does it by itself: HTTP/1.0, a connection a request.
-    location /taken/off/ {{ proxy_pass https://{loopback}:{taken}/; }}
+    location /kept/ {{ proxy_pass https://{loopback}:{prefix_kept}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    # The default of nginx: HTTP/1.0, one connection a request.
+    location /removed/by-proxy/ {{ proxy_pass https://{loopback}:{prefix_removed}/; }}
   }}
 }}
 """
 
 
 class Links(html.parser.HTMLParser):
-    """What a page links to."""
+    """The targets of a page's links."""
 
     def __init__(self, text):
         super().__init__()
@@ -58,7 +58,7 @@ class Links(html.parser.HTMLParser):
 
 
 class Browser:
-    """Gets pages by TLS, from a server that it knows by its certificate."""
+    """A client that verifies the server's certificate."""
 
     def __init__(self):
         self.context = ssl.create_default_context(cafile=CERTIFICATES / "ca.pem")
@@ -73,25 +73,25 @@ class Browser:
 
 
 def check(browser, base):
-    """Walks through everything that the page links to, from the page on."""
+    """Follows every link, starting at the status page."""
     wait_for(f"{base} answers", lambda: browser.get(base)[0] == 200)
     origin = base[: base.index("/", len("https://"))]
-    walked, waiting = set(), [base]
-    while waiting and len(walked) < MOST_PAGES:
-        # The oldest first, so that one of each kind is among them.
-        url = waiting.pop(0)
-        if url in walked:
+    visited, queue = set(), [base]
+    while queue and len(visited) < MOST_PAGES:
+        # Breadth first, so that each kind of page is among them.
+        url = queue.pop(0)
+        if url in visited:
             continue
         status, headers, body = browser.get(url)
-        walked.add(url)
+        visited.add(url)
         assert status == 200, f"{url} answered {status}"
         if headers["Content-Type"].startswith("text/html"):
             links = [urllib.parse.urljoin(url, link).split("#")[0] for link in Links(body.decode()).found]
             own = [link for link in links if link.startswith(origin)]
             outside = [link for link in own if not link.startswith(base)]
             assert not outside, f"{url} links out of the prefix: {outside}"
-            waiting += own
-    assert len(walked) > 4, f"the page has hardly a link: {walked}"
+            queue += own
+    assert len(visited) > 4, f"the status page has too few links: {visited}"
     status, headers, body = browser.get(f"{base}metrics", **{"Accept-Encoding": "gzip", "Accept": "text/plain; version=0.0.4"})
     assert (status, headers["Content-Encoding"]) == (200, "gzip"), (status, headers)
     scrape = Scrape(gzip.decompress(body).decode())
@@ -101,7 +101,7 @@ def check(browser, base):
     for path, expected in (("-/healthy", 200), ("-/ready", 200), ("sd", 200), ("nowhere", 404)):
         status, _, _ = browser.get(base + path)
         assert status == expected, f"{base}{path} answered {status}"
-    return len(walked)
+    return len(visited)
 
 
 def main():
@@ -109,23 +109,23 @@ def main():
     arguments.add_argument("binary")
     binary = arguments.parse_args().binary
     with TestApp() as app:
-        port, kept, taken, simulator = (free_port() for _ in range(4))
+        port, prefix_kept, prefix_removed, simulator = (free_port() for _ in range(4))
         app.start("simulator", binary, "simulate", f"--listen-address={LOOPBACK}:{simulator}", f"--agents={AGENTS}")
         config = app.write("config.yml", Tenant(simulator).config(cooldown="1h", max_staleness="2h"))
         for name, own, flags in (
-            ("kept", kept, [f"--web.external-url=https://localhost:{port}/kept/"]),
-            ("taken", taken, [f"--web.external-url=https://localhost:{port}/taken/off/", "--web.route-prefix=/"]),
+            ("prefix_kept", prefix_kept, [f"--web.external-url=https://localhost:{port}/kept/"]),
+            ("prefix_removed", prefix_removed, [f"--web.external-url=https://localhost:{port}/removed/by-proxy/", "--web.route-prefix=/"]),
         ):
             tls = f"--web.config.file={CERTIFICATES / 'tls.good.yml'}"
             app.start(name, binary, f"--config.file={config}", f"--web.listen-address={LOOPBACK}:{own}", tls, *flags)
-        text = NGINX.format(certificates=CERTIFICATES, loopback=LOOPBACK, port=port, kept=kept, taken=taken)
+        text = NGINX.format(certificates=CERTIFICATES, loopback=LOOPBACK, port=port, prefix_kept=prefix_kept, prefix_removed=prefix_removed)
         nginx = app.write("nginx.conf", text)
         app.start("nginx", "/usr/sbin/nginx", "-e", "stderr", "-p", app.path, "-c", nginx)
         browser = Browser()
-        for prefix in ("kept/", "taken/off/"):
-            walked = check(browser, f"https://localhost:{port}/{prefix}")
-            app.report(f"behind nginx under /{prefix}: {walked} pages and what they link to are there")
-        for name in ("nginx", "kept", "taken"):
+        for prefix in ("kept/", "removed/by-proxy/"):
+            visited = check(browser, f"https://localhost:{port}/{prefix}")
+            app.report(f"behind nginx under /{prefix}: {visited} linked pages were read")
+        for name in ("nginx", "prefix_kept", "prefix_removed"):
             app.alive(name)
 
 

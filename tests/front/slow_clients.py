@@ -40,20 +40,20 @@ def client_hello():
     return outgoing.read()
 
 
-def words(way, chance):
+def payload(mode, rng):
     """The only bytes that a connection sends."""
-    if way == "idle":
+    if mode == "idle":
         return b""
-    if way == "half":
-        return HALF_HEAD[: chance.randrange(1, len(HALF_HEAD) + 1)]
-    if way == "pipelined":
-        return b"".join(chance.choices(NONSENSE, k=PIPELINED)) + chance.randbytes(64)
-    assert way == "no-tls", way
+    if mode == "half":
+        return HALF_HEAD[: rng.randrange(1, len(HALF_HEAD) + 1)]
+    if mode == "pipelined":
+        return b"".join(rng.choices(NONSENSE, k=PIPELINED)) + rng.randbytes(64)
+    assert mode == "no-tls", mode
     hello = client_hello()
-    return chance.choice((
-        chance.randbytes(512),
-        b"\x16\x03\x01\x40\x00" + chance.randbytes(64),
-        hello[: chance.randrange(1, len(hello))],
+    return rng.choice((
+        rng.randbytes(512),
+        b"\x16\x03\x01\x40\x00" + rng.randbytes(64),
+        hello[: rng.randrange(1, len(hello))],
         # Complete, but the handshake does not continue.
         hello,
         b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n",
@@ -61,9 +61,9 @@ def words(way, chance):
 
 
 def main():
-    way, port, connections, rate = sys.argv[1], *map(int, sys.argv[2:5])
-    chance = random.Random(1)
-    phrases = [words(way, chance) for _ in range(64)]
+    mode, port, connections, rate = sys.argv[1], *map(int, sys.argv[2:5])
+    rng = random.Random(1)
+    payloads = [payload(mode, rng) for _ in range(64)]
     selector, dialled, received = selectors.DefaultSelector(), 0, 0
     started = reported = time.monotonic()
     while True:
@@ -75,7 +75,7 @@ def main():
             code = connection.connect_ex(("127.0.0.1", port))
             assert code in (0, errno.EINPROGRESS), errno.errorcode[code]
             # The data is sent once the connection is established.
-            selector.register(connection, selectors.EVENT_WRITE, phrases[dialled % len(phrases)])
+            selector.register(connection, selectors.EVENT_WRITE, payloads[dialled % len(payloads)])
             dialled += 1
         for key, events in selector.select(TICK_SECONDS):
             try:
