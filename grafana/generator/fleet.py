@@ -19,7 +19,7 @@ NAMED = f"* on (job, tenant, agent) group_left (name, team) {INFO}"
 
 OFFLINE = f"agent:cxone_offline_seconds:sum{{{TENANT}}}"
 LIMIT = f"max by (job, tenant, agent) (cxone_agent_offline_limit_seconds{{{TENANT}}})"
-ON_SHIFT = f"max by (job, tenant, agent) (instance_agent:cxone_scheduled_offline:ratio{{{TENANT}}})"
+ON_SHIFT = f"agent:cxone_scheduled_offline:ratio{{{TENANT}}}"
 
 PERSON = {
     "name": ("Name", []),

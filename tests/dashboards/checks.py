@@ -27,9 +27,9 @@ def known_metrics():
     names = set(re.findall(r'"((?:cxone|process)_\w+)"', source))
     names |= {f"cxone_refresh_{event}_timestamp_seconds" for event in ("last_success", "last_attempt", "not_before")}
     names.add("cxone_api_request_duration_seconds_bucket")
-    for path in (ROOT / "deploy" / "prometheus").glob("*.rules.yml"):
+    for path in (ROOT / "deploy" / "prometheus").glob("cxone.*.yml"):
         for group in yaml.safe_load(path.read_text())["groups"]:
-            names |= {rule["record"] for rule in group["rules"]}
+            names |= {rule["record"] for rule in group["rules"] if "record" in rule}
     return names
 
 

@@ -16,9 +16,9 @@ DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 # How many times faster everything goes that has to do with time: a minute passes in a second.
 SPEED = 60
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-# Where rules have a duration, and where they compare an age or a wait with seconds.
+# Where rules have a duration, and where they compare an age or a wait with seconds, less what the configuration says.
 RULE_DURATION = re.compile(r"((?:\bfor: |keep_firing_for: |\boffset |\[))(\d+)(ms|[smhd])\b")
-RULE_SECONDS = re.compile(r"((?:_age_seconds:time <= bool|- time\(\) >) )(\d+)\b")
+RULE_SECONDS = re.compile(r"((?:cxone_cooldown_seconds \+|- time\(\) >) )(\d+)\b")
 CONFIG_DURATION = re.compile(r"((?:_interval|group_wait): )(\d+)(ms|[smhd])\b")
 
 

@@ -27,9 +27,9 @@ ROUTES = [
 
 # What fires, and what of it is suppressed. Each case has a job of its own, so that all can be posted at once.
 SUPPRESSED = [
-    (["CxoneAgentOfflineOverLimit", "CxoneAgentOfflineOnShift", "CxoneAgentUnknown"], []),
-    (["CxoneDataStale", "CxoneAgentOfflineOverLimit", "CxoneAgentOfflineOnShift", "CxoneAgentUnknown"],
-     ["CxoneAgentOfflineOverLimit", "CxoneAgentOfflineOnShift", "CxoneAgentUnknown"]),
+    (["CxoneAgentOfflineOverLimit", "CxoneAgentAbsent", "CxoneAgentUnknown"], []),
+    (["CxoneDataStale", "CxoneAgentOfflineOverLimit", "CxoneAgentAbsent", "CxoneAgentUnknown"],
+     ["CxoneAgentOfflineOverLimit", "CxoneAgentAbsent", "CxoneAgentUnknown"]),
     (["CxoneExporterDown", "CxoneDataStale", "CxoneRefreshesFailing", "CxoneAgentOfflineOverLimit"],
      ["CxoneDataStale", "CxoneRefreshesFailing", "CxoneAgentOfflineOverLimit"]),
     (["CxoneCredentialsRefused", "CxoneRefreshesFailing", "CxoneDataStale"], ["CxoneRefreshesFailing"]),

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Checks that every alert is tested and complete.
 
-Each alert needs a test in which it fires and, in the same file, one in which it does not and one in which it no longer does; `for`,
-a severity, a summary, a description and a runbook_url whose anchor is a heading of deploy/prometheus/README.md. Each recording rule
+Each alert needs a test in which it fires and, in the same file, one in which it does not and one in which it no longer does; a severity, a summary, a description and a runbook_url whose anchor is a heading of deploy/prometheus/README.md. Each recording rule
 has to be used by an alert, another rule, a dashboard or a test.
 """
 
@@ -15,7 +14,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus"
 SEVERITIES = {"critical", "warning", "info"}
-AGENT_ALERT = re.compile(r"CxoneAgent")
+AGENT_ALERT = re.compile(r"CxoneAgent(?!s)")
 
 
 def load_rules():
@@ -62,8 +61,6 @@ def parts_of(alerts):
     anchors = {heading.lower().replace(" ", "-") for heading in headings}
     for name, rule in alerts.items():
         labels, annotations = rule.get("labels", {}), rule.get("annotations", {})
-        if "for" not in rule:
-            yield f"{name} has no `for`"
         if labels.get("severity") not in SEVERITIES:
             yield f"{name} has no severity of {sorted(SEVERITIES)}"
         for part in ("summary", "description", "runbook_url"):
@@ -72,10 +69,15 @@ def parts_of(alerts):
         if annotations.get("runbook_url", "").partition("#")[2] not in anchors:
             yield f"{name}: README.md has no section for its runbook_url"
         if AGENT_ALERT.match(name):
-            if "instance:cxone_data_fresh:bool == 1" not in rule["expr"]:
-                yield f"{name} does not ask for fresh data"
-            if "agent:cxone_agent_info:one" not in rule["expr"]:
-                yield f"{name} does not take name and team from agent:cxone_agent_info:one"
+            if "keep_firing_for" in rule or "agent:cxone_agent_info:fresh" not in rule["expr"]:
+                yield f"{name} goes on although fresh data says otherwise"
+
+
+def labels_of(rules):
+    """A label of the target has to outlive every rule, and a job may have any name."""
+    for name, rule in rules.items():
+        if re.search(r"\bby \(|\bon \((?!\))|\bjob\b", rule["expr"]):
+            yield f"{name} names the labels that it keeps; use `without` and `ignoring`"
 
 
 def uses_of(records):
@@ -92,7 +94,7 @@ def uses_of(records):
 
 def main():
     alerts, records = load_rules()
-    faults = [*cases_of(alerts), *parts_of(alerts), *uses_of(records)]
+    faults = [*cases_of(alerts), *parts_of(alerts), *labels_of(alerts | records), *uses_of(records)]
     for fault in faults:
         print(fault, file=sys.stderr)
     if not faults:
