@@ -53,6 +53,7 @@ impl TenantInstruments {
         gauge(&catalogue::AGENTS_DROPPED, status.agents_dropped.map(as_count));
         gauge(&catalogue::AGENTS_LISTED, status.agents_listed.map(as_count));
         gauge(&catalogue::AGENTS_SELECTED, status.agents_selected.map(as_count));
+        gauge(&catalogue::AGENTS_UNCONFIRMED, status.agents_unconfirmed.map(as_count));
         let mut agents = builder.family(&catalogue::REFRESH_AGENTS);
         let counts = status.agents;
         for (result, count) in [("fresh", counts.fresh), ("stale", counts.stale), ("missing", counts.missing)] {

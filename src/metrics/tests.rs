@@ -122,6 +122,7 @@ fn status_is_exposed() {
         agents_dropped: Some(3),
         agents_listed: Some(9),
         agents_selected: Some(8),
+        agents_unconfirmed: Some(2),
         agents: AgentCounts { fresh: 5, stale: 2, missing: 1 },
         token_expiry: Some(NOW + Duration::from_hours(1)),
         last_error: None,

@@ -1,7 +1,8 @@
 //! The tenant's own list of agents: when it is read, and which agents it adds to the configured ones.
 //!
 //! Names and, with `agents: all`, the agents themselves are label values, so a failed read must not make series come and go:
-//! the last good list stays until the next one, across restarts as well.
+//! the last good list stays until the next one, across restarts as well. A list that suddenly is empty or half as long counts as a
+//! failed read until the next one confirms it.
 
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use crate::upstream::{METADATA_LIFETIME, METADATA_RETRY};
 pub(crate) struct AgentDirectory {
     pub(crate) people: Vec<Person>,
     pub(crate) read_at: Moment,
+    /// The last reading, if it is not used until the next one confirms it. It belongs to the list, so that reloads and
+    /// restarts keep it.
+    pub(crate) unconfirmed: Option<Arc<Self>>,
 }
 
 /// A tenant whose agents are those of the configuration and of the directory.
@@ -28,6 +32,8 @@ pub(crate) struct ResolvedTenant {
     pub(crate) listed: Option<usize>,
     /// How many of them the filter selects, before its `max`.
     pub(crate) selected: Option<usize>,
+    /// How many agents an unconfirmed list has; `None` without one.
+    pub(crate) unconfirmed: Option<usize>,
 }
 
 /// Paces the reads of the directory.
@@ -36,18 +42,42 @@ pub(super) struct DirectorySchedule {
     failed_at: Option<Moment>,
 }
 
+// === impl AgentDirectory ===
+
+impl AgentDirectory {
+    /// The list to use after `read` was read: `read` itself, or this one where `read` has suddenly lost half of the agents
+    /// and the reading before does not confirm it.
+    pub(super) fn followed_by(&self, read: Self, configured: &Tenant) -> Self {
+        let says_the_same = |before: &Self| !before.halves_to(&read, configured) && !read.halves_to(before, configured);
+        let is_confirmed = self.unconfirmed.as_deref().is_some_and(says_the_same);
+        if is_confirmed || !self.halves_to(&read, configured) {
+            return read;
+        }
+        Self { unconfirmed: Some(Arc::new(read)), ..self.clone() }
+    }
+
+    /// Whether `next` is empty or has at most half as many agents, listed or selected. Both are selected by the filter of
+    /// `configured`, so another filter is no loss.
+    fn halves_to(&self, next: &Self, configured: &Tenant) -> bool {
+        let halves = |before: usize, after: usize| before > 0 && after <= before / 2;
+        let selected = |directory: &Self| configured.count_selected(&directory.people);
+        halves(self.people.len(), next.people.len()) || halves(selected(self), selected(next))
+    }
+}
+
 // === impl ResolvedTenant ===
 
 impl ResolvedTenant {
     /// The counts of `status` set to those of this tenant.
     pub(crate) fn counted_in(&self, status: Status) -> Status {
         let (agents_dropped, agents_listed, agents_selected) = (self.dropped, self.listed, self.selected);
-        Status { agents_dropped, agents_listed, agents_selected, ..status }
+        Status { agents_dropped, agents_listed, agents_selected, agents_unconfirmed: self.unconfirmed, ..status }
     }
 
     /// `configured`, completed by `directory`. The tenant is `configured` itself where that changes nothing.
     pub(crate) fn new(configured: &Arc<Tenant>, directory: Option<&AgentDirectory>) -> Self {
-        let people = directory.filter(|_| configured.needs_directory()).map(|directory| directory.people.as_slice());
+        let directory = directory.filter(|_| configured.needs_directory());
+        let people = directory.map(|directory| directory.people.as_slice());
         let (agents, dropped) = configured.resolve_agents(people.unwrap_or_default());
         let tenant = if agents == configured.agents {
             Arc::clone(configured)
@@ -60,6 +90,7 @@ impl ResolvedTenant {
             dropped: configured.agent_filter.is_some().then_some(dropped),
             listed: listed.map(<[Person]>::len),
             selected: listed.map(|people| configured.count_selected(people)),
+            unconfirmed: directory.and_then(|directory| Some(directory.unconfirmed.as_ref()?.people.len())),
         }
     }
 }
@@ -70,7 +101,9 @@ impl DirectorySchedule {
     /// Whether to read the list at `now`. `needed`: there is no agent to ask for without it.
     pub(super) fn is_due(&self, directory: Option<&AgentDirectory>, needed: bool, now: Moment) -> bool {
         let expired = directory.is_none_or(|directory| directory.read_at.age(now) >= METADATA_LIFETIME);
-        let pausing = self.failed_at.is_some_and(|failed_at| failed_at.age(now) < METADATA_RETRY);
+        let unconfirmed_at = directory.and_then(|directory| Some(directory.unconfirmed.as_ref()?.read_at));
+        let pauses = |failed_at: Moment| failed_at.age(now) < METADATA_RETRY;
+        let pausing = self.failed_at.is_some_and(pauses) || unconfirmed_at.is_some_and(pauses);
         expired && (needed || !pausing)
     }
 
@@ -110,7 +143,7 @@ mod tests {
         assert!(schedule.is_due(None, false, at(600)));
         assert!(schedule.succeeded() && !schedule.succeeded(), "the recovery is logged");
 
-        let directory = AgentDirectory { people: Vec::new(), read_at: at(600) };
+        let directory = AgentDirectory { people: Vec::new(), read_at: at(600), unconfirmed: None };
         assert!(!schedule.is_due(Some(&directory), true, at(600 + 6 * 3600 - 1)));
         assert!(schedule.is_due(Some(&directory), false, at(600 + 6 * 3600)));
     }

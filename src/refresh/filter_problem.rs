@@ -87,7 +87,10 @@ mod tests {
         let person =
             |team: &Option<&str>| Person { id: "1".into(), name: None, team: team.map(str::to_owned), active: true };
         let read_at = Moment { monotonic: Default::default(), utc: START };
-        FilterProblem::of(&tenant, Some(&AgentDirectory { people: listed.iter().map(person).collect(), read_at }))
+        FilterProblem::of(
+            &tenant,
+            Some(&AgentDirectory { people: listed.iter().map(person).collect(), read_at, unconfirmed: None }),
+        )
     }
 
     #[test]

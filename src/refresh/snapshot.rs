@@ -70,6 +70,8 @@ pub struct Status {
     pub agents_listed: Option<usize>,
     /// How many of them `agent_filter` selects, its `max` aside. Shards have the same number.
     pub agents_selected: Option<usize>,
+    /// How many agents the last reading of the list has, if it is not used until the next one confirms it.
+    pub agents_unconfirmed: Option<usize>,
     /// When the token in hand expires.
     pub token_expiry: Option<Timestamp>,
     /// Why the last refresh did not succeed in full.

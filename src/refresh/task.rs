@@ -104,12 +104,25 @@ async fn refresh_directory(refresher: &Arc<Refresher>, deadline: Monotonic) -> O
     let fetched = source.directory(deadline)?.await;
     match fetched {
         Ok(people) => {
-            if refresher.state().directory_schedule.succeeded() {
-                info!(tenant = tenant.name, agents = people.len(), "agent directory recovered");
-            }
-            let read_at = refresher.now();
             let people = configured.drop_unused_names(people);
-            let (directory, applying) = (Arc::new(AgentDirectory { people, read_at }), Arc::clone(refresher));
+            let read = AgentDirectory { people, read_at: refresher.now(), unconfirmed: None };
+            let had_failed = refresher.state().directory_schedule.succeeded();
+            let was_unconfirmed = directory.as_ref().is_some_and(|directory| directory.unconfirmed.is_some());
+            let next = match directory {
+                Some(before) => before.followed_by(read, configured),
+                None => read,
+            };
+            let (tenant, agents) = (&tenant.name, next.people.len());
+            if let Some(unconfirmed) = &next.unconfirmed {
+                let agents_read = unconfirmed.people.len();
+                warn!(
+                    tenant,
+                    agents, agents_read, "agent list empty or halved; agents unchanged until it is confirmed"
+                );
+            } else if had_failed || was_unconfirmed {
+                info!(tenant, agents, "agent directory recovered");
+            }
+            let (directory, applying) = (Arc::new(next), Arc::clone(refresher));
             // It renders all agents. If it panics, everything stays as it was.
             let _ = tokio::task::spawn_blocking(move || applying.apply_directory(directory)).await;
             None

@@ -15,6 +15,7 @@ use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Rejections, ScheduledTime, Timestamp};
 use crate::upstream::{DirectoryFuture, Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
 
+mod directory;
 mod failures;
 mod reload;
 

@@ -52,6 +52,9 @@ pub(super) struct StoredDirectory<'a> {
     pub(super) read_at: StoredTime,
     #[serde(borrow)]
     pub(super) people: Vec<StoredPerson<'a>>,
+    /// A later reading that is not confirmed yet. It has none itself.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(super) unconfirmed: Option<Box<Self>>,
 }
 
 /// A [`Person`]: id, name, team, and whether active.
@@ -184,7 +187,11 @@ impl<'a> StoredDirectory<'a> {
         let person = |person: &'a Person| {
             StoredPerson(Cow::Borrowed(&*person.id), text(&person.name), text(&person.team), person.active)
         };
-        Self { read_at: directory.read_at.utc.into(), people: directory.people.iter().map(person).collect() }
+        Self {
+            read_at: directory.read_at.utc.into(),
+            people: directory.people.iter().map(person).collect(),
+            unconfirmed: directory.unconfirmed.as_deref().map(|unconfirmed| Box::new(Self::of(unconfirmed))),
+        }
     }
 
     /// The list, with its age as of `now`.
@@ -196,7 +203,11 @@ impl<'a> StoredDirectory<'a> {
             team: text(team),
             active: *active,
         });
-        AgentDirectory { people: people.collect(), read_at: Moment::remembered(self.read_at.into(), now) }
+        AgentDirectory {
+            people: people.collect(),
+            read_at: Moment::remembered(self.read_at.into(), now),
+            unconfirmed: self.unconfirmed.as_ref().map(|unconfirmed| Arc::new(unconfirmed.restore(now))),
+        }
     }
 }
 

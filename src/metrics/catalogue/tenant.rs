@@ -15,6 +15,7 @@ pub const STATUS: &[&Family] = &[
     &AGENTS_DROPPED,
     &AGENTS_LISTED,
     &AGENTS_SELECTED,
+    &AGENTS_UNCONFIRMED,
     &REFRESH_AGENTS,
 ];
 
@@ -40,6 +41,16 @@ pub const AGENTS_LISTED: Family = Family {
 pub const AGENTS_SELECTED: Family = Family {
     name: "cxone_agents_selected",
     help: "Agents in CXone's list that agent_filter selects, its max aside. Only with agents: all, the same in every shard.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+};
+
+/// Agents of a reading of the tenant's own list that is not used yet.
+pub const AGENTS_UNCONFIRMED: Family = Family {
+    name: "cxone_agents_unconfirmed",
+    help: "Agents in the last reading of CXone's list, while it is not used because it is empty or at most half as long as \
+        the one before. Absent otherwise.",
     kind: Kind::Gauge,
     unit: None,
     labels: &[],

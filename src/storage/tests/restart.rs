@@ -364,7 +364,7 @@ async fn directory_survives_restarts_until_it_is_six_hours_old() {
     drop(process);
 
     let process = start(START + SECOND).await;
-    *process.source.people.lock().unwrap() = people(&["7"]);
+    *process.source.people.lock().unwrap() = people(&["8", "9"]);
     assert_eq!(process.refresher.tenant().agents.len(), 2);
     let status = process.refresher.current().status.clone();
     assert_eq!((status.agents, status.agents_dropped), (counts(2, 0, 0), Some(1)));
@@ -374,7 +374,30 @@ async fn directory_survives_restarts_until_it_is_six_hours_old() {
     process.clock.advance(HOUR * 6);
     process.scrape().await;
     assert_eq!(process.source.directory_reads.load(Ordering::Relaxed), 1);
-    assert_eq!(process.refresher.tenant().agents.len(), 1);
+    assert_eq!(*process.refresher.tenant().agents[0].id, *"8");
+}
+
+#[tokio::test]
+async fn halved_agent_list_stays_unconfirmed_over_restarts() {
+    let disk = Disk::new();
+    let path = disk.path();
+    let mut at = START;
+    // The time since the run before, the list, and the reads and agents of the run.
+    let runs: [(Duration, &[&str], usize, usize); 5] = [
+        (SECOND, &["1", "2", "3", "4"], 1, 2),
+        (HOUR * 6, &["9"], 1, 2),
+        (COOLDOWN, &["9"], 0, 2),
+        (HOUR, &["9"], 1, 1),
+        (HOUR * 6, &[], 1, 1),
+    ];
+    for (after, list, reads, agents) in runs {
+        at = at + after;
+        let process = Process::start_as(tenant_of_all(), &path, at, &[]).await;
+        *process.source.people.lock().unwrap() = people(list);
+        process.scrape().await;
+        assert_eq!(process.source.directory_reads.load(Ordering::Relaxed), reads, "{list:?} at {at}");
+        assert_eq!(process.refresher.tenant().agents.len(), agents, "{list:?} at {at}");
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ impl Scrape {
             agents_dropped: Some(0),
             agents_listed: Some(5),
             agents_selected: Some(4),
+            agents_unconfirmed: Some(2),
             agents: AgentCounts { fresh: 1, stale: 2, missing: 1 },
             token_expiry: Some(NOW + Duration::from_secs(3_540)),
             last_error: None,
