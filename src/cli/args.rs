@@ -16,8 +16,9 @@ const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// Prometheus exporter for how long each NICE CXone agent spent in each presence state over the last 24 hours.
 ///
 /// Without a command it serves /metrics. It takes its tenants from --config.file or, without one, a single tenant
-/// from `CXONE_TENANT_DOMAIN`, `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` (or `CXONE_CLIENT_SECRET_FILE`) and
-/// `CXONE_AGENT_ID` (or `CXONE_AGENT_IDS`), read from the environment and from .env.
+/// from the environment and .env: for NICE's documented API `CXONE_AREA`, `CXONE_ACCESS_KEY_ID`,
+/// `CXONE_ACCESS_KEY_SECRET` and `CXONE_AGENT_IDS` (`all`, or ids); for the presence API `CXONE_TENANT_DOMAIN`,
+/// `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` and `CXONE_AGENT_IDS`. `…_SECRET_FILE` names a file with the secret.
 #[derive(Debug, Parser)]
 #[command(name = "cxone-exporter", version = version::VERSION, long_version = version::long())]
 pub struct Cli {
