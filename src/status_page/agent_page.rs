@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::agent_table::{in_words, of_limit, state};
 use super::chart::{Column, Frame, Measure, bars, cells};
 use super::format::{at_least, clock_time, moment, seconds};
+use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::ListedAgent;
 use super::state_styles::swatch;
@@ -18,10 +19,16 @@ const HEIGHT: u32 = 200;
 
 /// Maximum number of columns of the chart, each 4 pixels wide. For longer windows, columns are merged in the chart but not
 /// in the table below it.
-const MAX_COLUMNS: usize = 240;
+const MAX_COLUMNS: u64 = 240;
 
 /// The content of the page.
-pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>, several: bool) -> Markup {
+pub(super) fn content(
+    tenant: &Tenant,
+    summary: &Summary,
+    line: &ListedAgent<'_>,
+    hours: HourGrid,
+    several: bool,
+) -> Markup {
     let title = line.agent.name.as_deref().map_or_else(|| format!("Agent {}", line.label), str::to_owned);
     html! {
         nav.trail aria-label="Breadcrumb" {
@@ -30,12 +37,12 @@ pub(super) fn content(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>
         h1 { (title) }
         (facts(tenant, summary, line))
         @if let (Some(presence), Some(data)) = (line.presence(), line.data) {
-            (chart(summary, line, presence, data.window))
+            (chart(summary, line, presence, data.window, hours))
             div.side {
                 (totals(summary, presence))
                 (promql::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
             }
-            (hours(summary, presence))
+            (self::hours(summary, presence, data.window, hours))
         } @else {
             p { "There is no data for this agent in the window." }
             (promql::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
@@ -64,7 +71,7 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
                     }
                 }
                 div { dt { "Newest data" } dd { (moment(presence.last_data)) } }
-                div { dt { "Observed" } dd { (clock_time(presence.observed)) " of " (crate::config::format_duration(tenant.query.window)) } }
+                div { dt { "Observed" } dd { (clock_time(presence.observed)) " of " (clock_time(tenant.query.window.into())) } }
             }
             @if let Some(offline) = line.offline {
                 div {
@@ -94,9 +101,15 @@ fn in_words_of(schedule: &Schedule) -> String {
     format!("{days}: {hours} ({}){holidays}", schedule.timezone.name())
 }
 
-fn chart(summary: &Summary, line: &ListedAgent<'_>, presence: &AgentPresence, window: Window) -> Markup {
-    let frame = Frame { width: WIDTH, height: HEIGHT, window };
-    let columns = summary.columns(presence, MAX_COLUMNS);
+fn chart(
+    summary: &Summary,
+    line: &ListedAgent<'_>,
+    presence: &AgentPresence,
+    window: Window,
+    hours: HourGrid,
+) -> Markup {
+    let frame = Frame { width: WIDTH, height: HEIGHT, window, hours };
+    let columns = summary.columns(presence, window, hours, MAX_COLUMNS);
     let shifts = line.agent.schedule.as_ref().map(|schedule| schedule.within(window));
     html! {
         section aria-labelledby="day-title" {
@@ -104,7 +117,7 @@ fn chart(summary: &Summary, line: &ListedAgent<'_>, presence: &AgentPresence, wi
             @if columns.is_empty() {
                 p { "The chart is available after the next refresh." }
             } @else {
-                svg.day.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + axis::AXIS_HEIGHT) } role="img" tabindex="0"
+                svg.day.chart viewBox=(axis::view_box(frame)) role="img" tabindex="0"
                     aria-label=(in_words(line)) {
                     (bars(&summary.styles, &columns, frame))
                     @if let Some(shifts) = &shifts { (axis::shifts(frame, shifts.shifts())) }
@@ -152,8 +165,8 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
 }
 
 /// The columns of the chart as a table.
-fn hours(summary: &Summary, presence: &AgentPresence) -> Markup {
-    let columns = summary.columns(presence, usize::MAX);
+fn hours(summary: &Summary, presence: &AgentPresence, window: Window, hours: HourGrid) -> Markup {
+    let columns = summary.columns(presence, window, hours, u64::MAX);
     let is_seen = |place: &usize| columns.iter().flat_map(|column| &column.shares).any(|(seen, _)| seen == place);
     let places: Vec<usize> = (0..summary.styles.states().len()).filter(is_seen).collect();
     let time_in = |column: &Column, place: usize| {

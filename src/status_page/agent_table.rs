@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::attention::Attention;
 use super::chart::{Frame, Measure, bars, cells};
 use super::format::{at_least, clock_time, short_moment};
+use super::hour_grid::HourGrid;
 use super::page_query::{AgentQuery, Column, PageQuery};
 use super::selection::{Agents, ListedAgent, TablePage};
 use super::state_styles::swatch;
@@ -18,7 +19,7 @@ const SPARKLINE_WIDTH: u32 = 192;
 const SPARKLINE_HEIGHT: u32 = 28;
 
 /// Maximum number of columns of the chart in a row. More columns would be too narrow to point at.
-const SPARKLINE_COLUMNS: usize = 48;
+const SPARKLINE_COLUMNS: u64 = 48;
 
 /// The section of agents.
 pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'_>) -> Markup {
@@ -132,7 +133,7 @@ fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage
                     (sortable(Column::Team, "Team"))
                     (sortable(Column::State, "State now"))
                     (sortable(Column::Since, "Since"))
-                    th scope="col" { "Window, " (crate::config::format_duration(tenant.query.window)) }
+                    th scope="col" { "Window, " (clock_time(tenant.query.window.into())) }
                     (sortable(Column::Observed, "Observed"))
                     (sortable(Column::Offline, "Offline"))
                     (sortable(Column::Limit, "Of its limit"))
@@ -140,13 +141,13 @@ fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage
                 }
             }
             tbody {
-                @for line in &page.lines { (row(tenant, summary, line)) }
+                @for line in &page.lines { (row(tenant, summary, query, line)) }
             }
         }
     }
 }
 
-fn row(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
+fn row(tenant: &Tenant, summary: &Summary, query: &PageQuery, line: &ListedAgent<'_>) -> Markup {
     let time = |time: Option<Micros>| time.map(clock_time).unwrap_or_default();
     html! {
         tr data-agent=(line.label) {
@@ -162,7 +163,7 @@ fn row(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
                 Some(_) => {
                     td.state data-label="State now" { (state(summary, line)) }
                     td data-label="Since" { (since(line)) }
-                    td data-label="Window" { (sparkline(summary, line)) }
+                    td data-label="Window" { (sparkline(summary, line, query.hours)) }
                 }
             }
             td.number data-label="Observed" { (time(line.observed())) }
@@ -197,13 +198,13 @@ pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     }
 }
 
-fn sparkline(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
+fn sparkline(summary: &Summary, line: &ListedAgent<'_>, hours: HourGrid) -> Markup {
     let (Some(presence), Some(data)) = (line.presence(), line.data) else { return html! {} };
     if presence.chart.is_empty() {
         return html! { span.nothing { "after the next refresh" } };
     }
-    let frame = Frame { width: SPARKLINE_WIDTH, height: SPARKLINE_HEIGHT, window: data.window };
-    let columns = summary.columns(presence, SPARKLINE_COLUMNS);
+    let frame = Frame { width: SPARKLINE_WIDTH, height: SPARKLINE_HEIGHT, window: data.window, hours };
+    let columns = summary.columns(presence, data.window, hours, SPARKLINE_COLUMNS);
     html! {
         svg.sparkline width=(SPARKLINE_WIDTH) height=(SPARKLINE_HEIGHT) viewBox={ "0 0 " (SPARKLINE_WIDTH) " " (SPARKLINE_HEIGHT) }
             preserveAspectRatio="none" role="img" tabindex="0" aria-label=(in_words(line)) {
@@ -229,7 +230,7 @@ pub(super) fn of_limit(line: &ListedAgent<'_>) -> Markup {
             @if over { span aria-hidden="true" { "\u{25b2} " } }
             (permille / 10) " %"
         }
-        " of " (crate::config::format_duration(limit))
+        " of " (clock_time(limit.into()))
         @if over { span.sr { ", over its limit" } }
     }
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::axis;
 use super::chart::{Frame, Measure, bars, cells};
+use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::{Agents, TablePage};
 use super::state_styles::swatch;
@@ -16,7 +17,8 @@ const HEIGHT: u32 = 120;
 pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'_>) -> Markup {
     let Agents { snapshot, summary, .. } = *agents;
     let rows = page.chosen.iter().filter_map(|index| snapshot.rows.get(*index));
-    let of_selection = query.is_filtered().then(|| summary.totals_of(rows));
+    let is_shifted = query.hours != HourGrid::default();
+    let of_selection = (query.is_filtered() || is_shifted).then(|| summary.totals_of(rows, query.hours));
     let totals = of_selection.as_ref().unwrap_or(&summary.totals);
     let whole: u64 = totals.window_columns.iter().map(|column| column.whole).fold(0, u64::saturating_add);
     html! {
@@ -28,14 +30,14 @@ pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'
             div.side {
                 (now(query, summary, totals))
                 @if let Some(window) = summary.window.filter(|_| whole > 0) {
-                    @let frame = Frame { width: WIDTH, height: HEIGHT, window };
+                    @let frame = Frame { width: WIDTH, height: HEIGHT, window, hours: query.hours };
                     figure {
                         figcaption #day-title {
                             "Share of each state in the time of "
                             @if query.is_filtered() { "the selected" } @else { "all" }
                             " agents over the window, hours in " span.zone-name { "UTC" }
                         }
-                        svg.all-agents.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT + axis::AXIS_HEIGHT) } role="img" tabindex="0"
+                        svg.all-agents.chart viewBox=(axis::view_box(frame)) role="img" tabindex="0"
                             aria-labelledby="day-title" {
                             (bars(&summary.styles, &totals.window_columns, frame))
                             (axis::axis(frame))

@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use maud::{Markup, html};
 
 use super::format::{clock_time, epoch, time_of_day};
+use super::hour_grid::HourGrid;
 use super::state_styles::{StateStyles, fill};
 use crate::presence::{Micros, Window};
 
@@ -36,6 +37,7 @@ pub(super) struct Frame {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) window: Window,
+    pub(super) hours: HourGrid,
 }
 
 /// A length in tenths of a pixel.
@@ -161,7 +163,8 @@ mod tests {
 
     fn day() -> (StateStyles, Frame) {
         let styles = StateStyles::new(&["Available", "Busy"].map(StateName::from));
-        (styles, Frame { width: 240, height: 20, window: Window { start: at(0), end: at(24) } })
+        let window = Window { start: at(0), end: at(24) };
+        (styles, Frame { width: 240, height: 20, window, hours: HourGrid::default() })
     }
 
     #[test]

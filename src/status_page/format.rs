@@ -1,7 +1,5 @@
 //! Text of times and durations.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 
 use crate::presence::{Micros, Timestamp};
@@ -52,22 +50,6 @@ pub(super) fn epoch(moment: Timestamp) -> i64 {
     moment.micros().div_euclid(1_000_000)
 }
 
-/// Age in the largest fitting unit.
-pub(super) fn ago(age: Duration) -> String {
-    format!("{} ago", about(age))
-}
-
-/// Duration in the largest fitting unit, rounded down.
-pub(super) fn about(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,15 +60,6 @@ mod tests {
             [(0, "0:00:00", "0.00"), (86_400_000_000, "24:00:00", "86400.00"), (3_725_994_999, "1:02:05", "3725.99")];
         for (micros, clock, exact) in table {
             assert_eq!((&*clock_time(Micros::new(micros)), &*seconds(Micros::new(micros))), (clock, exact));
-        }
-    }
-
-    #[test]
-    fn ages_have_one_unit() {
-        let table =
-            [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h"), (172_800, "2 days")];
-        for (seconds, text) in table {
-            assert_eq!(about(Duration::from_secs(seconds)), text);
         }
     }
 

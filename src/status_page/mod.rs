@@ -5,7 +5,7 @@
 //! | `page_query` | the query string of a page: filters, sort order, page number |
 //! | `summary` | what needs every agent, computed once per snapshot |
 //! | `selection` | filters and sorts the agents; picks those of one page |
-//! | `state_styles`, `chart`, `axis` | colours and patterns of states; charts as SVG |
+//! | `state_styles`, `hour_grid`, `chart`, `axis` | colours and patterns of states; hours of zones; charts as SVG |
 //! | `tenant_status`, `attention`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
 //! | `layout`, `assets` | document around the sections; stylesheet, script, icon |
 //!
@@ -19,6 +19,7 @@ mod attention;
 mod axis;
 mod chart;
 mod format;
+mod hour_grid;
 mod layout;
 mod page_query;
 mod promql;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 pub use self::assets::Asset;
+use self::hour_grid::HourGrid;
 use self::page_query::{AgentQuery, PageQuery};
 use self::selection::Agents;
 pub use self::summary::Summaries;
@@ -105,7 +107,13 @@ impl StatusPage<'_> {
             (all_agents::section(&agents, &query, &page))
             (agent_table::section(&agents, &query, &page))
         };
-        let frame = layout::Frame { title: "CXone exporter", skip_to: "agents-section", renewal: tenant.renewal() };
+        let frame = layout::Frame {
+            title: "CXone exporter",
+            skip_to: "agents-section",
+            renewal: tenant.renewal(),
+            zones: &summary.zones,
+            hours: query.hours,
+        };
         Document { html: layout::document(self, &frame, &content), found: true }
     }
 
@@ -120,10 +128,16 @@ impl StatusPage<'_> {
         let Some(line) = index.and_then(|index| agents.get(index)) else {
             return self.not_found("agent", tenant_status::other_shard_remark(&snapshot.tenant));
         };
-        let content = agent_page::content(&snapshot.tenant, &summary, &line, self.tenants.len() > 1);
+        let content = agent_page::content(&snapshot.tenant, &summary, &line, query.hours, self.tenants.len() > 1);
         let content = html! { div #agent { (content) } };
         let title = format!("Agent {} \u{2013} CXone exporter", line.label);
-        let frame = layout::Frame { title: &title, skip_to: "agent", renewal: tenant.renewal() };
+        let frame = layout::Frame {
+            title: &title,
+            skip_to: "agent",
+            renewal: tenant.renewal(),
+            zones: &summary.zones,
+            hours: query.hours,
+        };
         Document { html: layout::document(self, &frame, &content), found: true }
     }
 
@@ -142,7 +156,13 @@ impl StatusPage<'_> {
                 p { "It is not in the configuration. " (remark) a href="./" { "See all agents" } "." }
             }
         };
-        let frame = layout::Frame { title: "Not found \u{2013} CXone exporter", skip_to: "nothing", renewal: None };
+        let frame = layout::Frame {
+            title: "Not found \u{2013} CXone exporter",
+            skip_to: "nothing",
+            renewal: None,
+            zones: &[],
+            hours: HourGrid::default(),
+        };
         Document { html: layout::document(self, &frame, &content), found: false }
     }
 }

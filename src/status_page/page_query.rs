@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use url::form_urlencoded;
 
 use super::attention::Attention;
+use super::hour_grid::HourGrid;
 
 /// Maximum length of a search in bytes: longer than any name. The page repeats the search, so it has to be bounded.
 const MAX_SEARCH_BYTES: usize = 256;
@@ -26,6 +27,8 @@ pub(super) struct PageQuery {
     pub(super) descending: bool,
     /// Page number, from 0.
     pub(super) page: usize,
+    /// Where columns begin. The script sends it, so links do not keep it.
+    pub(super) hours: HourGrid,
 }
 
 /// Query string of an agent's page.
@@ -35,6 +38,8 @@ pub(super) struct AgentQuery {
     pub(super) tenant: Option<String>,
     /// Label of the agent.
     pub(super) agent: String,
+    /// Where columns begin.
+    pub(super) hours: HourGrid,
 }
 
 /// A sortable column.
@@ -103,6 +108,7 @@ impl PageQuery {
                 "attention" => parsed.attention = Attention::named(&value),
                 "sort" => parsed.sort = Column::ALL.into_iter().find(|column| column.key() == value),
                 "order" => parsed.descending = value == "desc",
+                "columns" => parsed.hours = HourGrid::parse(&value),
                 "page" => parsed.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
                 _ => (),
             }
@@ -189,7 +195,11 @@ impl AgentQuery {
             let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
             pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
-        Self { tenant: parameter("tenant"), agent: parameter("agent").unwrap_or_default() }
+        Self {
+            tenant: parameter("tenant"),
+            agent: parameter("agent").unwrap_or_default(),
+            hours: HourGrid::parse(&parameter("columns").unwrap_or_default()),
+        }
     }
 
     /// Address relative to the page.
@@ -262,7 +272,7 @@ mod tests {
 
         #[test]
         fn any_query_round_trips(query in "\\PC{0,200}") {
-            let parsed = PageQuery::parse(Some(&query));
+            let parsed = PageQuery { hours: HourGrid::default(), ..PageQuery::parse(Some(&query)) };
             prop_assert_eq!(PageQuery::parse(parsed.href().split_once('?').map(|(_, query)| query)), parsed);
         }
     }

@@ -7,13 +7,17 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::chart::Column;
+use super::hour_grid::HourGrid;
 use super::state_styles::StateStyles;
 use crate::config::{Agent, Tenant};
 use crate::presence::{AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, StateName, Timestamp, Window};
 use crate::refresh::{AgentRow, Moment, Snapshot};
 
-/// Number of columns of the chart of all agents: hours, for a window of a day.
-const COLUMN_COUNT: u32 = 24;
+/// Maximum number of columns of the chart of all agents: hours, for a window of a day.
+const MAX_COLUMNS: u64 = 32;
+
+/// Maximum number of schedules' zones to choose from. Teams are in a few countries.
+const MAX_ZONES: usize = 20;
 
 /// Name of the time in states that were merged because of the limit of states per bucket.
 const OTHER_STATES: &str = "(others)";
@@ -39,6 +43,8 @@ pub(super) struct Summary {
     pub(super) totals: Totals,
     /// Whether any agent has a schedule.
     pub(super) has_schedules: bool,
+    /// Names of the schedules' zones, sorted.
+    pub(super) zones: Vec<String>,
     /// The newest window of any agent.
     pub(super) window: Option<Window>,
 }
@@ -105,6 +111,8 @@ impl Summary {
         let window =
             snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
         let teams: BTreeSet<&String> = tenant.agents.iter().filter_map(|agent| agent.team.as_ref()).collect();
+        let schedules = || tenant.agents.iter().filter_map(|agent| agent.schedule.as_ref());
+        let zones: BTreeSet<&str> = schedules().map(|schedule| schedule.timezone.name()).collect();
         let labels: Vec<AgentId> = tenant.agents.iter().map(|agent| tenant.label(agent)).collect();
         let mut summary = Self {
             texts: tenant.agents.iter().zip(&labels).map(|(agent, label)| text_of(agent, label)).collect(),
@@ -121,17 +129,18 @@ impl Summary {
                 .filter_map(|row| Some(row.data.as_ref()?.read_at))
                 .max_by_key(|read_at| (read_at.monotonic, read_at.utc)),
             totals: Totals::default(),
-            has_schedules: tenant.agents.iter().any(|agent| agent.schedule.is_some()),
+            has_schedules: schedules().next().is_some(),
+            zones: zones.into_iter().take(MAX_ZONES).map(str::to_owned).collect(),
             window,
             rest,
             styles,
         };
-        summary.totals = summary.totals_of(snapshot.rows.iter());
+        summary.totals = summary.totals_of(snapshot.rows.iter(), HourGrid::default());
         summary
     }
 
     /// Sums of the agents of these rows.
-    pub(super) fn totals_of<'a>(&self, rows: impl Iterator<Item = &'a AgentRow> + Clone) -> Totals {
+    pub(super) fn totals_of<'a>(&self, rows: impl Iterator<Item = &'a AgentRow> + Clone, hours: HourGrid) -> Totals {
         // Merged states are never a current state.
         let states = self.styles.states().len() - usize::from(self.rest != usize::MAX);
         let mut totals = Totals { current_counts: vec![0; states], ..Totals::default() };
@@ -147,14 +156,13 @@ impl Summary {
                 None => totals.unclear += 1,
             }
         }
-        totals.window_columns =
-            self.window.map(|window| self.window_columns(rows.filter_map(presence_of), window)).unwrap_or_default();
+        let parts = self.window.map(|window| hours.parts(window, MAX_COLUMNS)).unwrap_or_default();
+        totals.window_columns = self.window_columns(rows.filter_map(presence_of), parts);
         totals
     }
 
-    /// The time of the agents in each column of `window`.
-    fn window_columns<'a>(&self, agents: impl Iterator<Item = &'a AgentPresence>, window: Window) -> Vec<Column> {
-        let slots = slots_of(window);
+    /// The time of the agents in each of `slots`.
+    fn window_columns<'a>(&self, agents: impl Iterator<Item = &'a AgentPresence>, slots: Vec<Window>) -> Vec<Column> {
         let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
         for presence in agents {
             let places = self.places_of(presence);
@@ -183,20 +191,32 @@ impl Summary {
         (presence.states.iter().map(|(state, _)| place(state)).collect(), self.rest)
     }
 
-    /// The columns of an agent; neighbours are merged if there are more than `most`.
-    pub(super) fn columns(&self, presence: &AgentPresence, most: usize) -> Vec<Column> {
+    /// The columns of an agent in `window`, about `most` of them at most. They begin at whole hours, except where a bucket
+    /// with several states reaches over one.
+    pub(super) fn columns(&self, presence: &AgentPresence, window: Window, hours: HourGrid, most: u64) -> Vec<Column> {
+        let boundaries = hours.boundaries(window, most);
+        let end_of = |start: Timestamp| boundaries.next(boundaries.floor(start));
         let places = self.places_of(presence);
-        let cells: Vec<_> = presence.chart.slots().collect();
-        let together = cells.len().div_ceil(most.max(1)).max(1);
-        let merged = cells.chunks(together).filter_map(|cells| {
-            let span = Window { start: cells.first()?.span.start, end: cells.last()?.span.end };
-            let mut times = Vec::new();
-            for (place, time) in cells.iter().flat_map(|cell| cell.shares()) {
-                add_share(&mut times, placed(&places, place), time.get());
+        let mut columns: Vec<Column> = Vec::new();
+        for slot in presence.chart.slots() {
+            let mut rest = slot.span;
+            let is_one_state = slot.shares().next().is_some_and(|(_, time)| time >= rest.length());
+            while rest.start < rest.end {
+                let end = if is_one_state { rest.end.min(end_of(rest.start)) } else { rest.end };
+                let span = Window { start: rest.start, end };
+                rest.start = end;
+                if columns.last().is_none_or(|column| end_of(column.span.start) <= span.start) {
+                    columns.push(Column { span, whole: 0, shares: Vec::new() });
+                }
+                let Some(column) = columns.last_mut() else { break };
+                column.span.end = end;
+                column.whole = column.span.length().get();
+                for (place, time) in slot.shares() {
+                    add_share(&mut column.shares, placed(&places, place), time.min(span.length()).get());
+                }
             }
-            Some(Column { span, whole: span.length().get(), shares: times })
-        });
-        merged.collect()
+        }
+        columns
     }
 }
 
@@ -212,15 +232,6 @@ fn text_of(agent: &Agent, label: &str) -> String {
 /// Time in offline states.
 fn offline(tenant: &Tenant, presence: &AgentPresence) -> Micros {
     presence.states.iter().filter(|(state, _)| tenant.states.offline.contains(state)).map(|(_, time)| *time).sum()
-}
-
-/// Equal parts of `window`.
-fn slots_of(window: Window) -> Vec<Window> {
-    let edge = |slot: u32| {
-        let part = Micros::new(window.length().get()).prorated(Micros::new(slot.into()), COLUMN_COUNT.into());
-        Timestamp::from_micros(window.start.micros().saturating_add_unsigned(part.get()))
-    };
-    (0..COLUMN_COUNT).map(|slot| Window { start: edge(slot), end: edge(slot + 1) }).collect()
 }
 
 /// Converts the index among an agent's states to that in [`StateStyles`].
@@ -251,7 +262,7 @@ fn add_share(shares: &mut Vec<(usize, u64)>, place: usize, time: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{HOUR, at, presence, snapshot};
+    use super::super::fixture::{HOUR, at, day, presence, snapshot};
     use super::*;
 
     #[test]
@@ -305,12 +316,39 @@ mod tests {
     fn neighbouring_columns_are_merged() {
         let one = presence(&[("Available", 0, 12), ("Offline", 12, 24)]);
         let summary = Summary::new(&snapshot(&[Some(one.clone())]));
-        assert_eq!(summary.columns(&one, 48).len(), 24);
-        let coarse = summary.columns(&one, 10);
+        let columns = |most| summary.columns(&one, day(), HourGrid::default(), most);
+        assert_eq!(columns(48).len(), 24);
+        let coarse = columns(10);
         assert_eq!(coarse.len(), 8);
         assert_eq!(coarse[0].shares, [(0, 3 * HOUR)]);
         let whole: u64 = coarse.iter().flat_map(|column| &column.shares).map(|(_, time)| time).sum();
         assert_eq!(whole, 24 * HOUR);
+    }
+
+    #[test]
+    fn columns_begin_on_the_hour_of_the_zone() {
+        let minutes = |minutes: u64| Micros::from_seconds(minutes * 60);
+        let moment = |minute: u64| at(0) + std::time::Duration::from_secs(minute * 60);
+        let mut builder = crate::presence::PresenceChartBuilder::default();
+        // A state across two hours, and then buckets of five minutes, the last of which is in progress.
+        builder.add(Window { start: moment(13), end: moment(135) }, std::iter::once((0, minutes(122))));
+        for start in (135..205).step_by(5) {
+            let span = Window { start: moment(start), end: moment(start + 5) };
+            builder.add(span, [(0, minutes(2)), (1, minutes(3))].into_iter());
+        }
+        let mut one = presence(&[("Available", 0, 12), ("Offline", 12, 24)]);
+        one.chart = builder.finish();
+        let summary = Summary::new(&snapshot(&[Some(one.clone())]));
+        let columns = |minute: &str| -> Vec<_> {
+            let columns = summary.columns(&one, day(), HourGrid::parse(minute), 48).into_iter();
+            let minute_of = |time: u64| time / 60_000_000;
+            let start = |column: &Column| minute_of(column.span.start.saturating_since(at(0)).get());
+            columns
+                .map(|column| (start(&column), column.shares.iter().map(|(_, time)| minute_of(*time)).sum()))
+                .collect()
+        };
+        assert_eq!(columns("0"), [(13, 47), (60, 60), (120, 60), (180, 25_u64)]);
+        assert_eq!(columns("30"), [(13, 17), (30, 60), (90, 60), (150, 55)]);
     }
 
     #[test]

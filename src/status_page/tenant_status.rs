@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::format::{about, ago, moment};
+use super::format::{clock_time, moment};
 use super::page_query::PageQuery;
 use super::{StatusPage, TenantStatus};
 use crate::config::Tenant;
-use crate::presence::Timestamp;
+use crate::presence::{Micros, Timestamp};
 use crate::refresh::{Published, Status};
 
 /// Data counts as fresh for this long after the cooldown. Scrapes and pages start refreshes, so this is twice the usual
@@ -113,7 +113,7 @@ pub(super) fn freshness(tenant_status: &TenantStatus, now: Timestamp) -> Markup 
                 (window(status))
                 (last_success(status, now))
                 @if let Some(at) = status.last_attempt.filter(|_| !status.up) {
-                    div { dt { "Last attempt" } dd { (moment(at)) " (" (ago(now.saturating_since(at).into())) ")" } }
+                    div { dt { "Last attempt" } dd { (moment(at)) " (" (clock_time(now.saturating_since(at))) " ago" ")" } }
                 }
                 @if let Some(at) = status.not_before {
                     div { dt { "Next fetch not before" } dd { (moment(at)) (wait(now, at)) } }
@@ -139,7 +139,7 @@ fn last_success(status: &Status, now: Timestamp) -> Markup {
             dt { "Last full success" }
             dd {
                 @match status.last_success {
-                    Some(at) => { (moment(at)) " (" (ago(now.saturating_since(at).into())) ")" },
+                    Some(at) => { (moment(at)) " (" (clock_time(now.saturating_since(at))) " ago" ")" },
                     None => { "none yet" },
                 }
             }
@@ -148,8 +148,8 @@ fn last_success(status: &Status, now: Timestamp) -> Markup {
 }
 
 fn wait(now: Timestamp, at: Timestamp) -> Markup {
-    let wait: Duration = at.saturating_since(now).into();
-    html! { @if wait.is_zero() { " (with the next scrape or page)" } @else { " (in " (about(wait)) ")" } }
+    let wait = at.saturating_since(now);
+    html! { @if wait == Micros::ZERO { " (with the next scrape or page)" } @else { " (in " (clock_time(wait)) ")" } }
 }
 
 fn agents(status: &Status) -> Markup {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixture::{at, many, presence, snapshot};
+use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::Agents;
 use super::summary::Summary;
@@ -30,7 +31,7 @@ fn overview(snapshot: &Snapshot, query: &str) -> String {
 fn page_of(snapshot: &Snapshot, index: usize) -> String {
     let summary = Summary::new(snapshot);
     let line = Agents { snapshot, summary: &summary, any_fresh: true }.get(index).unwrap();
-    agent_page::content(&snapshot.tenant, &summary, &line, false).into_string()
+    agent_page::content(&snapshot.tenant, &summary, &line, HourGrid::default(), false).into_string()
 }
 
 fn with_tenant(snapshot: &Snapshot, change: impl FnOnce(&mut Tenant)) -> Snapshot {
@@ -50,7 +51,7 @@ fn agent_row_shows_state_times_and_limit() {
         "<title>01:00:00 to 02:00:00 UTC: Available 1:00:00</title>",
         "<td class=\"number\" data-label=\"Observed\">24:00:00</td>",
         "<td class=\"number\" data-label=\"Offline\">22:00:00</td>",
-        "275 %</span> of 8h<span class=\"sr\">, over its limit</span>",
+        "275 %</span> of 8:00:00<span class=\"sr\">, over its limit</span>",
         "<time class=\"short\" datetime=\"2026-03-01T02:00:00Z\">03-01 02:00</time>",
         "no data",
         "1 to 2 of 2",
@@ -210,7 +211,7 @@ fn a_month_is_merged_in_charts_and_exact_in_tables() {
     let row = snapshot.rows[0].data.take().unwrap();
     snapshot.rows[0].data = Some(Arc::new(crate::refresh::AgentData { window, ..(*row).clone() }));
     let cells = |html: &str| html.split("<table id=\"agents\"").nth(1).unwrap().matches("<rect class=\"cell\"").count();
-    assert_eq!(cells(&overview(&snapshot, "")), 47);
+    assert_eq!(cells(&overview(&snapshot, "")), 31, "days");
     assert_eq!(page_of(&snapshot, 0).split("id=\"hours\"").nth(1).unwrap().matches("<tr>").count(), 31 * 24 + 1);
 }
 

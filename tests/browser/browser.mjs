@@ -13,7 +13,7 @@ export const AXE = require("axe-core").source;
 
 const EXECUTABLE = "/usr/bin/chromium";
 const FAILURES = `${TOP}target/browser`;
-// A fixed time zone: in UTC the page has no button for the time zone.
+// A fixed time zone, which differs from UTC.
 const ZONE = "Europe/Berlin";
 // The machine may be busy.
 const TIMEOUT_MS = 30_000;

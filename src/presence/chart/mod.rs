@@ -1,15 +1,16 @@
-//! A day at a glance: an agent's time in each state, hour by hour, in few bytes.
+//! A day at a glance: an agent's time in each state, by half hours, in few bytes.
 //!
-//! The spans that count, buckets or exact ones, are put together into slots of about an hour. A slot has its own start
-//! and length, so that nothing is cut to a grid that the spans do not have, and the seconds of a slot are those of
-//! its spans. Within a slot the order of states is unknown, so it has one share per state.
+//! The spans that count, buckets or exact ones, are put together into slots of half an hour of UTC, so that slots add up to
+//! the hours of most time zones. A span across a boundary is a slot of its own, so that nothing is cut to a grid that the
+//! spans do not have, and the seconds of a slot are those of its spans. Within a slot the order of states is unknown, so it
+//! has one share per state.
 //!
-//! Times are in centiseconds. What most slots have in common takes no bytes: they begin where the one before ends, are an
-//! hour long, and their shares fill them.
+//! Times are in centiseconds. What most slots have in common takes no bytes: they begin where the one before ends, are half
+//! an hour long, and their shares fill them.
 //!
 //! | bytes | content |
 //! | --- | --- |
-//! | 1 | how many shares there are, and what of the following is there: [`GAP`], [`HOUR`], [`SET`], [`FULL`] |
+//! | 1 | how many shares there are, and what of the following is there: [`GAP`], [`WHOLE`], [`SET`], [`FULL`] |
 //! | a number, or none | from the end of the slot before (of the chart's start) to the slot's start |
 //! | a number, or none | the slot's length |
 //! | 1, or 1 a share | places in the agent's states, or [`PresenceChart::OTHER`]: as the bits of a set, or each by itself |
@@ -21,23 +22,27 @@ use super::{Micros, Timestamp, Window};
 #[cfg(test)]
 mod tests;
 
-/// What a slot takes in, unless a single span is longer: an hour, at which people and CXone's reports count.
-const SLOT: Micros = Micros::from_seconds(3_600);
+/// The slots' boundaries: half hours, as zones differ from UTC by hours and half hours. The few that differ by a quarter have
+/// columns that begin a quarter past the hour.
+const SLOT: Micros = Micros::from_seconds(1_800);
 
 /// A longer span is several slots, so that it can be seen when in it an agent was there. A day is what people call the
 /// next unit.
 const LONGEST_SLOT: u64 = 86_400 * 1_000_000;
 
-/// The words of four bytes that an agent-hour may take: 64 bytes. Tenants have some twenty states and people are in three
-/// of them in an hour, so that most hours take 10 bytes.
-const WORDS_AN_HOUR: u64 = 16;
+/// The words of four bytes that half an hour of an agent may take: 32 bytes. Tenants have some twenty states and agents are
+/// in two or three of them in half an hour, so that most half hours take 2 to 6 bytes.
+const WORDS_A_SLOT: u64 = 8;
 
-/// The words before the first hour is over: one slot that was cut by the window's start, and [`RESERVE`].
+/// The words before the first boundary: one slot that was cut by the window's start, and [`RESERVE`].
 const WORDS_AT_FIRST: u64 = 24;
 
-/// What a slot leaves for a shorter one that may follow: its head and six shares. Two slots in a row take more than an
-/// hour together, or the second's first span would be in the first; so there is always as much again after both.
+/// What a slot leaves for those that may follow at once: one across the boundary with three shares, and [`LEAST`] for one
+/// after it. At the next boundary there are [`WORDS_A_SLOT`] more.
 const RESERVE: u64 = 8;
+
+/// The least words of a slot: its head and one share.
+const LEAST: u64 = HEAD + 1;
 
 /// The words that are set aside for what stands before a slot's shares; each of those has one. A slot or a gap of many
 /// hours may take more than is set aside, which its hours have room for.
@@ -53,7 +58,7 @@ const COUNT: u8 = 0x0f;
 /// The slot does not begin where the one before ends.
 const GAP: u8 = 0x10;
 /// The slot is as long as [`SLOT`].
-const HOUR: u8 = 0x20;
+const WHOLE: u8 = 0x20;
 /// The places of its shares ascend and are below eight, and stand there as a set.
 const SET: u8 = 0x40;
 /// The shares add up to the slot's length, so the last one's time is what is left.
@@ -66,7 +71,7 @@ pub struct PresenceChart {
     packed: Box<[u8]>,
 }
 
-/// One slot of a chart: about an hour.
+/// One slot of a chart: half an hour, or a span across a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChartSlot<'a> {
     /// From when to when.
@@ -217,8 +222,7 @@ impl PresenceChartBuilder {
     /// Adds a span that is not too long for a slot.
     fn put(&mut self, span: Window, shares: impl Iterator<Item = (usize, Micros)>) {
         let base = *self.start.get_or_insert(span.start);
-        let fits = |open: Window| span.end.saturating_since(open.start) <= SLOT;
-        if !self.open.is_some_and(fits) {
+        if self.open.is_none_or(|open| span.end > boundary_after(open.start)) {
             self.close(base);
             self.open = Some(span);
         }
@@ -271,9 +275,9 @@ impl PresenceChartBuilder {
     /// Packs the slot in hand, in as many words as there is room for.
     fn close(&mut self, base: Timestamp) {
         let Some(open) = self.open.take() else { return };
-        let hours = open.end.saturating_since(base).get().saturating_mul(WORDS_AN_HOUR) / SLOT.get();
-        let room = (WORDS_AT_FIRST + hours).saturating_sub(self.words);
-        let room = room.saturating_sub(RESERVE).max(RESERVE.min(room)).saturating_sub(HEAD);
+        let earned = open.end.saturating_since(base).get().saturating_mul(WORDS_A_SLOT) / SLOT.get();
+        let room = (WORDS_AT_FIRST + earned).saturating_sub(self.words);
+        let room = room.saturating_sub(RESERVE).max(RESERVE.min(room).saturating_sub(LEAST)).saturating_sub(HEAD);
         let most = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, PresenceChart::MAX_SHARES);
 
         self.shares.retain(|(_, time)| *time > Micros::ZERO);
@@ -301,15 +305,15 @@ impl PresenceChartBuilder {
 /// Appends a slot; all times are centiseconds.
 fn push(packed: &mut Vec<u8>, gap: u64, length: u64, shares: &[(u8, u64)]) {
     let count = u8::try_from(shares.len()).unwrap_or(COUNT).min(COUNT);
-    let is_hour = length == centiseconds(SLOT);
+    let is_whole = length == centiseconds(SLOT);
     let is_set = shares.iter().all(|(place, _)| *place < 8) && shares.is_sorted_by(|(one, _), (next, _)| one < next);
     let is_full = count > 0 && shares.iter().map(|(_, time)| time).sum::<u64>() == length;
-    let flags = [(gap > 0, GAP), (is_hour, HOUR), (is_set, SET), (is_full, FULL)];
+    let flags = [(gap > 0, GAP), (is_whole, WHOLE), (is_set, SET), (is_full, FULL)];
     packed.push(flags.iter().filter(|(holds, _)| *holds).fold(count, |head, (_, flag)| head | flag));
     if gap > 0 {
         varint::push(packed, gap);
     }
-    if !is_hour {
+    if !is_whole {
         varint::push(packed, length);
     }
     if is_set {
@@ -327,7 +331,7 @@ fn read<'a>(bytes: &mut Bytes<'a>, end: u64) -> Option<(u64, u64, Shares<'a>)> {
     let head = bytes.byte()?;
     let has = |flag| head & flag != 0;
     let start = if has(GAP) { end.saturating_add(bytes.varint()?) } else { end };
-    let length = if has(HOUR) { centiseconds(SLOT) } else { bytes.varint()? };
+    let length = if has(WHOLE) { centiseconds(SLOT) } else { bytes.varint()? };
     let count = head & COUNT;
     let places = if has(SET) { Places::Set(bytes.byte()?) } else { Places::Each(Bytes(bytes.take(count.into())?)) };
     let shares = Shares { count, places, left: has(FULL).then_some(length), bytes: *bytes };
@@ -352,6 +356,12 @@ fn read_time(bytes: &mut Bytes<'_>) -> Option<u64> {
 /// A place that fits, or [`PresenceChart::OTHER`].
 fn byte(place: Option<usize>) -> u8 {
     place.and_then(|place| u8::try_from(place).ok()).unwrap_or(PresenceChart::OTHER)
+}
+
+/// The first boundary of slots after `start`.
+const fn boundary_after(start: Timestamp) -> Timestamp {
+    let slot = SLOT.get().cast_signed();
+    Timestamp::from_micros(start.micros().div_euclid(slot).saturating_add(1).saturating_mul(slot))
 }
 
 /// Rounded.

@@ -37,14 +37,19 @@ fn of(spans: &[Given<'_>]) -> PresenceChart {
 
 #[test]
 fn buckets_of_every_length_become_cells_with_their_exact_seconds() {
-    // Hours that the window cuts: the first is short.
+    // Hours that the window cuts: the first is short. They are longer than a slot.
     let chart = of(&[(2_400, 3_600, &[(0, 1_200)]), (3_600, 7_200, &[(1, 600), (0, 3_000)])]);
     assert_eq!(slots(&chart), [(2_400, 3_600, vec![(0, 1_200.0)]), (3_600, 7_200, vec![(0, 3_000.0), (1, 600.0)])]);
-    // Five minutes each: twelve of them are a slot.
-    let fives: Vec<Given<'_>> = (0..24).map(|nth| (nth * 300, nth * 300 + 300, &[(0, 100), (2, 200)][..])).collect();
+    // Five minutes each: those of a half hour of UTC are a slot, the first of which the window cuts.
+    let fives: Vec<Given<'_>> =
+        (0..14).map(|nth| (1_200 + nth * 300, nth * 300 + 1_500, &[(0, 100), (2, 200)][..])).collect();
     assert_eq!(
         slots(&of(&fives)),
-        [(0, 3_600, vec![(0, 1_200.0), (2, 2_400.0)]), (3_600, 7_200, vec![(0, 1_200.0), (2, 2_400.0)])]
+        [
+            (1_200, 1_800, vec![(0, 200.0), (2, 400.0)]),
+            (1_800, 3_600, vec![(0, 600.0), (2, 1_200.0)]),
+            (3_600, 5_400, vec![(0, 600.0), (2, 1_200.0)])
+        ]
     );
     // A day.
     assert_eq!(slots(&of(&[(0, 86_400, &[(3, 80_000)])])), [(0, 86_400, vec![(3, 80_000.0)])]);
@@ -57,9 +62,21 @@ fn buckets_of_every_length_become_cells_with_their_exact_seconds() {
             (172_800, 216_000, vec![(1, 21_600.0)])
         ]
     );
-    // Exact spans with gaps, several an hour, of which the last is in two hours.
-    let exact = of(&[(0, 100, &[(0, 100)]), (200, 1_000, &[(1, 800)]), (3_000, 4_000, &[(0, 1_000)])]);
-    assert_eq!(slots(&exact), [(0, 1_000, vec![(0, 100.0), (1, 800.0)]), (3_000, 4_000, vec![(0, 1_000.0)])]);
+    // Exact spans with gaps, several in a half hour; one across a boundary is a slot of its own.
+    let exact = of(&[
+        (0, 100, &[(0, 100)]),
+        (200, 1_000, &[(1, 800)]),
+        (1_000, 4_000, &[(0, 3_000)]),
+        (4_000, 5_400, &[(1, 1_400)]),
+    ]);
+    assert_eq!(
+        slots(&exact),
+        [
+            (0, 1_000, vec![(0, 100.0), (1, 800.0)]),
+            (1_000, 4_000, vec![(0, 3_000.0)]),
+            (4_000, 5_400, vec![(1, 1_400.0)])
+        ]
+    );
     assert_eq!(of(&[]), PresenceChart::default());
 }
 

@@ -2,10 +2,7 @@
 'use strict';
 
 (() => {
-  // === Times: local or UTC ===
-
-  const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time';
-  const two = (number) => String(number).padStart(2, '0');
+  // === Times: in the zone of the browser, of a schedule, or UTC ===
 
   // Without storage, as in private windows, the choice lasts as long as the page.
   const remembered = {
@@ -13,41 +10,60 @@
     set(zone) { try { localStorage.setItem('zone', zone); } catch { /* see above */ } },
   };
 
-  // If local time is UTC, there is no choice.
-  const isUtc = new Date().getTimezoneOffset() === 0 && /^(Etc\/)?(UTC|UCT|GMT|Zulu)$/.test(localZone);
-  let utc = isUtc || remembered.get() === 'utc';
+  const format = (timeZone) => new Intl.DateTimeFormat('en-GB', {
+    timeZone, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+  });
+  const isKnown = (zone) => { try { return Boolean(format(zone)); } catch { return false; } };
 
-  const parts = (date) => utc
-    ? [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()]
-    : [date.getFullYear(), date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
+  const place = document.getElementById('zone-of-times');
+  const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+  const own = /^(Etc\/)?(UTC|UCT|GMT|Zulu)$/.test(browserZone) ? 'UTC' : browserZone;
+  const zones = [...new Set([own, ...place.dataset.zones.split(' '), 'UTC'])].filter((zone) => zone && isKnown(zone));
+  let zone = zones.includes(remembered.get()) ? remembered.get() : own;
 
-  const clock = (date) => parts(date).slice(3).map(two).join(':');
-  const whole = (date) => `${parts(date).slice(0, 3).map(two).join('-')} ${clock(date)}${utc ? ' UTC' : ''}`;
+  const clockTime = (seconds) => [seconds / 3600, seconds / 60 % 60, seconds % 60].map(Math.floor)
+    .map((part, at) => String(part).padStart(at && 2, '0')).join(':');
+  const parts = (date) => Object.fromEntries(format(zone).formatToParts(date).map(({ type, value }) => [type, value]));
+  const clock = (date) => { const { hour, minute, second } = parts(date); return `${hour}:${minute}:${second}`; };
+  const day = (date) => { const { year, month, day } = parts(date); return `${year}-${month}-${day}`; };
+  const utc = () => (zone === 'UTC' ? ' UTC' : '');
+
+  // The minute of UTC at which an hour of the zone begins: columns of charts begin there.
+  const columns = () => {
+    const now = new Date();
+    return (60 + now.getUTCMinutes() - Number(parts(now).minute)) % 60;
+  };
 
   const showTimes = () => {
     for (const time of document.querySelectorAll('time[datetime]')) {
       const date = new Date(time.dateTime);
-      time.textContent = time.className === 'short' ? whole(date).slice(5, 16) : whole(date);
+      const text = `${day(date)} ${clock(date)}${utc()}`;
+      time.textContent = time.className === 'short' ? text.slice(5, 16) : text;
       time.title = date.toISOString().replace('.000', '');
     }
     for (const mark of document.querySelectorAll('text[data-at]')) {
       mark.textContent = clock(new Date(mark.dataset.at * 1000)).slice(0, 5);
     }
-    for (const name of document.querySelectorAll('.zone-name')) name.textContent = utc ? 'UTC' : localZone;
-    const place = document.getElementById('zone-of-times');
-    place.replaceChildren(`Times are in ${utc ? 'UTC' : localZone}. `, ...isUtc ? [] : [zone]);
-    zone.textContent = utc ? 'Show local time' : 'Show UTC';
+    for (const name of document.querySelectorAll('.zone-name')) name.textContent = zone;
   };
 
-  const zone = document.createElement('button');
-  zone.id = 'zone';
-  zone.type = 'button';
-  zone.addEventListener('click', () => {
-    utc = !utc;
-    remembered.set(utc ? 'utc' : 'local');
+  const choice = document.createElement('select');
+  choice.id = 'zone';
+  choice.append(...zones.map((name) => {
+    const is = [name === own ? 'browser' : '', place.dataset.zones.split(' ').includes(name) ? 'schedule' : ''].filter(Boolean);
+    return new Option(is.length ? `${name} (${is.join(', ')})` : name, name, false, name === zone);
+  }));
+  choice.addEventListener('change', () => {
+    zone = choice.value;
+    remembered.set(zone);
     showTimes();
-    zone.focus();
+    align();
   });
+  if (zones.length > 1) {
+    const label = document.createElement('label');
+    label.append('Times in ', choice);
+    place.replaceChildren(label);
+  }
   showTimes();
 
   // === Charts: tooltips by mouse and keyboard ===
@@ -58,7 +74,7 @@
   // The title of the cell with times in the chosen zone.
   const describe = (cell) => {
     const [, what] = cell.querySelector('title').textContent.split(/ UTC: (.*)/s);
-    return `${clock(date(cell.dataset.from))} to ${clock(date(cell.dataset.to))}${utc ? ' UTC' : ''}: ${what}`;
+    return `${clock(date(cell.dataset.from))} to ${clock(date(cell.dataset.to))}${utc()}: ${what}`;
   };
 
   const leave = () => {
@@ -132,7 +148,6 @@
   // === Renewal: newer content without a reload ===
 
   const renewal = document.getElementById('renewal');
-  if (!renewal) return;
   const pause = document.createElement('button');
   pause.id = 'pause';
   pause.type = 'button';
@@ -147,7 +162,7 @@
     if (!paused) timer = setTimeout(renew, period() * 1000);
     pause.textContent = paused ? 'Renew' : 'Pause';
     const problem = failed ? 'The last renewal failed. ' : '';
-    words.textContent = problem + (paused ? 'The page does not renew itself. ' : `The page renews itself every ${period()} s. `);
+    words.textContent = problem + (paused ? 'The page does not renew itself. ' : `The page renews itself every ${clockTime(period())}. `);
   };
 
   // Content in use stays: under the keyboard's focus, a tooltip or a selection.
@@ -157,20 +172,27 @@
       || (!getSelection().isCollapsed && main.contains(getSelection().anchorNode));
   };
 
-  const renew = async () => {
-    if (!isInUse()) {
+  // The address of the page with columns on the hour of the zone.
+  const address = () => {
+    const url = new URL(location.href);
+    if (columns() > 0) url.searchParams.set('columns', columns());
+    return url;
+  };
+
+  const renew = async (isForced = false) => {
+    if (isForced || !isInUse()) {
       try {
-        const answer = await fetch(location.href);
+        const answer = await fetch(address());
         const html = await answer.text();
         // An answer without a page, such as that of a proxy, fails too.
         const next = new DOMParser().parseFromString(html, 'text/html');
         const main = next.querySelector('main');
         failed = !main || !next.body.dataset.renewal;
-        if (!failed && !isInUse()) {
+        if (!failed && (isForced || !isInUse())) {
           const scrolled = [...document.querySelectorAll('.scroll')].map((box) => box.scrollLeft);
           document.querySelector('main').replaceWith(main);
           document.querySelectorAll('.scroll').forEach((box, at) => { box.scrollLeft = scrolled[at] ?? 0; });
-          document.body.dataset.renewal = next.body.dataset.renewal;
+          Object.assign(document.body.dataset, next.body.dataset);
           showTimes();
           bindContent();
         }
@@ -181,6 +203,9 @@
     schedule();
   };
 
+  const align = () => { if (renewal && columns() !== Number(document.body.dataset.columns)) renew(true); };
+  if (!renewal) return;
+
   pause.addEventListener('click', () => {
     paused = !paused;
     schedule();
@@ -188,4 +213,5 @@
   document.addEventListener('visibilitychange', () => { if (!document.hidden && !paused) renew(); });
   renewal.replaceChildren(words, pause);
   schedule();
+  align();
 })();
