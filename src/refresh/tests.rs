@@ -115,7 +115,7 @@ impl Source for ScriptedSource {
                 error: (!failed.is_empty()).then(|| error(Endpoint::Presence)),
                 answered: answered.into_iter().map(|id| (id, Some(presence.clone()))).collect(),
                 failed,
-                rejections: Rejections::default(),
+                ..FetchResult::default()
             }
         })
     }

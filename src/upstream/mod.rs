@@ -129,8 +129,10 @@ pub struct FetchResult {
     pub failed: Vec<AgentId>,
     /// Rejected records.
     pub rejections: Rejections,
-    /// The failure to report, if any agent failed.
+    /// The failure to report, unless agents are missing only because of `refusal`.
     pub error: Option<UpstreamError>,
+    /// Why CXone refused some agents alone, which is no failure of the tenant.
+    pub refusal: Option<UpstreamError>,
 }
 
 /// Entry points of the fuzz targets.

@@ -188,7 +188,8 @@ fn of_team(tenant: Arc<Tenant>, team: Option<&str>) -> Result<Arc<Tenant>, Strin
 /// The agents that could not be read, if there are any.
 fn unread_agents(tenant: &Tenant, fetched: &FetchResult) -> Option<String> {
     let (agents, of) = (fetched.failed.len(), tenant.agents.len());
-    let cause = || fetched.error.as_ref().map_or("the cause is unknown".to_owned(), UpstreamError::to_string);
+    let error = fetched.error.as_ref().or(fetched.refusal.as_ref());
+    let cause = || error.map_or("the cause is unknown".to_owned(), UpstreamError::to_string);
     (agents > 0).then(|| format!("{agents} of {of} agents could not be read: {}", cause()))
 }
 

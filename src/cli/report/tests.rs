@@ -186,6 +186,21 @@ async fn partial_report_is_printed_and_is_an_error() {
     }
 }
 
+#[tokio::test]
+async fn partial_report_names_why_agents_were_refused() {
+    let refused = |query: &Query| {
+        let mut fetched = partial_answers(query);
+        fetched.refusal = fetched.error.take();
+        fetched
+    };
+    let (_, ended) =
+        report(&fixture::config([acme()]), &args(ReportFormat::Csv, None), FakeSource::new(refused), PLAIN).await;
+    assert_eq!(
+        ended.unwrap_err().to_string(),
+        "the report is incomplete: tenant acme: 3 of 5 agents could not be read: CXone server error (503)"
+    );
+}
+
 /// The ids of the lines of a table.
 fn ids(text: &str) -> Vec<&str> {
     text.lines().skip(2).filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<u64>().is_ok()).collect()

@@ -190,7 +190,7 @@ impl OfficialSource {
             state.cursor.advance(&sync, wanted, &missing, in_bulk, sums.unsettled);
             let ids = agents.into_iter().map(|agent| agent.id);
             let presences = ids.zip(sums.agents).collect::<Vec<_>>();
-            (state, fetch_result(presences, &failed, missing, rejections))
+            (state, fetch_result(presences, [&failed, &refused], missing, rejections))
         });
         let Ok((state, result)) = summing.await else {
             return Err(Failure::decode_panicked(Endpoint::History));
@@ -213,7 +213,7 @@ impl OfficialSource {
 /// history CXone refuses, which is no failure of the tenant.
 fn fetch_result(
     presences: Vec<(AgentId, Option<AgentPresence>)>,
-    failed: &[(AgentId, Failure)],
+    [failed, refused]: [&[(AgentId, Failure)]; 2],
     missing: HashSet<AgentId>,
     rejections: Rejections,
 ) -> FetchResult {
@@ -221,7 +221,8 @@ fn fetch_result(
     let reported = failed.iter().find(|(_, failure)| failure.scope == Scope::Tenant).or(failed.first());
     let error = reported.map(|(_, failure)| failure.error.clone());
     let answered = presences.into_iter().filter(|(agent, _)| !missing.contains(agent)).collect();
-    FetchResult { answered, failed: missing.into_iter().collect(), rejections, error }
+    let refusal = refused.first().map(|(_, failure)| failure.error.clone());
+    FetchResult { answered, failed: missing.into_iter().collect(), rejections, error, refusal }
 }
 
 /// `ids` with those that `states` list first, and how many these are.
@@ -348,7 +349,7 @@ mod tests {
         for (failed, message) in table {
             let presences = ["1", "2", "3", "4"].map(|agent| (id(agent), None)).to_vec();
             let missing = failed.iter().map(|(agent, _)| Arc::clone(agent)).collect();
-            let result = fetch_result(presences, failed, missing, Rejections::default());
+            let result = fetch_result(presences, [failed, &[]], missing, Rejections::default());
             assert_eq!(result.error.map(|error| error.message).as_deref(), message);
             assert_eq!((result.answered.len(), result.failed.len()), (4 - failed.len(), failed.len()));
             assert!(result.answered.iter().all(|(agent, _)| !result.failed.contains(agent)));
