@@ -51,7 +51,6 @@ impl RefreshTask {
         };
         let window = Window::ending_at(started.utc.whole_second(), tenant.query.window);
         let agents = agents_to_ask(&tenant, retry_agents.as_deref());
-        let ids: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
         let deadline = started.monotonic + tenant.limits.refresh_timeout;
         debug!(tenant = tenant.name, agents = agents.len(), start = %window.start, end = %window.end, "refresh started");
 
@@ -65,14 +64,11 @@ impl RefreshTask {
         let fetched = tokio::select! {
             fetched = fetch => fetched,
             () = refresher.clock().sleep_until(deadline + GRACE) => FetchResult {
-                failed: ids.clone(),
                 error: Some(UpstreamError::refresh_timeout(tenant.api, tenant.limits.refresh_timeout)),
                 ..FetchResult::default()
             },
         };
 
-        // Rendering is the peak of memory use, so the list is freed before it.
-        drop(ids);
         let scope = RefreshScope { tenant, window, started, is_retry: retry_agents.is_some() };
         let applying = Arc::clone(&refresher);
         // Merging and rendering tens of thousands of agents takes milliseconds, which would delay other tasks.

@@ -36,6 +36,8 @@ async fn report_and_probe_of_all_agents_read_the_list_first() {
     assert!(output.status.success(), "{} {}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("ok     selection  30 of the 30 agents in CXone's list\n"), "{}", stdout(&output));
     assert!(stdout(&output).contains("ok     history"), "{}", stdout(&output));
+    // Token, list, current states and history: one each, and two for the API's address.
+    assert!(stdout(&output).contains("  6 requests sent by this probe"), "{}", stdout(&output));
     harness.simulator.shutdown().await;
 }
 
