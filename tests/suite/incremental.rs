@@ -85,6 +85,21 @@ impl IncrementalHarness {
         (fetched.answered.into_iter().collect(), self.simulator.counts())
     }
 
+    /// Refreshes at random times for two days. Each equals the truth; some are compared with a refresh of the whole window.
+    async fn assert_exact_for_two_days(&self, seed: u64) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let end = NOW + 2 * DAY;
+        while self.clock().now() < end {
+            let window = self.window();
+            let (answered, _) = self.refresh_successfully().await;
+            self.assert_exact(&answered, window);
+            if self.align == Align::Hour && rng.u8(..4) == 0 {
+                assert_eq!(answered, self.full_refresh().await.0, "both are equal in everything");
+            }
+            self.clock().advance(Duration::from_secs([60, 61, 300, 1_740, 3_600, 9_000][rng.usize(..6)]));
+        }
+    }
+
     fn assert_exact(&self, answered: &Answered, window: Window) {
         for (agent, presence) in answered {
             let times = presence.iter().flat_map(|presence| presence.states.iter().cloned());
@@ -114,19 +129,7 @@ async fn every_refresh_comes_to_the_truth_through_two_days() {
     ];
     for (seed, (align, order, minutes, page_size)) in (1..).zip(cases) {
         let options = SimulatorOptions { agents: 7, align, order, page_size, seed, ..SimulatorOptions::default() };
-        let harness = IncrementalHarness::new(options, minutes, 3).await;
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let end = NOW + 2 * DAY;
-        while harness.clock().now() < end {
-            let window = harness.window();
-            let (answered, _) = harness.refresh_successfully().await;
-            harness.assert_exact(&answered, window);
-            if align == Align::Hour && rng.u8(..4) == 0 {
-                assert_eq!(answered, harness.full_refresh().await.0, "the two are the same in everything");
-            }
-            let seconds = [60, 61, 300, 1_740, 3_600, 9_000][rng.usize(..6)];
-            harness.clock().advance(Duration::from_secs(seconds));
-        }
+        IncrementalHarness::new(options, minutes, 3).await.assert_exact_for_two_days(seed).await;
     }
 }
 
@@ -193,7 +196,8 @@ async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     let all_agents = harness.source.tenant.agents.clone();
     harness.source.reconfigure(|tenant| tenant.agents.truncate(6));
     let (_, full) = harness.refresh_successfully().await;
-    assert_eq!((full.presence, full.rows), (1, 6 * 25));
+    // With the first hour's part in the window, once, which shows that the server does not cut buckets.
+    assert_eq!((full.presence, full.rows), (2, 6 * 26));
     let check = async |harness: &IncrementalHarness, requests: u64, rows: u64, what: &str| {
         harness.clock().advance(MINUTE);
         let window = harness.window();
@@ -208,12 +212,12 @@ async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     harness.source.reconfigure(|tenant| tenant.limits.cooldown = MINUTE * 5);
     check(&harness, 1, 8 * 2, "nothing else is asked").await;
     harness.source.reconfigure(|tenant| tenant.query.interval = interval(30));
-    check(&harness, 1, 8 * 49, "another interval").await;
+    check(&harness, 2, 8 * 50, "another interval").await;
     harness.source.reconfigure(|tenant| tenant.query.states = vec!["Busy".into(), "Offline".into()]);
     harness.clock().advance(MINUTE);
-    assert_eq!(harness.refresh().await.1.rows, 8 * 49, "another filter");
+    assert_eq!(harness.refresh().await.1.rows, 8 * 50, "another filter");
     harness.source.reconfigure(|tenant| tenant.query.states = Vec::new());
-    check(&harness, 1, 8 * 49, "none again").await;
+    check(&harness, 2, 8 * 50, "none again").await;
     harness.source.reconfigure(|tenant| tenant.query.incremental = None);
     check(&harness, 1, 8 * 49, "no longer").await;
 }
@@ -228,7 +232,7 @@ async fn clocks_that_jump_and_long_silences_are_answered_with_a_full_read() {
         harness.assert_exact(&answered, window);
         counts.rows / 3
     };
-    assert_eq!(rows(&harness).await, 25);
+    assert_eq!(rows(&harness).await, 26, "25, and the first hour's part");
     harness.clock().advance(5 * 60 * MINUTE);
     // From two o'clock, as three had not settled, to twenty past eight.
     assert_eq!(rows(&harness).await, 7);
@@ -298,7 +302,7 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let kept = folder.join(format!("{}.kept", harness.source.tenant.name));
-    assert_eq!(one_refresh(&harness, folder).await, 25);
+    assert_eq!(one_refresh(&harness, folder).await, 26, "25, and the first hour's part");
     assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(one_refresh(&harness, folder).await, 2, "a restart");
     harness.clock().advance(MINUTE * 180);
@@ -320,14 +324,14 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
     for (what, bytes, is_bad) in table {
         std::fs::write(&kept, bytes).unwrap();
         let rows = one_refresh(&harness, folder).await;
-        assert!(if is_bad { rows == 25 } else { rows <= 3 }, "{what}: {rows}");
+        assert!(if is_bad { rows == 26 } else { rows <= 3 }, "{what}: {rows}");
         assert_eq!(aside.exists(), is_bad, "{what}");
         let _ = std::fs::remove_file(&aside);
         assert!(one_refresh(&harness, folder).await <= 2, "{what}, and after it");
     }
 
     harness.source.reconfigure(|tenant| tenant.query.interval = interval(30));
-    assert_eq!(one_refresh(&harness, folder).await, 49, "another question");
+    assert_eq!(one_refresh(&harness, folder).await, 50, "another question");
     assert!(one_refresh(&harness, folder).await <= 3);
     harness.source.reconfigure(|tenant| tenant.query.incremental = None);
     assert_eq!(one_refresh(&harness, folder).await, 49);

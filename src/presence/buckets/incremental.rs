@@ -32,10 +32,8 @@ pub struct IncrementalOutcome {
     pub inconsistent: bool,
     /// The boundaries of the reported buckets, if they differ from the expected ones for all agents.
     pub boundaries: Option<BucketBoundaries>,
-    /// Whether the server cuts buckets at the end of the requested range; `None` if that is not visible.
+    /// Whether the server cuts buckets at the start of the requested range; `None` if that is not visible.
     pub cuts: Option<bool>,
-    /// Whether the server also cuts buckets at the start of the range; `None` if that is not visible.
-    pub head_fits: Option<bool>,
 }
 
 /// A tally of fresh buckets and of the histories that they continue.
@@ -64,27 +62,6 @@ impl IncrementalTally {
         Self { fresh, query, head: None }
     }
 
-    /// Whether the server cuts buckets at the end of the requested range; `None` if the buckets so far do not show it.
-    pub fn cuts(&self) -> Option<bool> {
-        let BucketQuery { boundaries, range } = self.query;
-        if boundaries.has(range.end) {
-            // A bucket ends here anyway.
-            return None;
-        }
-        let mut newest: Vec<Option<Window>> = vec![None; self.fresh.agents()];
-        let buckets = self.fresh.store.buckets();
-        let before_head = self.head.map_or(buckets.len(), |(first, _)| first);
-        for bucket in buckets.iter().take(before_head) {
-            if let Some(newest) = newest.get_mut(bucket.agent)
-                && newest.is_none_or(|newest| bucket.span.end > newest.end)
-            {
-                *newest = Some(bucket.span);
-            }
-        }
-        let mut newest = newest.into_iter().flatten().filter(|span| boundaries.has(span.start));
-        newest.find(|span| span.end >= range.end).map(|span| span.end == range.end)
-    }
-
     /// Whether a bucket, fresh or from `histories`, is partly before the window, so that its time in the window is not exact.
     pub fn has_partial_bucket(&self, histories: &[Option<Arc<BucketHistory>>]) -> bool {
         let start = self.fresh.window.start;
@@ -102,7 +79,6 @@ impl IncrementalTally {
     /// Merges the buckets with the `histories` of the agents, sums them, and builds histories of the buckets that end at or
     /// before `until`, a boundary.
     pub fn finish(self, histories: &[Option<Arc<BucketHistory>>], until: Timestamp) -> IncrementalOutcome {
-        let cuts = self.cuts();
         let BucketQuery { boundaries, range } = self.query;
         let mut tally = self.fresh;
         let agents = tally.agents();
@@ -133,8 +109,7 @@ impl IncrementalTally {
             histories: new_histories,
             inconsistent,
             boundaries: off_boundary.filter(|_| !regular).map(|start| boundaries.through(start)),
-            cuts,
-            head_fits: head.and_then(|(head, buckets)| replace_head(&mut merged, head, buckets)),
+            cuts: head.and_then(|(head, buckets)| replace_head(&mut merged, head, buckets)),
             tally: tally.sum(merged),
         }
     }
@@ -198,15 +173,17 @@ fn build(
 /// Replaces the first bucket of each agent by its buckets of the head, unless one of these exceeds `head`. Returns whether
 /// the server cuts buckets at the start of a range: one bad record does not decide that.
 fn replace_head(merged: &mut [Vec<Bucket>], head: Window, buckets: Vec<Bucket>) -> Option<bool> {
-    let inside = |bucket: &Bucket| head.start <= bucket.span.start && bucket.span.end <= head.end;
     let mut cuts = None;
     let heads = by_agent(buckets, merged.len());
     for (buckets, heads) in merged.iter_mut().zip(heads) {
-        let fits = heads.iter().all(inside);
+        let cut = heads.iter().all(|bucket| head.start <= bucket.span.start);
         if !heads.is_empty() {
-            cuts = Some(fits || cuts == Some(true));
+            cuts = Some(cut || cuts == Some(true));
         }
-        if fits {
+        // With other boundaries than expected, the first bucket does not end where the head does.
+        let ends_alike = |bucket: &Bucket| bucket.span.end <= head.start || bucket.span.end == head.end;
+        let first_ends_alike = buckets.iter().filter(|bucket| bucket.span.start < head.start).all(ends_alike);
+        if cut && first_ends_alike && heads.iter().all(|bucket| bucket.span.end <= head.end) {
             buckets.retain(|bucket| bucket.span.start >= head.start);
             buckets.extend(heads);
         }

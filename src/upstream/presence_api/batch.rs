@@ -42,6 +42,10 @@ impl PresenceSource {
         {
             (batch, outcome) = self.read_incrementally(whole, query, window, context).await?;
         }
+        let whole = self.cache().and_then(|mut cache| cache.with_found_boundaries(&batch, window, &outcome));
+        if let Some((whole, query)) = whole.and_then(|whole| whole.query.map(|query| (whole, query))) {
+            (batch, outcome) = self.read_incrementally(whole, query, window, context).await?;
+        }
         if let Some(mut cache) = self.cache() {
             cache.keep(&batch, window, &mut outcome);
         }
@@ -59,8 +63,8 @@ impl PresenceSource {
         let reading = self.reading(&batch, window);
         let reading = Reading { tally: IncrementalTally::new(reading.tally, query), body: reading.body };
         let mut reading = self.read_range(reading, &batch.agents, query.range, context).await?;
-        let (cuts, is_partial) = (reading.tally.cuts(), reading.tally.has_partial_bucket(&batch.histories));
-        let head = self.cache().filter(|_| is_partial).and_then(|cache| cache.head(query, window, cuts));
+        let is_partial = reading.tally.has_partial_bucket(&batch.histories);
+        let head = self.cache().filter(|_| is_partial).and_then(|cache| cache.head(query, window));
         if let Some(head) = head {
             reading.tally.begin_head(head);
             reading = self.read_range(reading, &batch.agents, head, context).await?;

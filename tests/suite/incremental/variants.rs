@@ -13,15 +13,7 @@ async fn cut_buckets_and_repeated_states_equal_the_truth() {
     for (seed, (align, order, minutes, variants)) in (20..).zip(cases) {
         let api_variants = variants.split_whitespace().map(|text| text.parse().unwrap()).collect();
         let options = SimulatorOptions { agents: 7, align, order, seed, api_variants, ..SimulatorOptions::default() };
-        let harness = IncrementalHarness::new(options, minutes, 3).await;
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let end = NOW + 2 * DAY;
-        while harness.clock().now() < end {
-            let window = harness.window();
-            let (answered, _) = harness.refresh_successfully().await;
-            harness.assert_exact(&answered, window);
-            harness.clock().advance(Duration::from_secs([60, 61, 300, 1_740, 3_600, 9_000][rng.usize(..6)]));
-        }
+        IncrementalHarness::new(options, minutes, 3).await.assert_exact_for_two_days(seed).await;
     }
 }
 

@@ -19,18 +19,15 @@ const VERSION: u8 = 1;
 const MAX_NAMES: usize = 1 << 16;
 
 /// The bits of the flags.
-const CUTS: u8 = 1;
-const HEADS_FIT: u8 = 2;
+const CUTS: u8 = 2;
 const SINCE: u8 = 4;
-const CUTS_KNOWN: u8 = 8;
 
 /// The content of a cache file.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct CacheFile {
     pub(super) boundaries: BucketBoundaries,
     pub(super) since: Option<Timestamp>,
-    pub(super) cuts: Option<bool>,
-    pub(super) heads_fit: bool,
+    pub(super) cuts: bool,
     pub(in super::super) known: Vec<(AgentId, CachedAgent)>,
 }
 
@@ -57,12 +54,7 @@ impl CacheFile {
         push_text(&mut bytes, &query_text(tenant));
         // The interval is part of the query, so one boundary identifies all.
         push_time(&mut bytes, self.boundaries.ceil(Timestamp::from_micros(0)));
-        let flags = [
-            (self.cuts == Some(true), CUTS),
-            (self.heads_fit, HEADS_FIT),
-            (self.since.is_some(), SINCE),
-            (self.cuts.is_some(), CUTS_KNOWN),
-        ];
+        let flags = [(self.cuts, CUTS), (self.since.is_some(), SINCE)];
         bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         push_time(&mut bytes, self.since.unwrap_or(Timestamp::from_micros(0)));
         varint::push(&mut bytes, count(names.len()));
@@ -97,9 +89,8 @@ impl CacheFile {
                 known.push((Arc::clone(agent), CachedAgent { history, full_at, read_at }));
             }
         }
-        let cuts = (flags & CUTS_KNOWN != 0).then_some(flags & CUTS != 0);
-        let heads_fit = flags & HEADS_FIT != 0;
-        bytes.0.is_empty().then_some(Self { boundaries, since, cuts, heads_fit, known })
+        let cuts = flags & CUTS != 0;
+        bytes.0.is_empty().then_some(Self { boundaries, since, cuts, known })
     }
 }
 
@@ -182,13 +173,7 @@ pub(super) mod tests {
             read_at: NOW,
         };
         let known = agents.iter().map(|agent| agent.id.clone()).zip(outcome.histories.into_iter().map(known)).collect();
-        CacheFile {
-            boundaries,
-            since: Some(NOW),
-            cuts: [None, Some(false), Some(true)][usize::try_from(phase % 3).unwrap()],
-            heads_fit: phase % 3 == 0,
-            known,
-        }
+        CacheFile { boundaries, since: Some(NOW), cuts: phase % 3 == 0, known }
     }
 
     fn drawn() -> impl Strategy<Value = (Vec<u64>, i64)> {

@@ -43,10 +43,8 @@ pub(super) struct BucketCache {
     groups: u32,
     /// Until then, all requests are for the whole window.
     distrusted_until: Option<Timestamp>,
-    /// Whether the server cuts buckets at the end of the requested range, as last seen; `None` if never seen.
-    cuts: Option<bool>,
-    /// Whether it cuts them at the start as well, as far as is known.
-    heads_fit: bool,
+    /// Whether the server cuts buckets at the start of the requested range, as far as is known.
+    cuts: bool,
     /// The number of consecutive refreshes that kept nothing.
     refreshes_without_history: u32,
 }
@@ -91,8 +89,7 @@ impl BucketCache {
             since: None,
             groups: 1,
             distrusted_until: None,
-            cuts: None,
-            heads_fit: true,
+            cuts: true,
             refreshes_without_history: 0,
         }
     }
@@ -174,16 +171,24 @@ impl BucketCache {
         query.boundaries.floor(window.end.saturating_sub(behind).saturating_sub(self.settings.settle))
     }
 
-    /// The range to request in addition from a server that may cut buckets at the edges of the requested range: the part of
-    /// the window's first bucket that is in the window. `cuts` is
-    /// [`IncrementalTally::cuts`](crate::presence::IncrementalTally::cuts).
-    pub(super) fn head(&self, query: BucketQuery, window: Window, cuts: Option<bool>) -> Option<Window> {
+    /// The range to request in addition from a server that may cut buckets at the start of the requested range: the part of
+    /// the window's first bucket that is in the window.
+    pub(super) fn head(&self, query: BucketQuery, window: Window) -> Option<Window> {
         let end = query.boundaries.ceil(window.start);
-        let needed = self.heads_fit
-            && cuts.or(self.cuts) != Some(false)
-            && !query.boundaries.has(window.start)
-            && end < window.end;
+        let needed = self.cuts && !query.boundaries.has(window.start) && end < window.end;
         needed.then_some(Window { start: window.start, end })
+    }
+
+    /// The batch to request again in full, with the boundaries of `outcome`: if the server cuts buckets and has other
+    /// boundaries than expected, the head does not end where the first bucket does.
+    pub(super) fn with_found_boundaries(
+        &mut self,
+        batch: &Batch,
+        window: Window,
+        outcome: &IncrementalOutcome,
+    ) -> Option<Batch> {
+        self.boundaries = outcome.boundaries.filter(|_| self.cuts && outcome.cuts != Some(false))?;
+        Some(self.in_full(batch, window))
     }
 
     /// Keeps the histories of a batch that was read for `window`.
@@ -200,8 +205,7 @@ impl BucketCache {
             }
         }
         self.boundaries = outcome.boundaries.unwrap_or(self.boundaries);
-        self.cuts = outcome.cuts.or(self.cuts);
-        self.heads_fit &= outcome.head_fits != Some(false);
+        self.cuts &= outcome.cuts != Some(false);
     }
 
     /// Requests only whole windows for a `full_refresh_interval`. Returns whether this was not so before.
@@ -229,17 +233,17 @@ impl BucketCache {
 
     /// The content for a later process.
     pub(super) fn file(&self) -> CacheFile {
-        let Self { boundaries, ref known, since, cuts, heads_fit, .. } = *self;
+        let Self { boundaries, ref known, since, cuts, .. } = *self;
         // Histories with earlier boundaries are of no use.
         let known = known.iter().filter(|(_, known)| known.history.boundaries() == boundaries);
         let known = known.map(|(agent, known)| (Arc::clone(agent), known.clone())).collect();
-        CacheFile { boundaries, since, cuts, heads_fit, known }
+        CacheFile { boundaries, since, cuts, known }
     }
 
     /// Restores the content of an earlier process.
     pub(super) fn restore(&mut self, file: CacheFile) {
-        let CacheFile { boundaries, since, cuts, heads_fit, known } = file;
-        (self.boundaries, self.since, self.cuts, self.heads_fit) = (boundaries, since, cuts, heads_fit);
+        let CacheFile { boundaries, since, cuts, known } = file;
+        (self.boundaries, self.since, self.cuts) = (boundaries, since, cuts);
         self.known = known.into_iter().collect();
     }
 

@@ -126,10 +126,10 @@ fn boundaries_at_half_past_and_a_cut_running_hour() {
             read(&mut cache, batch, window, Duration::ZERO, &mut answer);
         }
     }
-    // At first it is unknown where hours begin, so the next refresh reads everything once more. Then the newest hour looks as
-    // if it were cut, so the first one is asked for, and that is not.
-    assert_eq!(read_hours, [24, 24, 0, 0, 1]);
-    assert!(!cache.heads_fit);
+    // At first it is unknown where hours begin, so everything is read once more, and the part of the first hour in the
+    // window, which shows that it is not cut.
+    assert_eq!(read_hours, [24, 24, 0, 0, 0, 1]);
+    assert!(!cache.cuts);
 }
 
 #[test]
