@@ -79,7 +79,7 @@ def starting(app, binary):
     """The time from the start of the process to its first response."""
     config = app.write(
         "start.yml",
-        "tenants:\n  - name: acme\n    domain: acme.example.com\n    client_id: a\n    client_secret: b\n    agents:\n"
+        "tenants:\n  - name: acme\n    domain: acme.example.com\n    client_id: a\n    client_secret: b\n    interval: PT1H\n    incremental: false\n    agents:\n"
         + "".join(f'      - id: "{number}"\n' for number in range(AGENTS[0])),
     )
     taken = []

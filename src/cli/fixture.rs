@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::NaiveTime;
 
 use crate::clock::Monotonic;
-use crate::config::{Agent, Config, ConnectionSettings, Tenant};
+use crate::config::{Agent, Config, ConnectionSettings, Interval, QuerySettings, Tenant};
 use crate::presence::{
     AgentPresence, Micros, Person, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window,
 };
@@ -16,12 +16,16 @@ use crate::upstream::{DirectoryFuture, FetchFuture, FetchResult, Query, Source, 
 /// The current time of the tests.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-/// A tenant with the documented defaults and `agents` agents with ascending ids.
+/// A tenant with hourly buckets that are read in full, otherwise the documented defaults, and `agents` agents with ascending
+/// ids.
 pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
     let base_url = format!("https://{name}.example.com").parse().unwrap();
+    let defaults = Tenant::with_defaults(name, ConnectionSettings::new(base_url, "my-client", "my-secret"));
+    let interval = Interval { text: "PT1H".to_owned(), length: Duration::from_secs(3_600) };
     Tenant {
+        query: QuerySettings { interval, incremental: None, ..defaults.query },
         agents: (0..agents).map(|number| agent(&format!("{}", 1_234_567_890_123_456_789 + number))).collect(),
-        ..Tenant::with_defaults(name, ConnectionSettings::new(base_url, "my-client", "my-secret"))
+        ..defaults
     }
 }
 

@@ -98,10 +98,10 @@ pub const ALL: &[Key] = &[
     ),
     key("tenants[].unavailable_codes", Default::Value("true"), "Official API: split `Unavailable` by its codes."),
     key("tenants[].window", Default::Value("24h"), "The period that the values cover, up to now."),
-    key("tenants[].interval", Default::Value("PT1H"), "The length of the requested time buckets, as ISO 8601."),
+    key("tenants[].interval", Default::Value("PT5M"), "The length of the requested time buckets, as ISO 8601."),
     key(
         "tenants[].incremental",
-        Default::Value("false"),
+        Default::Value("true"),
         "Presence API: request new buckets only, and keep the others.",
     ),
     key(

@@ -80,6 +80,9 @@ fn now(query: &PageQuery, summary: &Summary, totals: &Totals) -> Markup {
                 }
             }
         }
+        @if totals.unclear > 0 {
+            p.note { "Unclear: the newest data of the agent has several states, or none." }
+        }
     }
 }
 

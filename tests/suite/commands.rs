@@ -25,7 +25,8 @@ async fn harness(faults: &[&str]) -> ProcessHarness {
         ..SimulatorOptions::default()
     })
     .await;
-    harness.write("cxone.yml", &harness.simulator.example_config(AGENTS));
+    let hourly = "    interval: PT1H\n    incremental: false\n    agents:\n";
+    harness.write("cxone.yml", &harness.simulator.example_config(AGENTS).replace("    agents:\n", hourly));
     harness
 }
 

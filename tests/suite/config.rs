@@ -213,8 +213,7 @@ fn complete_example_values() {
 #[test]
 fn defaults_match_the_key_table() {
     let (config, official) = (load(MINIMAL).unwrap(), load(OFFICIAL).unwrap());
-    let incremental = load(MINIMAL.replace("    agents", "    incremental: true\n    agents")).unwrap();
-    let shown = [&config, &official, &incremental].map(|config| config.to_yaml_redacted().replace('"', "")).concat();
+    let shown = [&config, &official].map(|config| config.to_yaml_redacted().replace('"', "")).concat();
     for key in keys::ALL {
         if let (keys::Default::Value(default), Some(name)) = (key.default, key.path.strip_prefix("tenants[].")) {
             let (name, default) = (name.replace("agent_filter.", "  "), default.replace('"', ""));
@@ -402,8 +401,21 @@ fn incremental_is_refused_above_max_kept_buckets() {
     assert!(with_agents(224).is_ok());
     let message = with_agents(225).unwrap_err().to_string();
     let expected = ":7: tenants[0].incremental: keeps 10044225 buckets (225 agents, PT1M over 31d), more than 10000000; \
-                    write a longer `interval`, a shorter `window` or fewer agents, or leave it out";
+                    write a longer `interval`, a shorter `window`, fewer agents or `incremental: false`";
     assert_eq!(message.split_once("cxone.yml").unwrap().1, expected);
+    let defaults = MINIMAL.replace("    client_id", "    window: 31d\n    client_id");
+    let agents: Vec<_> = (0..1_120).map(|agent| format!("{{ id: {agent} }}")).collect();
+    let message = load(defaults.replace("{ id: 4711 }", &agents.join(", "))).unwrap_err().to_string();
+    let expected = ":3: tenants[0]: keeps 10000480 buckets (1120 agents, PT5M over 31d), more than 10000000; ";
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn short_window_is_accepted_with_the_default_of_incremental() {
+    for line in ["window: 30m", "window: 5m", "settle: 0s"] {
+        let text = MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"));
+        assert_eq!(warnings_of(&text, 0o600), "", "{line}");
+    }
 }
 
 /// The warnings of a file that is read by all users where `mode` says so, without the file's name.
@@ -444,8 +456,8 @@ fn warnings_of_settings() {
             "5: tenants[0].teams: no agent is in the team `Billing`; remove it, or give agents this `team`",
         ),
         (
-            "window: 6h\n    incremental: true\n    settle: 5h",
-            "6: tenants[0].incremental: keeps nothing: within a window of 6h, no bucket is over for 5h; write a shorter `settle` or `interval`, or leave it out",
+            "window: 6h\n    incremental: true\n    settle: 6h",
+            "6: tenants[0].incremental: keeps nothing: within a window of 6h, no bucket is over for 6h; write a shorter `settle` or `interval`, or `incremental: false`",
         ),
     ];
     for (line, expected) in table {
@@ -501,7 +513,8 @@ fn agents_file_is_limited_to_100000_rows() {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("cxone.yml");
         write(&dir.path().join("agents.csv"), rows(count).as_bytes(), 0o600);
-        write(&path, MINIMAL.replace("agents: [{ id: 4711 }]", "agents_file: agents.csv").as_bytes(), 0o600);
+        let agents = "interval: PT1H\n    agents_file: agents.csv";
+        write(&path, MINIMAL.replace("agents: [{ id: 4711 }]", agents).as_bytes(), 0o600);
         let found = Config::from_file(&path).map(|config| config.tenants[0].agents.len());
         assert_eq!(
             found.as_ref().map_err(|error| error.problems()[0].message.as_str()),

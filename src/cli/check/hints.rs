@@ -41,7 +41,7 @@ fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
             )
         });
         format!(
-            "interval {} cuts {} into {} an agent; {longer}with `incremental: true` only the newest are asked for each time",
+            "interval {} cuts {} into {} an agent; {longer}without `incremental: false` only the newest are asked for each time",
             tenant.query.interval.text,
             format_duration(tenant.query.window),
             counted(estimate.buckets_per_agent, "bucket"),
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::cli::fixture;
-    use crate::config::{Incremental, Interval};
+    use crate::config::{Incremental, Interval, QuerySettings};
 
     const INCREMENTAL: Incremental = Incremental { settle: seconds(1800), full_refresh_interval: seconds(21_600) };
 
@@ -155,8 +155,9 @@ mod tests {
     #[test]
     fn each_setting_has_one_hint_and_defaults_have_none() {
         type Change = fn(&mut Tenant);
-        let table: [(&str, Change); 18] = [
+        let table: [(&str, Change); 19] = [
             ("", |_| {}),
+            ("", |tenant| tenant.query = QuerySettings::default()),
             ("", |tenant| tenant.query.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
             ("interval PT5M", |tenant| {
                 tenant.query.interval = Interval { text: "PT5M".to_owned(), length: seconds(300) }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::{AgentFilter, Api, Incremental, Interval, Official};
+use crate::config::{AgentFilter, Api, Incremental, Interval, Official, QuerySettings};
 use crate::presence::{Person, Rejection, Rejections};
 use crate::simulator::{Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind, FetchResult, Observer, Query, ResponseCode, Source, UpstreamError};
@@ -65,7 +65,8 @@ fn golden(name: &str, text: &str) {
 
 #[tokio::test]
 async fn cost_of_200_agents_with_defaults() {
-    let config = fixture::config([fixture::tenant("acme", 200)]);
+    let tenant = Tenant { query: QuerySettings::default(), ..fixture::tenant("acme", 200) };
+    let config = fixture::config([tenant]);
     let (text, ended) = check(&*source_with_requests(&[], no_fetch_expected), &config, false).await;
     ended.unwrap();
     golden("defaults", &text);

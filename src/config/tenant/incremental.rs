@@ -18,7 +18,7 @@ pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option
         return settings;
     }
     for value in ["settle", "full_refresh_interval"].iter().filter(|_| is_valid).filter_map(|key| fields.get(key)) {
-        let remedy = "write `incremental: true` as well, or leave it out";
+        let remedy = "write `incremental: true`, or leave it out";
         value.report(Problem::new("is for `incremental: true`", remedy), diagnostics);
     }
     None
@@ -42,7 +42,8 @@ impl Default for Incremental {
 
 /// Refuses settings that keep too many time buckets for the memory, and warns of settings that keep none.
 pub(crate) fn check(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
-    let (Some(incremental), Some(value)) = (tenant.query.incremental, fields.get("incremental")) else { return };
+    let Some(incremental) = tenant.query.incremental else { return };
+    let given = ["incremental", "interval"].iter().find_map(|key| fields.get(key));
     let kept = tenant.kept_buckets();
     if kept > MAX_KEPT_BUCKETS {
         let message = format!(
@@ -51,13 +52,18 @@ pub(crate) fn check(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diag
             tenant.query.interval.text,
             duration::format(tenant.query.window),
         );
-        let remedy = "write a longer `interval`, a shorter `window` or fewer agents, or leave it out";
-        value.report(Problem::new(message, remedy), diagnostics);
+        let remedy = "write a longer `interval`, a shorter `window`, fewer agents or `incremental: false`";
+        let (place, path) = given.map_or((fields.place, fields.path), |value| (value.place, value.path));
+        diagnostics.error(place, path, Problem::new(message, remedy));
     }
-    if incremental.settle + tenant.query.interval.length >= tenant.query.window {
+    // The defaults keep nothing of a short window, which costs nothing either.
+    let wanted = ["incremental", "settle"].iter().find_map(|key| fields.get(key));
+    if let Some(value) = wanted
+        && incremental.settle + tenant.query.interval.length >= tenant.query.window
+    {
         let (settle, window) = (duration::format(incremental.settle), duration::format(tenant.query.window));
         let message = format!("keeps nothing: within a window of {window}, no bucket is over for {settle}");
-        let remedy = "write a shorter `settle` or `interval`, or leave it out";
+        let remedy = "write a shorter `settle` or `interval`, or `incremental: false`";
         diagnostics.warn(value.place, value.path, Problem::new(message, remedy));
     }
 }

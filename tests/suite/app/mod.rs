@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cxone_exporter::cli::build_app;
 use cxone_exporter::clock::{Clock as _, DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, Config, ConnectionSettings, Tenant};
+use cxone_exporter::config::{Agent, Config, ConnectionSettings, Interval, Tenant};
 use cxone_exporter::presence::{Timestamp, Window};
 use cxone_exporter::refresh::Refresher;
 use cxone_exporter::upstream::AnySource;
@@ -116,6 +116,7 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
     let name = format!("tenant-{}", BUILT.fetch_add(1, Ordering::Relaxed));
     let mut tenant =
         Tenant::with_defaults(name, ConnectionSettings::new(base_url.parse().unwrap(), "my-client", SECRET));
+    hourly(&mut tenant);
     tenant.states.offline = vec!["Offline".into()];
     tenant.limits.cooldown = COOLDOWN;
     tenant.limits.request_timeout = Duration::from_secs(20);
@@ -123,6 +124,12 @@ pub(crate) fn tenant(base_url: &str) -> Tenant {
     tenant.limits.max_concurrent_requests = 1;
     tenant.agents = agents(2);
     tenant
+}
+
+/// Makes the tenant ask for hourly buckets and read its whole window each time.
+pub(crate) fn hourly(tenant: &mut Tenant) {
+    tenant.query.interval = Interval { text: "PT1H".to_owned(), length: HOUR };
+    tenant.query.incremental = None;
 }
 
 pub(crate) fn agents(count: usize) -> Vec<Agent> {

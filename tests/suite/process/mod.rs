@@ -67,7 +67,7 @@ impl ProcessHarness {
         let agents: String = agents.iter().map(|number| format!("      - id: '{}'\n", self.agent(*number))).collect();
         format!(
             "  - name: {name}\n    base_url: {}\n    client_id: {}\n    client_secret_file: secret\n    \
-             cooldown: {cooldown}\n    agents:\n{agents}",
+             interval: PT1H\n    incremental: false\n    cooldown: {cooldown}\n    agents:\n{agents}",
             self.simulator.base_url(),
             self.simulator.credentials().client_id,
         )

@@ -46,6 +46,7 @@ fn clock() -> DrivenClock {
 fn tenant(base_url: &str) -> Tenant {
     let connection = ConnectionSettings::new(base_url.parse().unwrap(), "my-client", SECRET);
     let mut tenant = Tenant::with_defaults("acme", connection);
+    crate::app::hourly(&mut tenant);
     tenant.states.declared = vec!["Available".into(), "Offline".into()];
     tenant.states.offline = vec!["Offline".into()];
     tenant.limits.request_timeout = Duration::from_secs(20);
