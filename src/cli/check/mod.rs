@@ -156,8 +156,8 @@ fn official_agents(tenant: &Tenant) -> String {
 /// The requests of the official API, which fetches all agents at once and after the first refresh only new history.
 fn tail_requests(estimate: &Estimate) -> String {
     format!(
-        "about 2 a refresh (current states, and what is new in the history), at first the whole history and one a team; a \
-        token an hour; {}",
+        "about 2 a refresh (current states, and what is new in the history), at first the whole \
+        history and the unavailable codes; a token an hour; {}",
         refreshes(estimate)
     )
 }

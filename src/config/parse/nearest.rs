@@ -35,7 +35,7 @@ pub(crate) fn nearest_three<'a>(word: &str, known: impl IntoIterator<Item = &'a 
     let mut known: Vec<&str> = known.into_iter().collect();
     // Words of the same distance stay in their order. A longer word has more letters to share, so the share counts.
     known.sort_by_cached_key(|candidate| {
-        let similarity = strsim::normalized_damerau_levenshtein(&start, candidate);
+        let similarity = strsim::normalized_damerau_levenshtein(&start, &candidate.to_lowercase());
         std::cmp::Reverse(format!("{similarity:.6}"))
     });
     known.truncate(3);
@@ -52,6 +52,7 @@ mod tests {
         assert_eq!(nearest_three("status", known), ["states", "settle", "name"]);
         assert_eq!(nearest_three("Windows", known), ["window", "cooldown", "name"]);
         assert_eq!(nearest_three("x", ["a", "b"]), ["a", "b"]);
+        assert_eq!(nearest_three("AGENTS", ["AREA", "AGENT_IDS", "AGENT_ID"]), ["AGENT_ID", "AGENT_IDS", "AREA"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Warns of variables that begin like those of this program and are none, such as misspelt ones.
 
-use super::nearest::nearest;
+use super::nearest::{nearest, nearest_three};
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::VARIABLES;
 
@@ -33,9 +33,13 @@ pub(crate) fn warn_if_unknown(name: &str, others: &[&str], place: Place, diagnos
         return;
     }
     // Every name has the prefix, so it says nothing about which one is meant.
-    let remedy = match nearest(own, known.filter_map(|known| known.strip_prefix(PREFIX))) {
+    let known = known.filter_map(|known| known.strip_prefix(PREFIX));
+    let remedy = match nearest(own, known.clone()) {
         Some(meant) => format!("did you mean {PREFIX}{meant}?"),
-        None => "remove it; docs/configuration.md lists the variables that are read".to_owned(),
+        None => {
+            let names = nearest_three(own, known).into_iter().map(|known| format!("{PREFIX}{known}"));
+            format!("the nearest known names are {}", names.collect::<Vec<_>>().join(", "))
+        }
     };
     diagnostics.warn(place, quoted(name).trim_matches('`'), Problem::new("is not a variable that is read", remedy));
 }

@@ -86,8 +86,8 @@ fn unknown_variable_is_a_warning_with_the_nearest_name() {
         warnings,
         [
             "environment: CXONE_ACESS_KEY_ID: is not a variable that is read; did you mean CXONE_ACCESS_KEY_ID?",
-            "environment: CXONE_FLAVOUR: is not a variable that is read; remove it; docs/configuration.md lists the \
-             variables that are read",
+            "environment: CXONE_FLAVOUR: is not a variable that is read; the nearest known names are CXONE_BASE_URL, \
+             CXONE_SHARD_TOTAL, CXONE_TENANT_DOMAIN",
             "environment: CXONE_TENANT: is not a variable that is read; did you mean CXONE_TENANT_DOMAIN?",
         ]
     );
