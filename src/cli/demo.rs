@@ -24,8 +24,8 @@ use crate::web::App;
 /// Short, so that a viewer sees changes.
 const COOLDOWN: Duration = Duration::from_secs(15);
 
-/// The limit of agents without one. It leaves six hours of the day for a shift.
-const OFFLINE_LIMIT: Duration = Duration::from_secs(18 * 3600);
+/// The limit of scheduled offline time of agents without one. Breaks take less than an hour.
+const OFFLINE_LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 /// Up to this number of agents the first refresh takes seconds with buckets of five minutes, which are 50 kB an agent.
 const MAX_PT5M_AGENTS: usize = 1_000;

@@ -17,8 +17,13 @@ const HOUR: u32 = 3_600;
 const FULL_SHIFT: u32 = 8 * HOUR + HOUR / 2;
 /// Length of a part-time shift.
 const PART_SHIFT: u32 = 4 * HOUR;
-/// One agent of this many leaves soon after the start of each shift.
-const LEAVES_EARLY_ONE_OF: usize = 60;
+/// When lunch begins within a full shift, and how long it takes. Schedules leave it out.
+pub(super) const LUNCH: (u32, u32) = (4 * HOUR, HOUR * 3 / 4);
+/// Length of the shifts with planted absences, which have no lunch.
+const PLANTED_SHIFT: u32 = 10 * HOUR;
+/// Of a planted shift, the part that an agent misses who comes late or leaves early. Shifts begin at most five hours apart,
+/// so that at any moment some agent has been absent for more than a quarter of an hour.
+const MISSED: u32 = 6 * HOUR + HOUR / 2;
 
 /// The agents of the simulated tenant.
 #[derive(Debug)]
@@ -40,7 +45,7 @@ pub struct Agent {
     pub team: &'static str,
     /// Expected working hours; agents with equal hours share the value.
     pub schedule: Arc<Schedule>,
-    /// Offline limit within a day, if it differs from the tenant's.
+    /// Limit of scheduled offline time within a day, if it differs from the tenant's.
     pub offline_limit: Option<Duration>,
     pub(super) profile: Profile,
 }
@@ -60,6 +65,8 @@ pub(super) struct Profile {
     pub(super) shift_length: u32,
     /// How the agent works its shifts.
     pub(super) work_pattern: WorkPattern,
+    /// The weeks in which the agent is on leave: those of even numbers, of odd ones, or none.
+    pub(super) leave: Option<WeekParity>,
     /// Time between calls in percent of the usual time.
     pub(super) idleness: u32,
 }
@@ -67,12 +74,23 @@ pub(super) struct Profile {
 /// How an agent works its shifts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WorkPattern {
-    /// Works most shifts.
+    /// Works its shifts, with breaks of ten minutes at most besides lunch.
     Regular,
-    /// Logs in, and is offline for the rest of the shift.
-    LeavesEarly,
     /// A shared account that agents of several regions use around the clock.
     AroundTheClock,
+    /// Logs in this many seconds after the start of each shift.
+    ComesLate(u32),
+    /// Does not log in every second week, and works its shifts in the others.
+    NeverComes(WeekParity),
+    /// Logs out this many seconds after the start of each shift.
+    LeavesEarly(u32),
+}
+
+/// Every second week, counted from 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WeekParity {
+    Even,
+    Odd,
 }
 
 /// Time zone and hours of a team.
@@ -84,7 +102,7 @@ struct Team {
     days: usize,
     /// Start of shifts in hours of local time; empty: around the clock.
     shifts: &'static [u32],
-    /// Offline limit of its agents within a day, in hours.
+    /// Limit of scheduled offline time of its agents within a day, in hours.
     offline_limit: Option<u64>,
 }
 
@@ -92,11 +110,11 @@ const DUTY: Team = Team { name: "Duty desk", timezone: "UTC", days: 7, shifts: &
 const SUPPORT: Team =
     Team { name: "Support", timezone: "Europe/Warsaw", days: 7, shifts: &[6, 10, 14], offline_limit: None };
 const BILLING: Team =
-    Team { name: "Billing", timezone: "Europe/Berlin", days: 5, shifts: &[8, 9], offline_limit: Some(18) };
+    Team { name: "Billing", timezone: "Europe/Berlin", days: 5, shifts: &[8, 9], offline_limit: Some(3) };
 const SALES: Team =
     Team { name: "Sales", timezone: "America/New_York", days: 5, shifts: &[8, 11], offline_limit: None };
 const RETENTION: Team =
-    Team { name: "Retention", timezone: "America/Los_Angeles", days: 6, shifts: &[7, 10], offline_limit: Some(20) };
+    Team { name: "Retention", timezone: "America/Los_Angeles", days: 6, shifts: &[7, 10], offline_limit: Some(4) };
 const CLAIMS: Team =
     Team { name: "Claims", timezone: "Asia/Manila", days: 7, shifts: &[6, 14, 22], offline_limit: None };
 const TECHNICAL: Team =
@@ -104,7 +122,7 @@ const TECHNICAL: Team =
 const CONCIERGE: Team =
     Team { name: "Concierge", timezone: "Australia/Sydney", days: 5, shifts: &[8], offline_limit: None };
 const NIGHT: Team =
-    Team { name: "Night desk", timezone: "Europe/Berlin", days: 7, shifts: &[22], offline_limit: Some(18) };
+    Team { name: "Night desk", timezone: "Europe/Berlin", days: 7, shifts: &[22], offline_limit: Some(3) };
 
 /// Teams of consecutive agents, repeated, so that small tenants are as mixed as large ones. The first team works at any
 /// hour.
@@ -113,6 +131,23 @@ const TEAM_ROTATION: [&Team; 24] = [
     &CLAIMS, &CONCIERGE, &BILLING, &SUPPORT, &TECHNICAL, &SALES, &CLAIMS, &RETENTION, &SUPPORT, &NIGHT, &BILLING,
     &CONCIERGE,
 ];
+
+/// A place in the rotation whose agents have shifts with planted absences: its index, and the start of the shifts in seconds of
+/// the team's local time. Together they begin around the clock.
+const PLANTED: [(usize, u32); 6] = [
+    (12, 8 * HOUR),            // Claims, Manila
+    (16, 9 * HOUR + HOUR / 2), // Technical, Kolkata
+    (14, 9 * HOUR),            // Billing, Berlin
+    (17, 8 * HOUR),            // Sales, New York
+    (19, 8 * HOUR),            // Retention, Los Angeles
+    (23, 6 * HOUR),            // Concierge, Sydney
+];
+/// Those of the places above whose shifts alone cover the day: enough for agents that never come.
+const PLANTED_WHOLE: [usize; 3] = [12, 14, 19];
+/// The place in the rotation whose agents are on leave in turn.
+const ON_LEAVE: usize = 20;
+/// The rotations after which planted absences repeat. The first two have none, so that small tenants are undisturbed.
+const PLANTED_ROTATIONS: usize = 10;
 
 // === impl Workforce ===
 
@@ -142,6 +177,17 @@ impl Workforce {
     /// The agent of this id, if there is one.
     pub fn find(&self, id: &str) -> Option<&Agent> {
         self.by_id.get(id).and_then(|index| self.agents.get(*index))
+    }
+}
+
+// === impl WeekParity ===
+
+impl WeekParity {
+    /// Whether a day, counted from 1970-01-01, is in such a week.
+    pub(super) const fn contains(self, day: i64) -> bool {
+        // 1970-01-01 was a Thursday, and weeks begin on Mondays.
+        let even = (day + 3).div_euclid(7).rem_euclid(2) == 0;
+        even == matches!(self, Self::Even)
     }
 }
 
@@ -179,25 +225,28 @@ impl Agent {
         let late_half = part_time && rng.percent(50);
         let shift = team.shifts.get(rng.below(3) as usize % team.shifts.len().max(1)).copied().unwrap_or(0) * HOUR;
         let shift_start = if late_half { (shift + PART_SHIFT) % (24 * HOUR) } else { shift };
-        let shift_length = match (duty, part_time) {
-            (true, _) => 24 * HOUR,
-            (false, true) => PART_SHIFT,
-            (false, false) => FULL_SHIFT,
+        let (shift_length, work_pattern) = match (duty, part_time) {
+            (true, _) => (24 * HOUR, WorkPattern::AroundTheClock),
+            (false, true) => (PART_SHIFT, WorkPattern::Regular),
+            (false, false) => (FULL_SHIFT, WorkPattern::Regular),
         };
-        let work_pattern = match (duty, index % LEAVES_EARLY_ONE_OF) {
-            (true, _) => WorkPattern::AroundTheClock,
-            (false, 17) => WorkPattern::LeavesEarly,
-            (false, _) => WorkPattern::Regular,
+        let (rotation, place) = (index / TEAM_ROTATION.len() % PLANTED_ROTATIONS, index % TEAM_ROTATION.len());
+        let leave = match (place, rotation) {
+            (ON_LEAVE, 1) => Some(WeekParity::Even),
+            (ON_LEAVE, 8) => Some(WeekParity::Odd),
+            _ => None,
         };
-        let profile = Profile {
+        let mut profile = Profile {
             key: rng.next_u64(),
             timezone: team.timezone(),
             days,
             shift_start,
             shift_length,
             work_pattern,
+            leave,
             idleness: rng.between(50, 250),
         };
+        profile.plant(rotation, place);
         Self {
             id,
             name,
@@ -212,13 +261,44 @@ impl Agent {
 // === impl Profile ===
 
 impl Profile {
+    /// Makes this one of the agents that are absent on purpose: one on the first four days of each week, another on the rest.
+    fn plant(&mut self, rotation: usize, place: usize) {
+        let Some((_, start)) = PLANTED.into_iter().find(|(planted, _)| *planted == place) else { return };
+        self.work_pattern = match rotation {
+            2 | 3 => WorkPattern::ComesLate(MISSED),
+            4 | 5 => WorkPattern::LeavesEarly(PLANTED_SHIFT - MISSED),
+            6 | 7 if PLANTED_WHOLE.contains(&place) => WorkPattern::NeverComes(WeekParity::Even),
+            8 | 9 if PLANTED_WHOLE.contains(&place) => WorkPattern::NeverComes(WeekParity::Odd),
+            _ => return,
+        };
+        let first_half = rotation % 2 == 0;
+        self.days = std::array::from_fn(|day| (day < 4) == first_half);
+        (self.shift_start, self.shift_length) = (start, PLANTED_SHIFT);
+    }
+
+    /// Start and length of lunch within the shift, in seconds. Short shifts and night shifts have none.
+    pub(super) fn lunch(&self) -> Option<(u32, u32)> {
+        let (start, length) = LUNCH;
+        let same_day = self.shift_start + start + length < 24 * HOUR;
+        (self.shift_length == FULL_SHIFT && same_day).then_some(LUNCH)
+    }
+
+    /// Whether the agent is on leave on a local day, in days since 1970-01-01.
+    pub(super) fn on_leave(&self, day: i64) -> bool {
+        self.leave.is_some_and(|parity| parity.contains(day))
+    }
+
     fn schedule(&self) -> Schedule {
         let time =
             |seconds: u32| NaiveTime::from_num_seconds_from_midnight_opt(seconds % (24 * HOUR), 0).unwrap_or_default();
+        let shift = |from: u32, to: u32| Shift { start: time(self.shift_start + from), end: time(self.shift_start + to) };
         Schedule {
             timezone: self.timezone.clone(),
             days: self.days,
-            hours: vec![Shift { start: time(self.shift_start), end: time(self.shift_start + self.shift_length) }],
+            hours: match self.lunch() {
+                Some((lunch, length)) => vec![shift(0, lunch), shift(lunch + length, self.shift_length)],
+                None => vec![shift(0, self.shift_length)],
+            },
             holidays: Vec::new(),
         }
     }

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, Timelike};
 use proptest::prelude::*;
 
 use super::*;
@@ -105,7 +104,7 @@ fn the_data_of_a_seed_never_changes() {
         }
     }
     assert_eq!(workforce.agents()[1].id.as_ref(), "5543626829761803399");
-    assert_eq!(sum, 4_587_201_515_464_842_440);
+    assert_eq!(sum, 16_627_484_800_679_224_277);
 }
 
 #[test]
@@ -131,27 +130,13 @@ fn the_first_agent_is_at_work_at_any_hour() {
     assert!(of(times, State::Busy) > Micros::from_seconds(7 * 8 * 3_600), "{times:?}");
 }
 
-/// The time in `[MONDAY, +4 weeks)` that the agent is scheduled for, and what it did in it.
+/// What the agent did in its scheduled time of `[MONDAY, +4 weeks)`.
 fn scheduled(timeline: &Timeline, agent: &Agent) -> StateTimes {
-    let (zone, shift) = (&agent.schedule.timezone, agent.schedule.hours[0]);
     let mut times = StateTimes::default();
-    for hour in 0..28 * 24 {
-        let start = MONDAY + hour * HOUR + 1_800;
-        let local = zone.local(Timestamp::from_seconds(start)).unwrap();
-        let since_start = (local.num_seconds_from_midnight() + 86_400 - seconds_of(shift.start)) % 86_400;
-        let length = (seconds_of(shift.end) + 86_400 - seconds_of(shift.start) - 1) % 86_400 + 1;
-        let begun = local.date()
-            - chrono::TimeDelta::seconds(i64::from(since_start) - i64::from(local.num_seconds_from_midnight()))
-                .max(chrono::TimeDelta::zero());
-        if since_start + 900 < length && agent.schedule.days[begun.weekday().num_days_from_monday() as usize] {
-            add(&mut times, timeline.times(agent, window(start * SECOND, 900 * SECOND)));
-        }
+    for shift in agent.schedule.within(window(MONDAY * SECOND, 28 * DAY * SECOND)).shifts() {
+        add(&mut times, timeline.times(agent, *shift));
     }
     times
-}
-
-fn seconds_of(time: chrono::NaiveTime) -> u32 {
-    time.num_seconds_from_midnight()
 }
 
 #[test]
@@ -160,7 +145,9 @@ fn agents_work_mostly_within_their_shifts() {
     let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
     let share = |part: Micros, whole: Micros| part.get() as f64 / whole.get() as f64;
     let (mut all_agents, mut mostly_online, mut regular) = (StateTimes::default(), 0, 0);
-    for agent in workforce.agents().iter().filter(|agent| agent.profile.work_pattern == WorkPattern::Regular) {
+    let is_regular =
+        |agent: &&Agent| agent.profile.work_pattern == WorkPattern::Regular && agent.profile.leave.is_none();
+    for agent in workforce.agents().iter().filter(is_regular) {
         let within = scheduled(&timeline, agent);
         let offline = share(of(within, State::Offline), total(within));
         regular += 1;
@@ -173,22 +160,80 @@ fn agents_work_mostly_within_their_shifts() {
     }
     assert!(mostly_online * 100 >= regular * 95, "{mostly_online} of {regular}");
     let offline = share(of(all_agents, State::Offline), total(all_agents));
-    assert!((0.08..0.30).contains(&offline), "{offline}");
+    assert!((0.02..0.08).contains(&offline), "{offline}");
     let busy = share(of(all_agents, State::Busy), total(all_agents));
     assert!((0.30..0.70).contains(&busy), "{busy}");
     let calm = share(of(all_agents, State::Available), total(all_agents));
     assert!((0.12..0.50).contains(&calm), "{calm}");
 }
 
+/// Weeks of different offsets from UTC: winter, a change of the clocks in New York, one in Berlin, summer, one in Sydney, and
+/// one in Berlin again. Each begins on a Monday.
+const WEEKS: [i64; 6] = [1_767_571_200, 1_772_409_600, 1_774_224_000, 1_782_691_200, 1_790_553_600, 1_792_368_000];
+
+/// The longest offline time without a break of an agent on shift within a week, in seconds.
+fn longest_absence(timeline: &Timeline, agent: &Agent, week: i64) -> u64 {
+    let week = window(week * SECOND, 8 * DAY * SECOND);
+    let shifts = agent.schedule.within(week);
+    let offline = timeline.segments(agent, week).filter(|segment| segment.state == State::Offline);
+    let absences = offline.flat_map(|segment| {
+        let span = Window { start: segment.start, end: segment.end };
+        shifts.shifts().iter().filter_map(move |shift| shift.intersection(span)).map(|part| part.length().get())
+    });
+    absences.max().unwrap_or(0) / 1_000_000
+}
+
 #[test]
-fn agents_that_leave_early_are_offline_on_shift() {
+fn only_planted_agents_are_absent_on_shift() {
     let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
-    let early_leavers: Vec<_> =
-        workforce.agents().iter().filter(|agent| agent.profile.work_pattern == WorkPattern::LeavesEarly).collect();
-    assert_eq!(early_leavers.len(), 4);
-    for agent in early_leavers {
-        let within = scheduled(&timeline, agent);
-        assert!(of(within, State::Offline).get() * 10 > total(within).get() * 8, "{within:?}");
+    for agent in workforce.agents() {
+        let longest = WEEKS.map(|week| longest_absence(&timeline, agent, week)).into_iter().max().unwrap();
+        match agent.profile.work_pattern {
+            WorkPattern::Regular | WorkPattern::AroundTheClock if agent.profile.leave.is_none() => {
+                assert!(longest < 11 * 60, "{} of {}: {longest} s", agent.id, agent.team);
+            }
+            _ => assert!(longest > 3 * 3_600, "{} of {}: {longest} s", agent.id, agent.team),
+        }
+    }
+}
+
+#[test]
+fn agents_are_offline_off_shift() {
+    let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
+    for agent in workforce.agents() {
+        let span = window(MONDAY * SECOND, 7 * DAY * SECOND);
+        let shifts = agent.schedule.within(span);
+        for segment in timeline.segments(agent, span).filter(|segment| segment.state != State::Offline) {
+            // The agent comes some minutes early; a call and its wrap-up take their time.
+            let wide = |micros: i64, by: i64| Timestamp::from_micros(micros + by * 60 * SECOND);
+            let near = Window { start: wide(segment.start.micros(), -46), end: wide(segment.end.micros(), 10) };
+            assert!(shifts.overlap(near) > Micros::ZERO, "{} of {} at {}", agent.id, agent.team, segment.start);
+        }
+    }
+}
+
+#[test]
+fn some_agent_is_late_missing_gone_or_on_leave_at_any_time() {
+    let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
+    let late = |agent: &Agent| matches!(agent.profile.work_pattern, WorkPattern::ComesLate(_));
+    let gone = |agent: &Agent| matches!(agent.profile.work_pattern, WorkPattern::LeavesEarly(_));
+    let missing = |agent: &Agent| matches!(agent.profile.work_pattern, WorkPattern::NeverComes(_));
+    let planted: [(&str, &dyn Fn(&Agent) -> bool); 3] = [("late", &late), ("gone", &gone), ("missing", &missing)];
+    for week in WEEKS {
+        for step in 0..7 * 24 * 12 {
+            let moment = week + step * 300;
+            for (what, is) in planted {
+                let absent = workforce.agents().iter().filter(|agent| is(agent)).any(|agent| {
+                    // On shift and offline for the last 20 minutes: the limit, the grain of a bucket, and no seconds to spare.
+                    let span = window((moment - 1_200) * SECOND, 1_200 * SECOND);
+                    agent.schedule.within(span).total() == span.length()
+                        && of(timeline.times(agent, span), State::Offline) == span.length()
+                });
+                assert!(absent, "no agent is {what} at {}", Timestamp::from_seconds(moment));
+            }
+            let day = moment.div_euclid(DAY);
+            assert!(workforce.agents().iter().any(|agent| agent.profile.on_leave(day)));
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) const DAY: i64 = 86_400;
 pub(super) const SECOND: i64 = 1_000_000;
 /// Maximum time that an active call extends a shift, in seconds; it must not reach the next shift.
 const MAX_OVERTIME: i64 = 45 * 60;
+/// A break is not shortened below this, in seconds.
+const SHORTEST_BREAK: i64 = 5 * 60;
 
 // Seconds at the quantiles; handling times have long-tailed distributions.
 const CALL: Quantiles = [8, 60, 110, 165, 230, 310, 430, 650, 2_100];
@@ -55,24 +57,24 @@ impl WorkDay {
         if !*profile.days.get(weekday)? {
             return None;
         }
-        let mut rng = Rng::new(random::key(profile.key, day.cast_unsigned()));
-        let duty = profile.work_pattern == WorkPattern::AroundTheClock;
-        if !duty && (on_leave(profile, day) || rng.percent(3)) {
+        let missing = matches!(profile.work_pattern, WorkPattern::NeverComes(weeks) if weeks.contains(day));
+        if missing || profile.on_leave(day) {
             return None;
         }
-
+        let mut rng = Rng::new(random::key(profile.key, day.cast_unsigned()));
+        let duty = profile.work_pattern == WorkPattern::AroundTheClock;
         let begin = utc(&profile.timezone, day, profile.shift_start)?;
-        let length = i64::from(profile.shift_length);
+        // The end is a local time as well: a change of the clocks makes a night shift longer or shorter.
+        let planned_end = utc(&profile.timezone, day, profile.shift_start + profile.shift_length)?;
         let (late, stays) =
             if duty { (0, 0) } else { (i64::from(rng.between(0, 600)) - 240, i64::from(rng.below(300))) };
-        let start = begin + late;
-        let planned_end = begin + length + stays;
-        let end = match profile.work_pattern {
-            WorkPattern::LeavesEarly => start + i64::from(rng.between(300, 1_200)),
-            WorkPattern::Regular | WorkPattern::AroundTheClock => planned_end,
+        let (start, end) = match profile.work_pattern {
+            WorkPattern::ComesLate(missed) => (begin + i64::from(missed), planned_end + stays),
+            WorkPattern::LeavesEarly(stayed) => (begin + late, begin + i64::from(stayed)),
+            _ => (begin + late, planned_end + stays),
         };
         let last = if duty { end } else { end + MAX_OVERTIME };
-        let breaks = breaks(&mut rng, begin, length, duty);
+        let breaks = breaks(&mut rng, profile, begin, planned_end - begin);
         Some(Self { now: start, end, last, breaks, next: Step::Wait, idleness: profile.idleness, rng })
     }
 
@@ -98,8 +100,10 @@ impl Iterator for WorkDay {
             return None;
         }
         if between_calls && self.breaks.last().is_some_and(|(start, _)| *start <= self.now) {
-            let (_, length) = self.breaks.pop()?;
-            return Some(self.piece(State::Offline, length, self.last, Step::Wait));
+            // A call before a break shortens it.
+            let (start, length) = self.breaks.pop()?;
+            let rest = (start + length - self.now).max(length.min(SHORTEST_BREAK));
+            return Some(self.piece(State::Offline, rest, self.last, Step::Wait));
         }
         Some(match self.next {
             Step::Wait => {
@@ -121,29 +125,30 @@ impl Iterator for WorkDay {
     }
 }
 
-/// Whether the agent is absent for the whole week of `day`.
-fn on_leave(profile: &Profile, day: i64) -> bool {
-    let week = (day + 3).div_euclid(7);
-    Rng::new(random::key(!profile.key, week.cast_unsigned())).percent(5)
-}
-
-/// Start and length of the breaks, the first one last.
-fn breaks(rng: &mut Rng, begin: i64, length: i64, duty: bool) -> Vec<(i64, i64)> {
+/// Start and length of the breaks, the first one last. An agent who comes late finds some of them over.
+fn breaks(rng: &mut Rng, profile: &Profile, begin: i64, length: i64) -> Vec<(i64, i64)> {
+    let duty = profile.work_pattern == WorkPattern::AroundTheClock;
     // Time of the break in sixteenths of the shift; minimum and maximum length in minutes.
     let due: &[(i64, u32, u32)] = if duty {
         // The shared account passes to the next region.
         &[(15, 2, 6), (10, 2, 6), (5, 2, 6)]
     } else if length < 6 * 3_600 {
-        &[(8, 8, 15)]
+        &[(8, 6, 10)]
     } else {
-        &[(12, 6, 15), (8, 30, 60), (4, 6, 15)]
+        &[(12, 6, 10), (4, 6, 10)]
     };
-    due.iter()
+    let mut breaks: Vec<_> = due
+        .iter()
         .map(|(sixteenth, shortest, longest)| {
             let start = begin + length * sixteenth / 16 + i64::from(rng.below(1_200)) - 600;
             (start, i64::from(rng.between(shortest * 60, longest * 60)))
         })
-        .collect()
+        .collect();
+    if let Some((lunch, length)) = profile.lunch() {
+        let start = begin + i64::from(lunch) + i64::from(rng.below(240));
+        breaks.insert(breaks.len().saturating_sub(1), (start, i64::from(rng.between(length - 360, length + 60))));
+    }
+    breaks
 }
 
 /// The moment of `seconds` after midnight on local day `day`, in seconds since the epoch. A time in the hour that daylight
