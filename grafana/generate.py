@@ -11,9 +11,9 @@ import sys
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from generator import agent, exporter, fleet
+from generator import agent, exporter, fleet, now
 
-DASHBOARDS = {"fleet": fleet.dashboard, "agent": agent.dashboard, "exporter": exporter.dashboard}
+DASHBOARDS = {"now": now.dashboard, "fleet": fleet.dashboard, "agent": agent.dashboard, "exporter": exporter.dashboard}
 
 
 def main():

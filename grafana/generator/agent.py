@@ -1,4 +1,4 @@
-"""The Agent dashboard: one agent, reached from the lists of the Fleet dashboard or by search."""
+"""The Agent dashboard: one agent, reached from alerts, from the lists of the other dashboards, or by search."""
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common
@@ -13,7 +13,7 @@ DESCRIPTION = (
 WINDOW = "Over the 24 hours before each point."
 NONE = "Nothing known"
 
-AGENT = 'tenant=~"$tenant", agent="$agent"'
+AGENT = frame.TENANT + ', agent="$agent"'
 STATES = f"max by (state) (cxone_agent_state_seconds{{{AGENT}}})"
 CURRENT = f"max by (state) (cxone_agent_current_state_seconds{{{AGENT}}})"
 OBSERVED = f"max(cxone_agent_observed_seconds{{{AGENT}}})"
@@ -22,8 +22,11 @@ LIMIT = f"max(cxone_agent_offline_limit_seconds{{{AGENT}}})"
 SCHEDULED = f"max(cxone_agent_scheduled_seconds{{{AGENT}}})"
 SCHEDULED_OFFLINE = f"max(cxone_agent_scheduled_offline_seconds{{{AGENT}}})"
 WINDOW_SECONDS = (
-    'max(cxone_window_end_timestamp_seconds{tenant=~"$tenant"} - cxone_window_start_timestamp_seconds{tenant=~"$tenant"})'
+    f"max(cxone_window_end_timestamp_seconds{{{frame.TENANT}}} - cxone_window_start_timestamp_seconds{{{frame.TENANT}}})"
 )
+ABSENT = f"max(cxone_agent_absent_seconds{{{AGENT}}})"
+ABSENT_LIMIT = f"max(cxone_agent_absent_limit_seconds{{{AGENT}}})"
+LIMITED = f"({SCHEDULED_OFFLINE} or {OFFLINE})"
 
 
 def dashboard():
@@ -42,6 +45,7 @@ def dashboard():
         .with_panel(by_state())
         .with_panel(by_state_over_time())
         .with_row(build.Row("Offline and schedule"))
+        .with_panel(absence())
         .with_panel(against_limit())
         .with_panel(schedule())
         .with_panel(adherence())
@@ -87,8 +91,8 @@ def offline():
 
 def of_limit():
     return panels.stat(
-        "Of the limit", "Offline time of the last 24 hours as a part of the agent's limit.",
-        now(f"{OFFLINE} / ({LIMIT} > 0)"), RATIO, "No limit", steps=thresholds("green", (0.8, "orange"), (1, "red")),
+        "Of the limit", "Offline time of the last 24 hours as a part of the agent's limit; with a schedule, scheduled time only.",
+        now(f"{LIMITED} / ({LIMIT} > 0)"), RATIO, "No limit", steps=thresholds("green", (0.8, "orange"), (1, "red")),
     )
 
 
@@ -124,15 +128,27 @@ def by_state_over_time():
 # === offline and schedule ===
 
 
-def against_limit():
+def absence():
     panel = panels.lines(
-        "Offline against the limit", f"Offline time and the agent's limit. {WINDOW}",
-        [over_time(OFFLINE, "offline"), over_time(LIMIT, "limit", "B")], SECONDS, NONE,
+        "Absence", "For how long the agent has been offline on shift without a break, and the limit of that. 0 off shift and on leave.",
+        [over_time(ABSENT, "absent"), over_time(ABSENT_LIMIT, "limit", "B")], SECONDS, "No schedule", width=24, height=6,
     )
+    return _with_limit(panel)
+
+
+def _with_limit(panel):
     return panel.override_by_name(
         "limit", [panels.setting("color", {"mode": "fixed", "fixedColor": "red"}),
                   panels.setting("custom.lineStyle", {"fill": "dash", "dash": [10, 10]})]
     )
+
+
+def against_limit():
+    panel = panels.lines(
+        "Offline against the limit", f"Offline time, with a schedule scheduled time only, and the agent's limit. {WINDOW}",
+        [over_time(LIMITED, "offline"), over_time(LIMIT, "limit", "B")], SECONDS, NONE,
+    )
+    return _with_limit(panel)
 
 
 def schedule():
@@ -161,7 +177,7 @@ def observed():
 def alerts():
     return panels.table(
         "Alerts", "Alerts about this agent that are pending or fire.",
-        [rows(f'ALERTS{{alertname=~"CxoneAgent.+", {AGENT}}}')],
+        [rows(f'ALERTS{{alertname=~"CxoneAgent[^s].+", {AGENT}}}')],
         {"alertname": ("Alert", []), "alertstate": ("State", []), "severity": ("Severity", []), "Value": ("Value", panels.hidden())},
         "None", width=12, height=6, unit=COUNT,
     )

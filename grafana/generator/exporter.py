@@ -8,10 +8,10 @@ from .panels import AGO, BYTES, COUNT, RATIO, SECONDS, now, over_time, rows, thr
 
 DESCRIPTION = "Freshness of the data, requests to CXone, and the exporter's own process."
 
-TENANT = 'tenant=~"$tenant", instance=~"$instance"'
+TENANT = frame.TENANT + ', instance=~"$instance"'
 # The exporter's own series are scraped once, and not per tenant: they have no label `tenant` where the tenants do.
 OWN = 'instance=~"$instance"'
-OWN_OR_TENANT = 'tenant=~"$tenant|", instance=~"$instance"'
+OWN_OR_TENANT = 'tenant=~`${tenant:regex}|`, instance=~"$instance"'
 IS_EXPORTER = f"and on (job, instance) cxone_exporter_build_info{{{OWN}}}"
 PER_TENANT = "by (job, instance, tenant)"
 NO_SCRAPE = "No exporter is scraped"
@@ -110,7 +110,7 @@ def token():
 
 def age_over_time():
     return panels.lines(
-        "Age of the data by tenant", "Since the last full success, of the tenants with the oldest. Past 10 minutes no alert about an agent fires.",
+        "Age of the data by tenant", "Since the last full success, of the tenants with the oldest. Past two cooldowns and 500 s, 10 minutes by default, no alert about an agent begins.",
         [over_time(f"topk($top, max {PER_TENANT} (time() - cxone_refresh_last_success_timestamp_seconds{{{TENANT}}}))", "{{instance}} {{tenant}}")],
         SECONDS, NEVER, width=10, steps=thresholds("transparent", (600, "red")),
     )
@@ -230,7 +230,7 @@ def waiting():
         "5 minutes after a 429 was asked for by CXone. On the right: answers of 429 in the hour before.",
         [
             over_time(f"topk($top, {wait})", "wait {{instance}} {{tenant}}"),
-            over_time('sum(tenant:cxone_api_rate_limited:increase1h{tenant=~"$tenant"}) or vector(0)', "429 in an hour", "B"),
+            over_time(f'sum(increase(cxone_api_requests_total{{{TENANT}, code="429"}}[1h])) or vector(0)', "429 in an hour", "B"),
         ],
         SECONDS, "At any time", width=8,
     ).override_by_name("429 in an hour", [panels.setting("unit", COUNT), panels.setting("custom.axisPlacement", "right")])

@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.builders import dashboard as build
 
 from . import frame, panels
+from .frame import TEAM, TENANT
 from .panels import COUNT, RATIO, SECONDS, now, over_time, rows, thresholds
 
 DESCRIPTION = (
@@ -12,22 +13,13 @@ DESCRIPTION = (
 WINDOW = "Over the 24 hours before each point, whatever the time range."
 RULES = "No data: are the recording rules loaded?"
 
-TENANT = 'tenant=~"$tenant"'
-TEAM = 'tenant=~"$tenant", team=~"$team"'
-INFO = f"agent:cxone_agent_info:one{{{TEAM}}}"
-NAMED = f"* on (job, tenant, agent) group_left (name, team) {INFO}"
-
-OFFLINE = f"agent:cxone_offline_seconds:sum{{{TENANT}}}"
-LIMIT = f"max by (job, tenant, agent) (cxone_agent_offline_limit_seconds{{{TENANT}}})"
+# What offline_limit limits, of agents who are neither off shift nor on leave.
+OFFLINE = (
+    f"max without (instance, pod) ((cxone_agent_scheduled_offline_seconds{{{TENANT}}} or instance_agent:cxone_offline_seconds:sum{{{TENANT}}})"
+    f" unless cxone_agent_on_shift{{{TENANT}}} == 0)"
+)
+LIMIT = f"max without (instance, pod) (cxone_agent_offline_limit_seconds{{{TENANT}}})"
 ON_SHIFT = f"agent:cxone_scheduled_offline:ratio{{{TENANT}}}"
-
-PERSON = {
-    "name": ("Name", []),
-    "agent": ("Agent", panels.to_agent()),
-    "team": ("Team", []),
-    "tenant": ("Tenant", []),
-    "scope": ("Scope", panels.hidden()),
-}
 
 
 def dashboard():
@@ -68,10 +60,11 @@ def agents():
 
 
 def over_limit():
-    expr = f"count(({OFFLINE} > on (job, tenant, agent) {LIMIT}) {NAMED}) or vector(0)"
+    expr = f"count(agent:cxone_offline_seconds:over_limit{{{TEAM}}}) or vector(0)"
     return panels.stat(
         "Over the limit",
-        "Agents whose offline time of the last 24 hours is over their limit. Agents without a limit do not count.",
+        "Agents whose offline time of the last 24 hours is over their limit; with a schedule only scheduled time counts. Agents without a "
+        "limit, off shift or on leave do not count.",
         now(expr), COUNT, "0", steps=thresholds("green", (1, "orange")),
     )
 
@@ -108,7 +101,7 @@ def fresh():
 def age():
     return panels.stat(
         "Age of the data",
-        "Since the last refresh that succeeded in full; of several tenants or shards, the oldest. Past 10 minutes no alert about an agent fires.",
+        "Since the last refresh that succeeded in full; of several tenants or shards, the oldest. Past two cooldowns and 500 s, 10 minutes by default, no alert about an agent begins.",
         now(f"max(time() - cxone_refresh_last_success_timestamp_seconds{{{TENANT}}})"),
         SECONDS, "Never refreshed", steps=thresholds("green", (300, "orange"), (600, "red")),
     )
@@ -152,14 +145,15 @@ def current():
 
 
 def most_offline():
-    longest = f"topk($top, {OFFLINE} {NAMED})"
-    share_of_limit = f"({OFFLINE} / on (job, tenant, agent) ({LIMIT} > 0)) {NAMED} and on (job, tenant, agent) {longest}"
+    longest = f"topk($top, {panels.named(OFFLINE)})"
+    share_of_limit = f"{panels.named(f'{OFFLINE} / ({LIMIT} > 0)')} and {longest}"
     return panels.table(
         "Most offline",
-        "The agents with the longest offline time in the last 24 hours, and how much of their limit that is. An id leads to the agent.",
+        "The agents with the longest offline time in the last 24 hours, with a schedule of scheduled time only, and how much of their limit that "
+        "is. Agents off shift and on leave are left out. An id leads to the agent.",
         [rows(panels.scoped(longest)), rows(panels.scoped(share_of_limit), "B")],
         {
-            **PERSON,
+            **panels.person(),
             "Value #A": ("Offline", panels.measured(SECONDS, width=120)),
             "Value #B": ("Of the limit", panels.measured(RATIO, (None, "green"), (0.8, "orange"), (1, "red"), width=120)),
         },
@@ -185,8 +179,8 @@ def least_adherent():
     return panels.table(
         "Most offline on shift",
         "The agents with the largest offline part of their scheduled time in the last 24 hours. An id leads to the agent.",
-        [rows(panels.scoped(f"topk($top, {ON_SHIFT} {NAMED})"))],
-        {**PERSON, "Value": ("Offline on shift", panels.measured(RATIO, (None, "green"), (0.1, "orange"), (0.25, "red"), width=140))},
+        [rows(panels.scoped(f"topk($top, {panels.named(ON_SHIFT)})"))],
+        {**panels.person(), "Value": ("Offline on shift", panels.measured(RATIO, (None, "green"), (0.1, "orange"), (0.25, "red"), width=140))},
         "No schedules", width=14, sort="Offline on shift",
     )
 
@@ -219,11 +213,12 @@ def coverage():
 
 
 def unknown():
-    expr = f"topk($top, {INFO} unless on (job, tenant, agent) (cxone_agent_observed_seconds{{{TENANT}}} > 0))"
+    observed = f"max without (instance, pod) (cxone_agent_observed_seconds{{{TENANT}}}) > 0"
+    expr = f"topk($top, agent:cxone_agent_info:one{{{TEAM}}} unless ignoring (name, team) {observed})"
     return panels.table(
         "Nothing known",
         "Configured agents without any presence in the last 24 hours: not logged in, or a wrong id. At most as many as there are rows.",
         [rows(panels.scoped(expr))],
-        {**PERSON, "Value": ("Value", panels.hidden())},
+        {**panels.person(), "Value": ("Value", panels.hidden())},
         "Something is known of every agent", width=10, height=9,
     )

@@ -13,11 +13,15 @@ from grafana_foundation_sdk.models.dashboard import (
 TAG = "cxone"
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-UIDS = {"fleet": "cxone-fleet", "agent": "cxone-agent", "exporter": "cxone-exporter"}
-TITLES = {"fleet": "CXone / Fleet", "agent": "CXone / Agent", "exporter": "CXone / Exporter"}
+UIDS = {"now": "cxone-now", "fleet": "cxone-fleet", "agent": "cxone-agent", "exporter": "cxone-exporter"}
+TITLES = {"now": "CXone / Now", "fleet": "CXone / Fleet", "agent": "CXone / Agent", "exporter": "CXone / Exporter"}
 
 # `.*` and not the list of all values: it matches series that have no such label at all, as with a single tenant or no team.
 ALL_VALUE = ".*"
+
+# Selectors of the chosen tenant and teams. A raw string and the format `regex`, as Grafana escapes no quotes in other formats.
+TENANT = "tenant=~`${tenant:regex}`"
+TEAM = f"{TENANT}, team=~`${{team:regex}}`"
 
 
 def dashboard(name, description, time_from):
@@ -64,7 +68,7 @@ def tenant():
 def team():
     """The teams of the chosen tenant."""
     return _with_all(
-        _query("team", "Team", 'label_values(cxone_agent_info{tenant=~"$tenant"}, team)').description(
+        _query("team", "Team", f"label_values(cxone_agent_info{{{TENANT}}}, team)").description(
             "From the exporter's configuration"
         )
     ).multi(True)
@@ -73,13 +77,14 @@ def team():
 def agent():
     """One agent of the chosen teams, shown by name and id."""
     named = (
-        "query_result(label_join("
-        'max by (agent, name) (cxone_agent_info{tenant=~"$tenant", team=~"$team"})'
-        ', "shown", " · ", "name", "agent"))'
+        "query_result(max by (agent, shown) (label_join("
+        f"cxone_agent_info{{{TEAM}}}"
+        ', "shown", " · ", "name", "agent")))'
     )
+    # Grafana shows a series as `{agent="1",shown="Ada · 1"} 1 1700000000000` and escapes nothing in it. An id has no quotes.
     return (
         _query("agent", "Agent", named)
-        .regex('/agent="(?<value>[^"]+)".*shown="(?<text>[^"]+)"/')
+        .regex('/agent="(?<value>[^"]+)", ?shown="(?<text>.*)"}/')
         .description("Type to search, by name or by id")
     )
 

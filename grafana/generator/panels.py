@@ -20,7 +20,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ThresholdsMode,
 )
 
-from .frame import DATASOURCE, UIDS
+from .frame import DATASOURCE, TEAM, UIDS
 
 SECONDS, RATIO, COUNT, BYTES, AGO = "s", "percentunit", "short", "bytes", "dateTimeFromNow"
 
@@ -251,6 +251,18 @@ def to_agent():
         "&${datasource:queryparam}&${__url_time_range}"
     )
     return [setting("links", [{"title": "This agent", "url": url}]), setting("custom.width", 190)]
+
+
+def named(expr):
+    """Adds name and team of the chosen teams' agents, and leaves out other agents."""
+    return f"({expr}) * ignoring (name, team) group_left (name, team) agent:cxone_agent_info:one{{{TEAM}}}"
+
+
+def person():
+    """The columns of a list of agents."""
+    return {
+        "name": ("Name", []), "agent": ("Agent", to_agent()), "team": ("Team", []), "tenant": ("Tenant", []), "scope": ("Scope", hidden()),
+    }
 
 
 def scoped(expr):

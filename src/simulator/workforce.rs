@@ -291,7 +291,8 @@ impl Profile {
     fn schedule(&self) -> Schedule {
         let time =
             |seconds: u32| NaiveTime::from_num_seconds_from_midnight_opt(seconds % (24 * HOUR), 0).unwrap_or_default();
-        let shift = |from: u32, to: u32| Shift { start: time(self.shift_start + from), end: time(self.shift_start + to) };
+        let shift =
+            |from: u32, to: u32| Shift { start: time(self.shift_start + from), end: time(self.shift_start + to) };
         Schedule {
             timezone: self.timezone.clone(),
             days: self.days,

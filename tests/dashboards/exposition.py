@@ -14,7 +14,7 @@ import urllib.parse
 WINDOW = 86400
 SHARES = {"Available": 0.35, "Busy": 0.2, "WrapUp": 0.05, "Offline": 0.3, "LoggedOut": 0.05}
 # More teams and agents than a panel may show, so that a list without a limit is found out. The last team has no name.
-TEAMS = (*(f"Team {number}" for number in range(60)), "")
+TEAMS = (*(f"Team {number}" for number in range(59)), 'The "A" Team \\ (night)', "")
 AGENTS = 122
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 STARTED = time.time()
@@ -27,7 +27,7 @@ class Exposition:
         self.families = {}
 
     def add(self, name, value, kind="gauge", suffix="", /, **labels):
-        text = ",".join(f'{label}="{content}"' for label, content in labels.items())
+        text = ",".join(f'{label}="{escaped(content)}"' for label, content in labels.items())
         self.families.setdefault((name, kind), []).append(f"{name}{suffix}{{{text}}} {value}")
 
     def render(self):
@@ -37,13 +37,18 @@ class Exposition:
         return "\n".join(lines) + "\n"
 
 
+def escaped(content):
+    """The value of a label as it is written."""
+    return str(content).replace("\\", "\\\\").replace('"', '\\"')
+
+
 def agents(out, now):
     """Adds the agents of this shard, and tells how many they are."""
     shard, shards = Handler.shard or (0, 1)
     own = range(shard, AGENTS, shards)
     for index in own:
         agent, team = str(1000 + index), TEAMS[index % len(TEAMS)]
-        out.add("cxone_agent_info", 1, agent=agent, name=f"Agent {index}", team=team)
+        out.add("cxone_agent_info", 1, agent=agent, name=f'Agent "{index}" \\', team=team)
         out.add("cxone_agent_offline_limit_seconds", 30000, agent=agent)
         # The last agent is configured and has no data.
         if index == AGENTS - 1:
@@ -59,6 +64,12 @@ def agents(out, now):
         out.add("cxone_agent_last_data_timestamp_seconds", now - 30, agent=agent)
         out.add("cxone_agent_scheduled_seconds", 28800, agent=agent)
         out.add("cxone_agent_scheduled_offline_seconds", 900 * index, agent=agent)
+        # Of nine, three are off shift and one is absent.
+        on_shift, absent = index % 9 < 6, 600 * index + 60 if index % 9 == 0 else 0
+        out.add("cxone_agent_on_shift", int(on_shift), agent=agent)
+        out.add("cxone_agent_offline_seconds", absent if on_shift else 40000, agent=agent)
+        out.add("cxone_agent_absent_seconds", absent, agent=agent)
+        out.add("cxone_agent_absent_limit_seconds", 900, agent=agent)
     return len(own)
 
 
@@ -70,6 +81,8 @@ def tenant_series(out):
         out.add("cxone_exporter_shard_index", Handler.shard[0])
         out.add("cxone_exporter_shards", Handler.shard[1])
     out.add("cxone_up", 1)
+    out.add("cxone_cooldown_seconds", 50)
+    out.add("cxone_max_staleness_seconds", 900)
     out.add("cxone_window_start_timestamp_seconds", now - WINDOW)
     out.add("cxone_window_end_timestamp_seconds", now)
     for event, age in (("last_success", 5), ("last_attempt", 5), ("not_before", -55)):

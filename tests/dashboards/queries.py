@@ -26,15 +26,15 @@ MOST_SERIES = 50
 MAY_BE_EMPTY = {
     ("fleet", "Nothing known"): "something is known of every agent",
     ("agent", "Alerts"): "no alert about the agent is pending",
+    ("now", "$tenant"): "a single tenant has no label `tenant`",
     ("fleet", "$tenant"): "a single tenant has no label `tenant`",
     ("agent", "$tenant"): "a single tenant has no label `tenant`",
     ("exporter", "Budget"): "no budget is configured",
     ("exporter", "$tenant"): "a single tenant has no label `tenant`",
 }
 RULES_MAY_BE_EMPTY = {
-    "tenant:cxone_api_rate_limited:increase1h": "no request was answered with 429",
-    "tenant:cxone_shards_wanted:max": "there are no shards",
-    "tenant:cxone_shards:count": "there are no shards",
+    "shard:cxone_request_errors:increase15m": "no request has failed",
+    "agent:cxone_agent_info:unknown": "something is known of every agent",
 }
 # An agent with all data, so that every panel of the Agent dashboard has data.
 BEST_AGENT = (
@@ -90,8 +90,11 @@ def options_of(variable, prometheus, chosen):
     shown = []
     for series in prometheus.instant(match[1]):
         labels = ",".join(f'{name}="{value}"' for name, value in series["metric"].items())
-        if found := pattern.search(f"{{{labels}}} {series['value'][1]}"):
-            shown.append(found["value"])
+        found = pattern.search(f"{{{labels}}} {series['value'][1]}")
+        if not found:
+            raise ValueError(f"the variable's regex does not fit {labels}")
+        assert "shown" not in series["metric"] or found["text"] == series["metric"]["shown"], found["text"]
+        shown.append(found["value"])
     return shown
 
 
@@ -108,17 +111,20 @@ def choices(name, dashboard, prometheus, pick):
         if variable.get("includeAll") and (not pick or not offered):
             chosen[variable["name"]] = variable["allValue"]
         else:
+            # The hardest to quote comes first.
+            offered = sorted(offered, key=lambda value: '"' not in value) if variable["name"] == "team" else offered
             chosen[variable["name"]] = offered[0] if offered else ""
     return chosen, faults
 
 
 def substitute(text, values):
-    """Puts the values in place of $name, ${name} and ${name:format}."""
+    """Puts the values in place of $name, ${name} and ${name:format}, as Grafana does: only the format regex escapes, and not All."""
     def value(match):
-        name = match[1] or match[2]
-        return values.get(name, match[0])
+        name = match[1] or match[3]
+        found = values.get(name, match[0])
+        return re.sub(r"[\\^$*+?.()|\[\]{}/]", r"\\\g<0>", found) if match[2] == "regex" and found != ".*" else found
 
-    return re.sub(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)", value, text)
+    return re.sub(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)", value, text)
 
 
 # === dashboards ===
