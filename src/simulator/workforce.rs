@@ -6,13 +6,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveTime;
+use chrono::{DateTime, NaiveTime};
 
 use super::person_names;
 use super::random::{self, Rng};
-use crate::presence::{AgentId, Schedule, Shift, TimeZone};
+use crate::presence::{AgentId, Schedule, Shift, TimeZone, Timestamp, Window};
 
 const HOUR: u32 = 3_600;
+/// A day in microseconds.
+const DAY_MICROS: i64 = 86_400_000_000;
 /// Length of a full shift with lunch.
 const FULL_SHIFT: u32 = 8 * HOUR + HOUR / 2;
 /// Length of a part-time shift.
@@ -203,6 +205,21 @@ impl Team {
 // === impl Agent ===
 
 impl Agent {
+    /// When the agent is on leave within `span`: whole weeks of local time, in order.
+    pub fn leave(&self, span: Window) -> Vec<Window> {
+        let day_of = |moment: Timestamp| moment.micros().div_euclid(DAY_MICROS);
+        let midnight = |day: i64| {
+            let date = DateTime::from_timestamp(day.checked_mul(86_400)?, 0)?.naive_utc();
+            self.profile.timezone.moment(date)
+        };
+        let monday = |day: &i64| (day + 3).rem_euclid(7) == 0;
+        (day_of(span.start) - 8..=day_of(span.end) + 1)
+            .filter(|day| monday(day) && self.profile.on_leave(*day))
+            .filter_map(|day| Some(Window { start: midnight(day)?, end: midnight(day + 7)? }))
+            .filter(|week| week.intersection(span).is_some())
+            .collect()
+    }
+
     fn generate(seed: u64, index: usize, team: &Team, schedules: &mut Vec<Arc<Schedule>>) -> Self {
         let key = random::key(seed, index as u64);
         let mut rng = Rng::new(key);
@@ -271,7 +288,7 @@ impl Profile {
             8 | 9 if PLANTED_WHOLE.contains(&place) => WorkPattern::NeverComes(WeekParity::Odd),
             _ => return,
         };
-        let first_half = rotation % 2 == 0;
+        let first_half = rotation.is_multiple_of(2);
         self.days = std::array::from_fn(|day| (day < 4) == first_half);
         (self.shift_start, self.shift_length) = (start, PLANTED_SHIFT);
     }

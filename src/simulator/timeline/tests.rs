@@ -215,10 +215,11 @@ fn agents_are_offline_off_shift() {
 #[test]
 fn some_agent_is_late_missing_gone_or_on_leave_at_any_time() {
     let (workforce, timeline) = (Workforce::new(1, 240), Timeline::new(1));
-    let late = |agent: &Agent| matches!(agent.profile.work_pattern, WorkPattern::ComesLate(_));
-    let gone = |agent: &Agent| matches!(agent.profile.work_pattern, WorkPattern::LeavesEarly(_));
-    let missing = |agent: &Agent| matches!(agent.profile.work_pattern, WorkPattern::NeverComes(_));
-    let planted: [(&str, &dyn Fn(&Agent) -> bool); 3] = [("late", &late), ("gone", &gone), ("missing", &missing)];
+    type IsPlanted = fn(&Agent) -> bool;
+    let late: IsPlanted = |agent| matches!(agent.profile.work_pattern, WorkPattern::ComesLate(_));
+    let gone: IsPlanted = |agent| matches!(agent.profile.work_pattern, WorkPattern::LeavesEarly(_));
+    let missing: IsPlanted = |agent| matches!(agent.profile.work_pattern, WorkPattern::NeverComes(_));
+    let planted = [("late", late), ("gone", gone), ("missing", missing)];
     for week in WEEKS {
         for step in 0..7 * 24 * 12 {
             let moment = week + step * 300;
