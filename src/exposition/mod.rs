@@ -1,4 +1,4 @@
-//! Families, samples, escaping and encodings of the Prometheus exposition formats. Knows no domain, does no I/O.
+//! Families, samples, escaping and encodings of the Prometheus exposition formats, and CSV. Knows no domain, does no I/O.
 //!
 //! Both [text 0.0.4][text] and [OpenMetrics 1.0.0][om] are supported. Their sample lines are the same bytes; only the
 //! `HELP`, `TYPE` and `UNIT` lines and the final `# EOF` differ. A [`Block`] therefore renders and compresses its samples
@@ -13,6 +13,7 @@
 mod block;
 mod builder;
 mod chunks;
+mod csv_records;
 mod encode;
 mod error;
 mod family;
@@ -22,6 +23,7 @@ mod payload;
 
 pub use block::Block;
 pub use builder::{BlockBuilder, Packing, Samples};
+pub use csv_records::{CsvRecords, decimal_seconds};
 pub use error::{ExpositionError, LeftOut};
 pub use family::{Family, Kind};
 pub use negotiate::{Encoding, Format, Negotiated, negotiate};

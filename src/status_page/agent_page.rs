@@ -10,7 +10,7 @@ use super::page_query::PageQuery;
 use super::selection::ListedAgent;
 use super::state_styles::swatch;
 use super::summary::Summary;
-use super::{axis, promql};
+use super::{axis, promql, state_lanes};
 use crate::config::Tenant;
 use crate::presence::{AgentPresence, Micros, Schedule, Window};
 
@@ -42,6 +42,7 @@ pub(super) fn content(
                 (totals(summary, presence))
                 (promql::section(tenant, line.label, line.agent.offline_limit.is_some(), several))
             }
+            (state_lanes::table(summary, presence))
             (self::hours(summary, presence, data.window, hours))
         } @else {
             p { "There is no data for this agent in the window." }
@@ -108,26 +109,35 @@ fn chart(
     window: Window,
     hours: HourGrid,
 ) -> Markup {
-    let frame = Frame { width: WIDTH, height: HEIGHT, window, hours };
-    let columns = summary.columns(presence, window, hours, MAX_COLUMNS);
+    let segments = summary.segments(presence);
+    let is_exact = !segments.is_empty();
+    let height = if is_exact { state_lanes::height(&summary.styles, &segments) } else { HEIGHT };
+    let frame = Frame { width: WIDTH, height, window, hours };
+    let columns = if is_exact { segments } else { summary.columns(presence, window, hours, MAX_COLUMNS) };
     let shifts = line.agent.schedule.as_ref().map(|schedule| schedule.within(window));
     html! {
         section aria-labelledby="day-title" {
-            h2 #day-title { "The window, hour by hour" }
+            h2 #day-title { @if is_exact { "The window, state by state" } @else { "The window, hour by hour" } }
             @if columns.is_empty() {
                 p { "The chart is available after the next refresh." }
             } @else {
-                svg.day.chart viewBox=(axis::view_box(frame)) role="img" tabindex="0"
+                svg.day.chart viewBox=(axis::view_box(frame, if is_exact { 0 } else { axis::MARGIN })) role="img" tabindex="0"
                     aria-label=(in_words(line)) {
-                    (bars(&summary.styles, &columns, frame))
+                    @if is_exact {
+                        (axis::axis(frame))
+                        (state_lanes::lanes(&summary.styles, &columns, frame))
+                    } @else {
+                        (bars(&summary.styles, &columns, frame))
+                        (axis::axis(frame))
+                        (axis::percentages(frame))
+                        (cells(&summary.styles, &columns, frame, Measure::Time))
+                    }
                     @if let Some(shifts) = &shifts { (axis::shifts(frame, shifts.shifts())) }
-                    (axis::axis(frame))
-                    (axis::percentages(frame))
-                    (cells(&summary.styles, &columns, frame, Measure::Time))
                 }
                 p.note {
-                    "Share of each state in the columns; hours in " span.zone-name { "UTC" } "."
-                    @if shifts.is_some() { " The line below the columns is the agent's schedule." }
+                    @if is_exact { "A line for each state, from its start to its end" } @else { "Share of each state in the columns" }
+                    "; hours in " span.zone-name { "UTC" } "."
+                    @if shifts.is_some() { " The line at the bottom is the agent's schedule." }
                 }
             }
         }

@@ -89,6 +89,7 @@ fn filters(summary: &Summary, query: &PageQuery) -> Markup {
             }
             button type="submit" { "Show" }
             @if query.is_filtered() { a href=(query.unfiltered().results_href()) { "Show all agents" } }
+            a #csv href=(query.csv_href()) download="agents.csv" { "CSV of these agents" }
         }
     }
 }
@@ -205,10 +206,12 @@ fn sparkline(summary: &Summary, line: &ListedAgent<'_>, hours: HourGrid) -> Mark
     }
     let frame = Frame { width: SPARKLINE_WIDTH, height: SPARKLINE_HEIGHT, window: data.window, hours };
     let columns = summary.columns(presence, data.window, hours, SPARKLINE_COLUMNS);
+    let segments = summary.segments(presence);
+    let drawn = if segments.is_empty() { &columns } else { &segments };
     html! {
         svg.sparkline width=(SPARKLINE_WIDTH) height=(SPARKLINE_HEIGHT) viewBox={ "0 0 " (SPARKLINE_WIDTH) " " (SPARKLINE_HEIGHT) }
             preserveAspectRatio="none" role="img" tabindex="0" aria-label=(in_words(line)) {
-            (bars(&summary.styles, &columns, frame))
+            (bars(&summary.styles, drawn, frame))
             (cells(&summary.styles, &columns, frame, Measure::Time))
         }
     }

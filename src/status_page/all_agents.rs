@@ -37,7 +37,7 @@ pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'
                             @if query.is_filtered() { "the selected" } @else { "all" }
                             " agents over the window, hours in " span.zone-name { "UTC" }
                         }
-                        svg.all-agents.chart viewBox=(axis::view_box(frame)) role="img" tabindex="0"
+                        svg.all-agents.chart viewBox=(axis::view_box(frame, axis::MARGIN)) role="img" tabindex="0"
                             aria-labelledby="day-title" {
                             (bars(&summary.styles, &totals.window_columns, frame))
                             (axis::axis(frame))

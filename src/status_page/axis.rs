@@ -9,9 +9,11 @@ use crate::presence::{Timestamp, Window};
 /// Height of the axis of times in pixels.
 const AXIS_HEIGHT: u32 = 22;
 
-/// Width of the axis of percentages in pixels, and the room above the chart for half of its topmost label. Labels are larger
-/// on a phone.
-const MARGIN: (u32, u32) = (56, 10);
+/// Width of the axis of percentages in pixels. Labels are larger on a phone.
+pub(super) const MARGIN: u32 = 56;
+
+/// Room above the chart for half of the topmost label.
+const TOP: u32 = 10;
 
 /// Maximum number of marks. More would overlap at the minimum width.
 const MAX_MARKS: u64 = 9;
@@ -19,10 +21,9 @@ const MAX_MARKS: u64 = 9;
 /// Minimum distance of a label from the edges in pixels.
 const EDGE: i64 = 20;
 
-/// The view box of a chart with both axes.
-pub(super) fn view_box(frame: Frame) -> String {
-    let (left, top) = MARGIN;
-    format!("-{left} -{top} {} {}", frame.width + left, frame.height + top + AXIS_HEIGHT)
+/// The view box of a chart with an axis of times, and `margin` to its left for another.
+pub(super) fn view_box(frame: Frame, margin: u32) -> String {
+    format!("-{margin} -{TOP} {} {}", frame.width + margin, frame.height.saturating_add(TOP + AXIS_HEIGHT))
 }
 
 /// The axis of percentages: lines and labels at nothing, half and the whole.

@@ -42,13 +42,13 @@ pub(super) struct Frame {
 
 /// A length in tenths of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tenths(u64);
+pub(super) struct Tenths(u64);
 
 // === impl Frame ===
 
 impl Frame {
     /// Left edge and width of `span`.
-    fn place(self, span: Window) -> Option<(Tenths, Tenths)> {
+    pub(super) fn place(self, span: Window) -> Option<(Tenths, Tenths)> {
         let inside = span.intersection(self.window)?;
         let whole = self.window.length().get();
         let left = Tenths::of(inside.start.saturating_since(self.window.start).get(), whole, self.width);
@@ -71,6 +71,11 @@ impl Tenths {
         let scaled = u128::from(part.min(whole)) * u128::from(extent) * 10 / u128::from(whole.max(1));
         Self(u64::try_from(scaled).unwrap_or(u64::MAX))
     }
+
+    /// At least a pixel, so that short times are seen.
+    pub(super) fn visible(self) -> Self {
+        Self(self.0.max(10))
+    }
 }
 
 impl fmt::Display for Tenths {
@@ -91,7 +96,7 @@ pub(super) fn bars(styles: &StateStyles, columns: &[Column], frame: Frame) -> Ma
         for (place, path) in paths.iter_mut().enumerate() {
             let of_state = column.shares.iter().filter(|(state, _)| *state == place);
             let part: u64 = of_state.map(|(_, part)| part).sum();
-            if part == 0 {
+            if part == 0 || width == Tenths(0) {
                 continue;
             }
             let bottom = Tenths::of(below, column.whole, frame.height);
@@ -126,7 +131,7 @@ pub(super) fn cells(styles: &StateStyles, columns: &[Column], frame: Frame, meas
 }
 
 /// Exact description of a column. Dates are included if the window is longer than a day.
-fn in_words(styles: &StateStyles, column: &Column, measure: Measure, with_date: bool) -> String {
+pub(super) fn in_words(styles: &StateStyles, column: &Column, measure: Measure, with_date: bool) -> String {
     let mut words =
         format!("{} to {} UTC: ", time_of_day(column.span.start, with_date), time_of_day(column.span.end, with_date));
     let mut shares: Vec<_> = column.shares.iter().filter(|(_, part)| *part > 0).collect();
@@ -162,7 +167,7 @@ mod tests {
     }
 
     fn day() -> (StateStyles, Frame) {
-        let styles = StateStyles::new(&["Available", "Busy"].map(StateName::from));
+        let styles = StateStyles::new(&["Available", "Busy"].map(StateName::from), &[]);
         let window = Window { start: at(0), end: at(24) };
         (styles, Frame { width: 240, height: 20, window, hours: HourGrid::default() })
     }

@@ -6,13 +6,16 @@
 //! | `summary` | what needs every agent, computed once per snapshot |
 //! | `selection` | filters and sorts the agents; picks those of one page |
 //! | `state_styles`, `hour_grid`, `chart`, `axis` | colours and patterns of states; hours of zones; charts as SVG |
+//! | `state_lanes` | the exact times of one agent's states |
 //! | `tenant_status`, `attention`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
+//! | `agents_csv` | the selected agents as CSV |
 //! | `layout`, `assets` | document around the sections; stylesheet, script, icon |
 //!
 //! Pages are made of published snapshots only. `web` serves them; this module does no I/O.
 
 mod agent_page;
 mod agent_table;
+mod agents_csv;
 mod all_agents;
 mod assets;
 mod attention;
@@ -24,6 +27,7 @@ mod layout;
 mod page_query;
 mod promql;
 mod selection;
+mod state_lanes;
 mod state_styles;
 mod summary;
 mod tenant_status;
@@ -45,6 +49,9 @@ use crate::refresh::Published;
 mod fixture;
 #[cfg(test)]
 mod tests;
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSV: &str = "text/csv; charset=utf-8; header=present";
 
 /// Time between renewals of a page while a refresh is in progress: its result is shown soon after it is there.
 const RENEWAL_WHILE_REFRESHING: Duration = Duration::from_secs(5);
@@ -78,11 +85,13 @@ pub struct TenantStatus {
     pub is_refreshing: bool,
 }
 
-/// A whole HTML document.
+/// A whole document.
 #[derive(Debug)]
 pub struct Document {
-    /// The HTML.
-    pub html: String,
+    /// The text.
+    pub text: Vec<u8>,
+    /// Value of the header `Content-Type`.
+    pub content_type: &'static str,
     /// False if the query names an unknown tenant or agent; the document then says so.
     pub found: bool,
 }
@@ -90,7 +99,7 @@ pub struct Document {
 // === impl StatusPage ===
 
 impl StatusPage<'_> {
-    /// All tenants, and the agents of the one that the query selects.
+    /// All tenants, and the agents of the one that the query selects; with `format=csv`, all selected agents as CSV.
     pub fn overview(&self, query: Option<&str>) -> Document {
         let query = PageQuery::parse(query);
         let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
@@ -98,6 +107,10 @@ impl StatusPage<'_> {
         let summary = self.summaries.of(snapshot);
         let agents = Agents { snapshot, summary: &summary, any_fresh: status.agents.fresh > 0 };
         let page = selection::select(&agents, &query);
+        if query.csv {
+            let text = agents_csv::csv(&agents, &page).unwrap_or_default();
+            return Document { text, content_type: CSV, found: true };
+        }
         let content = html! {
             h1 { "Agent presence" }
             (tenant_status::shard(&snapshot.tenant))
@@ -114,7 +127,7 @@ impl StatusPage<'_> {
             zones: &summary.zones,
             hours: query.hours,
         };
-        Document { html: layout::document(self, &frame, &content), found: true }
+        Document::html(layout::document(self, &frame, &content), true)
     }
 
     /// The agent that the query selects.
@@ -138,7 +151,7 @@ impl StatusPage<'_> {
             zones: &summary.zones,
             hours: query.hours,
         };
-        Document { html: layout::document(self, &frame, &content), found: true }
+        Document::html(layout::document(self, &frame, &content), true)
     }
 
     /// The tenant of this name; without a name, the first.
@@ -163,7 +176,15 @@ impl StatusPage<'_> {
             zones: &[],
             hours: HourGrid::default(),
         };
-        Document { html: layout::document(self, &frame, &content), found: false }
+        Document::html(layout::document(self, &frame, &content), false)
+    }
+}
+
+// === impl Document ===
+
+impl Document {
+    fn html(html: String, found: bool) -> Self {
+        Self { text: html.into_bytes(), content_type: HTML, found }
     }
 }
 

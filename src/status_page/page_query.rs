@@ -27,6 +27,8 @@ pub(super) struct PageQuery {
     pub(super) descending: bool,
     /// Page number, from 0.
     pub(super) page: usize,
+    /// Whether all selected agents are wanted as CSV instead of a page.
+    pub(super) csv: bool,
     /// Where columns begin. The script sends it, so links do not keep it.
     pub(super) hours: HourGrid,
 }
@@ -108,6 +110,7 @@ impl PageQuery {
                 "attention" => parsed.attention = Attention::named(&value),
                 "sort" => parsed.sort = Column::ALL.into_iter().find(|column| column.key() == value),
                 "order" => parsed.descending = value == "desc",
+                "format" => parsed.csv = value == "csv",
                 "columns" => parsed.hours = HourGrid::parse(&value),
                 "page" => parsed.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
                 _ => (),
@@ -164,7 +167,14 @@ impl PageQuery {
         format!("{}#agents-section", self.href())
     }
 
-    /// Parameters that differ from the default.
+    /// The same agents, on all pages, as CSV.
+    pub(super) fn csv_href(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.on_page(0).pairs()).append_pair("format", "csv");
+        format!("./?{}", query.finish())
+    }
+
+    /// Parameters of the selection that differ from the default.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let sort = self.sort.map(|column| column.key().to_owned());
         let order = self.sort.filter(|_| self.descending).map(|_| "desc".to_owned());
@@ -272,7 +282,7 @@ mod tests {
 
         #[test]
         fn any_query_round_trips(query in "\\PC{0,200}") {
-            let parsed = PageQuery { hours: HourGrid::default(), ..PageQuery::parse(Some(&query)) };
+            let parsed = PageQuery { csv: false, hours: HourGrid::default(), ..PageQuery::parse(Some(&query)) };
             prop_assert_eq!(PageQuery::parse(parsed.href().split_once('?').map(|(_, query)| query)), parsed);
         }
     }

@@ -72,10 +72,11 @@ pub(super) fn select<'a>(agents: &Agents<'a>, query: &PageQuery) -> TablePage<'a
     }
 
     let total = chosen.len();
-    let pages = total.div_ceil(AGENTS_PER_PAGE).max(1);
+    let per_page = if query.csv { total.max(1) } else { AGENTS_PER_PAGE };
+    let pages = total.div_ceil(per_page).max(1);
     let number = query.page.min(pages - 1);
-    let start = number * AGENTS_PER_PAGE;
-    let range = start..total.min(start + AGENTS_PER_PAGE);
+    let start = number * per_page;
+    let range = start..total.min(start + per_page);
     let order = |a: &usize, b: &usize| match (line(*a), line(*b)) {
         (Some(one), Some(other)) => compare(query, &one, &other).then(a.cmp(b)),
         _ => a.cmp(b),

@@ -50,10 +50,14 @@ const PATTERNS: [&str; 16] = [
 /// The first style that no common state has.
 const FIRST_FREE: u8 = 11;
 
-/// The states of a tenant with their styles. The index of a state does not change.
+/// The style of offline states, whatever their names: the APIs have different ones.
+const OFFLINE: u8 = 5;
+
+/// The states of a tenant with their styles.
 #[derive(Debug, Default)]
 pub(super) struct StateStyles {
     states: Vec<StateStyle>,
+    offline: Vec<StateName>,
 }
 
 /// A state with its style.
@@ -68,8 +72,8 @@ pub(super) struct StateStyle {
 
 impl StateStyles {
     /// Styles of these states, in this order without duplicates.
-    pub(super) fn new<'a>(states: impl IntoIterator<Item = &'a StateName>) -> Self {
-        let mut styles = Self::default();
+    pub(super) fn new<'a>(states: impl IntoIterator<Item = &'a StateName>, offline: &[StateName]) -> Self {
+        let mut styles = Self { offline: offline.to_vec(), ..Self::default() };
         for state in states {
             styles.place_or_add(state);
         }
@@ -92,12 +96,21 @@ impl StateStyles {
         })
     }
 
+    /// Moves the offline states to the end, so that charts stack them on top. Indices change.
+    pub(super) fn offline_last(&mut self) {
+        let Self { states, offline } = self;
+        states.sort_by_key(|state| offline.contains(&state.name));
+    }
+
     /// The states in their order.
     pub(super) fn states(&self) -> &[StateStyle] {
         &self.states
     }
 
     fn pick_style(&self, state: &str) -> u8 {
+        if self.offline.iter().any(|offline| **offline == *state) {
+            return OFFLINE;
+        }
         // Other states, such as `Unavailable: Lunch`, differ from each other as long as styles are free.
         if let Some((_, style)) = COMMON_STATES.iter().find(|(name, _)| *name == state) {
             return *style;
@@ -145,7 +158,7 @@ mod tests {
     #[test]
     fn common_states_have_fixed_styles_and_others_differ() {
         let names = ["Busy", "Lunch", "Meeting", "Available", "Lunch", "Training"].map(StateName::from);
-        let styles = StateStyles::new(&names);
+        let styles = StateStyles::new(&names, &[]);
         let assigned: Vec<_> = styles.states().iter().map(|state| (&*state.name, state.style)).collect();
         assert_eq!(assigned, [("Busy", 1), ("Lunch", 11), ("Meeting", 12), ("Available", 0), ("Training", 13)]);
         assert_eq!(styles.place(&"Available".into()), Some(3));
@@ -153,9 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn offline_states_are_alike_and_last() {
+        let [presence, official] = [["Offline", "Available"], ["LoggedOut", "Available"]].map(|names| {
+            let mut styles =
+                StateStyles::new(&names.map(StateName::from), &["Offline", "LoggedOut"].map(StateName::from));
+            styles.offline_last();
+            styles.states().iter().map(|state| state.style).collect::<Vec<_>>()
+        });
+        assert_eq!((presence, official), (vec![0, OFFLINE], vec![0, OFFLINE]));
+    }
+
+    #[test]
     fn styles_are_reused_evenly() {
         let names: Vec<StateName> = (0..50).map(|number| format!("state {number}").into()).collect();
-        let styles = StateStyles::new(&names);
+        let styles = StateStyles::new(&names, &[]);
         for style in FIRST_FREE..16 {
             assert_eq!(styles.states().iter().filter(|state| state.style == style).count(), 10);
         }

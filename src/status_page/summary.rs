@@ -10,7 +10,9 @@ use super::chart::Column;
 use super::hour_grid::HourGrid;
 use super::state_styles::StateStyles;
 use crate::config::{Agent, Tenant};
-use crate::presence::{AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, StateName, Timestamp, Window};
+use crate::presence::{
+    AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, PresenceTimeline, Segment, StateName, Timestamp, Window,
+};
 use crate::refresh::{AgentRow, Moment, Snapshot};
 
 /// Maximum number of columns of the chart of all agents: hours, for a window of a day.
@@ -97,7 +99,7 @@ impl Summaries {
 impl Summary {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let tenant = &snapshot.tenant;
-        let mut styles = StateStyles::new(&tenant.states.declared);
+        let mut styles = StateStyles::new(&tenant.states.declared, &tenant.states.offline);
         let mut has_rest = false;
         for presence in snapshot.rows.iter().filter_map(presence_of) {
             let states = presence.states.iter().chain(&presence.current);
@@ -107,6 +109,7 @@ impl Summary {
             has_rest = has_rest
                 || presence.chart.slots().flat_map(ChartSlot::shares).any(|(place, _)| place == PresenceChart::OTHER);
         }
+        styles.offline_last();
         let rest = if has_rest { styles.place_or_add(&StateName::from(OTHER_STATES)) } else { usize::MAX };
         let window =
             snapshot.rows.iter().filter_map(|row| Some(row.data.as_ref()?.window)).max_by_key(|window| window.end);
@@ -189,6 +192,16 @@ impl Summary {
     fn places_of(&self, presence: &AgentPresence) -> (Vec<usize>, usize) {
         let place = |state: &StateName| self.styles.place(state).unwrap_or(usize::MAX);
         (presence.states.iter().map(|(state, _)| place(state)).collect(), self.rest)
+    }
+
+    /// The exact times of an agent's states, one column each; none from a source of buckets.
+    pub(super) fn segments(&self, presence: &AgentPresence) -> Vec<Column> {
+        let places = self.places_of(presence);
+        let column = |segment: Segment| {
+            let whole = segment.time.length().get();
+            Column { span: segment.time, whole, shares: vec![(placed(&places, segment.place), whole)] }
+        };
+        presence.timeline.iter().flat_map(PresenceTimeline::segments).map(column).collect()
     }
 
     /// The columns of an agent in `window`, about `most` of them at most. They begin at whole hours, except where a bucket

@@ -8,10 +8,10 @@ use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::Agents;
 use super::summary::Summary;
-use super::{agent_page, agent_table, all_agents, attention, selection};
+use super::{agent_page, agent_table, agents_csv, all_agents, attention, selection};
 use crate::config::{AgentLabel, Privacy, Pseudonyms, Tenant};
 use crate::presence::Micros;
-use crate::presence::ScheduledTime;
+use crate::presence::{PresenceTimeline, ScheduledTime, Segment, Window};
 use crate::refresh::Snapshot;
 
 /// The sections about agents on the overview.
@@ -97,6 +97,59 @@ fn filters_apply_to_the_chart_of_all_agents() {
     assert!(billing.contains("Selected agents: 2 of 4") && billing.contains("UTC: Available 100 %"), "{billing}");
     assert!(!billing.contains("no data</th>"), "{billing}");
     assert!(billing.contains("href=\"./?team=Billing&amp;state=Available#agents-section\""), "{billing}");
+}
+
+#[test]
+fn csv_has_the_selected_agents_of_all_pages() {
+    let snapshot = with_tenant(&many(120), |tenant| tenant.agents[1].name = Some("=1+1,\u{202e}".to_owned()));
+    let summary = Summary::new(&snapshot);
+    let agents = Agents { snapshot: &snapshot, summary: &summary, any_fresh: true };
+    let csv = |query: &str| {
+        let query = PageQuery::parse(Some(query));
+        String::from_utf8(agents_csv::csv(&agents, &selection::select(&agents, &query)).unwrap()).unwrap()
+    };
+    let all = csv("format=csv&sort=agent&page=2");
+    let mut lines = all.lines();
+    let header = "tenant,agent,name,team,attention,state,since,from,to,observed_seconds,offline_seconds,\
+        offline_limit_seconds,scheduled_seconds,scheduled_offline_seconds,Available,Busy,WrapUp,Offline";
+    assert_eq!(lines.next(), Some(header));
+    assert_eq!(lines.clone().count(), 120, "all pages");
+    let times = "2026-03-01T08:00:00Z,2026-03-01T00:00:00Z,2026-03-02T00:00:00Z,86400,0,28800,,";
+    assert_eq!(
+        lines.nth(1),
+        Some(&*format!("acme,10,\"'=1+1,\\u{{202e}}\",Support,,Available,{times},57600,28800,0,0"))
+    );
+    assert_eq!(lines.nth(1), Some("acme,12,Agent 12,Support,unknown,,,,,,,28800,,,,,,"));
+    let billing = csv("format=csv&team=Billing&attention=over-limit");
+    assert!(billing.lines().skip(1).all(|line| line.contains(",Billing,over-limit,")), "{billing}");
+    let link = "<a id=\"csv\" href=\"./?team=Billing&amp;attention=over-limit&amp;format=csv\"";
+    let html = overview(&snapshot, "team=Billing&attention=over-limit&page=2");
+    assert!(html.contains(link), "{html}");
+}
+
+#[test]
+fn exact_times_are_drawn_as_lines_and_listed() {
+    let mut one = presence(&[("Available", 0, 2), ("Offline", 2, 24)]);
+    let moment = |second: i64| at(1) + Duration::from_secs(second.unsigned_abs());
+    let segment = |place, from, to| Segment { place, time: Window { start: moment(from), end: moment(to) } };
+    one.timeline = Some(PresenceTimeline::new([segment(0, 0, 61), segment(1, 61, 70), segment(0, 70, 7_270)]));
+    let snapshot = snapshot(&[Some(one)]);
+    let html = page_of(&snapshot, 0);
+    for expected in [
+        "<title>01:00:00 to 01:01:01 UTC: Available 0:01:01</title>",
+        "<rect class=\"cell\" fill=\"url(#p5)\" x=\"40.6\" y=\"47\" width=\"1\" height=\"14\"",
+        "<h2 id=\"day-title\">The window, state by state</h2>",
+        "<text x=\"2\" y=\"44\">Offline</text>",
+    ] {
+        assert!(html.contains(expected), "{expected} is not in {html}");
+    }
+    let table = html.split("id=\"segments\"").nth(1).unwrap().split("</table>").next().unwrap();
+    let durations: Vec<_> = table.split("<td class=\"number\">").skip(1).map(|cell| &cell[..7]).collect();
+    assert_eq!(durations, ["2:00:00", "0:00:09", "0:01:01"], "the newest first");
+    let row = overview(&snapshot, "");
+    let sparkline = row.split("<svg class=\"sparkline\"").nth(1).unwrap();
+    assert!(sparkline.contains("<path fill=\"url(#p0)\" d=\"M8 0h0.1v28h-0.1zM8.1 0h16"), "{sparkline}");
+    assert_eq!(sparkline.matches("<rect class=\"cell\"").count(), 24, "an hour each");
 }
 
 #[test]
@@ -199,10 +252,10 @@ fn pages_without_buckets_after_a_restart() {
 #[test]
 fn a_month_is_merged_in_charts_and_exact_in_tables() {
     let long = Duration::from_secs(31 * 86_400);
-    let window = crate::presence::Window::ending_at(at(24), long);
+    let window = Window::ending_at(at(24), long);
     let mut strip = crate::presence::PresenceChartBuilder::default();
     for hour in 24 - 31 * 24..24 {
-        let span = crate::presence::Window { start: at(hour), end: at(hour + 1) };
+        let span = Window { start: at(hour), end: at(hour + 1) };
         strip.add(span, std::iter::once((0, span.length())));
     }
     let mut one = presence(&[("Available", 0, 24)]);

@@ -52,14 +52,14 @@ pub(super) async fn answer(app: Arc<App>, kind: Kind, query: Option<&str>, heade
     let Ok(_permit) = app.pages.acquire().await else { return unavailable() };
     let rendering = Arc::clone(&app);
     let page = tokio::task::spawn_blocking(move || {
-        let Document { html, found } = render(&rendering, kind, query.as_deref(), visited.as_ref());
-        (found, compress(html, encoding))
+        let Document { text, content_type, found } = render(&rendering, kind, query.as_deref(), visited.as_ref());
+        (found, content_type, compress(text, encoding))
     });
-    let Ok((found, (body, encoding))) = page.await else { return unavailable() };
+    let Ok((found, content_type, (body, encoding))) = page.await else { return unavailable() };
     let mut response = Response::new(Chunks::from(body));
     *response.status_mut() = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
     let head = response.headers_mut();
-    head.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    head.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     head.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if let Some(encoding) = encoding.content_encoding() {
         head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -134,15 +134,15 @@ fn unavailable() -> HttpResponse {
 }
 
 /// Compresses the page if the client accepts gzip; it takes a tenth of the bytes then.
-fn compress(page: String, encoding: Encoding) -> (Vec<u8>, Encoding) {
+fn compress(page: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Encoding) {
     if encoding == Encoding::Gzip {
         let mut encoder = GzEncoder::new(Vec::with_capacity(page.len() / 8), Compression::fast());
         // Writing into memory does not fail.
-        if encoder.write_all(page.as_bytes()).is_ok()
+        if encoder.write_all(&page).is_ok()
             && let Ok(compressed) = encoder.finish()
         {
             return (compressed, Encoding::Gzip);
         }
     }
-    (page.into_bytes(), Encoding::Identity)
+    (page, Encoding::Identity)
 }

@@ -1,20 +1,15 @@
 //! The report as JSON and CSV. Seconds are exact to the microsecond, without trailing zeros.
 
-use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io;
 
 use serde::{Serialize, Serializer};
 
 use super::rows::{Row, TenantReport};
+use crate::exposition::{CsvRecords, decimal_seconds};
 use crate::presence::{Micros, StateName};
 
 /// Microseconds in a second.
 const MICROS_PER_SECOND: u64 = 1_000_000;
-
-/// The first characters of a cell that a spreadsheet takes for a formula, in their wide forms too.
-///
-/// Source: OWASP, CSV Injection.
-const FORMULA_STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 /// The JSON object of an agent.
 #[derive(Serialize)]
@@ -45,35 +40,20 @@ pub(super) fn json(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
 
 /// A header, and a record for each agent and state. An agent without data has no record.
 pub(super) fn csv(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
-    let mut lines = csv::Writer::from_writer(Vec::new());
-    lines.write_record(["tenant", "agent", "name", "team", "from", "to", "state", "seconds"])?;
+    let mut records = CsvRecords::new(["tenant", "agent", "name", "team", "from", "to", "state", "seconds"])?;
     for (report, row) in rows(reports) {
         let (from, to) = (report.window.start.to_string(), report.window.end.to_string());
-        let [name, team] = [&row.name, &row.team].map(|text| cell(text.as_deref().unwrap_or_default()));
-        let (tenant, agent) = (cell(&report.tenant), cell(&row.agent));
+        let [name, team] = [&row.name, &row.team].map(|text| text.as_deref().unwrap_or_default());
         for (state, time) in &row.states {
-            let record = [&*tenant, &*agent, &*name, &*team, &*from, &*to, &*cell(state), &*decimal(*time)];
-            lines.write_record(record)?;
+            let seconds = decimal_seconds(time.get());
+            records.push([&*report.tenant, &*row.agent, name, team, &*from, &*to, &**state, &*seconds])?;
         }
     }
-    let mut text = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
-    text.flush()?;
-    Ok(text)
+    records.finish()
 }
 
 fn rows(reports: &[TenantReport]) -> impl Iterator<Item = (&TenantReport, &Row)> {
     reports.iter().flat_map(|report| report.rows.iter().map(move |row| (report, row)))
-}
-
-/// `text` with a quote before it where a spreadsheet would take it for a formula.
-fn cell(text: &str) -> Cow<'_, str> {
-    if text.starts_with(FORMULA_STARTS) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
-}
-
-/// Seconds as a decimal number without trailing zeros.
-fn decimal(time: Micros) -> String {
-    let (whole, micros) = (time.get() / MICROS_PER_SECOND, time.get() % MICROS_PER_SECOND);
-    if micros == 0 { whole.to_string() } else { format!("{whole}.{micros:06}").trim_end_matches('0').to_owned() }
 }
 
 // === impl Entry ===
@@ -116,23 +96,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_have_no_trailing_zeros() {
-        let table = [(0, "0"), (1, "0.000001"), (500_000, "0.5"), (60_000_000, "60"), (86_399_999_990, "86399.99999")];
-        for (micros, text) in table {
-            let time = Micros::new(micros);
-            assert_eq!(decimal(time), text);
-            assert_eq!(serde_json::to_string(&Seconds(time)).unwrap().parse::<f64>(), text.parse());
+    fn json_seconds_are_those_of_csv() {
+        for micros in [0, 1, 500_000, 60_000_000, 86_399_999_990] {
+            let json = serde_json::to_string(&Seconds(Micros::new(micros))).unwrap();
+            assert_eq!(json.parse::<f64>(), decimal_seconds(micros).parse());
         }
         assert_eq!(serde_json::to_string(&Seconds(Micros::from_seconds(60))).unwrap(), "60");
-    }
-
-    #[test]
-    fn csv_cell_of_a_formula_is_prefixed() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"] {
-            assert_eq!(cell(text), format!("'{text}"));
-        }
-        for text in ["", "Ada", "1=1", "'=1", " =1", "a-b"] {
-            assert_eq!(cell(text), text);
-        }
     }
 }

@@ -43,7 +43,7 @@ pub struct Segment {
 
 impl PresenceTimeline {
     /// The newest of `segments`, which are sorted and do not overlap. Neighbours that touch in one state are merged.
-    pub(super) fn new(segments: impl IntoIterator<Item = Segment>) -> Self {
+    pub(crate) fn new(segments: impl IntoIterator<Item = Segment>) -> Self {
         let mut merged: Vec<Segment> = Vec::new();
         for segment in segments {
             match merged.last_mut() {

@@ -71,10 +71,12 @@
   const tip = document.getElementById('tip');
   const date = (seconds) => new Date(seconds * 1000);
 
-  // The title of the cell with times in the chosen zone.
+  // The title of the cell with times in the chosen zone; with dates, if the title has them.
   const describe = (cell) => {
-    const [, what] = cell.querySelector('title').textContent.split(/ UTC: (.*)/s);
-    return `${clock(date(cell.dataset.from))} to ${clock(date(cell.dataset.to))}${utc()}: ${what}`;
+    const [times, what] = cell.querySelector('title').textContent.split(/ UTC: (.*)/s);
+    const [from, to] = [date(cell.dataset.from), date(cell.dataset.to)]
+      .map((moment) => (times.includes('-') ? `${day(moment)} ${clock(moment)}` : clock(moment)));
+    return `${from} to ${to}${utc()}: ${what}`;
   };
 
   const leave = () => {

@@ -6,8 +6,9 @@ import { test } from "node:test";
 import { visit } from "../browser.mjs";
 import { ofOneRefresh, scrape } from "../exposition.mjs";
 import { waitFor } from "../app.mjs";
-import { agentPage, agents, assertAddUp, assertTotals, cells, header, overview, rows } from "../overview.mjs";
+import { agentPage, agents, assertAddUp, assertTotals, cells, clock, header, overview, rows, table } from "../overview.mjs";
 import { assertAccessible } from "./accessibility.mjs";
+import { assertColumnsFit, assertNoSideways } from "./looks.mjs";
 import { assertSorts } from "./sorting.mjs";
 
 const FEW = 12;
@@ -116,6 +117,55 @@ export default function circumstances({ browser, app }) {
       await assertAccessible(page);
       assert((await assertSorts(page, demo, "state")).size > 1, "there are several states to sort by");
     }));
+  });
+
+  test("the official API has a line of exact times for each state", async () => {
+    const demo = await app.livelyDemo("exact", FEW, ["--api=official"]);
+    const people = await demo.people();
+    const [label] = [...people].reduce((one, next) => (Object.values(next[1].states).filter(Boolean).length > Object.values(one[1].states).filter(Boolean).length ? next : one));
+    const listed = (page) => table(page, "table#segments");
+    await ofOneRefresh(demo.base, () => visit(browser, demo.base, async (page) => {
+      const { states } = (await demo.people()).get(label);
+      await page.goto(agentPage(demo.base, label));
+      const segments = (await listed(page)).reverse();
+      const sums = segments.map((row) => ({ [row.State]: clock(row.Duration) }));
+      assertAddUp(sums, states, label);
+      const lines = page.locator("svg.day .cell");
+      assert.equal(await lines.count(), segments.length);
+      const seen = Object.values(states).filter((seconds) => seconds > 0).length;
+      const tops = await lines.evaluateAll((cells) => cells.map((cell) => cell.getAttribute("y")));
+      assert.equal(new Set(tops).size, seen, "a line for each state");
+      const tip = page.locator("#tip");
+      const says = async (row) => {
+        await tip.waitFor({ state: "visible" });
+        const text = await tip.innerText();
+        const time = (moment) => moment.split(" ")[1];
+        assert.equal(text.replace(" UTC", ""), `${time(row.From)} to ${time(row.To)}: ${row.State} ${row.Duration}`);
+      };
+      await page.locator("svg.day").focus();
+      await says(segments.at(-1));
+      await page.keyboard.press("ArrowLeft");
+      await says(segments.at(-2));
+      const longest = segments.reduce((one, next) => (clock(next.Duration) > clock(one.Duration) ? next : one));
+      const { x, y, width, height } = await lines.nth(segments.indexOf(longest)).boundingBox();
+      await page.mouse.move(x + width / 2, y + height / 2);
+      await says(longest);
+    }));
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(agentPage(demo.base, label));
+      assert((await listed(page)).length > 1, "the exact times are text without the script");
+    }, { javaScriptEnabled: false });
+    for (const width of [1280, 1300]) {
+      await visit(browser, demo.base, async (page) => {
+        await page.goto(overview(demo.base));
+        await assertColumnsFit(page);
+      }, { viewport: { width, height: 900 } });
+    }
+    await visit(browser, demo.base, async (page) => {
+      await page.goto(agentPage(demo.base, label));
+      await assertNoSideways(page);
+      await assertAccessible(page);
+    }, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
   });
 
   test("several tenants have a page each, and one hides names", async () => {

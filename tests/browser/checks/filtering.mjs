@@ -1,6 +1,7 @@
 // Search and filters, alone and together.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
@@ -10,7 +11,10 @@ export default function filtering({ browser, demo, people }) {
   const everyAgent = [...people.values()];
   const someone = everyAgent[Math.floor(everyAgent.length / 3)];
   const matching = (test) => everyAgent.filter(test).map((person) => person.agent).sort();
-  const found = async (page) => (await allRows(page)).map((row) => row.agent).sort();
+  const found = async (page, isSorted = true) => {
+    const found = (await allRows(page)).map((row) => row.agent);
+    return isSorted ? found.sort() : found;
+  };
   const containing = (text) => {
     const wanted = text.toLowerCase();
     return matching(({ agent, name, team }) => [agent, name, team].some((field) => field.toLowerCase().includes(wanted)));
@@ -63,6 +67,18 @@ export default function filtering({ browser, demo, people }) {
       await page.waitForURL(/attention=over-limit/);
       assert.deepEqual(await found(page), due.sort());
       assert.equal(await page.locator("select[name=attention]").inputValue(), "over-limit");
+    }));
+
+  test("the CSV has the agents of the filter, on all pages", () =>
+    visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base, { team: someone.team, sort: "name" }));
+      await page.locator("a#csv").focus();
+      const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+      assert.equal(download.suggestedFilename(), "agents.csv");
+      const text = readFileSync(await download.path(), "utf8");
+      const [header, ...lines] = text.trimEnd().split("\n").map((line) => line.split(","));
+      assert.deepEqual(header.slice(0, 4), ["tenant", "agent", "name", "team"]);
+      assert.deepEqual(lines.map((line) => line[1]), await found(page, false));
     }));
 
   test("a search without results says so", () =>

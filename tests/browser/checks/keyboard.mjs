@@ -16,6 +16,7 @@ const SELECTORS = [
   "select[name=state]",
   "select[name=attention]",
   "form#filter button[type=submit]",
+  "a#csv",
   "select#zone",
   "button#pause",
   "button.copy",
@@ -35,7 +36,7 @@ export default function keyboard({ browser, demo, people }) {
       const unseen = stops.filter((stop) => !stop.visible);
       assert.deepEqual(unseen.map((stop) => stop.html), [], "these are focused without an outline, or out of sight");
       const count = (selector) => stops.filter((stop) => stop.is.includes(selector)).length;
-      for (const control of ["input[name=q]", "select[name=team]", "select[name=state]", "select[name=attention]", "form#filter button[type=submit]", "select#zone", "button#pause"]) {
+      for (const control of ["input[name=q]", "select[name=team]", "select[name=state]", "select[name=attention]", "form#filter button[type=submit]", "a#csv", "select#zone", "button#pause"]) {
         assert.equal(count(control), 1, control);
       }
       assert.equal(count("table#agents thead a"), COLUMNS.length);

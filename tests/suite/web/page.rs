@@ -150,6 +150,20 @@ async fn security_headers_and_immutable_assets() {
 }
 
 #[tokio::test]
+async fn csv_of_selected_agents_is_served() {
+    let (app, _upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(120))).await;
+    app.scrape().await;
+    let response = app.get("/?q=10000000000000001&format=csv", "").await;
+    assert_eq!(response.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    let text = response.text();
+    assert_eq!(text.lines().count(), 21, "a header and 20 agents: {text}");
+    assert!(text.contains(",1000000000000000119,") && !text.contains(",1000000000000000099,"), "{text}");
+    let unknown = app.get("/?tenant=unknown&format=csv", "").await;
+    assert_eq!((unknown.status, unknown.header("content-type")), (404, Some("text/html; charset=utf-8")));
+}
+
+#[tokio::test]
 async fn status_page_is_gzip_if_accepted() {
     let (app, _upstream) = app(|builder| builder.configure(|tenant| tenant.agents = agents(50))).await;
     app.scrape().await;
