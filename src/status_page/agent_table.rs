@@ -192,7 +192,7 @@ pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let state = current.and_then(|(state, _)| summary.styles.states().get(summary.styles.place(state)?));
     html! {
         @match state {
-            Some(state) => { (swatch(state.style)) " " (state.name) },
+            Some(state) => { (swatch(state.style)) "\u{a0}" (state.name) },
             None => { "unclear" },
         }
         @if line.is_stale() { " " span.stale { "(stale)" } }

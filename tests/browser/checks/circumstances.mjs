@@ -162,6 +162,8 @@ export default function circumstances({ browser, app }) {
       }, { viewport: { width, height: 900 } });
     }
     await visit(browser, demo.base, async (page) => {
+      await page.goto(overview(demo.base));
+      await assertColumnsFit(page);
       await page.goto(agentPage(demo.base, label));
       await assertNoSideways(page);
       await assertAccessible(page);

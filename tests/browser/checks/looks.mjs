@@ -79,6 +79,7 @@ export default function looks({ browser, demo, people }) {
     look(places["the overview"], async (page) => {
       const height = await page.evaluate(() => document.querySelector("table#agents").getBoundingClientRect().height);
       assert(height <= PAGE_SIZE * MOST_CARD, `${PAGE_SIZE} agents take ${height} px`);
+      await assertColumnsFit(page);
     }, { viewport: { width: PHONES[0], height: 740 }, isMobile: true, hasTouch: true }));
 
   for (const place of ["the overview", "an agent's page"]) {
@@ -159,7 +160,7 @@ function background(page) {
 /** Fails if a part of the table of agents is outside of the window. */
 export async function assertColumnsFit(page) {
   const { right, width } = await page.evaluate(() => ({
-    right: document.querySelector("table#agents").getBoundingClientRect().right,
+    right: Math.max(...[...document.querySelectorAll("table#agents, table#agents tbody :is(th, td)")].map((cell) => cell.getBoundingClientRect().right)),
     width: document.documentElement.clientWidth,
   }));
   assert(right <= width, `the table ends at ${right} px of ${width}`);
