@@ -14,7 +14,7 @@ mod state_names;
 mod text;
 mod time;
 mod time_zone;
-mod timeline;
+pub(crate) mod timeline;
 pub(crate) mod varint;
 
 pub use agent::{AgentId, AgentPresence, Person, ScheduledTime, WatchedAgent};

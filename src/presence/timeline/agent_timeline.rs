@@ -27,6 +27,8 @@ pub(super) struct Span {
     pub(super) last_start: Timestamp,
     /// Whether the end of the state is not known.
     pub(super) open: bool,
+    /// Whether the start of the state is known, or the time is only one within it.
+    pub(super) has_start: bool,
     /// The number of the refresh that last returned a row of the state.
     pub(super) refresh: u32,
     /// The number of the refresh that last saw the state running; 0 for none.
@@ -41,8 +43,8 @@ impl AgentTimeline {
         self.has_new_rows = true;
     }
 
-    pub(super) fn observe(&mut self, observation: ObservedState, window_end: Timestamp) {
-        observations::push(&mut self.observations, observation, window_end);
+    pub(super) fn observe(&mut self, observation: ObservedState) {
+        observations::push(&mut self.observations, observation);
     }
 
     /// Whether the end of a state may be unknown that only earlier refreshes saw running. `may_arrive` says for the number of
@@ -78,27 +80,34 @@ impl AgentTimeline {
         surplus
     }
 
-    /// The states of the agent up to `now`. Adds to `rejections` the overlaps of rows that came in `refresh`.
-    pub(super) fn spans(&self, now: Timestamp, refresh: u32, rejections: &mut Rejections) -> Vec<Span> {
+    /// The states of the agent up to `now`. `confirmed_until` says for an observed state without a start up to when it has
+    /// lasted since it was first observed. Adds to `rejections` the overlaps of rows that came in `refresh`.
+    pub(super) fn spans(
+        &self,
+        now: Timestamp,
+        refresh: u32,
+        confirmed_until: impl Fn(&ObservedState) -> Timestamp,
+        rejections: &mut Rejections,
+    ) -> Vec<Span> {
         let mut rows = self.rows.clone();
         for (index, observation) in self.observations.iter().enumerate() {
             let is_current = index + 1 == self.observations.len() && observation.refresh == refresh;
             // The current state lasts at least until now.
             let last_seen = if is_current { observation.last_seen.max(now) } else { observation.last_seen };
-            let lasted_until = observation.lasted_until.max(last_seen);
-            merge_observation(&mut rows, &ObservedState { last_seen, lasted_until, ..*observation });
+            // An agent of whom there is no row has not changed the state within the look-back.
+            let confirmed = if self.rows.is_empty() { last_seen } else { confirmed_until(observation) };
+            merge_observation(&mut rows, &ObservedState { last_seen, ..*observation }, confirmed);
         }
         let mut spans: Vec<Span> = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
         while let Some(row) = rows.next() {
             let end = match rows.peek() {
-                Some(next) if row.lasts_until(next, now, refresh) => next.start,
                 Some(next) => {
                     let is_new = row.refresh == refresh || next.refresh == refresh;
                     if row.closed && is_new && row.end > next.start + TOLERANCE && !row.may_be_same_row(next) {
                         rejections.add(Rejection::Overlap);
                     }
-                    row.known_until().min(next.start)
+                    row.lasted_until(next)
                 }
                 None => row.end,
             };
@@ -111,6 +120,7 @@ impl AgentTimeline {
                     known_until: row.known_until().min(end),
                     last_start: row.last_start,
                     open: !row.closed,
+                    has_start: row.has_start,
                     refresh: row.refresh,
                     seen: row.seen,
                 });
@@ -134,7 +144,19 @@ mod tests {
     fn row(index: Option<i64>, state: u32, (start, end): (i64, i64), closed: bool, refresh: u32) -> MergedRow {
         let key = index.map(|index| RowKey { session: 1, index });
         let (state, start, end) = (RawStateIndex(state), at(start), at(end));
-        MergedRow { key, state, start, last_start: start, end, closed, open_until: at(NOW), refresh, seen: refresh }
+        MergedRow {
+            key,
+            state,
+            start,
+            last_start: start,
+            end,
+            closed,
+            has_start: true,
+            running: false,
+            open_until: at(NOW),
+            refresh,
+            seen: refresh,
+        }
     }
 
     fn timeline(rows: &[MergedRow], observations: &[ObservedState]) -> AgentTimeline {
@@ -145,7 +167,7 @@ mod tests {
     fn spans(timeline: &AgentTimeline) -> (Vec<(u32, i64, i64, i64)>, u64) {
         let mut rejections = Rejections::default();
         let seconds = |time: Timestamp| (time.micros() - at(0).micros()) / 1_000_000;
-        let spans = timeline.spans(at(NOW), 2, &mut rejections).into_iter();
+        let spans = timeline.spans(at(NOW), 2, |one| one.last_seen, &mut rejections).into_iter();
         let spans = spans
             .map(|span| (span.state.0, seconds(span.time.start), seconds(span.time.end), seconds(span.known_until)));
         (spans.collect(), rejections.iter().map(|(_, count)| count).sum())
@@ -157,8 +179,9 @@ mod tests {
             state: RawStateIndex(state),
             start: Some(at(start)),
             fallback: at(start),
+            first_seen: at(last_seen),
+            last_fallback: at(start),
             last_seen: at(last_seen),
-            lasted_until: at(last_seen),
             refresh,
         };
         let table = [

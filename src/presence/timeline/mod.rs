@@ -5,14 +5,20 @@
 //!
 //! - The **start** of a row is the start of its state, or a time within the state if the row was clipped.
 //! - The **end** of a row is known if the row has a length, ends before now, and was not cut at the end of the requested
-//!   range. Otherwise the state lasts until the agent's next row of the same answer, as every change of state is a row.
-//! - An **observation** says that the agent is in a state, and since when. It fills time that no row covers and extends the
-//!   last state to the end of the window. Observations are kept, as rows may arrive long after the change.
+//!   range. A row that was listed as running lasts at least until it was read. A row that was cut lasts until the agent's next
+//!   row of the same answer, as every change of state is a row.
+//! - An **observation** with a start says that the agent was in a state from then until the observation. Without a start it
+//!   is a point in time. Observations are kept, as rows may arrive long after the change.
+//! - Between two points in the same state, the agent may have been in another state whose row has not arrived. So this time
+//!   counts once the later point is `settle` old and no row is in between, or if the agent has no rows at all. A server that lists running states would have
+//!   listed a state that began in between, so a row that it listed as running extends to the point.
 //!
-//! Time that no row and no observation covers is not counted. A state that was running and has ended since keeps the length
-//! that it had until its row is read again; [`StateTimeline::unanswered`] lists such states.
+//! All other time is unknown and is not counted. A state that was running and has ended since keeps the length that it had
+//! until its row is read again; [`StateTimeline::unanswered`] lists such states.
 
 mod agent_timeline;
+#[cfg(test)]
+pub(crate) mod model_server;
 mod observations;
 #[cfg(test)]
 mod properties;
@@ -81,7 +87,7 @@ pub struct Observation {
     pub state: RawStateIndex,
     /// The start of the state, if it is given.
     pub start: Option<Timestamp>,
-    /// The start if none is given and the state was not observed before; `None` is the time of the observation.
+    /// A time since when the agent has been in the state, if no start is given; `None` is the time of the observation.
     pub fallback: Option<Timestamp>,
 }
 
@@ -104,6 +110,10 @@ pub struct StateTimeline {
     refresh: u32,
     /// The refreshes after which rows may still arrive, oldest first: number and end of the window.
     recent: VecDeque<(u32, Timestamp)>,
+    /// The end of the window less `settle`: rows of states that ended before have arrived.
+    settled: Option<Timestamp>,
+    /// The last refresh whose window ended by then: number and end of the window.
+    settled_refresh: Option<(u32, Timestamp)>,
 }
 
 // === impl StateTimeline ===
@@ -113,6 +123,9 @@ impl StateTimeline {
     /// `settle` after its end.
     pub fn begin_refresh(&mut self, now: Timestamp, settle: Duration) {
         self.refresh = self.refresh.wrapping_add(1);
+        let settled = now.saturating_sub(settle);
+        self.settled = Some(settled);
+        self.settled_refresh = self.recent.iter().rfind(|(_, end)| *end <= settled).copied().or(self.settled_refresh);
         if let Some((_, last)) = self.recent.back() {
             let settled = last.saturating_sub(settle);
             self.recent.retain(|(_, end)| *end >= settled);
@@ -127,7 +140,7 @@ impl StateTimeline {
             let end = start + Duration::from_micros(length.unwrap_or_default().get());
             let is_cut = is_same_time(end, range.end);
             let closed = length.is_some() && !is_cut && end + TOLERANCE < now;
-            let running = !closed && until >= now;
+            let running = !closed && range.end + TOLERANCE >= now && (length.is_none() || end + TOLERANCE >= now);
             let row = MergedRow {
                 key,
                 state,
@@ -135,6 +148,8 @@ impl StateTimeline {
                 last_start: start,
                 end,
                 closed,
+                has_start: true,
+                running,
                 open_until: until.max(end),
                 refresh: self.refresh,
                 seen: if running { self.refresh } else { 0 },
@@ -143,20 +158,27 @@ impl StateTimeline {
         }
     }
 
-    /// Adds the states observed at `now`. `window_end` is the end of this refresh's window.
+    /// Adds the states observed between `now`, when they were requested, and `answered`.
     pub fn observe(
         &mut self,
         now: Timestamp,
-        window_end: Timestamp,
+        answered: Timestamp,
         observations: impl IntoIterator<Item = Observation>,
     ) {
         for Observation { agent, state, start, fallback } in observations {
-            let fallback = fallback.unwrap_or(now).min(now);
+            let fallback = fallback.unwrap_or(answered).min(answered);
             // A state may begin while it is requested.
             let last_seen = start.unwrap_or(now).max(now);
-            let new =
-                ObservedState { state, start, fallback, last_seen, lasted_until: last_seen, refresh: self.refresh };
-            Arc::make_mut(self.agents.entry(agent).or_default()).observe(new, window_end);
+            let new = ObservedState {
+                state,
+                start,
+                fallback,
+                first_seen: last_seen,
+                last_fallback: fallback,
+                last_seen,
+                refresh: self.refresh,
+            };
+            Arc::make_mut(self.agents.entry(agent).or_default()).observe(new);
         }
     }
 
@@ -175,6 +197,15 @@ impl StateTimeline {
     fn may_arrive(&self, seen: u32) -> bool {
         let is_recent = self.recent.front().is_some_and(|(first, _)| *first <= seen.wrapping_add(1));
         seen > 0 && seen < self.refresh && is_recent
+    }
+
+    /// The time up to which an observed state without a start has lasted since its first observation.
+    fn confirmed_until(&self, observation: &ObservedState) -> Timestamp {
+        if self.settled.is_some_and(|settled| observation.last_seen <= settled) {
+            return observation.last_seen;
+        }
+        let settled = self.settled_refresh.filter(|(refresh, _)| *refresh <= observation.refresh);
+        settled.map_or(observation.first_seen, |(_, end)| end.max(observation.first_seen))
     }
 
     /// The number of rows that are kept.

@@ -10,38 +10,36 @@ pub(super) struct ObservedState {
     pub(super) state: RawStateIndex,
     /// The start of the state, if it was given.
     pub(super) start: Option<Timestamp>,
-    /// The start where none was given.
+    /// Where no start was given: the state lasted from here until `first_seen`.
     pub(super) fallback: Timestamp,
+    /// The first time at which the state was observed.
+    pub(super) first_seen: Timestamp,
+    /// Where no start was given: the state lasted from here until `last_seen`.
+    pub(super) last_fallback: Timestamp,
     /// The last time at which the state was observed.
     pub(super) last_seen: Timestamp,
-    /// The time until which the state lasted, unless its row says otherwise. It is later than `last_seen` if the next state
-    /// began during the refresh that did not observe this one any more.
-    pub(super) lasted_until: Timestamp,
     /// The number of the refresh that last observed the state.
     pub(super) refresh: u32,
 }
 
-/// Adds `new` to `observations`, or extends the last observation if it is of the same state. `window_end` is the end of the
-/// window of the refresh that made it.
-pub(super) fn push(observations: &mut Vec<ObservedState>, new: ObservedState, window_end: Timestamp) {
+/// Adds `new` to `observations`, or extends the last observation if it is of the same state.
+pub(super) fn push(observations: &mut Vec<ObservedState>, new: ObservedState) {
     if let Some(last) = observations.last_mut() {
         let is_consecutive = last.refresh.wrapping_add(1) >= new.refresh;
         let is_same = last.state == new.state
             && match (last.start, new.start) {
                 (Some(before), Some(start)) => is_same_time(before, start),
                 (None, Some(start)) => is_consecutive && start <= last.fallback + TOLERANCE,
-                (_, None) => is_consecutive,
+                (None, None) => is_consecutive,
+                // The state may have begun again.
+                (Some(_), None) => false,
             };
         if is_same {
             last.start = last.start.or(new.start);
             last.last_seen = last.last_seen.max(new.last_seen);
-            last.lasted_until = last.lasted_until.max(last.last_seen);
+            last.last_fallback = new.last_fallback;
             last.refresh = new.refresh;
             return;
-        }
-        // A state that began after the window says that the one before lasted until then.
-        if let Some(start) = new.start.filter(|start| is_consecutive && *start > window_end) {
-            last.lasted_until = last.lasted_until.max(start);
         }
     }
     observations.push(new);
@@ -55,40 +53,17 @@ pub(super) fn drop_ended(observations: &mut Vec<ObservedState>, cutoff: Timestam
     observations.drain(..followed);
 }
 
-/// Adds to `rows` the time that an observation proves. `rows` are sorted by start before and after.
-pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &ObservedState) {
-    let ObservedState { state, last_seen, lasted_until, refresh, .. } = *observation;
-    let row = |start| {
-        let end = lasted_until;
-        MergedRow {
-            key: None,
-            state,
-            start,
-            last_start: start,
-            end,
-            closed: false,
-            open_until: end,
-            refresh,
-            seen: refresh,
-        }
-    };
+/// Adds to `rows` the time that an observation proves. `rows` are sorted by start before and after. A state without a start
+/// has lasted from its first observation until `confirmed`.
+pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &ObservedState, confirmed: Timestamp) {
+    let ObservedState { fallback, first_seen, last_fallback, last_seen, .. } = *observation;
     let Some(observed_start) = observation.start else {
-        // Without a start, the open row of the state is the best source of it. Otherwise the state fills the time after the
-        // last row.
-        match rows.last_mut() {
-            // Some servers list it with a length of zero.
-            Some(last) if last.state == state && (!last.closed || last.end == last.start) => {
-                last.extend_to(last_seen, refresh);
-            }
-            last => {
-                let start = last.map_or(observation.fallback, |last| observation.fallback.max(last.end));
-                if start <= last_seen {
-                    rows.push(row(start));
-                }
-            }
-        }
+        merge_time_within(rows, observation, (fallback, first_seen));
+        extend_confirmed(rows, observation, (first_seen.max(fallback), confirmed));
+        merge_time_within(rows, observation, (last_fallback, last_seen));
         return;
     };
+    let state = observation.state;
     let next_index = rows.partition_point(|row| row.start <= observed_start + TOLERANCE);
     let mut start = observed_start;
     let next = rows.get(next_index).map(|next| (next.state, next.start));
@@ -116,22 +91,66 @@ pub(super) fn merge_observation(rows: &mut Vec<MergedRow>, observation: &Observe
     }
     // A state that starts at `last_seen` has no time yet, but ends the row before it.
     if start <= last_seen {
-        rows.insert(next_index, row(start));
+        rows.insert(next_index, observed_row(observation, (start, last_seen), true));
         extend_rows(rows, next_index, observation);
+    }
+}
+
+/// Adds a time within the observed state, whose start is not known.
+fn merge_time_within(rows: &mut Vec<MergedRow>, observation: &ObservedState, (from, until): (Timestamp, Timestamp)) {
+    let next_index = rows.partition_point(|row| row.start <= from);
+    // A state may begin while it is requested.
+    let until = rows.get(next_index).map_or(until, |next| until.min(next.start)).max(from);
+    let mut start = from;
+    if let Some(row) = next_index.checked_sub(1).and_then(|before| rows.get_mut(before)) {
+        let lasts = row.is_running() || (!row.closed && from <= row.end + TOLERANCE);
+        if row.state == observation.state && lasts {
+            row.extend_to(until, observation.refresh);
+            return;
+        }
+        start = from.max(row.end);
+    }
+    if start <= until {
+        rows.insert(next_index, observed_row(observation, (start, until), false));
+    }
+}
+
+/// Extends the row that covers `from` until `until`, or until the next row, unless its end is known.
+fn extend_confirmed(rows: &mut [MergedRow], observation: &ObservedState, (from, until): (Timestamp, Timestamp)) {
+    let next_index = rows.partition_point(|row| row.start <= from);
+    let until = rows.get(next_index).map_or(until, |next| until.min(next.start));
+    if let Some(row) = next_index.checked_sub(1).and_then(|before| rows.get_mut(before))
+        && row.state == observation.state
+        && !row.closed
+        && from <= row.end + TOLERANCE
+    {
+        row.extend_to(until, observation.refresh);
+    }
+}
+
+fn observed_row(observation: &ObservedState, (start, end): (Timestamp, Timestamp), has_start: bool) -> MergedRow {
+    let ObservedState { state, refresh, .. } = *observation;
+    MergedRow {
+        key: None,
+        state,
+        start,
+        last_start: start,
+        end,
+        closed: false,
+        has_start,
+        running: false,
+        open_until: end,
+        refresh,
+        seen: refresh,
     }
 }
 
 /// Extends the consecutive rows of the observed state from `first` on. There are several where a row without a key was cut into
 /// pieces at the limits of the requested ranges; only the last of them keeps the time.
 fn extend_rows(rows: &mut [MergedRow], first: usize, observation: &ObservedState) {
-    let ObservedState { state, last_seen, lasted_until, refresh, .. } = *observation;
+    let ObservedState { state, last_seen, refresh, .. } = *observation;
     let pieces = rows.iter_mut().skip(first).take_while(|row| row.state == state && row.start <= last_seen);
-    pieces.for_each(|row| {
-        row.extend_to(last_seen, refresh);
-        if !row.closed {
-            row.end = row.end.max(lasted_until);
-        }
-    });
+    pieces.for_each(|row| row.extend_to(last_seen, refresh));
 }
 
 // === impl ObservedState ===
@@ -158,7 +177,8 @@ mod tests {
     fn observed(state: u32, start: Option<i64>, last_seen: i64, refresh: u32) -> ObservedState {
         let last_seen = at(last_seen);
         let (state, start) = (RawStateIndex(state), start.map(at));
-        ObservedState { state, start, fallback: last_seen, last_seen, lasted_until: last_seen, refresh }
+        let (fallback, last_fallback, first_seen) = (last_seen, last_seen, last_seen);
+        ObservedState { state, start, fallback, first_seen, last_fallback, last_seen, refresh }
     }
 
     /// State, start, end and `closed` of a row.
@@ -171,10 +191,24 @@ mod tests {
         let row = |&(state, start, end, closed): &Row| {
             let state = RawStateIndex(state);
             let (start, end) = (at(start), at(end));
-            MergedRow { key: None, state, start, last_start: start, end, closed, open_until: end, refresh: 0, seen: 0 }
+            let (key, has_start, running) = (None, true, !closed);
+            let (last_start, open_until) = (start, end);
+            MergedRow {
+                key,
+                state,
+                start,
+                last_start,
+                end,
+                closed,
+                has_start,
+                running,
+                open_until,
+                refresh: 0,
+                seen: 0,
+            }
         };
         let mut rows: Vec<MergedRow> = rows.iter().map(row).collect();
-        merge_observation(&mut rows, &observed(observation.0, observation.1, 900_000, 1));
+        merge_observation(&mut rows, &observed(observation.0, observation.1, 900_000, 1), at(900_000));
         let millis = |time: Timestamp| (time.micros() - at(0).micros()) / 1_000;
         rows.iter().map(|row| (row.state.0, millis(row.start), millis(row.end), row.closed)).collect()
     }
@@ -188,13 +222,12 @@ mod tests {
             (observed(A, Some(400), 300, 2), vec![observed(A, Some(400), 500, 2)]),
             (observed(A, Some(1_401), 900, 2), vec![first, observed(A, Some(1_401), 900, 2)]),
             (observed(B, Some(400), 900, 2), vec![first, observed(B, Some(400), 900, 2)]),
-            (observed(A, None, 900, 2), vec![observed(A, Some(400), 900, 2)]),
-            (observed(A, None, 900, 3), vec![first, observed(A, None, 900, 3)]),
+            (observed(A, None, 900, 2), vec![first, observed(A, None, 900, 2)]),
             (observed(B, None, 900, 2), vec![first, observed(B, None, 900, 2)]),
         ];
         for (new, expected) in table {
             let mut observations = vec![first];
-            push(&mut observations, new, at(900));
+            push(&mut observations, new);
             let seen = |all: &[ObservedState]| {
                 all.iter().map(|one| (one.state, one.start, one.last_seen, one.refresh)).collect::<Vec<_>>()
             };
@@ -203,20 +236,10 @@ mod tests {
     }
 
     #[test]
-    fn push_lets_a_state_last_until_one_that_began_after_the_window() {
-        // State and start of the new one, refresh, expected.
-        for (start, refresh, lasted_until) in [(901, 2, 901), (900, 2, 500), (901, 3, 500)] {
-            let mut observations = vec![observed(A, Some(400), 500, 1)];
-            push(&mut observations, observed(B, Some(start), 950, refresh), at(900));
-            assert_eq!(observations[0].lasted_until, at(lasted_until), "{start} {refresh}");
-        }
-    }
-
-    #[test]
     fn push_drops_the_oldest_observations_over_the_limit() {
         let mut observations = Vec::new();
         for nth in 0..i64::try_from(MAX_OBSERVATIONS).unwrap() + 2 {
-            push(&mut observations, observed(A, Some(nth * 2_000), nth * 2_000 + 1, 1), at(0));
+            push(&mut observations, observed(A, Some(nth * 2_000), nth * 2_000 + 1, 1));
         }
         assert_eq!((observations.len(), observations[0].start), (MAX_OBSERVATIONS, Some(at(4_000))));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::model_server::{ModelRow, Segment, ServerVariant};
 use super::*;
 use crate::presence::{AgentPresence, ChartSlot, StateName, WatchedAgent};
 
@@ -15,35 +16,13 @@ const BEGIN: i64 = -2 * DAY;
 const SETTLE: i64 = 1_800;
 
 /// A state and its length in seconds.
-type Change = (u32, i64);
+type Change = (Option<usize>, i64);
 
-/// Undocumented behaviour of a server.
+/// A server, and whether its rows have keys.
 #[derive(Debug, Clone, Copy)]
-struct ServerVariant {
-    clips: bool,
-    open: Open,
-    by_overlap: bool,
+struct Server {
+    variant: ServerVariant,
     keys: bool,
-    /// The delay of a row after its end, in seconds.
-    late: i64,
-    observation_has_start: bool,
-}
-
-/// How the history lists the current state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
-    Not,
-    WithLength,
-    WithoutLength,
-    WithZero,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct TrueRow {
-    index: i64,
-    state: u32,
-    start: i64,
-    end: i64,
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -51,65 +30,38 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// States without gaps, from [`BEGIN`] to after `end`.
-fn truth(changes: &[Change], end: i64) -> Vec<TrueRow> {
-    let mut rows: Vec<TrueRow> = Vec::new();
-    let (mut start, mut previous) = (BEGIN, u32::MAX);
-    for (index, (state, length)) in changes.iter().cycle().take(100_000).enumerate() {
-        let state = if *state == previous { (state + 1) % 4 } else { *state };
-        previous = state;
-        rows.push(TrueRow { index: index as i64, state, start, end: start + length });
-        start += length;
-        if start > end + DAY {
-            break;
-        }
-    }
-    rows
+fn truth(changes: &[Change], end: i64, late: i64) -> Vec<Segment> {
+    model_server::timeline(changes, (BEGIN, end + DAY), late)
 }
 
 /// The rows returned at `now` for the range `[from, to)`.
-fn answer(rows: &[TrueRow], variant: ServerVariant, from: i64, to: i64, now: i64) -> Vec<HistoryRow> {
-    let listed = |row: &&TrueRow| {
-        let began = row.start < to && row.start <= now;
-        let kept = if variant.by_overlap { row.end > from } else { row.start >= from };
-        let open = row.end > now;
-        let arrived = if open { variant.open != Open::Not } else { row.end + variant.late <= now };
-        began && kept && arrived
-    };
-    let made = |row: &TrueRow| {
-        let open = row.end > now;
-        let (mut start, mut end) = (row.start, row.end.min(now));
-        if variant.clips {
-            (start, end) = (start.max(from), end.min(to));
-        }
-        let length = match variant.open {
-            Open::WithoutLength if open => None,
-            Open::WithZero if open => Some(0),
-            _ => Some(end - start),
-        };
+fn answer(segments: &[Segment], server: Server, from: i64, to: i64, now: i64) -> Vec<HistoryRow> {
+    let row = |row: ModelRow| {
+        let index = i64::try_from(row.nth).unwrap();
         HistoryRow {
             agent: AGENT.into(),
-            key: variant.keys.then_some(RowKey { session: row.index / 7, index: row.index % 7 }),
-            state: RawStateIndex(row.state),
-            start: at(start),
-            length: length.map(|length| Micros::from_seconds(length.cast_unsigned())),
+            key: server.keys.then_some(RowKey { session: index / 7, index: index % 7 }),
+            state: RawStateIndex(u32::try_from(row.state).unwrap()),
+            start: at(row.start),
+            length: row.length.map(|length| Micros::from_seconds(length.cast_unsigned())),
         }
     };
-    rows.iter().filter(listed).map(made).collect()
+    model_server::rows(segments, server.variant, (from, to), now).into_iter().map(row).collect()
 }
 
 /// A refresh at `now` that requests the history from `from` on, in overlapping parts.
-fn refresh(timeline: &mut StateTimeline, rows: &[TrueRow], variant: ServerVariant, from: i64, now: i64, parts: i64) {
+fn refresh(timeline: &mut StateTimeline, rows: &[Segment], server: Server, from: i64, now: i64, parts: i64) {
     timeline.begin_refresh(at(now), Duration::from_secs(SETTLE.cast_unsigned()));
     let part = ((now - from) / parts).max(1);
     for nth in 0..parts {
         let (start, end) =
             ((from + nth * part - part / 2).max(from), if nth + 1 == parts { now } else { from + (nth + 1) * part });
         let range = Window { start: at(start), end: at(end) };
-        timeline.add(Requested { range, until: at(now), now: at(now) }, answer(rows, variant, start, end, now));
+        timeline.add(Requested { range, until: at(now), now: at(now) }, answer(rows, server, start, end, now));
     }
-    if let Some(row) = rows.iter().find(|row| row.start <= now && now < row.end) {
-        let start = variant.observation_has_start.then_some(at(row.start));
-        let state = RawStateIndex(row.state);
+    if let Some(row) = rows.iter().find(|row| row.is_current(now)) {
+        let start = server.variant.has_start.then_some(at(row.start));
+        let state = RawStateIndex(u32::try_from(row.state.unwrap()).unwrap());
         timeline.observe(at(now), at(now), [Observation { agent: AGENT.into(), state, start, fallback: None }]);
     }
     compact(timeline, now);
@@ -119,7 +71,7 @@ fn refresh(timeline: &mut StateTimeline, rows: &[TrueRow], variant: ServerVarian
     let seconds = |time: Timestamp| (time.micros() - at(0).micros()) / 1_000_000;
     if let Some(start) = unanswered.iter().map(|state| seconds(state.start)).filter(|start| *start < from).min() {
         let range = Window { start: at(start), end: at(now) };
-        timeline.add(Requested { range, until: at(now), now: at(now) }, answer(rows, variant, start, now, now));
+        timeline.add(Requested { range, until: at(now), now: at(now) }, answer(rows, server, start, now, now));
         compact(timeline, now);
     }
 }
@@ -162,7 +114,7 @@ fn assert_strip_shows_states(presence: &AgentPresence) {
 
 /// The segments have exactly the time of each state, and are sorted, apart and within the window.
 fn assert_segments_show_states(presence: &AgentPresence, window: Window) {
-    let segments: Vec<Segment> = presence.timeline.as_ref().unwrap().segments().collect();
+    let segments: Vec<_> = presence.timeline.as_ref().unwrap().segments().collect();
     for (place, (state, time)) in presence.states.iter().enumerate() {
         let shown = segments.iter().filter(|segment| usize::from(segment.place) == place);
         assert_eq!(shown.map(|segment| segment.time.length()).sum::<Micros>(), *time, "{state}");
@@ -171,76 +123,69 @@ fn assert_segments_show_states(presence: &AgentPresence, window: Window) {
     assert!(segments.windows(2).all(|pair| pair[0].time.end <= pair[1].time.start));
 }
 
-fn expected(rows: &[TrueRow], now: i64) -> BTreeMap<u32, i64> {
+fn expected(rows: &[Segment], now: i64) -> BTreeMap<u32, i64> {
     let mut sums = BTreeMap::new();
-    for row in rows {
-        let time = row.end.min(now) - row.start.max(now - DAY);
-        if time > 0 {
-            *sums.entry(row.state).or_default() += time;
-        }
+    for row in rows.iter().filter(|row| row.inside(now - DAY, now) > 0) {
+        *sums.entry(u32::try_from(row.state.unwrap()).unwrap()).or_default() += row.inside(now - DAY, now);
     }
     sums
 }
 
-fn variants(late: impl Strategy<Value = i64>) -> impl Strategy<Value = ServerVariant> {
-    let open = prop_oneof![Just(Open::Not), Just(Open::WithLength), Just(Open::WithoutLength), Just(Open::WithZero)];
-    (any::<bool>(), open, any::<bool>(), any::<bool>(), late).prop_map(|(clips, open, by_overlap, keys, late)| {
-        ServerVariant { clips, open, by_overlap, keys, late, observation_has_start: true }
-    })
+fn servers(late: impl Strategy<Value = i64>) -> impl Strategy<Value = Server> {
+    (model_server::servers(late, Just(true)), any::<bool>()).prop_map(|(variant, keys)| Server { variant, keys })
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     // Long enough that a state of the truth is not taken for an instant, short enough to be within the look-back.
-    prop::collection::vec((0_u32..4, 10_i64..20_000), 1..40)
+    prop::collection::vec(((0_usize..4).prop_map(Some), 10_i64..20_000), 1..40)
 }
 
 proptest! {
     #[test]
-    fn every_server_variant_leads_to_the_true_sums(changes in changes(), variant in variants(Just(0)), parts in 1_i64..5, second in 0_i64..DAY) {
+    fn every_server_variant_leads_to_the_true_sums(changes in changes(), server in servers(Just(0)), parts in 1_i64..5, second in 0_i64..DAY) {
         let now = second;
-        let rows = truth(&changes, now);
+        let rows = truth(&changes, now, 0);
         let mut timeline = StateTimeline::default();
-        refresh(&mut timeline, &rows, variant, now - 2 * DAY, now, parts);
+        refresh(&mut timeline, &rows, server, now - 2 * DAY, now, parts);
         prop_assert_eq!(counted(&timeline, now), expected(&rows, now));
     }
 
     #[test]
     fn tail_refreshes_lead_to_the_sums_of_a_full_refresh(
         changes in changes(),
-        variant in variants(0_i64..SETTLE),
+        server in servers(0_i64..SETTLE),
         steps in prop::collection::vec(1_i64..7_200, 1..12),
     ) {
         let end: i64 = steps.iter().sum();
-        let rows = truth(&changes, end + 2 * SETTLE);
+        let rows = truth(&changes, end + 2 * SETTLE, server.variant.late);
         let mut tails = StateTimeline::default();
         let mut now = 0;
-        refresh(&mut tails, &rows, variant, -2 * DAY, now, 1);
+        refresh(&mut tails, &rows, server, -2 * DAY, now, 1);
         // After the last step, all late rows have arrived.
         for step in steps.into_iter().chain([SETTLE]) {
             let from = counted_and_unsettled(&tails, now).1.unwrap_or(now).min(now - SETTLE);
             now += step;
-            refresh(&mut tails, &rows, variant, from, now, 1);
+            refresh(&mut tails, &rows, server, from, now, 1);
             let sum: i64 = counted(&tails, now).values().sum();
             prop_assert!(sum <= DAY, "{sum} s in a day");
         }
         let mut all = StateTimeline::default();
-        refresh(&mut all, &rows, variant, now - 2 * DAY, now, 1);
+        refresh(&mut all, &rows, server, now - 2 * DAY, now, 1);
         // Rows that ended within the last half hour may be missing from both; only the tails have observed them.
-        let late = ServerVariant { late: 0, ..variant };
+        let prompt: Vec<Segment> = rows.iter().map(|row| Segment { late: 0, ..*row }).collect();
         let mut whole = StateTimeline::default();
-        refresh(&mut whole, &rows, late, now - 2 * DAY, now, 1);
+        refresh(&mut whole, &prompt, server, now - 2 * DAY, now, 1);
         let (tails, all, truth) = (counted(&tails, now), counted(&all, now), expected(&rows, now));
         prop_assert_eq!(&counted(&whole, now), &truth);
-        if variant.late == 0 {
+        if server.variant.late == 0 {
             prop_assert_eq!(&all, &truth);
         }
-        let pending = |row: &&TrueRow| row.end <= now && now < row.end + variant.late;
-        let pending: i64 = rows.iter().filter(pending).map(|row| row.end - row.start).sum();
+        let pending: i64 = rows.iter().filter(|row| row.is_pending(now)).map(|row| row.end - row.start).sum();
         // Times up to a second apart are the same.
         let pending = pending + 1;
         for state in 0..4 {
             let [tail, truth] = [&tails, &truth].map(|sums| sums.get(&state).copied().unwrap_or_default());
-            prop_assert!((tail - truth).abs() <= pending, "{state}: {tail} s, not {truth}");
+            prop_assert!(truth - pending <= tail && tail <= truth + 1, "{state}: {tail} s, not {truth}");
         }
     }
 
@@ -265,7 +210,7 @@ proptest! {
             for (state, start, seen) in observations.iter().skip(nth).step_by(ranges.len()) {
                 let start = start.map(|start| at(i64::from(start) * 3));
                 let state = RawStateIndex(*state);
-                timeline.observe(at(*seen), at(DAY), [Observation { agent: AGENT.into(), state, start, fallback: None }]);
+                timeline.observe(at(*seen), at(*seen), [Observation { agent: AGENT.into(), state, start, fallback: None }]);
             }
             timeline.compact(at(-DAY), &[AgentId::from(AGENT)].into(), &mut Rejections::default());
             prop_assert!(counted(&timeline, DAY).values().sum::<i64>() <= DAY);

@@ -15,6 +15,10 @@ pub(super) struct MergedRow {
     pub(super) end: Timestamp,
     /// Whether the end is known.
     pub(super) closed: bool,
+    /// Whether `start` is the start of the state or of a piece, and not only a time within the state.
+    pub(super) has_start: bool,
+    /// Whether the state was listed as running.
+    pub(super) running: bool,
     /// Where the end is not known: the state lasts until the next row if that starts by this time.
     pub(super) open_until: Timestamp,
     /// The number of the refresh that last returned this row.
@@ -65,15 +69,18 @@ impl MergedRow {
 
     /// Merges `next`, a piece that does not start earlier.
     fn merge(&mut self, next: &Self) {
-        (self.end, self.closed) = match (self.closed, next.closed) {
+        // Some servers list a running state with a length of zero, which is no known end.
+        let has_end = |row: &Self| row.closed && row.end > row.start;
+        (self.end, self.closed) = match (has_end(self), has_end(next)) {
             // A piece that starts where the row ends continues it.
             (true, false) if next.start + TOLERANCE >= self.end && next.start > self.start => (next.end, false),
             // A known end replaces an estimate, even a later one.
             (true, false) => (self.end, true),
             (false, true) => (next.end, true),
-            (closed, _) => (self.end.max(next.end), closed),
+            _ => (self.end.max(next.end), self.closed && next.closed),
         };
         self.last_start = self.last_start.max(next.last_start);
+        self.running |= next.running;
         self.open_until = self.open_until.max(next.open_until);
         self.refresh = self.refresh.max(next.refresh);
         self.seen = self.seen.max(next.seen);
@@ -89,14 +96,20 @@ impl MergedRow {
         self.seen = self.seen.max(seen);
     }
 
-    /// Whether the state lasts until `next`, the agent's next row. `now` is the end of the window of `refresh`.
-    pub(super) fn lasts_until(&self, next: &Self, now: Timestamp, refresh: u32) -> bool {
-        if self.closed && self.end > self.start {
-            return false;
+    /// The time until which the state lasted if `next` is the agent's next row.
+    pub(super) fn lasted_until(&self, next: &Self) -> Timestamp {
+        if self.closed || !next.has_start {
+            self.known_until().min(next.start)
+        } else if next.start <= self.open_until + TOLERANCE {
+            next.start
+        } else {
+            self.open_until.max(self.end).min(next.start)
         }
-        // The state that is open in this answer lasts until the state that began meanwhile. Some servers give it no length.
-        let is_current = next.start > now && self.refresh == refresh;
-        is_current || (!self.closed && next.start <= self.open_until + TOLERANCE)
+    }
+
+    /// Whether the state was running when the row was returned. Some servers list such a row with a length of zero.
+    pub(super) fn is_running(&self) -> bool {
+        self.has_start && ((self.running && !self.closed) || self.end == self.start)
     }
 
     /// The time up to which the state is known if another row follows. A row without length was running when it was returned.
@@ -121,7 +134,19 @@ mod tests {
     fn row(index: Option<i64>, state: u32, start: i64, end: i64, closed: bool) -> MergedRow {
         let key = index.map(|index| RowKey { session: 1, index });
         let (state, start, end) = (RawStateIndex(state), at(start), at(end));
-        MergedRow { key, state, start, last_start: start, end, closed, open_until: end, refresh: 0, seen: 0 }
+        MergedRow {
+            key,
+            state,
+            start,
+            last_start: start,
+            end,
+            closed,
+            has_start: true,
+            running: false,
+            open_until: end,
+            refresh: 0,
+            seen: 0,
+        }
     }
 
     #[test]

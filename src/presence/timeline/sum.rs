@@ -49,6 +49,8 @@ pub struct Unanswered {
 struct NamedSpan {
     state: StateIndex,
     time: Window,
+    /// The time up to which the state is known.
+    known_until: Timestamp,
 }
 
 /// Sums agent by agent.
@@ -93,7 +95,7 @@ impl StateTimeline {
             .iter()
             .map(|agent| {
                 let timeline = self.agents.get(&agent.id)?;
-                let spans = timeline.spans(window.end, self.refresh, rejections);
+                let spans = timeline.spans(window.end, self.refresh, |one| self.confirmed_until(one), rejections);
                 // An agent that is not in any state any more may have been in others before.
                 let is_absent = timeline.last_refresh().is_some_and(may_arrive);
                 let last_gap = spans
@@ -118,7 +120,7 @@ impl StateTimeline {
             let Some(timeline) = self.agents.get(id).filter(|timeline| timeline.may_have_ended(may_arrive)) else {
                 continue;
             };
-            let spans = timeline.spans(now, self.refresh, &mut Rejections::default());
+            let spans = timeline.spans(now, self.refresh, |one| self.confirmed_until(one), &mut Rejections::default());
             let next_starts = spans.iter().skip(1).map(|span| span.time.start).chain([now]);
             let missing = spans.iter().zip(next_starts).filter(|(span, next_start)| {
                 span.open && may_arrive(span.seen) && span.time.end + TOLERANCE < *next_start
@@ -143,6 +145,7 @@ fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
 
 impl PresenceSummer<'_> {
     fn sum(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
+        let newest = spans.last().filter(|last| !last.has_start && last.time.start >= self.window.end);
         let spans: Vec<NamedSpan> = spans.iter().filter_map(|span| self.named(span)).collect();
         let window = self.window;
         let inside = || spans.iter().filter_map(move |span| Some((span.state, span.time.intersection(window)?)));
@@ -155,6 +158,13 @@ impl PresenceSummer<'_> {
                 None => times.push((Arc::clone(name), time.length())),
             }
         }
+        let newest = newest.and_then(|newest| self.states.get(usize::try_from(newest.state.0).ok()?)).copied();
+        let newest = newest.and_then(|state| Some((state, Arc::clone(self.names.as_slice().get(state.0)?))));
+        if let Some((_, name)) = &newest
+            && !times.iter().any(|(known, _)| Arc::ptr_eq(known, name))
+        {
+            times.push((Arc::clone(name), Micros::ZERO));
+        }
         times.sort_unstable();
         let observed = times.iter().map(|(_, time)| *time).sum();
         let Self { names, offline, schedules, .. } = self;
@@ -166,7 +176,13 @@ impl PresenceSummer<'_> {
         });
         let chart = self.chart(&times, inside());
         let timeline = Some(self.timeline(&times, inside()));
-        let current = self.current(&spans);
+        let current = match newest {
+            // The state in which the agent was observed now. When it began is unknown, unless it is the state before.
+            Some((state, name)) if spans.last().is_none_or(|last| last.state != state || !self.reaches_end(last)) => {
+                (state != StateNames::OTHER).then_some((name, Micros::ZERO))
+            }
+            _ => self.current(&spans),
+        };
         Some(AgentPresence {
             folded: Vec::new(),
             states: times,
@@ -231,7 +247,15 @@ impl PresenceSummer<'_> {
     fn named(&self, span: &Span) -> Option<NamedSpan> {
         let end = span.time.end.min(self.window.end);
         let state = self.states.get(usize::try_from(span.state.0).ok()?)?;
-        (span.time.start < end).then_some(NamedSpan { state: *state, time: Window { end, ..span.time } })
+        (span.time.start < end).then_some(NamedSpan {
+            state: *state,
+            time: Window { end, ..span.time },
+            known_until: span.known_until,
+        })
+    }
+
+    fn reaches_end(&self, span: &NamedSpan) -> bool {
+        span.known_until + TOLERANCE >= self.window.end
     }
 
     /// The newest state and its duration, which may begin before the window.
@@ -239,7 +263,8 @@ impl PresenceSummer<'_> {
         let newest = spans.last()?;
         let mut begins: Timestamp = newest.time.start;
         for span in spans.iter().rev().skip(1) {
-            if span.state != newest.state || span.time.end + TOLERANCE < begins {
+            // Time that is not known ends the run.
+            if span.state != newest.state || span.known_until + TOLERANCE < begins {
                 break;
             }
             begins = span.time.start;

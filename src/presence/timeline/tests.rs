@@ -48,7 +48,7 @@ impl TimelineTest {
     fn observe(&mut self, now: i64, state: u32, start: Option<i64>) -> &mut Self {
         let (state, start) = (RawStateIndex(state), start.map(at));
         let observation = Observation { agent: AGENT.into(), state, start, fallback: None };
-        self.timeline.observe(at(now), at(WINDOW_END), [observation]);
+        self.timeline.observe(at(now), at(now), [observation]);
         self
     }
 
@@ -207,7 +207,7 @@ fn a_clipped_row_is_merged_with_its_observation() {
 }
 
 #[test]
-fn a_state_that_began_after_the_window_ends_the_one_before() {
+fn a_state_after_the_window_does_not_extend_the_one_before() {
     // How the row of A is listed: not at all, without length, with none, with its length so far.
     for listed in [None, Some(None), Some(Some(0)), Some(Some(500))] {
         let mut test = TimelineTest::new();
@@ -225,13 +225,12 @@ fn a_state_that_began_after_the_window_ends_the_one_before() {
         }
         test.timeline.observe(
             at(501),
-            at(500),
+            at(501),
             [Observation { agent: AGENT.into(), state: RawStateIndex(0), start: Some(at(0)), fallback: None }],
         );
         test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
         test.observe(1_001, 1, Some(1_003));
-        assert_eq!(test.seconds(), [1_000, 0, 0, 0], "{listed:?}");
-        // The row says that A ended before.
+        assert_eq!(test.seconds(), [501, 0, 0, 0], "another state may have been in between: {listed:?}");
         test.add(ALL, &[(None, 0, 0, Some(700))]);
         assert_eq!(test.seconds(), [700, 0, 0, 0], "{listed:?}");
     }
@@ -287,25 +286,44 @@ fn keys_that_repeat_are_one_row_only_where_pieces_touch_in_one_state() {
 }
 
 #[test]
-fn a_state_without_start_counts_from_the_first_observation() {
-    let observe = |test: &mut TimelineTest, now, window_end, state, start: Option<i64>, fallback: Option<i64>| {
+fn a_state_without_start_counts_once_settled() {
+    let observe = |test: &mut TimelineTest, now, state, start: Option<i64>, fallback: Option<i64>| {
         let (state, start, fallback) = (RawStateIndex(state), start.map(at), fallback.map(at));
-        test.timeline.begin_refresh(at(window_end), SETTLE);
-        test.timeline.observe(at(now), at(window_end), [Observation { agent: AGENT.into(), state, start, fallback }]);
+        test.timeline.begin_refresh(at(now), Duration::from_secs(300));
+        test.timeline.observe(at(now), at(now + 1), [Observation { agent: AGENT.into(), state, start, fallback }]);
     };
-    // The time of the last update is no start where the state was observed before.
-    for fallbacks in [[None, None, None], [Some(200), Some(200), Some(200)], [Some(200), Some(500), Some(900)]] {
+    // The times of the last update, and the seconds that are known.
+    let table = [
+        ([None, None, None], 399),
+        ([Some(200), Some(200), Some(200)], 800),
+        ([Some(200), Some(500), Some(900)], 500),
+        ([Some(200), Some(200), Some(900)], 500),
+    ];
+    for (fallbacks, expected) in table {
         let mut test = TimelineTest::new();
-        for (now, fallback) in [201, 600, 1_000].into_iter().zip(fallbacks) {
-            observe(&mut test, now, now, 0, None, fallback);
+        test.add(ALL, &[(key(0), 1, -500, Some(100))]);
+        for (now, fallback) in [200, 600, 1_000].into_iter().zip(fallbacks) {
+            observe(&mut test, now, 0, None, fallback);
         }
-        let since = fallbacks[0].unwrap_or(201);
-        assert_eq!(test.seconds(), [(1_000_i64 - since).cast_unsigned(), 0, 0, 0], "{fallbacks:?}");
-        assert_eq!(test.current(), Some(("A".to_owned(), (1_000_i64 - since).cast_unsigned())));
+        assert_eq!(test.seconds(), [expected, 0, 0, 0], "{fallbacks:?}");
+        let unbroken =
+            if expected == 800 { 800 } else { fallbacks[2].map_or(0, |fallback| 1_000 - fallback.unsigned_abs()) };
+        assert_eq!(test.current(), Some(("A".to_owned(), unbroken)), "{fallbacks:?}");
+        // No other state was in between.
+        test.timeline.begin_refresh(at(1_301), Duration::from_secs(300));
+        let since = fallbacks[0].unwrap_or(201).unsigned_abs();
+        assert_eq!(test.seconds(), [1_000 - since, 0, 0, 0], "{fallbacks:?}");
+        // The row of another state arrives.
+        test.add(ALL, &[(key(1), 1, 400, Some(100))]);
+        let last =
+            fallbacks[2].filter(|fallback| *fallback >= 500).map_or(0, |fallback| 1_000 - fallback.unsigned_abs());
+        assert_eq!(test.seconds(), [400 - since + last, 100, 0, 0], "{fallbacks:?}");
     }
     let mut test = TimelineTest::new();
-    observe(&mut test, 1_000, 1_000, 3, None, None);
-    assert_eq!((test.seconds(), test.current()), ([0; 4], Some(("Out".to_owned(), 0))), "a listed agent is known");
+    observe(&mut test, 940, 3, None, None);
+    observe(&mut test, 1_000, 3, None, None);
+    let known = ([0, 0, 0, 59], Some(("Out".to_owned(), 59)));
+    assert_eq!((test.seconds(), test.current()), known, "an agent without rows has not changed the state");
 }
 
 #[test]

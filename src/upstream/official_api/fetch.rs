@@ -122,13 +122,14 @@ impl OfficialSource {
         // The states hold at this time at the latest.
         let observed_at = self.clock.now();
         let states = self.read_states(context).await?;
+        let answered_at = self.clock.now();
         let listed = listed_first(ids, &states.rows);
         let list = AgentList { ids: &listed.0, listed: listed.1 };
         let history = self.read_history(&sync, list, context).await?;
         let teams = teams_of(&states.rows, &data.wanted);
         let mut data = run_blocking(Endpoint::History, move || {
             data.begin(window.end, settle, history);
-            data.observe(observed_at, window.end, states);
+            data.observe(observed_at, answered_at, states);
             data.compact();
             data
         })
@@ -275,11 +276,11 @@ impl RefreshData {
         }
     }
 
-    fn observe(&mut self, observed_at: Timestamp, window_end: Timestamp, states: CurrentStates) {
+    fn observe(&mut self, observed_at: Timestamp, answered_at: Timestamp, states: CurrentStates) {
         self.reject_malformed(states.rejected);
         let observations: Vec<_> =
             states.rows.into_iter().filter_map(|row| self.observation(observed_at, &row)).collect();
-        self.state.timeline.observe(observed_at, window_end, observations);
+        self.state.timeline.observe(observed_at, answered_at, observations);
     }
 
     /// Merges what was added.

@@ -6,34 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::presence::timeline::model_server::{self, ModelRow, Segment, ServerVariant};
 
 const AGENTS: [&str; 2] = ["1", "2"];
 const STATES: [&str; 3] = ["Available", "InboundContact", "LoggedOut"];
 /// The start of every timeline: before the window and within the look-back.
 const BEGIN: i64 = -DAY - LOOKBACK / 2;
 
-/// Undocumented behaviour of a server.
+/// A server, and how it is asked.
 #[derive(Debug, Clone, Copy)]
-struct ServerVariant {
-    /// Rows are selected by their start, not by overlap.
-    by_start: bool,
-    clips: bool,
-    open: Open,
+struct Server {
+    variant: ServerVariant,
     keys: Keys,
-    /// The longest delay of a row after its end.
-    late: i64,
     in_bulk: bool,
     /// How long the current states take, in which states may change.
     delay: i64,
-}
-
-/// How the history lists the current state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
-    Not,
-    WithLength,
-    WithoutLength,
-    WithZero,
 }
 
 /// What identifies rows.
@@ -45,31 +32,11 @@ enum Keys {
     Repeated,
 }
 
-/// A state, or a gap, in seconds after [`NOW`].
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    state: Option<usize>,
-    start: i64,
-    end: i64,
-    late: i64,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Step {
     seconds: i64,
     fails: bool,
     restarts: bool,
-}
-
-fn timeline(changes: &[(Option<usize>, i64)], late: i64) -> Vec<Segment> {
-    let mut start = BEGIN;
-    let segments = changes.iter().cycle().enumerate().map(|(nth, (state, length))| {
-        let end = start + length;
-        let segment = Segment { state: *state, start, end, late: nth as i64 * 997 % (late + 1) };
-        start = end;
-        segment
-    });
-    segments.take_while(|segment| segment.start < 3 * DAY).collect()
 }
 
 fn seconds_after_now(time: Timestamp) -> i64 {
@@ -81,48 +48,33 @@ fn after_now(seconds: i64) -> Timestamp {
 }
 
 /// The rows of `agent` that are returned at `now` for the range `[from, to)`.
-fn rows_of(agent: &str, segments: &[Segment], server: ServerVariant, (from, to): (i64, i64), now: i64) -> Vec<String> {
-    let mut rows = Vec::new();
-    for (nth, segment) in segments.iter().enumerate() {
-        let Some(state) = segment.state else { continue };
-        let is_open = segment.end > now;
-        let selected = if server.by_start { segment.start >= from } else { segment.end > from };
-        let arrived = if is_open { server.open != Open::Not } else { segment.end + segment.late <= now };
-        if segment.start >= to || segment.start > now || !selected || !arrived {
-            continue;
-        }
-        let (mut start, mut end) = (segment.start, segment.end.min(now));
-        if server.clips {
-            (start, end) = (start.max(from), end.min(to));
-        }
-        let duration = match server.open {
-            Open::WithoutLength if is_open => "null".to_owned(),
-            Open::WithZero if is_open => r#""PT0S""#.to_owned(),
-            _ => format!(r#""PT{}S""#, end - start),
-        };
+fn rows_of(agent: &str, segments: &[Segment], server: Server, range: (i64, i64), now: i64) -> Vec<String> {
+    let row = |ModelRow { nth, state, start, length }| {
+        let duration = length.map_or("null".to_owned(), |length| format!(r#""PT{length}S""#));
         let key = match server.keys {
             Keys::None => String::new(),
             Keys::Unique => format!(r#","agentSessionId":5,"stateIndex":{nth}"#),
             Keys::Repeated => r#","agentSessionId":5,"stateIndex":0"#.to_owned(),
         };
-        rows.push(format!(
+        format!(
             r#"{{"agentId":"{agent}","agentStateName":"{}","startDate":"{}","duration":{duration}{key}}}"#,
             STATES[state],
             after_now(start)
-        ));
-    }
-    rows
+        )
+    };
+    model_server::rows(segments, server.variant, range, now).into_iter().map(row).collect()
 }
 
-fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server: ServerVariant) -> (u16, String) {
+fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server: Server) -> (u16, String) {
     if target.starts_with("/agents/states") {
         clock.advance(Duration::from_secs(server.delay.cast_unsigned()));
         let now = seconds_after_now(clock.now());
         let rows = AGENTS.iter().zip(timelines).filter_map(|(agent, segments)| {
-            let segment = segments.iter().find(|segment| segment.start <= now && now < segment.end)?;
+            let segment = segments.iter().find(|segment| segment.is_current(now))?;
             let state = STATES[segment.state?];
-            let start = after_now(segment.start);
-            Some(format!(r#"{{"agentId":"{agent}","agentStateName":"{state}","startDate":"{start}"}}"#))
+            let start = server.variant.has_start.then(|| format!(r#","startDate":"{}""#, after_now(segment.start)));
+            let start = start.unwrap_or_default();
+            Some(format!(r#"{{"agentId":"{agent}","agentStateName":"{state}"{start}}}"#))
         });
         return states(&rows.collect::<Vec<_>>());
     }
@@ -142,41 +94,34 @@ fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server
 }
 
 /// The least and the most seconds in each state that are right for the window that ends at `end`, of rows that have arrived
-/// by `now`. The source has read the history since `first`.
-fn bounds(segments: &[Segment], server: ServerVariant, first: i64, end: i64, now: i64) -> [(i64, i64); 3] {
-    let mut truth = [0; 3];
-    let inside = |from: i64, to: i64| (to.min(end) - from.max(end - DAY)).max(0);
+/// by `now`. The source has read the history since `first`, all of it in this refresh if `is_full`.
+fn bounds(segments: &[Segment], server: Server, first: i64, end: i64, now: i64, is_full: bool) -> [(i64, i64); 3] {
+    let ServerVariant { by_start, clips, has_start, .. } = server.variant;
+    let mut bounds = [(0, 0); 3];
     for segment in segments {
-        for _ in segment.start.max(end - DAY)..segment.end.min(end) {
-            if let Some(state) = segment.state {
-                truth[state] += 1;
-            }
-        }
-    }
-    let mut bounds = truth.map(|time| (time, time));
-    for (nth, segment) in segments.iter().enumerate() {
         let Some(state) = segment.state else { continue };
-        let is_pending = |segment: &Segment| segment.end <= now && segment.end + segment.late > now;
+        let inside = segment.inside(end - DAY, end);
         // A full sync finds the late row of a state that was never observed and was followed by a gap.
-        let absent = segments.iter().any(|other| other.state.is_none() && other.start <= first && first < other.end);
-        if (server.by_start || server.clips)
-            && absent
-            && segment.end <= first
-            && segment.end + segment.late > first
-            && !is_pending(segment)
-        {
-            bounds[state].0 -= inside(segment.start, segment.end);
-        }
-        if is_pending(segment) {
-            bounds[state].0 -= inside(segment.start, segment.end);
-            // It is taken to last until a state that began during a refresh, if there is no row in between.
-            let later = segments.iter().skip(nth + 1);
-            for unknown in later.take_while(|later| later.state.is_none() || is_pending(later)) {
-                bounds[state].1 += inside(unknown.start, unknown.end);
-            }
-        }
+        let absent = segments.iter().any(|other| other.state.is_none() && other.is_current(first));
+        let is_missed = (by_start || clips) && absent && segment.end <= first && segment.end + segment.late > first;
+        let is_known = if has_start {
+            !segment.is_pending(now) && !is_missed
+        } else {
+            // The row of a state that began before the tail is returned for a range with its start only.
+            segment.has_arrived(now) && !is_missed && (is_full || !by_start)
+        };
+        bounds[state].0 += if is_known { inside } else { 0 };
+        bounds[state].1 += inside;
     }
     bounds
+}
+
+/// The state at `end`, and the time in it.
+fn current(segments: &[Segment], end: i64) -> Option<(usize, i64)> {
+    let at = segments.iter().position(|segment| segment.is_current(end - 1))?;
+    let state = segments[at].state?;
+    let run = segments[..=at].iter().rev().take_while(|segment| segment.state == Some(state));
+    Some((state, end - run.last()?.start))
 }
 
 fn segments() -> impl Strategy<Value = Vec<(Option<usize>, i64)>> {
@@ -185,15 +130,11 @@ fn segments() -> impl Strategy<Value = Vec<(Option<usize>, i64)>> {
     prop::collection::vec((state, prop_oneof![1 => 10_i64..900, 2 => 900_i64..18_000]), 4..30)
 }
 
-fn servers() -> impl Strategy<Value = ServerVariant> {
-    let open = prop_oneof![Just(Open::Not), Just(Open::WithLength), Just(Open::WithoutLength), Just(Open::WithZero)];
+fn servers() -> impl Strategy<Value = Server> {
     let keys = prop_oneof![Just(Keys::None), Just(Keys::Unique), Just(Keys::Repeated)];
-    let late = prop_oneof![Just(0), 0..SETTLE];
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (open, keys, late, flags, prop_oneof![Just(0_i64), 0_i64..20]).prop_map(|(open, keys, late, flags, delay)| {
-        let (by_start, clips, in_bulk) = flags;
-        ServerVariant { by_start, clips, open, keys, late, in_bulk, delay }
-    })
+    let variant = model_server::servers(prop_oneof![Just(0), 0..SETTLE], prop::bool::weighted(0.7));
+    (variant, keys, any::<bool>(), prop_oneof![Just(0_i64), 0_i64..20])
+        .prop_map(|(variant, keys, in_bulk, delay)| Server { variant, keys, in_bulk, delay })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -205,10 +146,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 async fn run(
     changes: Vec<Vec<(Option<usize>, i64)>>,
-    server: ServerVariant,
-    steps: Vec<Step>,
+    server: Server,
+    mut steps: Vec<Step>,
 ) -> Result<(), TestCaseError> {
-    let timelines: Vec<_> = changes.iter().map(|changes| timeline(changes, server.late)).collect();
+    let ServerVariant { by_start, late, has_start, .. } = server.variant;
+    let timelines = changes.into_iter().map(|mut changes| {
+        // Without a start and its row, a state cannot be told from one that began after a gap.
+        changes.retain(|(state, _)| state.is_some() || has_start || !by_start);
+        changes.push((Some(0), 600));
+        model_server::timeline(&changes, (BEGIN, 3 * DAY), late)
+    });
+    let timelines: Vec<_> = timelines.collect();
+    // In the end, all rows have arrived and a full sync is due.
+    steps.push(Step { seconds: 5 * HOUR, fails: false, restarts: false });
     let fails = Arc::new(AtomicBool::new(false));
     let script = {
         let (timelines, fails) = (timelines.clone(), Arc::clone(&fails));
@@ -233,15 +183,29 @@ async fn run(
             continue;
         }
         let (counted, now) = (seconds(&result), end + server.delay);
+        let is_full = first.is_none() || nth + 1 == steps.len();
         first = first.or(Some(now));
         for (agent, segments) in AGENTS.iter().zip(&timelines) {
             let states = counted.get(*agent).map(Vec::as_slice).unwrap_or_default();
-            for (name, (least, most)) in STATES.iter().zip(bounds(segments, server, first.unwrap_or(now), end, now)) {
+            for (name, (least, most)) in
+                STATES.iter().zip(bounds(segments, server, first.unwrap_or(now), end, now, is_full))
+            {
                 let time = states.iter().find(|(state, _)| state == name).map_or(0, |(_, time)| time.cast_signed());
                 prop_assert!(
                     // Times up to a second apart are the same.
                     least - 1 <= time && time <= most + 1,
                     "refresh {nth} at {end}, agent {agent}: {time} s in {name}, not {least} to {most}: {server:?}, {steps:?}"
+                );
+            }
+            let answered = result.answered.iter().find(|(id, _)| **id == **agent);
+            let reported = answered.and_then(|(_, presence)| presence.as_ref()?.current.clone());
+            if let (Some((name, time)), Some((state, most))) = (reported, current(segments, end))
+                && *name == *STATES[state]
+            {
+                let time = time.get().cast_signed() / 1_000_000;
+                prop_assert!(
+                    time <= most + 1,
+                    "refresh {nth} at {end}, agent {agent}: in {name} for {time} s, not {most}"
                 );
             }
         }
