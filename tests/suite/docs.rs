@@ -157,6 +157,21 @@ fn links_between_pages_exist() {
 }
 
 #[test]
+fn release_scripts_match_the_pages() {
+    let files = fs::read_dir("deploy/release").unwrap().map(|entry| entry.unwrap().path());
+    let scripts = files.filter(|file| file.is_file() && file.extension().is_none()).map(|file| file.display().to_string());
+    let scripts = set(scripts.chain(["deploy/debian/build".to_owned()]));
+    let commands = |page: &str| -> BTreeSet<String> {
+        let code = in_backticks(page).flat_map(|code| code.split_whitespace());
+        let named = code.filter(|word| word.starts_with("deploy/release/") || *word == "deploy/debian/build");
+        set(named.filter(|word| !word.contains('.')))
+    };
+    assert_eq!(commands(&fs::read_to_string("RELEASE.md").unwrap()), scripts);
+    let unknown = commands(&fs::read_to_string("docs/install.md").unwrap());
+    assert!(unknown.is_subset(&scripts), "{unknown:?}");
+}
+
+#[test]
 fn readme_examples_load_and_name_real_metrics() {
     let readme = fs::read_to_string("README.md").unwrap();
     assert!(readme.lines().count() <= 150, "reference belongs into docs/");
