@@ -159,7 +159,8 @@ fn links_between_pages_exist() {
 #[test]
 fn release_scripts_match_the_pages() {
     let files = fs::read_dir("deploy/release").unwrap().map(|entry| entry.unwrap().path());
-    let scripts = files.filter(|file| file.is_file() && file.extension().is_none()).map(|file| file.display().to_string());
+    let scripts =
+        files.filter(|file| file.is_file() && file.extension().is_none()).map(|file| file.display().to_string());
     let scripts = set(scripts.chain(["deploy/debian/build".to_owned()]));
     let commands = |page: &str| -> BTreeSet<String> {
         let code = in_backticks(page).flat_map(|code| code.split_whitespace());
