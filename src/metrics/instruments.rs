@@ -147,6 +147,14 @@ impl TenantInstruments {
     }
 }
 
+impl TenantInstruments {
+    fn count_rejections(&self, rejections: &Rejections) {
+        for (reason, count) in rejections.iter() {
+            self.records_rejected.with_label_values(&[reason.label()]).inc_by(count);
+        }
+    }
+}
+
 impl fmt::Debug for TenantInstruments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TenantInstruments").finish_non_exhaustive()
@@ -171,6 +179,11 @@ impl upstream::Observer for TenantInstruments {
 
     fn retry(&self) {
         self.retries.inc();
+        self.changed();
+    }
+
+    fn rejected(&self, rejections: &Rejections) {
+        self.count_rejections(rejections);
         self.changed();
     }
 
@@ -205,9 +218,7 @@ impl upstream::Observer for TenantInstruments {
 impl refresh::Observer for TenantInstruments {
     fn refreshed(&self, result: RefreshResult, _took: Duration, rejections: &Rejections) {
         self.refreshes.with_label_values(&[result.label()]).inc();
-        for (reason, count) in rejections.iter() {
-            self.records_rejected.with_label_values(&[reason.label()]).inc_by(count);
-        }
+        self.count_rejections(rejections);
         self.changed();
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Api;
+use crate::presence::Rejections;
 
 /// The endpoints, by the value of the label `endpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +44,12 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A request is retried.
     fn retry(&self);
+
+    /// Records of a list that is no part of a refresh were rejected. Those of a refresh are in
+    /// [`FetchResult::rejections`](super::FetchResult::rejections).
+    fn rejected(&self, rejections: &Rejections) {
+        let _ = rejections;
+    }
 
     /// A `Retry-After` of `asked` was capped to `kept`.
     fn retry_after_capped(&self, asked: Duration, kept: Duration);

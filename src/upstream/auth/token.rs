@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::clock::Monotonic;
 use crate::presence::Timestamp;
@@ -208,19 +208,16 @@ impl IssuedToken {
 }
 
 /// Decodes the response of a token endpoint. An error quotes only an error that the server reports, as the rest may be a token.
-pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     serde_json::from_slice(body).map_err(|_| DecodeError::no_answer("access_token", body))
 }
 
 /// Deserializes `expires_in`: seconds as a number or as digits in a string, from zero to [`MAX_LIFETIME`].
 /// Anything else counts as absent: a wrong guess costs a 401 and a new token.
 pub(crate) fn expires_in<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
-    let seconds = match serde_json::Value::deserialize(input)? {
-        serde_json::Value::Number(number) => number.as_f64(),
-        serde_json::Value::String(text) => text.trim().parse::<f64>().ok(),
-        _ => None,
-    };
-    let seconds = seconds.filter(|seconds| !seconds.is_nan());
+    // The text of a number, as one of many digits is none that JSON libraries read.
+    let json = <&RawValue>::deserialize(input)?.get().trim_matches('"').trim();
+    let seconds = json.parse().ok().filter(|seconds: &f64| !seconds.is_nan());
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, MAX_LIFETIME.as_secs_f64()))))
 }
 
@@ -395,6 +392,8 @@ mod tests {
             ("86401", Some(DAY)),
             ("1e300", Some(DAY)),
             ("18446744073709551616", Some(DAY)),
+            ("1e999", Some(DAY)),
+            ("-1e999", Some(0)),
             ("\"inf\"", Some(DAY)),
             ("\"NaN\"", None),
             ("\"soon\"", None),

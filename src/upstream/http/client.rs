@@ -21,6 +21,7 @@ use super::response::{ErrorHints, Head, Response};
 use super::root_certs;
 use crate::clock::{Clock, Monotonic};
 use crate::config::{AgentLabel, Api, Tenant};
+use crate::presence::Rejections;
 use crate::upstream::auth::Token;
 use crate::upstream::failure::Failure;
 use crate::upstream::rate::retry_after::{self, MAX_RETRY_AFTER};
@@ -201,6 +202,11 @@ impl Client {
     /// How far the server's clock was behind at its last response, in whole seconds; zero if ahead or unknown.
     pub(crate) fn behind(&self) -> Duration {
         self.skew.behind()
+    }
+
+    /// Reports records of a list that is no part of a refresh.
+    pub(crate) fn observe_rejections(&self, rejections: &Rejections) {
+        self.observer.rejected(rejections);
     }
 
     pub(crate) fn redactor(&self) -> &Redactor {

@@ -1,6 +1,7 @@
 //! The retry loop of a request: token, rate limits, exchange, decoding, and the decision whether to retry.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::client::{Client, LARGE_BODY_BYTES, Request, authority};
 use super::json_repair::{repair, without_byte_order_mark};
@@ -9,6 +10,9 @@ use crate::upstream::auth::{Token, TokenCache};
 use crate::upstream::failure::{Failure, RetryPolicy, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::rate::{Attempts, MAX_RATE_LIMITED};
+
+/// The longest text of an error in the body of a successful response. Only a sentence of it is shown.
+const MAX_ERROR_TEXT_BYTES: usize = 4 * 1024;
 
 /// A decoded body, and what was lent for decoding it.
 pub(crate) struct Decoded<T, S> {
@@ -24,19 +28,27 @@ pub(crate) enum DecodeError {
     Json(serde_json::Error),
     /// It is JSON, and unusable. The text completes "the response is not what the API documents: ".
     Unusable(String),
+    /// It exceeds a limit. The text completes "the response exceeds a limit: ".
+    TooMuch(String),
     /// It is no answer. `reason` completes the same sentence; `error` is the server's own text, which is redacted.
     NoAnswer { reason: String, error: Option<String> },
 }
 
 /// An error in the body of a successful response, as servers and proxies write it: RFC 6749 (section 5.2), or `message`.
 #[derive(Deserialize)]
-struct ReportedError {
-    #[serde(default)]
-    error: Option<serde_json::Value>,
-    #[serde(default)]
-    error_description: Option<serde_json::Value>,
-    #[serde(default)]
-    message: Option<serde_json::Value>,
+struct ReportedError<'a> {
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error_description: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
+}
+
+/// An error as an object.
+#[derive(Deserialize)]
+struct ErrorObject {
+    message: String,
 }
 
 // === impl DecodeError ===
@@ -53,7 +65,7 @@ impl DecodeError {
     /// Every decoder of a token, page, list or document may use it where its field is missing. That a body is blank, has a byte
     /// order mark, or text that is not valid Unicode, [`Client::fetch_with`] takes care of before.
     pub(crate) fn no_answer(name: &str, body: &[u8]) -> Self {
-        let reported = serde_json::from_slice::<ReportedError>(body).ok();
+        let reported = serde_json::from_slice::<ReportedError<'_>>(body).ok();
         let values = reported.into_iter().flat_map(|reported| {
             let ReportedError { error, error_description, message } = reported;
             [error, error_description, message].into_iter().flatten()
@@ -64,13 +76,11 @@ impl DecodeError {
     }
 }
 
-/// The text of an error: a string, or the `message` of an object.
-fn text_of_error(error: serde_json::Value) -> Option<String> {
-    match error {
-        serde_json::Value::String(text) => Some(text),
-        serde_json::Value::Object(mut object) => object.remove("message")?.as_str().map(str::to_owned),
-        _ => None,
-    }
+/// The text of an error: a string, or the `message` of an object. A long one is none, as it could not be shown in full.
+fn text_of_error(error: &RawValue) -> Option<String> {
+    let json = Some(error.get()).filter(|json| json.len() <= MAX_ERROR_TEXT_BYTES)?;
+    let object = || serde_json::from_str(json).ok().map(|ErrorObject { message }| message);
+    serde_json::from_str(json).ok().or_else(object)
 }
 
 /// Decodes `body` without a byte order mark. Where that fails and text in it is not valid Unicode, it is repaired and decoded

@@ -69,6 +69,7 @@ impl Response {
     pub(crate) fn decode_failure(self, error: DecodeError, redactor: &Redactor) -> Failure {
         let error = match error {
             DecodeError::Unusable(reason) => return self.undecodable(&reason),
+            DecodeError::TooMuch(reason) => return self.too_much(&reason),
             DecodeError::NoAnswer { reason, error } => {
                 let error = error.and_then(|error| redactor.quote(&error));
                 let error = error.map_or_else(String::new, |error| format!("; it reports the error {error}"));
@@ -85,6 +86,12 @@ impl Response {
             Category::Syntax => self.undecodable(&format!("it is not JSON ({place})")),
             Category::Data | Category::Io => self.undecodable(&format!("it has another shape ({place})")),
         }
+    }
+
+    fn too_much(mut self, reason: &str) -> Failure {
+        self.guard.set_code(ResponseCode::Decode);
+        let Head { endpoint, target, .. } = self.head;
+        Failure::new(endpoint, ErrorKind::TooMuch, format!("The response of {target} exceeds a limit: {reason}."))
     }
 
     fn undecodable(mut self, reason: &str) -> Failure {

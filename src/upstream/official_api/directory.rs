@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::OfficialSource;
 use super::error_hints;
-use super::pagination::Paging;
 use super::wire::records::AgentRecord;
 use crate::clock::Monotonic;
 use crate::presence::{Person, cut_text};
@@ -29,10 +28,10 @@ impl OfficialSource {
     async fn read_people(&self, context: &FetchContext) -> Result<Vec<Person>, Failure> {
         let url = self.url(PATH, context).await?;
         let mut people = Vec::new();
-        self.read_list(&error_hints::AGENTS, &url, Paging::Paged, context, |rows| {
+        let reading = self.read_list(&error_hints::AGENTS, &url, None, context, |rows| {
             people.extend(rows.into_iter().filter_map(person));
-        })
-        .await?;
+        });
+        self.session.client.observe_rejections(&reading.await?);
         // Pages may overlap while the list changes.
         people.sort_by(|one: &Person, next: &Person| one.id.cmp(&next.id));
         people.dedup_by(|later, earlier| later.id == earlier.id);

@@ -6,7 +6,7 @@ use crate::upstream::http::ErrorHints;
 
 /// The most that a page may have after decompression. A page of 10,000 rows has some 7 MB; several times that is room
 /// for any honest page, and bounds what a bomb can take.
-const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 const UNAUTHORIZED: &str = "A newly issued token was refused as well: check that `issuer` or `area` is the one that the \
     access key belongs to.";

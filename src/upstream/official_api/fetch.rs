@@ -13,7 +13,6 @@ use tracing::{info, warn};
 
 use super::OfficialSource;
 use super::error_hints;
-use super::pagination::Paging;
 use super::state_history::{AgentList, History, Part};
 use super::state_registry::StateRegistry;
 use super::sync_cursor::{SyncCursor, SyncRange};
@@ -44,8 +43,7 @@ pub(super) struct HistoryState {
 /// The current states of agents.
 pub(super) struct CurrentStates {
     rows: Vec<StateRecord>,
-    /// How many rows were malformed.
-    rejected: u64,
+    rejections: Rejections,
 }
 
 #[cfg(test)]
@@ -79,8 +77,9 @@ impl OfficialSource {
             // A shard may have no agents.
             return FetchResult::default();
         }
-        let context = FetchContext::new(query.deadline);
         let agents: Vec<AgentId> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
+        let span = self.tenant.query.window + self.official.history_lookback;
+        let context = FetchContext::new(query.deadline).keeping(agents.iter().cloned().collect(), span);
         let refresh = self.refresh(query, &agents, &context);
         let refreshed = tokio::select! {
             biased;
@@ -140,16 +139,17 @@ impl OfficialSource {
         self.read_ended_states(&mut data, &sync, &agents, context).await;
         self.log_refused(&mut data);
         let HistoryState { states, codes, .. } = &mut data.state;
-        self.read_codes(states, codes, &teams, context).await;
+        let rejections = self.read_codes(states, codes, &teams, context).await;
+        data.rejections.merge(&rejections);
         self.finish(data, sync, window, agents).await
     }
 
     pub(super) async fn read_states(&self, context: &FetchContext) -> Result<CurrentStates, Failure> {
         let url = self.url(STATES_PATH, context).await?;
         let mut rows = Vec::new();
-        let list = self.read_list(&error_hints::STATES, &url, Paging::Paged, context, |page| rows.extend(page));
-        let rejected = list.await?;
-        Ok(CurrentStates { rows, rejected })
+        let list = self.read_list(&error_hints::STATES, &url, None, context, |page| rows.extend(page));
+        let rejections = list.await?;
+        Ok(CurrentStates { rows, rejections })
     }
 
     /// Logs when CXone begins to refuse the history of an agent, and when it refuses none any more.
@@ -269,15 +269,15 @@ impl RefreshData {
 
     /// Adds rows. The lists are of all agents; those that are not wanted are skipped.
     pub(super) fn add(&mut self, parts: Vec<Part>) {
-        for Part { requested, records, rejected } in parts {
-            self.reject_malformed(rejected);
+        for Part { requested, records, rejections } in parts {
+            self.rejections.merge(&rejections);
             let rows: Vec<_> = records.into_iter().filter_map(|row| self.row(&row)).collect();
             self.state.timeline.add(requested, rows);
         }
     }
 
     fn observe(&mut self, observed_at: Timestamp, answered_at: Timestamp, states: CurrentStates) {
-        self.reject_malformed(states.rejected);
+        self.rejections.merge(&states.rejections);
         let observations: Vec<_> =
             states.rows.into_iter().filter_map(|row| self.observation(observed_at, &row)).collect();
         self.state.timeline.observe(observed_at, answered_at, observations);
@@ -303,17 +303,8 @@ impl RefreshData {
         unanswered
     }
 
-    /// Counts rows that are of no agent, or no rows at all.
-    fn reject_malformed(&mut self, count: u64) {
-        (0..count).for_each(|_| self.rejections.add(Rejection::UnknownAgent));
-    }
-
     fn row(&mut self, row: &HistoryRecord) -> Option<HistoryRow> {
-        let Some(id) = row.agent_id.as_deref() else {
-            self.reject_malformed(1);
-            return None;
-        };
-        let agent = Arc::clone(self.wanted.get(id)?);
+        let agent = Arc::clone(self.wanted.get(row.agent_id.as_deref()?)?);
         let length = row.duration.transpose();
         let (Some(start), Ok(length)) = (parse_time(row.start_date.as_deref()), length) else {
             self.rejections.add(length.err().unwrap_or(Rejection::BadTime));

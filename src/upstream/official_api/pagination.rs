@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use tracing::warn;
 use url::Url;
 
 use super::OfficialSource;
-use super::wire::envelope::{self, Next, Page};
+use super::wire::envelope::{self, Kept, Next, Page};
 use super::wire::records::Record;
+use crate::presence::{AgentId, Rejections};
 use crate::upstream::auth::Resource;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
@@ -39,12 +41,13 @@ pub(super) struct ListRules {
     needs_updated_since: AtomicBool,
 }
 
-/// How many pages a list may have: a hundred million rows of the size that is asked for.
+/// How many pages a list may have. At 0.1 s each, they take a quarter of an hour, which is longer than any sensible
+/// `refresh_timeout`.
 const MAX_PAGES: usize = 10_000;
 
 /// Whether a list comes in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paging {
+enum Paging {
     /// It is asked for with `skip` and `top`.
     Paged,
     /// It is short, and comes whole, unless it has links.
@@ -52,10 +55,11 @@ pub(super) enum Paging {
 }
 
 /// Where in a list the reading is.
+#[derive(Default)]
 struct Position {
     /// Rows so far, with those that were malformed.
     read: u64,
-    rejected: u64,
+    rejections: Rejections,
     pages: usize,
     /// Hashes of the addresses and of the bodies so far, seeded at random, so that no server can construct a collision.
     seen: HashSet<u64>,
@@ -63,26 +67,29 @@ struct Position {
 }
 
 impl OfficialSource {
-    /// Reads the list at `first` to its end, page by page into `take`. Returns how many rows were malformed.
+    /// Reads the list at `first` to its end, page by page into `take`. Returns the rows that were rejected.
+    ///
+    /// If the list is of `agent` alone, its rows need no id; else only rows of the agents of `context` are kept.
     pub(super) async fn read_list<T: Record>(
         &self,
         resource: &'static Resource,
         first: &Url,
-        paging: Paging,
+        agent: Option<&AgentId>,
         context: &FetchContext,
         mut take: impl FnMut(Vec<T>) + Send,
-    ) -> Result<u64, Failure> {
-        let mut position =
-            Position { read: 0, rejected: 0, pages: 0, seen: HashSet::new(), hasher: RandomState::new() };
-        let mut url = first.clone();
-        if paging == Paging::Paged {
-            url = self.page_after(resource, first, 0);
-        }
+    ) -> Result<Rejections, Failure> {
+        let mut position = Position::default();
+        let paging = Paging::of(resource);
+        let of_one = agent.is_some();
+        let mut url = match paging {
+            Paging::Paged => self.page_after(resource, first, 0),
+            Paging::Whole => first.clone(),
+        };
         let mut body = Vec::new();
         loop {
             position.turn(resource, &url)?;
             let page: Page<T>;
-            (page, body) = match self.read_page(resource, &url, body, context).await {
+            (page, body) = match self.read_page(resource, &url, of_one, body, context).await {
                 Ok(read) => read,
                 Err(failure) if paging == Paging::Paged && self.list_rules.adapt(&failure) => {
                     warn!(tenant = self.tenant.name, reason = %failure.error, "query of a list adapted");
@@ -92,21 +99,18 @@ impl OfficialSource {
                 }
                 Err(failure) => return Err(failure),
             };
-            let Some(rows) = page.rows else {
-                let message = format!("The answer is not what the API documents: there is no `{}` in it.", T::LIST);
-                return Err(Failure::new(resource.endpoint, ErrorKind::Decode, message));
-            };
-            let (total, found) = (page.total.unwrap_or_default(), rows.len() as u64 + page.rejected);
+            let (total, found) = (page.total.unwrap_or_default(), page.found);
             // Where nothing is said of pages, one that comes again is all that there is, and was counted.
             let again = !position.is_new(&body);
             if again && page.next == Next::Unsaid && page.total.is_none() {
-                return Ok(position.rejected);
+                return Ok(position.rejections);
             }
             position.read += found;
-            position.rejected += page.rejected;
-            take(rows);
+            position.rejections.merge(&page.rejections);
+            context.count_rows(resource.endpoint, page.rows.len())?;
+            take(page.rows);
             if paging == Paging::Whole && !matches!(&page.next, Next::Link(link) if has_query(link)) {
-                return Ok(position.rejected);
+                return Ok(position.rejections);
             }
             let says_more = position.read < total;
             url = match page.next {
@@ -114,12 +118,12 @@ impl OfficialSource {
                     if says_more {
                         self.tell_of_gap(resource, position.read, total);
                     }
-                    return Ok(position.rejected);
+                    return Ok(position.rejections);
                 }
                 Next::Link(link) if has_query(&link) => linked(first, &link),
                 // A link without a query says nothing of where the next page begins.
-                Next::Link(_) | Next::Unsaid if page.total.is_some() && !says_more => return Ok(position.rejected),
-                Next::End if !says_more => return Ok(position.rejected),
+                Next::Link(_) | Next::Unsaid if page.total.is_some() && !says_more => return Ok(position.rejections),
+                Next::End if !says_more => return Ok(position.rejections),
                 Next::Link(_) | Next::End | Next::Unsaid => self.page_after(resource, first, position.read),
             };
         }
@@ -132,7 +136,7 @@ impl OfficialSource {
         list: &Url,
         context: &FetchContext,
     ) -> Result<Page<T>, Failure> {
-        Ok(self.read_page(resource, &self.page_after(resource, list, 0), Vec::new(), context).await?.0)
+        Ok(self.read_page(resource, &self.page_after(resource, list, 0), true, Vec::new(), context).await?.0)
     }
 
     /// The address of the page of `first` that begins after `skip` rows.
@@ -151,11 +155,19 @@ impl OfficialSource {
         &self,
         resource: &'static Resource,
         url: &Url,
+        of_one: bool,
         body: Vec<u8>,
         context: &FetchContext,
     ) -> Result<(Page<T>, Vec<u8>), Failure> {
-        let read = |body: &[u8], (): &mut ()| Ok(envelope::decode::<T>(body)?);
-        let decoded = self.session.get(resource, url, ((), body), context, read).await?;
+        let read = |body: &[u8], (of_one, agents): &mut (bool, Option<Arc<HashSet<AgentId>>>)| {
+            let kept = match agents {
+                _ if *of_one => Kept::WithoutId,
+                Some(agents) if T::IS_OF_AGENT => Kept::Of(agents),
+                _ => Kept::All,
+            };
+            envelope::decode::<T>(body, kept)
+        };
+        let decoded = self.session.get(resource, url, ((of_one, context.agents()), body), context, read).await?;
         Ok((decoded.value, decoded.body))
     }
 
@@ -194,6 +206,17 @@ impl ListRules {
             return self.rows_per_page.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halve).is_ok();
         }
         false
+    }
+}
+
+// === impl Paging ===
+
+impl Paging {
+    const fn of(resource: &Resource) -> Self {
+        match resource.endpoint {
+            Endpoint::Codes => Self::Whole,
+            _ => Self::Paged,
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl OfficialSource {
         }
 
         let states: Page<StateRecord> = self.page(&error_hints::STATES, STATES_PATH, context).await?;
-        let present: Vec<&str> = states.rows.iter().flatten().filter_map(|row| row.agent_id.as_deref()).collect();
+        let present: Vec<&str> = states.rows.iter().filter_map(|row| row.agent_id.as_deref()).collect();
         let missing = query.agents.iter().filter(|agent| !present.contains(&&*agent.id)).count();
         let all = rows(&states);
         let more = states.total.is_some_and(|total| total > present.len() as u64);
@@ -129,7 +129,7 @@ fn step(label: &'static str, verdict: Verdict, text: String) -> ProbeStep {
 
 /// How many rows a page has, and how many there are.
 fn rows<T>(page: &Page<T>) -> String {
-    let found = page.rows.as_ref().map_or(0, Vec::len) as u64;
+    let found = page.found;
     let plural = if found == 1 { "row" } else { "rows" };
     match page.total.filter(|total| *total > found) {
         Some(total) => format!("{found} {plural} of {total}"),

@@ -10,10 +10,9 @@ use url::Url;
 
 use super::OfficialSource;
 use super::error_hints;
-use super::pagination::Paging;
 use super::sync_cursor::SyncRange;
 use super::wire::records::HistoryRecord;
-use crate::presence::{AgentId, Requested, Timestamp, Window};
+use crate::presence::{AgentId, Rejections, Requested, Timestamp, Window};
 use crate::upstream::ErrorKind;
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
@@ -44,8 +43,7 @@ pub(super) struct HistoryCapabilities {
 pub(super) struct Part {
     pub(super) requested: Requested,
     pub(super) records: Vec<HistoryRecord>,
-    /// How many records were malformed.
-    pub(super) rejected: u64,
+    pub(super) rejections: Rejections,
 }
 
 /// The history of a range.
@@ -200,13 +198,13 @@ impl OfficialSource {
                 .append_pair("startDate", &range.start.to_string())
                 .append_pair("endDate", &range.end.to_string());
             let mut records = Vec::new();
-            let list = self.read_list(&error_hints::HISTORY, &url, Paging::Paged, context, |page| records.extend(page));
-            let rejected = list.await?;
+            let list = self.read_list(&error_hints::HISTORY, &url, agent, context, |page| records.extend(page));
+            let rejections = list.await?;
             if let Some(agent) = agent {
                 // The records of one agent may not repeat its id.
                 records.iter_mut().for_each(|record: &mut HistoryRecord| record.agent_id = Some(agent.to_string()));
             }
-            read.push(Part { requested: Requested { range, until, now: until }, records, rejected });
+            read.push(Part { requested: Requested { range, until, now: until }, records, rejections });
         }
         Ok(read)
     }

@@ -269,7 +269,16 @@ async fn a_listed_agent_without_start_or_history_is_known() {
 
 #[tokio::test]
 async fn a_200_that_is_no_answer_fails_and_204_means_no_rows() {
-    let bodies = ["", " \n", r#"{"error":"busy"}"#, r#"{"message":"x","agents":[]}"#, "[", "<html>", r#""x""#];
+    let bodies = [
+        "",
+        " \n",
+        r#"{"error":"busy"}"#,
+        r#"{"message":"x","agents":[]}"#,
+        r#"{"error_description":"busy","totalRecords":0}"#,
+        "[",
+        "<html>",
+        r#""x""#,
+    ];
     for endpoint in ["/agents/states", "/agents/state-history"] {
         let cases = bodies.map(|body| (200, body, true));
         for (status, body, fails) in cases.into_iter().chain([(204, "", false), (200, "{}", false)]) {
@@ -299,14 +308,17 @@ async fn one_bad_record_costs_one_record_and_is_counted() {
             row("1", "Available", -800, "PT100S").replace(r#""agentId":"1""#, r#""agentId":{}"#),
             row("1", "Available", -600, "x").replace(r#""x""#, "[1]"),
             row("1", "Available", -500, "x").replace(r#""x""#, "99.5"),
+            row("1", "Available", -400, "x").replace(r#""x""#, "1e400"),
+            row("1", "Available", -300, "x").replace(r#""x""#, &"1".repeat(400)),
+            row("1", "Available", -100, "PT10S").replace(r#""agentId""#, r#""agentStateId":1e999,"agentId""#),
         ]),
     };
     let test = ApiTest::new(|_| (), script).await;
     let result = test.fetch(&["1"]).await;
     assert_eq!(result.error, None);
-    let counts = [Rejection::UnknownAgent, Rejection::BadTime].map(|reason| rejected(&result, reason));
-    assert_eq!(counts, [5, 1]);
-    let expected = vec![("Available".to_owned(), 199), ("Unavailable: \u{fffd}".to_owned(), 100)];
+    let reasons = [Rejection::Malformed, Rejection::UnknownAgent, Rejection::BadTime, Rejection::NotFinite];
+    assert_eq!(reasons.map(|reason| rejected(&result, reason)), [3, 2, 1, 2]);
+    let expected = vec![("Available".to_owned(), 209), ("Unavailable: \u{fffd}".to_owned(), 100)];
     assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use reqwest::RequestBuilder;
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use url::{Url, form_urlencoded};
 
 use super::trusted_hosts::TrustedHosts;
@@ -47,16 +48,8 @@ struct Body {
     access_token: String,
     #[serde(default, deserialize_with = "token::expires_in")]
     expires_in: Option<Duration>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_none")]
     id_token: Option<String>,
-}
-
-/// One proxy is seen to wrap the answer in a list of one.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum MaybeWrapped {
-    Plain(Body),
-    Wrapped([Body; 1]),
 }
 
 // === impl ApiAddress ===
@@ -170,7 +163,13 @@ impl TokenIssuer for AccessKeyIssuer {
     }
 }
 
+/// A string; anything else is as good as absent.
+fn text_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    Ok(serde_json::from_str(<&RawValue>::deserialize(input)?.get()).ok())
+}
+
 fn read(body: &[u8]) -> Result<(IssuedToken, Option<String>), DecodeError> {
-    let (MaybeWrapped::Plain(body) | MaybeWrapped::Wrapped([body])) = token::decode(body)?;
+    // One proxy is seen to wrap the answer in a list of one.
+    let body: Body = token::decode::<[Body; 1]>(body).map(|[body]| body).or_else(|_| token::decode(body))?;
     Ok((IssuedToken::new(body.access_token, body.expires_in)?, body.id_token))
 }

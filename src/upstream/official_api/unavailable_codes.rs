@@ -8,13 +8,14 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt as _, stream};
 use tracing::{info, warn};
+use url::Url;
 
 use super::OfficialSource;
 use super::error_hints;
-use super::pagination::Paging;
 use super::state_registry::StateRegistry;
 use super::wire::records::CodeRecord;
 use crate::clock::Monotonic;
+use crate::presence::Rejections;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{ErrorKind, METADATA_LIFETIME, METADATA_RETRY};
@@ -34,37 +35,39 @@ pub(super) struct UnavailableCodes {
 }
 
 impl OfficialSource {
-    /// Reads the codes of those `teams` that are due into `states`.
+    /// Reads the codes of those `teams` that are due into `states`. Returns the rows that were rejected.
     pub(super) async fn read_codes(
         &self,
         states: &mut StateRegistry,
         codes: &mut UnavailableCodes,
         teams: &[String],
         context: &FetchContext,
-    ) {
+    ) -> Rejections {
+        let mut rejections = Rejections::default();
         if !states.has_codes() {
-            return;
+            return rejections;
         }
         let now = self.clock.monotonic();
         // An unlisted code may be new. Its team is unknown, so all teams are read again.
         let has_unlisted = states.has_unlisted_codes();
         if !codes.all_refused {
             if !codes.is_due(PATH, has_unlisted, now) {
-                return;
+                return rejections;
             }
             match self.read_all_codes(context).await {
                 Err(failure) if is_refusal(&failure) => codes.all_refused = true,
                 read => {
                     codes.requested.insert(PATH.to_owned(), (now, read.is_ok()));
                     match read {
-                        Ok(rows) => {
+                        Ok((rows, rejected)) => {
                             list(states, &rows);
+                            rejections.merge(&rejected);
                             states.mark_codes_listed();
                             codes.succeeded(&self.tenant.name);
                         }
                         Err(failure) => codes.failed(&self.tenant.name, &failure),
                     }
-                    return;
+                    return rejections;
                 }
             }
         }
@@ -77,7 +80,10 @@ impl OfficialSource {
         while let Some((team, read)) = ends.next().await {
             codes.requested.insert(team, (now, read.is_ok()));
             match read {
-                Ok(rows) => list(states, &rows),
+                Ok((rows, rejected)) => {
+                    list(states, &rows);
+                    rejections.merge(&rejected);
+                }
                 Err(failure) => codes.failed(&self.tenant.name, &failure),
             }
         }
@@ -86,25 +92,35 @@ impl OfficialSource {
             states.mark_codes_listed();
             codes.succeeded(&self.tenant.name);
         }
+        rejections
     }
 
-    async fn read_all_codes(&self, context: &FetchContext) -> Result<Vec<CodeRecord>, Failure> {
-        let mut url = self.url(PATH, context).await?;
-        url.query_pairs_mut().append_pair("activeOnly", "false");
-        let mut rows = Vec::new();
-        self.read_list(&error_hints::CODES, &url, Paging::Whole, context, |page| rows.extend(page)).await?;
-        Ok(rows)
+    async fn read_all_codes(&self, context: &FetchContext) -> Result<(Vec<CodeRecord>, Rejections), Failure> {
+        self.read_code_list(self.url(PATH, context).await?, context).await
     }
 
-    async fn read_codes_of(&self, team: &str, context: &FetchContext) -> Result<Vec<CodeRecord>, Failure> {
+    async fn read_codes_of(
+        &self,
+        team: &str,
+        context: &FetchContext,
+    ) -> Result<(Vec<CodeRecord>, Rejections), Failure> {
         let mut url = self.url("/teams", context).await?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.push(team).push("unavailable-codes");
         }
+        self.read_code_list(url, context).await
+    }
+
+    async fn read_code_list(
+        &self,
+        mut url: Url,
+        context: &FetchContext,
+    ) -> Result<(Vec<CodeRecord>, Rejections), Failure> {
         url.query_pairs_mut().append_pair("activeOnly", "false");
         let mut rows = Vec::new();
-        self.read_list(&error_hints::CODES, &url, Paging::Whole, context, |page| rows.extend(page)).await?;
-        Ok(rows)
+        let reading = self.read_list(&error_hints::CODES, &url, None, context, |page| rows.extend(page));
+        let rejections = reading.await?;
+        Ok((rows, rejections))
     }
 }
 

@@ -94,6 +94,33 @@ async fn wrong_credentials_are_said_to_be_that_and_asked_once() {
 }
 
 #[tokio::test]
+async fn rejected_rows_of_every_list_are_counted() {
+    let rejected = |scrape: &Scraped| {
+        let of = |reason| scrape.get("cxone_records_rejected_total", &[("reason", reason)]).unwrap_or_default();
+        ["malformed", "unknown_agent"].map(of)
+    };
+    // Rows that are none, and rows without an id; a page of each list has one of both, that of codes two without an id.
+    let table = [
+        ("agents", "", [1.0, 1.0]),
+        ("states", "", [1.0, 1.0]),
+        ("history", "", [1.0, 1.0]),
+        ("codes", "", [3.0, 0.0]),
+        ("codes", "unit-codes-refused", [3.0, 0.0]),
+    ];
+    for (endpoint, habit, expected) in table {
+        let harness = AppHarness::new(options(4, habits(habit)), |tenant| {
+            tenant.agents.iter_mut().for_each(|agent| agent.name = None);
+        })
+        .await;
+        let rule: Rule = format!("{endpoint}:odd-rows").parse().unwrap();
+        harness.simulator.faults().push(rule);
+        let scrape = harness.app.scrape().await;
+        assert_eq!(scrape.value("cxone_up"), Some(1.0));
+        assert_eq!(rejected(&scrape), expected, "{endpoint} {habit}");
+    }
+}
+
+#[tokio::test]
 async fn codes_that_cannot_be_read_fail_no_refresh_and_are_asked_for_again() {
     let harness = AppHarness::new(options(12, habits("acw-by-codes")), |_| ()).await;
     harness.simulator.faults().push(Rule::new(Fault::Status(403)).on(Endpoint::Codes));

@@ -1,22 +1,29 @@
 //! What is around the rows of every list: `{"totalRecords", "_links": {"next"}, "<rows>": [...]}`.
 //!
-//! Some versions put all of it, or the rows alone, into `resultSet`. Keys are read whatever their case. A row that is no
-//! object, or does not say what it is about, is counted and left out.
+//! Some versions put all of it, or the rows alone, into `resultSet`. Keys are read whatever their case. Each row is first found
+//! in the text and then read by itself, so a row that cannot be read is counted and costs no other row.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::lenient::Scalar;
 pub(in crate::upstream::official_api) use super::records::Record;
+use crate::presence::{AgentId, Rejection, Rejections};
+use crate::upstream::http::DecodeError;
+use crate::upstream::http::json_repair::repair;
 
-/// What some servers put before their JSON, though it means nothing there.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The most rows of a page. It is requested with 10,000, and the history of a tenant that ignores this is requested in shorter
+/// ranges.
+const MAX_ROWS: u64 = 100_000;
 
-/// The most rows of a page. It is requested with 10,000; a real row has some 300 bytes, so a server that ignores the size
-/// cannot send more than this within the largest accepted body.
-const MAX_ROWS: usize = 250_000;
+/// The longest row in bytes. A real one has some 700.
+const MAX_ROW_BYTES: usize = 64 * 1024;
+
+/// The longest link to a next page. It becomes an address, and servers commonly refuse addresses of more than 8 KiB.
+const MAX_LINK_BYTES: usize = 8 * 1024;
 
 /// The longest key that is looked at; the longest one that is needed has 19 bytes.
 const MAX_KEY_BYTES: usize = 32;
@@ -24,10 +31,12 @@ const MAX_KEY_BYTES: usize = 32;
 /// One page of a list.
 #[derive(Debug)]
 pub(in crate::upstream::official_api) struct Page<T> {
-    /// The rows; `None` where the answer has no list of that name at all.
-    pub(in crate::upstream::official_api) rows: Option<Vec<T>>,
-    /// How many rows were left out.
-    pub(in crate::upstream::official_api) rejected: u64,
+    /// The rows that are kept.
+    pub(in crate::upstream::official_api) rows: Vec<T>,
+    /// How many rows the page has, kept or not.
+    pub(in crate::upstream::official_api) found: u64,
+    /// The rows that cannot be read, or do not say what they are about.
+    pub(in crate::upstream::official_api) rejections: Rejections,
     /// How many rows there are on all pages, if that is said.
     pub(in crate::upstream::official_api) total: Option<u64>,
     /// Where the next page is.
@@ -45,13 +54,34 @@ pub(in crate::upstream::official_api) enum Next {
     Link(String),
 }
 
-struct Envelope<T>(PhantomData<T>);
+/// Which rows are kept.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::upstream::official_api) enum Kept<'a> {
+    /// All that have an id.
+    All,
+    /// Those of these agents.
+    Of(&'a HashSet<AgentId>),
+    /// All, as the list is of one agent, whose rows may not repeat its id.
+    WithoutId,
+}
 
-struct Links;
+/// The state of reading a page.
+struct Reader<'a, T> {
+    page: Page<T>,
+    kept: Kept<'a>,
+    has_list: bool,
+    /// Whether there are keys that are not documented, such as `error`.
+    has_other: bool,
+}
 
-struct Rows<'a, T>(&'a mut u64, PhantomData<T>);
+/// Reads a page, or what `resultSet` of a page has.
+struct Envelope<'r, 'a, T>(&'r mut Reader<'a, T>);
 
-struct Row<T>(PhantomData<T>);
+/// Reads the list of rows.
+struct Rows<'r, 'a, T>(&'r mut Reader<'a, T>);
+
+/// Gives each key of an object, in lower case, and its value to a function.
+struct Fields<F>(F);
 
 /// Reads a key into the buffer, in lower case; one that is too long is read as no key.
 struct LowerCaseKey<'a>(&'a mut String);
@@ -60,237 +90,189 @@ struct LowerCaseKey<'a>(&'a mut String);
 ///
 /// # Errors
 ///
-/// When `body` is not JSON of that shape.
-pub(in crate::upstream::official_api) fn decode<T: Record>(body: &[u8]) -> Result<Page<T>, serde_json::Error> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+/// Fails if `body` is not JSON of that shape, has no such list, or has too many rows.
+pub(in crate::upstream::official_api) fn decode<T: Record>(
+    body: &[u8],
+    kept: Kept<'_>,
+) -> Result<Page<T>, DecodeError> {
+    let page = Page { rows: Vec::new(), found: 0, rejections: Rejections::default(), total: None, next: Next::Unsaid };
+    let mut reader = Reader { page, kept, has_list: false, has_other: false };
     let mut json = serde_json::Deserializer::from_slice(body);
-    let page = Envelope(PhantomData).deserialize(&mut json)?;
-    json.end().map(|()| page)
+    match Envelope(&mut reader).deserialize(&mut json).and_then(|()| json.end()) {
+        Err(_) if reader.page.found > MAX_ROWS => {
+            Err(DecodeError::TooMuch(format!("it has more than {MAX_ROWS} rows of `{}`", T::LIST)))
+        }
+        Err(error) => Err(error.into()),
+        // `{}` and a total of zero mean that there are no rows.
+        Ok(()) if reader.has_list || (!reader.has_other && reader.page.total.is_none_or(|total| total == 0)) => {
+            Ok(reader.page)
+        }
+        Ok(()) => Err(DecodeError::no_answer(T::LIST, body)),
+    }
 }
 
-// === impl Page ===
+/// Reads the fields of an object.
+fn fields<'j>(
+    json: &'j str,
+    take: impl FnMut(&str, &'j str) -> Result<(), serde_json::Error>,
+) -> Result<(), serde_json::Error> {
+    serde_json::Deserializer::from_str(json).deserialize_map(Fields(take))
+}
 
-impl<T> Page<T> {
-    const fn new(rows: Option<Vec<T>>) -> Self {
-        Self { rows, rejected: 0, total: None, next: Next::Unsaid }
+/// Reads a row.
+fn row<T: Record>(json: &str) -> Result<T, Rejection> {
+    fn read<T: Record>(json: &str) -> Result<T, serde_json::Error> {
+        let mut row = T::default();
+        fields(json, |key, value| {
+            if let Some(slot) = row.slot(key) {
+                slot.put(Scalar::read(value)?);
+            }
+            Ok(())
+        })?;
+        Ok(row)
+    }
+    if json.len() > MAX_ROW_BYTES {
+        return Err(Rejection::Malformed);
+    }
+    read(json).or_else(|_| {
+        let mut repaired = json.as_bytes().to_vec();
+        if !repair(&mut repaired) {
+            return Err(Rejection::Malformed);
+        }
+        std::str::from_utf8(&repaired).ok().and_then(|json| read(json).ok()).ok_or(Rejection::Malformed)
+    })
+}
+
+/// What `_links` of a page says.
+fn next(json: &str) -> Next {
+    let mut next = Next::End;
+    let read = fields(json, |key, value| {
+        if let ("next", Some(link)) = (key, Scalar::read(value)?.text()) {
+            next = if link.len() <= MAX_LINK_BYTES { Next::Link(link.into_owned()) } else { Next::Unsaid };
+        }
+        Ok(())
+    });
+    read.map_or(Next::Unsaid, |()| next)
+}
+
+// === impl Reader ===
+
+impl<T: Record> Reader<'_, T> {
+    fn add(&mut self, json: &str) {
+        match (row::<T>(json), self.kept) {
+            (Err(reason), _) => self.page.rejections.add(reason),
+            (Ok(row), Kept::WithoutId) => self.page.rows.push(row),
+            (Ok(row), _) if row.id().is_none() => self.page.rejections.add(T::NO_ID),
+            (Ok(row), Kept::Of(agents)) if !row.id().is_some_and(|id| agents.contains(id)) => {}
+            (Ok(row), _) => self.page.rows.push(row),
+        }
     }
 }
 
 // === impl Envelope ===
 
-impl<'de, T: Record> DeserializeSeed<'de> for Envelope<T> {
-    type Value = Page<T>;
+impl<'de, T: Record> DeserializeSeed<'de> for Envelope<'_, '_, T> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Page<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
         input.deserialize_any(self)
     }
 }
 
-impl<'de, T: Record> Visitor<'de> for Envelope<T> {
-    type Value = Page<T>;
+impl<'de, T: Record> Visitor<'de> for Envelope<'_, '_, T> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an object with `{}`", T::LIST)
     }
 
-    fn visit_unit<E>(self) -> Result<Page<T>, E> {
-        Ok(Page::new(Some(Vec::new())))
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.has_list = true;
+        Ok(())
     }
 
     // A `resultSet` may be the list itself.
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Page<T>, A::Error> {
-        let mut page = Page::new(None);
-        page.rows = Some(Rows(&mut page.rejected, PhantomData).visit_seq(list)?);
-        Ok(page)
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        Rows(self.0).visit_seq(list)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Page<T>, A::Error> {
-        let mut page = Page::new(None);
-        let mut is_empty = true;
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let Self(reader) = self;
         let mut key = String::new();
         while object.next_key_seed(LowerCaseKey(&mut key))?.is_some() {
-            is_empty = false;
             match key.as_str() {
                 "totalrecords" => {
-                    page.total = object.next_value::<Scalar>()?.whole().and_then(|total| total.try_into().ok());
+                    let total = Scalar::read(object.next_value::<&RawValue>()?.get()).ok();
+                    let total = total.and_then(|total| total.whole()?.try_into().ok());
+                    reader.page.total = total.or(reader.page.total);
                 }
-                "_links" => page.next = object.next_value_seed(Links)?,
-                "resultset" => {
-                    let inner = object.next_value_seed(Self(PhantomData))?;
-                    page.rows = page.rows.or(inner.rows);
-                    page.rejected += inner.rejected;
-                    page.total = page.total.or(inner.total);
-                    if inner.next != Next::Unsaid {
-                        page.next = inner.next;
-                    }
-                }
-                key if key.eq_ignore_ascii_case(T::LIST) => {
-                    page.rows = Some(object.next_value_seed(Rows(&mut page.rejected, PhantomData))?);
-                }
+                "_links" => match next(object.next_value::<&RawValue>()?.get()) {
+                    Next::Unsaid => {}
+                    next => reader.page.next = next,
+                },
+                "resultset" => object.next_value_seed(Envelope(reader))?,
+                key if key.eq_ignore_ascii_case(T::LIST) => object.next_value_seed(Rows(reader))?,
                 _ => {
                     object.next_value::<IgnoredAny>()?;
+                    reader.has_other = true;
                 }
             }
         }
-        // `{}` and a total of zero mean that there are no rows.
-        if page.rows.is_none() && (is_empty || page.total == Some(0)) {
-            page.rows = Some(Vec::new());
-        }
-        Ok(page)
-    }
-}
-
-// === impl Links ===
-
-impl<'de> DeserializeSeed<'de> for Links {
-    type Value = Next;
-
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Next, D::Error> {
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Links {
-    type Value = Next;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("links")
-    }
-
-    fn visit_unit<E>(self) -> Result<Next, E> {
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Next, E> {
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Next, E> {
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Next, E> {
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Next, E> {
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Next, E> {
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Next, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Next::Unsaid)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Next, A::Error> {
-        let mut next = Next::End;
-        let mut key = String::new();
-        while object.next_key_seed(LowerCaseKey(&mut key))?.is_some() {
-            let value: Scalar = object.next_value()?;
-            if let (true, Some(link)) = (key == "next", value.text()) {
-                next = Next::Link(link);
-            }
-        }
-        Ok(next)
+        Ok(())
     }
 }
 
 // === impl Rows ===
 
-impl<'de, T: Record> DeserializeSeed<'de> for Rows<'_, T> {
-    type Value = Vec<T>;
+impl<'de, T: Record> DeserializeSeed<'de> for Rows<'_, '_, T> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Vec<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
         input.deserialize_any(self)
     }
 }
 
-impl<'de, T: Record> Visitor<'de> for Rows<'_, T> {
-    type Value = Vec<T>;
+impl<'de, T: Record> Visitor<'de> for Rows<'_, '_, T> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` as a list", T::LIST)
     }
 
-    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.has_list = true;
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-        let mut rows = Vec::new();
-        while let Some(row) = list.next_element_seed(Row(PhantomData))? {
-            match row {
-                _ if rows.len() >= MAX_ROWS => return Err(A::Error::custom(format!("more than {MAX_ROWS} rows"))),
-                Some(row) => rows.push(row),
-                None => *self.0 += 1,
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self(reader) = self;
+        reader.has_list = true;
+        while let Some(row) = list.next_element::<&RawValue>()? {
+            reader.page.found += 1;
+            if reader.page.found > MAX_ROWS {
+                return Err(A::Error::custom("too many rows"));
             }
+            reader.add(row.get());
         }
-        Ok(rows)
+        Ok(())
     }
 }
 
-// === impl Row ===
+// === impl Fields ===
 
-impl<'de, T: Record> DeserializeSeed<'de> for Row<T> {
-    type Value = Option<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Option<T>, D::Error> {
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de, T: Record> Visitor<'de> for Row<T> {
-    type Value = Option<T>;
+impl<'de, F: FnMut(&str, &'de str) -> Result<(), serde_json::Error>> Visitor<'de> for Fields<F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a row")
+        f.write_str("an object")
     }
 
-    fn visit_unit<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Option<T>, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Option<T>, A::Error> {
-        let mut row = T::default();
+    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
         let mut key = String::new();
         while object.next_key_seed(LowerCaseKey(&mut key))?.is_some() {
-            match row.slot(&key) {
-                Some(slot) => slot.put(object.next_value()?),
-                None => {
-                    object.next_value::<IgnoredAny>()?;
-                }
-            }
+            (self.0)(&key, object.next_value::<&RawValue>()?.get()).map_err(A::Error::custom)?;
         }
-        Ok(Some(row).filter(T::has_id))
+        Ok(())
     }
 }
 
@@ -329,63 +311,108 @@ mod tests {
     use crate::upstream::official_api::wire::lenient::Slot;
 
     #[derive(Debug, Default)]
-    struct Thing(Option<i64>);
+    struct Thing {
+        id: Option<String>,
+        size: Option<i64>,
+    }
 
     impl Record for Thing {
         const LIST: &'static str = "things";
 
         fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
-            (key == "id").then_some(Slot::Whole(&mut self.0))
+            match key {
+                "id" => Some(Slot::Id(&mut self.id)),
+                "size" => Some(Slot::Whole(&mut self.size)),
+                _ => None,
+            }
         }
 
-        fn has_id(&self) -> bool {
-            self.0.is_some()
+        fn id(&self) -> Option<&str> {
+            self.id.as_deref()
         }
     }
 
-    type Read = (Option<Vec<i64>>, u64, Option<u64>, Next);
+    /// The ids of rows, the rejected rows (malformed, without an id), the total, the next page.
+    type Read = (Vec<String>, [u64; 2], Option<u64>, Next);
+
+    fn page_of(body: &str, kept: Kept<'_>) -> Result<Read, String> {
+        let page = decode::<Thing>(body.as_bytes(), kept).map_err(|error| format!("{error:?}"))?;
+        let ids = page.rows.into_iter().map(|thing| thing.id.unwrap_or_default()).collect();
+        let rejected = [Rejection::Malformed, Rejection::UnknownAgent]
+            .map(|reason| page.rejections.iter().find(|(other, _)| *other == reason).unwrap().1);
+        Ok((ids, rejected, page.total, page.next))
+    }
 
     fn page(body: &str) -> Result<Read, String> {
-        let page = decode::<Thing>(body.as_bytes()).map_err(|error| error.to_string())?;
-        let rows = page.rows.map(|rows| rows.into_iter().filter_map(|thing| thing.0).collect());
-        Ok((rows, page.rejected, page.total, page.next))
+        page_of(body, Kept::All)
+    }
+
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
     #[test]
     fn rows_are_found_in_every_envelope() {
         let link = || Next::Link("https://h/x".to_owned());
-        let table = [
-            ("null", Some(vec![]), None, Next::Unsaid),
-            ("{}", Some(vec![]), None, Next::Unsaid),
-            (r#"{"resultSet":{}}"#, Some(vec![]), None, Next::Unsaid),
-            (r#"{"things":[{"id":1},{"id":"2"}]}"#, Some(vec![1, 2]), None, Next::Unsaid),
-            (r#"{"Things":[{"ID":1},{"Id":"2"}],"TotalRecords":2}"#, Some(vec![1, 2]), Some(2), Next::Unsaid),
-            (r#"{"things":null,"totalRecords":"0","_links":null}"#, Some(vec![]), Some(0), Next::Unsaid),
-            (r#"{"_links":{"self":"x","next":"https://h/x"},"things":[]}"#, Some(vec![]), None, link()),
-            (r#"{"_links":{"self":{"a":1},"Next":"https://h/x"},"things":[]}"#, Some(vec![]), None, link()),
-            (r#"{"_links":["https://h/x"],"things":[]}"#, Some(vec![]), None, Next::Unsaid),
-            (r#"{"_links":"https://h/x","things":[]}"#, Some(vec![]), None, Next::Unsaid),
-            (r#"{"_links":{"next":null},"totalRecords":7,"things":[{"id":7}]}"#, Some(vec![7]), Some(7), Next::End),
-            (r#"{"_links":{"next":""},"things":[]}"#, Some(vec![]), None, Next::End),
-            (r#"{"resultSet":{"things":[{"id":3}],"totalRecords":1,"_links":{}}}"#, Some(vec![3]), Some(1), Next::End),
-            (r#"{"totalRecords":1,"resultSet":{"things":[{"id":3}]}}"#, Some(vec![3]), Some(1), Next::Unsaid),
-            (r#"{"resultSet":[{"id":3}]}"#, Some(vec![3]), None, Next::Unsaid),
-            (r#"{"totalRecords":0}"#, Some(vec![]), Some(0), Next::Unsaid),
-            (r#"{"error":"x"}"#, None, None, Next::Unsaid),
-            (r#"{"error":null}"#, None, None, Next::Unsaid),
-            (r#"{"totalRecords":3}"#, None, Some(3), Next::Unsaid),
+        let table: [(&str, &[&str], Option<u64>, Next); 20] = [
+            ("null", &[], None, Next::Unsaid),
+            ("{}", &[], None, Next::Unsaid),
+            (r#"{"resultSet":{}}"#, &[], None, Next::Unsaid),
+            (r#"{"things":[{"id":1},{"id":"2"}]}"#, &["1", "2"], None, Next::Unsaid),
+            (r#"{"Things":[{"ID":1},{"Id":"2"}],"TotalRecords":2}"#, &["1", "2"], Some(2), Next::Unsaid),
+            (r#"{"things":null,"totalRecords":"0","_links":null}"#, &[], Some(0), Next::Unsaid),
+            (r#"{"_links":{"self":"x","next":"https://h/x"},"things":[]}"#, &[], None, link()),
+            (r#"{"_links":{"self":{"a":1},"Next":"https:\/\/h/x"},"things":[]}"#, &[], None, link()),
+            (r#"{"_links":["https://h/x"],"things":[]}"#, &[], None, Next::Unsaid),
+            (r#"{"_links":"https://h/x","things":[]}"#, &[], None, Next::Unsaid),
+            (r#"{"_links":{"next":null},"totalRecords":7,"things":[{"id":7}]}"#, &["7"], Some(7), Next::End),
+            (r#"{"_links":{"next":""},"things":[]}"#, &[], None, Next::End),
+            (r#"{"resultSet":{"things":[{"id":3}],"totalRecords":1,"_links":{}}}"#, &["3"], Some(1), Next::End),
+            (r#"{"totalRecords":1,"resultSet":{"things":[{"id":3}]}}"#, &["3"], Some(1), Next::Unsaid),
+            (r#"{"resultSet":[{"id":3}]}"#, &["3"], None, Next::Unsaid),
+            (r#"{"totalRecords":0}"#, &[], Some(0), Next::Unsaid),
+            (r#"{"totalRecords":0,"_links":{"self":"x"}}"#, &[], Some(0), Next::End),
+            (r#"{"totalRecords":1e999,"_links":{"next":1e999},"things":[{"id":3}]}"#, &["3"], None, Next::End),
+            (r#"{"businessUnitId":7,"things":[],"more":1e999}"#, &[], None, Next::Unsaid),
+            (r#"{"resultSet":{"teamId":7,"things":[{"id":3}]}}"#, &["3"], None, Next::Unsaid),
         ];
         for (body, rows, total, next) in table {
-            assert_eq!(page(body), Ok((rows, 0, total, next)), "{body}");
+            assert_eq!(page(body), Ok((ids(rows), [0, 0], total, next)), "{body}");
         }
-        assert_eq!(page("\u{feff}{\"things\":[]}").map(|page| page.0), Ok(Some(vec![])));
+    }
+
+    #[test]
+    fn an_object_without_the_list_but_with_other_keys_is_no_answer() {
+        for body in [
+            r#"{"error":"x"}"#,
+            r#"{"error":null}"#,
+            r#"{"totalRecords":3}"#,
+            r#"{"error_description":"the tenant is locked","totalRecords":0}"#,
+            r#"{"message":"x","totalRecords":0,"_links":{}}"#,
+            r#"{"resultSet":{"message":"x","totalRecords":0}}"#,
+            r#"{"message":"x","resultSet":{}}"#,
+            r#"{"a key that is longer than any that is looked at":0,"totalRecords":0}"#,
+        ] {
+            let error = page(body).unwrap_err();
+            assert!(error.contains("no `things` could be read from it"), "{body}: {error}");
+        }
+        let error = page(r#"{"error_description":"the tenant is locked","totalRecords":0}"#).unwrap_err();
+        assert!(error.contains("the tenant is locked"), "{error}");
     }
 
     #[test]
     fn a_malformed_row_costs_one_row() {
-        let rows = r#"null,7,-7,1.5,true,"x",[1,[2]],{},{"id":null},{"id":{"a":1}},{"id":5,"more":[{}]},{"id":6}"#;
+        let digits = "1".repeat(400);
+        let rows = format!(
+            r#"null,7,-7,1.5,true,"x",[1,[2]],1e400,{digits},
+            {{}},{{"id":null}},{{"id":{{"a":1}}}},{{"id":1e999}},{{"id":{digits}}},{{"id":"{}"}},
+            {{"id":5,"more":[{{}}]}},{{"id":6,"size":1e400,"more":-1e999}},{{"id":7,"size":{digits}}},{{"id":"\ud83d"}},
+            {{"\udc00":0,"id":8}}"#,
+            "x".repeat(200)
+        );
         for body in [format!(r#"{{"things":[{rows}]}}"#), format!(r#"{{"resultSet":[{rows}]}}"#)] {
-            assert_eq!(page(&body), Ok((Some(vec![5, 6]), 10, None, Next::Unsaid)), "{body}");
+            let kept = ids(&["5", "6", "7", "\u{fffd}", "8"]);
+            assert_eq!(page(&body), Ok((kept, [9, 6], None, Next::Unsaid)), "{body}");
         }
     }
 
@@ -399,8 +426,34 @@ mod tests {
     #[test]
     fn rows_of_a_page_are_limited() {
         for (count, is_read) in [(MAX_ROWS, true), (MAX_ROWS + 1, false)] {
-            let body = format!(r#"{{"things":[{}]}}"#, vec![r#"{"id":1}"#; count].join(","));
-            assert_eq!(page(&body).is_ok(), is_read, "{count}");
+            // Rows that are not kept count as well.
+            let body = format!(r#"{{"things":[{}]}}"#, vec!["7"; usize::try_from(count).unwrap()].join(","));
+            match decode::<Thing>(body.as_bytes(), Kept::All) {
+                Ok(page) => assert_eq!((page.found, is_read), (count, true)),
+                Err(DecodeError::TooMuch(reason)) => assert!(!is_read && reason.contains("100000 rows"), "{reason}"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_links_and_ids_have_a_longest_length() {
+        let body = |length: usize| format!(r#"{{"things":[{{"id":1,"x":"{}"}},{{"id":2}}]}}"#, "x".repeat(length));
+        assert_eq!(page(&body(MAX_ROW_BYTES - 15)).unwrap().1, [0, 0]);
+        assert_eq!(page(&body(MAX_ROW_BYTES)), Ok((ids(&["2"]), [1, 0], None, Next::Unsaid)));
+        let link = format!(r#"{{"things":[],"_links":{{"next":"?{}"}}}}"#, "x".repeat(MAX_LINK_BYTES));
+        assert_eq!(page(&link).unwrap().3, Next::Unsaid);
+    }
+
+    #[test]
+    fn only_rows_of_wanted_agents_are_kept() {
+        let body = r#"{"things":[{"id":1},{"id":2},{"size":3}]}"#;
+        let wanted = HashSet::from([AgentId::from("2")]);
+        for (kept, rows, without_id) in
+            [(Kept::All, &["1", "2"][..], 1), (Kept::Of(&wanted), &["2"], 1), (Kept::WithoutId, &["1", "2", ""], 0)]
+        {
+            assert_eq!(page_of(body, kept), Ok((ids(rows), [0, without_id], None, Next::Unsaid)), "{kept:?}");
+            assert_eq!(decode::<Thing>(body.as_bytes(), kept).unwrap().found, 3);
         }
     }
 
@@ -409,16 +462,16 @@ mod tests {
         let body = r#"{"agentStates":[{"AgentId":100001,"AgentStateId":2,"AgentStateName":"Unavailable","IsACW":false,
             "isAcw":true,"OutStateId":7,"OutStateDescription":null,"outStateDescription":"Lunch",
             "StartDate":"2015-05-21T21:07:40.72Z","LastUpdateTime":"2015-05-21T21:07:40.723Z","TeamId":200001}]}"#;
-        let page = decode::<StateRecord>(body.as_bytes()).unwrap();
-        let [row] = &page.rows.unwrap()[..] else { panic!() };
+        let page = decode::<StateRecord>(body.as_bytes(), Kept::All).unwrap();
+        let [row] = &page.rows[..] else { panic!() };
         assert_eq!((row.agent_id.as_deref(), row.team_id.as_deref()), (Some("100001"), Some("200001")));
         assert_eq!((row.state.id, row.state.acw), (Some(2), Some(true)));
         assert_eq!(row.state.description.as_deref(), Some("Lunch"));
         assert!(row.start_date.is_some() && row.last_update_time.is_some());
 
         let body = r#"{"agentStateHistory":[{"AGENTID":"1","duration":600.5,"stateIndex":"0","agentSessionId":9002}]}"#;
-        let page = decode::<HistoryRecord>(body.as_bytes()).unwrap();
-        let [row] = &page.rows.unwrap()[..] else { panic!() };
+        let page = decode::<HistoryRecord>(body.as_bytes(), Kept::All).unwrap();
+        let [row] = &page.rows[..] else { panic!() };
         assert_eq!(row.duration, Some(Ok(Micros::new(600_500_000))));
         assert_eq!((row.agent_session_id, row.state_index), (Some(9002), Some(0)));
     }

@@ -1,17 +1,18 @@
 //! Values that may have any JSON type: numbers and booleans as strings, nulls where something is documented.
 //!
-//! Reading one never fails. A value of an unexpected type is as good as absent.
+//! A value of an unexpected type is as good as absent.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 
 use super::iso_duration;
-use crate::presence::{Micros, Rejection};
+use crate::presence::{Micros, Rejection, cut_text};
+
+/// The longest id in bytes. Real ones are numbers, or UUIDs. A longer one is no id: cut, it might be that of another.
+const MAX_ID_BYTES: usize = 128;
 
 /// A JSON value where a single value is documented.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::upstream::official_api) enum Scalar {
+pub(in crate::upstream::official_api) enum Scalar<'j> {
     /// `null`, or text without a character that shows.
     Absent,
     Bool(bool),
@@ -19,14 +20,16 @@ pub(in crate::upstream::official_api) enum Scalar {
     Unsigned(u64),
     /// A number with a fraction, or one beyond the range in which `f64` is exact.
     Float(f64),
-    Text(String),
+    Text(Cow<'j, str>),
     /// A list or an object; its contents are skipped.
     Compound,
 }
 
 /// Where the value of a key goes. An absent value leaves what an earlier spelling of the key had.
 pub(in crate::upstream::official_api) enum Slot<'a> {
-    /// Text, or a whole number as its digits.
+    /// An id: text of at most [`MAX_ID_BYTES`], or a whole number as its digits.
+    Id(&'a mut Option<String>),
+    /// Text, cut as text from CXone is, or a whole number as its digits.
     Text(&'a mut Option<String>),
     /// A whole number.
     Whole(&'a mut Option<i64>),
@@ -36,16 +39,56 @@ pub(in crate::upstream::official_api) enum Slot<'a> {
     Duration(&'a mut Option<Result<Micros, Rejection>>),
 }
 
-struct ScalarVisitor;
-
 // === impl Scalar ===
 
-impl Scalar {
-    pub(in crate::upstream::official_api) fn text(self) -> Option<String> {
+impl<'j> Scalar<'j> {
+    /// Reads a value from its JSON, which is valid but for text that is not Unicode.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is such text.
+    pub(in crate::upstream::official_api) fn read(json: &'j str) -> Result<Self, serde_json::Error> {
+        Ok(match json.as_bytes().first() {
+            Some(b'"') => {
+                let plain = json.get(1..json.len() - 1).filter(|text| !text.contains('\\'));
+                match plain {
+                    Some(text) => Self::of_text(Cow::Borrowed(text.trim())),
+                    None => Self::of_text(Cow::Owned(serde_json::from_str::<String>(json)?.trim().to_owned())),
+                }
+            }
+            Some(b'{' | b'[') => Self::Compound,
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'-' | b'0'..=b'9') => Self::of_number(json),
+            _ => Self::Absent,
+        })
+    }
+
+    fn of_text(text: Cow<'j, str>) -> Self {
+        if text.is_empty() { Self::Absent } else { Self::Text(text) }
+    }
+
+    /// A number of any size: one that no `f64` holds is infinite.
+    fn of_number(json: &str) -> Self {
+        // Some writers give whole numbers a fraction of zero. Beyond 2^53 the number is ambiguous.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if let Ok(number) = json.parse() {
+            return Self::Signed(number);
+        }
+        if let Ok(number) = json.parse() {
+            return Self::Unsigned(number);
+        }
+        let number: f64 = json.parse().unwrap_or(f64::NAN);
+        #[allow(clippy::cast_possible_truncation, reason = "it is whole and within the range just checked")]
+        let whole = (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64);
+        whole.map_or(Self::Float(number), Self::Signed)
+    }
+
+    pub(in crate::upstream::official_api) fn text(self) -> Option<Cow<'j, str>> {
         match self {
             Self::Absent | Self::Bool(_) | Self::Float(_) | Self::Compound => None,
-            Self::Signed(number) => Some(number.to_string()),
-            Self::Unsigned(number) => Some(number.to_string()),
+            Self::Signed(number) => Some(number.to_string().into()),
+            Self::Unsigned(number) => Some(number.to_string().into()),
             Self::Text(text) => Some(text),
         }
     }
@@ -87,72 +130,20 @@ impl Scalar {
     }
 }
 
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(ScalarVisitor)
-    }
-}
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Absent)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Signed(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Unsigned(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // Some writers give whole numbers a fraction of zero. Beyond 2^53 the number is ambiguous.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        #[allow(clippy::cast_possible_truncation, reason = "it is whole and within the range just checked")]
-        let whole = (value.fract() == 0.0 && value.abs() < EXACT).then_some(value as i64);
-        Ok(whole.map_or(Scalar::Float(value), Scalar::Signed))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
-        Ok(match value.trim() {
-            "" => Scalar::Absent,
-            trimmed => Scalar::Text(trimmed.to_owned()),
-        })
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Compound)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Scalar, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Compound)
-    }
-}
-
 // === impl Slot ===
 
 impl Slot<'_> {
-    pub(super) fn put(self, value: Scalar) {
+    pub(super) fn put(self, value: Scalar<'_>) {
         fn replace<T>(slot: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
                 *slot = value;
             }
         }
         match self {
-            Self::Text(slot) => replace(slot, value.text()),
+            Self::Id(slot) => {
+                replace(slot, value.text().filter(|id| id.len() <= MAX_ID_BYTES).map(Cow::into_owned));
+            }
+            Self::Text(slot) => replace(slot, value.text().map(|text| cut_text(&text).to_owned())),
             Self::Whole(slot) => replace(slot, value.whole()),
             Self::Flag(slot) => replace(slot, value.flag().map(|flag| flag || *slot == Some(true))),
             Self::Duration(slot) => replace(slot, value.duration()),
@@ -167,7 +158,7 @@ mod tests {
     #[test]
     fn scalars_are_read_from_any_json_type() {
         type Read = (Option<&'static str>, Option<i64>, Option<bool>);
-        let table: [(&str, Read); 18] = [
+        let table: [(&str, Read); 21] = [
             ("null", (None, None, None)),
             ("true", (None, None, Some(true))),
             ("\"True\"", (Some("True"), None, Some(true))),
@@ -180,6 +171,9 @@ mod tests {
             ("4.0", (Some("4"), Some(4), Some(true))),
             ("4.5", (None, None, None)),
             ("1e300", (None, None, None)),
+            ("-1e999", (None, None, None)),
+            ("123456789012345678901234567890", (None, None, None)),
+            (r#""\u004cunch""#, (Some("Lunch"), None, None)),
             ("18446744073709551615", (Some("18446744073709551615"), Some(-1), Some(true))),
             ("\"18446744073709551615\"", (Some("18446744073709551615"), Some(-1), None)),
             ("\"\"", (None, None, None)),
@@ -188,7 +182,7 @@ mod tests {
             ("{\"a\": [1]}", (None, None, None)),
         ];
         for (json, (text, whole, flag)) in table {
-            let scalar: Scalar = serde_json::from_str(json).unwrap();
+            let scalar = Scalar::read(json).unwrap();
             assert_eq!((scalar.whole(), scalar.flag()), (whole, flag), "{json}");
             assert_eq!(scalar.text().as_deref(), text, "{json}");
         }
@@ -208,12 +202,14 @@ mod tests {
             ("-0.5", Some(Err(Rejection::Negative))),
             ("\"-PT5S\"", Some(Err(Rejection::Negative))),
             ("\"soon\"", Some(Err(Rejection::BadTime))),
+            ("1e400", Some(Err(Rejection::NotFinite))),
+            ("-1e400", Some(Err(Rejection::NotFinite))),
             ("true", Some(Err(Rejection::BadTime))),
             ("[5]", Some(Err(Rejection::BadTime))),
             ("{\"seconds\":5}", Some(Err(Rejection::BadTime))),
         ];
         for (json, expected) in table {
-            let scalar: Scalar = serde_json::from_str(json).unwrap();
+            let scalar = Scalar::read(json).unwrap();
             assert_eq!(scalar.duration().map(|span| span.map(Micros::get)), expected, "{json}");
         }
     }
@@ -222,13 +218,27 @@ mod tests {
     fn an_absent_value_does_not_replace_an_earlier_one() {
         let mut text = None;
         for (value, expected) in [("\"a\"", "a"), ("null", "a"), ("[]", "a"), ("\"b\"", "b")] {
-            Slot::Text(&mut text).put(serde_json::from_str(value).unwrap());
+            Slot::Text(&mut text).put(Scalar::read(value).unwrap());
             assert_eq!(text.as_deref(), Some(expected), "{value}");
         }
         let mut flag = None;
         for (value, expected) in [("false", false), ("true", true), ("false", true), ("null", true)] {
-            Slot::Flag(&mut flag).put(serde_json::from_str(value).unwrap());
+            Slot::Flag(&mut flag).put(Scalar::read(value).unwrap());
             assert_eq!(flag, Some(expected), "{value}");
         }
+    }
+
+    #[test]
+    fn text_is_cut_at_256_bytes_and_a_long_id_is_none() {
+        let json = format!("\"{}\"", "x".repeat(300));
+        let (mut text, mut id) = (None, None);
+        Slot::Text(&mut text).put(Scalar::read(&json).unwrap());
+        Slot::Id(&mut id).put(Scalar::read(&json).unwrap());
+        assert_eq!((text, id), (Some("x".repeat(256)), None));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_text() {
+        assert!(Scalar::read(r#""\ud83d""#).is_err());
     }
 }

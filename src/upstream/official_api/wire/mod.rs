@@ -15,7 +15,7 @@ pub(super) mod records;
 /// What the fuzz targets reach into.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
-    use super::envelope::{self, Next};
+    use super::envelope::{self, Kept, Next};
     use super::iso_duration;
     use super::records::{AgentRecord, CodeRecord, HistoryRecord, Record, StateRecord};
     use crate::presence::{Micros, Rejection};
@@ -23,8 +23,8 @@ pub mod fuzzing {
     /// The contents of one page of a list.
     #[derive(Debug, PartialEq, Eq)]
     pub struct Page {
-        /// How many rows there are; `None` where the answer has no such list.
-        pub rows: Option<usize>,
+        /// How many rows there are, kept or not.
+        pub rows: u64,
         /// How many rows there are on all pages, if that is said.
         pub total: Option<u64>,
         /// The address of the next page; `Some(None)` where it is said that there is none.
@@ -33,7 +33,7 @@ pub mod fuzzing {
 
     /// The lists that are read, by the keys that their rows stand under, each with what reads a page of it.
     #[allow(clippy::type_complexity, reason = "a table of functions")]
-    pub const LISTS: [(&str, fn(&[u8]) -> Result<Page, serde_json::Error>); 4] = [
+    pub const LISTS: [(&str, fn(&[u8]) -> Result<Page, String>); 4] = [
         (AgentRecord::LIST, page::<AgentRecord>),
         (StateRecord::LIST, page::<StateRecord>),
         (HistoryRecord::LIST, page::<HistoryRecord>),
@@ -45,13 +45,13 @@ pub mod fuzzing {
         iso_duration::parse(text)
     }
 
-    fn page<T: Record>(body: &[u8]) -> Result<Page, serde_json::Error> {
-        let page = envelope::decode::<T>(body)?;
+    fn page<T: Record>(body: &[u8]) -> Result<Page, String> {
+        let page = envelope::decode::<T>(body, Kept::All).map_err(|error| format!("{error:?}"))?;
         let next = match page.next {
             Next::Unsaid => None,
             Next::End => Some(None),
             Next::Link(link) => Some(Some(link)),
         };
-        Ok(Page { rows: page.rows.map(|rows| rows.len()), total: page.total, next })
+        Ok(Page { rows: page.found, total: page.total, next })
     }
 }

@@ -12,11 +12,17 @@ pub(in crate::upstream::official_api) trait Record: Default + Send + 'static {
     /// The key that the rows stand under.
     const LIST: &'static str;
 
+    /// Whether a row is of an agent whose presence is requested, so that other rows need not be kept.
+    const IS_OF_AGENT: bool = false;
+
+    /// Why a row without an id is rejected.
+    const NO_ID: Rejection = Rejection::UnknownAgent;
+
     /// Where the value of `key`, which is in lower case, goes; `None` where it is not needed.
     fn slot(&mut self, key: &str) -> Option<Slot<'_>>;
 
-    /// Whether the row says what it is about. Others are dropped.
-    fn has_id(&self) -> bool;
+    /// The id of the agent or code that the row is about.
+    fn id(&self) -> Option<&str>;
 }
 
 /// A row of `/agents`.
@@ -79,7 +85,7 @@ impl StateFields {
         Some(match key {
             "agentstateid" => Slot::Whole(&mut self.id),
             "agentstatename" => Slot::Text(&mut self.name),
-            "outstateid" => Slot::Text(&mut self.code),
+            "outstateid" => Slot::Id(&mut self.code),
             "outstatedescription" => Slot::Text(&mut self.description),
             "isacw" => Slot::Flag(&mut self.acw),
             _ => return None,
@@ -92,7 +98,7 @@ impl Record for AgentRecord {
 
     fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
         Some(match key {
-            "agentid" => Slot::Text(&mut self.agent_id),
+            "agentid" => Slot::Id(&mut self.agent_id),
             "firstname" => Slot::Text(&mut self.first_name),
             "lastname" => Slot::Text(&mut self.last_name),
             "isactive" => Slot::Flag(&mut self.is_active),
@@ -101,35 +107,37 @@ impl Record for AgentRecord {
         })
     }
 
-    fn has_id(&self) -> bool {
-        self.agent_id.is_some()
+    fn id(&self) -> Option<&str> {
+        self.agent_id.as_deref()
     }
 }
 
 impl Record for StateRecord {
     const LIST: &'static str = "agentStates";
+    const IS_OF_AGENT: bool = true;
 
     fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
         match key {
-            "agentid" => Some(Slot::Text(&mut self.agent_id)),
-            "teamid" => Some(Slot::Text(&mut self.team_id)),
+            "agentid" => Some(Slot::Id(&mut self.agent_id)),
+            "teamid" => Some(Slot::Id(&mut self.team_id)),
             "startdate" => Some(Slot::Text(&mut self.start_date)),
             "lastupdatetime" => Some(Slot::Text(&mut self.last_update_time)),
             key => self.state.slot(key),
         }
     }
 
-    fn has_id(&self) -> bool {
-        self.agent_id.is_some()
+    fn id(&self) -> Option<&str> {
+        self.agent_id.as_deref()
     }
 }
 
 impl Record for HistoryRecord {
     const LIST: &'static str = "agentStateHistory";
+    const IS_OF_AGENT: bool = true;
 
     fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
         match key {
-            "agentid" => Some(Slot::Text(&mut self.agent_id)),
+            "agentid" => Some(Slot::Id(&mut self.agent_id)),
             "agentsessionid" => Some(Slot::Whole(&mut self.agent_session_id)),
             "stateindex" => Some(Slot::Whole(&mut self.state_index)),
             "startdate" => Some(Slot::Text(&mut self.start_date)),
@@ -138,25 +146,25 @@ impl Record for HistoryRecord {
         }
     }
 
-    // The rows of one agent may not repeat its id.
-    fn has_id(&self) -> bool {
-        self.agent_id.is_some() || self.start_date.is_some()
+    fn id(&self) -> Option<&str> {
+        self.agent_id.as_deref()
     }
 }
 
 impl Record for CodeRecord {
     const LIST: &'static str = "unavailableCodes";
+    const NO_ID: Rejection = Rejection::Malformed;
 
     fn slot(&mut self, key: &str) -> Option<Slot<'_>> {
         Some(match key {
-            "outstateid" | "id" => Slot::Text(&mut self.id),
+            "outstateid" | "id" => Slot::Id(&mut self.id),
             "outstatename" | "name" => Slot::Text(&mut self.name),
             "isacw" => Slot::Flag(&mut self.is_acw),
             _ => return None,
         })
     }
 
-    fn has_id(&self) -> bool {
-        self.id.is_some()
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 }
