@@ -47,6 +47,8 @@ pub enum ErrorKind {
     Timeout,
     /// The body is not what the API documents.
     Decode,
+    /// The body cannot be decoded and is of another media type, such as an HTML page: the address may be wrong.
+    NotJson,
     /// The body, the number of pages or another amount exceeds its limit.
     TooMuch,
     /// The pages repeat themselves.

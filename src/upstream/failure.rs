@@ -13,6 +13,19 @@ pub(super) struct Failure {
     pub(super) retry: RetryPolicy,
     /// Which other requests would fail too.
     pub(super) scope: Scope,
+    /// The rule of the query that the request broke, if the server says.
+    pub(super) broken_rule: Option<QueryRule>,
+}
+
+/// A rule of the official API's queries, by the code of its refusals, which is known even where their text is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueryRule {
+    /// `InvalidUpdatedSince`: the query needs `updatedSince`, or a later one.
+    UpdatedSince,
+    /// `InvalidDateRange`: the range of time is too long.
+    DateRange,
+    /// `Invalid top`: too many rows at once.
+    Top,
 }
 
 /// Whether and when a failed request is retried.
@@ -45,7 +58,7 @@ impl Failure {
     /// A failure that is not retried and applies to this request only.
     pub(super) fn new(endpoint: Endpoint, kind: ErrorKind, message: impl Into<String>) -> Self {
         let error = UpstreamError { endpoint, kind, message: message.into() };
-        Self { error, retry: RetryPolicy::Never, scope: Scope::Request }
+        Self { error, retry: RetryPolicy::Never, scope: Scope::Request, broken_rule: None }
     }
 
     /// Decoding a response panicked.
@@ -60,6 +73,25 @@ impl Failure {
 
     pub(super) fn with_scope(self, scope: Scope) -> Self {
         Self { scope, ..self }
+    }
+}
+
+// === impl QueryRule ===
+
+impl QueryRule {
+    /// The rule that a refusal with this text is for.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let words = || text.split(|c: char| !c.is_ascii_alphanumeric());
+        if words().any(|word| word.contains("updatedsince")) {
+            Some(Self::UpdatedSince)
+        } else if words().any(|word| word.contains("invaliddaterange")) {
+            Some(Self::DateRange)
+        } else if words().any(|word| word == "top" || word == "invalidtop") {
+            Some(Self::Top)
+        } else {
+            None
+        }
     }
 }
 
@@ -89,6 +121,22 @@ pub(super) fn humanize(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn query_rule_is_read_from_a_refusal() {
+        let table = [
+            ("InvalidUpdatedSince", Some(QueryRule::UpdatedSince)),
+            (r#"{"error":"invalid updatedSince: 0"}"#, Some(QueryRule::UpdatedSince)),
+            ("400 InvalidDateRange", Some(QueryRule::DateRange)),
+            ("Invalid top: 10000", Some(QueryRule::Top)),
+            ("InvalidTop", Some(QueryRule::Top)),
+            ("stop it", None),
+            ("", None),
+        ];
+        for (text, rule) in table {
+            assert_eq!(QueryRule::of(text), rule, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_formatted_for_people() {

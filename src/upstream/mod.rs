@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use any_source::AnySource;
 pub use error::{BuildError, ErrorKind, UpstreamError};
 pub use http::CLOCK_SKEW_TOLERANCE;
-pub(crate) use http::{HealthRequestError, HealthResponse, NOT_JSON, request_health};
+pub(crate) use http::{HealthRequestError, HealthResponse, request_health};
 pub use observer::{Endpoint, NoopObserver, Observer, ResponseCode};
 pub use rate::RequestRate;
 
@@ -53,6 +53,8 @@ pub struct ProbeStep {
     pub verdict: Verdict,
     /// What was found, and what to do about it.
     pub text: String,
+    /// The kind of the failure, if a request failed.
+    pub error: Option<ErrorKind>,
 }
 
 /// The result of a probe step.

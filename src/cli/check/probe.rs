@@ -12,7 +12,7 @@ use crate::config::{Agent, Api, Tenant, format_duration};
 use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window, escape_text};
 use crate::upstream::BuildError;
 use crate::upstream::{
-    Endpoint, ErrorKind, FetchResult, NOT_JSON, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
+    Endpoint, ErrorKind, FetchResult, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
 };
 
 /// The steps of a probe, in order. Each step requires those before it.
@@ -96,7 +96,7 @@ pub(super) async fn probe(
     }
     let Some(agent) = tenant.agents.first() else {
         let text = "no agent is configured, so there is nothing to ask for".to_owned();
-        let lines = vec![ProbeStep { verdict: Verdict::Note, label: Step::Data.label(), text }];
+        let lines = vec![ProbeStep { verdict: Verdict::Note, label: Step::Data.label(), text, error: None }];
         return Ok(ProbeResult { failed_at: None, lines, requests: 0 });
     };
     let fetched = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
@@ -109,18 +109,18 @@ fn selection_step(tenant: &Tenant, listed: usize, empty: Option<String>) -> Prob
     let label = "selection";
     let [selected, listed] = [tenant.agents.len(), listed].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
     match empty {
-        Some(reason) => ProbeStep { verdict: Verdict::Failed, label, text: reason },
+        Some(reason) => ProbeStep { verdict: Verdict::Failed, label, text: reason, error: None },
         None => {
             let text = format!("{} of the {} in CXone's list", grouped(selected), counted(listed, "agent"));
-            ProbeStep { verdict: Verdict::Right, label, text }
+            ProbeStep { verdict: Verdict::Right, label, text, error: None }
         }
     }
 }
 
 /// What to do where the API of the configuration does not exist at this address, which a 404 or an HTML page shows.
-fn other_api(api: Api, text: &str, seen: &RecordedRequests) -> Option<&'static str> {
+fn other_api(api: Api, error: Option<ErrorKind>, seen: &RecordedRequests) -> Option<&'static str> {
     let is_not_found = seen.requests.last().is_some_and(|request| request.code == ResponseCode::Status(404));
-    (is_not_found || text.contains(NOT_JSON)).then_some(match api {
+    (is_not_found || error == Some(ErrorKind::NotJson)).then_some(match api {
         Api::Presence => {
             "If this tenant does not have the presence API, use NICE's documented API: write `api: official`, with an access \
              key (`access_key_id`, `access_key_secret`) and `issuer` or `area`"
@@ -140,7 +140,7 @@ fn failed_at(error: &UpstreamError, answered: bool) -> Step {
         (_, ErrorKind::RateLimited { .. } | ErrorKind::Budget) => Step::Limits,
         (_, ErrorKind::Unauthorized | ErrorKind::Forbidden) => Step::Scope,
         (_, ErrorKind::BadRequest) => Step::Interval,
-        (_, ErrorKind::Decode | ErrorKind::TooMuch | ErrorKind::Paging) => Step::Data,
+        (_, ErrorKind::Decode | ErrorKind::NotJson | ErrorKind::TooMuch | ErrorKind::Paging) => Step::Data,
         (
             _,
             ErrorKind::Server
@@ -182,7 +182,7 @@ impl ProbeResult {
     fn from_source(api: Api, mut lines: Vec<ProbeStep>, seen: &RecordedRequests) -> Self {
         let failed = lines.iter_mut().find(|line| line.verdict == Verdict::Failed);
         let failed_at = failed.map(|line| {
-            add_other_api(api, &mut line.text, seen);
+            add_other_api(api, &mut line.text, line.error, seen);
             line.label
         });
         Self { failed_at, lines, requests: seen.requests.len() }
@@ -195,7 +195,7 @@ impl ProbeResult {
             Endpoint::Discovery => "address",
             _ => "agents",
         };
-        let failed = ProbeStep { verdict: Verdict::Failed, label, text: error.to_string() };
+        let failed = ProbeStep { verdict: Verdict::Failed, label, text: error.to_string(), error: Some(error.kind) };
         Self::from_source(api, vec![failed], seen)
     }
 
@@ -211,21 +211,21 @@ impl ProbeResult {
             let (verdict, text) = match (failed_at, &fetched.error) {
                 (Some(failed), Some(error)) if step == failed => {
                     let mut text = error.to_string();
-                    add_other_api(tenant.api, &mut text, seen);
+                    add_other_api(tenant.api, &mut text, Some(error.kind), seen);
                     (Verdict::Failed, text)
                 }
                 (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
                 _ => passed(step, tenant, agent, fetched, seen, token_expiry),
             };
-            ProbeStep { verdict, label: step.label(), text }
+            ProbeStep { verdict, label: step.label(), text, error: None }
         };
         let lines = Step::ALL.map(line).into();
         Self { failed_at: failed_at.map(Step::label), lines, requests: seen.requests.len() }
     }
 }
 
-fn add_other_api(api: Api, text: &mut String, seen: &RecordedRequests) {
-    if let Some(hint) = other_api(api, text, seen) {
+fn add_other_api(api: Api, text: &mut String, error: Option<ErrorKind>, seen: &RecordedRequests) {
+    if let Some(hint) = other_api(api, error, seen) {
         text.push(' ');
         text.push_str(hint);
         text.push('.');
@@ -312,7 +312,7 @@ fn data(agent: &Agent, fetched: &FetchResult) -> (Verdict, String) {
 
 impl fmt::Display for ProbeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ProbeStep { verdict, label, text } in &self.lines {
+        for ProbeStep { verdict, label, text, .. } in &self.lines {
             let verdict = match verdict {
                 Verdict::Right => "ok",
                 Verdict::Note => "note",

@@ -234,22 +234,22 @@ async fn probe_never_retries() {
 
 #[tokio::test]
 async fn probe_suggests_the_other_api() {
-    let html = "acme.example.com answered 200 with text/html instead of JSON.";
+    use ErrorKind::{BadRequest, Decode, NotJson, Server, UnexpectedStatus};
     let table = [
-        (Api::Presence, ResponseCode::Status(404), "acme.example.com does not know it (404).", Some("`api: official`")),
-        (Api::Presence, ResponseCode::Decode, html, Some("`api: official`")),
-        (Api::Presence, ResponseCode::Status(403), "refused (403).", None),
-        (Api::Presence, ResponseCode::Decode, "not what the API documents: it is not JSON.", None),
-        (Api::Official, ResponseCode::Status(404), "acme.example.com does not know it (404).", Some("`api: presence`")),
-        (Api::Official, ResponseCode::Decode, html, Some("`api: presence`")),
-        (Api::Official, ResponseCode::Status(500), "server error (500).", None),
+        (Api::Presence, ResponseCode::Status(404), UnexpectedStatus, Some("`api: official`")),
+        (Api::Presence, ResponseCode::Decode, NotJson, Some("`api: official`")),
+        (Api::Presence, ResponseCode::Status(400), BadRequest, None),
+        (Api::Presence, ResponseCode::Decode, Decode, None),
+        (Api::Official, ResponseCode::Status(404), UnexpectedStatus, Some("`api: presence`")),
+        (Api::Official, ResponseCode::Decode, NotJson, Some("`api: presence`")),
+        (Api::Official, ResponseCode::Status(500), Server, None),
     ];
-    for (api, code, message, suggestion) in table {
+    for (api, code, kind, suggestion) in table {
         let config = fixture::config([Tenant { api, ..fixture::tenant("acme", 1) }]);
         let build_source = move |_: &Arc<Tenant>, _: Arc<dyn Clock>, observer: Arc<dyn Observer>| {
             Ok(FakeSource::new(move |query| {
                 observer.request(Endpoint::Presence, code, Duration::from_millis(40), 0);
-                failed(query, Endpoint::Presence, ErrorKind::UnexpectedStatus, message)
+                failed(query, Endpoint::Presence, kind, "It failed.")
             }) as Arc<dyn Source>)
         };
         let (text, ended) = check(&build_source, &config, true).await;

@@ -23,7 +23,7 @@ use crate::clock::{Clock, Monotonic};
 use crate::config::{AgentLabel, Api, Tenant};
 use crate::presence::Rejections;
 use crate::upstream::auth::Token;
-use crate::upstream::failure::Failure;
+use crate::upstream::failure::{Failure, QueryRule};
 use crate::upstream::rate::retry_after::{self, MAX_RETRY_AFTER};
 use crate::upstream::rate::{RateGate, RateLimiter, RateStatus};
 use crate::upstream::{BuildError, Endpoint, ErrorKind, Observer, ResponseCode};
@@ -249,9 +249,12 @@ impl Client {
 
         if !head.is_success() {
             guard.set_code(ResponseCode::Status(status));
-            let shown = self.read_error_body(&mut response, &mut guard, body).await;
+            let text = self.read_error_body(&mut response, &mut guard, body).await;
             guard.end();
-            return Err(head.status_failure(request.hints, shown.as_deref()));
+            let shown = text.as_deref().and_then(|text| self.redactor.quote(text));
+            let body_rule = text.as_deref().and_then(QueryRule::of);
+            let failure = head.status_failure(request.hints, shown.as_deref());
+            return Err(Failure { broken_rule: body_rule.or(failure.broken_rule), ..failure });
         }
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         if announced > request.body_limit {
@@ -311,7 +314,7 @@ impl Client {
         Ok(large_body)
     }
 
-    /// What may be shown of an error response. Its status is known already, so a failure to read it changes nothing.
+    /// The text of an error response. Its status is known already, so a failure to read it changes nothing.
     async fn read_error_body(
         &self,
         response: &mut reqwest::Response,
@@ -323,7 +326,7 @@ impl Client {
         }
         // A cut could split a secret, which would then not be found, so nothing is shown of a body over the limit.
         self.read_body(response, MAX_ERROR_BYTES, guard, body).await.ok()?;
-        self.redactor.quote(&String::from_utf8_lossy(body))
+        Some(String::from_utf8_lossy(body).into_owned())
     }
 
     /// Closes the gate for `Retry-After`, whatever the status, and records the clock skew.

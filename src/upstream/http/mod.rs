@@ -18,4 +18,4 @@ pub(crate) use client::{Client, Request};
 pub use clock_skew::CLOCK_SKEW_TOLERANCE;
 pub(crate) use fetch::{DecodeError, Decoded};
 pub(crate) use health::{HealthRequestError, HealthResponse, request_health};
-pub(crate) use response::{ErrorHints, NOT_JSON};
+pub(crate) use response::ErrorHints;

@@ -10,14 +10,11 @@ use super::errors::Target;
 use super::fetch::DecodeError;
 use super::redact::Redactor;
 use super::request_guard::RequestGuard;
-use crate::upstream::failure::{Failure, RetryPolicy, Scope};
+use crate::upstream::failure::{Failure, QueryRule, RetryPolicy, Scope};
 use crate::upstream::{Endpoint, ErrorKind, ResponseCode};
 
 /// Where the official API describes an error, often without a body.
 const STATUS_DESCRIPTION: HeaderName = HeaderName::from_static("icstatusdescription");
-
-/// A part of the message about a body of another media type, such as an HTML page.
-pub(crate) const NOT_JSON: &str = "instead of JSON";
 
 /// A successful response whose body has been read in full.
 #[derive(Debug)]
@@ -37,6 +34,8 @@ pub(crate) struct Head {
     status: u16,
     /// The error description of a header, where the body may say nothing.
     description: Option<String>,
+    /// The rule of queries that this description names.
+    broken_rule: Option<QueryRule>,
     content_type: Option<String>,
     /// The encoding of the body, if it is none that was asked for.
     content_encoding: Option<String>,
@@ -98,17 +97,20 @@ impl Response {
         self.guard.set_code(ResponseCode::Decode);
         let Head { endpoint, target, keys, status, content_type, content_encoding, .. } = self.head;
         let is_json = content_type.as_deref().is_none_or(|value| value.to_ascii_lowercase().contains("json"));
-        let message = if let Some(encoding) = content_encoding {
-            format!("{target} answered {status} in the encoding {encoding}, which was not asked for.")
+        let (kind, message) = if let Some(encoding) = content_encoding {
+            let message = format!("{target} answered {status} in the encoding {encoding}, which was not asked for.");
+            (ErrorKind::Decode, message)
         } else if let (false, Some(content_type)) = (is_json, content_type) {
-            format!(
-                "{target} answered {status} with {content_type} {NOT_JSON}. The address may be wrong, or a proxy or \
+            let message = format!(
+                "{target} answered {status} with {content_type} instead of JSON. The address may be wrong, or a proxy or \
                 login page may be in between: check {keys}."
-            )
+            );
+            (ErrorKind::NotJson, message)
         } else {
-            format!("The response of {target} ({status}) is not what the API documents: {reason}.")
+            let message = format!("The response of {target} ({status}) is not what the API documents: {reason}.");
+            (ErrorKind::Decode, message)
         };
-        Failure::new(endpoint, ErrorKind::Decode, message)
+        Failure::new(endpoint, kind, message)
     }
 }
 
@@ -132,14 +134,15 @@ impl Head {
             .get(LOCATION)
             .and_then(|value| url.join(value.to_str().ok()?).ok())
             .and_then(|location| location.host_str().map(|host| redactor.clean(host)));
+        let description =
+            headers.get(STATUS_DESCRIPTION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Self {
             endpoint,
             target: target.name.clone(),
             keys: target.keys(),
             status,
-            description: headers
-                .get(STATUS_DESCRIPTION)
-                .and_then(|value| redactor.quote(&String::from_utf8_lossy(value.as_bytes()))),
+            broken_rule: description.as_deref().and_then(QueryRule::of),
+            description: description.and_then(|text| redactor.quote(&text)),
             content_type: text(CONTENT_TYPE),
             content_encoding: text(CONTENT_ENCODING).filter(|_| Encoding::of(headers) == Encoding::Unknown),
             redirect_to,
@@ -166,10 +169,14 @@ impl Head {
         let said = said.map_or_else(String::new, |said| format!(" It said: {said}"));
         let fail = |kind, message: String| Failure::new(*endpoint, kind, message);
         match status {
-            400 => {
-                fail(ErrorKind::BadRequest, format!("{target} rejected the request (400). {}{said}", hints.bad_request))
-                    .with_scope(Scope::AllAlike)
-            }
+            400 => Failure {
+                broken_rule: self.broken_rule,
+                scope: Scope::AllAlike,
+                ..fail(
+                    ErrorKind::BadRequest,
+                    format!("{target} rejected the request (400). {}{said}", hints.bad_request),
+                )
+            },
             401 => {
                 fail(ErrorKind::Unauthorized, format!("{target} refused access (401). {}{said}", hints.unauthorized))
                     .with_retry(RetryPolicy::WithNewToken)

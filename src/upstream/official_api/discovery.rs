@@ -99,8 +99,8 @@ pub(super) fn area_api(login: &Url) -> Option<Url> {
 
 /// Whether the document may be given to another request.
 fn is_refusal(failure: &Failure) -> bool {
-    use ErrorKind::{BadRequest, Decode, Forbidden, Unauthorized, UnexpectedStatus};
-    matches!(failure.error.kind, BadRequest | Decode | Forbidden | Unauthorized | UnexpectedStatus)
+    use ErrorKind::{BadRequest, Decode, Forbidden, NotJson, Unauthorized, UnexpectedStatus};
+    matches!(failure.error.kind, BadRequest | Decode | Forbidden | NotJson | Unauthorized | UnexpectedStatus)
 }
 
 /// The tenant that an `id_token` is about.

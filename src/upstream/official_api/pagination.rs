@@ -18,7 +18,7 @@ use super::wire::envelope::{self, Kept, Next, Page};
 use super::wire::records::Record;
 use crate::presence::{AgentId, Rejections};
 use crate::upstream::auth::Resource;
-use crate::upstream::failure::Failure;
+use crate::upstream::failure::{Failure, QueryRule};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{Endpoint, ErrorKind};
 
@@ -191,21 +191,16 @@ impl Default for ListRules {
 impl ListRules {
     /// Learns from a refusal of a page. Returns whether another query may be accepted.
     fn adapt(&self, failure: &Failure) -> bool {
-        if failure.error.kind != ErrorKind::BadRequest {
-            return false;
+        match failure.broken_rule {
+            Some(QueryRule::UpdatedSince | QueryRule::DateRange) if failure.error.endpoint == Endpoint::States => {
+                !self.needs_updated_since.swap(true, Ordering::Relaxed)
+            }
+            Some(QueryRule::Top) => {
+                let halve = |rows: u64| (rows > MIN_ROWS_PER_PAGE).then(|| (rows / 2).max(MIN_ROWS_PER_PAGE));
+                self.rows_per_page.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halve).is_ok()
+            }
+            _ => false,
         }
-        let Some((_, said)) = failure.error.message.split_once("It said: ") else { return false };
-        let said = said.to_ascii_lowercase();
-        if failure.error.endpoint == Endpoint::States
-            && (said.contains("updatedsince") || said.contains("invaliddaterange"))
-        {
-            return !self.needs_updated_since.swap(true, Ordering::Relaxed);
-        }
-        if said.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "top") {
-            let halve = |rows: u64| (rows > MIN_ROWS_PER_PAGE).then(|| (rows / 2).max(MIN_ROWS_PER_PAGE));
-            return self.rows_per_page.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halve).is_ok();
-        }
-        false
     }
 }
 
@@ -270,15 +265,17 @@ mod tests {
     #[test]
     fn list_rules_are_learnt_from_a_refusal() {
         let rules = ListRules::default();
-        let refusal = |endpoint, said: &str| {
-            Failure::new(endpoint, ErrorKind::BadRequest, format!("h rejected the request (400). It said: {said}"))
+        // The message says nothing, as with `agent_label: hmac`.
+        let refusal = |endpoint, broken_rule| Failure {
+            broken_rule,
+            ..Failure::new(endpoint, ErrorKind::BadRequest, "h rejected the request (400).")
         };
-        assert!(!rules.adapt(&refusal(Endpoint::States, "stop it")));
-        assert!(!rules.adapt(&refusal(Endpoint::History, "InvalidDateRange")));
-        assert!(rules.adapt(&refusal(Endpoint::States, "InvalidUpdatedSince")));
-        assert!(!rules.adapt(&refusal(Endpoint::States, "InvalidUpdatedSince")), "only once");
+        assert!(!rules.adapt(&refusal(Endpoint::States, None)));
+        assert!(!rules.adapt(&refusal(Endpoint::History, Some(QueryRule::DateRange))));
+        assert!(rules.adapt(&refusal(Endpoint::States, Some(QueryRule::UpdatedSince))));
+        assert!(!rules.adapt(&refusal(Endpoint::States, Some(QueryRule::UpdatedSince))), "only once");
         let mut halved = 0;
-        while rules.adapt(&refusal(Endpoint::Agents, "Invalid top: 10000")) {
+        while rules.adapt(&refusal(Endpoint::Agents, Some(QueryRule::Top))) {
             halved += 1;
         }
         assert_eq!((halved, rules.rows_per_page.into_inner()), (7, MIN_ROWS_PER_PAGE));

@@ -31,7 +31,8 @@ impl OfficialSource {
         };
         if let Err(failure) = looked {
             let failed = STEPS.get(steps.len()).copied().unwrap_or("history");
-            steps.push(step(failed, Verdict::Failed, failure.error.message));
+            let error = Some(failure.error.kind);
+            steps.push(ProbeStep { error, ..step(failed, Verdict::Failed, failure.error.message) });
         }
         let missing = STEPS.iter().skip(steps.len());
         steps.extend(missing.map(|label| step(label, Verdict::NotReached, "not reached".to_owned())));
@@ -124,7 +125,7 @@ impl OfficialSource {
 }
 
 fn step(label: &'static str, verdict: Verdict, text: String) -> ProbeStep {
-    ProbeStep { label, verdict, text }
+    ProbeStep { label, verdict, text, error: None }
 }
 
 /// How many rows a page has, and how many there are.

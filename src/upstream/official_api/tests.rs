@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::cli::fixture;
 use crate::clock::DrivenClock;
-use crate::config::Api;
+use crate::config::{AgentLabel, Api, Pseudonyms};
 use crate::presence::{AgentId, Rejection, WatchedAgent, Window};
 use crate::upstream::{FetchResult, NoopObserver};
 
@@ -293,6 +293,29 @@ async fn a_200_that_is_no_answer_fails_and_204_means_no_rows() {
             assert_eq!(kind, fails.then_some(ErrorKind::Decode), "{endpoint} {status} {body}");
         }
     }
+}
+
+#[tokio::test]
+async fn list_rules_are_learnt_although_hmac_hides_bodies() {
+    let script = |target: &str, _: &DrivenClock| match target {
+        target if target.starts_with("/agents/states") && !target.contains("updatedSince") => {
+            (400, r#"{"error":"InvalidUpdatedSince"}"#.to_owned())
+        }
+        target if target.starts_with("/agents/states") && target.contains("top=10000") => {
+            (400, "Invalid top".to_owned())
+        }
+        target if target.starts_with("/agents/states") => states(&[]),
+        _ => history(&[row("1", "Available", -HOUR, "PT100S")]),
+    };
+    let hide = |tenant: &mut Tenant| {
+        let pseudonyms = Pseudonyms::new("a key of thirty-two characters!!".into());
+        tenant.privacy.agent_label = AgentLabel::Hmac(Box::new(pseudonyms));
+    };
+    let test = ApiTest::new(hide, script).await;
+    let result = test.fetch(&["1"]).await;
+    assert_eq!((result.error, test.requests("/agents/states").len()), (None, 3));
+    assert_eq!(test.fetch(&["1"]).await.error, None);
+    assert_eq!(test.requests("/agents/states").len(), 4, "the rules are remembered");
 }
 
 #[tokio::test]

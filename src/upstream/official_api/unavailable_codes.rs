@@ -134,8 +134,8 @@ fn list(states: &mut StateRegistry, rows: &[CodeRecord]) {
 
 /// Whether the teams' lists may be readable where the list of all codes is not.
 fn is_refusal(failure: &Failure) -> bool {
-    use ErrorKind::{BadRequest, Decode, Forbidden, UnexpectedStatus};
-    matches!(failure.error.kind, BadRequest | Decode | Forbidden | UnexpectedStatus)
+    use ErrorKind::{BadRequest, Decode, Forbidden, NotJson, UnexpectedStatus};
+    matches!(failure.error.kind, BadRequest | Decode | Forbidden | NotJson | UnexpectedStatus)
 }
 
 // === impl UnavailableCodes ===
