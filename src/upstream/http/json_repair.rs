@@ -8,7 +8,7 @@ const REPLACEMENT_ESCAPE: &[u8; 6] = b"\\ufffd";
 
 /// The largest repaired body. A replacement character is three times as long as a byte that it replaces, and real pages
 /// have some megabytes.
-const MAX_REPAIRED_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_REPAIRED_BYTES: usize = 16 * 1024 * 1024;
 
 /// What some servers put before JSON, without a meaning.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -21,6 +21,9 @@ pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
 /// Replaces bytes that are not UTF-8, and escapes of half a surrogate pair (`\ud83d`), by U+FFFD. Returns whether there were
 /// any.
 pub(crate) fn repair(body: &mut Vec<u8>) -> bool {
+    if body.len() > MAX_REPAIRED_BYTES {
+        return false;
+    }
     let has_surrogates = replace_lone_surrogates(body);
     replace_invalid_utf8(body) || has_surrogates
 }

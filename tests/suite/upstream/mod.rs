@@ -3,6 +3,7 @@
 mod body_limits;
 mod budget;
 mod connect_errors;
+mod gzip_bombs;
 mod messages;
 mod paging;
 mod proxy;

@@ -14,6 +14,7 @@
 //!
 //! An error names the place and quotes nothing, since the content may be anything.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -24,7 +25,7 @@ use self::place::{Field, Place, Seen};
 use self::scalar::{Id, Read, Seconds, Text};
 use self::times::Times;
 use crate::presence::{Micros, Rejection, Tally};
-use crate::upstream::http::json_repair::repair;
+use crate::upstream::http::json_repair::{MAX_REPAIRED_BYTES, repair};
 
 mod place;
 mod scalar;
@@ -55,8 +56,11 @@ pub fn decode_page(body: &[u8], tally: &mut Tally) -> Result<Page, serde_json::E
             outcome => return outcome,
         }
     }
-    let mut body = body.to_vec();
-    repair(&mut body);
+    // A body that is too large to be repaired is not copied.
+    let mut body = Cow::Borrowed(body);
+    if body.len() <= MAX_REPAIRED_BYTES {
+        repair(body.to_mut());
+    }
     let text = std::str::from_utf8(&body).map_err(|_| serde_json::Error::custom("the answer is not UTF-8"))?;
     read_page(text, tally, Records::EachByItself)
 }
