@@ -107,7 +107,7 @@ impl OfficialSource {
             }
             position.read += found;
             position.rejections.merge(&page.rejections);
-            context.count_rows(resource.endpoint, page.rows.len())?;
+            context.take_room(page.bytes);
             take(page.rows);
             if paging == Paging::Whole && !matches!(&page.next, Next::Link(link) if has_query(link)) {
                 return Ok(position.rejections);
@@ -159,15 +159,16 @@ impl OfficialSource {
         body: Vec<u8>,
         context: &FetchContext,
     ) -> Result<(Page<T>, Vec<u8>), Failure> {
-        let read = |body: &[u8], (of_one, agents): &mut (bool, Option<Arc<HashSet<AgentId>>>)| {
+        let read = |body: &[u8], (of_one, agents, room): &mut (bool, Option<Arc<HashSet<AgentId>>>, u64)| {
             let kept = match agents {
                 _ if *of_one => Kept::WithoutId,
                 Some(agents) if T::IS_OF_AGENT => Kept::Of(agents),
                 _ => Kept::All,
             };
-            envelope::decode::<T>(body, kept)
+            envelope::decode::<T>(body, kept, *room)
         };
-        let decoded = self.session.get(resource, url, ((of_one, context.agents()), body), context, read).await?;
+        let limits = (of_one, context.agents(), context.room());
+        let decoded = self.session.get(resource, url, (limits, body), context, read).await?;
         Ok((decoded.value, decoded.body))
     }
 

@@ -99,13 +99,13 @@ async fn rejected_rows_of_every_list_are_counted() {
         let of = |reason| scrape.get("cxone_records_rejected_total", &[("reason", reason)]).unwrap_or_default();
         ["malformed", "unknown_agent"].map(of)
     };
-    // Rows that are none, and rows without an id; a page of each list has one of both, that of codes two without an id.
+    // Rows that are none, and rows without an id. Each list has one of both, a list of codes three of the first; there are four teams.
     let table = [
         ("agents", "", [1.0, 1.0]),
         ("states", "", [1.0, 1.0]),
         ("history", "", [1.0, 1.0]),
         ("codes", "", [3.0, 0.0]),
-        ("codes", "unit-codes-refused", [3.0, 0.0]),
+        ("codes", "unit-codes-refused", [12.0, 0.0]),
     ];
     for (endpoint, habit, expected) in table {
         let harness = AppHarness::new(options(4, habits(habit)), |tenant| {

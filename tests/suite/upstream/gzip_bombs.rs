@@ -87,7 +87,7 @@ impl Bomb {
         let [head, mebibyte, tail] =
             [self.head.as_bytes(), &mebibyte, self.tail.as_bytes()].map(|part| Response::json(part).gzip().into_body());
         let compressed = [head, mebibyte.repeat(31), tail].concat();
-        assert!(compressed.len() < 256 * 1024, "{}: {}", self.name, compressed.len());
+        assert!(compressed.len() < 1024 * 1024, "{}: {}", self.name, compressed.len());
         Response::json(compressed).header("Content-Encoding", "gzip")
     }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::lenient::Scalar;
 pub(in crate::upstream::official_api) use super::records::Record;
-use crate::presence::{AgentId, Rejection, Rejections};
+use crate::presence::{AgentId, MAX_TEXT_BYTES, Rejection, Rejections};
 use crate::upstream::http::DecodeError;
 use crate::upstream::http::json_repair::repair;
 
@@ -33,6 +33,8 @@ const MAX_KEY_BYTES: usize = 32;
 pub(in crate::upstream::official_api) struct Page<T> {
     /// The rows that are kept.
     pub(in crate::upstream::official_api) rows: Vec<T>,
+    /// The memory that these rows take, in bytes, as far as it depends on the answer.
+    pub(in crate::upstream::official_api) bytes: u64,
     /// How many rows the page has, kept or not.
     pub(in crate::upstream::official_api) found: u64,
     /// The rows that cannot be read, or do not say what they are about.
@@ -69,6 +71,8 @@ pub(in crate::upstream::official_api) enum Kept<'a> {
 struct Reader<'a, T> {
     page: Page<T>,
     kept: Kept<'a>,
+    /// The memory that the rows may take, in bytes.
+    room: u64,
     has_list: bool,
     /// Whether there are keys that are not documented, such as `error`.
     has_other: bool,
@@ -86,21 +90,33 @@ struct Fields<F>(F);
 /// Reads a key into the buffer, in lower case; one that is too long is read as no key.
 struct LowerCaseKey<'a>(&'a mut String);
 
-/// Reads a page.
+/// Reads a page, whose rows may take `room` bytes of memory.
 ///
 /// # Errors
 ///
-/// Fails if `body` is not JSON of that shape, has no such list, or has too many rows.
+/// Fails if `body` is not JSON of that shape, has no such list, or too many rows.
 pub(in crate::upstream::official_api) fn decode<T: Record>(
     body: &[u8],
     kept: Kept<'_>,
+    room: u64,
 ) -> Result<Page<T>, DecodeError> {
-    let page = Page { rows: Vec::new(), found: 0, rejections: Rejections::default(), total: None, next: Next::Unsaid };
-    let mut reader = Reader { page, kept, has_list: false, has_other: false };
+    let page = Page {
+        rows: Vec::new(),
+        bytes: 0,
+        found: 0,
+        rejections: Rejections::default(),
+        total: None,
+        next: Next::Unsaid,
+    };
+    let mut reader = Reader { page, kept, room, has_list: false, has_other: false };
     let mut json = serde_json::Deserializer::from_slice(body);
     match Envelope(&mut reader).deserialize(&mut json).and_then(|()| json.end()) {
         Err(_) if reader.page.found > MAX_ROWS => {
             Err(DecodeError::TooMuch(format!("it has more than {MAX_ROWS} rows of `{}`", T::LIST)))
+        }
+        Err(_) if reader.page.bytes > room => {
+            let mebibytes = room / (1024 * 1024);
+            Err(DecodeError::TooMuch(format!("rows of `{}` take more than the {mebibytes} MiB left for them", T::LIST)))
         }
         Err(error) => Err(error.into()),
         // `{}` and a total of zero mean that there are no rows.
@@ -119,17 +135,18 @@ fn fields<'j>(
     serde_json::Deserializer::from_str(json).deserialize_map(Fields(take))
 }
 
-/// Reads a row.
-fn row<T: Record>(json: &str) -> Result<T, Rejection> {
-    fn read<T: Record>(json: &str) -> Result<T, serde_json::Error> {
-        let mut row = T::default();
+/// Reads a row. Returns the memory that it takes as well, in bytes.
+fn row<T: Record>(json: &str) -> Result<(T, usize), Rejection> {
+    fn read<T: Record>(json: &str) -> Result<(T, usize), serde_json::Error> {
+        let (mut row, mut bytes) = (T::default(), size_of::<T>());
         fields(json, |key, value| {
             if let Some(slot) = row.slot(key) {
                 slot.put(Scalar::read(value)?);
+                bytes += value.len().min(MAX_TEXT_BYTES);
             }
             Ok(())
         })?;
-        Ok(row)
+        Ok((row, bytes))
     }
     if json.len() > MAX_ROW_BYTES {
         return Err(Rejection::Malformed);
@@ -158,14 +175,27 @@ fn next(json: &str) -> Next {
 // === impl Reader ===
 
 impl<T: Record> Reader<'_, T> {
-    fn add(&mut self, json: &str) {
-        match (row::<T>(json), self.kept) {
-            (Err(reason), _) => self.page.rejections.add(reason),
-            (Ok(row), Kept::WithoutId) => self.page.rows.push(row),
-            (Ok(row), _) if row.id().is_none() => self.page.rejections.add(T::NO_ID),
-            (Ok(row), Kept::Of(agents)) if !row.id().is_some_and(|id| agents.contains(id)) => {}
-            (Ok(row), _) => self.page.rows.push(row),
+    /// Adds a row. Returns whether the page is within its limits.
+    fn add(&mut self, json: &str) -> bool {
+        self.page.found += 1;
+        match row::<T>(json) {
+            Err(reason) => self.page.rejections.add(reason),
+            Ok((row, bytes)) => {
+                let is_kept = match (row.id(), self.kept) {
+                    (_, Kept::WithoutId) | (Some(_), Kept::All) => true,
+                    (Some(id), Kept::Of(agents)) => agents.contains(id),
+                    (None, _) => {
+                        self.page.rejections.add(T::NO_ID);
+                        false
+                    }
+                };
+                if is_kept {
+                    self.page.rows.push(row);
+                    self.page.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+                }
+            }
         }
+        self.page.found <= MAX_ROWS && self.page.bytes <= self.room
     }
 }
 
@@ -248,11 +278,9 @@ impl<'de, T: Record> Visitor<'de> for Rows<'_, '_, T> {
         let Self(reader) = self;
         reader.has_list = true;
         while let Some(row) = list.next_element::<&RawValue>()? {
-            reader.page.found += 1;
-            if reader.page.found > MAX_ROWS {
+            if !reader.add(row.get()) {
                 return Err(A::Error::custom("too many rows"));
             }
-            reader.add(row.get());
         }
         Ok(())
     }
@@ -336,7 +364,7 @@ mod tests {
     type Read = (Vec<String>, [u64; 2], Option<u64>, Next);
 
     fn page_of(body: &str, kept: Kept<'_>) -> Result<Read, String> {
-        let page = decode::<Thing>(body.as_bytes(), kept).map_err(|error| format!("{error:?}"))?;
+        let page = decode::<Thing>(body.as_bytes(), kept, u64::MAX).map_err(|error| format!("{error:?}"))?;
         let ids = page.rows.into_iter().map(|thing| thing.id.unwrap_or_default()).collect();
         let rejected = [Rejection::Malformed, Rejection::UnknownAgent]
             .map(|reason| page.rejections.iter().find(|(other, _)| *other == reason).unwrap().1);
@@ -428,12 +456,21 @@ mod tests {
         for (count, is_read) in [(MAX_ROWS, true), (MAX_ROWS + 1, false)] {
             // Rows that are not kept count as well.
             let body = format!(r#"{{"things":[{}]}}"#, vec!["7"; usize::try_from(count).unwrap()].join(","));
-            match decode::<Thing>(body.as_bytes(), Kept::All) {
+            match decode::<Thing>(body.as_bytes(), Kept::All, u64::MAX) {
                 Ok(page) => assert_eq!((page.found, is_read), (count, true)),
                 Err(DecodeError::TooMuch(reason)) => assert!(!is_read && reason.contains("100000 rows"), "{reason}"),
                 Err(error) => panic!("{error:?}"),
             }
         }
+    }
+
+    #[test]
+    fn memory_of_rows_is_limited() {
+        let body = r#"{"things":[{"id":"1","x":"xxxxxxxxxxxx"},7,{"id":"22"}]}"#;
+        let room = 2 * size_of::<Thing>() as u64 + 3 + 4;
+        assert_eq!(decode::<Thing>(body.as_bytes(), Kept::All, room).unwrap().bytes, room);
+        let error = decode::<Thing>(body.as_bytes(), Kept::All, room - 1).unwrap_err();
+        assert!(matches!(&error, DecodeError::TooMuch(reason) if reason.contains("0 MiB left")), "{error:?}");
     }
 
     #[test]
@@ -453,7 +490,7 @@ mod tests {
             [(Kept::All, &["1", "2"][..], 1), (Kept::Of(&wanted), &["2"], 1), (Kept::WithoutId, &["1", "2", ""], 0)]
         {
             assert_eq!(page_of(body, kept), Ok((ids(rows), [0, without_id], None, Next::Unsaid)), "{kept:?}");
-            assert_eq!(decode::<Thing>(body.as_bytes(), kept).unwrap().found, 3);
+            assert_eq!(decode::<Thing>(body.as_bytes(), kept, u64::MAX).unwrap().found, 3);
         }
     }
 
@@ -462,7 +499,7 @@ mod tests {
         let body = r#"{"agentStates":[{"AgentId":100001,"AgentStateId":2,"AgentStateName":"Unavailable","IsACW":false,
             "isAcw":true,"OutStateId":7,"OutStateDescription":null,"outStateDescription":"Lunch",
             "StartDate":"2015-05-21T21:07:40.72Z","LastUpdateTime":"2015-05-21T21:07:40.723Z","TeamId":200001}]}"#;
-        let page = decode::<StateRecord>(body.as_bytes(), Kept::All).unwrap();
+        let page = decode::<StateRecord>(body.as_bytes(), Kept::All, u64::MAX).unwrap();
         let [row] = &page.rows[..] else { panic!() };
         assert_eq!((row.agent_id.as_deref(), row.team_id.as_deref()), (Some("100001"), Some("200001")));
         assert_eq!((row.state.id, row.state.acw), (Some(2), Some(true)));
@@ -470,7 +507,7 @@ mod tests {
         assert!(row.start_date.is_some() && row.last_update_time.is_some());
 
         let body = r#"{"agentStateHistory":[{"AGENTID":"1","duration":600.5,"stateIndex":"0","agentSessionId":9002}]}"#;
-        let page = decode::<HistoryRecord>(body.as_bytes(), Kept::All).unwrap();
+        let page = decode::<HistoryRecord>(body.as_bytes(), Kept::All, u64::MAX).unwrap();
         let [row] = &page.rows[..] else { panic!() };
         assert_eq!(row.duration, Some(Ok(Micros::new(600_500_000))));
         assert_eq!((row.agent_session_id, row.state_index), (Some(9002), Some(0)));

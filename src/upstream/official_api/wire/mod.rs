@@ -46,7 +46,7 @@ pub mod fuzzing {
     }
 
     fn page<T: Record>(body: &[u8]) -> Result<Page, String> {
-        let page = envelope::decode::<T>(body, Kept::All).map_err(|error| format!("{error:?}"))?;
+        let page = envelope::decode::<T>(body, Kept::All, u64::MAX).map_err(|error| format!("{error:?}"))?;
         let next = match page.next {
             Next::Unsaid => None,
             Next::End => Some(None),
