@@ -27,8 +27,6 @@ pub(super) struct Span {
     pub(super) last_start: Timestamp,
     /// Whether the end of the state is not known.
     pub(super) open: bool,
-    /// Whether the start of the state is known, or the time is only one within it.
-    pub(super) has_start: bool,
     /// The number of the refresh that last returned a row of the state.
     pub(super) refresh: u32,
     /// The number of the refresh that last saw the state running; 0 for none.
@@ -120,7 +118,6 @@ impl AgentTimeline {
                     known_until: row.known_until().min(end),
                     last_start: row.last_start,
                     open: !row.closed,
-                    has_start: row.has_start,
                     refresh: row.refresh,
                     seen: row.seen,
                 });

@@ -145,7 +145,7 @@ fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
 
 impl PresenceSummer<'_> {
     fn sum(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
-        let newest = spans.last().filter(|last| !last.has_start && last.time.start >= self.window.end);
+        let newest = spans.last().filter(|last| last.time.start >= self.window.end);
         let spans: Vec<NamedSpan> = spans.iter().filter_map(|span| self.named(span)).collect();
         let window = self.window;
         let inside = || spans.iter().filter_map(move |span| Some((span.state, span.time.intersection(window)?)));
@@ -158,6 +158,8 @@ impl PresenceSummer<'_> {
                 None => times.push((Arc::clone(name), time.length())),
             }
         }
+        // Where it is unknown how long the state before lasted, the one in which the agent was observed is the current state.
+        let newest = newest.filter(|_| !spans.last().is_some_and(|last| self.reaches_end(last)));
         let newest = newest.and_then(|newest| self.states.get(usize::try_from(newest.state.0).ok()?)).copied();
         let newest = newest.and_then(|state| Some((state, Arc::clone(self.names.as_slice().get(state.0)?))));
         if let Some((_, name)) = &newest
@@ -177,11 +179,8 @@ impl PresenceSummer<'_> {
         let chart = self.chart(&times, inside());
         let timeline = Some(self.timeline(&times, inside()));
         let current = match newest {
-            // The state in which the agent was observed now. When it began is unknown, unless it is the state before.
-            Some((state, name)) if spans.last().is_none_or(|last| last.state != state || !self.reaches_end(last)) => {
-                (state != StateNames::OTHER).then_some((name, Micros::ZERO))
-            }
-            _ => self.current(&spans),
+            Some((state, name)) => (state != StateNames::OTHER).then_some((name, Micros::ZERO)),
+            None => self.current(&spans),
         };
         Some(AgentPresence {
             folded: Vec::new(),

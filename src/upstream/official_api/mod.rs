@@ -128,11 +128,12 @@ impl OfficialSource {
             && self.tenant.connection.client_id == tenant.connection.client_id
             && self.official.login == official.login
             && self.official.api_endpoint == official.api_endpoint;
-        let source = Self::with(tenant, official, clock, observer, limiter)?;
+        let mut source = Self::with(tenant, official, clock, observer, limiter)?;
         if same_address && same_key {
             source.session.tokens.copy_from(&self.session.tokens);
             source.api.inherit(&self.api);
             *source.capabilities() = *self.capabilities();
+            source.list_rules = self.list_rules.clone();
         }
         Ok(source)
     }

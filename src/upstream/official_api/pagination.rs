@@ -30,9 +30,13 @@ const ROWS_PER_PAGE: u64 = 10_000;
 /// less.
 const MIN_ROWS_PER_PAGE: u64 = 100;
 
-/// How far back the states of agents are requested where the server insists on a time. A state that has lasted longer may be
-/// left out.
-const UPDATED_SINCE: Duration = Duration::from_secs(24 * 3600);
+/// How far back the states of agents are requested where the server insists on a time: a day, the least that a server is known
+/// to allow. A state that has lasted longer may be left out.
+const UPDATED_SINCE: Duration = Duration::from_secs(24 * 3600 - UPDATED_SINCE_MARGIN);
+
+/// The seconds by which it is less than a day. A server compares with its own clock when the request arrives, and clocks that
+/// are further apart are warned of.
+const UPDATED_SINCE_MARGIN: u64 = 300;
 
 /// What the server accepts in the query of a list, as far as a refusal has shown it.
 #[derive(Debug)]
@@ -186,6 +190,15 @@ impl OfficialSource {
 impl Default for ListRules {
     fn default() -> Self {
         Self { rows_per_page: AtomicU64::new(ROWS_PER_PAGE), needs_updated_since: AtomicBool::new(false) }
+    }
+}
+
+impl Clone for ListRules {
+    fn clone(&self) -> Self {
+        Self {
+            rows_per_page: AtomicU64::new(self.rows_per_page.load(Ordering::Relaxed)),
+            needs_updated_since: AtomicBool::new(self.needs_updated_since.load(Ordering::Relaxed)),
+        }
     }
 }
 

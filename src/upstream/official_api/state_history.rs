@@ -192,7 +192,6 @@ impl OfficialSource {
     ) -> Result<Vec<Part>, Failure> {
         let mut read = Vec::with_capacity(parts.len());
         for &range in parts {
-            context.check_cancelled()?;
             let mut url = history_url(&self.url(PATH, context).await?, agent);
             url.query_pairs_mut()
                 .append_pair("startDate", &range.start.to_string())

@@ -1,5 +1,6 @@
 //! Fetches from a scripted server on loopback.
 
+mod discovery;
 mod properties;
 
 use std::collections::BTreeMap;
@@ -465,4 +466,40 @@ async fn refused_bulk_history_that_worked_before_is_not_asked_by_agent() {
     test.advance(60);
     assert_eq!(test.fetch(&["1"]).await.error.unwrap().kind, ErrorKind::Forbidden);
     assert_eq!(test.requests("/agents/1/"), [""; 0]);
+}
+
+#[tokio::test]
+async fn updated_since_is_adapted_once_and_later_than_a_day_ago() {
+    // What the server insists on: the time, and at most so many rows.
+    let script = |target: &str, clock: &DrivenClock| {
+        let url = Url::parse(&format!("http://h{target}")).unwrap();
+        let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        if value("top").is_some_and(|top| top.parse::<u64>().unwrap() > 3_000) {
+            return (400, "Invalid top".to_owned());
+        }
+        if !target.starts_with("/agents/states") {
+            return history(&[]);
+        }
+        // The server's clock is ahead.
+        let earliest = clock.now().micros() + 120_000_000 - DAY * 1_000_000;
+        match value("updatedSince").map(|since| Timestamp::parse(since.as_bytes()).unwrap().micros()) {
+            None => (400, r#"{"error_description":"InvalidUpdatedSince"}"#.to_owned()),
+            Some(since) if since < earliest => (400, "InvalidDateRange".to_owned()),
+            Some(_) => states(&[]),
+        }
+    };
+    let mut test = ApiTest::new(|_| (), script).await;
+    // The history is requested with the size of pages that was learnt from the current states.
+    for (nth, expected) in [(0, [4, 1]), (1, [1, 1]), (2, [1, 1]), (3, [1, 1])] {
+        let before = ["/agents/states", "/agents/state-history"].map(|path| test.requests(path).len());
+        if nth == 3 {
+            let (tenant, official) = (Arc::clone(&test.tenant), test.tenant.official.clone().unwrap());
+            test.source = test.source.reconfigured(tenant, official, Arc::new(NoopObserver)).unwrap().without_retries();
+        }
+        let result = test.fetch(&["1"]).await;
+        assert_eq!(result.error, None);
+        let after = ["/agents/states", "/agents/state-history"].map(|path| test.requests(path).len());
+        assert_eq!([after[0] - before[0], after[1] - before[1]], expected, "refresh {nth}");
+        test.advance(60);
+    }
 }
