@@ -54,11 +54,6 @@ struct ErrorObject {
 // === impl DecodeError ===
 
 impl DecodeError {
-    /// The field `name` is missing or unreadable. Text of `error` is left out, because it may quote the body.
-    pub(crate) fn no_field(name: &str, error: &serde_json::Error) -> Self {
-        Self::Unusable(format!("no `{name}` could be read from it (line {}, column {})", error.line(), error.column()))
-    }
-
     /// The documented field `name` cannot be read from `body`, such as `{"error":"invalid_client"}` with status 200: the error
     /// that the server reports there is shown.
     ///

@@ -126,7 +126,7 @@ async fn document<T: for<'de> Deserialize<'de> + Send + 'static>(
         request = request.bearer_auth(access_token);
     }
     let request = Request::new(Endpoint::Discovery, request, MAX_DOCUMENT_BYTES, &error_hints::DISCOVERY)?;
-    let read = |body: &[u8]| serde_json::from_slice(body).map_err(|error| DecodeError::no_field(wanted, &error));
+    let read = |body: &[u8]| serde_json::from_slice(body).map_err(|_| DecodeError::no_answer(wanted, body));
     client.fetch(&request, context, read).await.map_err(|failure| failure.with_scope(Scope::Tenant))
 }
 
