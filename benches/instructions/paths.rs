@@ -134,6 +134,7 @@ fn schedule() {
         days: [true, true, true, true, true, false, false],
         hours: vec![Shift { start: time(9), end: time(17) }],
         holidays: Vec::new(),
+        leave: Vec::new(),
     };
     let window = Window::ending_at(Timestamp::from_seconds(1_700_000_000), Duration::from_secs(7 * 86_400));
     measured(&mut || {

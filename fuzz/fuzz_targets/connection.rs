@@ -35,6 +35,7 @@ impl Source for Canned {
             folded: Vec::new(), states: vec![("Available".into(), Micros::from_seconds(60))],
             observed: Micros::from_seconds(60),
             current: None,
+            unbroken_offline: None,
             last_data: query.window.end,
             scheduled: None,
             chart: PresenceChart::default(),

@@ -27,6 +27,9 @@ const COOLDOWN: Duration = Duration::from_secs(15);
 /// The limit of scheduled offline time of agents without one. Breaks take less than an hour.
 const OFFLINE_LIMIT: Duration = Duration::from_secs(2 * 3600);
 
+/// The default of the configuration.
+const ABSENT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
 /// Up to this number of agents the first refresh takes seconds with buckets of five minutes, which are 50 kB an agent.
 const MAX_PT5M_AGENTS: usize = 1_000;
 
@@ -88,6 +91,7 @@ fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workf
         name: Some(agent.name.clone()),
         team: Some(agent.team.to_owned()),
         offline_limit: agent.offline_limit.or(Some(OFFLINE_LIMIT)),
+        absent_limit: Some(ABSENT_LIMIT),
         schedule: Some(Arc::clone(&agent.schedule)),
     });
     let (interval, incremental) = interval_for(roster.agents().len());

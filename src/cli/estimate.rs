@@ -8,12 +8,13 @@ use std::time::Duration;
 use crate::config::{Incremental, Tenant};
 use crate::upstream::RequestRate;
 
-/// Series of every agent besides one per state: `cxone_agent_observed_seconds`, `…_current_state_seconds`,
-/// `…_last_data_timestamp_seconds`, `…_info` and `…_offline_limit_seconds`.
-pub(super) const SERIES_PER_AGENT: u64 = 5;
+/// Series of every agent besides one per state: `cxone_agent_observed_seconds`, `…_current_state_seconds`, `…_offline_seconds`,
+/// `…_last_data_timestamp_seconds`, `…_info`, `…_offline_limit_seconds` and `…_limited_offline_seconds`.
+pub(super) const SERIES_PER_AGENT: u64 = 7;
 
-/// Additional series of an agent with a schedule: `cxone_agent_scheduled_seconds` and `…_scheduled_offline_seconds`.
-const SERIES_PER_SCHEDULE: u64 = 2;
+/// Additional series of an agent with a schedule: `cxone_agent_scheduled_seconds`, `…_scheduled_offline_seconds`, `…_on_shift`,
+/// `…_absent_seconds` and `…_absent_limit_seconds`.
+pub(super) const SERIES_PER_SCHEDULE: u64 = 5;
 
 /// Series of a tenant besides those of its agents, and of the exporter: freshness, refreshes, requests with their
 /// histograms, rejections, scrapes, the process. Some appear with their first use, so the number is rounded.
@@ -58,7 +59,7 @@ pub(super) struct Estimate {
     pub(super) scheduled_agents: u64,
     /// The declared states. Each agent has a series for each of them from the start.
     pub(super) states: u64,
-    /// agents × (states + 5), or 7 with a schedule.
+    /// agents × (states + 7), or 12 with a schedule.
     pub(super) agent_series: u64,
     /// The batches of agents: the fewest requests of a refresh, one page per batch.
     pub(super) batches: u64,
@@ -268,15 +269,15 @@ mod tests {
     use crate::clock::whole_seconds;
 
     #[test]
-    fn series_are_agents_times_states_plus_five_or_seven() {
+    fn series_are_agents_times_states_plus_seven_or_twelve() {
         let table = [
             // agents, scheduled ones, states: series
-            (1, 0, 4, 9),
-            (1, 1, 4, 11),
-            (200, 0, 4, 1_800),
-            (200, 50, 4, 1_900),
-            (200, 200, 4, 2_200),
-            (10_000, 0, 3, 80_000),
+            (1, 0, 4, 11),
+            (1, 1, 4, 16),
+            (200, 0, 4, 2_200),
+            (200, 50, 4, 2_450),
+            (200, 200, 4, 3_200),
+            (10_000, 0, 3, 100_000),
             (0, 0, 4, 0),
         ];
         for (agents, scheduled, states, series) in table {

@@ -31,7 +31,7 @@ pub(crate) fn tenant(name: &str, agents: usize) -> Tenant {
 
 /// An agent with only an id.
 pub(crate) fn agent(id: &str) -> Agent {
-    Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None }
+    Agent { id: id.into(), name: None, team: None, offline_limit: None, absent_limit: None, schedule: None }
 }
 
 /// Office hours in UTC.
@@ -42,6 +42,7 @@ pub(crate) fn schedule() -> Arc<Schedule> {
         days: [true, true, true, true, true, false, false],
         hours: vec![Shift { start: time(9), end: time(17) }],
         holidays: Vec::new(),
+        leave: Vec::new(),
     })
 }
 
@@ -64,6 +65,7 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
         states,
         observed,
         current: None,
+        unbroken_offline: None,
         last_data: NOW,
         scheduled: None,
         chart: PresenceChart::default(),

@@ -57,6 +57,12 @@ pub(crate) const MAX_SHIFTS: usize = 24;
 /// The most holidays of a schedule: a hundred a year for ten years.
 pub(crate) const MAX_HOLIDAYS: usize = 1_000;
 
+/// The most entries of an agent's leave: one a week for ten years.
+pub(crate) const MAX_LEAVE: usize = 520;
+
+/// The most rows of a leave file: five for each of the most agents.
+pub(crate) const MAX_LEAVE_ROWS: usize = 5 * MAX_AGENTS;
+
 /// The most buckets of an agent in a window: those of 31 days in minutes, the finest interval documented.
 pub(crate) const MAX_BUCKETS: u128 = 31 * 24 * 60;
 
@@ -129,6 +135,10 @@ pub(crate) const REFRESH_TIMEOUT: DurationRange =
 /// How long an agent may be offline.
 pub(crate) const OFFLINE_LIMIT: DurationRange =
     DurationRange { min: SECOND, max: WINDOW.max, max_reason: "no window is longer" };
+
+/// How long an agent may be offline within a shift without a break.
+pub(crate) const ABSENT_LIMIT: DurationRange =
+    DurationRange { min: SECOND, max: DAY, max_reason: "a shift is shorter" };
 
 /// How far before the window the history is requested.
 pub(crate) const LOOKBACK: DurationRange =

@@ -49,6 +49,8 @@ pub(crate) const TENANT: &str = "tenants[]";
 pub(crate) const TEAM: &str = "tenants[].teams.*";
 /// An entry of a tenant's `agents`, and the columns of its `agents_file`.
 pub(crate) const AGENT: &str = "tenants[].agents[]";
+/// An entry of an agent's `leave`, and with `id` the columns of a tenant's `leave_file`.
+pub(crate) const LEAVE: &str = "tenants[].agents[].leave[]";
 /// A tenant's `agent_filter`.
 pub(crate) const AGENT_FILTER: &str = "tenants[].agent_filter";
 /// An entry of `schedules`.
@@ -125,19 +127,34 @@ pub const ALL: &[Key] = &[
     key("tenants[].offline_states", Default::Value("[Offline, LoggedOut]"), "The states that count as offline."),
     key("tenants[].state_map", Default::None, "New names for states, by their original names."),
     key("tenants[].offline_limit", Default::None, "How long an agent may be offline within the window."),
+    key(
+        "tenants[].absent_limit",
+        Default::Value("15m"),
+        "How long an agent may be offline without a break while on shift.",
+    ),
     key("tenants[].agent_label", Default::Value("id"), "How agents are labelled: by `id`, or by an `hmac` of it."),
     key("tenants[].agent_label_key", Default::None, "With `hmac`: the key, 16 bytes or more."),
     key("tenants[].agent_label_key_file", Default::None, "With `hmac`: a file that contains only the key."),
     key("tenants[].show_names", Default::Value("true"), "Whether people's names are shown on page and metrics."),
     key("tenants[].teams", Default::None, "Settings per team, by the team's name."),
     key("tenants[].teams.*.offline_limit", Default::None, "The limit of the team's agents, before the tenant's."),
+    key("tenants[].teams.*.absent_limit", Default::None, "The same of the team's agents, before the tenant's."),
     key("tenants[].agents", Default::Alternative, "The agents; `all` with the official API."),
     key("tenants[].agents[].id", Default::Required, "The agent's id, as CXone has it."),
     key("tenants[].agents[].name", Default::None, "The person's name, shown in `cxone_agent_info`."),
     key("tenants[].agents[].team", Default::None, "The team, shown in `cxone_agent_info`."),
     key("tenants[].agents[].offline_limit", Default::None, "The agent's limit, before the team's."),
+    key("tenants[].agents[].absent_limit", Default::None, "The agent's limit, before the team's."),
     key("tenants[].agents[].schedule", Default::None, "When the agent is expected to work: a name under `schedules`."),
+    key("tenants[].agents[].leave", Default::None, "When the agent is on leave, which is not scheduled time."),
+    key(
+        "tenants[].agents[].leave[].from",
+        Default::Required,
+        "The first day, or the moment, such as `2026-12-24T12:00:00+01:00`.",
+    ),
+    key("tenants[].agents[].leave[].to", Default::None, "The last day, or the first moment after; without it, no end."),
     key("tenants[].agents_file", Default::Alternative, "A CSV file with the same keys as columns; extends `agents`."),
+    key("tenants[].leave_file", Default::None, "A CSV file with the columns `id`, `from`, `to`; extends `leave`."),
     key(
         "tenants[].agent_filter",
         Default::None,
@@ -280,7 +297,7 @@ mod tests {
 
     #[test]
     fn each_section_has_keys_and_paths_are_unique() {
-        for section in [ROOT, TENANT, TEAM, AGENT, SCHEDULE, WEB, WEB_TLS, WEB_HTTP, WEB_RATE_LIMIT] {
+        for section in [ROOT, TENANT, TEAM, AGENT, LEAVE, SCHEDULE, WEB, WEB_TLS, WEB_HTTP, WEB_RATE_LIMIT] {
             assert!(!of(section).is_empty(), "{section}");
         }
         let mut paths: Vec<_> = ALL.iter().map(|key| key.path).collect();

@@ -90,6 +90,8 @@ pub struct Tenant {
     pub agent_filter: Option<AgentFilter>,
     /// Offline limits of agents from the tenant's directory.
     pub offline_limits: OfflineLimits,
+    /// The limit of absence of agents whose own limit and team's limit are not configured.
+    pub absent_limit: Duration,
     /// The settings of [`Api::Official`]; `None` for other APIs.
     pub official: Option<Official>,
     /// This process's share of the agents, where several exporters divide them; `None` is all agents.
@@ -189,7 +191,10 @@ pub struct Agent {
     pub team: Option<String>,
     /// How long the agent may be offline within the window: the agent's own limit, else its team's, else its tenant's.
     pub offline_limit: Option<Duration>,
-    /// When the agent is expected to work.
+    /// How long the agent may be offline without a break within a shift: the agent's own limit, else its team's, else its
+    /// tenant's; `None` without a schedule.
+    pub absent_limit: Option<Duration>,
+    /// When the agent is expected to work, less its leave.
     pub schedule: Option<Arc<Schedule>>,
 }
 
@@ -264,6 +269,7 @@ impl Tenant {
             agents: Vec::new(),
             agent_filter: None,
             offline_limits: OfflineLimits::default(),
+            absent_limit: tenant::default_absent_limit(),
             official: None,
             share: None,
         }

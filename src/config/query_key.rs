@@ -144,6 +144,7 @@ mod tests {
         );
         fs::write(folder.path().join("secret"), "0123456789abcdef").unwrap();
         fs::write(folder.path().join("agents.csv"), "id\n2\n").unwrap();
+        fs::write(folder.path().join("leave.csv"), "id,from,to\n1,2026-12-24,\n").unwrap();
         let file = folder.path().join("cxone.yml");
         fs::write(&file, yaml).unwrap();
         let config = Config::from_file(&file).unwrap_or_else(|error| panic!("{key}: {error}"));
@@ -188,6 +189,7 @@ mod tests {
             (PRESENCE, &[], "offline_states", "[Offline]", Query),
             (PRESENCE, &[], "state_map", "{ Busy: Talking }", Query),
             (PRESENCE, &[], "offline_limit", "1h", Nothing),
+            (PRESENCE, &[], "absent_limit", "10m", Nothing),
             (PRESENCE, &[], "agent_label", "hmac\n    agent_label_key: 0123456789abcdef", Nothing),
             (PRESENCE, &[], "agent_label_key", "0123456789abcdef\n    agent_label: hmac", Nothing),
             (PRESENCE, &[], "agent_label_key_file", "secret\n    agent_label: hmac", Nothing),
@@ -201,6 +203,7 @@ mod tests {
                 Nothing,
             ),
             (PRESENCE, &["agents"], "agents_file", "agents.csv", Nothing),
+            (PRESENCE, &[], "leave_file", "leave.csv", Nothing),
             (OFFICIAL, &[], "issuer", "https://cxone.niceincontact.com", Nothing),
             (OFFICIAL, &[], "issuer", "https://issuer.example.com", Server),
             (OFFICIAL, &["client_id", "client_secret"], "area", "na1", Server),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::parse::duration;
 use super::schedule::{show, show_days};
 use super::{Agent, AgentFilter, Api, Config, Tenant};
-use crate::presence::{AgentId, Schedule};
+use crate::presence::{AgentId, Schedule, Window};
 
 /// The placeholder of a person's name.
 const NAME: &str = "<hidden>";
@@ -54,6 +54,7 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
     tenant.limits.write(yaml, tenant.official.is_none())?;
     tenant.states.write(yaml)?;
     tenant.privacy.write(yaml)?;
+    writeln!(yaml, "    absent_limit: {}", duration::format(tenant.absent_limit))?;
     if let Some(filter) = &tenant.agent_filter {
         write_limits(yaml, tenant)?;
         // The selected agents depend on the tenant's directory. Agents of an agents file are not shown here.
@@ -104,11 +105,25 @@ fn write_agent(yaml: &mut String, tenant: &Tenant, agent: &Agent, config: &Confi
     if let Some(limit) = agent.offline_limit {
         writeln!(yaml, "        offline_limit: {}", duration::format(limit))?;
     }
-    let name = agent.schedule.as_ref().and_then(|schedule| {
-        config.schedules.iter().find(|(_, known)| Arc::ptr_eq(known, schedule)).map(|(name, _)| name)
-    });
-    if let Some(name) = name {
+    if let Some(limit) = agent.absent_limit {
+        writeln!(yaml, "        absent_limit: {}", duration::format(limit))?;
+    }
+    let Some(schedule) = &agent.schedule else { return Ok(()) };
+    // An agent with leave has a schedule of its own.
+    let is_same = |known: &Arc<Schedule>| {
+        Arc::ptr_eq(known, schedule)
+            || !schedule.leave.is_empty() && **known == Schedule { leave: Vec::new(), ..Schedule::clone(schedule) }
+    };
+    if let Some((name, _)) = config.schedules.iter().find(|(_, known)| is_same(known)) {
         writeln!(yaml, "        schedule: {}", Quoted(name))?;
+    }
+    if !schedule.leave.is_empty() {
+        yaml.write_str("        leave:\n")?;
+    }
+    for Window { start, end } in &schedule.leave {
+        let is_open = end.micros() == i64::MAX;
+        let to = if is_open { String::new() } else { format!(", to: \"{end}\"") };
+        writeln!(yaml, "          - {{ from: \"{start}\"{to} }}")?;
     }
     Ok(())
 }

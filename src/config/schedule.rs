@@ -54,7 +54,7 @@ fn read(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Schedule> {
         .required("hours", "`hours:`, such as `\"09:00-17:00\"`", diagnostics)
         .and_then(|value| read_hours(&value, days.unwrap_or_default(), diagnostics));
     let holidays = fields.value("holidays").and_then(|value| read_holidays(&value, diagnostics));
-    Some(Schedule { timezone: timezone?, days: days?, hours: hours?, holidays: holidays? })
+    Some(Schedule { timezone: timezone?, days: days?, hours: hours?, holidays: holidays?, leave: Vec::new() })
 }
 
 fn read_days(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<[bool; 7]> {
@@ -162,7 +162,7 @@ fn minute_of_day(text: &str) -> Option<u32> {
     (minutes < 60 && minute <= DAY_MINUTES).then_some(minute)
 }
 
-fn parse_date(text: &str) -> Result<NaiveDate, Problem> {
+pub(crate) fn parse_date(text: &str) -> Result<NaiveDate, Problem> {
     let shape = text.len() == 10
         && text
             .bytes()

@@ -6,11 +6,11 @@ use super::catalogue;
 use super::tenant::as_count;
 use crate::config::Agent;
 use crate::exposition::{Block, BlockBuilder, Family, Packing};
-use crate::presence::{AgentId, AgentPresence, Micros, OTHER_STATE, StateName};
+use crate::presence::{AgentId, AgentPresence, CurrentShifts, Micros, OTHER_STATE, StateName};
 use crate::refresh::{AgentData, Snapshot};
 
-/// Capacity for one agent's samples, in bytes: nine lines of some 60 bytes. If it is too small, the buffer is copied.
-const AGENT_BYTES: usize = 640;
+/// Capacity for one agent's samples, in bytes: fourteen lines of some 60 bytes. If it is too small, the buffer is copied.
+const AGENT_BYTES: usize = 960;
 
 /// A snapshot with each agent's label, computed once for all families.
 struct Labelled<'a> {
@@ -30,16 +30,21 @@ pub fn render(snapshot: &Snapshot) -> Block {
 
     per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| Some(data.observed().seconds_f64()));
     current_state(&mut builder, snapshot);
+    per_agent(&mut builder, snapshot, &catalogue::AGENT_OFFLINE_SECONDS, |data| {
+        Some(data.presence.as_ref()?.unbroken_offline?.seconds_f64())
+    });
     per_agent(&mut builder, snapshot, &catalogue::AGENT_LAST_DATA_TIMESTAMP_SECONDS, |data| {
         Some(data.presence.as_ref()?.last_data.seconds_f64())
     });
     from_config(&mut builder, snapshot);
+    limited_offline(&mut builder, snapshot);
     per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_SECONDS, |data| {
         Some(data.presence.as_ref()?.scheduled?.total.seconds_f64())
     });
     per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_OFFLINE_SECONDS, |data| {
         Some(data.presence.as_ref()?.scheduled?.offline.seconds_f64())
     });
+    absence(&mut builder, snapshot);
     let unknown = unknown_states(snapshot);
     builder.family(&catalogue::STATES_UNKNOWN).sample(&[], unknown);
     let limits = &snapshot.snapshot.tenant.limits;
@@ -131,6 +136,45 @@ fn from_config(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
             limits.sample(&[label], limit.as_secs_f64());
         }
     }
+    let mut limits = builder.family(&catalogue::AGENT_ABSENT_LIMIT_SECONDS);
+    for (label, agent) in snapshot.agents() {
+        if let Some(limit) = agent.absent_limit {
+            limits.sample(&[label], limit.as_secs_f64());
+        }
+    }
+}
+
+/// The offline time of each agent with an offline limit that the limit applies to.
+fn limited_offline(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
+    let offline_states = &snapshot.snapshot.tenant.states.offline;
+    let mut samples = builder.family(&catalogue::AGENT_LIMITED_OFFLINE_SECONDS);
+    for (label, agent, data) in snapshot.agents_with_data().filter(|(_, agent, _)| agent.offline_limit.is_some()) {
+        let presence = data.presence.as_ref();
+        let time = presence.and_then(|presence| presence.limited_offline(offline_states, agent.schedule.is_some()));
+        if let Some(time) = time {
+            samples.sample(&[label], time.seconds_f64());
+        }
+    }
+}
+
+/// Whether each agent with a schedule is on shift at the end of its window, and for how long it has been absent.
+fn absence(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
+    let mut shifts = CurrentShifts::default();
+    let scheduled = snapshot.agents_with_data().filter_map(|(label, agent, data)| {
+        let shift = shifts.at(agent.schedule.as_ref()?, data.window.end);
+        Some((label, data, shift))
+    });
+    let scheduled: Vec<_> = scheduled.collect();
+    let mut samples = builder.family(&catalogue::AGENT_ON_SHIFT);
+    for (label, _, shift) in &scheduled {
+        samples.sample(&[label], f64::from(u8::from(shift.is_some())));
+    }
+    let mut samples = builder.family(&catalogue::AGENT_ABSENT_SECONDS);
+    for (label, data, shift) in &scheduled {
+        if let Some(absent) = data.presence.as_ref().and_then(|presence| presence.absent(*shift)) {
+            samples.sample(&[label], absent.seconds_f64());
+        }
+    }
 }
 
 // === impl Labelled ===
@@ -143,6 +187,12 @@ impl<'a> Labelled<'a> {
 
     fn agents(&self) -> impl Iterator<Item = (&str, &Agent)> {
         self.labels.iter().map(|label| &**label).zip(&self.snapshot.tenant.agents)
+    }
+
+    fn agents_with_data(&self) -> impl Iterator<Item = (&str, &Agent, &AgentData)> {
+        self.agents()
+            .zip(&self.snapshot.rows)
+            .filter_map(|((label, agent), row)| Some((label, agent, row.data.as_deref()?)))
     }
 
     fn with_data(&self) -> impl Iterator<Item = (&str, &AgentData)> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Micros, PresenceChart, PresenceTimeline, Schedule, StateName, Timestamp};
+use super::{Micros, PresenceChart, PresenceTimeline, Schedule, StateName, Timestamp, Window};
 
 /// The id of an agent as the tenant spells it: a long string of digits, never a number in code.
 pub type AgentId = Arc<str>;
@@ -24,6 +24,12 @@ pub struct AgentPresence {
     /// It is known if the newest bucket has time in one state only. Earlier buckets are added while each touches the next and
     /// both are full of that state, so this is a lower bound at the precision of the buckets. Unknown time ends the run.
     pub current: Option<(StateName, Micros)>,
+    /// The unbroken time offline up to the newest data; zero while the agent is not offline, `None` while that is unknown.
+    ///
+    /// A change from one offline state to another does not break it. It is unknown if the newest data does not reach the
+    /// window's end, or is a bucket with time both offline and not. From buckets it is a lower bound at their precision, like
+    /// `current`; from a timeline it is exact and may begin before the window.
+    pub unbroken_offline: Option<Micros>,
     /// The end of the newest data, never after the window's end.
     pub last_data: Timestamp,
     /// The window's scheduled time, if the agent has a schedule.
@@ -75,6 +81,23 @@ impl AgentPresence {
         let mut states = self.states.clone();
         states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
         states
+    }
+
+    /// The unbroken offline time within `shift`, the agent's current one: zero off shift; `None` while it is unknown whether the
+    /// agent is offline.
+    pub fn absent(&self, shift: Option<Window>) -> Option<Micros> {
+        let Some(shift) = shift else { return Some(Micros::ZERO) };
+        let offline =
+            Window { start: self.last_data.saturating_sub(self.unbroken_offline?.into()), end: self.last_data };
+        Some(offline.intersection(shift).map_or(Micros::ZERO, Window::length))
+    }
+
+    /// The offline time that an offline limit applies to: on shift where the agent has a schedule, else all in `offline_states`.
+    pub fn limited_offline(&self, offline_states: &[StateName], has_schedule: bool) -> Option<Micros> {
+        if has_schedule {
+            return self.scheduled.map(|scheduled| scheduled.offline);
+        }
+        Some(self.states.iter().filter(|(state, _)| offline_states.contains(state)).map(|(_, time)| *time).sum())
     }
 }
 

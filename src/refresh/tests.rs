@@ -106,6 +106,7 @@ impl Source for ScriptedSource {
                 states: vec![("Available".into(), query.window.length())],
                 observed: query.window.length(),
                 current: None,
+                unbroken_offline: None,
                 last_data: query.window.end,
                 scheduled: on_schedule.then(ScheduledTime::default),
                 chart: PresenceChart::default(),
@@ -205,7 +206,14 @@ impl Harness {
 }
 
 pub(crate) fn tenant() -> Tenant {
-    let agent = |id: &str| Agent { id: id.into(), name: None, team: None, offline_limit: None, schedule: None };
+    let agent = |id: &str| Agent {
+        id: id.into(),
+        name: None,
+        team: None,
+        offline_limit: None,
+        absent_limit: None,
+        schedule: None,
+    };
     let connection = ConnectionSettings::new("https://acme.example.com".parse().unwrap(), "client", "secret");
     let mut tenant = Tenant {
         states: StateSettings { declared: Vec::new(), offline: Vec::new(), map: StateMap::new() },

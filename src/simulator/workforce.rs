@@ -318,6 +318,7 @@ impl Profile {
                 None => vec![shift(0, self.shift_length)],
             },
             holidays: Vec::new(),
+            leave: Vec::new(),
         }
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
         folded: Vec::new(),
         observed: states.iter().map(|(_, time)| *time).sum(),
         current: Some((StateName::from(*state), hours(*from, *to))),
+        unbroken_offline: None,
         last_data: at(*to),
         scheduled: None,
         chart: strip.finish(),

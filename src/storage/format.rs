@@ -82,6 +82,8 @@ pub(super) struct Presence {
     observed: StoredDuration,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     current: Option<(u32, StoredDuration)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unbroken_offline: Option<StoredDuration>,
     last_data: StoredTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scheduled: Option<Scheduled>,
@@ -223,6 +225,7 @@ impl Presence {
             states: presence.states.iter().map(|(name, time)| (index(name), (*time).into())).collect(),
             observed: presence.observed.into(),
             current: presence.current.as_ref().map(|(name, time)| (index(name), (*time).into())),
+            unbroken_offline: presence.unbroken_offline.map(StoredDuration::from),
             last_data: presence.last_data.into(),
             scheduled: presence.scheduled.zip(schedule).map(|(scheduled, schedule)| Scheduled {
                 total: scheduled.total.into(),
@@ -253,6 +256,7 @@ impl Presence {
             states,
             observed,
             current,
+            unbroken_offline: self.unbroken_offline.map(Micros::from),
             last_data: self.last_data.into(),
             scheduled: None,
             chart: PresenceChart::default(),

@@ -1,6 +1,6 @@
 """Prints deploy/config/cxone-exporter.yml with every commented key in use, once it is sure that none is missing.
 
-The argument is the path to print for client_secret_file. `agents_file` stays out, as it names a file of its own, and of
+The argument is the path to print for client_secret_file. `agents_file` and `leave_file` stay out, as they name files, and of
 the alternatives (`base_url`, `client_secret`) the file uses the first.
 """
 
@@ -12,13 +12,14 @@ import yaml
 
 FILE = Path(__file__).resolve().parents[2] / "deploy/config/cxone-exporter.yml"
 OPTION = re.compile(r"^(?P<indent> *)# (?P<rest>(?P<key>[a-z_]+):.*|  [A-Za-z]+: .*)$")
-LEFT_OUT = {"base_url", "client_secret", "agents_file"}
+LEFT_OUT = {"base_url", "client_secret", "agents_file", "leave_file"}
 TENANT = {
     "name", "api", "domain", "base_url", "client_id", "client_secret_file", "client_secret", "window", "interval",
     "states", "cooldown", "max_staleness", "request_timeout", "refresh_timeout", "agents_per_request",
-    "max_concurrent_requests", "max_requests_per_minute", "offline_states", "state_map", "offline_limit", "teams", "agents", "agents_file",
+    "max_concurrent_requests", "max_requests_per_minute", "offline_states", "state_map", "offline_limit", "absent_limit", "teams",
+    "agents", "agents_file", "leave_file",
 }
-AGENT = {"id", "name", "team", "offline_limit", "schedule"}
+AGENT = {"id", "name", "team", "offline_limit", "schedule", "leave"}
 TOP = {"tenants", "schedules"}
 
 

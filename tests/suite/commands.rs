@@ -144,7 +144,7 @@ async fn check_sends_nothing_and_probe_two_requests() {
     let harness = harness(&[]).await;
     let output = harness.run(&["check"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stdout(&output).contains("1,800 = 200 agents × (4 states + 5)"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("2,200 = 200 agents × (4 states + 7)"), "{}", stdout(&output));
     let flag = harness.run(&["--config.check"]);
     assert_eq!((flag.status, flag.stdout), (output.status, output.stdout));
     assert_eq!(harness.requests(), (0, 0));

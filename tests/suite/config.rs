@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cxone_exporter::config::{Agent, Api, ClientAuth, Config, ConfigError, Login, Tenant, keys};
-use cxone_exporter::presence::Person;
+use cxone_exporter::presence::{Person, Timestamp};
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use secrecy::ExposeSecret as _;
@@ -69,7 +69,7 @@ fn assert_no_personal_data(text: &str) {
 /// A directory with the example files, readable by the owner only.
 fn examples() -> TempDir {
     let dir = TempDir::new().unwrap();
-    for name in ["complete.yml", "agents.csv", "client-secret"] {
+    for name in ["complete.yml", "agents.csv", "leave.csv", "client-secret"] {
         write(&dir.path().join(name), &fs::read(Path::new("tests/configs").join(name)).unwrap(), 0o600);
     }
     dir
@@ -201,6 +201,23 @@ fn complete_example_values() {
     assert_eq!(found[0], ("5001", Some("Claims"), hours(16)), "the agents file goes first");
     assert_eq!(found[3..], [("4711", Some("Billing"), hours(4)), ("4713", Some("Claims"), hours(16))]);
     assert_eq!(dropped, 0);
+
+    let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+    let absent_limits = [("1234567890123456789", minutes(5)), ("00042", None), ("5001", minutes(20))];
+    for (id, limit) in absent_limits {
+        assert_eq!(agent(acme, id).absent_limit, limit, "{id}");
+    }
+    assert_eq!(agent(eu, "agent-7").absent_limit, minutes(15));
+    let leave = |id| {
+        let schedule = agent(acme, id).schedule.as_ref().unwrap();
+        let end = |end: Timestamp| if end.micros() == i64::MAX { "open".to_owned() } else { end.to_string() };
+        schedule.leave.iter().map(|leave| format!("{} {}", leave.start, end(leave.end))).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        leave("1234567890123456789"),
+        ["2026-07-05T22:00:00Z 2026-07-24T22:00:00Z", "2026-12-23T11:00:00Z open"]
+    );
+    assert_eq!(leave("5001"), ["2026-03-27T23:00:00Z open"], "a change of the clocks, and two rows that adjoin");
 
     let office = agent(acme, "5001").schedule.as_ref().unwrap();
     assert_eq!(office.timezone.name(), "Europe/Berlin");

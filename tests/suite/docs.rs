@@ -117,6 +117,7 @@ fn example_configuration_loads_and_has_every_key() {
     let example = CONFIGURATION.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("agents.csv"), "id,name,team\n42,Grace Hopper,Sales\n").unwrap();
+    fs::write(folder.path().join("leave.csv"), "id,from,to\n1234567890123456789,2026-03-02,\n").unwrap();
     fs::write(folder.path().join("secret"), "planted").unwrap();
     let file = folder.path().join("config.yml");
     fs::write(&file, example.replace("/run/secrets/cxone", "secret")).unwrap();

@@ -208,6 +208,7 @@ async fn schedule_follows_daylight_saving_time() {
             days: [true; 7],
             hours: vec![Shift { start, end }],
             holidays: Vec::new(),
+            leave: Vec::new(),
         };
         let builder = TestAppBuilder::new(&upstream.base_url())
             .configure(|tenant| tenant.agents[0].schedule = Some(Arc::new(schedule)));

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use self::numbers::{bytes, counted, grouped};
 use super::args::CheckArgs;
-use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, SERIES_PER_AGENT, Tails};
+use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, SERIES_PER_AGENT, SERIES_PER_SCHEDULE, Tails};
 use super::source_factory::{SourceFactory, build_probe_source};
 use crate::clock::{Clock, whole_seconds};
 use crate::config::{AgentFilter, Config, Incremental, Tenant, format_duration};
@@ -185,10 +185,13 @@ fn series(estimate: &Estimate) -> String {
     let part = |agents: u64, fixed: u64, which: &str| {
         format!("{} × ({} + {fixed})", counted(agents, &format!("agent{which}")), counted(*states, "state"))
     };
+    let with_schedule = SERIES_PER_AGENT + SERIES_PER_SCHEDULE;
     let parts = match (agents - scheduled, *scheduled) {
-        (plain, 0) => part(plain, 5, ""),
-        (0, scheduled) => part(scheduled, 7, ""),
-        (plain, scheduled) => format!("{} and {} with a schedule", part(plain, 5, ""), part(scheduled, 7, "")),
+        (plain, 0) => part(plain, SERIES_PER_AGENT, ""),
+        (0, scheduled) => part(scheduled, with_schedule, ""),
+        (plain, scheduled) => {
+            format!("{} and {} with a schedule", part(plain, SERIES_PER_AGENT, ""), part(scheduled, with_schedule, ""))
+        }
     };
     format!("{} = {parts}", grouped(*agent_series))
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows the settings; `keys` tells which keys there are.
 
 pub(super) mod address;
+pub(super) mod csv_file;
 pub(super) mod dotenv;
 pub(super) mod duration;
 pub(super) mod fields;

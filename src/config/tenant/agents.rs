@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leave;
 use crate::config::Agent;
-use crate::config::bounds::{MAX_AGENTS, OFFLINE_LIMIT};
+use crate::config::bounds::{ABSENT_LIMIT, MAX_AGENTS, OFFLINE_LIMIT};
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::{AGENT, TEAM};
 use crate::config::parse::fields::Fields;
@@ -14,11 +15,12 @@ use crate::config::parse::nearest::nearest;
 use crate::config::parse::value::Value;
 use crate::config::parse::yaml::NodeValue;
 use crate::config::schedule::Schedules;
-use crate::presence::{AgentId, Schedule};
+use crate::presence::{AgentId, Schedule, TimeZone, Window};
 
 /// What an agent's keys refer to.
 pub(crate) struct References<'a> {
     pub(crate) tenant_limit: Option<Duration>,
+    pub(crate) tenant_absent_limit: Duration,
     pub(crate) teams: Teams<'a>,
     pub(crate) schedules: &'a Schedules,
     /// Names of schedules that are given but invalid.
@@ -26,13 +28,22 @@ pub(crate) struct References<'a> {
 }
 
 /// A tenant's teams with their limits and places.
-pub(crate) type Teams<'a> = BTreeMap<&'a str, (Option<Duration>, Place)>;
+pub(crate) type Teams<'a> = BTreeMap<&'a str, Team>;
+
+/// The limits of a team's agents, and where they are.
+pub(crate) struct Team {
+    pub(crate) offline_limit: Option<Duration>,
+    pub(crate) absent_limit: Option<Duration>,
+    pub(crate) place: Place,
+}
 
 /// The agents read so far.
 #[derive(Default)]
 pub(crate) struct AgentList {
     pub(crate) agents: Vec<Agent>,
     places: HashMap<AgentId, Place>,
+    /// The leave of agents with a schedule, by position.
+    leave: BTreeMap<usize, Vec<Window>>,
 }
 
 // === impl AgentList ===
@@ -60,11 +71,40 @@ impl AgentList {
         let name = label("name", diagnostics);
         let team = label("team", diagnostics);
         let own_limit = fields.duration("offline_limit", &OFFLINE_LIMIT, diagnostics);
-        let team_limit = || team.as_deref().and_then(|team| references.teams.get(team)).and_then(|(limit, _)| *limit);
-        let offline_limit = own_limit.or_else(team_limit).or(references.tenant_limit);
+        let own_absent_limit = fields.duration("absent_limit", &ABSENT_LIMIT, diagnostics);
+        let in_team = team.as_deref().and_then(|team| references.teams.get(team));
+        let offline_limit = own_limit.or(in_team.and_then(|team| team.offline_limit)).or(references.tenant_limit);
+        let absent_limit = own_absent_limit.or(in_team.and_then(|team| team.absent_limit));
         let schedule = schedule(&fields, references, diagnostics);
-        if let Some(id) = id {
-            self.agents.push(Agent { id, name, team, offline_limit, schedule });
+        let zone = schedule.as_ref().map_or(TimeZone::UTC, |schedule| schedule.timezone.clone());
+        let leave = fields.get("leave").map(|value| leave::read_list(&value, &zone, diagnostics)).unwrap_or_default();
+        if schedule.is_none() {
+            for value in ["leave", "absent_limit"].iter().filter_map(|key| fields.get(key)) {
+                let problem =
+                    Problem::new("has no effect without a schedule", "give the agent a `schedule`, or leave it out");
+                diagnostics.warn(value.place, value.path, problem);
+            }
+        }
+        let Some(id) = id else { return };
+        self.add_leave(self.agents.len(), leave);
+        let absent_limit = schedule.is_some().then(|| absent_limit.unwrap_or(references.tenant_absent_limit));
+        self.agents.push(Agent { id, name, team, offline_limit, absent_limit, schedule });
+    }
+
+    /// Adds leave of the agent at `position`.
+    pub(crate) fn add_leave(&mut self, position: usize, leave: impl IntoIterator<Item = Window>) {
+        let mut leave = leave.into_iter().peekable();
+        if leave.peek().is_some() {
+            self.leave.entry(position).or_default().extend(leave);
+        }
+    }
+
+    /// Takes the leave off the schedules.
+    pub(crate) fn apply_leave(&mut self) {
+        for (position, leave) in std::mem::take(&mut self.leave) {
+            if let Some(schedule) = self.agents.get_mut(position).and_then(|agent| agent.schedule.as_mut()) {
+                *schedule = Arc::new(Schedule { leave: leave::merged(leave), ..Schedule::clone(schedule) });
+            }
         }
     }
 
@@ -116,8 +156,10 @@ pub(crate) fn read_teams<'a>(value: &'a Value<'a>, diagnostics: &mut Diagnostics
             value.report(problem, diagnostics);
         }
         let fields = value.fields(TEAM, diagnostics);
-        let limit = fields.and_then(|fields| fields.duration("offline_limit", &OFFLINE_LIMIT, diagnostics));
-        teams.insert(name, (limit, value.place));
+        let mut limit = |key, range| fields.as_ref().and_then(|fields| fields.duration(key, range, diagnostics));
+        let (offline_limit, absent_limit) =
+            (limit("offline_limit", &OFFLINE_LIMIT), limit("absent_limit", &ABSENT_LIMIT));
+        teams.insert(name, Team { offline_limit, absent_limit, place: value.place });
     }
     teams
 }

@@ -5,6 +5,7 @@ pub(super) mod agents;
 pub(super) mod agents_file;
 pub(super) mod connection;
 pub(super) mod incremental;
+pub(super) mod leave;
 pub(super) mod official;
 pub(super) mod privacy;
 pub(super) mod query;
@@ -15,13 +16,14 @@ pub(super) mod states;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use url::form_urlencoded;
 
-use crate::config::bounds::{MAX_ADDRESS_BYTES, MIN_API_VERSION, OFFLINE_LIMIT};
+use crate::config::bounds::{ABSENT_LIMIT, MAX_ADDRESS_BYTES, MIN_API_VERSION, OFFLINE_LIMIT};
 use crate::config::diagnostics::{Diagnostics, Place, Problem, quoted};
 use crate::config::keys::TENANT;
-use crate::config::parse::fields::Fields;
+use crate::config::parse::fields::{Fields, from_defaults};
 use crate::config::parse::nearest::nearest;
 use crate::config::parse::value::Value;
 use crate::config::parse::{duration, names};
@@ -29,7 +31,7 @@ use crate::config::schedule::Schedules;
 use crate::config::{
     AgentFilter, Api, ConnectionSettings, OfflineLimits, QuerySettings, RefreshLimits, StateSettings, Tenant,
 };
-use agents::{AgentList, References, Teams};
+use agents::{AgentList, References, Team, Teams};
 
 /// What the keys of a tenant depend on.
 pub(crate) struct ReadContext<'a> {
@@ -61,7 +63,8 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
     let filter = query.as_ref().map_or(&[][..], |query| &query.states);
     let states = StateSettings::read(&fields, api.unwrap_or(Api::Presence), filter, diagnostics);
     let privacy = privacy::read(&fields, context.base_dir, context.world_readable, diagnostics);
-    let AgentSelection { mut agents, agent_filter, offline_limits } = read_agents(&fields, api, context, diagnostics);
+    let AgentSelection { mut agents, agent_filter, offline_limits, absent_limit } =
+        read_agents(&fields, api, context, diagnostics);
     if privacy.as_ref().is_some_and(|privacy| !privacy.show_names) {
         agents.iter_mut().for_each(|agent| agent.name = None);
     }
@@ -78,6 +81,7 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
         agents,
         agent_filter,
         offline_limits,
+        absent_limit,
         official,
         // The configuration does not say which shard this process is.
         share: None,
@@ -103,6 +107,12 @@ struct AgentSelection {
     agents: Vec<crate::config::Agent>,
     agent_filter: Option<AgentFilter>,
     offline_limits: OfflineLimits,
+    absent_limit: Duration,
+}
+
+/// The default of `absent_limit`.
+pub(super) fn default_absent_limit() -> Duration {
+    from_defaults(TENANT, |fields, diagnostics| fields.duration("absent_limit", &ABSENT_LIMIT, diagnostics))
 }
 
 fn read_agents(
@@ -115,6 +125,9 @@ fn read_agents(
     let (list, file, teams) = (fields.get("agents"), fields.get("agents_file"), fields.get("teams"));
     let references = References {
         tenant_limit: fields.duration("offline_limit", &OFFLINE_LIMIT, diagnostics),
+        tenant_absent_limit: fields
+            .duration("absent_limit", &ABSENT_LIMIT, diagnostics)
+            .unwrap_or_else(default_absent_limit),
         teams: teams.as_ref().map(|teams| agents::read_teams(teams, diagnostics)).unwrap_or_default(),
         schedules: context.schedules,
         invalid_schedules: context.invalid_schedules,
@@ -134,6 +147,10 @@ fn read_agents(
     if let Some(file) = &file {
         agents_file::add(file, context.base_dir, &references, &mut agent_list, diagnostics);
     }
+    if let Some(file) = fields.get("leave_file") {
+        leave::add_file(&file, context.base_dir, agent_filter.is_some(), &mut agent_list, diagnostics);
+    }
+    agent_list.apply_leave();
     match list.or(file) {
         _ if agent_filter.is_some() => {}
         None => {
@@ -151,11 +168,12 @@ fn read_agents(
     {
         warn_of_empty_teams(teams, &references.teams, &agent_list, diagnostics);
     }
-    let named = references.teams.iter().filter_map(|(team, (limit, _))| Some(((*team).to_owned(), (*limit)?)));
+    let named = references.teams.iter().filter_map(|(name, team)| Some(((*name).to_owned(), team.offline_limit?)));
     let offline_limits = OfflineLimits { teams: named.collect(), tenant: references.tenant_limit };
     // The list lives as long as the process, so its spare capacity is freed.
     agent_list.agents.shrink_to_fit();
-    AgentSelection { agents: agent_list.agents, agent_filter, offline_limits }
+    let absent_limit = references.tenant_absent_limit;
+    AgentSelection { agents: agent_list.agents, agent_filter, offline_limits, absent_limit }
 }
 
 fn read_agent_filter(
@@ -173,7 +191,7 @@ fn read_agent_filter(
 
 fn warn_of_empty_teams(value: &Value<'_>, teams: &Teams<'_>, agent_list: &AgentList, diagnostics: &mut Diagnostics) {
     let used: BTreeSet<&str> = agent_list.agents.iter().filter_map(|agent| agent.team.as_deref()).collect();
-    for (team, (_, place)) in teams.iter().filter(|(team, _)| !used.contains(**team)) {
+    for (team, Team { place, .. }) in teams.iter().filter(|(team, _)| !used.contains(**team)) {
         let remedy = match nearest(team, used.iter().copied()) {
             Some(meant) => format!("did you mean {}?", quoted(meant)),
             None => "remove it, or give agents this `team`".to_owned(),

@@ -45,6 +45,7 @@ impl Tenant {
             name: person.name.clone().filter(|_| self.privacy.show_names),
             team: person.team.clone(),
             offline_limit: self.limit_of(person.team.as_deref()),
+            absent_limit: None,
             schedule: None,
         }));
         (agents, dropped)

@@ -7,11 +7,16 @@ pub const AGENTS: &[&Family] = &[
     &AGENT_STATE_SECONDS,
     &AGENT_OBSERVED_SECONDS,
     &AGENT_CURRENT_STATE_SECONDS,
+    &AGENT_OFFLINE_SECONDS,
     &AGENT_LAST_DATA_TIMESTAMP_SECONDS,
     &AGENT_INFO,
     &AGENT_OFFLINE_LIMIT_SECONDS,
+    &AGENT_ABSENT_LIMIT_SECONDS,
+    &AGENT_LIMITED_OFFLINE_SECONDS,
     &AGENT_SCHEDULED_SECONDS,
     &AGENT_SCHEDULED_OFFLINE_SECONDS,
+    &AGENT_ON_SHIFT,
+    &AGENT_ABSENT_SECONDS,
     &STATES_UNKNOWN,
     &COOLDOWN_SECONDS,
     &MAX_STALENESS_SECONDS,
@@ -46,6 +51,15 @@ pub const AGENT_CURRENT_STATE_SECONDS: Family = Family {
     labels: &["agent", "state"],
 };
 
+/// Unbroken offline time.
+pub const AGENT_OFFLINE_SECONDS: Family = Family {
+    name: "cxone_agent_offline_seconds",
+    help: "Unbroken time in offline states, up to the newest data; 0 while not offline. Absent while unknown.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
 /// The end of an agent's data.
 pub const AGENT_LAST_DATA_TIMESTAMP_SECONDS: Family = Family {
     name: "cxone_agent_last_data_timestamp_seconds",
@@ -73,10 +87,29 @@ pub const AGENT_OFFLINE_LIMIT_SECONDS: Family = Family {
     labels: &["agent"],
 };
 
+/// The limit of absence.
+pub const AGENT_ABSENT_LIMIT_SECONDS: Family = Family {
+    name: "cxone_agent_absent_limit_seconds",
+    help: "Limit of unbroken offline time within a shift, from the configuration. Only with a schedule.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// The offline time that the limit applies to.
+pub const AGENT_LIMITED_OFFLINE_SECONDS: Family = Family {
+    name: "cxone_agent_limited_offline_seconds",
+    help: "Offline time within the window that the offline limit applies to: scheduled time only if the agent has a schedule, \
+           otherwise all. Only with an offline limit.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
 /// Scheduled time.
 pub const AGENT_SCHEDULED_SECONDS: Family = Family {
     name: "cxone_agent_scheduled_seconds",
-    help: "Part of the window that lies within the agent's schedule.",
+    help: "Part of the window that lies within the agent's schedule, leave excluded.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &["agent"],
@@ -87,6 +120,24 @@ pub const AGENT_SCHEDULED_OFFLINE_SECONDS: Family = Family {
     name: "cxone_agent_scheduled_offline_seconds",
     help: "Part of the scheduled time that the agent spent in an offline state. The states of an interval are assumed \
            to be spread evenly over it.",
+    kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent"],
+};
+
+/// Whether an agent is on shift.
+pub const AGENT_ON_SHIFT: Family = Family {
+    name: "cxone_agent_on_shift",
+    help: "Whether the agent is scheduled and not on leave at the window's end. Only with a schedule.",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &["agent"],
+};
+
+/// Unbroken offline time within the current shift.
+pub const AGENT_ABSENT_SECONDS: Family = Family {
+    name: "cxone_agent_absent_seconds",
+    help: "Unbroken offline time within the current shift; 0 while present or off shift. Only with a schedule.",
     kind: Kind::Gauge,
     unit: Some("seconds"),
     labels: &["agent"],

@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::current_state::current_state;
+use super::current_state::current;
 use super::store::{Bucket, BucketStore, Share, scale, total};
 use crate::presence::schedule::ScheduleSummer;
-use crate::presence::state_names::StateNames;
+use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::{
     AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejection, Rejections, StateName, WatchedAgent, Window,
 };
@@ -81,7 +82,9 @@ impl<'a> PresenceSummer<'a> {
         }
         self.clip(&mut buckets);
         let last_data = buckets.last()?.span.end;
-        let current = current_state(&self.store, &buckets)
+        let unbroken_offline = self.unbroken_offline(&buckets);
+        // `OTHER` stands for several states.
+        let current = current(&self.store, &buckets, |state| (state != StateNames::OTHER).then_some(state))
             .and_then(|(state, time)| Some((Arc::clone(self.names.get(state.0)?), time)));
         let Self { store, states, schedules, .. } = self;
         let scheduled = agent.schedule.as_ref().map(|schedule| {
@@ -97,11 +100,26 @@ impl<'a> PresenceSummer<'a> {
             states,
             observed,
             current,
+            unbroken_offline,
             last_data,
             scheduled,
             chart: self.chart(&buckets),
             timeline: None,
         })
+    }
+
+    /// The unbroken time offline up to the newest bucket, unless the window ends more than that bucket's length after it.
+    fn unbroken_offline(&self, buckets: &[Bucket]) -> Option<Micros> {
+        let newest = buckets.last()?.span;
+        if newest.end + Duration::from(newest.length()) < self.window.end {
+            return None;
+        }
+        let is_offline = |state: StateIndex| {
+            let known = self.states.get(state.0).filter(|_| state != StateNames::OTHER);
+            known.map(|state| state.offline)
+        };
+        let (is_offline, time) = current(&self.store, buckets, is_offline)?;
+        Some(if is_offline { time } else { Micros::ZERO })
     }
 
     /// Scales the shares of each bucket to the part of it that is in the window.

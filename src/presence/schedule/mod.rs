@@ -1,13 +1,24 @@
-//! When agents are expected to work: days and hours in a time zone, less holidays.
+//! When agents are expected to work: days and hours in a time zone, less holidays and leave.
 
+use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime};
 
 use super::{Micros, ScheduledTime, TimeZone, Timestamp, Window};
 
 #[cfg(test)]
+mod absence_properties;
+#[cfg(test)]
 mod tests;
+
+/// How far [`Schedule::shift_at`] looks first. Most shifts begin and end within a day.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How far it looks at the most: the longest window. A shift round the clock has no end.
+const MAX_SHIFT: Duration = Duration::from_secs(31 * 86_400);
 
 /// When agents are expected to work, in local time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +31,9 @@ pub struct Schedule {
     pub hours: Vec<Shift>,
     /// Dates on which no shift begins.
     pub holidays: Vec<NaiveDate>,
+    /// Leave: in order, without overlaps. It is not scheduled time, so it may begin or end within a shift. Only the schedule of
+    /// one agent has any.
+    pub leave: Vec<Window>,
 }
 
 /// One shift of a day, half-open. Where `end` is not after `start`, it ends on the following day.
@@ -35,11 +49,15 @@ pub struct Shift {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnShift(Vec<Window>);
 
+/// The shifts that agents are in at some moments. Agents share schedules, so each schedule is applied to a moment once.
+#[derive(Debug, Default)]
+pub struct CurrentShifts<'a>(HashMap<(*const Schedule, Timestamp), Option<Window>>, PhantomData<&'a Schedule>);
+
 /// Sums scheduled time within one window. Agents share schedules, so each schedule is applied to the window once.
 #[derive(Debug)]
 pub(super) struct ScheduleSummer {
     window: Window,
-    on_shift: Vec<(Arc<Schedule>, OnShift)>,
+    on_shift: HashMap<*const Schedule, (Arc<Schedule>, OnShift)>,
 }
 
 // === impl Schedule ===
@@ -64,7 +82,34 @@ impl Schedule {
             }
             touches
         });
-        OnShift(shifts)
+        OnShift(without(shifts, &self.leave))
+    }
+
+    /// The unbroken time on shift that has `time` in it; `None` off shift and on leave. Shifts that adjoin are one, and leave
+    /// breaks a shift. It reaches 31 days before and after `time` at the most.
+    pub fn shift_at(&self, time: Timestamp) -> Option<Window> {
+        let mut reach = DAY;
+        loop {
+            let around = Window { start: time.saturating_sub(reach), end: time + reach };
+            let OnShift(shifts) = self.within(around);
+            let shift = shifts.into_iter().find(|shift| shift.start <= time && time < shift.end)?;
+            let is_whole = around.start < shift.start && shift.end < around.end;
+            if is_whole || reach >= MAX_SHIFT {
+                return Some(shift);
+            }
+            reach = reach.saturating_mul(2).min(MAX_SHIFT);
+        }
+    }
+
+    /// The start of the first shift after `time`, if one begins within 31 days.
+    pub fn next_shift(&self, time: Timestamp) -> Option<Timestamp> {
+        let OnShift(shifts) = self.within(Window { start: time, end: time + MAX_SHIFT });
+        shifts.iter().map(|shift| shift.start).find(|start| *start > time)
+    }
+
+    /// The leave that has `time` in it.
+    pub fn leave_at(&self, time: Timestamp) -> Option<Window> {
+        self.leave.iter().copied().find(|leave| leave.start <= time && time < leave.end)
     }
 
     /// The dates on which a shift begins that may reach into `window`.
@@ -84,6 +129,32 @@ impl Schedule {
         let last_date = if shift.end > shift.start { date } else { date.succ_opt()? };
         let start = self.timezone.moment(date.and_time(shift.start))?;
         Some(Window { start, end: self.timezone.moment(last_date.and_time(shift.end))? })
+    }
+}
+
+/// The parts of `shifts` that are in none of `others`. Both are in order and without overlaps.
+fn without(shifts: Vec<Window>, others: &[Window]) -> Vec<Window> {
+    if others.is_empty() {
+        return shifts;
+    }
+    let mut rest = Vec::with_capacity(shifts.len());
+    for shift in shifts {
+        let mut start = shift.start;
+        for other in others.iter().filter(|other| other.intersection(shift).is_some()) {
+            rest.extend((start < other.start).then_some(Window { start, end: other.start }));
+            start = other.end;
+        }
+        rest.extend((start < shift.end).then_some(Window { start, end: shift.end }));
+    }
+    rest
+}
+
+// === impl CurrentShifts ===
+
+impl<'a> CurrentShifts<'a> {
+    /// The unbroken time on shift that has `time` in it, see [`Schedule::shift_at`].
+    pub fn at(&mut self, schedule: &'a Arc<Schedule>, time: Timestamp) -> Option<Window> {
+        *self.0.entry((Arc::as_ptr(schedule), time)).or_insert_with(|| schedule.shift_at(time))
     }
 }
 
@@ -111,8 +182,8 @@ impl OnShift {
 // === impl ScheduleSummer ===
 
 impl ScheduleSummer {
-    pub(super) const fn new(window: Window) -> Self {
-        Self { window, on_shift: Vec::new() }
+    pub(super) fn new(window: Window) -> Self {
+        Self { window, on_shift: HashMap::new() }
     }
 
     /// The time on shift in the window, and the part of it that is offline. `offline` has spans and the offline time in each,
@@ -122,12 +193,8 @@ impl ScheduleSummer {
         schedule: &Arc<Schedule>,
         offline: impl Iterator<Item = (Window, Micros)>,
     ) -> ScheduledTime {
-        if !self.on_shift.iter().any(|(known, _)| Arc::ptr_eq(known, schedule)) {
-            self.on_shift.push((Arc::clone(schedule), schedule.within(self.window)));
-        }
-        let Some((_, on_shift)) = self.on_shift.iter().find(|(known, _)| Arc::ptr_eq(known, schedule)) else {
-            return ScheduledTime::default();
-        };
+        let applied = || (Arc::clone(schedule), schedule.within(self.window));
+        let (_, on_shift) = self.on_shift.entry(Arc::as_ptr(schedule)).or_insert_with(applied);
         let on_shift_part =
             |(span, time): (Window, Micros)| time.prorated(on_shift.overlap(span), span.length().into());
         ScheduledTime { total: on_shift.total(), offline: offline.map(on_shift_part).sum() }

@@ -8,12 +8,12 @@ fn time(text: &str) -> NaiveTime {
     NaiveTime::parse_from_str(text, "%H:%M").unwrap()
 }
 
-fn timestamp(text: &str) -> Timestamp {
+pub(super) fn timestamp(text: &str) -> Timestamp {
     Timestamp::parse(text.as_bytes()).unwrap()
 }
 
 /// Shifts as `09:00-17:00`, on every day.
-fn schedule(timezone: &str, hours: &[&str]) -> Schedule {
+pub(super) fn schedule(timezone: &str, hours: &[&str]) -> Schedule {
     let shift = |text: &&str| {
         let (start, end) = text.split_once('-').unwrap();
         Shift { start: time(start), end: time(end) }
@@ -23,6 +23,7 @@ fn schedule(timezone: &str, hours: &[&str]) -> Schedule {
         days: [true; 7],
         hours: hours.iter().map(shift).collect(),
         holidays: Vec::new(),
+        leave: Vec::new(),
     }
 }
 
@@ -212,7 +213,7 @@ fn a_window_beyond_the_calendar_has_no_shifts() {
     assert_eq!(always.within(window).total(), Micros::ZERO);
 }
 
-fn any_schedule() -> impl Strategy<Value = Schedule> {
+pub(super) fn any_schedule() -> impl Strategy<Value = Schedule> {
     let zone =
         prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC"]);
     let quarter = || (0..96_u32).prop_map(|at| NaiveTime::from_hms_opt(at / 4, at % 4 * 15, 0).unwrap());
@@ -227,6 +228,7 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
         days,
         hours,
         holidays,
+        leave: Vec::new(),
     })
 }
 
@@ -281,7 +283,7 @@ fn scheduled_time_uses_the_schedule_of_each_agent() {
     let until = |hour| {
         let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
         let hours = vec![Shift { start: time(0), end: time(hour) }];
-        Arc::new(Schedule { timezone: TimeZone::UTC, days: [true; 7], hours, holidays: Vec::new() })
+        Arc::new(Schedule { timezone: TimeZone::UTC, days: [true; 7], hours, holidays: Vec::new(), leave: Vec::new() })
     };
     let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(86_400) };
     let mut summer = ScheduleSummer::new(window);

@@ -123,6 +123,27 @@ fn assert_segments_show_states(presence: &AgentPresence, window: Window) {
     assert!(segments.windows(2).all(|pair| pair[0].time.end <= pair[1].time.start));
 }
 
+/// The unbroken time in states 1 and 2, in seconds.
+fn unbroken_offline(timeline: &StateTimeline, now: i64) -> Option<i64> {
+    let names = ["0", "1", "2", "3"].map(StateName::from);
+    let labels = StateLabels { names: &names, reserved: &names, offline: &names[1..3] };
+    let agents = [WatchedAgent { id: AGENT.into(), schedule: None }];
+    let window = Window { start: at(now - DAY), end: at(now) };
+    let mut sums = timeline.sum(window, at(now - SETTLE), &agents, &labels, &mut Rejections::default());
+    let offline = sums.agents.remove(0)?.unbroken_offline?;
+    Some(i64::try_from(offline.get() / 1_000_000).unwrap())
+}
+
+/// The same, counted back second by second for a day at the most.
+fn offline_seconds(rows: &[Segment], now: i64) -> i64 {
+    let is_offline = |second: i64| {
+        let row = rows.iter().find(|row| row.start <= second && second < row.end).unwrap();
+        matches!(row.state, Some(1 | 2))
+    };
+    // A state that begins now is the current one.
+    if is_offline(now) { (1..=DAY).take_while(|back| is_offline(now - back)).count() as i64 } else { 0 }
+}
+
 fn expected(rows: &[Segment], now: i64) -> BTreeMap<u32, i64> {
     let mut sums = BTreeMap::new();
     for row in rows.iter().filter(|row| row.inside(now - DAY, now) > 0) {
@@ -148,6 +169,15 @@ proptest! {
         let mut timeline = StateTimeline::default();
         refresh(&mut timeline, &rows, server, now - 2 * DAY, now, parts);
         prop_assert_eq!(counted(&timeline, now), expected(&rows, now));
+    }
+
+    #[test]
+    fn unbroken_offline_is_the_true_count_of_seconds(changes in changes(), server in servers(Just(0)), second in 0_i64..DAY) {
+        let rows = truth(&changes, second, 0);
+        let mut timeline = StateTimeline::default();
+        refresh(&mut timeline, &rows, server, second - 2 * DAY, second, 1);
+        let counted = unbroken_offline(&timeline, second).map(|seconds| seconds.min(DAY));
+        prop_assert_eq!(counted, Some(offline_seconds(&rows, second)));
     }
 
     #[test]

@@ -178,6 +178,7 @@ impl PresenceSummer<'_> {
         });
         let chart = self.chart(&times, inside());
         let timeline = Some(self.timeline(&times, inside()));
+        let unbroken_offline = self.unbroken_offline(&spans, newest.as_ref().map(|(state, _)| *state));
         let current = match newest {
             Some((state, name)) => (state != StateNames::OTHER).then_some((name, Micros::ZERO)),
             None => self.current(&spans),
@@ -187,6 +188,7 @@ impl PresenceSummer<'_> {
             states: times,
             observed,
             current,
+            unbroken_offline,
             last_data: last.end,
             scheduled,
             chart,
@@ -204,6 +206,7 @@ impl PresenceSummer<'_> {
             folded: Vec::new(),
             observed: Micros::ZERO,
             current: (state != StateNames::OTHER).then_some((name, Micros::ZERO)),
+            unbroken_offline: (state != StateNames::OTHER).then_some(Micros::ZERO),
             last_data: self.window.end,
             scheduled: agent.schedule.as_ref().map(|schedule| schedules.scheduled_time(schedule, std::iter::empty())),
             chart: self.chart.finish(),
@@ -259,16 +262,39 @@ impl PresenceSummer<'_> {
 
     /// The newest state and its duration, which may begin before the window.
     fn current(&self, spans: &[NamedSpan]) -> Option<(StateName, Micros)> {
-        let newest = spans.last()?;
-        let mut begins: Timestamp = newest.time.start;
-        for span in spans.iter().rev().skip(1) {
-            // Time that is not known ends the run.
-            if span.state != newest.state || span.known_until + TOLERANCE < begins {
-                break;
-            }
-            begins = span.time.start;
-        }
-        let name = self.names.as_slice().get(newest.state.0).filter(|_| newest.state != StateNames::OTHER)?;
-        Some((Arc::clone(name), newest.time.end.saturating_since(begins)))
+        let (state, time) = current(spans, |state| (state != StateNames::OTHER).then_some(state))?;
+        Some((Arc::clone(self.names.as_slice().get(state.0)?), time))
     }
+
+    /// The unbroken time offline, which may begin before the window; `None` if it is not known whether the agent is offline at its
+    /// end. `observed` is the state in which the agent was observed then, if it is unknown when that state began.
+    fn unbroken_offline(&self, spans: &[NamedSpan], observed: Option<StateIndex>) -> Option<Micros> {
+        let kind = |state: StateIndex| (state != StateNames::OTHER).then(|| self.is_offline(state));
+        let newest = spans.last().filter(|last| self.reaches_end(last)).and_then(|_| current(spans, kind));
+        let is_offline = match observed {
+            Some(state) => kind(state)?,
+            None => newest?.0,
+        };
+        let offline = newest.filter(|(newest, _)| is_offline && *newest);
+        Some(offline.map_or(Micros::ZERO, |(_, time)| time))
+    }
+
+    fn is_offline(&self, state: StateIndex) -> bool {
+        self.names.as_slice().get(state.0).is_some_and(|name| self.offline.contains(name))
+    }
+}
+
+/// The newest kind of state and its unbroken duration. `kind` is `None` for a state that may be of any kind.
+fn current<K: Copy + PartialEq>(spans: &[NamedSpan], kind: impl Fn(StateIndex) -> Option<K>) -> Option<(K, Micros)> {
+    let newest = spans.last()?;
+    let current = kind(newest.state)?;
+    let mut begins: Timestamp = newest.time.start;
+    for span in spans.iter().rev().skip(1) {
+        // Time that is not known ends the run.
+        if kind(span.state) != Some(current) || span.known_until + TOLERANCE < begins {
+            break;
+        }
+        begins = span.time.start;
+    }
+    Some((current, newest.time.end.saturating_since(begins)))
 }

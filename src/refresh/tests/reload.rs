@@ -6,7 +6,14 @@ use crate::presence::{Schedule, TimeZone};
 impl Harness {
     /// Reloads the tenant with these agents and the same source.
     fn reconfigure(&self, agents: &[&str], change: impl FnOnce(&mut Tenant)) {
-        let agent = |id: &&str| Agent { id: (*id).into(), name: None, team: None, offline_limit: None, schedule: None };
+        let agent = |id: &&str| Agent {
+            id: (*id).into(),
+            name: None,
+            team: None,
+            offline_limit: None,
+            absent_limit: None,
+            schedule: None,
+        };
         let mut tenant = Tenant { agents: agents.iter().map(agent).collect(), ..tenant() };
         change(&mut tenant);
         self.refresher.reconfigure(Arc::new(tenant), self.source.clone());
@@ -131,7 +138,8 @@ async fn changed_schedule_drops_only_scheduled_time() {
     let schedule = |day| {
         let mut days = [false; 7];
         days[day] = true;
-        let schedule = Schedule { timezone: TimeZone::UTC, days, hours: Vec::new(), holidays: Vec::new() };
+        let schedule =
+            Schedule { timezone: TimeZone::UTC, days, hours: Vec::new(), holidays: Vec::new(), leave: Vec::new() };
         Some(Arc::new(schedule))
     };
     let scheduled = |published: &Published| {

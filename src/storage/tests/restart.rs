@@ -304,7 +304,9 @@ async fn each_tenant_name_has_a_file_of_its_own() {
 async fn scheduled_time_is_restored_for_the_same_schedule_only() {
     use crate::presence::{AgentPresence, Micros, PresenceChart, ScheduledTime, Window};
     use crate::refresh::{AgentData, AgentRow, Moment, Snapshot, Status};
-    let schedule = |timezone| Some(Arc::new(Schedule { timezone, days: [true; 7], hours: vec![], holidays: vec![] }));
+    let schedule = |timezone| {
+        Some(Arc::new(Schedule { timezone, days: [true; 7], hours: vec![], holidays: vec![], leave: vec![] }))
+    };
     let with = |schedule: &Option<Arc<Schedule>>| {
         let mut tenant = tenant();
         tenant.agents.iter_mut().for_each(|agent| agent.schedule.clone_from(schedule));
@@ -318,6 +320,7 @@ async fn scheduled_time_is_restored_for_the_same_schedule_only() {
         states: vec![],
         observed: Micros::ZERO,
         current: None,
+        unbroken_offline: None,
         last_data: START,
         scheduled: Some(scheduled),
         chart: PresenceChart::default(),

@@ -138,6 +138,7 @@ pub(crate) fn agents(count: usize) -> Vec<Agent> {
         name: Some(NAME.into()),
         team: Some("Billing".into()),
         offline_limit: Some(Duration::from_secs(16 * 3600)),
+        absent_limit: None,
         schedule: None,
     };
     (0..count).map(agent).collect()

@@ -52,6 +52,7 @@ pub(crate) fn tenant_of(simulator: &Simulator) -> Tenant {
         name: Some(agent.name.clone()),
         team: Some(agent.team.to_owned()),
         offline_limit: agent.offline_limit,
+        absent_limit: None,
         schedule: Some(Arc::clone(&agent.schedule)),
     };
     let credentials = simulator.credentials();

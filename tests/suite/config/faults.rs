@@ -42,7 +42,11 @@ fn run(name: &str) {
         if line.starts_with('=') {
             is_open = !is_open;
             if is_open {
-                let name = if line == "= agents.csv" { "agents.csv" } else { "cxone.yml" };
+                let name = match line {
+                    "= agents.csv" => "agents.csv",
+                    "= leave.csv" => "leave.csv",
+                    _ => "cxone.yml",
+                };
                 template = Some(Template { name, text: String::new() });
             }
         } else if let Some(template) = template.as_mut().filter(|_| is_open) {
@@ -71,6 +75,7 @@ fn faults(template: &Template, case: &str) -> Vec<String> {
     write(&dir.path().join(template.name), text.as_bytes(), 0o600);
     let config = match template.name {
         "cxone.yml" => text.clone().into_owned(),
+        "leave.csv" => format!("{}    leave_file: leave.csv\n", MINIMAL.trim_start()),
         _ => MINIMAL.trim_start().replace("agents: [{ id: 4711 }]", "agents_file: agents.csv"),
     };
     assert!(config.contains(PLANTED), "the file has the secret, which no fault may name: {config}");
@@ -85,7 +90,7 @@ fn faults(template: &Template, case: &str) -> Vec<String> {
 fn each_table_of_faults_is_run() {
     let files = fs::read_dir("tests/configs/faults").unwrap();
     let names: Vec<_> = files.map(|file| file.unwrap().path().file_stem().unwrap().to_owned()).collect();
-    assert_eq!(names.len(), 10, "a new table needs a test below: {names:?}");
+    assert_eq!(names.len(), 11, "a new table needs a test below: {names:?}");
 }
 
 #[test]
@@ -126,6 +131,11 @@ fn faults_of_agents_and_teams() {
 #[test]
 fn faults_of_agents_files() {
     run("agents_file");
+}
+
+#[test]
+fn faults_of_leave() {
+    run("leave");
 }
 
 #[test]

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveTime;
 use cxone_exporter::clock::{DrivenClock, Monotonic};
 use cxone_exporter::config::{Agent, ConnectionSettings, Shard, Tenant};
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
-    AgentPresence, Micros, PresenceChart, Rejection, Rejections, ScheduledTime, StateName, Timestamp, Window,
+    AgentPresence, Micros, PresenceChart, Rejection, Rejections, Schedule, ScheduledTime, Shift, StateName, TimeZone,
+    Timestamp, Window,
 };
 use cxone_exporter::refresh::{
     AgentCounts, AgentData, AgentRow, Moment, Observer as _, RefreshResult, Served, Snapshot, Status,
@@ -46,6 +48,7 @@ impl Scrape {
             ]),
             observed: Micros::new(47_461_499_999),
             current: Some((StateName::from("休憩 ☕"), Micros::from_seconds(60))),
+            unbroken_offline: Some(Micros::ZERO),
             last_data: NOW,
             scheduled: Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(1_234_500_000) }),
             chart: PresenceChart::default(),
@@ -56,6 +59,7 @@ impl Scrape {
             states: states(&[("Offline", 86_400_000_000)]),
             observed: Micros::from_seconds(86_400),
             current: None,
+            unbroken_offline: Some(Micros::from_seconds(86_400)),
             last_data: Timestamp::from_micros(1_699_999_999_500_000),
             scheduled: None,
             chart: PresenceChart::default(),
@@ -65,7 +69,11 @@ impl Scrape {
         let row = |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
         let agents = vec![
             agent("1234567890123456789", Some("Zoë \"Z\" O'Neil\\"), Some("Billing\nEMEA"), Some(4 * 3_600)),
-            agent("42", None, None, None),
+            Agent {
+                absent_limit: Some(Duration::from_secs(900)),
+                schedule: Some(Arc::new(nights())),
+                ..agent("42", None, None, None)
+            },
             agent("quiet", Some("Q"), None, None),
             agent("gone", None, Some("Night"), Some(5_400)),
         ];
@@ -114,6 +122,7 @@ impl Scrape {
                 observed: states.iter().map(|(_, time)| *time).sum(),
                 states,
                 current: None,
+                unbroken_offline: None,
                 last_data: NOW,
                 scheduled: None,
                 chart: PresenceChart::default(),
@@ -215,8 +224,16 @@ fn agent(id: &str, name: Option<&str>, team: Option<&str>, limit_seconds: Option
         name: name.map(str::to_owned),
         team: team.map(str::to_owned),
         offline_limit: limit_seconds.map(Duration::from_secs),
+        absent_limit: None,
         schedule: None,
     }
+}
+
+/// Each night from ten to six.
+fn nights() -> Schedule {
+    let [start, end] = [22, 6].map(|hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap());
+    let hours = vec![Shift { start, end }];
+    Schedule { timezone: TimeZone::UTC, days: [true; 7], hours, holidays: Vec::new(), leave: Vec::new() }
 }
 
 fn tenant(agents: Vec<Agent>) -> Tenant {

@@ -1,5 +1,6 @@
 //! The official API: the sums are exact for every variant of the server, and no request is superfluous.
 
+mod absence;
 mod faults;
 mod habits;
 mod people;

@@ -63,6 +63,7 @@ fn agents(count: usize) -> Vec<Agent> {
         name: Some("Ada Lovelace".into()),
         team: None,
         offline_limit: None,
+        absent_limit: None,
         schedule: None,
     };
     (0..count).map(agent).collect()

@@ -77,6 +77,60 @@ fn by_the_second(records: &[Drawn]) -> [([f64; 4], f64); 3] {
     agents
 }
 
+/// Buckets of five seconds of states second by second; the unbroken time offline.
+fn unbroken_offline(seconds: &[usize], bucket: usize) -> Option<Micros> {
+    const STATES: [&str; 3] = ["Available", "Offline", "LoggedOut"];
+    let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(seconds.len() as i64) };
+    let agents = vec![WatchedAgent { id: "a".into(), schedule: None }];
+    let mut tally = Tally::new(window, agents, ["Offline".into(), "LoggedOut".into()].into(), &[]);
+    for (nth, states) in seconds.chunks(bucket).enumerate() {
+        for state in states {
+            let state = tally.state_named(STATES[*state]);
+            tally.state(Some(state), Ok(Micros::from_seconds(1)));
+        }
+        let [start, end] = [nth, nth + 1].map(|nth| Timestamp::from_seconds((nth * bucket) as i64));
+        let agent = tally.agent("a");
+        tally.bucket(agent, Some(start), Some(end));
+    }
+    tally.finish().agents.remove(0).unwrap().unbroken_offline
+}
+
+#[test]
+fn unbroken_offline_of_old_data_is_unknown() {
+    let agents = || vec![WatchedAgent { id: "a".into(), schedule: None }];
+    for (window_end, expected) in [(200, Some(100)), (300, Some(100)), (301, None)] {
+        let window = Window { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(window_end) };
+        let mut tally = Tally::new(window, agents(), ["Offline".into()].into(), &[]);
+        let state = tally.state_named("Offline");
+        tally.state(Some(state), Ok(Micros::from_seconds(100)));
+        let agent = tally.agent("a");
+        tally.bucket(agent, Some(Timestamp::from_seconds(100)), Some(Timestamp::from_seconds(200)));
+        let found = tally.finish().agents.remove(0).unwrap().unbroken_offline;
+        assert_eq!(found, expected.map(Micros::from_seconds), "{window_end}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn unbroken_offline_is_the_count_of_seconds_in_whole_buckets(
+        runs in prop::collection::vec((0..3_usize, 1..30_usize), 1..12),
+        bucket in 1..8_usize,
+    ) {
+        let mut seconds: Vec<usize> = runs.iter().flat_map(|(state, length)| vec![*state; *length]).collect();
+        seconds.truncate(seconds.len() / bucket * bucket);
+        prop_assume!(!seconds.is_empty());
+        let offline = seconds.iter().rev().take_while(|state| **state > 0).count();
+        let newest = &seconds[seconds.len() - bucket..];
+        let expected = match newest.iter().filter(|state| **state > 0).count() {
+            0 => Some(0),
+            all if all == bucket => Some(offline / bucket * bucket),
+            _ => None,
+        };
+        let expected = expected.map(|seconds| Micros::from_seconds(seconds as u64));
+        prop_assert_eq!(unbroken_offline(&seconds, bucket), expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 

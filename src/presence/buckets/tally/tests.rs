@@ -422,6 +422,7 @@ pub(super) fn every_day_until(seconds: u32) -> Arc<Schedule> {
         days: [true; 7],
         hours: vec![Shift { start: time(0), end: time(seconds) }],
         holidays: Vec::new(),
+        leave: Vec::new(),
     })
 }
 

@@ -73,6 +73,7 @@ fn watched(agent: usize) -> WatchedAgent {
         days: [true; 7],
         hours: vec![Shift { start: time(1), end: time(3) }, Shift { start: time(4), end: time(5) }],
         holidays: Vec::new(),
+        leave: Vec::new(),
     };
     WatchedAgent { id: AGENTS[agent].into(), schedule: (agent < 2).then(|| Arc::new(schedule)) }
 }
