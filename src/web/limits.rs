@@ -53,6 +53,9 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time for pending responses to finish after a signal to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time after a signal to stop in which a connection may still begin its first request: a round trip, and a busy machine.
+pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(250);
+
 /// The default scrape timeout of Prometheus, for scrapes without the header.
 pub(super) const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -21,7 +21,10 @@ use tracing::{debug, info, warn};
 use super::connection_pool::{ConnectionPool, PoolSlot};
 use super::connection_state::ConnectionState;
 use super::http2_streams::StreamExecutor;
-use super::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS, TLS_HANDSHAKE_TIMEOUT};
+use super::limits::{
+    ACCEPT_PAUSE, DRAIN_TIMEOUT, FIRST_REQUEST_GRACE, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_STREAMS,
+    TLS_HANDSHAKE_TIMEOUT,
+};
 use super::socket::Socket;
 use super::timeout_io::TimeoutIo;
 use super::{App, request};
@@ -113,7 +116,14 @@ impl Acceptor {
         };
         let open = graceful.count();
         info!(connections = open, drain_seconds = DRAIN_TIMEOUT.as_secs(), "stopping, pending responses are finished");
-        if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        let drained = async {
+            // hyper closes a connection at once of which it has read nothing, even if a request has arrived.
+            if open > 0 {
+                tokio::time::sleep(FIRST_REQUEST_GRACE).await;
+            }
+            graceful.shutdown().await;
+        };
+        if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             warn!("drain timeout passed, open connections are closed");
         }
     }

@@ -38,3 +38,20 @@ async fn answers_in_flight_go_out_and_idle_connections_are_closed() {
     assert!(scraper.is_closed().await);
     app.serving.take().unwrap().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_request_on_an_accepted_connection_is_answered() {
+    let clock = DrivenClock::new(NOW);
+    let upstream = ScriptedServer::start(&clock, hour).await;
+    let mut app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
+    let mut fresh = Client::connect(app.address).await;
+    // Connections are accepted in their order, so the first one is accepted once this one is answered.
+    let mut later = Client::connect(app.address).await;
+    assert_eq!(later.request("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+    app.stop();
+    while tokio::net::TcpStream::connect(app.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fresh.request("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap().status, 200);
+    app.serving.take().unwrap().await.unwrap();
+}
