@@ -1,9 +1,14 @@
 # shellcheck shell=bash
-# Sourced by run and deb: the tools, a work directory that goes away, and the lines of the report.
+# Sourced by run, deb, image and boot: the tools, a work directory that goes away, and the lines of the report.
 
 readonly tools=$PWD/target/tools
 PATH=$tools/venv/bin:$tools/bin:$PATH
-work=$(mktemp -d)
+# A script that writes whole file systems has its work directory in memory, where there is room: disks take long to flush them.
+if [[ ${whole_file_systems:-} ]] && (($(df --output=avail /dev/shm 2>/dev/null | tail -n 1) > 3000000)); then
+  work=$(mktemp --directory --tmpdir=/dev/shm)
+else
+  work=$(mktemp --directory)
+fi
 readonly work
 failures=0
 
