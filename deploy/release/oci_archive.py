@@ -1,4 +1,4 @@
-"""Converts an archive of `podman save --format docker-archive` to an OCI archive: oci_archive.py FROM TO TAG
+"""Converts an archive of `podman save --format docker-archive` to an OCI archive: oci_archive.py FROM TO NAME
 
 podman's own conversion drops the health check, which OCI's image configuration does not define, though Docker reads it from there.
 One input gives one output, to the byte.
@@ -13,7 +13,7 @@ import tarfile
 
 
 def main():
-    source, target, tag = sys.argv[1:]
+    source, target, image_name = sys.argv[1:]
     with tarfile.open(source) as archive, tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as oci:
 
         def add(name, data):
@@ -41,7 +41,7 @@ def main():
         }
         described = blob("manifest.v1+json", json.dumps(manifest).encode())
         described["platform"] = {key: json.loads(config)[key] for key in ("os", "architecture")}
-        described["annotations"] = {"org.opencontainers.image.ref.name": tag}
+        described["annotations"] = {"org.opencontainers.image.ref.name": image_name}
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
         add("index.json", json.dumps(index).encode())
         add("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
