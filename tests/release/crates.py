@@ -14,10 +14,10 @@ from pathlib import Path
 OWN = "cxone-exporter"
 
 
-def embedded(path):
+def embedded(path, target):
     """What `cargo auditable` has put into the section .dep-v0: zlib, then JSON."""
     with tempfile.NamedTemporaryFile() as section:
-        command = ["objcopy", "--dump-section", f".dep-v0={section.name}", path, "/dev/null"]
+        command = [target.replace("-unknown", "") + "-objcopy", "--dump-section", f".dep-v0={section.name}", path, "/dev/null"]
         if subprocess.run(command, stderr=subprocess.DEVNULL).returncode != 0:
             sys.exit("the binary does not name its crates: build it with deploy/release/build")
         return json.loads(zlib.decompress(section.read()))["packages"]
@@ -41,7 +41,7 @@ def main():
     crates = linked(target)
     components = json.loads(Path(bill).read_text())["components"]
     lock = tomllib.loads(Path("Cargo.lock").read_text())["package"]
-    lists = {"Cargo.lock": lock, "the binary": embedded(binary), "the bill of materials": components}
+    lists = {"Cargo.lock": lock, "the binary": embedded(binary, target), "the bill of materials": components}
     for name, packages in lists.items():
         compare(name, crates, {(package["name"], package["version"]) for package in packages})
     compare("the licences", crates, {tuple(line.split()) for line in Path(licenses).read_text().splitlines() if line.count(" ") == 3})
