@@ -32,9 +32,9 @@ def _shrunk(match):
 def faster_rules(text):
     """Rules with every duration, range, offset and age divided by SPEED; nothing else of them changes."""
     text, durations = RULE_DURATION.subn(_shrunk, text)
-    text, ages = RULE_SECONDS.subn(lambda match: f"{match[1]}{int(match[2]) / SPEED:g}", text)
+    text = RULE_SECONDS.sub(lambda match: f"{match[1]}{int(match[2]) / SPEED:g}", text)
     alerts = len(re.findall(r"^ *- alert:", text, re.MULTILINE))
-    assert durations >= alerts and durations + ages > 0, "the rules have durations that are not found"
+    assert durations >= alerts, "the rules have durations that are not found"
     return text
 
 
