@@ -18,7 +18,8 @@ use crate::config::{
     Agent, Api, Config, ConnectionSettings, Incremental, Interval, Official, QuerySettings, RefreshLimits, Shard,
     StateSettings, Tenant,
 };
-use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Credentials, Simulator, Workforce};
+use crate::presence::{Timestamp, Window};
+use crate::simulator::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Simulator};
 use crate::web::App;
 
 /// Short, so that a viewer sees changes.
@@ -29,6 +30,10 @@ const OFFLINE_LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 /// The default of the configuration.
 const ABSENT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Leave within this span is configured: the window, and longer than a demo runs.
+const LEAVE_BEFORE: Duration = Duration::from_secs(2 * 86_400);
+const LEAVE_AFTER: Duration = Duration::from_secs(366 * 86_400);
 
 /// Up to this number of agents the first refresh takes seconds with buckets of five minutes, which are 50 kB an agent.
 const MAX_PT5M_AGENTS: usize = 1_000;
@@ -43,7 +48,7 @@ pub(super) async fn run(args: &DemoArgs, shard: Option<Shard>, clock: Arc<dyn Cl
     let simulator =
         Simulator::start(args.simulator.clone(), listener, Arc::clone(&clock)).map_err(ServeError::Simulator)?;
     info!(address = simulator.base_url(), agents = args.simulator.agents, "simulated tenant started");
-    let config = config(args.api, &simulator.base_url(), simulator.credentials(), simulator.workforce())?;
+    let config = config(args.api, &simulator, clock.now())?;
     let config_source = ConfigSource::built_in(config, shard);
     let config = config_source.load().map_err(|problems| ServeError::Usage(problems.to_string()))?;
     let external_url = args.web.external_url.clone();
@@ -84,15 +89,17 @@ fn page_url(app: &App, addresses: &[SocketAddr]) -> String {
     format!("{scheme}://{authority}{}/", app.options.route_prefix)
 }
 
-fn config(api: DemoApi, base_url: &str, credentials: Credentials, roster: &Workforce) -> Result<Config, ServeError> {
+fn config(api: DemoApi, simulator: &Simulator, now: Timestamp) -> Result<Config, ServeError> {
+    let (base_url, credentials, roster) = (simulator.base_url(), simulator.credentials(), simulator.workforce());
     let base_url: Url = base_url.parse().map_err(|error| ServeError::Usage(format!("{base_url}: {error}")))?;
+    let leave_span = Window { start: now.saturating_sub(LEAVE_BEFORE), end: now + LEAVE_AFTER };
     let agents = roster.agents().iter().map(|agent| Agent {
         id: Arc::clone(&agent.id),
         name: Some(agent.name.clone()),
         team: Some(agent.team.to_owned()),
         offline_limit: agent.offline_limit.or(Some(OFFLINE_LIMIT)),
         absent_limit: Some(ABSENT_LIMIT),
-        schedule: Some(Arc::clone(&agent.schedule)),
+        schedule: Some(agent.schedule_with_leave(leave_span)),
     });
     let (interval, incremental) = interval_for(roster.agents().len());
     let connection = ConnectionSettings::new(base_url, credentials.client_id, credentials.client_secret);

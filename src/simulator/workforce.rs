@@ -205,8 +205,16 @@ impl Team {
 // === impl Agent ===
 
 impl Agent {
+    /// The schedule less the leave within `span`.
+    pub fn schedule_with_leave(&self, span: Window) -> Arc<Schedule> {
+        match self.leave(span) {
+            leave if leave.is_empty() => Arc::clone(&self.schedule),
+            leave => Arc::new(Schedule { leave, ..Schedule::clone(&self.schedule) }),
+        }
+    }
+
     /// When the agent is on leave within `span`: whole weeks of local time, in order.
-    pub fn leave(&self, span: Window) -> Vec<Window> {
+    fn leave(&self, span: Window) -> Vec<Window> {
         let day_of = |moment: Timestamp| moment.micros().div_euclid(DAY_MICROS);
         let midnight = |day: i64| {
             let date = DateTime::from_timestamp(day.checked_mul(86_400)?, 0)?.naive_utc();
@@ -373,6 +381,24 @@ mod tests {
         for team in TEAM_ROTATION {
             assert_eq!(team.timezone().name(), team.timezone, "{}", team.name);
         }
+    }
+
+    #[test]
+    fn leave_is_every_second_week_from_monday_to_sunday() {
+        let workforce = Workforce::new(1, 240);
+        let seconds = Timestamp::from_seconds;
+        // Four weeks from Monday 2026-03-02T00:00:00Z; clocks change on the 29th.
+        let span = Window { start: seconds(1_772_409_600), end: seconds(1_774_828_800) };
+        let on_leave: Vec<_> =
+            workforce.agents().iter().map(|agent| agent.leave(span)).filter(|leave| !leave.is_empty()).collect();
+        let [first, second] = on_leave.as_slice() else { panic!("{on_leave:?}") };
+        let mut all = [first.as_slice(), second.as_slice()].concat();
+        all.sort_by_key(|week| week.start);
+        assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start), "{all:?}");
+        assert!(all[0].start <= span.start && span.end <= all[all.len() - 1].end, "{all:?}");
+        // Monday in Warsaw begins at 23:00Z on Sunday in winter, and at 22:00Z in summer.
+        let hours: Vec<_> = all.iter().map(|week| week.start.micros() / 3_600_000_000 % 24).collect();
+        assert!(hours.iter().all(|hour| [22, 23].contains(hour)), "{hours:?}");
     }
 
     #[test]

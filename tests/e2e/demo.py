@@ -36,6 +36,21 @@ def scrape(address):
     return body if status == 200 and len(agents) == AGENTS else None
 
 
+def shows_planted_absences(app, prometheus):
+    """At any time of the week some agents are absent, on leave and over their limit, and no other alert is about an agent."""
+    firing = 'ALERTS{alertname="CxoneAgentAbsent", alertstate="firing"}'
+    absent = {row["metric"]["agent"] for row in prometheus.query(firing)}
+    long = {row["metric"]["agent"] for row in prometheus.query("cxone_agent_absent_seconds > 1200")}
+    short = {row["metric"]["agent"] for row in prometheus.query("cxone_agent_absent_seconds < 900")}
+    assert long and long <= absent and not short & absent, f"absent {absent}, for long {long}"
+    over = {row["metric"]["agent"] for row in prometheus.query("agent:cxone_offline_seconds:over_limit")}
+    assert over and not prometheus.query("agent:cxone_offline_seconds:over_limit and on (agent) cxone_agent_on_shift == 0"), over
+    unknown = prometheus.query('ALERTS{alertname="CxoneAgentUnknown"}')
+    # Absent, late, gone and on leave are 6 to 12 of 240 agents.
+    assert not unknown and len(absent) <= 15 and len(over) <= 25, f"{len(absent)} absent, {len(over)} over the limit, {unknown}"
+    app.report(f"{len(absent)} agents are absent and {len(over)} over their limit, and no other alert is about an agent")
+
+
 def main(binary, api="presence"):
     with TestApp() as app:
         address = f"{LOOPBACK}:{free_port()}"
@@ -70,6 +85,7 @@ def main(binary, api="presence"):
             time.sleep(1)
         assert result.returncode == 0, result.stderr + result.stdout
         app.report(result.stdout.strip())
+        shows_planted_absences(app, prometheus)
         assert app.stop("demo") == 0, "SIGTERM ends the demo in good order"
 
 

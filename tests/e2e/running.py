@@ -79,7 +79,7 @@ class Tenant:
         """How many requests came in."""
         return get_json(f"{self.control}/requests")
 
-    def config(self, app, agents, **keys):
+    def config(self, app, agents, schedules=None, /, **keys):
         """The text of a configuration for this tenant. JSON is YAML too, and knows how to quote names."""
         official = keys.get("api") == "official"
         secret = app.write("secret", ACCESS_KEY_SECRET if official else CLIENT_SECRET)
@@ -92,7 +92,8 @@ class Tenant:
         else:
             access = {"base_url": self.base_url, "client_id": CLIENT_ID, "client_secret_file": str(secret)}
         tenant = {"name": "simulated", "agents": agents} | access
-        return json.dumps({"tenants": [tenant | keys]}, ensure_ascii=False, indent=1)
+        document = {"tenants": [tenant | keys]} | ({"schedules": schedules} if schedules else {})
+        return json.dumps(document, ensure_ascii=False, indent=1)
 
 
 class Exporter:

@@ -27,3 +27,4 @@ mod shards;
 mod simulator;
 mod upstream;
 mod web;
+mod week;
