@@ -9,7 +9,7 @@ use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::ListedAgent;
 use super::state_styles::swatch;
-use super::summary::Summary;
+use super::summary::{Absence, Summary};
 use super::{axis, promql, state_lanes};
 use crate::config::Tenant;
 use crate::presence::{AgentPresence, Micros, Schedule, Window};
@@ -86,7 +86,25 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
                     dd { (clock_time(scheduled.offline)) " of " (clock_time(scheduled.total)) }
                 }
             }
+            @if let Some(absence) = line.absence { div { dt { "Shift" } dd { (shift(line, absence)) } } }
             @if let Some(schedule) = &line.agent.schedule { div { dt { "Schedule" } dd { (in_words_of(schedule)) } } }
+        }
+    }
+}
+
+/// The current shift or leave, and how long the agent is absent from it.
+fn shift(line: &ListedAgent<'_>, absence: Absence) -> Markup {
+    html! {
+        @match absence {
+            Absence { leave: Some(leave), .. } => { "on leave until " (moment(leave.end)) },
+            Absence { shift: None, .. } => { "off shift" },
+            Absence { shift: Some(shift), absent, .. } => {
+                "until " (moment(shift.end))
+                @if let Some(absent) = absent.filter(|absent| *absent > Micros::ZERO) {
+                    ", absent for " span.over[line.is_absent()] { (clock_time(absent)) }
+                    @if let Some(limit) = line.agent.absent_limit { ", " (clock_time(limit.into())) " allowed" }
+                }
+            },
         }
     }
 }

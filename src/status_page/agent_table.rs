@@ -9,7 +9,7 @@ use super::hour_grid::HourGrid;
 use super::page_query::{AgentQuery, Column, PageQuery};
 use super::selection::{Agents, ListedAgent, TablePage};
 use super::state_styles::swatch;
-use super::summary::Summary;
+use super::summary::{Absence, Summary};
 use crate::config::{Api, Tenant};
 use crate::presence::{AgentPresence, Micros};
 
@@ -138,7 +138,10 @@ fn table(tenant: &Tenant, summary: &Summary, query: &PageQuery, page: &TablePage
                     (sortable(Column::Observed, "Observed"))
                     (sortable(Column::Offline, "Offline"))
                     (sortable(Column::Limit, "Of its limit"))
-                    @if summary.has_schedules { (sortable(Column::OnShift, "Offline on shift")) }
+                    @if summary.has_schedules {
+                        (sortable(Column::Absent, "Absent"))
+                        (sortable(Column::OnShift, "Offline on shift"))
+                    }
                 }
             }
             tbody {
@@ -170,7 +173,10 @@ fn row(tenant: &Tenant, summary: &Summary, query: &PageQuery, line: &ListedAgent
             td.number data-label="Observed" { (time(line.observed())) }
             td.number data-label="Offline" { (time(line.offline)) }
             td.number data-label="Of its limit" { (of_limit(line)) }
-            @if summary.has_schedules { td.number data-label="Offline on shift" { (time(line.offline_on_shift())) } }
+            @if summary.has_schedules {
+                td.number data-label="Absent" { (absent(line)) }
+                td.number data-label="Offline on shift" { (time(line.offline_on_shift())) }
+            }
         }
     }
 }
@@ -224,16 +230,32 @@ pub(super) fn in_words(line: &ListedAgent<'_>) -> String {
     format!("Agent {}, whole window: {}", line.label, words.collect::<Vec<_>>().join(", "))
 }
 
+/// Time absent from the current shift, or why the agent is not expected to work; nothing without a schedule.
+fn absent(line: &ListedAgent<'_>) -> Markup {
+    html! {
+        @match line.absence {
+            Some(Absence { leave: Some(_), .. }) => { span.nothing { "on leave" } },
+            Some(Absence { shift: None, .. }) => { span.nothing { "off shift" } },
+            Some(Absence { absent: Some(absent), .. }) => { (too_long(line.is_absent(), clock_time(absent), "absent for too long")) },
+            _ => {},
+        }
+    }
+}
+
+/// A text, marked where it is too long. A symbol and words for screen readers: colour alone is not accessible.
+fn too_long(is_too_long: bool, text: String, words: &str) -> Markup {
+    html! {
+        span.over[is_too_long] {
+            @if is_too_long { span aria-hidden="true" { "\u{25b2} " } }
+            (text)
+        }
+        @if is_too_long { span.sr { ", " (words) } }
+    }
+}
+
 /// Offline time as a percentage of the agent's limit.
 pub(super) fn of_limit(line: &ListedAgent<'_>) -> Markup {
     let Some((permille, limit)) = line.permille_of_limit().zip(line.agent.offline_limit) else { return html! {} };
-    let over = line.is_over_limit();
-    html! {
-        span.over[over] {
-            @if over { span aria-hidden="true" { "\u{25b2} " } }
-            (permille / 10) " %"
-        }
-        " of " (clock_time(limit.into()))
-        @if over { span.sr { ", over its limit" } }
-    }
+    let percent = format!("{} %", permille / 10);
+    html! { (too_long(line.is_over_limit(), percent, "over its limit")) " of " (clock_time(limit.into())) }
 }

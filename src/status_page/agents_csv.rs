@@ -4,12 +4,13 @@ use std::io;
 
 use super::attention::Attention;
 use super::selection::{Agents, ListedAgent, TablePage};
+use super::summary::Absence;
 use crate::config::Tenant;
 use crate::exposition::{CsvRecords, decimal_seconds};
 use crate::presence::{Micros, StateName, Window, escape_text};
 
 /// The columns before those of the states. Times are RFC 3339 in UTC, durations are seconds.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 17] = [
     "tenant",
     "agent",
     "name",
@@ -24,6 +25,9 @@ const COLUMNS: [&str; 14] = [
     "offline_limit_seconds",
     "scheduled_seconds",
     "scheduled_offline_seconds",
+    "shift",
+    "absent_seconds",
+    "absent_limit_seconds",
 ];
 
 /// The agents of `page`. The time in each state follows the [`COLUMNS`], in columns named by the state.
@@ -51,6 +55,12 @@ fn cells(tenant: &Tenant, line: &ListedAgent<'_>) -> [String; COLUMNS.len()] {
         line.data.map(|data| end(data.window).to_string()).unwrap_or_default()
     };
     let scheduled = line.presence().and_then(|presence| presence.scheduled);
+    let shift = match line.absence {
+        None => "",
+        Some(Absence { leave: Some(_), .. }) => "leave",
+        Some(Absence { shift: None, .. }) => "off",
+        Some(Absence { shift: Some(_), .. }) => "on",
+    };
     [
         tenant.name.clone(),
         text(Some(line.label)),
@@ -66,6 +76,9 @@ fn cells(tenant: &Tenant, line: &ListedAgent<'_>) -> [String; COLUMNS.len()] {
         time(line.agent.offline_limit.map(Micros::from)),
         time(scheduled.map(|scheduled| scheduled.total)),
         time(scheduled.map(|scheduled| scheduled.offline)),
+        shift.to_owned(),
+        time(line.absent()),
+        time(line.agent.absent_limit.map(Micros::from)),
     ]
 }
 

@@ -114,7 +114,7 @@ impl StatusPage<'_> {
         let content = html! {
             h1 { "Agent presence" }
             (tenant_status::shard(&snapshot.tenant))
-            @if status.last_attempt.is_some() { (attention::section(&snapshot.tenant.name, page.attention)) }
+            @if status.last_attempt.is_some() { (attention::section(&agents, &page.due)) }
             @if self.tenants.len() > 1 { (tenant_status::table(self, &snapshot.tenant.name)) }
             (tenant_status::freshness(tenant, self.now))
             (all_agents::section(&agents, &query, &page))

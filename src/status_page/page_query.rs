@@ -55,13 +55,14 @@ pub(super) enum Column {
     Observed,
     Offline,
     Limit,
+    Absent,
     OnShift,
 }
 
 // === impl Column ===
 
 impl Column {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Agent,
         Self::Name,
         Self::Team,
@@ -70,6 +71,7 @@ impl Column {
         Self::Observed,
         Self::Offline,
         Self::Limit,
+        Self::Absent,
         Self::OnShift,
     ];
 
@@ -84,13 +86,14 @@ impl Column {
             Self::Observed => "observed",
             Self::Offline => "offline",
             Self::Limit => "limit",
+            Self::Absent => "absent",
             Self::OnShift => "shift",
         }
     }
 
     /// Whether the first click sorts descending: of durations, the longest matter most.
     const fn starts_descending(self) -> bool {
-        matches!(self, Self::Observed | Self::Offline | Self::Limit | Self::OnShift)
+        matches!(self, Self::Observed | Self::Offline | Self::Limit | Self::Absent | Self::OnShift)
     }
 }
 

@@ -6,9 +6,9 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::attention::{Attention, AttentionCounts};
+use super::attention::{Attention, DueAgents};
 use super::page_query::{Column, PageQuery};
-use super::summary::Summary;
+use super::summary::{Absence, Summary};
 use crate::config::Agent;
 use crate::presence::{AgentPresence, Micros, Timestamp};
 use crate::refresh::{AgentData, Snapshot};
@@ -31,8 +31,8 @@ pub(super) struct TablePage<'a> {
     pub(super) lines: Vec<ListedAgent<'a>>,
     /// Indices of the agents on all pages, in any order.
     pub(super) chosen: Vec<usize>,
-    /// Number of agents of the tenant by reason for attention.
-    pub(super) attention: AttentionCounts,
+    /// The agents of the tenant by reason for attention.
+    pub(super) due: DueAgents,
     /// Number of agents on all pages.
     pub(super) total: usize,
     /// Range of agents on this page, from 0.
@@ -53,6 +53,8 @@ pub(super) struct ListedAgent<'a> {
     pub(super) data: Option<&'a AgentData>,
     /// Time in offline states.
     pub(super) offline: Option<Micros>,
+    /// With a schedule only.
+    pub(super) absence: Option<Absence>,
     is_stale: bool,
 }
 
@@ -60,11 +62,11 @@ pub(super) struct ListedAgent<'a> {
 pub(super) fn select<'a>(agents: &Agents<'a>, query: &PageQuery) -> TablePage<'a> {
     let filter = Filter::new(query);
     let line = |index: usize| agents.get(index);
-    let mut attention = AttentionCounts::default();
+    let mut due: [Vec<usize>; Attention::ALL.len()] = Default::default();
     let mut chosen = Vec::new();
     for (index, line) in (0..agents.snapshot.tenant.agents.len()).filter_map(|index| Some((index, line(index)?))) {
-        for (reason, count) in Attention::ALL.into_iter().zip(&mut attention) {
-            *count += usize::from(reason.is_due(&line));
+        for (_, due) in Attention::ALL.into_iter().zip(&mut due).filter(|(reason, _)| reason.is_due(&line)) {
+            due.push(index);
         }
         if filter.matches(&line) {
             chosen.push(index);
@@ -83,7 +85,9 @@ pub(super) fn select<'a>(agents: &Agents<'a>, query: &PageQuery) -> TablePage<'a
     };
     sort_range(&mut chosen, range.clone(), order);
     let lines = chosen.get(range.clone()).unwrap_or_default().iter().filter_map(|&index| line(index)).collect();
-    TablePage { lines, chosen, attention, total, range, number, pages }
+    let mut reasons = Attention::ALL.into_iter();
+    let due = due.map(|due| reasons.next().map(|reason| reason.due(agents, due)).unwrap_or_default());
+    TablePage { lines, chosen, due, total, range, number, pages }
 }
 
 /// Compares agents in the order of `query`. By default, those that need attention are first.
@@ -125,6 +129,7 @@ fn compare_by(column: Column, descending: bool, a: &ListedAgent<'_>, b: &ListedA
         Column::Observed => last_if_none(a.observed(), b.observed(), directed),
         Column::Offline => last_if_none(a.offline, b.offline, directed),
         Column::Limit => last_if_none(a.permille_of_limit(), b.permille_of_limit(), directed),
+        Column::Absent => last_if_none(a.absent(), b.absent(), directed),
         Column::OnShift => last_if_none(a.offline_on_shift(), b.offline_on_shift(), directed),
     }
 }
@@ -186,6 +191,7 @@ impl<'a> Agents<'a> {
             text: summary.texts.get(index)?,
             data,
             offline: summary.offline.get(index).copied().flatten(),
+            absence: summary.absences.get(index).copied().flatten(),
             is_stale: data.is_some_and(|data| data.presence.is_some() && !is_fresh(data)),
         })
     }
@@ -233,9 +239,33 @@ impl<'a> ListedAgent<'a> {
         if self.agent.schedule.is_some() { self.offline_on_shift() } else { self.offline }
     }
 
+    /// Whether the offline time exceeds its limit, while the agent is expected to work.
     pub(super) fn is_over_limit(&self) -> bool {
         let limit = self.agent.offline_limit.map(Micros::from);
-        self.limited_offline().zip(limit).is_some_and(|(offline, limit)| offline > limit)
+        self.limited_offline().zip(limit).is_some_and(|(offline, limit)| offline > limit) && !self.is_off_shift()
+    }
+
+    /// Whether the agent has a schedule, and is off shift or on leave.
+    fn is_off_shift(&self) -> bool {
+        self.absence.is_some_and(|absence| absence.shift.is_none())
+    }
+
+    /// Unbroken offline time within the current shift; `None` off shift.
+    pub(super) fn absent(&self) -> Option<Micros> {
+        self.absence.filter(|absence| absence.shift.is_some())?.absent
+    }
+
+    /// Whether the agent is absent for longer than allowed.
+    pub(super) fn is_absent(&self) -> bool {
+        let limit = self.agent.absent_limit.map(Micros::from);
+        self.absent().zip(limit).is_some_and(|(absent, limit)| absent > limit)
+    }
+
+    /// Whether nothing is known of the agent, who is expected to work.
+    pub(super) fn is_unknown(&self) -> bool {
+        let is_observed = self.observed().is_some_and(|observed| observed > Micros::ZERO);
+        let scheduled = self.presence().and_then(|presence| presence.scheduled);
+        !is_observed && !self.is_off_shift() && scheduled.is_none_or(|scheduled| scheduled.total > Micros::ZERO)
     }
 
     /// Used part of the offline limit in thousandths.
@@ -253,7 +283,7 @@ mod tests {
     use super::super::fixture::{HOUR, many, presence, snapshot};
     use super::*;
     use crate::config::Tenant;
-    use crate::presence::ScheduledTime;
+    use crate::presence::{Schedule, ScheduledTime, Window};
     use crate::refresh::Moment;
 
     fn labels(snapshot: &Snapshot, query: &PageQuery) -> Vec<String> {
@@ -310,10 +340,10 @@ mod tests {
         let summary = Summary::new(&snapshot);
         let counts = |any_fresh| {
             let agents = Agents { snapshot: &snapshot, summary: &summary, any_fresh };
-            select(&agents, &PageQuery::default()).attention
+            select(&agents, &PageQuery::default()).due.map(|due| due.count)
         };
-        assert_eq!(counts(true), [1, 1, 1]);
-        assert_eq!(counts(false), [1, 1, 3], "after a failed refresh all data is stale");
+        assert_eq!(counts(true), [0, 1, 1, 1]);
+        assert_eq!(counts(false), [0, 1, 1, 3], "after a failed refresh all data is stale");
     }
 
     #[test]
@@ -321,7 +351,7 @@ mod tests {
         let mut agent = presence(&[("Available", 0, 2), ("Offline", 2, 24)]);
         let scheduled =
             |hours| ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(hours * HOUR) };
-        for (hours, schedule, over) in [(2, true, false), (9, true, true), (2, false, true)] {
+        for (hours, schedule, permille) in [(2, true, 250), (9, true, 1_125), (2, false, 2_750)] {
             agent.scheduled = Some(scheduled(hours));
             let mut snapshot = snapshot(&[Some(agent.clone())]);
             let mut tenant = Tenant::clone(&snapshot.tenant);
@@ -329,7 +359,58 @@ mod tests {
             snapshot.tenant = std::sync::Arc::new(tenant);
             let summary = Summary::new(&snapshot);
             let agents = Agents { snapshot: &snapshot, summary: &summary, any_fresh: true };
-            assert_eq!(agents.get(0).unwrap().is_over_limit(), over, "{hours} h, {schedule}");
+            assert_eq!(agents.get(0).unwrap().permille_of_limit(), Some(permille), "{hours} h, {schedule}");
+        }
+    }
+
+    #[test]
+    fn attention_follows_the_alerts() {
+        // The shift of the day of the fixture is from 9 to 17 o'clock UTC, and each window ends within it or after it.
+        let minutes = |minutes: u64| Micros::from_seconds(minutes * 60);
+        let schedule = |days: bool, leave: bool| {
+            let whole = super::super::fixture::day();
+            let leave = if leave { vec![whole] } else { Vec::new() };
+            Schedule { days: [days; 7], leave, ..Schedule::clone(&crate::cli::fixture::schedule()) }
+        };
+        // schedule, end of the window, offline minutes, limit: absent, reasons
+        let table: [(Option<Schedule>, i64, Option<u64>, u64, Option<u64>, &[Attention]); 10] = [
+            (None, 12, Some(300), 15, None, &[Attention::OverLimit]),
+            (Some(schedule(true, false)), 12, Some(16), 15, Some(16), &[Attention::Absent]),
+            (Some(schedule(true, false)), 12, Some(15), 15, Some(15), &[]),
+            (Some(schedule(true, false)), 12, Some(300), 15, Some(180), &[Attention::Absent, Attention::OverLimit]),
+            (Some(schedule(true, false)), 12, Some(0), 15, Some(0), &[]),
+            (Some(schedule(true, false)), 18, Some(300), 15, None, &[]),
+            (Some(schedule(false, false)), 12, Some(300), 15, None, &[]),
+            (Some(schedule(true, true)), 12, Some(300), 15, None, &[]),
+            (Some(schedule(true, false)), 12, None, 15, None, &[Attention::Unknown]),
+            (Some(schedule(true, false)), 18, None, 15, None, &[]),
+        ];
+        for (case, (schedule, end, offline, limit, absent, reasons)) in table.into_iter().enumerate() {
+            let end_time = super::super::fixture::at(end);
+            let one = offline.map(|offline| {
+                let mut one = presence(&[("Available", 0, end)]);
+                one.states = vec![("Offline".into(), minutes(offline)), ("Available".into(), minutes(60))];
+                one.unbroken_offline = Some(minutes(offline));
+                one.scheduled = schedule
+                    .as_ref()
+                    .map(|_| ScheduledTime { total: minutes(480), offline: minutes(offline.min(180)) });
+                one
+            });
+            let mut snapshot = snapshot(&[one]);
+            let mut tenant = Tenant::clone(&snapshot.tenant);
+            let agent = &mut tenant.agents[0];
+            agent.offline_limit = Some(std::time::Duration::from_secs(2 * 3_600));
+            agent.absent_limit = schedule.as_ref().map(|_| std::time::Duration::from_secs(limit * 60));
+            agent.schedule = schedule.map(std::sync::Arc::new);
+            snapshot.tenant = std::sync::Arc::new(tenant);
+            let window = Window { end: end_time, ..super::super::fixture::day() };
+            let read_at = Moment { monotonic: Default::default(), utc: end_time };
+            let presence = snapshot.rows[0].data.take().and_then(|data| data.presence.clone());
+            snapshot.rows[0].data = Some(std::sync::Arc::new(AgentData { presence, window, read_at }));
+            let summary = Summary::new(&snapshot);
+            let line = Agents { snapshot: &snapshot, summary: &summary, any_fresh: true }.get(0).unwrap();
+            let due: Vec<_> = Attention::ALL.into_iter().filter(|reason| reason.is_due(&line)).collect();
+            assert_eq!((line.absent(), &*due), (absent.map(minutes), reasons), "case {case}");
         }
     }
 

@@ -11,7 +11,8 @@ use super::hour_grid::HourGrid;
 use super::state_styles::StateStyles;
 use crate::config::{Agent, Tenant};
 use crate::presence::{
-    AgentId, AgentPresence, ChartSlot, Micros, PresenceChart, PresenceTimeline, Segment, StateName, Timestamp, Window,
+    AgentId, AgentPresence, ChartSlot, CurrentShifts, Micros, PresenceChart, PresenceTimeline, Segment, StateName,
+    Timestamp, Window,
 };
 use crate::refresh::{AgentRow, Moment, Snapshot};
 
@@ -37,6 +38,8 @@ pub(super) struct Summary {
     pub(super) texts: Vec<String>,
     /// Offline time of each agent; `None` without data.
     pub(super) offline: Vec<Option<Micros>>,
+    /// Shift and absence of each agent; `None` without a schedule.
+    pub(super) absences: Vec<Option<Absence>>,
     /// The teams, sorted.
     pub(super) teams: Vec<String>,
     /// When the newest data was read.
@@ -49,6 +52,17 @@ pub(super) struct Summary {
     pub(super) zones: Vec<String>,
     /// The newest window of any agent.
     pub(super) window: Option<Window>,
+}
+
+/// Whether an agent with a schedule should be working at the end of its window, and is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Absence {
+    /// The current shift; `None` off shift and on leave.
+    pub(super) shift: Option<Window>,
+    /// The current leave.
+    pub(super) leave: Option<Window>,
+    /// Unbroken offline time within the shift; `None` while that is unknown.
+    pub(super) absent: Option<Micros>,
 }
 
 /// Sums of some agents.
@@ -125,6 +139,7 @@ impl Summary {
                 .iter()
                 .map(|row| Some(offline(tenant, row.data.as_ref()?.presence.as_ref()?)))
                 .collect(),
+            absences: absences(snapshot, window),
             teams: teams.into_iter().cloned().collect(),
             newest_read: snapshot
                 .rows
@@ -240,6 +255,20 @@ fn presence_of(row: &AgentRow) -> Option<&AgentPresence> {
 fn text_of(agent: &Agent, label: &str) -> String {
     let (name, team) = (agent.name.as_deref().unwrap_or_default(), agent.team.as_deref().unwrap_or_default());
     format!("{label}\n{name}\n{team}").to_lowercase()
+}
+
+/// Shift and absence of each agent at the end of its window, or of the newest one without data.
+fn absences(snapshot: &Snapshot, newest: Option<Window>) -> Vec<Option<Absence>> {
+    let mut shifts = CurrentShifts::default();
+    let agents = snapshot.tenant.agents.iter().zip(&snapshot.rows);
+    let absence = agents.map(|(agent, row)| {
+        let schedule = agent.schedule.as_ref()?;
+        let end = row.data.as_ref().map(|data| data.window).or(newest)?.end;
+        let shift = shifts.at(schedule, end);
+        let absent = presence_of(row).and_then(|presence| presence.absent(shift));
+        Some(Absence { shift, leave: schedule.leave_at(end), absent })
+    });
+    absence.collect()
 }
 
 /// Time in offline states.

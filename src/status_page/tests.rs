@@ -21,7 +21,7 @@ fn overview(snapshot: &Snapshot, query: &str) -> String {
     let agents = Agents { snapshot, summary: &summary, any_fresh: true };
     let page = selection::select(&agents, &query);
     let sections = [
-        attention::section(&snapshot.tenant.name, page.attention),
+        attention::section(&agents, &page.due),
         all_agents::section(&agents, &query, &page),
         agent_table::section(&agents, &query, &page),
     ];
@@ -51,7 +51,7 @@ fn agent_row_shows_state_times_and_limit() {
         "<title>01:00:00 to 02:00:00 UTC: Available 1:00:00</title>",
         "<td class=\"number\" data-label=\"Observed\">24:00:00</td>",
         "<td class=\"number\" data-label=\"Offline\">22:00:00</td>",
-        "275 %</span> of 8:00:00<span class=\"sr\">, over its limit</span>",
+        "275 %</span><span class=\"sr\">, over its limit</span> of 8:00:00",
         "<time class=\"short\" datetime=\"2026-03-01T02:00:00Z\">03-01 02:00</time>",
         "no data",
         "1 to 2 of 2",
@@ -71,13 +71,15 @@ fn attention_list_links_to_filters_and_is_first() {
     let html = overview(&snapshot, "");
     let link =
         "<a href=\"./?tenant=acme&amp;attention=over-limit#agents-section\">Over the limit: <strong>1</strong></a>";
-    assert!(html.contains(link) && html.contains("Unknown: <strong>1</strong>") && !html.contains("Stale: "), "{html}");
+    assert!(html.contains(link) && html.contains("Unknown: <strong>1</strong>"), "{html}");
+    assert!(html.contains("data-attention=\"stale\" data-count=\"0\""), "{html}");
+    assert!(html.contains(">Agent 10</a>, Support: 22:00:00</li>"), "those over the limit are named: {html}");
     let order: Vec<_> = html.match_indices("<tr data-agent=").map(|(at, _)| &html[at + 16..at + 18]).collect();
     assert_eq!(order, ["10", "11", "9\""], "over the limit, unknown, then the rest");
     let filtered = overview(&snapshot, "attention=unknown");
     assert!(filtered.contains("1 to 1 of 1") && filtered.contains("<option value=\"unknown\" selected>"), "{filtered}");
     let well = overview(&super::fixture::snapshot(&[Some(presence(&[("Available", 0, 24)]))]), "");
-    assert!(well.contains("No agent is over its limit, unknown or stale."), "{well}");
+    assert!(well.contains("No agent is absent, over its limit, unknown or stale."), "{well}");
 }
 
 #[test]
@@ -111,15 +113,15 @@ fn csv_has_the_selected_agents_of_all_pages() {
     let all = csv("format=csv&sort=agent&page=2");
     let mut lines = all.lines();
     let header = "tenant,agent,name,team,attention,state,since,from,to,observed_seconds,offline_seconds,\
-        offline_limit_seconds,scheduled_seconds,scheduled_offline_seconds,Available,Busy,WrapUp,Offline";
+        offline_limit_seconds,scheduled_seconds,scheduled_offline_seconds,shift,absent_seconds,absent_limit_seconds,Available,Busy,WrapUp,Offline";
     assert_eq!(lines.next(), Some(header));
     assert_eq!(lines.clone().count(), 120, "all pages");
-    let times = "2026-03-01T08:00:00Z,2026-03-01T00:00:00Z,2026-03-02T00:00:00Z,86400,0,28800,,";
+    let times = "2026-03-01T08:00:00Z,2026-03-01T00:00:00Z,2026-03-02T00:00:00Z,86400,0,28800,,,,,";
     assert_eq!(
         lines.nth(1),
         Some(&*format!("acme,10,\"'=1+1,\\u{{202e}}\",Support,,Available,{times},57600,28800,0,0"))
     );
-    assert_eq!(lines.nth(1), Some("acme,12,Agent 12,Support,unknown,,,,,,,28800,,,,,,"));
+    assert_eq!(lines.nth(1), Some("acme,12,Agent 12,Support,unknown,,,,,,,28800,,,,,,,,,"));
     let billing = csv("format=csv&team=Billing&attention=over-limit");
     assert!(billing.lines().skip(1).all(|line| line.contains(",Billing,over-limit,")), "{billing}");
     let link = "<a id=\"csv\" href=\"./?team=Billing&amp;attention=over-limit&amp;format=csv\"";

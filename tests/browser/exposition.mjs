@@ -39,7 +39,10 @@ export class Exposition {
         const offline = observed && (states.Offline ?? 0) + (states.LoggedOut ?? 0);
         const limit = only("cxone_agent_offline_limit_seconds");
         const shift = only("cxone_agent_scheduled_offline_seconds");
-        return [label, { agent: label, name, team, states, observed, offline, limit, shift }];
+        const onShift = only("cxone_agent_on_shift");
+        const absent = only("cxone_agent_absent_seconds");
+        const absentLimit = only("cxone_agent_absent_limit_seconds");
+        return [label, { agent: label, name, team, states, observed, offline, limit, shift, onShift, absent, absentLimit }];
       }),
     );
   }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 export const PAGE_SIZE = 50;
 
 /** The columns that sort, by the name that `sort` has in the address. */
-export const COLUMNS = ["agent", "name", "team", "state", "since", "observed", "offline", "limit", "shift"];
+export const COLUMNS = ["agent", "name", "team", "state", "since", "observed", "offline", "limit", "absent", "shift"];
 
 /** The shown rows: the agent, and text and time of each sortable column. */
 export function rows(page) {

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { visit } from "../browser.mjs";
-import { agents, allRows, header, overview } from "../overview.mjs";
+import { ofOneRefresh } from "../exposition.mjs";
+import { agents, allRows, header, overview, PAGE_SIZE } from "../overview.mjs";
 
 export default function filtering({ browser, demo, people }) {
   const everyAgent = [...people.values()];
@@ -54,20 +55,33 @@ export default function filtering({ browser, demo, people }) {
     }));
 
   test("agents that need attention are first, and each reason is a filter", () =>
-    visit(browser, demo.base, async (page) => {
+    ofOneRefresh(demo.base, () => visit(browser, demo.base, async (page) => {
+      const current = [...(await demo.people()).values()];
+      // The conditions of the alerts.
+      const due = {
+        absent: ({ onShift, absent, absentLimit }) => onShift === 1 && absent > absentLimit,
+        "over-limit": ({ onShift, limit, shift, offline }) => onShift !== 0 && (shift ?? offline) > limit,
+        unknown: ({ onShift, observed }) => onShift !== 0 && !(observed > 0),
+        stale: () => false,
+      };
+      const of = (reason) => current.filter(due[reason]).map((person) => person.agent).sort();
       await page.goto(overview(demo.base));
-      const due = everyAgent.filter(({ limit, shift, offline }) => limit !== undefined && (shift ?? offline) > limit).map((person) => person.agent);
-      const first = (await agents(page)).slice(0, due.length);
-      assert.deepEqual(first.sort(), due.slice().sort());
-      if (due.length === 0) {
-        assert.match(await page.locator("section#attention").innerText(), /No agent/);
-        return;
+      const urgent = new Set(Object.keys(due).flatMap(of));
+      assert.deepEqual((await agents(page)).slice(0, urgent.size).sort(), [...urgent].sort().slice(0, PAGE_SIZE));
+      for (const reason of Object.keys(due)) {
+        await page.goto(overview(demo.base));
+        const link = page.locator(`section#attention li[data-attention=${reason}] > a`);
+        assert.match(await link.innerText(), new RegExp(`: ${of(reason).length}$`));
+        await link.focus();
+        await page.keyboard.press("Enter");
+        await page.waitForURL(new RegExp(`attention=${reason}`));
+        assert.deepEqual(await found(page), of(reason));
+        assert.equal(await page.locator("select[name=attention]").inputValue(), reason);
       }
-      await page.locator("section#attention li[data-attention=over-limit] a").click();
-      await page.waitForURL(/attention=over-limit/);
-      assert.deepEqual(await found(page), due.sort());
-      assert.equal(await page.locator("select[name=attention]").inputValue(), "over-limit");
-    }));
+      await page.goto(overview(demo.base));
+      const red = await page.locator("table#agents tbody tr:has(.over)").evaluateAll((rows) => rows.map((row) => row.dataset.agent));
+      assert.deepEqual(red.filter((agent) => !urgent.has(agent)), [], "only those are marked");
+    })));
 
   test("the CSV has the agents of the filter, on all pages", () =>
     visit(browser, demo.base, async (page) => {

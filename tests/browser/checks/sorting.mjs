@@ -68,6 +68,8 @@ function value(column, row, people) {
     case "limit":
       // The page sorts by whole thousandths.
       return Math.floor(((person.shift ?? person.offline) * 1000) / person.limit + 1e-6);
+    case "absent":
+      return person.onShift ? person.absent : undefined;
     case "since":
       // A state since the start of the window has its least duration instead of a time.
       if (row.cells.since?.text.startsWith("\u2265")) return 0;
