@@ -13,8 +13,8 @@ use super::summary::{Absence, Summary};
 use crate::config::{Api, Tenant};
 use crate::presence::{AgentPresence, Micros};
 
-/// Width of the chart in a row in pixels: 8 per hour of a day.
-const SPARKLINE_WIDTH: u32 = 192;
+/// Width of the chart in a row in pixels: 7 per hour of a day.
+const SPARKLINE_WIDTH: u32 = 168;
 
 const SPARKLINE_HEIGHT: u32 = 28;
 

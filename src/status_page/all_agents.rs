@@ -47,6 +47,9 @@ pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'
                     }
                 }
             }
+            @if totals.unclear > 0 {
+                p.note { "Unclear: the newest data of the agent has several states, or none." }
+            }
         }
     }
 }
@@ -79,9 +82,6 @@ fn now(query: &PageQuery, summary: &Summary, totals: &Totals) -> Markup {
                     }
                 }
             }
-        }
-        @if totals.unclear > 0 {
-            p.note { "Unclear: the newest data of the agent has several states, or none." }
         }
     }
 }

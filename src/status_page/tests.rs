@@ -150,7 +150,7 @@ fn exact_times_are_drawn_as_lines_and_listed() {
     assert_eq!(durations, ["2:00:00", "0:00:09", "0:01:01"], "the newest first");
     let row = overview(&snapshot, "");
     let sparkline = row.split("<svg class=\"sparkline\"").nth(1).unwrap();
-    assert!(sparkline.contains("<path fill=\"url(#p0)\" d=\"M8 0h0.1v28h-0.1zM8.1 0h16"), "{sparkline}");
+    assert!(sparkline.contains("<path fill=\"url(#p0)\" d=\"M7 0h0.1v28h-0.1zM7.1 0h14"), "{sparkline}");
     assert_eq!(sparkline.matches("<rect class=\"cell\"").count(), 24, "an hour each");
 }
 
