@@ -140,7 +140,9 @@ impl StateTimeline {
             let end = start + Duration::from_micros(length.unwrap_or_default().get());
             let is_cut = is_same_time(end, range.end);
             let closed = length.is_some() && !is_cut && end + TOLERANCE < now;
-            let running = !closed && range.end + TOLERANCE >= now && (length.is_none() || end + TOLERANCE >= now);
+            // Some servers list a running state without a length, or with none.
+            let reaches_now = end + TOLERANCE >= now || length.is_none_or(|length| length == Micros::ZERO);
+            let running = range.end + TOLERANCE >= now && reaches_now;
             let row = MergedRow {
                 key,
                 state,
@@ -152,7 +154,7 @@ impl StateTimeline {
                 running,
                 open_until: until.max(end),
                 refresh: self.refresh,
-                seen: if running { self.refresh } else { 0 },
+                seen: if running && !closed { self.refresh } else { 0 },
             };
             Arc::make_mut(self.agents.entry(agent).or_default()).add(row);
         }

@@ -171,6 +171,41 @@ mod tests {
     }
 
     #[test]
+    fn merge_takes_no_end_from_a_row_of_length_zero() {
+        for (end, closed) in [(250, true), (250, false)] {
+            for zero_first in [true, false] {
+                let (zero, other) = (row(Some(0), 0, 100, 100, true), row(Some(0), 0, 100, end, closed));
+                let (mut merged, next) = if zero_first { (zero, other) } else { (other, zero) };
+                merged.merge(&next);
+                assert_eq!((merged.end, merged.closed), (at(end), closed), "{zero_first}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_lasts_until_the_next_start_that_is_known() {
+        let open_until = at(50_000);
+        // End and `closed` of a row from 0, start of the next row, whether it is known, expected; in seconds.
+        let table = [
+            ((20, true), 30, true, 20),
+            ((20, true), 10, true, 10),
+            ((20, false), 30, true, 30),
+            ((20, false), 51, true, 51),
+            ((20, false), 60, true, 50),
+            ((20, false), 30, false, 20),
+            ((20, false), 60, false, 20),
+            // A row without length was running when it was read.
+            ((0, false), 60, false, 50),
+            ((0, false), 30, false, 30),
+        ];
+        for ((end, closed), next, has_start, expected) in table {
+            let first = MergedRow { open_until, ..row(Some(0), 0, 0, end * 1_000, closed) };
+            let next = MergedRow { has_start, ..row(Some(1), 1, next * 1_000, 90_000, true) };
+            assert_eq!(first.lasted_until(&next), at(expected * 1_000), "{end} {closed} {next:?}");
+        }
+    }
+
+    #[test]
     fn merge_continues_a_row_with_an_open_piece_at_its_end() {
         // Start of an open piece of a row from 0 to 5,000 ms, and whether the merged row is closed.
         for (start, end, closed) in [(3_999, 5_000, true), (4_000, 9_000, false), (6_000, 9_000, false)] {

@@ -340,6 +340,39 @@ fn an_observation_without_start_extends_an_open_row_only() {
 }
 
 #[test]
+fn a_row_listed_as_running_extends_to_an_observation_without_start() {
+    // Length of the row when it was read at 500, and whether it was running then.
+    for (length, extends) in [(Some(400), true), (None, true), (Some(0), true), (Some(300), false)] {
+        let mut test = TimelineTest::new();
+        let row = HistoryRow {
+            agent: AGENT.into(),
+            key: None,
+            state: RawStateIndex(0),
+            start: at(100),
+            length: length.map(Micros::from_seconds),
+        };
+        test.timeline.add(Requested { range: range(-1_000, 500), until: at(500), now: at(500) }, [row]);
+        test.observe(500, 0, None);
+        test.timeline.begin_refresh(at(WINDOW_END), SETTLE);
+        test.observe(1_000, 0, None);
+        let expected = if extends { (900, 900) } else { (300, 0) };
+        assert_eq!(test.seconds(), [expected.0, 0, 0, 0], "{length:?}");
+        assert_eq!(test.current(), Some(("A".to_owned(), expected.1)), "{length:?}");
+    }
+}
+
+#[test]
+fn current_state_after_unknown_time_is_the_observed_one() {
+    // The end of A before the window's end, and the start of B after it.
+    for (end, start, expected) in [(1_000, 1_002, ("A", 900)), (700, 1_002, ("B", 0)), (700, 1_000, ("B", 0))] {
+        let mut test = TimelineTest::new();
+        test.add((-1_000, 2_000), &[(key(0), 0, 100, Some(end - 100))]);
+        test.observe(1_001, 1, Some(start));
+        assert_eq!(test.current(), Some((expected.0.to_owned(), expected.1)), "{end} {start}");
+    }
+}
+
+#[test]
 fn an_observation_is_kept_until_its_row_arrives() {
     let mut test = TimelineTest::new();
     test.add((-1_000, 500), &[(key(0), 0, 0, Some(100))]).observe(500, 3, Some(100));
