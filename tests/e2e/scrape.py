@@ -80,7 +80,7 @@ def main(binary, api="presence"):
         tenant = Tenant(app, binary, f"--agents={AGENTS}", f"--page-size={PAGE}").start()
         agents = tenant.agents()
         assert len(agents) == AGENTS, agents
-        path = app.write("config.yml", tenant.config(app, agents, api=api, agents_per_request=BATCH))
+        path = app.write("config.yml", tenant.config(app, agents, api=api, agents_per_request=BATCH, interval="PT1H", incremental=False))
         # Without a limit on scrapes at once, as all of the cold ones have to be answered.
         flags = (f"--config.file={path}", "--web.max-requests=0", "--log.level=debug")
         exporter = Exporter(app, binary, *flags).start()

@@ -20,7 +20,7 @@ RULES = ("cxone.rules.yml", "cxone.alerts.yml")
 # VictoriaMetrics stores decimal numbers, exact to about 15 digits.
 RELATIVE_TOLERANCE = 1e-12
 # Rules that rest on rules take several evaluations, as vmalert reads its own results from the storage.
-ALERT_SECONDS = 60
+ALERT_SECONDS = 120
 DURATIONS = re.compile(r"^( +(?:for|keep_firing_for): )\w+", re.MULTILINE)
 
 
