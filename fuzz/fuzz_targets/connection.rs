@@ -40,6 +40,7 @@ impl Source for Canned {
             scheduled: None,
             chart: PresenceChart::default(),
             timeline: None,
+            parts: Default::default(),
         };
         let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
         Box::pin(async { FetchResult { answered, ..FetchResult::default() } })

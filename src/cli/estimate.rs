@@ -59,7 +59,9 @@ pub(super) struct Estimate {
     pub(super) scheduled_agents: u64,
     /// The declared states. Each agent has a series for each of them from the start.
     pub(super) states: u64,
-    /// agents × (states + 7), or 12 with a schedule.
+    /// The series of each state: one, and with counters two.
+    pub(super) series_per_state: u64,
+    /// agents × (states + 7), or 12 with a schedule. With counters, states have two series each.
     pub(super) agent_series: u64,
     /// The batches of agents: the fewest requests of a refresh, one page per batch.
     pub(super) batches: u64,
@@ -135,13 +137,19 @@ struct FetchCost {
 // === impl Estimate ===
 
 impl Estimate {
+    /// The series of an agent without a schedule.
+    pub(super) const fn series_per_agent(&self) -> u64 {
+        self.states * self.series_per_state + SERIES_PER_AGENT
+    }
+
     /// The cost of `tenant`.
     pub(super) fn of(tenant: &Tenant) -> Self {
         let agents = count(tenant.agents.len());
         let scheduled_agents = count(tenant.agents.iter().filter(|agent| agent.schedule.is_some()).count());
         let states = count(tenant.states.declared.len());
+        let series_per_state = if tenant.keeps_counters() { 2 } else { 1 };
         let agent_series = agents
-            .saturating_mul(states + SERIES_PER_AGENT)
+            .saturating_mul(states * series_per_state + SERIES_PER_AGENT)
             .saturating_add(scheduled_agents.saturating_mul(SERIES_PER_SCHEDULE));
 
         let buckets_per_agent = div_ceil(tenant.query.window, tenant.query.interval.length).saturating_add(1);
@@ -157,6 +165,7 @@ impl Estimate {
             agents,
             scheduled_agents,
             states,
+            series_per_state,
             agent_series,
             batches: agents.div_ceil(count(tenant.limits.agents_per_request).max(1)),
             buckets_per_agent,

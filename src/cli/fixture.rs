@@ -70,6 +70,7 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
         scheduled: None,
         chart: PresenceChart::default(),
         timeline: None,
+        parts: Default::default(),
     }
 }
 

@@ -116,6 +116,11 @@ pub const ALL: &[Key] = &[
         Default::Value("6h"),
         "With `incremental`: how often the whole window is requested.",
     ),
+    key(
+        "tenants[].counters",
+        Default::Value("true"),
+        "With `incremental` or the official API: count the time in each state since the first refresh.",
+    ),
     key("tenants[].states", Default::Value("[]"), "The states to request; empty requests all."),
     key("tenants[].cooldown", Default::Value("50s"), "Time from the start of a refresh to the next, at least."),
     key("tenants[].max_staleness", Default::Value("15m"), "Data older than this is no longer exposed."),

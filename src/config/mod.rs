@@ -94,6 +94,8 @@ pub struct Tenant {
     pub absent_limit: Duration,
     /// The settings of [`Api::Official`]; `None` for other APIs.
     pub official: Option<Official>,
+    /// Whether to count the time in each state, if history is kept: see [`Tenant::keeps_counters`].
+    pub counters: bool,
     /// This process's share of the agents, where several exporters divide them; `None` is all agents.
     pub share: Option<Share>,
 }
@@ -271,6 +273,7 @@ impl Tenant {
             offline_limits: OfflineLimits::default(),
             absent_limit: tenant::default_absent_limit(),
             official: None,
+            counters: true,
             share: None,
         }
     }
@@ -282,6 +285,11 @@ impl Tenant {
             self.query.window.as_nanos().div_ceil(self.query.interval.length.as_nanos().max(1)).saturating_add(1);
         let of_all = of_an_agent.saturating_mul(u128::try_from(self.agents.len()).unwrap_or(u128::MAX));
         u64::try_from(of_all).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the time in each state is counted: `counters`, where closed history is kept.
+    pub const fn keeps_counters(&self) -> bool {
+        self.counters && (self.official.is_some() || self.query.incremental.is_some())
     }
 
     /// Whether states are split by their codes (`unavailable_codes`).

@@ -59,6 +59,12 @@ impl QueryKey {
         }
     }
 
+    /// Whether both give the same names to states, over windows of the same length.
+    pub fn has_same_states(&self, other: &Self) -> bool {
+        let states = |key: &Self| (key.window_micros, key.unavailable_codes);
+        states(self) == states(other) && self.states == other.states && self.state_map == other.state_map
+    }
+
     /// The part that `Retry-After` and back-off depend on.
     pub const fn server(&self) -> &ServerKey {
         &self.server
@@ -178,6 +184,7 @@ mod tests {
             (PRESENCE, &[], "incremental", "false", Nothing),
             (PRESENCE, &[], "settle", "1h", Nothing),
             (PRESENCE, &[], "full_refresh_interval", "8h", Nothing),
+            (PRESENCE, &[], "counters", "false", Nothing),
             (PRESENCE, &[], "states", "[Busy]", Query),
             (PRESENCE, &[], "cooldown", "61s", Nothing),
             (PRESENCE, &[], "max_staleness", "16m", Nothing),

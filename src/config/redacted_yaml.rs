@@ -51,6 +51,9 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
         Some(official) => official.write(yaml, &tenant.connection)?,
     }
     tenant.query.write(yaml, tenant.api)?;
+    if tenant.official.is_some() || tenant.query.incremental.is_some() {
+        writeln!(yaml, "    counters: {}", tenant.counters)?;
+    }
     tenant.limits.write(yaml, tenant.official.is_none())?;
     tenant.states.write(yaml)?;
     tenant.privacy.write(yaml)?;

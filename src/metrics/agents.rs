@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::catalogue;
 use super::tenant::as_count;
+use super::{agent_counters, catalogue};
 use crate::config::Agent;
 use crate::exposition::{Block, BlockBuilder, Family, Packing};
 use crate::presence::{AgentId, AgentPresence, CurrentShifts, Micros, OTHER_STATE, StateName};
@@ -21,12 +21,13 @@ struct Labelled<'a> {
 /// Renders the series of all agents.
 ///
 /// - An agent with data has a sample for each declared state, 0 if it was never in it, and for each other state it was in.
-///   If CXone answered and reported nothing, the only sample is `cxone_agent_observed_seconds`, which is 0.
+///   If CXone answered and reported nothing, `cxone_agent_observed_seconds` is 0, and only counters have samples besides.
 /// - An agent without data, or with data that is too old, has only the samples from the configuration.
 pub fn render(snapshot: &Snapshot) -> Block {
     let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
     let snapshot = &Labelled::new(snapshot);
     state_seconds(&mut builder, snapshot);
+    agent_counters::render(&mut builder, snapshot.snapshot, &snapshot.labels);
 
     per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| Some(data.observed().seconds_f64()));
     current_state(&mut builder, snapshot);

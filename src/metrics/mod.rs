@@ -13,6 +13,7 @@
 //! | [`ExporterInstruments::block`] | after a reload or a rejected connection |
 //! | [`ExporterInstruments::process`] | at most once a second |
 
+mod agent_counters;
 pub mod agents;
 pub mod catalogue;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Micros, PresenceChart, PresenceTimeline, Schedule, StateName, Timestamp, Window};
+use super::{Micros, PresenceChart, PresenceTimeline, Schedule, StateName, Timestamp, Window, WindowParts};
 
 /// The id of an agent as the tenant spells it: a long string of digits, never a number in code.
 pub type AgentId = Arc<str>;
@@ -40,6 +40,8 @@ pub struct AgentPresence {
     /// The same time with the exact start and end of each state, for the status page; `None` from a source of buckets, which
     /// has none. Its places are positions in `states`. It is not stored.
     pub timeline: Option<PresenceTimeline>,
+    /// The same time by parts of the window, for the counters. It is not stored with the presence.
+    pub parts: WindowParts,
 }
 
 /// Scheduled time within the window, and the offline part of it.

@@ -16,6 +16,7 @@ mod time;
 mod time_zone;
 pub(crate) mod timeline;
 pub(crate) mod varint;
+mod window_parts;
 
 pub use agent::{AgentId, AgentPresence, Person, ScheduledTime, WatchedAgent};
 pub use buckets::{
@@ -34,3 +35,4 @@ pub use timeline::{
     HistoryRow, MAX_ROWS_PER_AGENT, MAX_SEGMENTS_PER_AGENT, Observation, PresenceTimeline, RawStateIndex, Requested,
     RowKey, Segment, StateLabels, StateTimeline, TimelineSums, Unanswered,
 };
+pub use window_parts::{WindowPart, WindowParts};

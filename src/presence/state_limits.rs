@@ -80,11 +80,12 @@ fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateN
     if presence.states.len() < before.len() {
         let at = presence.states.partition_point(|(name, _)| name < other);
         presence.states.insert(at, (Arc::clone(other), folded));
-        let AgentPresence { states, chart, timeline, .. } = presence;
+        let AgentPresence { states, chart, timeline, parts, .. } = presence;
         let place = |name: &StateName| states.binary_search_by(|(known, _)| known.cmp(name)).ok();
         let relocated = |old: usize| before.get(old).and_then(place).or(Some(at));
         chart.relocate(relocated);
         timeline.iter_mut().for_each(|timeline| timeline.relocate(relocated));
+        parts.relocate(relocated);
     }
     // A state without a series is not shown as the current one.
     presence.current.take_if(|(name, _)| !kept.contains(name));

@@ -23,8 +23,9 @@ pub(super) fn carry_over(old: &Snapshot, tenant: &Arc<Tenant>) -> Snapshot {
     if Arc::ptr_eq(&old.tenant, tenant) {
         return old.clone();
     }
+    let counters = old.counters.carried_over(&old.tenant, tenant);
     if !same_query(&old.tenant, tenant) {
-        return Snapshot::empty(Arc::clone(tenant));
+        return Snapshot { counters, ..Snapshot::empty(Arc::clone(tenant)) };
     }
     let known: HashMap<&AgentId, (&Agent, &AgentRow)> =
         old.tenant.agents.iter().zip(&old.rows).map(|(agent, row)| (&agent.id, (agent, row))).collect();
@@ -36,7 +37,7 @@ pub(super) fn carry_over(old: &Snapshot, tenant: &Arc<Tenant>) -> Snapshot {
             AgentRow { data: row.data.as_deref().map(without_schedule) }
         }
     };
-    Snapshot { rows: tenant.agents.iter().map(row).collect(), tenant: Arc::clone(tenant) }
+    Snapshot { rows: tenant.agents.iter().map(row).collect(), tenant: Arc::clone(tenant), counters }
 }
 
 /// `data` without scheduled time.
@@ -66,10 +67,11 @@ pub(super) fn from_fetch(
     snapshot
 }
 
-/// The rows of `new` where it has data, else those of `old`. Both have the same agents.
+/// The rows of `new` where it has data, else those of `old`, whose counters count it. Both have the same agents.
 pub(super) fn merge(old: &Snapshot, new: Snapshot) -> Snapshot {
+    let counters = Arc::new(old.counters.after(&new));
     let rows = old.rows.iter().zip(new.rows).map(|(old, new)| if new.data.is_some() { new } else { old.clone() });
-    Snapshot { rows: rows.collect(), tenant: new.tenant }
+    Snapshot { rows: rows.collect(), tenant: new.tenant, counters }
 }
 
 /// Whether `asked` has every agent of `tenant`.

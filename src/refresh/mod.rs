@@ -6,6 +6,7 @@
 //! ([`Refresher::reconfigure`]).
 
 pub(crate) mod backoff;
+pub(crate) mod counters;
 pub(crate) mod directory;
 mod filter_problem;
 mod gate;
@@ -19,6 +20,7 @@ mod state;
 mod store;
 mod task;
 
+pub use counters::StateCounters;
 pub use observer::{Observer, RefreshResult, Served, StorageOperation};
 pub use published::{Published, Render};
 pub use refresher::{Parts, Refresher, Scrape, Visit};

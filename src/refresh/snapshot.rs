@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counters::StateCounters;
 use crate::clock::Monotonic;
 use crate::config::Tenant;
 use crate::presence::{AgentPresence, Micros, Timestamp, Window};
@@ -15,6 +16,8 @@ pub struct Snapshot {
     pub tenant: Arc<Tenant>,
     /// One row per configured agent.
     pub rows: Vec<AgentRow>,
+    /// The counters of these agents, and of others that may come back.
+    pub counters: Arc<StateCounters>,
 }
 
 /// What is known of one agent.
@@ -116,14 +119,14 @@ impl Snapshot {
     /// A snapshot of a tenant that has not been asked yet.
     pub fn empty(tenant: Arc<Tenant>) -> Self {
         let rows = vec![AgentRow::default(); tenant.agents.len()];
-        Self { tenant, rows }
+        Self { tenant, rows, counters: Arc::default() }
     }
 
     /// Leaves out what is older than `max_staleness` at `now`.
     pub fn without_expired(&self, now: Moment) -> Self {
         let keep = |data: &Arc<AgentData>| data.read_at.age(now) < self.tenant.limits.max_staleness;
         let rows = self.rows.iter().map(|row| AgentRow { data: row.data.clone().filter(keep) }).collect();
-        Self { tenant: Arc::clone(&self.tenant), rows }
+        Self { tenant: Arc::clone(&self.tenant), rows, counters: Arc::clone(&self.counters) }
     }
 
     /// When the oldest data was read, if there is any.

@@ -111,6 +111,7 @@ impl Source for ScriptedSource {
                 scheduled: on_schedule.then(ScheduledTime::default),
                 chart: PresenceChart::default(),
                 timeline: None,
+                parts: Default::default(),
             };
             FetchResult {
                 error: (!failed.is_empty()).then(|| error(Endpoint::Presence)),

@@ -50,6 +50,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
         scheduled: None,
         chart: strip.finish(),
         timeline: None,
+        parts: Default::default(),
         states,
     }
 }
@@ -68,7 +69,7 @@ pub(super) fn snapshot(presences: &[Option<AgentPresence>]) -> Snapshot {
     let row = |presence: &Option<AgentPresence>| AgentRow {
         data: presence.is_some().then(|| Arc::new(AgentData { presence: presence.clone(), window: day(), read_at })),
     };
-    Snapshot { rows: presences.iter().map(row).collect(), tenant }
+    Snapshot { rows: presences.iter().map(row).collect(), tenant, counters: Arc::default() }
 }
 
 /// Different agents, some of them without data.

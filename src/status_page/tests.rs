@@ -37,7 +37,7 @@ fn page_of(snapshot: &Snapshot, index: usize) -> String {
 fn with_tenant(snapshot: &Snapshot, change: impl FnOnce(&mut Tenant)) -> Snapshot {
     let mut tenant = Tenant::clone(&snapshot.tenant);
     change(&mut tenant);
-    Snapshot { tenant: Arc::new(tenant), rows: snapshot.rows.clone() }
+    Snapshot { tenant: Arc::new(tenant), rows: snapshot.rows.clone(), counters: Arc::default() }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::stored_counters::StoredCounters;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Schedule, StateName, Timestamp, Window};
 use crate::refresh::directory::AgentDirectory;
@@ -34,6 +35,9 @@ pub(super) struct Body<'a> {
     /// The tenant's own list of agents, where one was read.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(super) directory: Option<StoredDirectory<'a>>,
+    /// The counters, where they are kept.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(super) counters: Option<StoredCounters<'a>>,
     /// The state names that the agents' states refer to by index.
     #[serde(borrow)]
     pub(super) states: Vec<Cow<'a, str>>,
@@ -160,6 +164,7 @@ impl<'a> Body<'a> {
             failures,
             not_before: status.not_before.map(StoredTime::from),
             directory: published.directory.as_deref().map(StoredDirectory::of),
+            counters: tenant.keeps_counters().then(|| StoredCounters::of(&published.snapshot.counters)),
             states,
             reads,
         }
@@ -261,6 +266,7 @@ impl Presence {
             scheduled: None,
             chart: PresenceChart::default(),
             timeline: None,
+            parts: Default::default(),
         })
     }
 }

@@ -8,6 +8,7 @@ mod file;
 mod format;
 mod frame;
 mod restore;
+mod stored_counters;
 mod tenant_store;
 
 use std::collections::HashMap;

@@ -10,6 +10,7 @@ use super::frame::{Attempts, FormatError};
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_TEXT_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
+use crate::refresh::counters::StateCounters;
 use crate::refresh::directory::{AgentDirectory, ResolvedTenant};
 use crate::refresh::{AgentData, Moment, RestoredState, Snapshot, Status};
 
@@ -41,6 +42,40 @@ pub(super) enum Unused {
 ///
 /// When values are invalid.
 pub(super) fn restore(
+    body: &Body<'_>,
+    attempts: Attempts,
+    tenant: &Arc<Tenant>,
+    now: Moment,
+    chance: f64,
+) -> Result<(RestoredState, Option<Unused>), FormatError> {
+    let (mut restored_state, unused) = restore_without_counters(body, attempts, tenant, now, chance)?;
+    if tenant.keeps_counters() && unused != Some(Unused::OtherServer) {
+        restored_state.snapshot.counters = Arc::new(restore_counters(body, attempts, tenant, now)?);
+    }
+    Ok((restored_state, unused))
+}
+
+/// The counters. They count on over every change but that of the server. Without the same states, all parts are closed.
+fn restore_counters(
+    body: &Body<'_>,
+    attempts: Attempts,
+    tenant: &Tenant,
+    now: Moment,
+) -> Result<StateCounters, FormatError> {
+    let Some(stored) = &body.counters else { return Ok(StateCounters::default()) };
+    let mut counters = stored.restore()?;
+    if !body.query_key.has_same_states(&QueryKey::of(tenant)) {
+        counters = counters.closed();
+    }
+    if attempts.count > 0 {
+        // The refresh that was not saved may have been exposed; a later one has at least its values.
+        let started = attempts.last.filter(|_| !attempts.torn).unwrap_or(now.utc).min(now.utc);
+        counters.hidden_until = counters.hidden_until.max(Some(started.whole_second()));
+    }
+    Ok(counters)
+}
+
+fn restore_without_counters(
     body: &Body<'_>,
     attempts: Attempts,
     tenant: &Arc<Tenant>,

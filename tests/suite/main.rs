@@ -11,6 +11,7 @@ mod answers;
 mod app;
 mod commands;
 mod config;
+mod counters;
 mod docs;
 mod exactness;
 mod exposition;

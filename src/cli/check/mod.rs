@@ -101,11 +101,18 @@ fn cost(tenant: &Tenant) -> String {
     if let Some(filter) = &tenant.agent_filter {
         line("series", unknown_series(&estimate, filter));
         line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
-        line("", "one more per agent for each further state that is seen".to_owned());
+        let more = if estimate.series_per_state > 1 { "two" } else { "one" };
+        line("", format!("{more} more per agent for each further state that is seen"));
     } else {
         line("series", series(&estimate));
         line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
-        line("", format!("up to {} more for each further state that is seen", grouped(estimate.agents)));
+        line(
+            "",
+            format!(
+                "up to {} more for each further state that is seen",
+                grouped(estimate.agents * estimate.series_per_state)
+            ),
+        );
     }
     if tenant.official.is_some() {
         line("requests", tail_requests(&estimate));
@@ -181,9 +188,10 @@ fn budget(budget: &Budgeted) -> String {
 
 /// The documented formula with the numbers of this tenant.
 fn series(estimate: &Estimate) -> String {
-    let Estimate { agents, scheduled_agents: scheduled, states, agent_series, .. } = estimate;
+    let Estimate { agents, scheduled_agents: scheduled, agent_series, .. } = estimate;
+    let states = state_series(estimate);
     let part = |agents: u64, fixed: u64, which: &str| {
-        format!("{} × ({} + {fixed})", counted(agents, &format!("agent{which}")), counted(*states, "state"))
+        format!("{} × ({states} + {fixed})", counted(agents, &format!("agent{which}")))
     };
     let with_schedule = SERIES_PER_AGENT + SERIES_PER_SCHEDULE;
     let parts = match (agents - scheduled, *scheduled) {
@@ -196,14 +204,20 @@ fn series(estimate: &Estimate) -> String {
     format!("{} = {parts}", grouped(*agent_series))
 }
 
+/// The number of states, and with counters of their series.
+fn state_series(estimate: &Estimate) -> String {
+    let states = counted(estimate.states, "state");
+    if estimate.series_per_state > 1 { format!("{} × {states}", estimate.series_per_state) } else { states }
+}
+
 /// The series of a tenant with `agents: all`, whose number only CXone's list decides.
 fn unknown_series(estimate: &Estimate, filter: &AgentFilter) -> String {
-    let per_agent = estimate.states + SERIES_PER_AGENT;
+    let per_agent = estimate.series_per_agent();
     let max = u64::try_from(filter.max).unwrap_or(u64::MAX);
     format!(
         "unknown, as CXone's list decides: {per_agent} ({} + {SERIES_PER_AGENT}) for each agent that `agent_filter` selects, up to \
          {} for {} (`max`)",
-        counted(estimate.states, "state"),
+        state_series(estimate),
         grouped(per_agent.saturating_mul(max)),
         counted(max, "agent"),
     )

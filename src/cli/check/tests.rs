@@ -296,10 +296,10 @@ async fn probe_of_all_agents_reads_the_list_first() {
 fn series_of_all_agents_are_unknown() {
     let text = cost(&all_agents());
     assert!(
-        text.contains("  series           unknown, as CXone's list decides: 11 (4 states + 7) for each agent"),
+        text.contains("  series           unknown, as CXone's list decides: 15 (2 × 4 states + 7) for each agent"),
         "{text}"
     );
-    assert!(text.contains("up to 55,000 for 5,000 agents (`max`)"), "{text}");
+    assert!(text.contains("up to 75,000 for 5,000 agents (`max`)"), "{text}");
     assert!(!text.contains(" 0 "), "{text}");
     let text = summary(&fixture::config([all_agents(), fixture::tenant("shop", 2)]));
     assert_eq!(text, "The configuration is valid: 2 tenants, 2 agents and those of CXone's list.\n");

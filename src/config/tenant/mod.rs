@@ -59,6 +59,7 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
         None => None,
     };
     let query = QuerySettings::read(&fields, api, diagnostics);
+    let counters = read_counters(&fields, api, query.as_ref(), diagnostics);
     let limits = RefreshLimits::read(&fields, diagnostics);
     let filter = query.as_ref().map_or(&[][..], |query| &query.states);
     let states = StateSettings::read(&fields, api.unwrap_or(Api::Presence), filter, diagnostics);
@@ -83,12 +84,34 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
         offline_limits,
         absent_limit,
         official,
+        counters: counters?,
         // The configuration does not say which shard this process is.
         share: None,
     };
     incremental::check(&tenant, &fields, diagnostics);
     warn(&tenant, &fields, diagnostics);
     Some(tenant)
+}
+
+/// Whether time is counted. It cannot be without cached history, which the presence API has with `incremental` only.
+fn read_counters(
+    fields: &Fields<'_>,
+    api: Option<Api>,
+    query: Option<&QuerySettings>,
+    diagnostics: &mut Diagnostics,
+) -> Option<bool> {
+    let errors_before = diagnostics.error_count();
+    let counters = fields.flag("counters", diagnostics)?;
+    let keeps_history = api != Some(Api::Presence) || query.is_none_or(|query| query.incremental.is_some());
+    if counters
+        && !keeps_history
+        && diagnostics.error_count() == errors_before
+        && let Some(value) = fields.get("counters")
+    {
+        let remedy = "write `incremental: true` as well, or leave it out";
+        value.report(Problem::new("is for `incremental: true`", remedy), diagnostics);
+    }
+    Some(counters)
 }
 
 fn parse_api(text: &str) -> Result<Api, Problem> {

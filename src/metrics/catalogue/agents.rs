@@ -5,6 +5,7 @@ use crate::exposition::{Family, Kind};
 /// The families of a snapshot, in the order they are exposed.
 pub const AGENTS: &[&Family] = &[
     &AGENT_STATE_SECONDS,
+    &AGENT_STATE_TIME_SECONDS_TOTAL,
     &AGENT_OBSERVED_SECONDS,
     &AGENT_CURRENT_STATE_SECONDS,
     &AGENT_OFFLINE_SECONDS,
@@ -28,6 +29,16 @@ pub const AGENT_STATE_SECONDS: Family = Family {
     help: "Time the agent spent in the state within the window, which ends at the last refresh. Values are cached: \
            a scrape is answered from the last refresh, and there is at most one refresh per cooldown.",
     kind: Kind::Gauge,
+    unit: Some("seconds"),
+    labels: &["agent", "state"],
+};
+
+/// Time per agent and state since the first reading.
+pub const AGENT_STATE_TIME_SECONDS_TOTAL: Family = Family {
+    name: "cxone_agent_state_time_seconds_total",
+    help: "Time the agent spent in the state since the exporter first read the agent. Never decreases: where CXone corrects \
+           a state downwards, it waits until the truth catches up. Only with counters.",
+    kind: Kind::Counter,
     unit: Some("seconds"),
     labels: &["agent", "state"],
 };

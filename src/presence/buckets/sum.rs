@@ -9,8 +9,10 @@ use super::current_state::current;
 use super::store::{Bucket, BucketStore, Share, scale, total};
 use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_names::{StateIndex, StateNames};
+use crate::presence::window_parts::WindowPartsBuilder;
 use crate::presence::{
     AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejection, Rejections, StateName, WatchedAgent, Window,
+    WindowParts,
 };
 
 /// Sums agent by agent.
@@ -24,6 +26,7 @@ pub(super) struct PresenceSummer<'a> {
     seen: Vec<usize>,
     schedules: ScheduleSummer,
     chart: PresenceChartBuilder,
+    parts: WindowPartsBuilder,
     rejections: Rejections,
 }
 
@@ -65,6 +68,7 @@ impl<'a> PresenceSummer<'a> {
             seen: Vec::new(),
             schedules: ScheduleSummer::new(window),
             chart: PresenceChartBuilder::default(),
+            parts: WindowPartsBuilder::new(window),
             rejections,
         }
     }
@@ -104,6 +108,7 @@ impl<'a> PresenceSummer<'a> {
             last_data,
             scheduled,
             chart: self.chart(&buckets),
+            parts: self.parts(&buckets),
             timeline: None,
         })
     }
@@ -208,6 +213,16 @@ impl<'a> PresenceSummer<'a> {
             chart.add(bucket.span, store.shares(bucket).iter().filter_map(place));
         }
         chart.finish()
+    }
+
+    /// The parts of the buckets, after [`PresenceSummer::sum_states`].
+    fn parts(&mut self, buckets: &[Bucket]) -> WindowParts {
+        let Self { store, states, parts, .. } = self;
+        for bucket in buckets {
+            let place = |share: &Share| Some((states.get(share.state.0)?.place, share.time));
+            parts.add(bucket.span, store.shares(bucket).iter().filter_map(place));
+        }
+        parts.finish()
     }
 }
 

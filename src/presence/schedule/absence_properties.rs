@@ -29,6 +29,7 @@ fn offline(offline: Option<Micros>, end: Timestamp) -> AgentPresence {
         scheduled: None,
         chart: PresenceChart::default(),
         timeline: None,
+        parts: Default::default(),
     }
 }
 

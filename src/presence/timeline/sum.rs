@@ -7,9 +7,10 @@ use super::{PresenceTimeline, RawStateIndex, Segment, StateTimeline, TOLERANCE};
 use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames};
+use crate::presence::window_parts::WindowPartsBuilder;
 use crate::presence::{
     AgentId, AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejections, StateName, Timestamp,
-    WatchedAgent, Window,
+    WatchedAgent, Window, WindowParts,
 };
 
 /// The names of states, and what some of them mean.
@@ -62,6 +63,7 @@ struct PresenceSummer<'a> {
     offline: &'a [StateName],
     schedules: ScheduleSummer,
     chart: PresenceChartBuilder,
+    parts: WindowPartsBuilder,
 }
 
 impl StateTimeline {
@@ -90,6 +92,7 @@ impl StateTimeline {
             offline: labels.offline,
             schedules: ScheduleSummer::new(window),
             chart: PresenceChartBuilder::default(),
+            parts: WindowPartsBuilder::new(window),
         };
         let mut presences: Vec<_> = agents
             .iter()
@@ -179,6 +182,7 @@ impl PresenceSummer<'_> {
         let chart = self.chart(&times, inside());
         let timeline = Some(self.timeline(&times, inside()));
         let unbroken_offline = self.unbroken_offline(&spans, newest.as_ref().map(|(state, _)| *state));
+        let parts = self.parts(&times, inside());
         let current = match newest {
             Some((state, name)) => (state != StateNames::OTHER).then_some((name, Micros::ZERO)),
             None => self.current(&spans),
@@ -193,6 +197,7 @@ impl PresenceSummer<'_> {
             scheduled,
             chart,
             timeline,
+            parts,
         })
     }
 
@@ -211,6 +216,7 @@ impl PresenceSummer<'_> {
             scheduled: agent.schedule.as_ref().map(|schedule| schedules.scheduled_time(schedule, std::iter::empty())),
             chart: self.chart.finish(),
             timeline: Some(PresenceTimeline::new([])),
+            parts: WindowParts::default(),
         })
     }
 
@@ -237,6 +243,19 @@ impl PresenceSummer<'_> {
         PresenceTimeline::new(
             spans.map(|(state, time)| Segment { place: place(state).unwrap_or(PresenceChart::OTHER), time }),
         )
+    }
+
+    /// The spans by parts of the window; states are given by their positions in `times`.
+    fn parts(
+        &mut self,
+        times: &[(StateName, Micros)],
+        spans: impl Iterator<Item = (StateIndex, Window)>,
+    ) -> WindowParts {
+        for (state, time) in spans {
+            let place = self.place(times, state);
+            self.parts.add(time, place.map(|place| (place, time.length())).into_iter());
+        }
+        self.parts.finish()
     }
 
     /// The position of the state in `times`.

@@ -27,7 +27,7 @@ impl Harness {
 }
 
 fn with_data(published: &Published) -> Vec<String> {
-    let Snapshot { tenant, rows } = &*published.snapshot;
+    let Snapshot { tenant, rows, .. } = &*published.snapshot;
     assert_eq!(tenant.agents.len(), rows.len());
     let agents = tenant.agents.iter().zip(rows).filter(|(_, row)| row.data.is_some());
     agents.map(|(agent, _)| agent.id.to_string()).collect()

@@ -324,12 +324,17 @@ async fn scheduled_time_is_restored_for_the_same_schedule_only() {
         last_data: START,
         scheduled: Some(scheduled),
         chart: PresenceChart::default(),
+        parts: Default::default(),
         timeline: None,
     };
     let window = Window::ending_at(START, HOUR);
     let data = AgentData { presence: Some(presence), window, read_at: now };
     let rows = vec![AgentRow { data: Some(Arc::new(data)) }; 3];
-    let published = round_trip::published(Snapshot { tenant: with(&berlin), rows }, Status::default(), None);
+    let published = round_trip::published(
+        Snapshot { tenant: with(&berlin), rows, counters: Arc::default() },
+        Status::default(),
+        None,
+    );
     for (configured, expected) in [(&berlin, Some(scheduled)), (&utc, None), (&None, None)] {
         let restored = round_trip::restored_from(&published, &with(configured), now).unwrap();
         let found = restored.snapshot.rows[1].data.as_ref().and_then(|data| data.presence.as_ref()?.scheduled);

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window};
+use crate::refresh::counters::{AgentCounter, OpenPart, StateCount, StateCounters};
 use crate::refresh::{AgentData, AgentRow, Moment, Published, RestoredState, Snapshot, Status};
 use crate::storage::format::Body;
 use crate::storage::frame::{self, FormatError};
@@ -56,6 +57,7 @@ fn presence() -> impl Strategy<Value = AgentPresence> {
                 scheduled: None,
                 chart: PresenceChart::default(),
                 timeline: None,
+                parts: Default::default(),
             }
         },
     )
@@ -74,7 +76,7 @@ fn snapshot(rows: &[Option<(Option<AgentPresence>, u64)>], now: Moment) -> Snaps
             Arc::new(AgentData { presence, window, read_at: Moment::remembered(utc, now) })
         }),
     });
-    Snapshot { tenant: Arc::new(tenant()), rows: rows.collect() }
+    Snapshot { tenant: Arc::new(tenant()), rows: rows.collect(), counters: Arc::default() }
 }
 
 type Row = Option<(Option<AgentPresence>, Window, Moment)>;
@@ -113,6 +115,75 @@ proptest! {
     }
 }
 
+/// The tenant with counters, and its snapshot with those of one agent, last read at [`START`].
+fn counting() -> (Tenant, Snapshot) {
+    let mut tenant = tenant();
+    tenant.query.incremental = Some(crate::config::Incremental::default());
+    let count = |name: &str, time, closed| StateCount { name: name.into(), time: Micros::from_seconds(time), closed };
+    let part = |start, times| OpenPart { start: Timestamp::from_seconds(start), times };
+    let counter = AgentCounter {
+        states: vec![count("Busy", 700, -3_000_000), count("休憩", 0, 0)],
+        open: vec![part(1_699_990_000, vec![(0, Micros::from_seconds(503)), (1, Micros::new(7))])],
+        from: Some(Timestamp::from_seconds(1_699_990_000)),
+        read_to: START,
+    };
+    let agents = [("2".into(), Arc::new(counter)), ("gone".into(), Arc::default())];
+    let counters = StateCounters { agents: agents.into(), hidden_until: None };
+    (tenant.clone(), Snapshot { counters: Arc::new(counters), ..Snapshot::empty(Arc::new(tenant)) })
+}
+
+#[test]
+fn counters_survive_restarts_crashes_and_changed_shards() {
+    let (tenant, snapshot) = counting();
+    let stored = bytes(&published(snapshot.clone(), Status::default(), None), 0);
+    let now = moment(START + Duration::from_secs(30));
+    let restored = |bytes: &[u8], tenant: &Tenant| {
+        restore_from(bytes, &Arc::new(tenant.clone()), now).unwrap().0.snapshot.counters
+    };
+    let is_shown = |counters: &StateCounters| counters.of(&"2".into()).is_some();
+    assert_eq!(restored(&stored, &tenant), snapshot.counters);
+    assert!(is_shown(&snapshot.counters));
+
+    // After a crash within a refresh, higher values may have been exposed.
+    let crashed = [&stored[..], frame::attempt(START + Duration::from_secs(10)).as_bytes()].concat();
+    let after_crash = restored(&crashed, &tenant);
+    assert_eq!(after_crash.agents, snapshot.counters.agents);
+    assert!(!is_shown(&after_crash));
+    let again = bytes(&published(Snapshot { counters: after_crash, ..snapshot.clone() }, Status::default(), None), 0);
+    assert!(!is_shown(&restored(&again, &tenant)), "until the agent is read");
+
+    let (mut interval, sharded, mut renamed) = (tenant.clone(), tenant.clone(), tenant.clone());
+    interval.query.interval.length *= 2;
+    assert_eq!(restored(&stored, &interval), snapshot.counters);
+    let shard = crate::cli::fixture::config([sharded]).of_shard(crate::config::Shard::new(1, 2).unwrap()).unwrap();
+    assert_eq!(restored(&stored, &shard.tenants[0]), snapshot.counters);
+    renamed.states.map.insert("Busy".into(), "Talking".into());
+    let closed = restored(&stored, &renamed);
+    assert_eq!(*closed, StateCounters::clone(&snapshot.counters).closed());
+    assert!(is_shown(&closed));
+
+    let (mut moved, mut off) = (tenant.clone(), tenant);
+    moved.connection.base_url = "https://other.example.com".parse().unwrap();
+    off.counters = false;
+    for other in [moved, off] {
+        assert_eq!(*restored(&stored, &other), StateCounters::default());
+    }
+}
+
+#[test]
+fn damaged_counters_are_refused() {
+    let (tenant, snapshot) = counting();
+    let published = published(snapshot, Status::default(), None);
+    let text = serde_json::to_string(&Body::of(&published, 0)).unwrap();
+    let tenant = Arc::new(tenant);
+    let restore = |text: &str| restore_from(&frame::frame(text.as_bytes()), &tenant, moment(START)).map(|_| ());
+    assert!(restore(&text).is_ok());
+    for (from, to) in [("[1,7]", "[2,7]"), ("[0,700000000,", "[9,700000000,"), ("\"休憩\"", "\"\"")] {
+        assert!(text.contains(from), "{text}");
+        assert!(restore(&text.replace(from, to)).is_err(), "{from} {to}");
+    }
+}
+
 /// The figures of a large tenant; run by hand with `--ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
@@ -136,6 +207,7 @@ fn figures_of_thirty_thousand_agents() {
         scheduled: None,
         chart: PresenceChart::default(),
         timeline: None,
+        parts: Default::default(),
     };
     let mut tenant = tenant();
     let agent = tenant.agents[0].clone();
@@ -146,8 +218,11 @@ fn figures_of_thirty_thousand_agents() {
     let rows = (0..30_000).map(|nth| AgentRow {
         data: Some(Arc::new(AgentData { presence: Some(presence(nth)), window, read_at: now })),
     });
-    let published =
-        published(Snapshot { tenant: Arc::new(tenant), rows: rows.collect() }, Status::default(), Some(now));
+    let published = published(
+        Snapshot { tenant: Arc::new(tenant), rows: rows.collect(), counters: Arc::default() },
+        Status::default(),
+        Some(now),
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("acme.cxone");
     let start = std::time::Instant::now();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::NaiveTime;
 use cxone_exporter::clock::{DrivenClock, Monotonic};
-use cxone_exporter::config::{Agent, ConnectionSettings, Shard, Tenant};
+use cxone_exporter::config::{Agent, ConnectionSettings, Incremental, Shard, Tenant};
 use cxone_exporter::exposition::Block;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{
@@ -53,6 +53,7 @@ impl Scrape {
             scheduled: Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::new(1_234_500_000) }),
             chart: PresenceChart::default(),
             timeline: None,
+            parts: Default::default(),
         };
         let plain = AgentPresence {
             folded: Vec::new(),
@@ -64,6 +65,7 @@ impl Scrape {
             scheduled: None,
             chart: PresenceChart::default(),
             timeline: None,
+            parts: Default::default(),
         };
         let read_at = Moment { monotonic: Monotonic::default(), utc: NOW };
         let row = |presence| AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
@@ -77,10 +79,15 @@ impl Scrape {
             agent("quiet", Some("Q"), None, None),
             agent("gone", None, Some("Night"), Some(5_400)),
         ];
-        let snapshot = Snapshot {
-            tenant: Arc::new(tenant(agents)),
+        let mut tenant = tenant(agents);
+        tenant.query.incremental = Some(Incremental::default());
+        let mut snapshot = Snapshot {
+            tenant: Arc::new(tenant),
             rows: vec![row(Some(busy)), row(Some(plain)), row(None), AgentRow::default()],
+            counters: Default::default(),
         };
+        // The first reading, so they are zero.
+        snapshot.counters = Arc::new(snapshot.counters.after(&snapshot));
         let status = Status {
             up: false,
             window: Some(window),
@@ -127,6 +134,7 @@ impl Scrape {
                 scheduled: None,
                 chart: PresenceChart::default(),
                 timeline: None,
+                parts: Default::default(),
             };
             AgentRow {
                 data: Some(Arc::new(AgentData {
@@ -143,6 +151,7 @@ impl Scrape {
                     .collect(),
             )),
             rows: (0..agents).map(row).collect(),
+            counters: Default::default(),
         };
         Self { snapshot, with_process: true, ..small }
     }

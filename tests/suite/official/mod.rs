@@ -1,6 +1,7 @@
 //! The official API: the sums are exact for every variant of the server, and no request is superfluous.
 
 mod absence;
+mod counters;
 mod faults;
 mod habits;
 mod people;

@@ -1,0 +1,157 @@
+//! The time in each state by quarters of the window, which counters add up.
+//!
+//! A part begins at a multiple of its length since 1970, so a part is the same one in every window of the same length. The
+//! first part of a window may have begun before it, and then has only what is in the window.
+
+use std::time::Duration;
+
+use super::{BucketBoundaries, Micros, Timestamp, Window};
+
+/// The parts of a window. A part is counted for good once it is about to leave the window, so corrections reach back three
+/// quarters of the window, and an outage may last as long. More parts take more memory.
+const PARTS: u64 = 4;
+
+/// The time in each state by parts of the window.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WindowParts(Vec<WindowPart>);
+
+/// The time in each state within one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowPart {
+    /// The start of the part, which may be before the window.
+    pub start: Timestamp,
+    /// Time by position in [`AgentPresence::states`](super::AgentPresence::states). Positions are different.
+    pub times: Vec<(usize, Micros)>,
+}
+
+/// Makes parts of the spans of one agent after the other.
+#[derive(Debug)]
+pub(super) struct WindowPartsBuilder {
+    boundaries: BucketBoundaries,
+    parts: Vec<WindowPart>,
+    rest: Vec<(usize, Micros)>,
+}
+
+// === impl WindowParts ===
+
+impl WindowParts {
+    /// The starts of all parts, for windows as long as `window`.
+    pub fn boundaries(window: Window) -> BucketBoundaries {
+        BucketBoundaries::new(Duration::from_micros(window.length().get() / PARTS))
+    }
+
+    /// The parts with time, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &WindowPart> {
+        self.0.iter()
+    }
+
+    /// Gives each time the position that `place` has for its old one.
+    pub(super) fn relocate(&mut self, place: impl Fn(usize) -> Option<usize>) {
+        for part in &mut self.0 {
+            for (old, time) in std::mem::take(&mut part.times) {
+                if let Some(place) = place(old) {
+                    part.add(place, time);
+                }
+            }
+        }
+    }
+}
+
+// === impl WindowPart ===
+
+impl WindowPart {
+    fn add(&mut self, place: usize, time: Micros) {
+        match self.times.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, sum)) => *sum = *sum + time,
+            None => self.times.push((place, time)),
+        }
+    }
+}
+
+// === impl WindowPartsBuilder ===
+
+impl WindowPartsBuilder {
+    /// A builder for spans within `window`.
+    pub(super) fn new(window: Window) -> Self {
+        Self { boundaries: WindowParts::boundaries(window), parts: Vec::new(), rest: Vec::new() }
+    }
+
+    /// Adds a span, not before earlier ones, and its time by position. Time in a span over several parts is spread evenly,
+    /// and none is lost to rounding.
+    pub(super) fn add(&mut self, span: Window, times: impl Iterator<Item = (usize, Micros)>) {
+        self.rest.clear();
+        self.rest.extend(times);
+        let mut left = span;
+        while left.start < left.end {
+            let start = self.boundaries.floor(left.start);
+            let end = self.boundaries.next(start).min(left.end);
+            if self.parts.last().is_none_or(|last| last.start != start) {
+                self.parts.push(WindowPart { start, times: Vec::new() });
+            }
+            let inside = Window { start: left.start, end }.length();
+            for (place, time) in &mut self.rest {
+                let share = time.prorated(inside, left.length().into());
+                *time = Micros::new(time.get().saturating_sub(share.get()));
+                if let Some(part) = self.parts.last_mut() {
+                    part.add(*place, share);
+                }
+            }
+            left.start = end;
+        }
+    }
+
+    /// The parts of the spans since the last call.
+    pub(super) fn finish(&mut self) -> WindowParts {
+        WindowParts(std::mem::take(&mut self.parts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn window(start: i64, end: i64) -> Window {
+        Window { start: Timestamp::from_seconds(start), end: Timestamp::from_seconds(end) }
+    }
+
+    #[test]
+    fn window_parts_begin_at_multiples_of_their_length() {
+        let mut builder = WindowPartsBuilder::new(window(10, 410));
+        builder.add(window(10, 90), [(0, Micros::from_seconds(40))].into_iter());
+        builder.add(window(90, 310), [(1, Micros::from_seconds(110)), (0, Micros::from_seconds(22))].into_iter());
+        let parts = builder.finish();
+        let seconds = |part: &WindowPart| {
+            let times = part.times.iter().map(|(place, time)| (*place, time.get() / 1_000_000));
+            (part.start.micros() / 1_000_000, times.collect::<Vec<_>>())
+        };
+        let expected = [
+            (0, vec![(0, 41), (1, 5)]),
+            (100, vec![(1, 50), (0, 10)]),
+            (200, vec![(1, 50), (0, 10)]),
+            (300, vec![(1, 5), (0, 1)]),
+        ];
+        assert_eq!(parts.iter().map(seconds).collect::<Vec<_>>(), expected);
+        assert_eq!(builder.finish(), WindowParts::default());
+    }
+
+    proptest! {
+        #[test]
+        fn window_parts_lose_no_time(
+            length in 0..1_000_000_u64,
+            spans in prop::collection::vec((0..300_000_i64, 0..300_000_u64), 0..20),
+        ) {
+            let at = Timestamp::from_micros;
+            let mut builder = WindowPartsBuilder::new(Window { start: at(0), end: at(length.cast_signed()) });
+            let mut start = 0;
+            for (span, time) in &spans {
+                builder.add(Window { start: at(start), end: at(start + span) }, [(0, Micros::new(*time))].into_iter());
+                start += span;
+            }
+            let sum: Micros = builder.finish().iter().flat_map(|part| &part.times).map(|(_, time)| *time).sum();
+            let given = spans.iter().filter(|(span, _)| *span > 0).map(|(_, time)| Micros::new(*time)).sum::<Micros>();
+            prop_assert_eq!(sum, given);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The counters of time per agent and state. Pure.
+//!
+//! Closed history and the running end are counted in parts of a quarter of the window ([`WindowParts`]). Each reading replaces
+//! the parts that are in its window, so a moment counts once however often it is read, and late rows and corrections count. A
+//! part that is about to leave the window is closed: its time, as last read, is added for good. A state's counter is the
+//! highest sum so far: where CXone corrects a state downwards, it waits until the truth catches up.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::snapshot::Snapshot;
+use crate::config::{QueryKey, Tenant};
+use crate::presence::{
+    AgentId, AgentPresence, MAX_STATES_PER_AGENT, Micros, OTHER_STATE, StateName, Timestamp, Window, WindowPart,
+    WindowParts,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The agents that are no longer configured and whose counters are kept, in case they come back: about 10 MB. Those read
+/// last are kept.
+const MAX_FORMER_AGENTS: usize = 10_000;
+
+/// The part of the window from its start within which a part that begins there is closed. A bucket that reaches into a part
+/// is cut by the window's start before; buckets are rarely longer than an hour of a day.
+const CLOSING_SHARE: u64 = 24;
+
+/// The counters of every agent that was read, by id.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StateCounters {
+    pub(crate) agents: HashMap<AgentId, Arc<AgentCounter>>,
+    /// Agents that were last read before this are not exposed: a process that crashed may have exposed higher values.
+    pub(crate) hidden_until: Option<Timestamp>,
+}
+
+/// The counters of one agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AgentCounter {
+    /// In the order of their first appearance.
+    pub(crate) states: Vec<StateCount>,
+    /// The parts that may still change, in order.
+    pub(crate) open: Vec<OpenPart>,
+    /// The start of the first part that counts; `None` if the next reading is the first.
+    pub(crate) from: Option<Timestamp>,
+    /// The end of the last window that was read.
+    pub(crate) read_to: Timestamp,
+}
+
+/// The counter of one state.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StateCount {
+    pub(crate) name: StateName,
+    /// The value. It never decreases.
+    pub(crate) time: Micros,
+    /// Microseconds in closed parts, less what was in open parts at the first reading.
+    pub(crate) closed: i64,
+}
+
+/// A part of the window as last read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OpenPart {
+    pub(crate) start: Timestamp,
+    /// Time by position in [`AgentCounter::states`]. Positions are different.
+    pub(crate) times: Vec<(usize, Micros)>,
+}
+
+// === impl StateCounters ===
+
+impl StateCounters {
+    /// The counters after a refresh that read `data`. Agents without a row in it stay as they are.
+    #[must_use]
+    pub fn after(&self, data: &Snapshot) -> Self {
+        if !data.tenant.keeps_counters() {
+            return Self::default();
+        }
+        let mut next = self.clone();
+        for (agent, row) in data.tenant.agents.iter().zip(&data.rows) {
+            let Some(read) = row.data.as_deref() else { continue };
+            let counter = next.agents.entry(Arc::clone(&agent.id)).or_default();
+            Arc::make_mut(counter).read(read.presence.as_ref(), read.window);
+        }
+        next.drop_former_agents(&data.tenant);
+        next
+    }
+
+    /// The counters after a change of the configuration from `old` to `new`. None are left of another server.
+    pub(super) fn carried_over(self: &Arc<Self>, old: &Tenant, new: &Tenant) -> Arc<Self> {
+        let (old_key, new_key) = (QueryKey::of(old), QueryKey::of(new));
+        if !new.keeps_counters() || old_key.server() != new_key.server() {
+            return Arc::default();
+        }
+        if old_key.has_same_states(&new_key) {
+            return Arc::clone(self);
+        }
+        Arc::new(Self::clone(self).closed())
+    }
+
+    /// The counters with all parts closed, because later readings have other names or parts. They go on with the next reading.
+    pub(crate) fn closed(mut self) -> Self {
+        self.agents.values_mut().for_each(|agent| Arc::make_mut(agent).close());
+        self
+    }
+
+    /// The time in each state of an agent; `None` if it was never read, or not since a crash.
+    pub(crate) fn of(&self, agent: &AgentId) -> Option<impl Iterator<Item = (&StateName, Micros)>> {
+        let counter = self.agents.get(agent)?;
+        let is_hidden = self.hidden_until.is_some_and(|until| counter.read_to < until);
+        (!is_hidden).then(|| counter.states.iter().map(|state| (&state.name, state.time)))
+    }
+
+    fn drop_former_agents(&mut self, tenant: &Tenant) {
+        let excess = self.agents.len().saturating_sub(tenant.agents.len()).saturating_sub(MAX_FORMER_AGENTS);
+        if excess == 0 {
+            return;
+        }
+        let configured: HashSet<&AgentId> = tenant.agents.iter().map(|agent| &agent.id).collect();
+        let mut former: Vec<_> = self
+            .agents
+            .iter()
+            .filter(|(id, _)| !configured.contains(id))
+            .map(|(id, counter)| (counter.read_to, Arc::clone(id)))
+            .collect();
+        former.sort_unstable();
+        for (_, id) in former.into_iter().take(excess) {
+            self.agents.remove(&id);
+        }
+    }
+}
+
+// === impl AgentCounter ===
+
+impl Default for AgentCounter {
+    /// A counter before the first reading.
+    fn default() -> Self {
+        Self { states: Vec::new(), open: Vec::new(), from: None, read_to: Timestamp::from_micros(i64::MIN) }
+    }
+}
+
+impl AgentCounter {
+    /// Counts what was read of `window`. `None`: nothing was reported within it, so nothing that was read before has changed.
+    fn read(&mut self, presence: Option<&AgentPresence>, window: Window) {
+        if window.end < self.read_to {
+            if self.read_to.saturating_since(window.end) <= window.length() {
+                // The clock was set back. What is read was read before.
+                return;
+            }
+            self.close();
+        }
+        let boundaries = WindowParts::boundaries(window);
+        let is_first = self.from.is_none();
+        let from = *self.from.get_or_insert(boundaries.floor(window.end));
+        let closing = Micros::new(window.length().get() / CLOSING_SHARE);
+        let open_from = boundaries.ceil(window.start + closing.into());
+
+        let read_to = std::mem::replace(&mut self.read_to, window.end);
+        let mut closed: Vec<OpenPart> = Vec::new();
+        closed.extend(self.open.extract_if(.., |part| part.start < open_from));
+        if let Some(presence) = presence {
+            let places: Vec<usize> = presence.states.iter().map(|(name, _)| self.place(name)).collect();
+            let (mut open, mut missed) = (Vec::new(), Vec::new());
+            for part in presence.parts.iter().filter(|part| part.start >= from) {
+                if part.start >= open_from {
+                    open.push(OpenPart::of(part, &places));
+                } else if boundaries.next(part.start) > read_to {
+                    missed.push(OpenPart::of(part, &places));
+                }
+            }
+            self.open = open;
+            if is_first {
+                let open = self.open.clone();
+                open.iter().for_each(|part| self.add(part, -1));
+            }
+            // After an outage, parts are closed that were not over when they were last read.
+            for part in missed {
+                let before = closed.iter_mut().find(|before| before.start == part.start);
+                match before.filter(|_| window.start < read_to) {
+                    // Both have the time from the window's start to the last reading. The longer one is a lower bound.
+                    Some(before) if part.start >= window.start || part.total() > before.total() => *before = part,
+                    Some(_) => {}
+                    None => closed.push(part),
+                }
+            }
+        }
+        closed.iter().for_each(|part| self.add(part, 1));
+        self.raise();
+    }
+
+    /// Closes all parts. The next reading is the first.
+    fn close(&mut self) {
+        for part in std::mem::take(&mut self.open) {
+            self.add(&part, 1);
+        }
+        (self.from, self.read_to) = (None, Self::default().read_to);
+    }
+
+    /// The position of a state. States beyond the limit share one, as each is a time series.
+    fn place(&mut self, name: &StateName) -> usize {
+        let place = |states: &[StateCount], name: &str| states.iter().position(|state| *state.name == *name);
+        if let Some(place) = place(&self.states, name) {
+            return place;
+        }
+        let others = self.states.iter().filter(|state| *state.name != *OTHER_STATE).count();
+        let name = if others < MAX_STATES_PER_AGENT { Arc::clone(name) } else { Arc::from(OTHER_STATE) };
+        place(&self.states, &name).unwrap_or_else(|| {
+            self.states.push(StateCount { name, time: Micros::ZERO, closed: 0 });
+            self.states.len() - 1
+        })
+    }
+
+    /// Adds `sign` times the time of `part` to the closed time.
+    fn add(&mut self, part: &OpenPart, sign: i64) {
+        for (place, time) in &part.times {
+            if let Some(state) = self.states.get_mut(*place) {
+                let time = i64::try_from(time.get()).unwrap_or(i64::MAX);
+                state.closed = state.closed.saturating_add(time.saturating_mul(sign));
+            }
+        }
+    }
+
+    /// Raises each counter to the time that is known now.
+    fn raise(&mut self) {
+        for (place, state) in self.states.iter_mut().enumerate() {
+            let times = self.open.iter().flat_map(|part| &part.times);
+            let open: Micros = times.filter(|(of, _)| *of == place).map(|(_, time)| *time).sum();
+            let sum = state.closed.saturating_add_unsigned(open.get());
+            state.time = state.time.max(Micros::new(u64::try_from(sum).unwrap_or_default()));
+        }
+    }
+}
+
+// === impl OpenPart ===
+
+impl OpenPart {
+    /// `part`, whose positions have these `places` among the counters.
+    fn of(part: &WindowPart, places: &[usize]) -> Self {
+        let mut times: Vec<(usize, Micros)> = Vec::with_capacity(part.times.len());
+        for (old, time) in &part.times {
+            let Some(&place) = places.get(*old) else { continue };
+            match times.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, sum)) => *sum = *sum + *time,
+                None => times.push((place, *time)),
+            }
+        }
+        Self { start: part.start, times }
+    }
+
+    fn total(&self) -> Micros {
+        self.times.iter().map(|(_, time)| *time).sum()
+    }
+}
