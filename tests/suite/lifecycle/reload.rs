@@ -233,3 +233,31 @@ async fn sighup_reads_dotenv_again() {
     assert!(http(exporter.address, "GET", "/config").body.contains("- id: \"2\""));
     harness.simulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_reads_the_leave_file_again() {
+    let harness = ProcessHarness::with_defaults().await;
+    let tenant = harness.tenant("acme", "1h", &[0, 1]).replace("'\n", "'\n        schedule: always\n");
+    let schedules = "schedules:\n  always: { timezone: UTC, days: [mon-sun], hours: \"00:00-24:00\" }\n";
+    harness.write("cxone.yml", &format!("tenants:\n{tenant}    leave_file: leave.csv\n{schedules}"));
+    harness.write("leave.csv", "id,from,to\n");
+    let exporter = harness.start(&["--web.enable-lifecycle"]);
+    let shifts = || {
+        let metrics = scrape(exporter.address);
+        [0, 1].map(|agent| value(&metrics, &format!("cxone_agent_on_shift{{agent=\"{}\"}}", harness.agent(agent))))
+    };
+    assert_eq!(shifts(), [Some(1.0), Some(1.0)]);
+    let reload = |rows: &str| {
+        harness.write("leave.csv", &format!("id,from,to\n{rows}\n"));
+        http(exporter.address, "POST", "/-/reload")
+    };
+    assert_eq!(reload(&format!("{},2020-01-01,", harness.agent(1))).status, 200);
+    assert_eq!(shifts(), [Some(1.0), Some(0.0)], "leave counts at once, without a refresh");
+    assert_eq!(harness.requests().1, 1);
+    let refused = reload(&format!("{},2020-01-01,2019-12-31", harness.agent(0)));
+    assert!(refused.status == 500 && refused.body.contains("leave.csv:2: ends before it begins"), "{}", refused.body);
+    assert_eq!(shifts(), [Some(1.0), Some(0.0)], "a faulty file changes nothing");
+    assert_eq!(reload("").status, 200);
+    assert_eq!(shifts(), [Some(1.0), Some(1.0)]);
+    harness.simulator.shutdown().await;
+}
