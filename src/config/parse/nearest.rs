@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(nearest_three("status", known), ["states", "settle", "name"]);
         assert_eq!(nearest_three("Windows", known), ["window", "cooldown", "name"]);
         assert_eq!(nearest_three("x", ["a", "b"]), ["a", "b"]);
-        assert_eq!(nearest_three("AGENTS", ["AREA", "AGENT_IDS", "AGENT_ID"]), ["AGENT_ID", "AGENT_IDS", "AREA"]);
+        assert_eq!(nearest_three("AGENTS", ["AREA", "AGENT_IDS", "AGENT_ID"]), ["AGENT_IDS", "AGENT_ID", "AREA"]);
     }
 
     #[test]

@@ -140,6 +140,7 @@ pub(super) mod tests {
             "CXONE_TENANT_DOMAIN" => Some("acme.example.com".to_owned()),
             "CXONE_CLIENT_ID" | "CXONE_CLIENT_SECRET" => Some("x".to_owned()),
             "CXONE_AGENT_IDS" => Some("1,2,3,a,b,c,d".to_owned()),
+            "CXONE_INTERVAL" => Some("PT1H".to_owned()),
             _ => None,
         };
         let config = Config::from_environment(&variable, Path::new("/nowhere")).unwrap();
