@@ -236,14 +236,14 @@ fn absent(line: &ListedAgent<'_>) -> Markup {
         @match line.absence {
             Some(Absence { leave: Some(_), .. }) => { span.nothing { "on leave" } },
             Some(Absence { shift: None, .. }) => { span.nothing { "off shift" } },
-            Some(Absence { absent: Some(absent), .. }) => { (too_long(line.is_absent(), clock_time(absent), "absent for too long")) },
+            Some(Absence { absent: Some(absent), .. }) => { (too_long(line.is_absent(), &clock_time(absent), "absent for too long")) },
             _ => {},
         }
     }
 }
 
 /// A text, marked where it is too long. A symbol and words for screen readers: colour alone is not accessible.
-fn too_long(is_too_long: bool, text: String, words: &str) -> Markup {
+fn too_long(is_too_long: bool, text: &str, words: &str) -> Markup {
     html! {
         span.over[is_too_long] {
             @if is_too_long { span aria-hidden="true" { "\u{25b2} " } }
@@ -257,5 +257,5 @@ fn too_long(is_too_long: bool, text: String, words: &str) -> Markup {
 pub(super) fn of_limit(line: &ListedAgent<'_>) -> Markup {
     let Some((permille, limit)) = line.permille_of_limit().zip(line.agent.offline_limit) else { return html! {} };
     let percent = format!("{} %", permille / 10);
-    html! { (too_long(line.is_over_limit(), percent, "over its limit")) " of " (clock_time(limit.into())) }
+    html! { (too_long(line.is_over_limit(), &percent, "over its limit")) " of " (clock_time(limit.into())) }
 }

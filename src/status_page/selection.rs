@@ -372,8 +372,9 @@ mod tests {
             let leave = if leave { vec![whole] } else { Vec::new() };
             Schedule { days: [days; 7], leave, ..Schedule::clone(&crate::cli::fixture::schedule()) }
         };
+        type Case<'a> = (Option<Schedule>, i64, Option<u64>, u64, Option<u64>, &'a [Attention]);
         // schedule, end of the window, offline minutes, limit: absent, reasons
-        let table: [(Option<Schedule>, i64, Option<u64>, u64, Option<u64>, &[Attention]); 10] = [
+        let table: [Case<'_>; 10] = [
             (None, 12, Some(300), 15, None, &[Attention::OverLimit]),
             (Some(schedule(true, false)), 12, Some(16), 15, Some(16), &[Attention::Absent]),
             (Some(schedule(true, false)), 12, Some(15), 15, Some(15), &[]),
