@@ -86,7 +86,7 @@ def main(binary):
         config = config.replace("127.0.0.1:10062", exporter.address).replace("127.0.0.1:9093", alertmanager.address)
         prometheus = Prometheus(app, config, "--query.lookback-delta=5s", "--rules.alert.resend-delay=1s")
         # Prometheus takes up its targets after 5 s, which is as long as CxoneExporterDown waits here.
-        wait_for("Prometheus scrapes", lambda: prometheus.query("up == 1"))
+        wait_for("Prometheus scrapes fresh data", lambda: prometheus.query("cxone_up == 1"))
         for file in RULES:
             app.write(file, faster_rules((DEPLOY / "prometheus" / file).read_text()))
         prometheus.reload()
