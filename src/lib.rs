@@ -12,7 +12,7 @@
 //! | [`upstream`] | HTTP client, token, retry, rate gate, budget; one folder per API | scrapes, Prometheus |
 //! | [`refresh`] | cooldown gate, single flight, back-off, snapshot | files, reqwest, hyper |
 //! | [`storage`] | one file per tenant: what survives a restart | HTTP, serving |
-//! | [`exposition`] | families, samples, escaping, encodings | agents, CXone, I/O |
+//! | [`exposition`] | families, samples, escaping, encodings, CSV | agents, CXone, I/O |
 //! | [`metrics`] | snapshot → families; the exporter's own instruments | HTTP |
 //! | [`status_page`] | published snapshots → HTML pages | HTTP, I/O |
 //! | [`web`] | listener, TLS, authentication, limits, routes | reqwest, CXone's API |
