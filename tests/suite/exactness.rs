@@ -1,5 +1,5 @@
-//! The numbers are the tenant's truth, whatever its pages are like and whatever goes wrong on the way, and
-//! they cost no request more than they must.
+//! Scraped sums equal those of the simulated tenant, for every shape of pages and after every fault that a retry mends, with
+//! the fewest requests.
 
 mod variants;
 
@@ -30,7 +30,7 @@ async fn harness(now: Timestamp, options: SimulatorOptions, batch: usize, concur
 }
 
 impl AppHarness {
-    /// What Prometheus must see of a refresh that started at the end of `window`.
+    /// Seconds by agent and state that a scrape must show after a refresh at the end of `window`.
     fn expected(&self, window: Window) -> BTreeMap<String, BTreeMap<String, f64>> {
         let states = |agent: &str| {
             let mut states: BTreeMap<_, _> =
@@ -55,7 +55,7 @@ impl AppHarness {
         }
     }
 
-    /// The requests that a refresh needs at the least: Σ over batches of the pages they have.
+    /// The fewest requests of a refresh: the pages of all batches.
     fn pages(&self, buckets_per_agent: usize) -> usize {
         let page_size = usize::try_from(self.options.page_size).unwrap();
         let tenant = self.app.refresher().tenant();
@@ -69,14 +69,14 @@ fn options() -> SimulatorOptions {
 }
 
 #[tokio::test]
-async fn whatever_the_pages_are_like() {
+async fn sums_are_exact_for_every_alignment_order_and_page_size() {
     let mut tried = 0;
     for align in [Align::Window, Align::Hour] {
         for order in [Order::Agent, Order::Time] {
             for (page_size, batch, concurrent) in [(1000, 50, 2), (7, 5, 1), (24, 1, 4), (1, 4, 3)] {
                 let options =
                     SimulatorOptions { align, order, page_size, gzip: tried % 2 == 0, seed: 7 + tried, ..options() };
-                // A bucket of the running hour holds what happened after the window's end, a part of a second ago.
+                // A bucket of the current hour includes the part of a second after the window's end.
                 let now = if align == Align::Hour { ODD.whole_second() } else { ODD };
                 let harness = harness(now, options, batch, concurrent).await;
                 for buckets in [25, 24] {
@@ -87,7 +87,7 @@ async fn whatever_the_pages_are_like() {
                     let buckets = if align == Align::Window || on_the_hour { 24 } else { buckets };
                     assert_eq!(harness.requests(Endpoint::Presence).len(), harness.pages(buckets));
                     harness.simulator.forget_requests();
-                    // On to the full hour, where both grids are the same.
+                    // At a full hour both alignments have the same buckets.
                     let left = NEXT_HOUR.saturating_since(harness.app.clock.now());
                     harness.app.clock.advance(Duration::from_micros(left.get()));
                 }
@@ -98,7 +98,7 @@ async fn whatever_the_pages_are_like() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
+async fn single_flight_sixty_first_scrapes_cost_one_refresh() {
     let harness = harness(ODD, SimulatorOptions { page_size: 10, ..options() }, 5, 2).await;
     let window = last_day(&harness.app.clock);
     let deadline = harness.app.clock.monotonic() + REFRESH_TIMEOUT;
@@ -110,15 +110,15 @@ async fn sixty_scrapes_at_once_on_a_cold_start_cost_one_refresh() {
     let after = harness.app.scrape().await;
     assert_eq!(after.get("cxone_refreshes_total", &[("result", "success")]), Some(1.0));
     let served = |served| after.get("cxone_exporter_scrapes_total", &[("served", served)]).unwrap();
-    // Scrapes that came before the refresh ended waited for it, and got nothing else.
+    // Scrapes before the end of the refresh wait for it and get its data.
     assert_eq!((served("fresh") + served("cooldown"), served("stale"), served("none")), (61.0, 0.0, 0.0));
     assert!(served("fresh") >= 1.0);
     assert_eq!(harness.requests(Endpoint::Token).len(), 1);
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_on_the_way() {
-    // Each with the requests it costs beside the pages, and those for tokens.
+async fn sums_are_exact_after_faults_that_a_retry_mends() {
+    // Fault, rules, additional requests for pages, requests for tokens.
     let cases: [(&str, Vec<Rule>, usize, usize); 14] = [
         ("a token revoked between two pages", vec![rule(Fault::Revoked, 1)], 1, 2),
         ("a token revoked twice", vec![rule(Fault::Revoked, 1), rule(Fault::Revoked, 4)], 2, 3),
@@ -132,10 +132,10 @@ async fn whatever_goes_wrong_on_the_way() {
         ("cut in the headers", vec![rule(Fault::CutHeaders, 3)], 1, 1),
         ("cut in the body", vec![rule(Fault::CutBody, 3)], 1, 1),
         ("half a body", vec![rule(Fault::Truncated, 3)], 1, 1),
-        ("a page that comes again", vec![rule(Fault::RepeatedPage, 3)], 0, 1),
-        ("rows that do not belong there", vec![rule(Fault::OddRows, 0).times(6)], 0, 1),
+        ("a repeated page", vec![rule(Fault::RepeatedPage, 3)], 0, 1),
+        ("rows of other agents and times", vec![rule(Fault::OddRows, 0).times(6)], 0, 1),
     ];
-    for (name, rules, beside, tokens) in cases {
+    for (name, rules, additional, tokens) in cases {
         println!("{name}");
         let harness = harness(NOW, SimulatorOptions { page_size: 20, gzip: false, ..options() }, 4, 1).await;
         rules.into_iter().for_each(|rule| harness.simulator.faults().push(rule));
@@ -144,10 +144,10 @@ async fn whatever_goes_wrong_on_the_way() {
         harness.assert_exact(&scrape, window);
         assert!(harness.simulator.faults().pending().is_empty(), "the fault did not happen");
         let requests = harness.requests(Endpoint::Presence);
-        assert_eq!(requests.len(), harness.pages(24) + beside);
+        assert_eq!(requests.len(), harness.pages(24) + additional);
         assert_eq!(harness.requests(Endpoint::Token).len(), tokens);
         assert_waits(&harness.simulator.requests(), name);
-        assert!(harness.app.warnings().is_empty(), "what healed is no news");
+        assert!(harness.app.warnings().is_empty(), "a fault that a retry mends is not logged");
     }
 }
 
@@ -155,7 +155,7 @@ fn rule(fault: Fault, after: u32) -> Rule {
     Rule::new(fault).times(1).after(after)
 }
 
-/// After a request that failed none comes before its time.
+/// No request follows a failed one before the wait is over.
 fn assert_waits(requests: &[RequestRecord], name: &str) {
     let least = match name {
         "429 with seconds" | "429 with a date" => 30_000,
@@ -168,15 +168,18 @@ fn assert_waits(requests: &[RequestRecord], name: &str) {
         let failed = before.fault.is_some() && !matches!(before.status, Some(200 | 401));
         let wait = after.monotonic.saturating_since(before.monotonic);
         let truncated = before.fault == Some("truncated");
-        assert!(!(failed || truncated) || wait >= Duration::from_millis(least), "{name}: asked again after {wait:?}");
+        assert!(
+            !(failed || truncated) || wait >= Duration::from_millis(least),
+            "{name}: requested again after {wait:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn through_a_day_of_refreshes_that_partly_fail() {
+async fn sums_stay_exact_through_a_day_of_partial_failures() {
     let harness = harness(NOW, SimulatorOptions { page_size: 50, ..options() }, 4, 2).await;
     for round in 0..24 {
-        // One batch in three meets something that does not heal, in every third round.
+        // In every third round one of three batches fails.
         if round % 3 == 1 {
             harness.simulator.faults().push(Rule::new(Fault::Garbage).times(1).after(round % 2));
         }

@@ -1,4 +1,4 @@
-//! Incremental refreshes of a simulated tenant, on a driven clock: each comes to the truth, and costs a tenth.
+//! Incremental refreshes of a simulated tenant, on a driven clock: sums equal the truth, for a tenth of the bytes.
 
 mod variants;
 
@@ -94,7 +94,7 @@ impl IncrementalHarness {
             let (answered, _) = self.refresh_successfully().await;
             self.assert_exact(&answered, window);
             if self.align == Align::Hour && rng.u8(..4) == 0 {
-                assert_eq!(answered, self.full_refresh().await.0, "both are equal in everything");
+                assert_eq!(answered, self.full_refresh().await.0, "both results are equal");
             }
             self.clock().advance(Duration::from_secs([60, 61, 300, 1_740, 3_600, 9_000][rng.usize(..6)]));
         }
@@ -135,7 +135,7 @@ async fn every_refresh_comes_to_the_truth_through_two_days() {
 
 #[tokio::test]
 async fn a_tail_costs_a_tenth() {
-    // By interval and alignment: how many times as many bytes, and requests, a full refresh takes at the least.
+    // Interval, alignment, and the least ratio of a full refresh's bytes and requests to those of an incremental one.
     let cases = [(Align::Hour, 60, 10, 2), (Align::Hour, 5, 30, 10), (Align::Window, 5, 25, 7)];
     for (align, minutes, bytes, requests) in cases {
         let options = SimulatorOptions { agents: 100, align, ..SimulatorOptions::default() };
@@ -161,9 +161,9 @@ async fn a_tail_costs_a_tenth() {
 }
 
 #[tokio::test]
-async fn whatever_fails_is_made_up_for() {
+async fn failed_refreshes_are_made_up_for() {
     let at_once: &[&str] = &["garbage", "revoked", "odd-rows", "repeated-page"];
-    // While these are waited for time goes on, and the running hour, where it is not cut, has it in its bucket.
+    // Time passes during waits, and a current hour that is not cut includes it.
     let after_a_while: &[&str] = &["status=503", "cut-body", "truncated", "rate-limited=30"];
     let cases = [(Align::Hour, at_once.to_vec()), (Align::Window, [at_once, after_a_while].concat())];
     for (align, faults) in cases {
@@ -173,7 +173,7 @@ async fn whatever_fails_is_made_up_for() {
         let mut failed = 0;
         for round in 0..100 {
             if round % 2 == 1 {
-                // Some of it heals within the refresh, and some fails a batch or all of them.
+                // Some faults are mended by retries, others fail a batch or all of them.
                 let fault: Rule = faults[rng.usize(..faults.len())].parse().unwrap();
                 harness.simulator.faults().push(fault.times([1, 4][rng.usize(..2)]).after(rng.u32(..3)));
             }
@@ -210,7 +210,7 @@ async fn a_reload_asks_in_full_for_what_is_new_and_for_nothing_else() {
     harness.source.reconfigure(|tenant| tenant.agents = all_agents.clone());
     check(&harness, 2, 6 * 2 + 2 * 25, "two are new").await;
     harness.source.reconfigure(|tenant| tenant.limits.cooldown = MINUTE * 5);
-    check(&harness, 1, 8 * 2, "nothing else is asked").await;
+    check(&harness, 1, 8 * 2, "the tail only").await;
     harness.source.reconfigure(|tenant| tenant.query.interval = interval(30));
     check(&harness, 2, 8 * 50, "another interval").await;
     harness.source.reconfigure(|tenant| tenant.query.states = vec!["Busy".into(), "Offline".into()]);
@@ -234,14 +234,14 @@ async fn clocks_that_jump_and_long_silences_are_answered_with_a_full_read() {
     };
     assert_eq!(rows(&harness).await, 26, "25, and the first hour's part");
     harness.clock().advance(5 * 60 * MINUTE);
-    // From two o'clock, as three had not settled, to twenty past eight.
+    // From 02:00, because 03:00 had not settled, to 08:20.
     assert_eq!(rows(&harness).await, 7);
     harness.clock().step_to(NOW);
     assert_eq!(rows(&harness).await, 25, "the clock was set back");
     harness.clock().advance(MINUTE);
     assert_eq!(rows(&harness).await, 2);
     harness.clock().advance(2 * DAY);
-    assert_eq!(rows(&harness).await, 25, "nothing of what is known is in the window");
+    assert_eq!(rows(&harness).await, 25, "no cached bucket is in the window");
 }
 
 #[tokio::test]
@@ -255,11 +255,11 @@ async fn what_is_rejected_is_counted_as_it_comes() {
     let odd = [(Rejection::UnknownAgent, 1), (Rejection::BadTime, 1), (Rejection::OutsideWindow, 1)];
     assert_eq!(rejected(&harness.refresh().await.0), odd);
     harness.clock().advance(MINUTE);
-    assert_eq!(rejected(&harness.refresh().await.0), [], "what is kept was counted when it came");
+    assert_eq!(rejected(&harness.refresh().await.0), [], "rejections of cached buckets are counted once");
 }
 
-/// One run of the exporter that keeps what it knows in `folder`, as far as refreshes go.
-fn run(harness: &IncrementalHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
+/// The refresher and storage of a process that stores its cache in `folder`.
+fn process(harness: &IncrementalHarness, folder: &Path) -> (Arc<Refresher>, Storage) {
     let clock = Arc::new(harness.clock().clone());
     let storage = Storage::open(folder, clock.clone()).unwrap();
     let observer = Arc::new(TenantInstruments::default());
@@ -273,14 +273,14 @@ fn run(harness: &IncrementalHarness, folder: &Path) -> (Arc<Refresher>, Storage)
     (Arc::new(Refresher::new(parts).with_storage(store)), storage)
 }
 
-/// A run with one refresh, and how many rows of each agent that read.
+/// A process with one refresh. Returns the rows that it read per agent.
 async fn one_refresh(harness: &IncrementalHarness, folder: &Path) -> u64 {
     harness.clock().advance(MINUTE * 5);
-    let (refresher, storage) = run(harness, folder);
+    let (refresher, storage) = process(harness, folder);
     let window = harness.window();
     harness.simulator.forget_requests();
     let deadline = harness.clock().monotonic() + REFRESH_TIMEOUT;
-    // Nothing has to be waited for, so the clock stands still.
+    // No wait is expected, so the clock stands still.
     let scrape = refresher.scrape(deadline).await;
     while Arc::strong_count(&refresher) > 1 {
         tokio::task::yield_now().await;
@@ -296,7 +296,7 @@ async fn one_refresh(harness: &IncrementalHarness, folder: &Path) -> u64 {
 }
 
 #[tokio::test]
-async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
+async fn cache_survives_a_restart_unless_damaged_or_of_another_query() {
     let options = SimulatorOptions { agents: 6, align: Align::Hour, ..SimulatorOptions::default() };
     let mut harness = IncrementalHarness::new(options, 60, 50).await;
     let folder = tempfile::tempdir().unwrap();
@@ -318,7 +318,7 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
         ("flipped", flipped, true),
         ("cut off", whole[..middle].to_vec(), true),
         ("nothing", Vec::new(), true),
-        // What is noted behind other files says nothing here.
+        // Bytes after the body are allowed, as attempts are appended to the other file.
         ("longer", [&whole[..], b"x"].concat(), false),
     ];
     for (what, bytes, is_bad) in table {
@@ -327,13 +327,13 @@ async fn what_is_kept_survives_a_restart_and_nothing_else_is_believed() {
         assert!(if is_bad { rows == 26 } else { rows <= 3 }, "{what}: {rows}");
         assert_eq!(aside.exists(), is_bad, "{what}");
         let _ = std::fs::remove_file(&aside);
-        assert!(one_refresh(&harness, folder).await <= 2, "{what}, and after it");
+        assert!(one_refresh(&harness, folder).await <= 2, "{what}, the next refresh");
     }
 
     harness.source.reconfigure(|tenant| tenant.query.interval = interval(30));
-    assert_eq!(one_refresh(&harness, folder).await, 50, "another question");
+    assert_eq!(one_refresh(&harness, folder).await, 50, "another query");
     assert!(one_refresh(&harness, folder).await <= 3);
     harness.source.reconfigure(|tenant| tenant.query.incremental = None);
     assert_eq!(one_refresh(&harness, folder).await, 49);
-    assert!(!kept.exists(), "it is no longer needed");
+    assert!(!kept.exists(), "the cache is off");
 }

@@ -1,5 +1,5 @@
-//! What must hold of any answers, through the real reader of pages and the real tally: how the buckets are cut into
-//! pages and batches, in which order and how often they come, how they are spelt, and where the window lies, changes no sum.
+//! Properties of sums for any answers, through the page decoder and the tally: pages, batches, order, repetition, notation
+//! and the place of the window change no sum.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// Ids as tenants have them; the last one belongs to no agent.
+/// Ids in the notations of tenants. The last one is of no requested agent.
 const AGENTS: [&str; 4] = ["9007199254740993", "2", "agent-3", "stranger"];
 const ASKED: usize = 3;
 const STATES: [&str; 4] = ["Available", "Offline", "Lunch \"late\"", "休憩"];
 
-/// Midnight somewhere, from which the seconds of the properties count.
+/// A midnight in UTC, from which the seconds of the properties count.
 const EPOCH: i64 = 1_700_006_400;
 const HOUR: i64 = 3_600;
 
-/// A bucket as it is before it is spelt.
+/// A bucket before it is written as JSON.
 #[derive(Debug, Clone)]
 struct Bucket {
     agent: usize,
@@ -31,9 +31,9 @@ struct Bucket {
     states: Vec<(usize, u64)>,
 }
 
-/// How a bucket is spelt.
+/// How a bucket is written as JSON.
 #[derive(Debug, Clone)]
-struct Spelling {
+struct Notation {
     fields_backwards: bool,
     duration_as_string: bool,
     with_unknown_fields: bool,
@@ -43,21 +43,21 @@ struct Spelling {
 // === impl Bucket ===
 
 impl Bucket {
-    fn json(&self, spelling: &Spelling) -> String {
+    fn json(&self, notation: &Notation) -> String {
         let moment = |seconds: i64| {
-            let zone = FixedOffset::east_opt(spelling.minutes_east * 60).unwrap();
+            let zone = FixedOffset::east_opt(notation.minutes_east * 60).unwrap();
             let moment = DateTime::from_timestamp(EPOCH + seconds, 0).unwrap().with_timezone(&zone);
             moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
         };
         let states = self.states.iter().map(|&(state, micros)| {
-            // Written out by hand, so that no float is in between.
+            // Written from integers, so that no float rounds it.
             let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-            let seconds = if spelling.duration_as_string { format!("\"{seconds}\"") } else { seconds };
+            let seconds = if notation.duration_as_string { format!("\"{seconds}\"") } else { seconds };
             let name = serde_json::Value::from(STATES[state]);
-            spelling.object(vec![("state", name.to_string()), ("duration", seconds)])
+            notation.object(vec![("state", name.to_string()), ("duration", seconds)])
         });
         let states: Vec<_> = states.collect();
-        spelling.object(vec![
+        notation.object(vec![
             ("agentId", format!("\"{}\"", AGENTS[self.agent])),
             ("startTime", format!("\"{}\"", moment(self.start))),
             ("endTime", format!("\"{}\"", moment(self.end))),
@@ -66,9 +66,9 @@ impl Bucket {
     }
 }
 
-// === impl Spelling ===
+// === impl Notation ===
 
-impl Spelling {
+impl Notation {
     const PLAIN: Self =
         Self { fields_backwards: false, duration_as_string: false, with_unknown_fields: false, minutes_east: 0 };
 
@@ -92,7 +92,7 @@ fn page(buckets: &[String]) -> String {
     format!("{{\"data\": [{}], \"nextPageToken\": null}}", buckets.join(","))
 }
 
-/// What the rules say about one agent.
+/// The result of the documented rules for one agent.
 #[derive(Debug, PartialEq, Default)]
 struct Expected {
     states: BTreeMap<String, u64>,
@@ -135,7 +135,7 @@ fn count_by_rules(
         if rest_start >= end {
             continue;
         }
-        // What is in the window, and of that what no earlier bucket covers.
+        // The part in the window that no earlier bucket covers.
         let rest = |time: i128| time * inside / whole * (end - rest_start) / inside;
         let times: BTreeMap<String, i128> = times.into_iter().map(|(name, time)| (name, rest(time))).collect();
         for (name, time) in &times {
@@ -171,7 +171,7 @@ fn tally(window: Window, agents: &[&str]) -> Tally {
     Tally::new(window, agents, ["Offline".into()].into(), &[])
 }
 
-/// What the agents did within `window` by these pages.
+/// Counts `pages` within `window`.
 fn count(window: Window, agents: &[&str], pages: &[String]) -> TallyOutcome {
     let mut tally = tally(window, agents);
     for page in pages {
@@ -181,10 +181,10 @@ fn count(window: Window, agents: &[&str], pages: &[String]) -> TallyOutcome {
 }
 
 fn plain(buckets: &[Bucket]) -> Vec<String> {
-    buckets.iter().map(|bucket| bucket.json(&Spelling::PLAIN)).collect()
+    buckets.iter().map(|bucket| bucket.json(&Notation::PLAIN)).collect()
 }
 
-/// Time per agent and state, but for states without time.
+/// Time per agent and state; states without time are left out.
 fn sums(agents: &[Option<AgentPresence>]) -> Vec<BTreeMap<String, u64>> {
     let states = |presence: &AgentPresence| {
         let states = presence.states.iter().filter(|(_, time)| time.get() > 0);
@@ -213,10 +213,10 @@ fn hourly_buckets() -> impl Strategy<Value = Vec<Bucket>> {
     })
 }
 
-fn spelling() -> impl Strategy<Value = Spelling> {
+fn notation() -> impl Strategy<Value = Notation> {
     let zone = select(&[0, 60, -300, 330, 765][..]);
     (any::<[bool; 3]>(), zone).prop_map(
-        |([fields_backwards, duration_as_string, with_unknown_fields], minutes_east)| Spelling {
+        |([fields_backwards, duration_as_string, with_unknown_fields], minutes_east)| Notation {
             fields_backwards,
             duration_as_string,
             with_unknown_fields,
@@ -258,15 +258,15 @@ proptest! {
     }
 
     #[test]
-    fn spelling_changes_nothing(rows in any_buckets(), spellings in vec(spelling(), 30)) {
+    fn notation_changes_no_sum(rows in any_buckets(), notations in vec(notation(), 30)) {
         let day = window(0, 24 * HOUR);
-        let spelt: Vec<_> = rows.iter().zip(&spellings).map(|(bucket, spelling)| bucket.json(spelling)).collect();
-        let [plain, spelt] = [plain(&rows), spelt].map(|rows| count(day, &AGENTS[..ASKED], &[page(&rows)]));
-        prop_assert_eq!(plain, spelt);
+        let written: Vec<_> = rows.iter().zip(&notations).map(|(bucket, notation)| bucket.json(notation)).collect();
+        let [plain, written] = [plain(&rows), written].map(|rows| count(day, &AGENTS[..ASKED], &[page(&rows)]));
+        prop_assert_eq!(plain, written);
     }
 
     #[test]
-    fn a_page_that_breaks_off_leaves_no_trace(
+    fn a_truncated_page_leaves_the_tally_unchanged(
         buckets in any_buckets(),
         broken in any_buckets(),
         cut in any::<Index>(),
@@ -289,7 +289,7 @@ proptest! {
     ) {
         let within = window(from, from + hours * HOUR);
         let rows = buckets.iter().zip(absurd).map(|(bucket, absurd)| {
-            bucket.json(&Spelling::PLAIN).replacen("\"duration\": ", &format!("\"duration\": {absurd}, \"was\": "), 1)
+            bucket.json(&Notation::PLAIN).replacen("\"duration\": ", &format!("\"duration\": {absurd}, \"was\": "), 1)
         });
         let mut tally = tally(within, &AGENTS[..ASKED]);
         if decode_page(page(&rows.collect::<Vec<_>>()).as_bytes(), &mut tally).is_err() {
@@ -370,24 +370,24 @@ proptest! {
     // A case is two days of three agents.
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Wherever a window of whole hours lies, it has the sum of its hours; and windows side by side have that of both.
+    /// A window of whole hours has the sum of its hours, and so have two adjoining windows together.
     #[test]
     fn a_window_has_the_sum_of_its_hours(buckets in hourly_buckets(), (from, hours) in (0..24_i64, 1..=24_i64)) {
         let rows = [page(&plain(&buckets))];
         let counted = |from: i64, to: i64| sums(&count(window(from * HOUR, to * HOUR), &AGENTS[..ASKED], &rows).agents);
-        let mut painted = vec![BTreeMap::new(); ASKED];
+        let mut expected = vec![BTreeMap::new(); ASKED];
         for bucket in buckets.iter().filter(|bucket| (from * HOUR..(from + hours) * HOUR).contains(&bucket.start)) {
             for &(state, micros) in bucket.states.iter().filter(|(_, micros)| *micros > 0) {
-                *painted[bucket.agent].entry(STATES[state].to_owned()).or_insert(0) += micros;
+                *expected[bucket.agent].entry(STATES[state].to_owned()).or_insert(0) += micros;
             }
         }
-        prop_assert_eq!(&counted(from, from + hours), &painted);
+        prop_assert_eq!(&counted(from, from + hours), &expected);
         let mut halves = counted(from, from + hours / 2);
         if hours / 2 > 0 {
             for (sum, more) in halves.iter_mut().zip(counted(from + hours / 2, from + hours)) {
                 more.into_iter().for_each(|(state, micros)| *sum.entry(state).or_insert(0) += micros);
             }
-            prop_assert_eq!(halves, painted);
+            prop_assert_eq!(halves, expected);
         }
     }
 }
