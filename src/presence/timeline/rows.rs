@@ -33,11 +33,12 @@ pub(super) fn compact(rows: &mut Vec<MergedRow>, cutoff: Timestamp) -> usize {
     merge_pieces(rows);
     // Of two rows with the same start, the one that was returned last is right.
     rows.sort_unstable_by_key(|row| (row.start, row.refresh, row.key, row.state.0));
-    let next_starts: Vec<Option<Timestamp>> = rows.iter().skip(1).map(|row| Some(row.start)).chain([None]).collect();
-    let mut next_starts = next_starts.into_iter();
+    let next_rows: Vec<Option<MergedRow>> = rows.iter().skip(1).map(|row| Some(*row)).chain([None]).collect();
+    let mut next_rows = next_rows.into_iter();
     rows.retain(|row| {
-        let next_start = next_starts.next().flatten();
-        let end = if row.closed { Some(row.end) } else { next_start };
+        let next = next_rows.next().flatten();
+        let is_closed = row.closed && !next.is_some_and(|next| row.continues_in(&next));
+        let end = if is_closed { Some(row.end) } else { next.map(|next| next.start) };
         end.is_none_or(|end| end > cutoff)
     });
     let surplus = rows.len().saturating_sub(MAX_ROWS_PER_AGENT);
@@ -90,7 +91,8 @@ impl MergedRow {
     pub(super) fn extend_to(&mut self, observed: Timestamp, seen: u32) {
         if self.end + TOLERANCE < observed || !self.closed {
             self.end = self.end.max(observed);
-            self.open_until = self.open_until.max(observed);
+            // What was requested with a row says nothing of the time after an end that it gave.
+            self.open_until = if self.closed { observed } else { self.open_until.max(observed) };
             self.closed = false;
         }
         self.seen = self.seen.max(seen);
@@ -98,13 +100,25 @@ impl MergedRow {
 
     /// The time until which the state lasted if `next` is the agent's next row.
     pub(super) fn lasted_until(&self, next: &Self) -> Timestamp {
-        if self.closed || !next.has_start {
+        if self.continues_in(next) {
+            next.start
+        } else if self.closed || !next.has_start {
             self.known_until().min(next.start)
         } else if next.start <= self.open_until + TOLERANCE {
             next.start
         } else {
             self.open_until.max(self.end).min(next.start)
         }
+    }
+
+    /// Whether `next`, the agent's next row, is a later piece of this state. Some servers list a running state with a length of
+    /// zero, and return the rest of it later, cut at the start of the requested range.
+    fn continues_in(&self, next: &Self) -> bool {
+        self.has_start
+            && self.end == self.start
+            && self.state == next.state
+            && next.has_start
+            && next.start <= self.open_until + TOLERANCE
     }
 
     /// Whether the state was running when the row was returned. Some servers list such a row with a length of zero.
@@ -202,6 +216,28 @@ mod tests {
             let first = MergedRow { open_until, ..row(Some(0), 0, 0, end * 1_000, closed) };
             let next = MergedRow { has_start, ..row(Some(1), 1, next * 1_000, 90_000, true) };
             assert_eq!(first.lasted_until(&next), at(expected * 1_000), "{end} {closed} {next:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_length_zero_continues_in_the_next_piece_of_its_state() {
+        // State and start of the next row, the end of the row from 0 that was requested until 50, in seconds.
+        for (state, start, end) in [(0, 30, 30), (0, 51, 51), (0, 52, 0), (1, 30, 0)] {
+            let first = MergedRow { open_until: at(50_000), ..row(Some(0), 0, 0, 0, true) };
+            let next = row(Some(0), state, start * 1_000, 90_000, true);
+            assert_eq!(first.lasted_until(&next), at(end * 1_000), "{state} {start}");
+            let mut rows = vec![first, next];
+            assert_eq!(compact(&mut rows, at(10_000)), 0);
+            assert_eq!(rows.len(), if end > 10 { 2 } else { 1 }, "{state} {start}");
+        }
+    }
+
+    #[test]
+    fn extend_to_forgets_the_range_of_a_known_end() {
+        for (closed, expected) in [(true, 20_000), (false, 50_000)] {
+            let mut extended = MergedRow { open_until: at(50_000), ..row(None, 0, 0, 10_000, closed) };
+            extended.extend_to(at(20_000), 1);
+            assert_eq!(extended.open_until, at(expected), "{closed}");
         }
     }
 
