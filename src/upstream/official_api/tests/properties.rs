@@ -107,8 +107,8 @@ fn bounds(segments: &[Segment], server: Server, first: i64, end: i64, now: i64, 
         let is_known = if has_start {
             !segment.is_pending(now) && !is_missed
         } else {
-            // The row of a state that began before the tail is returned for a range with its start only.
-            segment.has_arrived(now) && !is_missed && (is_full || !by_start)
+            // The row of a state that began before the tail is returned for a range with its start only, or is cut there.
+            segment.has_arrived(now) && !is_missed && (is_full || !(by_start || clips))
         };
         bounds[state].0 += if is_known { inside } else { 0 };
         bounds[state].1 += inside;
