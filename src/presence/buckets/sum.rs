@@ -20,7 +20,7 @@ pub(super) struct PresenceSummer<'a> {
     window: Window,
     store: BucketStore,
     names: &'a [StateName],
-    /// By [`StateIndex`](super::super::StateIndex).
+    /// By [`StateIndex`].
     states: Vec<State>,
     /// The states of the agent that is being summed.
     seen: Vec<usize>,
