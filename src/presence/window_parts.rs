@@ -92,7 +92,7 @@ impl WindowPartsBuilder {
             for (place, time) in &mut self.rest {
                 let share = time.prorated(inside, left.length().into());
                 *time = Micros::new(time.get().saturating_sub(share.get()));
-                if let Some(part) = self.parts.last_mut() {
+                if let Some(part) = self.parts.last_mut().filter(|_| share > Micros::ZERO) {
                     part.add(*place, share);
                 }
             }
@@ -100,8 +100,9 @@ impl WindowPartsBuilder {
         }
     }
 
-    /// The parts of the spans since the last call.
+    /// The parts of the spans since the last call. Times are in the order of positions, whatever the order in the spans.
     pub(super) fn finish(&mut self) -> WindowParts {
+        self.parts.iter_mut().for_each(|part| part.times.sort_unstable());
         WindowParts(std::mem::take(&mut self.parts))
     }
 }
@@ -128,9 +129,9 @@ mod tests {
         };
         let expected = [
             (0, vec![(0, 41), (1, 5)]),
-            (100, vec![(1, 50), (0, 10)]),
-            (200, vec![(1, 50), (0, 10)]),
-            (300, vec![(1, 5), (0, 1)]),
+            (100, vec![(0, 10), (1, 50)]),
+            (200, vec![(0, 10), (1, 50)]),
+            (300, vec![(0, 1), (1, 5)]),
         ];
         assert_eq!(parts.iter().map(seconds).collect::<Vec<_>>(), expected);
         assert_eq!(builder.finish(), WindowParts::default());

@@ -16,8 +16,9 @@ AGENTS = 20
 COOLDOWN = 1.0
 # Half of the faults are these: a Retry-After must survive a restart.
 WAITS = ("rate-limited=1@1", "rate-limited=3@1", "rate-limited-until=2@2", "token:rate-limited=2@1")
+# Each refresh is one request, so that the requests show when refreshes start.
 SETTINGS = {
-    "cooldown": "1s", "max_staleness": "10s", "request_timeout": "2s", "refresh_timeout": "4s", "agents_per_request": 20,
+    "interval": "PT1H", "incremental": "false", "cooldown": "1s", "max_staleness": "10s", "request_timeout": "2s", "refresh_timeout": "4s", "agents_per_request": 20,
     "max_concurrent_requests": 1,
 }
 # Number of kills while a refresh waits, in addition to random ones.

@@ -48,6 +48,8 @@ pub struct IncrementalTally {
 /// Properties of one agent's merged buckets.
 #[derive(Debug, Default)]
 struct Regularity {
+    /// Whether a bucket reaches from one expected boundary to the next.
+    on_boundary: bool,
     /// The buckets cannot be kept.
     irregular: bool,
     /// The start of a bucket that has the expected length and other boundaries.
@@ -99,7 +101,7 @@ impl IncrementalTally {
         for buckets in &mut merged {
             buckets.sort_unstable_by_key(|bucket| (bucket.span.start, bucket.span.end));
             let found = build(&mut builder, &tally, buckets, boundaries, until);
-            regular |= !buckets.is_empty() && found.off_boundary.is_none();
+            regular |= found.on_boundary && found.off_boundary.is_none();
             off_boundary = off_boundary.or(found.off_boundary);
             let history = if found.irregular { None } else { builder.finish(until, tally.names.as_slice()) };
             builder.clear();
@@ -149,7 +151,10 @@ fn build(
     let mut before: Option<&Bucket> = None;
     for bucket in buckets {
         let Window { start, end } = bucket.span;
-        if !boundaries.is_bucket(bucket.span) {
+        if boundaries.is_bucket(bucket.span) {
+            // A bucket that the server cut says nothing of the boundaries.
+            found.on_boundary = true;
+        } else {
             found.irregular |= matters(start);
             if end == boundaries.next(start) {
                 found.off_boundary = found.off_boundary.or(Some(start));
@@ -180,10 +185,10 @@ fn replace_head(merged: &mut [Vec<Bucket>], head: Window, buckets: Vec<Bucket>) 
         if !heads.is_empty() {
             cuts = Some(cut || cuts == Some(true));
         }
-        // With other boundaries than expected, the first bucket does not end where the head does.
-        let ends_alike = |bucket: &Bucket| bucket.span.end <= head.start || bucket.span.end == head.end;
-        let first_ends_alike = buckets.iter().filter(|bucket| bucket.span.start < head.start).all(ends_alike);
-        if cut && first_ends_alike && heads.iter().all(|bucket| bucket.span.end <= head.end) {
+        // With other boundaries than expected, the first bucket may end before the head does or after it.
+        let first = buckets.iter().filter(|bucket| bucket.span.start < head.start && bucket.span.end > head.start);
+        let first_end = first.map(|bucket| bucket.span.end).max().unwrap_or(head.end);
+        if cut && first_end <= head.end && heads.iter().all(|bucket| bucket.span.end <= first_end) {
             buckets.retain(|bucket| bucket.span.start >= head.start);
             buckets.extend(heads);
         }
