@@ -47,19 +47,28 @@ impl WindowParts {
 
     /// Gives each time the position that `place` has for its old one.
     pub(super) fn relocate(&mut self, place: impl Fn(usize) -> Option<usize>) {
-        for part in &mut self.0 {
-            for (old, time) in std::mem::take(&mut part.times) {
-                if let Some(place) = place(old) {
-                    part.add(place, time);
-                }
-            }
-        }
+        self.0.iter_mut().for_each(|part| *part = part.relocated(&place));
     }
 }
 
 // === impl WindowPart ===
 
 impl WindowPart {
+    /// The part with the position that `place` has for each old one. Times without one are left out.
+    pub(crate) fn relocated(&self, place: impl Fn(usize) -> Option<usize>) -> Self {
+        let mut relocated = Self { start: self.start, times: Vec::with_capacity(self.times.len()) };
+        for (old, time) in &self.times {
+            if let Some(place) = place(*old) {
+                relocated.add(place, *time);
+            }
+        }
+        relocated
+    }
+
+    pub(crate) fn total(&self) -> Micros {
+        self.times.iter().map(|(_, time)| *time).sum()
+    }
+
     fn add(&mut self, place: usize, time: Micros) {
         match self.times.iter_mut().find(|(known, _)| *known == place) {
             Some((_, sum)) => *sum = *sum + time,

@@ -39,8 +39,8 @@ pub struct StateCounters {
 pub(crate) struct AgentCounter {
     /// In the order of their first appearance.
     pub(crate) states: Vec<StateCount>,
-    /// The parts that may still change, in order.
-    pub(crate) open: Vec<OpenPart>,
+    /// The parts that may still change, as last read, in order. Positions are those of `states`.
+    pub(crate) open: Vec<WindowPart>,
     /// The start of the first part that counts; `None` if the next reading is the first.
     pub(crate) from: Option<Timestamp>,
     /// The end of the last window that was read.
@@ -55,14 +55,6 @@ pub(crate) struct StateCount {
     pub(crate) time: Micros,
     /// Microseconds in closed parts, less what was in open parts at the first reading.
     pub(crate) closed: i64,
-}
-
-/// A part of the window as last read.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct OpenPart {
-    pub(crate) start: Timestamp,
-    /// Time by position in [`AgentCounter::states`]. Positions are different.
-    pub(crate) times: Vec<(usize, Micros)>,
 }
 
 // === impl StateCounters ===
@@ -154,16 +146,17 @@ impl AgentCounter {
         let open_from = boundaries.ceil(window.start + closing.into());
 
         let read_to = std::mem::replace(&mut self.read_to, window.end);
-        let mut closed: Vec<OpenPart> = Vec::new();
+        let mut closed: Vec<WindowPart> = Vec::new();
         closed.extend(self.open.extract_if(.., |part| part.start < open_from));
         if let Some(presence) = presence {
             let places: Vec<usize> = presence.states.iter().map(|(name, _)| self.place(name)).collect();
+            let place = |old: usize| places.get(old).copied();
             let (mut open, mut missed) = (Vec::new(), Vec::new());
             for part in presence.parts.iter().filter(|part| part.start >= from) {
                 if part.start >= open_from {
-                    open.push(OpenPart::of(part, &places));
+                    open.push(part.relocated(place));
                 } else if boundaries.next(part.start) > read_to {
-                    missed.push(OpenPart::of(part, &places));
+                    missed.push(part.relocated(place));
                 }
             }
             self.open = open;
@@ -209,7 +202,7 @@ impl AgentCounter {
     }
 
     /// Adds `sign` times the time of `part` to the closed time.
-    fn add(&mut self, part: &OpenPart, sign: i64) {
+    fn add(&mut self, part: &WindowPart, sign: i64) {
         for (place, time) in &part.times {
             if let Some(state) = self.states.get_mut(*place) {
                 let time = i64::try_from(time.get()).unwrap_or(i64::MAX);
@@ -226,26 +219,5 @@ impl AgentCounter {
             let sum = state.closed.saturating_add_unsigned(open.get());
             state.time = state.time.max(Micros::new(u64::try_from(sum).unwrap_or_default()));
         }
-    }
-}
-
-// === impl OpenPart ===
-
-impl OpenPart {
-    /// `part`, whose positions have these `places` among the counters.
-    fn of(part: &WindowPart, places: &[usize]) -> Self {
-        let mut times: Vec<(usize, Micros)> = Vec::with_capacity(part.times.len());
-        for (old, time) in &part.times {
-            let Some(&place) = places.get(*old) else { continue };
-            match times.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, sum)) => *sum = *sum + *time,
-                None => times.push((place, *time)),
-            }
-        }
-        Self { start: part.start, times }
-    }
-
-    fn total(&self) -> Micros {
-        self.times.iter().map(|(_, time)| *time).sum()
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{StoredDuration, StoredTime};
 use super::frame::FormatError;
-use crate::presence::{AgentId, MAX_STATES_PER_AGENT, MAX_TEXT_BYTES, StateName};
-use crate::refresh::counters::{AgentCounter, OpenPart, StateCount, StateCounters};
+use crate::presence::{AgentId, MAX_STATES_PER_AGENT, MAX_TEXT_BYTES, StateName, WindowPart};
+use crate::refresh::counters::{AgentCounter, StateCount, StateCounters};
 
 /// A [`StateCounters`] with states as indices into `states`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ struct StoredCounter<'a>(
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredCount(usize, StoredDuration, i64);
 
-/// An [`OpenPart`].
+/// An [`WindowPart`].
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredPart(StoredTime, Vec<(usize, StoredDuration)>);
 
@@ -51,7 +51,7 @@ impl<'a> StoredCounters<'a> {
                 states.len() - 1
             })
         };
-        let part = |part: &OpenPart| {
+        let part = |part: &WindowPart| {
             let times = part.times.iter().map(|(place, time)| (*place, (*time).into()));
             StoredPart(part.start.into(), times.collect())
         };
@@ -90,7 +90,7 @@ impl<'a> StoredCounters<'a> {
             let part = |StoredPart(start, times): &StoredPart| {
                 let time =
                     |(place, time): &(usize, StoredDuration)| (*place < counts.len()).then(|| (*place, (*time).into()));
-                Some(OpenPart { start: (*start).into(), times: times.iter().map(time).collect::<Option<_>>()? })
+                Some(WindowPart { start: (*start).into(), times: times.iter().map(time).collect::<Option<_>>()? })
             };
             let counter = AgentCounter {
                 states: counts.iter().map(count).collect::<Option<_>>()?,

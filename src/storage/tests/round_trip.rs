@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window};
-use crate::refresh::counters::{AgentCounter, OpenPart, StateCount, StateCounters};
+use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window, WindowPart};
+use crate::refresh::counters::{AgentCounter, StateCount, StateCounters};
 use crate::refresh::{AgentData, AgentRow, Moment, Published, RestoredState, Snapshot, Status};
 use crate::storage::format::Body;
 use crate::storage::frame::{self, FormatError};
@@ -120,7 +120,7 @@ fn counting() -> (Tenant, Snapshot) {
     let mut tenant = tenant();
     tenant.query.incremental = Some(crate::config::Incremental::default());
     let count = |name: &str, time, closed| StateCount { name: name.into(), time: Micros::from_seconds(time), closed };
-    let part = |start, times| OpenPart { start: Timestamp::from_seconds(start), times };
+    let part = |start, times| WindowPart { start: Timestamp::from_seconds(start), times };
     let counter = AgentCounter {
         states: vec![count("Busy", 700, -3_000_000), count("休憩", 0, 0)],
         open: vec![part(1_699_990_000, vec![(0, Micros::from_seconds(503)), (1, Micros::new(7))])],
