@@ -18,13 +18,14 @@ use std::time::Duration;
 use cxone_exporter::config::{Agent, Api, ClientAuth, Config, ConfigError, Login, Tenant, keys};
 use cxone_exporter::presence::{Person, Timestamp};
 use proptest::prelude::*;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 mod environment;
 mod faults;
 mod privacy;
+mod secret_files;
+mod warnings;
 
 /// The secret in every test file; no message may contain it.
 const PLANTED: &str = "planted-hunter2";
@@ -320,95 +321,6 @@ fn faults_of_unreadable_files() {
 }
 
 #[test]
-fn faults_of_secret_files() {
-    let table: [(&[u8], &str); 4] = [
-        (b"\n", "is empty; write the secret into it"),
-        (b"planted-hunter2\xff\n", "is not UTF-8; save the file as UTF-8"),
-        (b"planted-hunter2\0", "has a control character; remove it"),
-        (&b"planted-hunter2".repeat(300), "is larger than 4096 bytes; check that this is the right file"),
-    ];
-    for (bytes, expected) in table {
-        let (shown, _) = with_secret_file(bytes, 0o600);
-        assert_no_personal_data(&shown);
-        assert_eq!(shown, format!("DIR/cxone.yml:6: tenants[0].client_secret_file: DIR/secret {expected}"));
-    }
-}
-
-#[test]
-fn secret_file_of_many_lines_or_writable_by_others_is_a_warning() {
-    let start = "DIR/cxone.yml:6: tenants[0].client_secret_file: ";
-    let (shown, secret) = with_secret_file(b"first\nsecond\nthird\n", 0o600);
-    assert_eq!(secret.as_deref(), Some("first\nsecond\nthird"));
-    let expected = "DIR/secret has 3 lines, which together are taken as the secret; check that this is the right file";
-    assert_eq!(shown, format!("{start}{expected}"));
-    for (mode, warned) in [(0o600, false), (0o400, false), (0o620, true), (0o602, true)] {
-        let (shown, _) = with_secret_file(b"planted-hunter2\n", mode);
-        let message = format!("{start}other users can change DIR/secret: its mode is {mode:o}; ");
-        assert_eq!(shown.contains(&message), warned, "{mode:o}: {shown}");
-    }
-}
-
-#[test]
-fn pipe_in_place_of_a_file_is_refused_without_waiting() {
-    let dir = TempDir::new().unwrap();
-    let pipe = dir.path().join("pipe");
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let expected = "cannot be read: it is a pipe or a device, not a file; check that it is a readable file";
-    let with = |old: &str, new: &str| load_in(dir.path(), MINIMAL.replace(old, new)).unwrap_err().to_string();
-    let shown = [
-        Config::from_file(&pipe).unwrap_err().to_string(),
-        with("client_secret: planted-hunter2", "client_secret_file: pipe"),
-        with("agents: [{ id: 4711 }]", "agents_file: pipe"),
-        with("client_secret: planted-hunter2", "client_secret_file: /dev/zero"),
-    ];
-    for message in shown {
-        assert!(message.ends_with(expected), "{message}");
-    }
-    std::os::unix::fs::symlink(&pipe, dir.path().join(".env")).unwrap();
-    let environment = Config::from_environment(&|_| None, dir.path()).unwrap_err().to_string();
-    assert!(environment.contains(&format!("/.env: {expected}")), "{environment}");
-}
-
-#[test]
-fn secret_file_behind_links_is_read() {
-    // As Kubernetes mounts a secret: a link to a file in a directory that is itself a link.
-    let dir = TempDir::new().unwrap();
-    let version = dir.path().join("..2026_01_01");
-    fs::create_dir(&version).unwrap();
-    write(&version.join("secret"), PLANTED.as_bytes(), 0o600);
-    std::os::unix::fs::symlink("..2026_01_01", dir.path().join("..data")).unwrap();
-    std::os::unix::fs::symlink("..data/secret", dir.path().join("secret")).unwrap();
-    let text = MINIMAL.replace("client_secret: planted-hunter2", "client_secret_file: secret");
-    let config = load_in(dir.path(), text).unwrap();
-    assert_eq!(config.tenants[0].connection.client_secret.expose_secret(), PLANTED);
-    assert_eq!(config.warnings, Vec::<String>::new());
-}
-
-/// The problems, else the warnings, of a file with a secret file of `bytes`; and the secret.
-fn with_secret_file(bytes: &[u8], mode: u32) -> (String, Option<String>) {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("cxone.yml");
-    write(&dir.path().join("secret"), bytes, mode);
-    write(&path, MINIMAL.replace("client_secret: planted-hunter2", "client_secret_file: secret").as_bytes(), 0o644);
-    let (text, secret) = match Config::from_file(&path) {
-        Ok(config) => {
-            (config.warnings.join("\n"), Some(config.tenants[0].connection.client_secret.expose_secret().to_owned()))
-        }
-        Err(error) => (error.to_string(), None),
-    };
-    (text.replace(dir.path().to_str().unwrap(), "DIR"), secret)
-}
-
-#[test]
-fn secret_file_trailing_line_break_is_trimmed() {
-    for (bytes, secret) in [("s", "s"), ("s\n", "s"), ("s\r\n", "s"), ("\u{feff}s\n", "s"), ("s\n\n", "s\n")] {
-        let (warnings, found) = with_secret_file(bytes.as_bytes(), 0o600);
-        assert_eq!(found.as_deref(), Some(secret));
-        assert_eq!(warnings.contains("white space"), secret.trim() != secret);
-    }
-}
-
-#[test]
 fn incremental_is_refused_above_max_kept_buckets() {
     let with_agents = |count: u64| {
         let agents: Vec<_> = (0..count).map(|agent| format!("{{ id: {agent} }}")).collect();
@@ -425,99 +337,6 @@ fn incremental_is_refused_above_max_kept_buckets() {
     let message = load(defaults.replace("{ id: 4711 }", &agents.join(", "))).unwrap_err().to_string();
     let expected = ":3: tenants[0]: keeps 10000480 buckets (1120 agents, PT5M over 31d), more than 10000000; ";
     assert!(message.contains(expected), "{message}");
-}
-
-#[test]
-fn short_window_is_accepted_with_the_default_of_incremental() {
-    for line in ["window: 30m", "window: 5m", "settle: 0s"] {
-        let text = MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"));
-        assert_eq!(warnings_of(&text, 0o600), "", "{line}");
-    }
-}
-
-/// The warnings of a file that is read by all users where `mode` says so, without the file's name.
-fn warnings_of(text: &str, mode: u32) -> String {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("cxone.yml");
-    write(&path, text.as_bytes(), mode);
-    let warnings = Config::from_file(&path).unwrap().warnings.join("\n");
-    assert_no_personal_data(&warnings);
-    warnings.replace(&format!("{}:", path.display()), "")
-}
-
-#[test]
-fn warnings_of_settings() {
-    let table = [
-        (
-            "max_staleness: 30s",
-            "5: tenants[0].max_staleness: data is dropped after 30s, before the cooldown of 50s allows new data; write a `max_staleness` longer than 50s",
-        ),
-        (
-            "cooldown: 30m",
-            "5: tenants[0].cooldown: data is dropped after 15m, before the cooldown of 30m allows new data; write a `max_staleness` longer than 30m",
-        ),
-        (
-            "request_timeout: 3m",
-            "5: tenants[0].request_timeout: no request can take that long: a refresh ends after 2m; write a `request_timeout` up to 2m, or a longer `refresh_timeout`",
-        ),
-        (
-            "offline_limit: 25h",
-            "5: tenants[0].offline_limit: an offline limit of 25h is never reached in a window of 24h; write limits up to 24h, or a longer `window`",
-        ),
-        (
-            "states: [Busy]\n    offline_limit: 4h",
-            "5: tenants[0].states: an offline limit is set, but no offline state is asked for; add a state of `offline_states`, such as `Offline`",
-        ),
-        (
-            "teams: { Billing: { offline_limit: 4h } }",
-            "5: tenants[0].teams: no agent is in the team `Billing`; remove it, or give agents this `team`",
-        ),
-        (
-            "window: 6h\n    incremental: true\n    settle: 6h",
-            "6: tenants[0].incremental: keeps nothing: within a window of 6h, no bucket is over for 6h; write a shorter `settle` or `interval`, or `incremental: false`",
-        ),
-    ];
-    for (line, expected) in table {
-        let text = MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"));
-        assert_eq!(warnings_of(&text, 0o600), expected);
-    }
-    let agents: Vec<_> = (0..500).map(|agent| format!("{{ id: {} }}", 10_u64.pow(18) + agent)).collect();
-    let keys = "    agents_per_request: 500\n    client_id";
-    let long_address = MINIMAL.replace("    client_id", keys).replace("{ id: 4711 }", &agents.join(", "));
-    let expected = "5: tenants[0].agents_per_request: requests have addresses of up to 11000 bytes, more than many servers take; write an `agents_per_request` up to 359";
-    assert_eq!(warnings_of(&long_address, 0o600), expected);
-}
-
-#[test]
-fn api_version_below_v4_is_a_warning() {
-    for (version, is_warned) in [("v3.0", true), ("2", true), ("v4.0", false), ("v30.0", false)] {
-        let text = OFFICIAL.replace("    agents", &format!("    api_version: {version}\n    agents"));
-        let warnings = warnings_of(&text, 0o600);
-        let found = warnings.contains("tenants[0].api_version: v") && warnings.contains("is older than v4");
-        assert_eq!(found, is_warned, "{version}: {warnings}");
-    }
-}
-
-#[test]
-fn warnings_of_secrets() {
-    let with_space = MINIMAL.replace(PLANTED, "\"planted-hunter2 \"");
-    let expected =
-        "6: tenants[0].client_secret: the secret begins or ends with white space; check that this belongs to it";
-    assert_eq!(warnings_of(&with_space, 0o600), expected);
-
-    let expected = "6: tenants[0].client_secret: every user of this machine can read the secret; let only the exporter's user read this file (chmod 600), or keep the secret in one of its own";
-    assert_eq!(warnings_of(MINIMAL, 0o644), expected);
-
-    let (world_readable, secret) = with_secret_file(b"planted-hunter2\n", 0o644);
-    assert_eq!(secret.as_deref(), Some(PLANTED));
-    let expected = "DIR/cxone.yml:6: tenants[0].client_secret_file: every user of this machine can read DIR/secret; let only the exporter's user read it (chmod 600)";
-    assert_eq!(world_readable, expected);
-}
-
-#[test]
-fn no_warning_for_refresh_timeout_below_default_request_timeout() {
-    let config = load(MINIMAL.replace("    client_id", "    refresh_timeout: 5s\n    client_id")).unwrap();
-    assert_eq!(config.warnings, Vec::<String>::new());
 }
 
 #[test]
