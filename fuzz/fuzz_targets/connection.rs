@@ -2,13 +2,14 @@
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
 use cxone_exporter::config::Config;
 use cxone_exporter::metrics::{BuildInfo, ExporterInstruments, TenantInstruments};
 use cxone_exporter::presence::{AgentPresence, Micros, PresenceChart, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher};
-use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
+use cxone_exporter::upstream::{FetchFuture, FetchResult, PastLimits, PastQuery, Query, Source};
 use cxone_exporter::web::{App, Options, TenantHandle, fuzzing};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
@@ -44,6 +45,16 @@ impl Source for Canned {
         };
         let answered = query.agents.into_iter().map(|agent| (agent.id, Some(presence.clone()))).collect();
         Box::pin(async { FetchResult { answered, ..FetchResult::default() } })
+    }
+
+    fn past_limits(&self) -> PastLimits {
+        PastLimits { agents: 1, length: Duration::from_secs(3_600) }
+    }
+
+    /// It has no past.
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
+        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
+        Box::pin(async { FetchResult { failed, ..FetchResult::default() } })
     }
 
     fn not_before(&self) -> Option<Monotonic> {

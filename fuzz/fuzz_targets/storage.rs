@@ -5,6 +5,7 @@
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, DrivenClock, Monotonic};
 use cxone_exporter::config::{Config, Tenant};
@@ -12,7 +13,7 @@ use cxone_exporter::metrics::TenantInstruments;
 use cxone_exporter::presence::{Micros, Timestamp};
 use cxone_exporter::refresh::{Parts, Refresher};
 use cxone_exporter::storage::Storage;
-use cxone_exporter::upstream::{FetchFuture, FetchResult, Query, Source};
+use cxone_exporter::upstream::{FetchFuture, FetchResult, PastLimits, PastQuery, Query, Source};
 use cxone_exporter_fuzz::in_folder;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{self, Runtime};
@@ -35,6 +36,16 @@ struct Silent;
 impl Source for Silent {
     fn fetch(&self, _: Query) -> FetchFuture<'_> {
         Box::pin(async { FetchResult::default() })
+    }
+
+    fn past_limits(&self) -> PastLimits {
+        PastLimits { agents: 1, length: Duration::from_secs(3_600) }
+    }
+
+    /// It has no past.
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
+        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
+        Box::pin(async { FetchResult { failed, ..FetchResult::default() } })
     }
 
     fn not_before(&self) -> Option<Monotonic> {

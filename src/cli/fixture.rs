@@ -11,7 +11,7 @@ use crate::config::{Agent, Config, ConnectionSettings, Interval, QuerySettings, 
 use crate::presence::{
     AgentPresence, Micros, Person, PresenceChart, Schedule, Shift, StateName, TimeZone, Timestamp, Window,
 };
-use crate::upstream::{DirectoryFuture, FetchFuture, FetchResult, Query, Source, UpstreamError};
+use crate::upstream::{DirectoryFuture, FetchFuture, FetchResult, PastLimits, PastQuery, Query, Source, UpstreamError};
 
 /// The current time of the tests.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -108,6 +108,16 @@ impl Source for FakeSource {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(query.window);
         let fetched = (self.respond)(&query);
         Box::pin(async move { fetched })
+    }
+
+    fn past_limits(&self) -> PastLimits {
+        PastLimits { agents: 1, length: Duration::from_secs(3_600) }
+    }
+
+    /// It has no past.
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
+        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
+        Box::pin(async { FetchResult { failed, ..FetchResult::default() } })
     }
 
     fn directory(&self, _: Monotonic) -> Option<DirectoryFuture<'_>> {

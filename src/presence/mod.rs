@@ -35,4 +35,4 @@ pub use timeline::{
     HistoryRow, MAX_ROWS_PER_AGENT, MAX_SEGMENTS_PER_AGENT, Observation, PresenceTimeline, RawStateIndex, Requested,
     RowKey, Segment, StateLabels, StateTimeline, TimelineSums, Unanswered,
 };
-pub use window_parts::{WindowPart, WindowParts};
+pub use window_parts::{PartLength, WindowPart, WindowParts};

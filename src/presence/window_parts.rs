@@ -1,4 +1,4 @@
-//! The time in each state by quarters of the window, which counters add up.
+//! The time in each state by parts of the window: quarters, which counters add up, or slots of past reading.
 //!
 //! A part begins at a multiple of its length since 1970, so a part is the same one in every window of the same length. The
 //! first part of a window may have begun before it, and then has only what is in the window.
@@ -10,6 +10,19 @@ use super::{BucketBoundaries, Micros, Timestamp, Window};
 /// The parts of a window. A part is counted for good once it is about to leave the window, so corrections reach back three
 /// quarters of the window, and an outage may last as long. More parts take more memory.
 const PARTS: u64 = 4;
+
+/// The shortest slot. A shorter one would only take memory, as most times are whole seconds.
+const SHORTEST_SLOT: Duration = Duration::from_secs(1);
+
+/// How long the parts of a window are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartLength {
+    /// A quarter of the window.
+    #[default]
+    Quarter,
+    /// The same for any window, as past reading asks for. No chart and no timeline is made.
+    Slot(Duration),
+}
 
 /// The time in each state by parts of the window.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +41,25 @@ pub struct WindowPart {
 #[derive(Debug)]
 pub(super) struct WindowPartsBuilder {
     boundaries: BucketBoundaries,
+    length: PartLength,
     parts: Vec<WindowPart>,
     rest: Vec<(usize, Micros)>,
+}
+
+// === impl PartLength ===
+
+impl PartLength {
+    /// Whether the parts are slots of past reading.
+    pub(super) const fn is_slot(self) -> bool {
+        matches!(self, Self::Slot(_))
+    }
+
+    fn boundaries(self, window: Window) -> BucketBoundaries {
+        match self {
+            Self::Quarter => WindowParts::boundaries(window),
+            Self::Slot(length) => BucketBoundaries::new(length.max(SHORTEST_SLOT)),
+        }
+    }
 }
 
 // === impl WindowParts ===
@@ -81,8 +111,8 @@ impl WindowPart {
 
 impl WindowPartsBuilder {
     /// A builder for spans within `window`.
-    pub(super) fn new(window: Window) -> Self {
-        Self { boundaries: WindowParts::boundaries(window), parts: Vec::new(), rest: Vec::new() }
+    pub(super) fn new(window: Window, length: PartLength) -> Self {
+        Self { boundaries: length.boundaries(window), length, parts: Vec::new(), rest: Vec::new() }
     }
 
     /// Adds a span, not before earlier ones, and its time by position. Time in a span over several parts is spread evenly,
@@ -112,6 +142,11 @@ impl WindowPartsBuilder {
     /// The parts of the spans since the last call. Times are in the order of positions, whatever the order in the spans.
     pub(super) fn finish(&mut self) -> WindowParts {
         self.parts.iter_mut().for_each(|part| part.times.sort_unstable());
+        if self.length.is_slot() {
+            // Slots are many, and most have one or two states.
+            self.parts.iter_mut().for_each(|part| part.times.shrink_to_fit());
+            self.parts.shrink_to_fit();
+        }
         WindowParts(std::mem::take(&mut self.parts))
     }
 }
@@ -128,7 +163,7 @@ mod tests {
 
     #[test]
     fn window_parts_begin_at_multiples_of_their_length() {
-        let mut builder = WindowPartsBuilder::new(window(10, 410));
+        let mut builder = WindowPartsBuilder::new(window(10, 410), PartLength::Quarter);
         builder.add(window(10, 90), [(0, Micros::from_seconds(40))].into_iter());
         builder.add(window(90, 310), [(1, Micros::from_seconds(110)), (0, Micros::from_seconds(22))].into_iter());
         let parts = builder.finish();
@@ -153,7 +188,7 @@ mod tests {
             spans in prop::collection::vec((0..300_000_i64, 0..300_000_u64), 0..20),
         ) {
             let at = Timestamp::from_micros;
-            let mut builder = WindowPartsBuilder::new(Window { start: at(0), end: at(length.cast_signed()) });
+            let mut builder = WindowPartsBuilder::new(Window { start: at(0), end: at(length.cast_signed()) }, PartLength::Quarter);
             let mut start = 0;
             for (span, time) in &spans {
                 builder.add(Window { start: at(start), end: at(start + span) }, [(0, Micros::new(*time))].into_iter());

@@ -13,7 +13,9 @@ use crate::clock::{Clock, DrivenClock, Monotonic};
 use crate::config::{Agent, ConnectionSettings, StateMap, StateSettings, Tenant};
 use crate::exposition::{BlockBuilder, Packing};
 use crate::presence::{AgentPresence, Micros, Person, PresenceChart, Rejections, ScheduledTime, Timestamp};
-use crate::upstream::{DirectoryFuture, Endpoint, ErrorKind, FetchFuture, FetchResult, Query, Source, UpstreamError};
+use crate::upstream::{
+    DirectoryFuture, Endpoint, ErrorKind, FetchFuture, FetchResult, PastLimits, PastQuery, Query, Source, UpstreamError,
+};
 
 mod directory;
 mod failures;
@@ -120,6 +122,16 @@ impl Source for ScriptedSource {
                 ..FetchResult::default()
             }
         })
+    }
+
+    fn past_limits(&self) -> PastLimits {
+        PastLimits { agents: 1, length: Duration::from_secs(3_600) }
+    }
+
+    /// It has no past.
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
+        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
+        Box::pin(async { FetchResult { failed, ..FetchResult::default() } })
     }
 
     fn directory(&self, _: Monotonic) -> Option<DirectoryFuture<'_>> {

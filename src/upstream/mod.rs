@@ -11,6 +11,7 @@ mod fetch_context;
 mod http;
 mod observer;
 pub mod official_api;
+mod past;
 pub mod presence_api;
 mod rate;
 
@@ -23,6 +24,7 @@ pub use error::{BuildError, ErrorKind, UpstreamError};
 pub use http::CLOCK_SKEW_TOLERANCE;
 pub(crate) use http::{HealthRequestError, HealthResponse, request_health};
 pub use observer::{Endpoint, NoopObserver, Observer, ResponseCode};
+pub use past::{PastLimits, PastQuery};
 pub use rate::RequestRate;
 
 use crate::clock::Monotonic;
@@ -35,7 +37,7 @@ pub const METADATA_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 /// always refuses.
 pub const METADATA_RETRY: Duration = Duration::from_secs(10 * 60);
 
-/// The future of [`Source::fetch`].
+/// The future of [`Source::fetch`] and [`Source::fetch_past`].
 pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = FetchResult> + Send + 'a>>;
 
 /// The future of [`Source::directory`].
@@ -77,6 +79,16 @@ pub trait Source: Send + Sync + 'static {
     /// It never fails as a whole: agents without complete data are in [`FetchResult::failed`], with the reason in
     /// [`FetchResult::error`]. It ends by `query.deadline`.
     fn fetch(&self, query: Query) -> FetchFuture<'_>;
+
+    /// The size of a piece. It may change as more is learnt of the tenant.
+    fn past_limits(&self) -> PastLimits;
+
+    /// Reads a piece of past presence, in which [`AgentPresence::parts`] has the time by slots; there is no chart and no
+    /// timeline.
+    ///
+    /// It never fails as a whole, as [`Source::fetch`]. A piece that failed can be read again. Pieces of the same agents cost
+    /// the fewest requests if each begins where the one before ended.
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_>;
 
     /// Reads the tenant's agent directory before `deadline`; `None` if the API has none.
     ///
@@ -135,6 +147,15 @@ pub struct FetchResult {
     pub error: Option<UpstreamError>,
     /// Why CXone refused some agents alone, which is no failure of the tenant.
     pub refusal: Option<UpstreamError>,
+}
+
+// === impl FetchResult ===
+
+impl FetchResult {
+    /// No data of `agents`, because of `error`.
+    pub fn without(agents: Vec<AgentId>, error: UpstreamError) -> Self {
+        Self { failed: agents, error: Some(error), ..Self::default() }
+    }
 }
 
 /// Entry points of the fuzz targets.

@@ -11,13 +11,16 @@ use crate::presence::schedule::ScheduleSummer;
 use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::window_parts::WindowPartsBuilder;
 use crate::presence::{
-    AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejection, Rejections, StateName, WatchedAgent, Window,
-    WindowParts,
+    AgentPresence, Micros, PartLength, PresenceChart, PresenceChartBuilder, Rejection, Rejections, StateName,
+    Timestamp, WatchedAgent, Window, WindowParts,
 };
 
 /// Sums agent by agent.
 pub(super) struct PresenceSummer<'a> {
     window: Window,
+    /// The time of buckets that reach beyond the window is that up to here.
+    happened_until: Timestamp,
+    part_length: PartLength,
     store: BucketStore,
     names: &'a [StateName],
     /// By [`StateIndex`].
@@ -46,7 +49,8 @@ struct State {
 
 impl<'a> PresenceSummer<'a> {
     pub(super) fn new(
-        window: Window,
+        (window, happened_until): (Window, Timestamp),
+        part_length: PartLength,
         store: BucketStore,
         names: &'a StateNames,
         offline_states: &[StateName],
@@ -62,13 +66,15 @@ impl<'a> PresenceSummer<'a> {
         }
         Self {
             window,
+            happened_until,
+            part_length,
             store,
             names,
             states,
             seen: Vec::new(),
             schedules: ScheduleSummer::new(window),
             chart: PresenceChartBuilder::default(),
-            parts: WindowPartsBuilder::new(window),
+            parts: WindowPartsBuilder::new(window, part_length),
             rejections,
         }
     }
@@ -131,8 +137,8 @@ impl<'a> PresenceSummer<'a> {
     fn scale_to_window(&mut self, buckets: &[Bucket]) {
         for bucket in buckets {
             let Some(inside) = bucket.span.intersection(self.window) else { continue };
-            // The part after the window's end has not happened yet, so the reported time is that of the part before it.
-            let happened = Window { end: inside.end, ..bucket.span };
+            // The part after this has not happened yet, so the reported time is that of the part before it.
+            let happened = Window { end: bucket.span.end.min(self.happened_until), ..bucket.span };
             let at_most = u128::from(happened.length());
             let shares = self.store.shares_mut(bucket);
             let reported = total(shares);
@@ -207,6 +213,9 @@ impl<'a> PresenceSummer<'a> {
 
     /// The chart of the buckets, after [`PresenceSummer::sum_states`].
     fn chart(&mut self, buckets: &[Bucket]) -> PresenceChart {
+        if self.part_length.is_slot() {
+            return PresenceChart::default();
+        }
         let Self { store, states, chart, .. } = self;
         for bucket in buckets {
             let place = |share: &Share| Some((states.get(share.state.0)?.place, share.time));

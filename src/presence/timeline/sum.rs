@@ -9,7 +9,7 @@ use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames};
 use crate::presence::window_parts::WindowPartsBuilder;
 use crate::presence::{
-    AgentId, AgentPresence, Micros, PresenceChart, PresenceChartBuilder, Rejections, StateName, Timestamp,
+    AgentId, AgentPresence, Micros, PartLength, PresenceChart, PresenceChartBuilder, Rejections, StateName, Timestamp,
     WatchedAgent, Window, WindowParts,
 };
 
@@ -92,7 +92,7 @@ impl StateTimeline {
             offline: labels.offline,
             schedules: ScheduleSummer::new(window),
             chart: PresenceChartBuilder::default(),
-            parts: WindowPartsBuilder::new(window),
+            parts: WindowPartsBuilder::new(window, PartLength::Quarter),
         };
         let mut presences: Vec<_> = agents
             .iter()

@@ -49,7 +49,10 @@ use super::auth::TokenCache;
 use super::failure::{Failure, Scope};
 use super::http::Client;
 use super::rate::RateLimiter;
-use super::{BuildError, DirectoryFuture, Endpoint, ErrorKind, FetchFuture, Observer, ProbeFuture, Query, Source};
+use super::{
+    BuildError, DirectoryFuture, Endpoint, ErrorKind, FetchFuture, FetchResult, Observer, PastLimits, PastQuery,
+    ProbeFuture, Query, Source,
+};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{Official, Tenant};
 use crate::presence::{StateName, Timestamp};
@@ -193,6 +196,16 @@ impl OfficialSource {
 impl Source for OfficialSource {
     fn fetch(&self, query: Query) -> FetchFuture<'_> {
         Box::pin(self.fetch_presence(query))
+    }
+
+    fn past_limits(&self) -> PastLimits {
+        PastLimits { agents: 20, length: std::time::Duration::from_secs(7 * 24 * 3600) }
+    }
+
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
+        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
+        let failure = Failure::new(Endpoint::History, ErrorKind::BadRequest, "Past presence is not read yet.");
+        Box::pin(async { FetchResult::without(failed, failure.error) })
     }
 
     fn directory(&self, deadline: Monotonic) -> Option<DirectoryFuture<'_>> {

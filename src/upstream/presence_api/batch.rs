@@ -18,8 +18,8 @@ use crate::upstream::http::{DecodeError, Decoded};
 
 /// The buffers of a batch. They move to the decoding threads and back, so that a batch allocates for its largest page once.
 #[derive(Debug)]
-struct Reading<T = Tally> {
-    tally: T,
+pub(super) struct Reading<T = Tally> {
+    pub(super) tally: T,
     body: Vec<u8>,
 }
 
@@ -92,7 +92,7 @@ impl PresenceSource {
         Some((whole, query))
     }
 
-    fn reading(&self, batch: &Batch, window: Window) -> Reading {
+    pub(super) fn reading(&self, batch: &Batch, window: Window) -> Reading {
         let tally = Tally::new(window, batch.agents.clone(), self.offline_states.clone(), &self.declared_states)
             .renaming(Arc::clone(&self.state_map))
             .with_max_buckets(paging::max_buckets(batch.agents.len(), window, self.tenant.query.interval.length));
@@ -102,7 +102,7 @@ impl PresenceSource {
     }
 
     /// Reads all pages of `range`.
-    async fn read_range<T: AsMut<Tally> + Send + 'static>(
+    pub(super) async fn read_range<T: AsMut<Tally> + Send + 'static>(
         &self,
         mut reading: Reading<T>,
         agents: &[WatchedAgent],
@@ -123,7 +123,7 @@ impl PresenceSource {
         }
     }
 
-    async fn read_page<T: AsMut<Tally> + Send + 'static>(
+    pub(super) async fn read_page<T: AsMut<Tally> + Send + 'static>(
         &self,
         reading: Reading<T>,
         url: &url::Url,

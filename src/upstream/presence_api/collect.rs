@@ -1,5 +1,6 @@
 //! One refresh: concurrent batches, and the rules for cancelling the rest of them.
 
+use std::future::Future;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -32,51 +33,72 @@ impl PresenceSource {
     pub(super) async fn collect(&self, query: Query) -> FetchResult {
         let context = FetchContext::new(query.deadline);
         let batches = self.batches(query.window, query.agents);
-        let mut progress = Progress::new(&batches);
-        if self.clock.monotonic() >= query.deadline {
-            progress.fail_rest(&self.out_of_time());
-            return progress.fetched;
-        }
         let least = u64::try_from(batches.len()).unwrap_or(u64::MAX);
-        if let Err(failure) = self.session.client.limiter().check_budget(least, Endpoint::Presence, &context) {
+        let checked = match self.clock.monotonic() >= query.deadline {
+            true => Err(self.out_of_time()),
+            false => self.session.client.limiter().check_budget(least, Endpoint::Presence, &context),
+        };
+        if let Err(failure) = checked {
+            let mut progress = Progress::new(&batches);
             progress.fail_rest(&failure);
             return progress.fetched;
         }
+        let read = |batch| self.read(batch, query.window, &context);
+        let fetched = self.read_batches(batches, read, || self.out_of_time(), &context).await;
+        self.end_refresh(query.window, &fetched);
+        fetched
+    }
+
+    /// Reads `batches` with `read`, some at a time. Those that have not ended by the deadline fail as `out_of_time` says.
+    pub(super) async fn read_batches<R: Future<Output = Result<TallyOutcome, Failure>> + Send>(
+        &self,
+        batches: Vec<Batch>,
+        read: impl Fn(Batch) -> R + Send,
+        out_of_time: impl Fn() -> Failure + Send,
+        context: &FetchContext,
+    ) -> FetchResult {
+        let mut progress = Progress::new(&batches);
         // A batch has at most one request at a time, for a page or a token, so this limits all of them.
         let mut ends = stream::iter(batches.into_iter().enumerate())
             .map(|(index, batch)| {
-                let reading = self.read(batch, query.window, &context);
+                let reading = read(batch);
                 async move { (index, reading.await) }
             })
             .buffer_unordered(self.tenant.limits.max_concurrent_requests.max(1));
-        let mut deadline = self.clock.sleep_until(query.deadline);
+        let mut deadline = self.clock.sleep_until(context.deadline);
         loop {
             let end = tokio::select! {
                 biased;
                 end = ends.next() => end,
                 () = &mut deadline => {
-                    let failure = self.out_of_time();
+                    let failure = out_of_time();
                     context.cancel(&failure);
                     progress.fail_rest(&failure);
                     break;
                 }
             };
             match end {
-                Some((batch, outcome)) => self.batch_ended(&mut progress, batch, outcome, &context),
+                Some((batch, outcome)) => self.batch_ended(&mut progress, batch, outcome, context),
                 None => break,
             }
         }
-        self.end_refresh(query.window, &progress.fetched);
         progress.fetched
     }
 
     /// The agents in batches; those of refused batches are last.
-    fn batches(&self, window: Window, mut agents: Vec<WatchedAgent>) -> Vec<Batch> {
-        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = self.tenant.limits.agents_per_request.max(1);
+    fn batches(&self, window: Window, agents: Vec<WatchedAgent>) -> Vec<Batch> {
         if let Some(cache) = self.cache() {
+            let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+            let size = self.tenant.limits.agents_per_request.max(1);
             return cache.plan(window, agents, size, |agent| suspects.contains(&agent.id));
         }
+        self.plain_batches(agents)
+    }
+
+    /// The agents in batches whose whole window is requested; those of refused batches are last.
+    pub(super) fn plain_batches(&self, mut agents: Vec<WatchedAgent>) -> Vec<Batch> {
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = self.tenant.limits.agents_per_request.max(1);
         if !suspects.is_empty() {
             agents.sort_by_key(|agent| suspects.contains(&agent.id));
         }

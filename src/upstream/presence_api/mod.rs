@@ -6,6 +6,7 @@ mod cache;
 mod collect;
 mod login;
 mod paging;
+mod past;
 mod request;
 pub mod wire;
 
@@ -16,12 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::cache::{BucketCache, CacheFile};
 use self::login::ClientCredentials;
+use self::past::PastLength;
 use super::auth::TokenCache;
 use super::auth::{Resource, Session};
 use super::http::Client;
 use super::http::ErrorHints;
 use super::rate::RateLimiter;
-use super::{BuildError, Endpoint, FetchFuture, Observer, Query, Source};
+use super::{BuildError, Endpoint, FetchFuture, Observer, PastLimits, PastQuery, Query, Source};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{StateMap, Tenant};
 use crate::presence::{AgentId, StateName, Timestamp};
@@ -59,6 +61,8 @@ pub struct PresenceSource {
     /// The agents of batches that were refused as bad requests. They are requested last, so that one bad agent does not keep
     /// the others from being requested.
     suspects: Mutex<HashSet<AgentId>>,
+    /// How long a range of past reading may be.
+    past_length: PastLength,
     /// The buckets of earlier refreshes, if refreshes are incremental. It survives a reload that does not change the query.
     cache: Option<Arc<Mutex<BucketCache>>>,
 }
@@ -137,6 +141,7 @@ impl PresenceSource {
             proven: AtomicBool::new(false),
             page_bytes: AtomicUsize::new(0),
             suspects: Mutex::default(),
+            past_length: PastLength::default(),
             cache: tenant.query.incremental.map(|settings| {
                 let mut cache = BucketCache::new(settings, tenant.query.interval.length);
                 cache.spread(tenant.agents.len(), tenant.limits.agents_per_request);
@@ -165,6 +170,14 @@ fn has_same_query(old: &Tenant, new: &Tenant) -> bool {
 impl Source for PresenceSource {
     fn fetch(&self, query: Query) -> FetchFuture<'_> {
         Box::pin(self.collect(query))
+    }
+
+    fn past_limits(&self) -> PastLimits {
+        self.limits_of_past()
+    }
+
+    fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
+        Box::pin(self.collect_past(query))
     }
 
     fn export_history(&self) -> Option<Vec<u8>> {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::agent_index::{AgentIndex, AgentIndexMap};
 use super::store::{Bucket, BucketStore, Share, by_agent, total};
 use super::sum::PresenceSummer;
 use crate::presence::state_limits::limit_states;
 use crate::presence::state_names::{StateIndex, StateNames, UNKNOWN_STATE};
-use crate::presence::{AgentPresence, Micros, Rejection, Rejections, StateName, Timestamp, WatchedAgent, Window};
+use crate::presence::{
+    AgentPresence, Micros, PartLength, Rejection, Rejections, StateName, Timestamp, WatchedAgent, Window,
+};
 
 #[cfg(test)]
 mod properties;
@@ -46,6 +49,9 @@ mod tests;
 #[derive(Debug)]
 pub struct Tally {
     pub(super) window: Window,
+    /// The time of buckets that reach beyond the window is that up to here.
+    happened_until: Timestamp,
+    part_length: PartLength,
     agents: AgentIndexMap,
     pub(super) names: StateNames,
     /// States with a series for each agent.
@@ -99,6 +105,8 @@ impl Tally {
         let agents = AgentIndexMap::new(agents);
         Self {
             window,
+            happened_until: window.end,
+            part_length: PartLength::Quarter,
             agents,
             names,
             declared: declared_states.to_vec(),
@@ -114,6 +122,15 @@ impl Tally {
     #[must_use]
     pub fn renaming(mut self, map: Arc<BTreeMap<StateName, StateName>>) -> Self {
         self.names.rename(map);
+        self
+    }
+
+    /// Sums by slots of the length `slot`. A bucket that reaches beyond the window has the time of all of it, or up to `now`,
+    /// when it was read.
+    #[must_use]
+    pub fn in_slots(mut self, slot: Duration, now: Timestamp) -> Self {
+        self.part_length = PartLength::Slot(slot);
+        self.happened_until = now.max(self.window.end);
         self
     }
 
@@ -195,8 +212,14 @@ impl Tally {
 
     /// Sums `buckets`, those of each agent, whose shares are in the store.
     pub(super) fn sum(self, buckets: Vec<Vec<Bucket>>) -> TallyOutcome {
-        let mut summer =
-            PresenceSummer::new(self.window, self.store, &self.names, &self.offline_states, self.rejections);
+        let mut summer = PresenceSummer::new(
+            (self.window, self.happened_until),
+            self.part_length,
+            self.store,
+            &self.names,
+            &self.offline_states,
+            self.rejections,
+        );
         let sum = |(agent, buckets): (&WatchedAgent, Vec<Bucket>)| summer.sum(agent, buckets);
         let mut agents: Vec<_> = self.agents.as_slice().iter().zip(buckets).map(sum).collect();
         let rejections = summer.into_rejections();
