@@ -3,6 +3,7 @@
 //! Nothing is measured. Values that only the tenant knows, such as the buckets on a page, are named constants, and `check`
 //! prints them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{Incremental, Tenant};
@@ -16,7 +17,13 @@ pub(super) const SERIES_PER_AGENT: u64 = 7;
 /// `…_absent_seconds` and `…_absent_limit_seconds`.
 pub(super) const SERIES_PER_SCHEDULE: u64 = 5;
 
-/// Series of a tenant besides those of its agents, and of the exporter: freshness, refreshes, requests with their
+/// Series of every team besides those per state: its agents whose state is unknown.
+pub(super) const SERIES_PER_TEAM: u64 = 1;
+
+/// Additional series of a team that has agents with a schedule: `cxone_team_scheduled_seconds` and `…_scheduled_offline_seconds`.
+const SERIES_PER_SCHEDULED_TEAM: u64 = 2;
+
+/// Series of a tenant besides those of its agents and teams, and of the exporter: freshness, refreshes, requests with their
 /// histograms, rejections, scrapes, the process. Some appear with their first use, so the number is rounded.
 pub(super) const OWN_SERIES: u64 = 100;
 
@@ -63,6 +70,10 @@ pub(super) struct Estimate {
     pub(super) series_per_state: u64,
     /// agents × (states + 7), or 12 with a schedule. With counters, states have two series each.
     pub(super) agent_series: u64,
+    /// The teams of the configured agents. Those without a team count as one.
+    pub(super) teams: u64,
+    /// teams × (states × 2 + 1), or 3 with a schedule. With counters, states have three series each.
+    pub(super) team_series: u64,
     /// The batches of agents: the fewest requests of a refresh, one page per batch.
     pub(super) batches: u64,
     /// Buckets of one agent: one more than fit, because they may not be aligned to the window.
@@ -142,6 +153,16 @@ impl Estimate {
         self.states * self.series_per_state + SERIES_PER_AGENT
     }
 
+    /// The series of each state of a team.
+    pub(super) const fn series_per_team_state(&self) -> u64 {
+        self.series_per_state + 1
+    }
+
+    /// The series of a team without schedules.
+    pub(super) const fn series_per_team(&self) -> u64 {
+        self.states * self.series_per_team_state() + SERIES_PER_TEAM
+    }
+
     /// The cost of `tenant`.
     pub(super) fn of(tenant: &Tenant) -> Self {
         let agents = count(tenant.agents.len());
@@ -151,6 +172,15 @@ impl Estimate {
         let agent_series = agents
             .saturating_mul(states * series_per_state + SERIES_PER_AGENT)
             .saturating_add(scheduled_agents.saturating_mul(SERIES_PER_SCHEDULE));
+
+        let teams_of = |scheduled_only: bool| -> u64 {
+            let agents = tenant.agents.iter().filter(|agent| !scheduled_only || agent.schedule.is_some());
+            count(agents.map(|agent| agent.team.as_deref()).collect::<BTreeSet<_>>().len())
+        };
+        let teams = teams_of(false);
+        let team_series = teams
+            .saturating_mul(states * (series_per_state + 1) + SERIES_PER_TEAM)
+            .saturating_add(teams_of(true).saturating_mul(SERIES_PER_SCHEDULED_TEAM));
 
         let buckets_per_agent = div_ceil(tenant.query.window, tenant.query.interval.length).saturating_add(1);
         let FetchCost { buckets, paged_requests, bytes, time } = FetchCost::of(tenant, buckets_per_agent);
@@ -167,6 +197,8 @@ impl Estimate {
             states,
             series_per_state,
             agent_series,
+            teams,
+            team_series,
             batches: agents.div_ceil(count(tenant.limits.agents_per_request).max(1)),
             buckets_per_agent,
             buckets,
@@ -296,6 +328,29 @@ mod tests {
                 agent.schedule = Some(fixture::schedule());
             }
             assert_eq!(Estimate::of(&tenant).agent_series, series, "{agents} agents, {scheduled}, {states} states");
+        }
+    }
+
+    #[test]
+    fn series_of_teams_are_teams_times_states_plus_one_or_three() {
+        // The team of each agent and whether it has a schedule, counters: teams, series
+        type Row<'a> = (&'a [(Option<&'a str>, bool)], bool, u64, u64);
+        let table: [Row<'_>; 5] = [
+            (&[], false, 0, 0),
+            (&[(None, false), (None, false)], false, 1, 9),
+            (&[(None, false), (Some("Billing"), false), (Some("Billing"), false)], false, 2, 18),
+            (&[(None, false), (Some("Billing"), true), (Some("Billing"), false)], false, 2, 20),
+            (&[(Some("Billing"), true)], true, 1, 15),
+        ];
+        for (agents, counters, teams, series) in table {
+            let mut tenant = fixture::tenant("acme", agents.len());
+            tenant.query.incremental = counters.then(Incremental::default);
+            for (agent, (team, is_scheduled)) in tenant.agents.iter_mut().zip(agents) {
+                agent.team = team.map(str::to_owned);
+                agent.schedule = is_scheduled.then(fixture::schedule);
+            }
+            let estimate = Estimate::of(&tenant);
+            assert_eq!((estimate.teams, estimate.team_series), (teams, series), "{agents:?}");
         }
     }
 

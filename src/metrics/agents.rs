@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tenant::as_count;
-use super::{agent_counters, catalogue};
+use super::{agent_counters, catalogue, teams};
 use crate::config::Agent;
 use crate::exposition::{Block, BlockBuilder, Family, Packing};
 use crate::presence::{AgentId, AgentPresence, CurrentShifts, Micros, OTHER_STATE, StateName};
@@ -54,6 +54,7 @@ pub fn render(snapshot: &Snapshot) -> Block {
     {
         builder.family(family).sample(&[], limit.as_secs_f64());
     }
+    teams::render(&mut builder, snapshot.snapshot);
     builder.finish(Packing::Deflated)
 }
 

@@ -22,6 +22,7 @@ mod exporter;
 mod instruments;
 mod last_hour;
 mod registry;
+mod teams;
 mod tenant;
 
 pub use exporter::{BuildInfo, ExporterInstruments, HttpRejection};

@@ -5,9 +5,12 @@
 //! part that is about to leave the window is closed: its time, as last read, is added for good. A state's counter is the
 //! highest sum so far: where CXone corrects a state downwards, it waits until the truth catches up.
 
+pub(crate) mod teams;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use self::teams::TeamCounters;
 use super::snapshot::Snapshot;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{
@@ -32,6 +35,8 @@ pub struct StateCounters {
     pub(crate) agents: HashMap<AgentId, Arc<AgentCounter>>,
     /// Agents that were last read before this are not exposed: a process that crashed may have exposed higher values.
     pub(crate) hidden_until: Option<Timestamp>,
+    /// The counters of the agents' teams.
+    pub(crate) teams: TeamCounters,
 }
 
 /// The counters of one agent.
@@ -71,8 +76,11 @@ impl StateCounters {
             let Some(read) = row.data.as_deref() else { continue };
             let counter = next.agents.entry(Arc::clone(&agent.id)).or_default();
             Arc::make_mut(counter).read(read.presence.as_ref(), read.window);
+            let before = self.agents.get(&agent.id).map(|before| &**before);
+            next.teams.add(agent.team.as_deref().unwrap_or_default(), before, counter);
         }
         next.drop_former_agents(&data.tenant);
+        next.teams.drop_former_teams(&data.tenant);
         next
     }
 

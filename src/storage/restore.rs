@@ -11,6 +11,7 @@ use crate::config::{QueryKey, Tenant};
 use crate::presence::{AgentPresence, MAX_TEXT_BYTES, Micros, ScheduledTime, StateName, Timestamp, Window};
 use crate::refresh::backoff;
 use crate::refresh::counters::StateCounters;
+use crate::refresh::counters::teams::TeamCounters;
 use crate::refresh::directory::{AgentDirectory, ResolvedTenant};
 use crate::refresh::{AgentData, Moment, RestoredState, Snapshot, Status};
 
@@ -71,6 +72,8 @@ fn restore_counters(
         // The refresh that was not saved may have been exposed; a later one has at least its values.
         let started = attempts.last.filter(|_| !attempts.torn).unwrap_or(now.utc).min(now.utc);
         counters.hidden_until = counters.hidden_until.max(Some(started.whole_second()));
+        // A value below an exposed one, but not 0, would count twice. From 0 on, what is read again is all of the rise.
+        counters.teams = TeamCounters::default();
     }
     Ok(counters)
 }

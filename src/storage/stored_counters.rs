@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{StoredDuration, StoredTime};
 use super::frame::FormatError;
 use crate::presence::{AgentId, MAX_STATES_PER_AGENT, MAX_TEXT_BYTES, StateName, WindowPart};
+use crate::refresh::counters::teams::{MAX_STATES_PER_TEAM, TeamCounter, TeamCounters};
 use crate::refresh::counters::{AgentCounter, StateCount, StateCounters};
 
 /// A [`StateCounters`] with states as indices into `states`.
@@ -19,6 +20,8 @@ pub(super) struct StoredCounters<'a> {
     states: Vec<Cow<'a, str>>,
     #[serde(borrow)]
     agents: Vec<StoredCounter<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    teams: Vec<StoredTeam<'a>>,
 }
 
 /// An [`AgentCounter`]: the id, when its count begins, the end of its last window, its states and its open parts.
@@ -34,6 +37,10 @@ struct StoredCounter<'a>(
 /// A [`StateCount`]: the index of its name, its value and its closed microseconds.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredCount(usize, StoredDuration, i64);
+
+/// A [`TeamCounter`]: the team, the end of its last window, and its time by the index of a state's name.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredTeam<'a>(#[serde(borrow)] Cow<'a, str>, StoredTime, Vec<(usize, StoredDuration)>);
 
 /// An [`WindowPart`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,7 +73,14 @@ impl<'a> StoredCounters<'a> {
             StoredCounter(Cow::Borrowed(&**id), from, counter.read_to.into(), counts, open)
         });
         let agents = agents.collect();
-        Self { hidden_until: counters.hidden_until.map(StoredTime::from), states, agents }
+        let mut by_name: Vec<_> = counters.teams.0.iter().collect();
+        by_name.sort_unstable_by_key(|(team, _)| *team);
+        let teams = by_name.into_iter().map(|(team, counter)| {
+            let times = counter.states.iter().map(|(name, time)| (index(name), (*time).into()));
+            StoredTeam(Cow::Borrowed(&**team), counter.read_to.into(), times.collect())
+        });
+        let teams = teams.collect();
+        Self { hidden_until: counters.hidden_until.map(StoredTime::from), states, agents, teams }
     }
 
     /// The counters.
@@ -101,6 +115,15 @@ impl<'a> StoredCounters<'a> {
             Some((AgentId::from(&**id), Arc::new(counter)))
         };
         let agents = self.agents.iter().map(agent).collect::<Option<_>>().ok_or_else(invalid)?;
-        Ok(StateCounters { agents, hidden_until: self.hidden_until.map(Into::into) })
+        let team = |StoredTeam(team, read_to, times): &StoredTeam<'_>| {
+            if times.len() > MAX_STATES_PER_TEAM + 1 {
+                return None;
+            }
+            let time = |(name, time): &(usize, StoredDuration)| Some((Arc::clone(names.get(*name)?), (*time).into()));
+            let states = times.iter().map(time).collect::<Option<_>>()?;
+            Some((Arc::from(&**team), TeamCounter { states, read_to: (*read_to).into() }))
+        };
+        let teams = TeamCounters(self.teams.iter().map(team).collect::<Option<_>>().ok_or_else(invalid)?);
+        Ok(StateCounters { agents, hidden_until: self.hidden_until.map(Into::into), teams })
     }
 }

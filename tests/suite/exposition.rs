@@ -5,6 +5,7 @@
 mod fixture;
 pub(crate) mod parser;
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -137,12 +138,49 @@ fn agent_states_are_complete() {
     assert!(has("cxone_agent_info", "gone") && has("cxone_agent_offline_limit_seconds", "gone"));
 }
 
+/// Each series of a team is the sum of its agents' series, counted again from the document.
+#[test]
+fn team_series_equal_the_sums_of_agents() {
+    for scrape in [Scrape::of_a_small_tenant(), Scrape::of_many_agents(600)] {
+        let document = Document::parse(&body(&scrape.blocks(), WAYS[0]), Format::Text).unwrap();
+        let label = |sample: &parser::Sample, name| sample.label(name).unwrap().to_owned();
+        let samples = |name| document.family(name).map_or(&[][..], |family| &family.samples);
+        let infos = samples("cxone_agent_info").iter();
+        let teams: BTreeMap<String, String> = infos.map(|info| (label(info, "agent"), label(info, "team"))).collect();
+        for (of_agents, of_teams) in [
+            ("cxone_agent_state_seconds", "cxone_team_state_seconds"),
+            ("cxone_agent_state_time_seconds_total", "cxone_team_state_time_seconds_total"),
+            ("cxone_agent_scheduled_seconds", "cxone_team_scheduled_seconds"),
+            ("cxone_agent_scheduled_offline_seconds", "cxone_team_scheduled_offline_seconds"),
+        ] {
+            let mut sums = BTreeMap::<_, f64>::new();
+            for sample in samples(of_agents) {
+                let team = teams[sample.label("agent").unwrap()].clone();
+                *sums.entry((team, sample.label("state").map(str::to_owned))).or_default() += sample.value;
+            }
+            let is = samples(of_teams).iter();
+            let is: BTreeMap<_, _> = is
+                .map(|sample| ((label(sample, "team"), sample.label("state").map(str::to_owned)), sample.value))
+                .collect();
+            assert!(is.keys().eq(sums.keys()), "{of_teams}: {is:?} {sums:?}");
+            assert!(is.iter().all(|(of, sum)| (sum - sums[of]).abs() < 1e-3), "{of_teams}: {is:?} {sums:?}");
+        }
+        let mut now = BTreeMap::<_, f64>::new();
+        for sample in samples("cxone_team_agents") {
+            *now.entry(label(sample, "team")).or_default() += sample.value;
+        }
+        let mut members = BTreeMap::<_, f64>::new();
+        teams.into_values().for_each(|team| *members.entry(team).or_default() += 1.0);
+        assert_eq!(now, members, "each agent is counted in one state");
+    }
+}
+
 #[test]
 fn invalid_samples_are_left_out_and_counted() {
     let good = body(&Scrape::of_a_small_tenant().blocks(), WAYS[0]);
     let rest = body(&Scrape::of_a_small_tenant().with_a_state_declared_twice().blocks(), WAYS[0]);
     let counter = "cxone_exporter_samples_left_out_total{reason=\"sample_twice\"}";
-    // One for each agent with data.
+    // One for each agent with data; teams have each state once.
     assert_eq!(rest, good.replace(&format!("{counter} 0\n"), &format!("{counter} 2\n")));
 }
 

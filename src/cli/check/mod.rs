@@ -14,7 +14,9 @@ use thiserror::Error;
 
 use self::numbers::{bytes, counted, grouped};
 use super::args::CheckArgs;
-use super::estimate::{ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, SERIES_PER_AGENT, SERIES_PER_SCHEDULE, Tails};
+use super::estimate::{
+    ASSUMED_PAGE, Budgeted, Estimate, OWN_SERIES, SERIES_PER_AGENT, SERIES_PER_SCHEDULE, SERIES_PER_TEAM, Tails,
+};
 use super::source_factory::{SourceFactory, build_probe_source};
 use crate::clock::{Clock, whole_seconds};
 use crate::config::{AgentFilter, Config, Incremental, Tenant, format_duration};
@@ -100,11 +102,13 @@ fn cost(tenant: &Tenant) -> String {
     line("agents", if tenant.official.is_some() { official_agents(tenant) } else { agents(tenant, &estimate) });
     if let Some(filter) = &tenant.agent_filter {
         line("series", unknown_series(&estimate, filter));
+        line("", format!("{} ({}) for each of their teams", estimate.series_per_team(), team_states(&estimate)));
         line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
         let more = if estimate.series_per_state > 1 { "two" } else { "one" };
         line("", format!("{more} more per agent for each further state that is seen"));
     } else {
         line("series", series(&estimate));
+        line("", team_series(&estimate));
         line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));
         line(
             "",
@@ -202,6 +206,18 @@ fn series(estimate: &Estimate) -> String {
         }
     };
     format!("{} = {parts}", grouped(*agent_series))
+}
+
+/// The series of the configured agents' teams.
+fn team_series(estimate: &Estimate) -> String {
+    let teams = counted(estimate.teams, "team");
+    let scheduled = estimate.team_series - estimate.teams * estimate.series_per_team();
+    let scheduled = if scheduled > 0 { format!(", and {} of schedules", grouped(scheduled)) } else { String::new() };
+    format!("{} of teams = {teams} × ({}){scheduled}", grouped(estimate.team_series), team_states(estimate))
+}
+
+fn team_states(estimate: &Estimate) -> String {
+    format!("{} × {} + {SERIES_PER_TEAM}", estimate.series_per_team_state(), counted(estimate.states, "state"))
 }
 
 /// The number of states, and with counters of their series.

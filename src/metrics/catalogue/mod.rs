@@ -3,17 +3,19 @@
 mod agents;
 mod exporter;
 mod instruments;
+mod teams;
 mod tenant;
 
 pub use agents::*;
 pub use exporter::*;
 pub use instruments::*;
+pub use teams::*;
 pub use tenant::*;
 
 use crate::exposition::Family;
 
 /// Every family, in groups, in the order they are exposed.
-pub const ALL: [&[&Family]; 6] = [AGENTS, STATUS, TENANT, SCRAPE, EXPORTER, PROCESS];
+pub const ALL: [&[&Family]; 7] = [AGENTS, TEAMS, STATUS, TENANT, SCRAPE, EXPORTER, PROCESS];
 
 /// Every family of [`ALL`], one by one.
 pub fn all() -> impl Iterator<Item = &'static Family> {

@@ -15,11 +15,11 @@ const WINDOW: i64 = 240;
 /// The length of a part.
 const PART: i64 = 60;
 const END: i64 = 1_500;
-const STATES: [&str; 3] = ["Available", "Busy", "Offline"];
+pub(super) const STATES: [&str; 3] = ["Available", "Busy", "Offline"];
 
 /// What CXone says of one agent, second by second.
 #[derive(Debug, Clone)]
-struct Server {
+pub(super) struct Server {
     /// The truth; `None`: nothing is reported.
     states: Vec<Option<usize>>,
     /// From when on a second is reported.
@@ -28,7 +28,7 @@ struct Server {
     wrong: Vec<Option<(usize, i64)>>,
 }
 
-fn server(lateness: i64, correction: i64) -> impl Strategy<Value = Server> {
+pub(super) fn server(lateness: i64, correction: i64) -> impl Strategy<Value = Server> {
     any::<u64>().prop_map(move |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut server = Server { states: Vec::new(), known_at: Vec::new(), wrong: Vec::new() };
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// The seconds by state that are known at `now`, from `from` on.
-    fn count(&self, from: i64, now: i64, is_counted: impl Fn(i64) -> bool) -> BTreeMap<usize, i64> {
+    pub(super) fn count(&self, from: i64, now: i64, is_counted: impl Fn(i64) -> bool) -> BTreeMap<usize, i64> {
         let mut count = BTreeMap::new();
         for second in (from..now).filter(|second| is_counted(*second)) {
             if let Some(state) = self.state(second, now) {
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// The presence in a window that ends at `now`, by the real tally.
-    fn presence(&self, now: i64) -> Option<AgentPresence> {
+    pub(super) fn presence(&self, now: i64) -> Option<AgentPresence> {
         let agent = WatchedAgent { id: "1".into(), schedule: None };
         let mut tally = Tally::new(Self::window(now), vec![agent], [].into(), &[]);
         for second in now - WINDOW..now {
@@ -83,7 +83,7 @@ impl Server {
     }
 }
 
-fn snapshot(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, now: i64) -> Snapshot {
+pub(super) fn snapshot(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, now: i64) -> Snapshot {
     let window = Server::window(now);
     let read_at = Moment { monotonic: Monotonic::default(), utc: window.end };
     let mut snapshot = Snapshot::empty(Arc::clone(tenant));
@@ -91,21 +91,21 @@ fn snapshot(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, now: i64) -> 
     snapshot
 }
 
-fn counting_tenant() -> Arc<Tenant> {
+pub(super) fn counting_tenant() -> Arc<Tenant> {
     let mut tenant = tenant();
     tenant.query.incremental = Some(crate::config::Incremental::default());
     tenant.query.window = Duration::from_secs(WINDOW.unsigned_abs());
     Arc::new(tenant)
 }
 
-/// Seconds by state.
-fn seconds(counters: &StateCounters) -> BTreeMap<usize, i64> {
+/// Seconds by state of an agent.
+pub(super) fn seconds(counters: &StateCounters, agent: usize) -> BTreeMap<usize, i64> {
     let time = |(name, time): (&StateName, Micros)| {
         let state = STATES.iter().position(|state| **state == **name).unwrap();
         assert_eq!(time.get() % 1_000_000, 0);
         (state, i64::try_from(time.get() / 1_000_000).unwrap())
     };
-    counters.of(&"1".into()).into_iter().flatten().map(time).filter(|(_, seconds)| *seconds > 0).collect()
+    counters.of(&agent.to_string().into()).into_iter().flatten().map(time).filter(|(_, seconds)| *seconds > 0).collect()
 }
 
 proptest! {
@@ -136,7 +136,7 @@ proptest! {
                 counters = counters.after(&snapshot(&tenant, server.presence(now), now));
             }
             let highest: BTreeMap<usize, i64> = expected.clone().into_iter().filter(|(_, seconds)| *seconds > 0).collect();
-            prop_assert_eq!(seconds(&counters), highest, "at {}", now);
+            prop_assert_eq!(seconds(&counters, 1), highest, "at {}", now);
         }
     }
 
@@ -155,13 +155,13 @@ proptest! {
         for after in steps {
             now += after;
             is_exact &= !(180..240).contains(&after) || read_to.is_none();
-            let before = seconds(&counters);
+            let before = seconds(&counters, 1);
             counters = counters.after(&snapshot(&tenant, server.presence(now), now));
             for second in first.max(now - WINDOW)..now {
                 covered[usize::try_from(second).unwrap()] = true;
             }
             let truth = server.count(first, now, |second| covered[usize::try_from(second).unwrap()]);
-            let is = seconds(&counters);
+            let is = seconds(&counters, 1);
             prop_assert!(before.iter().all(|(state, seconds)| is[state] >= *seconds));
             if is_exact {
                 prop_assert_eq!(&is, &truth, "at {}", now);
@@ -185,13 +185,13 @@ fn counters_go_on_after_states_are_renamed() {
     for now in [400, 450] {
         counters = Arc::new(counters.after(&snapshot(&old, server(1).presence(now), now)));
     }
-    assert_eq!(seconds(&counters), BTreeMap::from([(1, 50)]));
+    assert_eq!(seconds(&counters, 1), BTreeMap::from([(1, 50)]));
     assert!(Arc::ptr_eq(&counters.carried_over(&old, &old), &counters));
     counters = counters.carried_over(&old, &renamed);
     for now in [450, 470, 520] {
         counters = Arc::new(counters.after(&snapshot(&renamed, server(2).presence(now), now)));
     }
-    assert_eq!(seconds(&counters), BTreeMap::from([(1, 50), (2, 70)]), "no time counts under both names");
+    assert_eq!(seconds(&counters, 1), BTreeMap::from([(1, 50), (2, 70)]), "no time counts under both names");
 
     let mut moved = Tenant::clone(&old);
     moved.connection.base_url = "https://other.example.com".parse().unwrap();
@@ -221,7 +221,7 @@ fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
     ] {
         let presence = server.presence(now).filter(|_| is_reported);
         counters = counters.after(&snapshot(&tenant, presence, now));
-        let seconds = seconds(&counters).get(&0).copied().unwrap_or_default();
+        let seconds = seconds(&counters, 1).get(&0).copied().unwrap_or_default();
         assert_eq!(seconds, expected, "at {now}");
     }
 }
@@ -236,7 +236,7 @@ fn agent_that_leaves_and_comes_back_goes_on() {
         counters = counters.carried_over(&here, tenant);
         counters = Arc::new(counters.after(&snapshot(tenant, server.presence(now), now)));
     }
-    assert_eq!(seconds(&counters), BTreeMap::from([(0, 150)]));
+    assert_eq!(seconds(&counters, 1), BTreeMap::from([(0, 150)]));
 }
 
 #[test]

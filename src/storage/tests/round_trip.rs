@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::presence::{AgentPresence, Micros, PresenceChart, StateName, Window, WindowPart};
+use crate::refresh::counters::teams::{TeamCounter, TeamCounters};
 use crate::refresh::counters::{AgentCounter, StateCount, StateCounters};
 use crate::refresh::{AgentData, AgentRow, Moment, Published, RestoredState, Snapshot, Status};
 use crate::storage::format::Body;
@@ -128,7 +129,9 @@ fn counting() -> (Tenant, Snapshot) {
         read_to: START,
     };
     let agents = [("2".into(), Arc::new(counter)), ("gone".into(), Arc::default())];
-    let counters = StateCounters { agents: agents.into(), hidden_until: None };
+    let team = |time| TeamCounter { states: vec![("Busy".into(), Micros::from_seconds(time))], read_to: START };
+    let teams = TeamCounters([("Billing".into(), team(9_000)), ("".into(), team(700))].into());
+    let counters = StateCounters { agents: agents.into(), hidden_until: None, teams };
     (tenant.clone(), Snapshot { counters: Arc::new(counters), ..Snapshot::empty(Arc::new(tenant)) })
 }
 
@@ -149,6 +152,7 @@ fn counters_survive_restarts_crashes_and_changed_shards() {
     let after_crash = restored(&crashed, &tenant);
     assert_eq!(after_crash.agents, snapshot.counters.agents);
     assert!(!is_shown(&after_crash));
+    assert_eq!(after_crash.teams, TeamCounters::default(), "teams begin with 0, which is a reset");
     let again = bytes(&published(Snapshot { counters: after_crash, ..snapshot.clone() }, Status::default(), None), 0);
     assert!(!is_shown(&restored(&again, &tenant)), "until the agent is read");
 
@@ -178,7 +182,12 @@ fn damaged_counters_are_refused() {
     let tenant = Arc::new(tenant);
     let restore = |text: &str| restore_from(&frame::frame(text.as_bytes()), &tenant, moment(START)).map(|_| ());
     assert!(restore(&text).is_ok());
-    for (from, to) in [("[1,7]", "[2,7]"), ("[0,700000000,", "[9,700000000,"), ("\"休憩\"", "\"\"")] {
+    for (from, to) in [
+        ("[1,7]", "[2,7]"),
+        ("[0,700000000,", "[9,700000000,"),
+        ("[0,9000000000]", "[9,9000000000]"),
+        ("\"休憩\"", "\"\""),
+    ] {
         assert!(text.contains(from), "{text}");
         assert!(restore(&text.replace(from, to)).is_err(), "{from} {to}");
     }
