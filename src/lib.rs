@@ -10,6 +10,7 @@
 //! | [`clock`] | the only place that reads the time of day | anything else |
 //! | [`config`] | files and environment → one immutable [`config::Config`] | HTTP |
 //! | [`upstream`] | HTTP client, token, retry, rate gate, budget; one folder per API | scrapes, Prometheus |
+//! | [`past`] | any range in the past: pieces, periods, the state file | scrapes, the command line |
 //! | [`refresh`] | cooldown gate, single flight, back-off, snapshot | files, reqwest, hyper |
 //! | [`storage`] | one file per tenant: what survives a restart | HTTP, serving |
 //! | [`exposition`] | families, samples, escaping, encodings, CSV | agents, CXone, I/O |
@@ -27,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod exposition;
 pub mod metrics;
+pub mod past;
 pub mod presence;
 pub mod refresh;
 pub mod simulator;

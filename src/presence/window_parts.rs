@@ -81,6 +81,14 @@ impl WindowParts {
     }
 }
 
+/// What a fake source returns.
+#[cfg(test)]
+impl FromIterator<WindowPart> for WindowParts {
+    fn from_iter<T: IntoIterator<Item = WindowPart>>(parts: T) -> Self {
+        Self(parts.into_iter().collect())
+    }
+}
+
 // === impl WindowPart ===
 
 impl WindowPart {

@@ -69,12 +69,24 @@ impl TimeZone {
         Some(Timestamp::from_micros(moment.as_microsecond().checked_add(skipped)?))
     }
 
-    /// What clocks show at a moment.
-    #[cfg(test)]
-    pub(crate) fn local(&self, moment: Timestamp) -> Option<NaiveDateTime> {
+    /// What clocks show at a moment. `None` is what the calendar of four digits a year does not have.
+    pub fn local(&self, moment: Timestamp) -> Option<NaiveDateTime> {
         let local = self.0.to_datetime(as_utc(moment.micros())?);
         let local = Offset::UTC.to_timestamp(local).ok()?;
         Some(chrono::DateTime::from_timestamp_micros(local.as_microsecond())?.naive_utc())
+    }
+
+    /// How far clocks are ahead of UTC at a moment, in seconds; zero where [`TimeZone::local`] has nothing.
+    pub fn offset_seconds(&self, moment: Timestamp) -> i32 {
+        as_utc(moment.micros()).map_or(0, |moment| self.0.to_offset(moment).seconds())
+    }
+
+    /// The first moment after `moment` at which clocks are put forward or back.
+    pub fn next_change(&self, moment: Timestamp) -> Option<Timestamp> {
+        let before = self.offset_seconds(moment);
+        let changes = self.0.following(as_utc(moment.micros())?);
+        let mut changes = changes.filter(|change| change.offset().seconds() != before);
+        changes.next().map(|change| Timestamp::from_micros(change.timestamp().as_microsecond()))
     }
 }
 

@@ -1,0 +1,86 @@
+//! The time of one agent by period, put together from its pieces.
+
+use std::sync::Arc;
+
+use super::periods::Periods;
+use super::state_file::PieceRecord;
+use super::tally::ShiftTime;
+use crate::presence::{MAX_STATES_PER_AGENT, Micros, OTHER_STATE, StateName, Timestamp, Window};
+
+/// The time of one agent by period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentTimes {
+    /// The states, in the order of their first appearance. At most [`MAX_STATES_PER_AGENT`], and [`OTHER_STATE`].
+    pub states: Vec<StateName>,
+    /// The periods with data, in order: their numbers, and time by position in `states`.
+    pub times: Vec<(u32, Vec<(usize, Micros)>)>,
+    /// The periods with scheduled time, in order.
+    pub shifts: Vec<(u32, ShiftTime)>,
+    /// Up to when the agent was read.
+    pub done_until: Timestamp,
+}
+
+// === impl AgentTimes ===
+
+impl AgentTimes {
+    pub(super) const fn new(start: Timestamp) -> Self {
+        Self { states: Vec::new(), times: Vec::new(), shifts: Vec::new(), done_until: start }
+    }
+
+    /// Adds a piece that follows those before it. A period that they share is one.
+    pub(super) fn add(&mut self, record: PieceRecord) {
+        let places: Vec<usize> = record.states.iter().map(|name| self.place(name)).collect();
+        for (number, times) in record.times {
+            if self.times.last().is_none_or(|(last, _)| *last != number) {
+                self.times.push((number, Vec::with_capacity(times.len())));
+            }
+            let Some((_, sums)) = self.times.last_mut() else { continue };
+            for (place, time) in times {
+                let Some(place) = places.get(usize::from(place)) else { continue };
+                match sums.iter_mut().find(|(known, _)| known == place) {
+                    Some((_, sum)) => *sum = *sum + Micros::new(time),
+                    None => sums.push((*place, Micros::new(time))),
+                }
+            }
+        }
+        for (number, [scheduled, offline, absent]) in record.shifts {
+            if self.shifts.last().is_none_or(|(last, _)| *last != number) {
+                self.shifts.push((number, ShiftTime::default()));
+            }
+            let Some((_, sum)) = self.shifts.last_mut() else { continue };
+            sum.scheduled = sum.scheduled + Micros::new(scheduled);
+            sum.offline = sum.offline + Micros::new(offline);
+            sum.absent = sum.absent + Micros::new(absent);
+        }
+        self.done_until = Timestamp::from_micros(record.to);
+    }
+
+    /// The periods that were read to their end: number, window, time by position in `states`, time on shift.
+    pub fn periods<'a>(
+        &'a self,
+        periods: &'a Periods,
+    ) -> impl Iterator<Item = (Window, &'a [(usize, Micros)], Option<ShiftTime>)> {
+        let numbers = 0..periods.count();
+        let windows = numbers.map_while(move |number| Some((u32::try_from(number).ok()?, periods.window(number)?)));
+        let done = windows.take_while(|(_, window)| window.end <= self.done_until);
+        done.map(|(number, window)| {
+            let times = self.times.binary_search_by_key(&number, |(known, _)| *known).ok();
+            let times = times.and_then(|found| self.times.get(found)).map_or(&[][..], |(_, times)| times);
+            let shift = self.shifts.binary_search_by_key(&number, |(known, _)| *known).ok();
+            (window, times, shift.and_then(|found| self.shifts.get(found)).map(|(_, shift)| *shift))
+        })
+    }
+
+    /// The position of a state. States beyond the limit share one, as each is a time series.
+    fn place(&mut self, name: &StateName) -> usize {
+        if let Some(place) = self.states.iter().position(|state| state == name) {
+            return place;
+        }
+        let is_full = self.states.iter().filter(|state| ***state != *OTHER_STATE).count() >= MAX_STATES_PER_AGENT;
+        if is_full && **name != *OTHER_STATE {
+            return self.place(&Arc::from(OTHER_STATE));
+        }
+        self.states.push(Arc::clone(name));
+        self.states.len() - 1
+    }
+}

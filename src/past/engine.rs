@@ -1,0 +1,178 @@
+//! Reads a range of one tenant, piece by piece.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::periods::next_multiple;
+use super::state_file::{StateFile, StateFileError};
+use super::tally::{AbsentRun, PastAgent, PieceTally};
+use crate::clock::{Clock, Monotonic};
+use crate::presence::{AgentId, AgentPresence, Micros, StateName, Timestamp, Window};
+use crate::upstream::{FetchResult, PastLimits, PastQuery, Source, UpstreamError};
+
+/// The most slots of all agents of a piece. A slot takes about 110 bytes in memory, so a piece takes 11 MB.
+const MAX_SLOTS: u64 = 100_000;
+
+/// How long a piece may take. `Retry-After`, which is an hour at the most, and the request budget are waited out within it.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(2 * 3_600);
+
+/// The waits before an agent that failed is tried again. A server that restarts is back by then.
+const RETRY_WAITS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
+
+/// Reads a range of one tenant into a state file.
+pub struct RangeReader<'a> {
+    /// The tenant's name.
+    pub tenant: &'a str,
+    /// The agents to read.
+    pub agents: &'a [PastAgent],
+    /// The states that are offline.
+    pub offline_states: &'a [StateName],
+    /// Where to read them.
+    pub source: &'a dyn Source,
+    /// Measures deadlines and waits.
+    pub clock: &'a dyn Clock,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangeProgress {
+    /// The time that is read of all agents together.
+    pub done: Micros,
+    /// All of it.
+    pub of: Micros,
+}
+
+/// What could not be read. The rest is in the state file.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// The agents that are not read to the end of the range.
+    pub agents: Vec<AgentId>,
+    /// The last failure.
+    pub error: Option<UpstreamError>,
+}
+
+/// An agent that is being read.
+#[derive(Debug, Clone, Copy)]
+struct AgentState {
+    done_until: Timestamp,
+    run: AbsentRun,
+    /// Failures one after the other.
+    failures: usize,
+    /// Whether it is left out, because it failed too often or is refused.
+    given_up: bool,
+}
+
+// === impl RangeReader ===
+
+impl RangeReader<'_> {
+    /// Reads what the file does not have yet. `progress` is told of each piece.
+    ///
+    /// An agent that fails is tried again a few times and then left out. Where nothing is read any more, the run ends.
+    ///
+    /// # Errors
+    ///
+    /// The state file cannot be written.
+    pub async fn read(
+        &self,
+        file: &mut StateFile,
+        progress: &mut (dyn FnMut(RangeProgress) + Send),
+    ) -> Result<Unread, StateFileError> {
+        let mut agents = self.agents.iter().map(|agent| {
+            let (done_until, run) = file.progress(self.tenant, agent)?;
+            Ok(AgentState { done_until, run, failures: 0, given_up: false })
+        });
+        let mut agents: Vec<AgentState> = agents.by_ref().collect::<Result<_, StateFileError>>()?;
+        let (range, slot) = (file.question().range, file.question().slot);
+        let mut unread = Unread::default();
+        // Whether the last agents that were left out failed for a reason that others may have too.
+        let mut is_down = false;
+        progress(done(&agents, range));
+        while let Some((window, piece)) = next_piece(&agents, range, slot, self.source.past_limits()) {
+            let watched = piece.iter().filter_map(|place| Some(self.agents.get(*place)?.watched.clone()));
+            let deadline = self.clock.monotonic() + PIECE_TIMEOUT;
+            let query = PastQuery { window, agents: watched.collect(), slot, deadline };
+            let FetchResult { answered, error, refusal, .. } = self.source.fetch_past(query).await;
+
+            let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
+            let has_answers = !answered.is_empty();
+            let mut tally = PieceTally::new(window, slot, file.periods(), self.offline_states);
+            let (mut records, mut failed) = (Vec::with_capacity(answered.len()), Vec::new());
+            for place in piece {
+                let (Some(agent), Some(state)) = (self.agents.get(place), agents.get_mut(place)) else { continue };
+                match answered.remove(&agent.watched.id) {
+                    Some(presence) => {
+                        let record = tally.record(self.tenant, agent, presence.as_ref(), state.run);
+                        *state = AgentState { done_until: window.end, run: record.run, failures: 0, given_up: false };
+                        records.push(record);
+                    }
+                    None => failed.push(place),
+                }
+            }
+            file.append(&records)?;
+            progress(done(&agents, range));
+            if failed.is_empty() {
+                is_down = false;
+                continue;
+            }
+
+            // CXone refuses these agents alone, and would again.
+            let is_refused = error.is_none() && refusal.is_some();
+            let mut wait = None;
+            for place in &failed {
+                let Some(state) = agents.get_mut(*place) else { continue };
+                match RETRY_WAITS.get(state.failures).filter(|_| !is_refused) {
+                    Some(next) => wait = wait.max(Some(*next)),
+                    None => state.given_up = true,
+                }
+                state.failures += 1;
+            }
+            unread.error = error.or(refusal).or(unread.error);
+            let all_failed = !has_answers && !is_refused;
+            if all_failed && is_down {
+                break;
+            }
+            match wait {
+                Some(wait) => self.wait(wait).await,
+                None => is_down = all_failed,
+            }
+        }
+        let unfinished = self.agents.iter().zip(&agents).filter(|(_, state)| state.done_until < range.end);
+        unread.agents = unfinished.map(|(agent, _)| AgentId::clone(&agent.watched.id)).collect();
+        if unread.agents.is_empty() {
+            unread.error = None;
+        }
+        Ok(unread)
+    }
+
+    /// Waits, and at least until the source allows requests.
+    async fn wait(&self, wait: Duration) {
+        let until: Monotonic = self.clock.monotonic() + wait;
+        self.clock.sleep_until(self.source.not_before().map_or(until, |not_before| not_before.max(until))).await;
+    }
+}
+
+/// The agents that are furthest behind, and what to read of them: as many as the limits allow, and then as long as memory does.
+fn next_piece(
+    agents: &[AgentState],
+    range: Window,
+    slot: Duration,
+    limits: PastLimits,
+) -> Option<(Window, Vec<usize>)> {
+    let unfinished = || agents.iter().enumerate().filter(|(_, agent)| !agent.given_up && agent.done_until < range.end);
+    let start = unfinished().map(|(_, agent)| agent.done_until).min()?;
+    let behind = unfinished().filter(|(_, agent)| agent.done_until == start).map(|(place, _)| place);
+    let piece: Vec<usize> =
+        behind.take(limits.agents.max(1)).take(usize::try_from(MAX_SLOTS).unwrap_or(usize::MAX)).collect();
+
+    let slots = MAX_SLOTS / u64::try_from(piece.len()).unwrap_or(u64::MAX).max(1);
+    let longest = slot.saturating_mul(u32::try_from(slots).unwrap_or(u32::MAX));
+    let end = start + limits.length.min(longest);
+    // Whole slots, so that no slot is read in two parts; at least one.
+    let end = next_multiple(end, slot).saturating_sub(slot).max(next_multiple(start, slot)).min(range.end);
+    Some((Window { start, end }, piece))
+}
+
+fn done(agents: &[AgentState], range: Window) -> RangeProgress {
+    let done = agents.iter().map(|agent| agent.done_until.saturating_since(range.start)).sum();
+    RangeProgress { done, of: agents.iter().map(|_| range.length()).sum() }
+}
