@@ -68,7 +68,7 @@ pub(super) struct Estimate {
     pub(super) states: u64,
     /// The series of each state: one, and with counters two.
     pub(super) series_per_state: u64,
-    /// agents × (states + 7), or 12 with a schedule. With counters, states have two series each.
+    /// agents × (states + 7), or 12 with a schedule. With counters, states have two series each. None without `per_agent`.
     pub(super) agent_series: u64,
     /// The teams of the configured agents. Those without a team count as one.
     pub(super) teams: u64,
@@ -169,9 +169,10 @@ impl Estimate {
         let scheduled_agents = count(tenant.agents.iter().filter(|agent| agent.schedule.is_some()).count());
         let states = count(tenant.states.declared.len());
         let series_per_state = if tenant.keeps_counters() { 2 } else { 1 };
-        let agent_series = agents
+        let all_series = agents
             .saturating_mul(states * series_per_state + SERIES_PER_AGENT)
             .saturating_add(scheduled_agents.saturating_mul(SERIES_PER_SCHEDULE));
+        let agent_series = if tenant.privacy.per_agent { all_series } else { 0 };
 
         let teams_of = |scheduled_only: bool| -> u64 {
             let agents = tenant.agents.iter().filter(|agent| !scheduled_only || agent.schedule.is_some());

@@ -141,6 +141,7 @@ pub const ALL: &[Key] = &[
     key("tenants[].agent_label_key", Default::None, "With `hmac`: the key, 16 bytes or more."),
     key("tenants[].agent_label_key_file", Default::None, "With `hmac`: a file that contains only the key."),
     key("tenants[].show_names", Default::Value("true"), "Whether people's names are shown on page and metrics."),
+    key("tenants[].per_agent", Default::Value("true"), "Whether single agents are shown; `false` shows teams only."),
     key("tenants[].teams", Default::None, "Settings per team, by the team's name."),
     key("tenants[].teams.*.offline_limit", Default::None, "The limit of the team's agents, before the tenant's."),
     key("tenants[].teams.*.absent_limit", Default::None, "The same of the team's agents, before the tenant's."),

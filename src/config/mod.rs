@@ -248,7 +248,7 @@ impl Config {
     }
 
     /// All settings, defaults included, as YAML that can be read back. Secrets are shown as `<secret>`, people's
-    /// names as `<hidden>`, and ids as pseudonyms, if configured. Limits and schedules are written at each agent, and
+    /// names as `<hidden>`, and ids as pseudonyms, if configured; without `per_agent` no agent is shown. Limits and schedules are written at each agent, and
     /// agents of an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
         redacted_yaml::to_yaml(self)

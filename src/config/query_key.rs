@@ -201,6 +201,7 @@ mod tests {
             (PRESENCE, &[], "agent_label_key", "0123456789abcdef\n    agent_label: hmac", Nothing),
             (PRESENCE, &[], "agent_label_key_file", "secret\n    agent_label: hmac", Nothing),
             (PRESENCE, &[], "show_names", "false", Nothing),
+            (PRESENCE, &[], "per_agent", "false", Nothing),
             (PRESENCE, &[], "teams", "{ sales: { offline_limit: 1h } }", Nothing),
             (
                 PRESENCE,

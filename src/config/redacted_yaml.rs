@@ -8,8 +8,8 @@ use super::schedule::{show, show_days};
 use super::{Agent, AgentFilter, Api, Config, Tenant};
 use crate::presence::{AgentId, Schedule, Window};
 
-/// The placeholder of a person's name.
-const NAME: &str = "<hidden>";
+/// The placeholder of a person's name, and of agents where only teams are shown.
+const HIDDEN: &str = "<hidden>";
 
 /// `config` as YAML, as [`Config::to_yaml_redacted`] describes it.
 pub(crate) fn to_yaml(config: &Config) -> String {
@@ -64,6 +64,9 @@ fn write_tenant(yaml: &mut String, tenant: &Tenant, config: &Config) -> fmt::Res
         writeln!(yaml, "    agents: all")?;
         return write_filter(yaml, tenant, filter);
     }
+    if !tenant.privacy.per_agent {
+        return writeln!(yaml, "    agents: {HIDDEN} # {}", tenant.agents.len());
+    }
     writeln!(yaml, "    agents:")?;
     tenant.agents.iter().try_for_each(|agent| write_agent(yaml, tenant, agent, config))
 }
@@ -84,15 +87,18 @@ fn write_limits(yaml: &mut String, tenant: &Tenant) -> fmt::Result {
 }
 
 fn write_filter(yaml: &mut String, tenant: &Tenant, filter: &AgentFilter) -> fmt::Result {
-    let labels = |ids: &[AgentId]| ids.iter().map(|id| tenant.privacy.label(id)).collect::<Vec<_>>();
+    let labels = |ids: &[AgentId]| match tenant.privacy.per_agent || ids.is_empty() {
+        true => List(&ids.iter().map(|id| tenant.privacy.label(id)).collect::<Vec<_>>()).to_string(),
+        false => HIDDEN.to_owned(),
+    };
     writeln!(yaml, "    agent_filter:")?;
     writeln!(yaml, "      teams: {}", List(&filter.teams))?;
     // The expression may contain names.
-    let name_regex = if filter.name_regex.is_some() { NAME } else { "\"\"" };
+    let name_regex = if filter.name_regex.is_some() { HIDDEN } else { "\"\"" };
     writeln!(yaml, "      name_regex: {name_regex}")?;
     writeln!(yaml, "      active_only: {}", filter.active_only)?;
-    writeln!(yaml, "      include: {}", List(&labels(&filter.include)))?;
-    writeln!(yaml, "      exclude: {}", List(&labels(&filter.exclude)))?;
+    writeln!(yaml, "      include: {}", labels(&filter.include))?;
+    writeln!(yaml, "      exclude: {}", labels(&filter.exclude))?;
     writeln!(yaml, "      max: {}", filter.max)
 }
 
@@ -100,7 +106,7 @@ fn write_agent(yaml: &mut String, tenant: &Tenant, agent: &Agent, config: &Confi
     // The id beside a pseudonym would reveal it.
     writeln!(yaml, "      - id: {}", Quoted(&tenant.label(agent)))?;
     if agent.name.is_some() {
-        writeln!(yaml, "        name: {NAME}")?;
+        writeln!(yaml, "        name: {HIDDEN}")?;
     }
     if let Some(team) = &agent.team {
         writeln!(yaml, "        team: {}", Quoted(team))?;

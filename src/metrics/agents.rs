@@ -18,49 +18,56 @@ struct Labelled<'a> {
     labels: Vec<AgentId>,
 }
 
-/// Renders the series of all agents.
+/// Renders the series of all agents and teams; of teams only, without `per_agent`.
 ///
 /// - An agent with data has a sample for each declared state, 0 if it was never in it, and for each other state it was in.
 ///   If CXone answered and reported nothing, `cxone_agent_observed_seconds` is 0, and only counters have samples besides.
 /// - An agent without data, or with data that is too old, has only the samples from the configuration.
 pub fn render(snapshot: &Snapshot) -> Block {
-    let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
-    let snapshot = &Labelled::new(snapshot);
-    state_seconds(&mut builder, snapshot);
-    agent_counters::render(&mut builder, snapshot.snapshot, &snapshot.labels);
-
-    per_agent(&mut builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| Some(data.observed().seconds_f64()));
-    current_state(&mut builder, snapshot);
-    per_agent(&mut builder, snapshot, &catalogue::AGENT_OFFLINE_SECONDS, |data| {
-        Some(data.presence.as_ref()?.unbroken_offline?.seconds_f64())
-    });
-    per_agent(&mut builder, snapshot, &catalogue::AGENT_LAST_DATA_TIMESTAMP_SECONDS, |data| {
-        Some(data.presence.as_ref()?.last_data.seconds_f64())
-    });
-    from_config(&mut builder, snapshot);
-    limited_offline(&mut builder, snapshot);
-    per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_SECONDS, |data| {
-        Some(data.presence.as_ref()?.scheduled?.total.seconds_f64())
-    });
-    per_agent(&mut builder, snapshot, &catalogue::AGENT_SCHEDULED_OFFLINE_SECONDS, |data| {
-        Some(data.presence.as_ref()?.scheduled?.offline.seconds_f64())
-    });
-    absence(&mut builder, snapshot);
+    let mut builder = if snapshot.tenant.privacy.per_agent {
+        let mut builder = BlockBuilder::with_capacity(snapshot.rows.len().saturating_mul(AGENT_BYTES));
+        every_agent(&mut builder, &Labelled::new(snapshot));
+        builder
+    } else {
+        BlockBuilder::new()
+    };
     let unknown = unknown_states(snapshot);
     builder.family(&catalogue::STATES_UNKNOWN).sample(&[], unknown);
-    let limits = &snapshot.snapshot.tenant.limits;
+    let limits = &snapshot.tenant.limits;
     for (family, limit) in
         [(&catalogue::COOLDOWN_SECONDS, limits.cooldown), (&catalogue::MAX_STALENESS_SECONDS, limits.max_staleness)]
     {
         builder.family(family).sample(&[], limit.as_secs_f64());
     }
-    teams::render(&mut builder, snapshot.snapshot);
+    teams::render(&mut builder, snapshot);
     builder.finish(Packing::Deflated)
 }
 
+fn every_agent(builder: &mut BlockBuilder, snapshot: &Labelled<'_>) {
+    state_seconds(builder, snapshot);
+    agent_counters::render(builder, snapshot.snapshot, &snapshot.labels);
+    per_agent(builder, snapshot, &catalogue::AGENT_OBSERVED_SECONDS, |data| Some(data.observed().seconds_f64()));
+    current_state(builder, snapshot);
+    per_agent(builder, snapshot, &catalogue::AGENT_OFFLINE_SECONDS, |data| {
+        Some(data.presence.as_ref()?.unbroken_offline?.seconds_f64())
+    });
+    per_agent(builder, snapshot, &catalogue::AGENT_LAST_DATA_TIMESTAMP_SECONDS, |data| {
+        Some(data.presence.as_ref()?.last_data.seconds_f64())
+    });
+    from_config(builder, snapshot);
+    limited_offline(builder, snapshot);
+    per_agent(builder, snapshot, &catalogue::AGENT_SCHEDULED_SECONDS, |data| {
+        Some(data.presence.as_ref()?.scheduled?.total.seconds_f64())
+    });
+    per_agent(builder, snapshot, &catalogue::AGENT_SCHEDULED_OFFLINE_SECONDS, |data| {
+        Some(data.presence.as_ref()?.scheduled?.offline.seconds_f64())
+    });
+    absence(builder, snapshot);
+}
+
 /// The number of states that are neither documented nor configured.
-fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
-    let tenant = &snapshot.snapshot.tenant;
+fn unknown_states(snapshot: &Snapshot) -> f64 {
+    let tenant = &snapshot.tenant;
     let splits = tenant.splits_codes();
     let is_known = |state: &StateName| {
         tenant.states.declared.contains(state)
@@ -69,7 +76,7 @@ fn unknown_states(snapshot: &Labelled<'_>) -> f64 {
             || (splits && state.starts_with("Unavailable: "))
             || **state == *OTHER_STATE
     };
-    let presences = snapshot.with_data().filter_map(|(_, data)| data.presence.as_ref());
+    let presences = snapshot.rows.iter().filter_map(|row| row.data.as_ref()?.presence.as_ref());
     // Agents share the allocations of state names, so comparing pointers suffices for most.
     let mut seen: Vec<&StateName> = Vec::new();
     for state in presences.flat_map(reported_states) {

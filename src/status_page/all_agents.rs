@@ -4,19 +4,21 @@ use maud::{Markup, html};
 
 use super::axis;
 use super::chart::{Frame, Measure, bars, cells};
+use super::format::percentage;
 use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
-use super::selection::{Agents, TablePage};
+use super::selection::Agents;
 use super::state_styles::swatch;
 use super::summary::{Summary, Totals};
 
 const WIDTH: u32 = 720;
 const HEIGHT: u32 = 120;
 
-/// The section on the agents that `query` selects, on all pages.
-pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'_>) -> Markup {
+/// The section on the agents that `query` selects, on all pages, which are those at the indices `chosen`.
+pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, chosen: &[usize]) -> Markup {
     let Agents { snapshot, summary, .. } = *agents;
-    let rows = page.chosen.iter().filter_map(|index| snapshot.rows.get(*index));
+    let links = snapshot.tenant.privacy.per_agent.then_some(query);
+    let rows = chosen.iter().filter_map(|index| snapshot.rows.get(*index));
     let is_shifted = query.hours != HourGrid::default();
     let of_selection = (query.is_filtered() || is_shifted).then(|| summary.totals_of(rows, query.hours));
     let totals = of_selection.as_ref().unwrap_or(&summary.totals);
@@ -28,7 +30,7 @@ pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'
                 @else { "All agents" }
             }
             div.side {
-                (now(query, summary, totals))
+                (now(links, summary, totals))
                 @if let Some(window) = summary.window.filter(|_| whole > 0) {
                     @let frame = Frame { width: WIDTH, height: HEIGHT, window, hours: query.hours };
                     figure {
@@ -54,8 +56,8 @@ pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'
     }
 }
 
-/// Number of agents per state; also the legend of all charts.
-fn now(query: &PageQuery, summary: &Summary, totals: &Totals) -> Markup {
+/// Number of agents per state, linked to the agents in it if there is a query; also the legend of all charts.
+fn now(query: Option<&PageQuery>, summary: &Summary, totals: &Totals) -> Markup {
     let agents = totals.agents;
     html! {
         table #now {
@@ -66,7 +68,10 @@ fn now(query: &PageQuery, summary: &Summary, totals: &Totals) -> Markup {
                     tr {
                         th scope="row" {
                             (swatch(state.style)) " "
-                            a href=(query.in_state(&state.name).results_href()) { (state.name) }
+                            @match query {
+                                Some(query) => { a href=(query.in_state(&state.name).results_href()) { (state.name) } },
+                                None => { (state.name) },
+                            }
                         }
                         td.number { (count) }
                         td.number { (share(*count, agents)) }
@@ -86,8 +91,7 @@ fn now(query: &PageQuery, summary: &Summary, totals: &Totals) -> Markup {
     }
 }
 
-/// A percentage with one decimal.
 fn share(part: usize, whole: usize) -> String {
-    let permille = part.saturating_mul(1_000) / whole.max(1);
-    format!("{}.{} %", permille / 10, permille % 10)
+    let [part, whole] = [part, whole].map(|agents| u64::try_from(agents).unwrap_or(u64::MAX));
+    percentage(part, whole)
 }

@@ -20,6 +20,12 @@ pub(super) fn seconds(span: Micros) -> String {
     format!("{:.2}", span.seconds_f64())
 }
 
+/// A percentage with one decimal.
+pub(super) fn percentage(part: u64, whole: u64) -> String {
+    let permille = part.saturating_mul(1_000) / whole.max(1);
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
 /// Time of day in UTC to the second, with the date if `with_date`.
 pub(super) fn time_of_day(moment: Timestamp, with_date: bool) -> String {
     let text = moment.whole_second().to_string();

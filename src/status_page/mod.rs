@@ -8,6 +8,7 @@
 //! | `state_styles`, `hour_grid`, `chart`, `axis` | colours and patterns of states; hours of zones; charts as SVG |
 //! | `state_lanes` | the exact times of one agent's states |
 //! | `tenant_status`, `attention`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
+//! | `teams` | the section on teams, in place of agents without `per_agent` |
 //! | `agents_csv` | the selected agents as CSV |
 //! | `layout`, `assets` | document around the sections; stylesheet, script, icon |
 //!
@@ -30,6 +31,7 @@ mod selection;
 mod state_lanes;
 mod state_styles;
 mod summary;
+mod teams;
 mod tenant_status;
 
 use std::sync::Arc;
@@ -104,6 +106,9 @@ impl StatusPage<'_> {
         let query = PageQuery::parse(query);
         let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
         let Published { snapshot, status, .. } = &*tenant.published;
+        if !snapshot.tenant.privacy.per_agent {
+            return if query.csv { self.teams_only() } else { self.teams(tenant, query.hours) };
+        }
         let summary = self.summaries.of(snapshot);
         let agents = Agents { snapshot, summary: &summary, any_fresh: status.agents.fresh > 0 };
         let page = selection::select(&agents, &query);
@@ -117,7 +122,7 @@ impl StatusPage<'_> {
             @if status.last_attempt.is_some() { (attention::section(&agents, &page.due)) }
             @if self.tenants.len() > 1 { (tenant_status::table(self, &snapshot.tenant.name)) }
             (tenant_status::freshness(tenant, self.now))
-            (all_agents::section(&agents, &query, &page))
+            (all_agents::section(&agents, &query, &page.chosen))
             (agent_table::section(&agents, &query, &page))
         };
         let frame = layout::Frame {
@@ -135,6 +140,9 @@ impl StatusPage<'_> {
         let query = AgentQuery::parse(query);
         let Some(tenant) = self.tenant(query.tenant.as_deref()) else { return self.not_found("tenant", "") };
         let Published { snapshot, status, .. } = &*tenant.published;
+        if !snapshot.tenant.privacy.per_agent {
+            return self.teams_only();
+        }
         let summary = self.summaries.of(snapshot);
         let agents = Agents { snapshot, summary: &summary, any_fresh: status.agents.fresh > 0 };
         let index = summary.labels.iter().position(|label| **label == *query.agent);
@@ -154,6 +162,42 @@ impl StatusPage<'_> {
         Document::html(layout::document(self, &frame, &content), true)
     }
 
+    /// All tenants, and the teams of `tenant`, which shows no single agent: no filter applies, as it could single one out.
+    fn teams(&self, tenant: &TenantStatus, hours: HourGrid) -> Document {
+        let snapshot = &tenant.published.snapshot;
+        let summary = self.summaries.of(snapshot);
+        let agents = Agents { snapshot, summary: &summary, any_fresh: false };
+        let all: Vec<usize> = (0..snapshot.rows.len()).collect();
+        let query = PageQuery { hours, ..PageQuery::default() };
+        let content = html! {
+            h1 { "Presence of teams" }
+            (tenant_status::shard(&snapshot.tenant))
+            @if self.tenants.len() > 1 { (tenant_status::table(self, &snapshot.tenant.name)) }
+            (tenant_status::freshness(tenant, self.now))
+            (all_agents::section(&agents, &query, &all))
+            (teams::section(snapshot, &summary))
+        };
+        let frame = layout::Frame {
+            title: "CXone exporter",
+            skip_to: "teams-section",
+            renewal: tenant.renewal(),
+            zones: &summary.zones,
+            hours,
+        };
+        Document::html(layout::document(self, &frame, &content), true)
+    }
+
+    /// The answer to a request for single agents of a tenant that shows teams only.
+    fn teams_only(&self) -> Document {
+        let reason = html! {
+            p {
+                "Its configuration has " code { "per_agent: false" } ", so no page shows a single agent. "
+                a href="./" { "See the teams" } "."
+            }
+        };
+        self.nothing("This tenant shows teams only", &reason)
+    }
+
     /// The tenant of this name; without a name, the first.
     fn tenant(&self, name: Option<&str>) -> Option<&TenantStatus> {
         match name {
@@ -163,12 +207,12 @@ impl StatusPage<'_> {
     }
 
     fn not_found(&self, what: &str, remark: &str) -> Document {
-        let content: Markup = html! {
-            div #nothing {
-                h1 { "There is no such " (what) }
-                p { "It is not in the configuration. " (remark) a href="./" { "See all agents" } "." }
-            }
-        };
+        let reason = html! { p { "It is not in the configuration. " (remark) a href="./" { "See all agents" } "." } };
+        self.nothing(&format!("There is no such {what}"), &reason)
+    }
+
+    fn nothing(&self, heading: &str, reason: &Markup) -> Document {
+        let content: Markup = html! { div #nothing { h1 { (heading) } (reason) } };
         let frame = layout::Frame {
             title: "Not found \u{2013} CXone exporter",
             skip_to: "nothing",

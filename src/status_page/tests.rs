@@ -8,7 +8,7 @@ use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::Agents;
 use super::summary::Summary;
-use super::{agent_page, agent_table, agents_csv, all_agents, attention, selection};
+use super::{agent_page, agent_table, agents_csv, all_agents, attention, selection, teams};
 use crate::config::{AgentLabel, Privacy, Pseudonyms, Tenant};
 use crate::presence::Micros;
 use crate::presence::{PresenceTimeline, ScheduledTime, Segment, Window};
@@ -22,7 +22,7 @@ fn overview(snapshot: &Snapshot, query: &str) -> String {
     let page = selection::select(&agents, &query);
     let sections = [
         attention::section(&agents, &page.due),
-        all_agents::section(&agents, &query, &page),
+        all_agents::section(&agents, &query, &page.chosen),
         agent_table::section(&agents, &query, &page),
     ];
     sections.map(maud::PreEscaped::into_string).concat()
@@ -184,7 +184,8 @@ fn names_are_escaped() {
 fn pseudonyms_and_hidden_names_apply_to_all_pages() {
     let pseudonyms = Pseudonyms::new("a key of sixteen bytes or more".into());
     let snapshot = with_tenant(&many(60), |tenant| {
-        tenant.privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
+        tenant.privacy =
+            Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false, ..Privacy::default() };
         for agent in &mut tenant.agents {
             (agent.id, agent.name) = (format!("471100{}", agent.id).into(), None);
         }
@@ -194,6 +195,27 @@ fn pseudonyms_and_hidden_names_apply_to_all_pages() {
         assert!(!html.contains("Name"), "{html}");
     }
     assert!(overview(&snapshot, "q=471100").contains("No agents match"), "search must not find hidden ids");
+}
+
+#[test]
+fn teams_section_counts_agents_by_state() {
+    let snapshot = snapshot(&[
+        Some(presence(&[("Available", 0, 24)])),
+        Some(presence(&[("Available", 0, 6), ("Offline", 6, 24)])),
+        Some(presence(&[("Offline", 0, 12), ("Busy", 12, 24)])),
+        None,
+    ]);
+    let html = teams::section(&snapshot, &Summary::new(&snapshot)).into_string();
+    let rows: Vec<Vec<&str>> = html
+        .split("<tr>")
+        .skip(2)
+        .map(|row| {
+            row.split('<').filter_map(|cell| Some(cell.split_once('>')?.1)).filter(|text| !text.is_empty()).collect()
+        })
+        .collect();
+    // Agents, Available, Busy, WrapUp, Offline, unknown, and the offline share.
+    assert_eq!(rows[0], ["Billing", "2", "1", "1", "0", "0", "0", "25.0 %"]);
+    assert_eq!(rows[1][..8], ["Support", "2", "0", "0", "0", "1", "1", "75.0 %"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod config;
 mod http2;
 mod limits;
 mod page;
+mod privacy;
 mod stop;
 mod tls;
 mod toolkit;
@@ -13,7 +14,6 @@ mod toolkit;
 use std::path::PathBuf;
 
 use cxone_exporter::clock::DrivenClock;
-use cxone_exporter::config::{AgentLabel, Privacy, Pseudonyms};
 use cxone_exporter::exposition::Format;
 
 use crate::app::http::Client;
@@ -212,30 +212,6 @@ async fn probe_and_sd_with_several_tenants() {
         );
     }
     assert_eq!(discovered.as_array().unwrap().len(), 2);
-    app.assert_no_secrets().await;
-}
-
-#[tokio::test]
-async fn pseudonyms_hide_every_agent_id() {
-    let pseudonyms = Pseudonyms::new("a key that is long enough".into());
-    let privacy = Privacy { agent_label: AgentLabel::Hmac(Box::new(pseudonyms)), show_names: false };
-    let (app, upstream) = app(|builder| {
-        builder.configure(|tenant| {
-            tenant.privacy = privacy;
-            tenant.agents.iter_mut().for_each(|agent| agent.name = None);
-        })
-    })
-    .await;
-    let scraped = app.scrape().await;
-    let tenant = app.refresher().tenant();
-    let label = tenant.label(&tenant.agents[0]);
-    assert_eq!(scraped.samples("cxone_agent_info").count(), 2);
-    for path in ["/metrics", "/", "/config"] {
-        let text = app.get(path, "").await.text();
-        assert!(text.contains(&*label), "{path}: {text}");
-        assert!(!text.contains(&*tenant.agents[0].id) && !text.contains("Pl4nted"), "{path}: {text}");
-    }
-    assert!(upstream.pages().len() == 2, "requests have the ids");
     app.assert_no_secrets().await;
 }
 

@@ -1,5 +1,6 @@
 //! Hints about valid but unfavourable settings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::numbers::{counted, grouped};
@@ -14,6 +15,9 @@ const FINE_BUCKETS: u64 = 24 * 4 + 1;
 const LONGER_INTERVALS: [(&str, Duration); 2] =
     [("PT1H", Duration::from_secs(3_600)), ("P1D", Duration::from_secs(86_400))];
 
+/// The fewest agents of a team without a hint where only teams are shown: a usual threshold of statistics about employees.
+const FEWEST_AGENTS: usize = 5;
+
 /// All hints for a tenant.
 pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
     [
@@ -23,6 +27,7 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
         small_budget(tenant, estimate),
         short_staleness(tenant),
         long_request_timeout(tenant),
+        small_teams(tenant),
     ]
     .into_iter()
     .flatten()
@@ -138,6 +143,23 @@ fn long_request_timeout(tenant: &Tenant) -> Option<String> {
     })
 }
 
+/// A team of few agents says nearly as much as its agents would. A configured team only: who is in CXone's list is not known.
+fn small_teams(tenant: &Tenant) -> Option<String> {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for agent in tenant.agents.iter().filter(|_| !tenant.privacy.per_agent) {
+        *sizes.entry(agent.team.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    let small = u64::try_from(sizes.values().filter(|agents| **agents < FEWEST_AGENTS).count()).unwrap_or(u64::MAX);
+    (small > 0).then(|| {
+        let have = if small == 1 { "has" } else { "have" };
+        format!(
+            "{} {have} fewer than {FEWEST_AGENTS} agents, so that its series tell what single people do, against the purpose of \
+             per_agent: false; merge small teams",
+            counted(small, "team")
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -155,7 +177,7 @@ mod tests {
     #[test]
     fn each_setting_has_one_hint_and_defaults_have_none() {
         type Change = fn(&mut Tenant);
-        let table: [(&str, Change); 19] = [
+        let table: [(&str, Change); 21] = [
             ("", |_| {}),
             ("", |tenant| tenant.query = QuerySettings::default()),
             ("", |tenant| tenant.query.interval = Interval { text: "PT15M".to_owned(), length: seconds(900) }),
@@ -203,6 +225,11 @@ mod tests {
             }),
             ("max_staleness, 99s,", |tenant| tenant.limits.max_staleness = seconds(99)),
             ("", |tenant| tenant.limits.max_staleness = seconds(100)),
+            ("", |tenant| tenant.privacy.per_agent = false),
+            ("1 team has fewer than 5 agents", |tenant| {
+                tenant.privacy.per_agent = false;
+                tenant.agents[0].team = Some("Billing".to_owned());
+            }),
             ("request_timeout, 2m,", |tenant| tenant.limits.request_timeout = seconds(120)),
         ];
         for (hint, change) in table {

@@ -100,7 +100,11 @@ fn cost(tenant: &Tenant) -> String {
         let _ = writeln!(text, "  {label:<17}{value}");
     };
     line("agents", if tenant.official.is_some() { official_agents(tenant) } else { agents(tenant, &estimate) });
-    if let Some(filter) = &tenant.agent_filter {
+    if !tenant.privacy.per_agent {
+        let of_each = format!("{} ({}) for each team", estimate.series_per_team(), team_states(&estimate));
+        line("series", if tenant.agent_filter.is_some() { of_each } else { team_series(&estimate) });
+        line("", format!("about {OWN_SERIES} of the tenant and the exporter besides; none of agents (per_agent)"));
+    } else if let Some(filter) = &tenant.agent_filter {
         line("series", unknown_series(&estimate, filter));
         line("", format!("{} ({}) for each of their teams", estimate.series_per_team(), team_states(&estimate)));
         line("", format!("about {OWN_SERIES} of the tenant and the exporter besides"));

@@ -66,7 +66,7 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
     let privacy = privacy::read(&fields, context.base_dir, context.world_readable, diagnostics);
     let AgentSelection { mut agents, agent_filter, offline_limits, absent_limit } =
         read_agents(&fields, api, context, diagnostics);
-    if privacy.as_ref().is_some_and(|privacy| !privacy.show_names) {
+    if privacy.as_ref().is_some_and(|privacy| !privacy.keeps_names()) {
         agents.iter_mut().for_each(|agent| agent.name = None);
     }
 

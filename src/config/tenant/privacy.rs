@@ -25,6 +25,8 @@ pub struct Privacy {
     pub agent_label: AgentLabel,
     /// Whether names are shown. If not, configured names are discarded on reading.
     pub show_names: bool,
+    /// Whether single agents are shown; if not, only teams are.
+    pub per_agent: bool,
 }
 
 /// How agents are labelled.
@@ -53,6 +55,16 @@ impl Default for Privacy {
 }
 
 impl Privacy {
+    /// Whether names of people are needed to be shown.
+    pub const fn keeps_names(&self) -> bool {
+        self.show_names && self.per_agent
+    }
+
+    /// Whether nothing that is logged or shown may have an agent's id.
+    pub const fn hides_ids(&self) -> bool {
+        !self.per_agent || matches!(self.agent_label, AgentLabel::Hmac(_))
+    }
+
     /// The label of the agent with this id.
     pub fn label(&self, id: &AgentId) -> AgentId {
         match &self.agent_label {
@@ -70,7 +82,8 @@ impl Privacy {
                 pseudonyms.secret.write(yaml, &AGENT_LABEL_KEY)?;
             }
         }
-        writeln!(yaml, "    show_names: {}", self.show_names)
+        writeln!(yaml, "    show_names: {}", self.show_names)?;
+        writeln!(yaml, "    per_agent: {}", self.per_agent)
     }
 }
 
@@ -106,7 +119,8 @@ pub(crate) fn read(
 ) -> Option<Privacy> {
     let agent_label = read_label(fields, base_dir, world_readable, diagnostics);
     let show_names = fields.flag("show_names", diagnostics);
-    Some(Privacy { agent_label: agent_label?, show_names: show_names? })
+    let per_agent = fields.flag("per_agent", diagnostics);
+    Some(Privacy { agent_label: agent_label?, show_names: show_names?, per_agent: per_agent? })
 }
 
 fn read_label(
@@ -152,7 +166,7 @@ mod tests {
     fn agent_label_is_a_truncated_hmac_sha256() {
         let with = |key: &str| Privacy {
             agent_label: AgentLabel::Hmac(Box::new(Pseudonyms::new(key.into()))),
-            show_names: true,
+            ..Privacy::default()
         };
         let id = AgentId::from("what do ya want for nothing?");
         // RFC 4231, test case 2.

@@ -8,17 +8,18 @@ use crate::config::{Agent, AgentFilter, Api, Tenant};
 use crate::presence::{AgentId, Person};
 
 impl Tenant {
-    /// Whether the tenant's directory is needed: for `agents: all`, or for names that are not configured.
+    /// Whether the tenant's directory is needed: for `agents: all`, for names that are not configured, or for teams that are not
+    /// configured where only teams are shown.
     pub fn needs_directory(&self) -> bool {
-        let shows_names = self.privacy.show_names;
-        let unnamed = || self.agents.iter().any(|agent| agent.name.is_none());
-        self.api == Api::Official && (self.agent_filter.is_some() || (shows_names && unnamed()))
+        let unnamed = || self.privacy.keeps_names() && self.agents.iter().any(|agent| agent.name.is_none());
+        let without_team = || !self.privacy.per_agent && self.agents.iter().any(|agent| agent.team.is_none());
+        self.api == Api::Official && (self.agent_filter.is_some() || unnamed() || without_team())
     }
 
     /// The directory without names that are neither shown nor matched by the filter.
     pub fn drop_unused_names(&self, mut people: Vec<Person>) -> Vec<Person> {
         let filters = self.agent_filter.as_ref().is_some_and(|filter| filter.name_regex.is_some());
-        if !self.privacy.show_names && !filters {
+        if !self.privacy.keeps_names() && !filters {
             people.iter_mut().for_each(|person| person.name = None);
         }
         people
@@ -42,7 +43,7 @@ impl Tenant {
         let dropped = dropped.iter().filter(own).count();
         agents.extend(taken.iter().filter(own).map(|person| Agent {
             id: person.id.clone(),
-            name: person.name.clone().filter(|_| self.privacy.show_names),
+            name: person.name.clone().filter(|_| self.privacy.keeps_names()),
             team: person.team.clone(),
             offline_limit: self.limit_of(person.team.as_deref()),
             absent_limit: None,
@@ -63,7 +64,7 @@ impl Tenant {
         // the tenant's.
         let by_team = agent.team.is_none() && agent.offline_limit == self.offline_limits.tenant;
         let offline_limit = if by_team { self.limit_of(team.as_deref()) } else { agent.offline_limit };
-        let of_list = person.name.clone().filter(|_| self.privacy.show_names);
+        let of_list = person.name.clone().filter(|_| self.privacy.keeps_names());
         Agent { name: agent.name.clone().or(of_list), team, offline_limit, ..agent.clone() }
     }
 

@@ -20,7 +20,7 @@ use super::request_guard::RequestGuard;
 use super::response::{ErrorHints, Head, Response};
 use super::root_certs;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{AgentLabel, Api, Tenant};
+use crate::config::{Api, Tenant};
 use crate::presence::Rejections;
 use crate::upstream::auth::Token;
 use crate::upstream::failure::{Failure, QueryRule};
@@ -153,7 +153,7 @@ impl Client {
         let access_key = tenant.official.iter().map(|official| &official.access_key_secret.value);
         let secrets = std::iter::once(&tenant.connection.client_secret.value).chain(access_key);
         // A server's own words may name agents by id.
-        let hides_bodies = matches!(tenant.privacy.agent_label, AgentLabel::Hmac(_));
+        let hides_bodies = tenant.privacy.hides_ids();
         Ok(Self {
             http,
             base_url: tenant.connection.base_url.clone(),

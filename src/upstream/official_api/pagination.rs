@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn list_rules_are_learnt_from_a_refusal() {
         let rules = ListRules::default();
-        // The message says nothing, as with `agent_label: hmac`.
+        // The message says nothing, as with `agent_label: hmac` and `per_agent: false`.
         let refusal = |endpoint, broken_rule| Failure {
             broken_rule,
             ..Failure::new(endpoint, ErrorKind::BadRequest, "h rejected the request (400).")

@@ -81,6 +81,26 @@ fn show_names_false_hides_directory_names() {
 }
 
 #[test]
+fn per_agent_false_discards_names_and_shows_no_agent() {
+    let official = |extra: &str| {
+        let text = format!(
+            "tenants:\n  - name: acme\n    api: official\n    area: na1\n    access_key_id: key\n    access_key_secret: hunter2\n    per_agent: false\n{extra}"
+        );
+        load(text).unwrap()
+    };
+    let listed = official("    agents: [{ id: 4711, name: Ada Lovelace }, { id: 4712, team: Billing }]\n");
+    assert_eq!(listed.tenants[0].agents[0].name, None);
+    assert!(listed.tenants[0].needs_directory(), "it has the teams");
+    assert!(!official("    agents: [{ id: 4711, team: Billing }]\n").tenants[0].needs_directory());
+    let filtered = official("    agents: all\n    agent_filter: { include: [4711], exclude: [4712] }\n");
+    for config in [listed, filtered] {
+        let shown = config.to_yaml_redacted();
+        assert!(shown.contains("per_agent: false") && !shown.contains("471"), "{shown}");
+        assert_no_personal_data(&shown);
+    }
+}
+
+#[test]
 fn agent_label_remedies() {
     let cases = [
         ("agent_label: name", "write `id` or `hmac`"),
