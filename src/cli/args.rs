@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::version;
 use crate::config;
+use crate::presence::TimeZone;
 use crate::simulator::SimulatorOptions;
 
 /// The minimum of `--config.auto-reload-interval`. Reading the configuration of tens of thousands of agents takes 0.1 s.
@@ -71,8 +72,10 @@ pub struct Cli {
 pub enum Command {
     /// Serve with a built-in simulated tenant: no configuration, changing data at once.
     Demo(Box<DemoArgs>),
-    /// Fetch once and print the time by agent and state.
-    Report(ReportArgs),
+    /// Print the time by agent and state: of the last 24 hours, or of any range with --from.
+    Report(Box<ReportArgs>),
+    /// Print history from before the exporter's first scrape, for `promtool tsdb create-blocks-from openmetrics`.
+    Backfill(Box<BackfillArgs>),
     /// Check configuration and files, and print the cost: series, requests per refresh, requests per day.
     Check(CheckArgs),
     /// Run only the simulated tenant.
@@ -123,7 +126,7 @@ pub struct SimulateArgs {
 }
 
 /// The arguments of `report`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Default)]
 pub struct ReportArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
@@ -138,17 +141,86 @@ pub struct ReportArgs {
     /// the order of the configuration.
     #[arg(long, value_name = "COLUMN")]
     pub sort: Option<String>,
+
+    /// The start of the range: a date, whose midnight in --timezone is meant, or a time of RFC 3339. Without it the report is
+    /// that of a scrape: the tenant's `window` up to now.
+    #[arg(long, value_name = "TIME", help_heading = "Range")]
+    pub from: Option<String>,
+    /// The end of the range, which is not in it; by default now.
+    #[arg(long, value_name = "TIME", requires = "from", help_heading = "Range")]
+    pub to: Option<String>,
+    /// The IANA time zone of dates, days and hours; by default UTC.
+    #[arg(long, value_name = "ZONE", value_parser = time_zone, requires = "from", help_heading = "Range")]
+    pub timezone: Option<TimeZone>,
+    /// What time is summed by. A change of the clocks makes a day of 23 or 25 hours.
+    #[arg(long, value_enum, requires = "from", help_heading = "Range")]
+    pub by: Option<ReportBy>,
+    /// The file that keeps what is read, so that the same command goes on after an interruption. It is created if it is
+    /// missing, and contains ids and times. Without this flag a temporary file is used.
+    #[arg(long, value_name = "FILE", requires = "from", help_heading = "Range")]
+    pub state: Option<PathBuf>,
+    /// With --format openmetrics: the time between two samples; by default 5m.
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "from", help_heading = "Range")]
+    pub step: Option<Duration>,
+    /// With --format openmetrics: a label that the scrape adds, such as `job=cxone`; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label, requires = "from", help_heading = "Range")]
+    pub label: Vec<(String, String)>,
+}
+
+/// The arguments of `backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// The start of the history: a date, whose midnight in --timezone is meant, or a time of RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// The end of the history: the first sample of the running exporter, and at least 3 hours ago, which is the default.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// The IANA time zone of dates; by default UTC.
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    pub timezone: Option<TimeZone>,
+    /// The time between two samples.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
+    pub step: Duration,
+    /// A label that the scrape adds, such as `job=cxone` and `instance=exporter:10062`; may be repeated. Where several tenants
+    /// are configured, `tenant` is added by itself.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    pub label: Vec<(String, String)>,
+    /// Only this tenant.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Only the agents of this team.
+    #[arg(long, value_name = "NAME")]
+    pub team: Option<String>,
+    /// The file that keeps what is read, as with `report`.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+/// What the time of a report over dates is summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportBy {
+    /// The whole range.
+    Total,
+    /// Local days.
+    Day,
+    /// Local hours.
+    Hour,
 }
 
 /// The output formats of `report`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ReportFormat {
     /// Text with one line per agent and one column per state.
+    #[default]
     Table,
     /// A list of objects.
     Json,
     /// One line per agent and state.
     Csv,
+    /// The series of a scrape at each step of the range; needs --from.
+    #[value(name = "openmetrics")]
+    OpenMetrics,
 }
 
 /// The arguments of `check`.
@@ -288,6 +360,30 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Ok(duration);
     }
     config::parse_duration(text)
+}
+
+/// Parses the name of a time zone.
+fn time_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::named(text).ok_or_else(|| "is no IANA time zone; write one such as `Europe/Berlin` or `UTC`".to_owned())
+}
+
+/// Parses a label. Those of the families themselves are refused.
+fn label(text: &str) -> Result<(String, String), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err("has no `=`; write a name and a value, such as `job=cxone`".to_owned());
+    };
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty()
+        || !name.chars().all(is_word)
+        || name.starts_with(|c: char| c.is_ascii_digit())
+        || name.starts_with("__")
+    {
+        return Err("is no label; write a name of letters, digits and `_`, such as `job=cxone`".to_owned());
+    }
+    if ["agent", "state", "name", "team"].contains(&name) {
+        return Err(format!("`{name}` is a label of the series themselves; leave it out"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Parses the interval of the checks for changes.

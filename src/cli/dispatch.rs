@@ -15,7 +15,9 @@ use tracing::{error, info, warn};
 
 use super::args::{CheckArgs, Cli, Command};
 use super::config_source::ConfigSource;
-use super::{check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate, web_environment};
+use super::{
+    backfill, check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate, web_environment,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Shard};
 use crate::web::LiveWebConfig;
@@ -160,6 +162,14 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
             let terminal = report::Terminal::detect();
             report::run(&config, args, clock, &mut io::stdout(), terminal).await.map_err(report_failure)
         }
+        Some(Command::Backfill(args)) => {
+            let config = read_and_log_warnings(&cli, &config_source)?;
+            if let Some(shard) = config_source.shard() {
+                log_shard(shard, &config);
+            }
+            let terminal = report::Terminal::detect();
+            backfill::run(&config, args, clock, &mut io::stdout(), terminal).await.map_err(report_failure)
+        }
     }
 }
 
@@ -219,9 +229,7 @@ fn healthcheck_failure(error: healthcheck::HealthcheckError) -> Failure {
 
 fn report_failure(error: report::ReportError) -> Failure {
     match error {
-        report::ReportError::UnknownTenant { .. } | report::ReportError::UnknownColumn { .. } => {
-            Failure::Usage(error.to_string())
-        }
+        error if error.is_usage() => Failure::Usage(error.to_string()),
         error => run_failure(error),
     }
 }

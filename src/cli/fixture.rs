@@ -77,9 +77,13 @@ pub(crate) fn presence(states: &[(&str, f64)]) -> AgentPresence {
 /// The result of a [`FakeSource`] for a query.
 type Respond = dyn Fn(&Query) -> FetchResult + Send + Sync;
 
+/// The same for past presence.
+type RespondPast = dyn Fn(&PastQuery) -> FetchResult + Send + Sync;
+
 /// A source that returns fixed results and records its queries.
 pub(crate) struct FakeSource {
     respond: Box<Respond>,
+    past: Box<RespondPast>,
     directory: Option<Result<Vec<Person>, UpstreamError>>,
     windows: Mutex<Vec<Window>>,
 }
@@ -87,7 +91,15 @@ pub(crate) struct FakeSource {
 impl FakeSource {
     /// A source that returns `respond` of each query.
     pub(crate) fn new(respond: impl Fn(&Query) -> FetchResult + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { respond: Box::new(respond), directory: None, windows: Mutex::default() })
+        let past = Box::new(|_: &PastQuery| FetchResult::default());
+        Arc::new(Self { respond: Box::new(respond), past, directory: None, windows: Mutex::default() })
+    }
+
+    /// A source that has only past presence, and returns `respond` of each query.
+    pub(crate) fn of_past(respond: impl Fn(&PastQuery) -> FetchResult + Send + Sync + 'static) -> Arc<Self> {
+        let mut source = Arc::into_inner(Self::new(|_| FetchResult::default())).unwrap();
+        source.past = Box::new(respond);
+        Arc::new(source)
     }
 
     /// This source with an agent directory.
@@ -111,13 +123,13 @@ impl Source for FakeSource {
     }
 
     fn past_limits(&self) -> PastLimits {
-        PastLimits { agents: 1, length: Duration::from_secs(3_600) }
+        PastLimits { agents: 2, length: Duration::from_secs(100 * 3_600) }
     }
 
-    /// It has no past.
     fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
-        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
-        Box::pin(async { FetchResult { failed, ..FetchResult::default() } })
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(query.window);
+        let fetched = (self.past)(&query);
+        Box::pin(async { fetched })
     }
 
     fn directory(&self, _: Monotonic) -> Option<DirectoryFuture<'_>> {

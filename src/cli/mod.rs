@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod backfill;
 mod check;
 mod completions;
 mod config_source;
@@ -14,6 +15,7 @@ pub(crate) mod fixture;
 mod healthcheck;
 mod logging;
 mod man;
+mod past_estimate;
 mod reload;
 mod report;
 mod serve;

@@ -41,6 +41,15 @@ impl CsvRecords {
         Ok(self.0.write_record(None::<&[u8]>)?)
     }
 
+    /// The records since the last call, so that a long document need not be in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`CsvRecords::finish`].
+    pub fn take(&mut self) -> io::Result<Vec<u8>> {
+        std::mem::replace(self, Self(csv::Writer::from_writer(Vec::new()))).finish()
+    }
+
     /// The document.
     ///
     /// # Errors

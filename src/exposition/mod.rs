@@ -20,6 +20,7 @@ mod family;
 mod gzip;
 mod negotiate;
 mod payload;
+mod timed;
 
 pub use block::Block;
 pub use builder::{BlockBuilder, Packing, Samples};
@@ -28,3 +29,4 @@ pub use error::{ExpositionError, LeftOut};
 pub use family::{Family, Kind};
 pub use negotiate::{Encoding, Format, Negotiated, negotiate};
 pub use payload::{Payload, assemble};
+pub use timed::{TIMED_END, TimedSeries, timed_metadata};

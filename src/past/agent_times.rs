@@ -1,4 +1,4 @@
-//! The time of one agent by period, put together from its pieces.
+//! The time of an agent, or of several together, by period, put together from pieces.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::state_file::PieceRecord;
 use super::tally::ShiftTime;
 use crate::presence::{MAX_STATES_PER_AGENT, Micros, OTHER_STATE, StateName, Timestamp, Window};
 
-/// The time of one agent by period.
+/// The time of an agent, or of several together, by period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentTimes {
     /// The states, in the order of their first appearance. At most [`MAX_STATES_PER_AGENT`], and [`OTHER_STATE`].
@@ -16,7 +16,7 @@ pub struct AgentTimes {
     pub times: Vec<(u32, Vec<(usize, Micros)>)>,
     /// The periods with scheduled time, in order.
     pub shifts: Vec<(u32, ShiftTime)>,
-    /// Up to when the agent was read.
+    /// Up to when all of them were read.
     pub done_until: Timestamp,
 }
 
@@ -48,9 +48,8 @@ impl AgentTimes {
                 self.shifts.push((number, ShiftTime::default()));
             }
             let Some((_, sum)) = self.shifts.last_mut() else { continue };
-            sum.scheduled = sum.scheduled + Micros::new(scheduled);
-            sum.offline = sum.offline + Micros::new(offline);
-            sum.absent = sum.absent + Micros::new(absent);
+            let [scheduled, offline, absent] = [scheduled, offline, absent].map(Micros::new);
+            *sum = *sum + ShiftTime { scheduled, offline, absent };
         }
         self.done_until = Timestamp::from_micros(record.to);
     }
@@ -71,6 +70,24 @@ impl AgentTimes {
         })
     }
 
+    /// Adds the time of other agents.
+    pub(super) fn add_agents(&mut self, mut others: Self) {
+        let places: Vec<usize> = others.states.iter().map(|name| self.place(name)).collect();
+        for (place, _) in others.times.iter_mut().flat_map(|(_, times)| times) {
+            *place = places.get(*place).copied().unwrap_or(*place);
+        }
+        add_by_number(&mut self.times, others.times, |sums, times| {
+            for (place, time) in times {
+                match sums.iter_mut().find(|(known, _)| *known == place) {
+                    Some((_, sum)) => *sum = *sum + time,
+                    None => sums.push((place, time)),
+                }
+            }
+        });
+        add_by_number(&mut self.shifts, others.shifts, |sum, shift| *sum = *sum + shift);
+        self.done_until = self.done_until.min(others.done_until);
+    }
+
     /// The position of a state. States beyond the limit share one, as each is a time series.
     fn place(&mut self, name: &StateName) -> usize {
         if let Some(place) = self.states.iter().position(|state| state == name) {
@@ -83,4 +100,17 @@ impl AgentTimes {
         self.states.push(Arc::clone(name));
         self.states.len() - 1
     }
+}
+
+/// Adds the values of equal numbers. Both lists are in order.
+fn add_by_number<T: Default>(list: &mut Vec<(u32, T)>, others: Vec<(u32, T)>, add: impl Fn(&mut T, T)) {
+    list.extend(others);
+    list.sort_by_key(|(number, _)| *number);
+    list.dedup_by(|(later, value), (earlier, sum)| {
+        let is_same = later == earlier;
+        if is_same {
+            add(sum, std::mem::take(value));
+        }
+        is_same
+    });
 }

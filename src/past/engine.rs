@@ -13,6 +13,8 @@ use crate::upstream::{FetchResult, PastLimits, PastQuery, Source, UpstreamError}
 /// The most slots of all agents of a piece. A slot takes about 110 bytes in memory, so a piece takes 11 MB.
 const MAX_SLOTS: u64 = 100_000;
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 /// How long a piece may take. `Retry-After`, which is an hour at the most, and the request budget are waited out within it.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(2 * 3_600);
 
@@ -87,7 +89,9 @@ impl RangeReader<'_> {
         // Whether the last agents that were left out failed for a reason that others may have too.
         let mut is_down = false;
         progress(done(&agents, range));
-        while let Some((window, piece)) = next_piece(&agents, range, slot, self.source.past_limits()) {
+        loop {
+            let limits = self.source.past_limits();
+            let Some((window, piece)) = next_piece(&agents, range, slot, limits) else { break };
             let watched = piece.iter().filter_map(|place| Some(self.agents.get(*place)?.watched.clone()));
             let deadline = self.clock.monotonic() + PIECE_TIMEOUT;
             let query = PastQuery { window, agents: watched.collect(), slot, deadline };
@@ -126,12 +130,15 @@ impl RangeReader<'_> {
                 }
                 state.failures += 1;
             }
+            // The source has learnt that a shorter piece may be answered.
+            let has_other_limits = self.source.past_limits() != limits;
             unread.error = error.or(refusal).or(unread.error);
             let all_failed = !has_answers && !is_refused;
             if all_failed && is_down {
                 break;
             }
             match wait {
+                Some(_) if has_other_limits => {}
                 Some(wait) => self.wait(wait).await,
                 None => is_down = all_failed,
             }
@@ -167,9 +174,19 @@ fn next_piece(
     let slots = MAX_SLOTS / u64::try_from(piece.len()).unwrap_or(u64::MAX).max(1);
     let longest = slot.saturating_mul(u32::try_from(slots).unwrap_or(u32::MAX));
     let end = start + limits.length.min(longest);
-    // Whole slots, so that no slot is read in two parts; at least one.
-    let end = next_multiple(end, slot).saturating_sub(slot).max(next_multiple(start, slot)).min(range.end);
-    Some((Window { start, end }, piece))
+    // Whole slots, so that no slot is read in two parts; at least one. Whole hours where there are some, so that buckets of an
+    // hour are read once.
+    let floor = |step| next_multiple(end, step).saturating_sub(step);
+    let end = if floor(HOUR) > start { floor(HOUR) } else { floor(slot).max(next_multiple(start, slot)) };
+    Some((Window { start, end: end.min(range.end) }, piece))
+}
+
+/// How many pieces a range has: in agents, and one after the other.
+pub fn pieces(agents: u64, range: Window, slot: Duration, limits: PastLimits) -> (u64, u64) {
+    let batch = u64::try_from(limits.agents).unwrap_or(u64::MAX).clamp(1, MAX_SLOTS).min(agents.max(1));
+    let longest = slot.saturating_mul(u32::try_from(MAX_SLOTS / batch).unwrap_or(u32::MAX));
+    let length = Micros::from(limits.length.min(longest).max(slot)).get().max(1);
+    (agents.div_ceil(batch), range.length().get().div_ceil(length))
 }
 
 fn done(agents: &[AgentState], range: Window) -> RangeProgress {

@@ -14,7 +14,7 @@ mod tally;
 mod tests;
 
 pub use agent_times::AgentTimes;
-pub use engine::{RangeProgress, RangeReader, Unread};
+pub use engine::{RangeProgress, RangeReader, Unread, pieces};
 pub use periods::{By, Periods};
 pub use state_file::{Question, StateFile, StateFileError};
 pub use tally::{AbsentRun, PastAgent, ShiftTime};

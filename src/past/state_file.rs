@@ -79,6 +79,13 @@ pub enum StateFileError {
     },
 }
 
+impl StateFileError {
+    /// Whether another file has to be named.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::NotOurs(_) | Self::OtherQuestion { .. })
+    }
+}
+
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
@@ -364,12 +371,23 @@ impl StateFile {
         Ok((Timestamp::from_micros(lines.done_until), lines.run.unwrap_or(AbsentRun::none(start))))
     }
 
-    /// What was read of an agent; `None` if nothing was.
+    /// What was read of these agents, together; `None` if nothing was. Agents of which nothing was read are left out.
     ///
     /// # Errors
     ///
     /// The file cannot be read.
-    pub fn times(&self, tenant: &str, agent: &AgentId) -> Result<Option<AgentTimes>, StateFileError> {
+    pub fn times(&self, tenant: &str, agents: &[AgentId]) -> Result<Option<AgentTimes>, StateFileError> {
+        let mut sum: Option<AgentTimes> = None;
+        for agent in agents {
+            match (&mut sum, self.agent_times(tenant, agent)?) {
+                (Some(sum), Some(times)) => sum.add_agents(times),
+                (sum, times) => *sum = sum.take().or(times),
+            }
+        }
+        Ok(sum)
+    }
+
+    fn agent_times(&self, tenant: &str, agent: &AgentId) -> Result<Option<AgentTimes>, StateFileError> {
         let Some(lines) = self.agents.get(tenant).and_then(|agents| agents.get(agent)) else { return Ok(None) };
         let mut times = AgentTimes::new(self.question.range.start);
         let mut bytes = Vec::new();

@@ -157,6 +157,20 @@ fn entry<T: Default>(list: &mut Vec<(u32, T)>, number: usize) -> &mut T {
     &mut list[last].1
 }
 
+// === impl ShiftTime ===
+
+impl std::ops::Add for ShiftTime {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            scheduled: self.scheduled + other.scheduled,
+            offline: self.offline + other.offline,
+            absent: self.absent + other.absent,
+        }
+    }
+}
+
 // === impl AbsentRun ===
 
 impl AbsentRun {

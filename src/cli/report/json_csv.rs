@@ -6,14 +6,15 @@ use serde::{Serialize, Serializer};
 
 use super::rows::{Row, TenantReport};
 use crate::exposition::{CsvRecords, decimal_seconds};
+use crate::past::ShiftTime;
 use crate::presence::{Micros, StateName};
 
 /// Microseconds in a second.
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
-/// The JSON object of an agent.
+/// The JSON object of an agent, within the window or one period.
 #[derive(Serialize)]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     tenant: &'a str,
     agent: &'a str,
     name: Option<&'a str>,
@@ -22,6 +23,16 @@ struct Entry<'a> {
     to: String,
     states: States<'a>,
     total: Seconds,
+    #[serde(flatten)]
+    shift: Option<Shift>,
+}
+
+/// The keys of an agent with a schedule.
+#[derive(Serialize)]
+struct Shift {
+    scheduled: Seconds,
+    offline_on_shift: Seconds,
+    absent: Seconds,
 }
 
 /// The JSON object of seconds by state, longest first.
@@ -32,15 +43,20 @@ struct Seconds(Micros);
 
 /// A list with an object for each agent. An agent without data has no states.
 pub(super) fn json(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
-    let entries: Vec<_> = rows(reports).map(|(report, row)| Entry::new(report, row)).collect();
+    let times = |report: &TenantReport| (report.window.start.to_string(), report.window.end.to_string());
+    let entries: Vec<_> =
+        rows(reports).map(|(report, row)| Entry::new(&report.tenant, row, times(report), &row.states, None)).collect();
     let mut text = serde_json::to_vec_pretty(&entries)?;
     text.push(b'\n');
     Ok(text)
 }
 
+/// The header of CSV.
+pub(super) const CSV_HEADER: [&str; 8] = ["tenant", "agent", "name", "team", "from", "to", "state", "seconds"];
+
 /// A header, and a record for each agent and state. An agent without data has no record.
 pub(super) fn csv(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
-    let mut records = CsvRecords::new(["tenant", "agent", "name", "team", "from", "to", "state", "seconds"])?;
+    let mut records = CsvRecords::new(CSV_HEADER)?;
     for (report, row) in rows(reports) {
         let (from, to) = (report.window.start.to_string(), report.window.end.to_string());
         let [name, team] = [&row.name, &row.team].map(|text| text.as_deref().unwrap_or_default());
@@ -59,16 +75,28 @@ fn rows(reports: &[TenantReport]) -> impl Iterator<Item = (&TenantReport, &Row)>
 // === impl Entry ===
 
 impl<'a> Entry<'a> {
-    fn new(report: &'a TenantReport, row: &'a Row) -> Self {
+    /// `times` are the start and the end.
+    pub(super) fn new(
+        tenant: &'a str,
+        row: &'a Row,
+        times: (String, String),
+        states: &'a [(StateName, Micros)],
+        shift: Option<ShiftTime>,
+    ) -> Self {
         Self {
-            tenant: &report.tenant,
+            tenant,
             agent: &row.agent,
             name: row.name.as_deref(),
             team: row.team.as_deref(),
-            from: report.window.start.to_string(),
-            to: report.window.end.to_string(),
-            states: States(&row.states),
-            total: Seconds(row.total),
+            from: times.0,
+            to: times.1,
+            states: States(states),
+            total: Seconds(states.iter().map(|(_, time)| *time).sum()),
+            shift: shift.map(|shift| Shift {
+                scheduled: Seconds(shift.scheduled),
+                offline_on_shift: Seconds(shift.offline),
+                absent: Seconds(shift.absent),
+            }),
         }
     }
 }

@@ -1,10 +1,14 @@
-//! `report`: fetches each tenant once and prints the time by agent and state.
+//! `report`: prints the time by agent and state.
 //!
-//! It fetches as a refresh does, so the numbers equal those of a scrape at the same second. Agents whose data cannot be read
+//! With `--from` it reads a range in the past, see [`range`]. Without it it fetches each tenant once. It fetches as a refresh does, so the numbers equal those of a scrape at the same second. Agents whose data cannot be read
 //! are left out and named in the error; the others are printed.
 
+mod dates;
 mod json_csv;
+mod period_rows;
+mod period_table;
 mod progress;
+pub(super) mod range;
 mod rows;
 mod table;
 
@@ -15,6 +19,7 @@ use std::sync::Arc;
 use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
 
+pub(super) use self::dates::parse as parse_time;
 use self::progress::Progress;
 use self::rows::TenantReport;
 use super::args::{ReportArgs, ReportFormat};
@@ -22,6 +27,7 @@ use super::directory::{self, ResolvedTenant};
 use super::source_factory::{SourceFactory, build_source};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
+use crate::past::StateFileError;
 use crate::presence::{WatchedAgent, Window};
 use crate::upstream::{BuildError, FetchResult, Query, UpstreamError};
 
@@ -53,9 +59,26 @@ pub(super) enum ReportError {
     /// No agent could be read, or there is none.
     #[error("nothing to report: {}", .0.join("; "))]
     Nothing(Vec<String>),
+    /// The range or another argument is wrong. This is a usage error.
+    #[error("{0}")]
+    Usage(String),
+    /// The state file cannot be used.
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
     /// The report could not be written.
     #[error("the report cannot be written: {0}")]
     Output(io::Error),
+}
+
+impl ReportError {
+    /// Whether the command line or the configuration is wrong.
+    pub(super) const fn is_usage(&self) -> bool {
+        match self {
+            Self::UnknownTenant { .. } | Self::UnknownColumn { .. } | Self::Usage(_) => true,
+            Self::StateFile(error) => error.is_usage(),
+            Self::Client(_) | Self::Incomplete(_) | Self::Nothing(_) | Self::Output(_) => false,
+        }
+    }
 }
 
 /// The terminal features that the output may use.
@@ -97,6 +120,9 @@ async fn run_with(
     out: &mut (dyn Write + Send),
     terminal: Terminal,
 ) -> Result<(), ReportError> {
+    if let Some(request) = range::Request::of(args, clock.now())? {
+        return range::run(build_source, config, &request, clock, out, terminal).await;
+    }
     let mut reports = Vec::new();
     let mut problems = Vec::new();
     for tenant in selected_tenants(config, args.tenant.as_deref())? {
@@ -112,6 +138,9 @@ async fn run_with(
         ReportFormat::Table => table::render(&reports, terminal.color),
         ReportFormat::Json => json_csv::json(&reports),
         ReportFormat::Csv => json_csv::csv(&reports),
+        ReportFormat::OpenMetrics => {
+            return Err(ReportError::Usage("--format openmetrics is for a range: add --from".to_owned()));
+        }
     };
     // One write, because stdout flushes after each line.
     match text.and_then(|text| out.write_all(&text).and_then(|()| out.flush())) {

@@ -1,12 +1,15 @@
-//! The progress bar of a long report, on stderr.
+//! The progress of a long report, on stderr: a bar, or log lines where there is no terminal.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::estimate::Estimate;
-use crate::clock::Sleep;
+use crate::clock::{Clock, Monotonic, Sleep};
 use crate::config::Tenant;
+use crate::past::RangeProgress;
 use crate::upstream::{Endpoint, FetchFuture, FetchResult, Observer, ResponseCode};
 
 /// A shorter run shows no bar, which would only flicker.
@@ -64,6 +67,85 @@ impl Observer for Progress {
             }
             self.bar.inc(1);
         }
+    }
+
+    fn retry(&self) {}
+
+    fn retry_after_capped(&self, _: Duration, _: Duration) {}
+}
+
+/// Shows how far the reading of a range is.
+pub(super) struct RangeBar {
+    bar: ProgressBar,
+    tenant: String,
+    requests: Arc<Requests>,
+    clock: Arc<dyn Clock>,
+    /// When the next log line is due; `None` with a bar.
+    next_line: Option<Monotonic>,
+}
+
+/// Counts requests.
+#[derive(Debug, Default)]
+struct Requests(AtomicU64);
+
+/// How often a log line says how far the reading is.
+const LOGGED_EVERY: Duration = Duration::from_secs(30);
+
+// === impl RangeBar ===
+
+impl RangeBar {
+    pub(super) fn new(tenant: &str, clock: Arc<dyn Clock>, is_terminal: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        // An invalid template leaves the default style.
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix} {bar:30} {percent}%, {msg} requests, {elapsed}, {eta} left")
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(tenant.to_owned());
+        let next_line = (!is_terminal).then(|| clock.monotonic() + LOGGED_EVERY);
+        Self { bar, tenant: tenant.to_owned(), requests: Arc::default(), clock, next_line }
+    }
+
+    /// Counts the requests of the source.
+    pub(super) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.requests) as Arc<dyn Observer>
+    }
+
+    pub(super) fn show(&mut self, progress: RangeProgress) {
+        let (done, of) = (progress.done.get() / 1_000_000, progress.of.get() / 1_000_000);
+        let requests = self.requests.0.load(Ordering::Relaxed);
+        let Some(next_line) = self.next_line else {
+            if self.bar.is_hidden() {
+                self.bar.set_length(of);
+                // What an earlier run has read takes no time.
+                self.bar.set_position(done);
+                self.bar.reset_eta();
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+                self.bar.enable_steady_tick(REDRAWN_EVERY);
+            }
+            self.bar.set_position(done);
+            self.bar.set_message(requests.to_string());
+            return;
+        };
+        if self.clock.monotonic() >= next_line {
+            let percent = done.saturating_mul(100).checked_div(of).unwrap_or(100);
+            tracing::info!(tenant = %self.tenant, percent, requests, "reading");
+            self.next_line = Some(self.clock.monotonic() + LOGGED_EVERY);
+        }
+    }
+
+    /// Removes the bar, and says how many requests there were.
+    pub(super) fn finish(self) {
+        self.bar.finish_and_clear();
+        let requests = self.requests.0.load(Ordering::Relaxed);
+        tracing::info!(tenant = %self.tenant, requests, "past presence read");
+    }
+}
+
+impl Observer for Requests {
+    fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     fn retry(&self) {}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ReportError;
 use crate::config::{Agent, Tenant};
+use crate::past::{AgentTimes, Periods, ShiftTime};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, Window, escape_text};
 
 /// The report of one tenant.
@@ -21,6 +22,9 @@ pub(super) struct TenantReport {
 
 /// The report of an agent.
 pub(super) struct Row {
+    /// The ids of what is summed: one agent, or a team. They are not shown.
+    pub(super) ids: Vec<AgentId>,
+    /// The label; empty for a team.
     pub(super) agent: String,
     pub(super) name: Option<String>,
     pub(super) team: Option<String>,
@@ -28,6 +32,8 @@ pub(super) struct Row {
     pub(super) states: Vec<(StateName, Micros)>,
     /// The sum of the times.
     pub(super) total: Micros,
+    /// The time on shift within a range, if the agent has a schedule.
+    pub(super) shift: Option<ShiftTime>,
 }
 
 // === impl TenantReport ===
@@ -37,8 +43,16 @@ impl TenantReport {
     pub(super) fn new(tenant: &Tenant, window: Window, answered: Vec<(AgentId, Option<AgentPresence>)>) -> Self {
         let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
         let rows = tenant.agents.iter();
-        let rows: Vec<Row> =
-            rows.filter_map(|agent| answered.remove(&agent.id).map(|presence| Row::new(agent, presence))).collect();
+        let states = |presence: Option<AgentPresence>| presence.map(|presence| presence.states).unwrap_or_default();
+        let rows = rows.filter_map(|agent| {
+            let presence = answered.remove(&agent.id)?;
+            Some(Row::new(agent, &agent.id, states(presence), None))
+        });
+        Self::of_rows(tenant, window, rows.collect())
+    }
+
+    /// The report of these agents.
+    pub(super) fn of_rows(tenant: &Tenant, window: Window, rows: Vec<Row>) -> Self {
         let escaped = |states: &[StateName]| states.iter().map(|state| escape_text(state).into()).collect();
         let declared: Vec<StateName> = escaped(&tenant.states.declared);
         let mut times: BTreeMap<&StateName, Micros> = BTreeMap::new();
@@ -81,20 +95,60 @@ pub(super) fn sort(reports: &mut [TenantReport], column: &str) -> Result<(), Rep
     Ok(())
 }
 
+/// Escaped states with their time, the longest first.
+pub(super) fn longest_first(mut states: Vec<(StateName, Micros)>) -> Vec<(StateName, Micros)> {
+    states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
+    states.into_iter().map(|(state, time)| (escape_text(&state).into(), time)).collect()
+}
+
 // === impl Row ===
 
 impl Row {
-    fn new(agent: &Agent, presence: Option<AgentPresence>) -> Self {
+    fn new(agent: &Agent, label: &str, states: Vec<(StateName, Micros)>, shift: Option<ShiftTime>) -> Self {
         let escaped = |text: &str| escape_text(text).into_owned();
-        let states = presence.map(|presence| presence.longest_first()).unwrap_or_default();
-        let states: Vec<_> = states.into_iter().map(|(state, time)| (escape_text(&state).into(), time)).collect();
+        let states = longest_first(states);
         Self {
-            agent: escaped(&agent.id),
+            ids: vec![AgentId::clone(&agent.id)],
+            agent: escaped(label),
             name: agent.name.as_deref().map(escaped),
             team: agent.team.as_deref().map(escaped),
             total: states.iter().map(|(_, time)| *time).sum(),
             states,
+            shift,
         }
+    }
+
+    /// The row of a team whose agents are not shown.
+    pub(super) fn of_team(agents: &[&Agent], times: &AgentTimes, periods: &Periods) -> Option<Self> {
+        let team = agents.first()?.team.clone();
+        let has_schedule = agents.iter().any(|agent| agent.schedule.is_some());
+        let ids = agents.iter().map(|agent| AgentId::clone(&agent.id)).collect();
+        let team = Agent { name: None, team, ..Agent::clone(agents.first()?) };
+        Some(Self { ids, ..Self::of_range(&team, "", has_schedule, times, periods)? })
+    }
+
+    /// The row of an agent.
+    pub(super) fn of_agent(tenant: &Tenant, agent: &Agent, times: &AgentTimes, periods: &Periods) -> Option<Self> {
+        Self::of_range(agent, &tenant.label(agent), agent.schedule.is_some(), times, periods)
+    }
+
+    /// The sums of the periods that were read to their end; `None` if there is none.
+    fn of_range(agent: &Agent, label: &str, has_schedule: bool, times: &AgentTimes, periods: &Periods) -> Option<Self> {
+        let mut sums = vec![Micros::ZERO; times.states.len()];
+        let mut shift = ShiftTime::default();
+        let mut is_empty = true;
+        for (_, states, on_shift) in times.periods(periods) {
+            is_empty = false;
+            for (place, time) in states {
+                if let Some(sum) = sums.get_mut(*place) {
+                    *sum = *sum + *time;
+                }
+            }
+            shift = shift + on_shift.unwrap_or_default();
+        }
+        let states = times.states.iter().map(StateName::clone).zip(sums).filter(|(_, time)| *time > Micros::ZERO);
+        let shift = has_schedule.then_some(shift);
+        (!is_empty).then(|| Self::new(agent, label, states.collect(), shift))
     }
 
     /// The time in a state; zero if the agent was not in it.

@@ -13,13 +13,13 @@ use crate::presence::{Micros, StateName, Window};
 const GAP: &str = "  ";
 
 /// The most columns of states. More do not fit on a screen, so the last column adds up the rest.
-const MAX_STATE_COLUMNS: usize = 10;
+pub(super) const MAX_STATE_COLUMNS: usize = 10;
 
 /// The header of the column of further states.
-const FURTHER_STATES: &str = "(others)";
+pub(super) const FURTHER_STATES: &str = "(others)";
 
 /// A cell without a value.
-const NO_VALUE: &str = "-";
+pub(super) const NO_VALUE: &str = "-";
 
 /// Resets the color.
 const RESET: &str = "\x1b[0m";
@@ -30,6 +30,15 @@ struct Column {
     /// The escape sequence before the header.
     style: &'static str,
     is_number: bool,
+}
+
+/// A cell, and the width of its column on a terminal.
+pub(super) struct Cell<'a> {
+    pub(super) text: &'a str,
+    pub(super) width: usize,
+    /// The escape sequence before it.
+    pub(super) style: &'static str,
+    pub(super) is_number: bool,
 }
 
 /// A table for each tenant.
@@ -98,18 +107,26 @@ fn with_header(header: &str, cells: impl Iterator<Item = String>) -> Vec<String>
     std::iter::once(header.to_owned()).chain(cells).collect()
 }
 
-/// A line of the table: texts are left-aligned, times are right-aligned.
 fn write_line(text: &mut String, columns: &[Column], line: usize) {
+    let cells = columns.iter().map(|column| Cell {
+        text: column.cells.get(line).map_or("", String::as_str),
+        width: column.cells.iter().map(|cell| cell.width()).max().unwrap_or_default(),
+        style: if line == 0 { column.style } else { "" },
+        is_number: column.is_number,
+    });
+    write_cells(text, cells);
+}
+
+/// A line of a table: texts are left-aligned, times are right-aligned.
+pub(super) fn write_cells<'a>(text: &mut String, cells: impl Iterator<Item = Cell<'a>>) {
     let start = text.len();
-    for (number, column) in columns.iter().enumerate() {
+    for (number, Cell { text: cell, width, style, is_number }) in cells.enumerate() {
         let gap = if number == 0 { "" } else { GAP };
-        let cell = column.cells.get(line).map_or("", String::as_str);
         // `format!` pads by characters, and wide characters take two cells of a terminal.
-        let width = column.cells.iter().map(|cell| cell.width()).max().unwrap_or_default();
         let padding = " ".repeat(width.saturating_sub(cell.width()));
-        let (style, reset) = if line == 0 && !column.style.is_empty() { (column.style, RESET) } else { ("", "") };
+        let reset = if style.is_empty() { "" } else { RESET };
         // Writing to a string cannot fail.
-        let _ = if column.is_number {
+        let _ = if is_number {
             write!(text, "{gap}{padding}{style}{cell}{reset}")
         } else {
             write!(text, "{gap}{style}{cell}{reset}{padding}")
@@ -121,7 +138,7 @@ fn write_line(text: &mut String, columns: &[Column], line: usize) {
 }
 
 /// The escape sequence before a state: offline states are dimmed, and states without a color have none.
-fn style(offline: &[StateName], state: &StateName) -> &'static str {
+pub(super) fn style(offline: &[StateName], state: &StateName) -> &'static str {
     if offline.contains(state) {
         return "\x1b[2m";
     }
@@ -134,7 +151,7 @@ fn style(offline: &[StateName], state: &StateName) -> &'static str {
 }
 
 /// `h:mm:ss`, rounded to the second.
-fn hours_minutes_seconds(time: Micros) -> String {
+pub(super) fn hours_minutes_seconds(time: Micros) -> String {
     let seconds = time.get().saturating_add(500_000) / 1_000_000;
     format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }

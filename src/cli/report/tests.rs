@@ -13,11 +13,11 @@ use crate::presence::{AgentId, AgentPresence, Person, Timestamp};
 use crate::simulator::{Align, Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind as Kind, Source};
 
-const PLAIN: Terminal = Terminal { color: false, progress: false };
+pub(super) const PLAIN: Terminal = Terminal { color: false, progress: false };
 const COLOR: Terminal = Terminal { color: true, progress: false };
 
 fn args(format: ReportFormat, tenant: Option<&str>) -> ReportArgs {
-    ReportArgs { format, tenant: tenant.map(str::to_owned), team: None, sort: None }
+    ReportArgs { format, tenant: tenant.map(str::to_owned), ..ReportArgs::default() }
 }
 
 /// Five agents: plain, wide names, fractions, hostile names, without data.
@@ -84,7 +84,7 @@ async fn report(
 }
 
 /// Compares with a file under `tests/golden/report`.
-fn golden(name: &str, text: &str) {
+pub(super) fn golden(name: &str, text: &str) {
     let settings = {
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/report"));

@@ -1,0 +1,290 @@
+//! A report over dates: reads a range of each tenant into a state file, and prints what is in it.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::progress::RangeBar;
+use super::rows::{self, Row, TenantReport};
+use super::{ReportError, Terminal, dates, of_team, period_rows, period_table, selected_tenants};
+use crate::cli::args::{ReportArgs, ReportBy, ReportFormat};
+use crate::cli::backfill::{self, Export};
+use crate::cli::directory::{self, ResolvedTenant};
+use crate::cli::past_estimate::PastEstimate;
+use crate::cli::source_factory::SourceFactory;
+use crate::clock::Clock;
+use crate::config::{Agent, Config, Tenant};
+use crate::past::{By, PastAgent, Periods, Question, RangeReader, StateFile, Unread};
+use crate::presence::{AgentId, TimeZone, Timestamp, WatchedAgent, Window};
+use crate::upstream::UpstreamError;
+
+/// The grid of reports: in all modern time zones days and hours begin at a multiple of it.
+const SLOT: Duration = Duration::from_secs(300);
+
+/// The most periods. Each takes 8 bytes, and one of an agent some 100 while it is printed.
+const MAX_PERIODS: usize = 1_000_000;
+
+/// What to read and how to print it.
+#[derive(Debug)]
+pub(in crate::cli) struct Request<'a> {
+    /// Only this tenant.
+    pub(in crate::cli) tenant: Option<&'a str>,
+    /// Only the agents of this team.
+    pub(in crate::cli) team: Option<&'a str>,
+    /// The time to report.
+    pub(in crate::cli) range: Window,
+    /// The zone of days and hours.
+    pub(in crate::cli) zone: TimeZone,
+    /// The state file to go on with.
+    pub(in crate::cli) state: Option<&'a Path>,
+    /// The output.
+    pub(in crate::cli) output: Output<'a>,
+}
+
+/// How a range is printed.
+#[derive(Debug)]
+pub(in crate::cli) enum Output<'a> {
+    /// As text.
+    Periods {
+        /// `table`, `csv` or `json`.
+        format: ReportFormat,
+        /// What time is summed by.
+        by: By,
+        /// The column to sort agents by.
+        sort: Option<&'a str>,
+    },
+    /// As the series of a scrape.
+    Export(Export<'a>),
+}
+
+// === impl Request ===
+
+impl<'a> Request<'a> {
+    /// The range of the arguments; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or flags contradict each other.
+    pub(super) fn of(args: &'a ReportArgs, now: Timestamp) -> Result<Option<Self>, ReportError> {
+        let Some(from) = &args.from else { return Ok(None) };
+        let zone = args.timezone.clone().unwrap_or(TimeZone::UTC);
+        let state = args.state.as_deref();
+        let range = dates::range(from, args.to.as_deref(), &zone, now, state)?;
+        let output = if args.format == ReportFormat::OpenMetrics {
+            if args.by.is_some() || args.sort.is_some() {
+                let message = "--by and --sort have no effect with --format openmetrics; leave them out";
+                return Err(ReportError::Usage(message.to_owned()));
+            }
+            Output::Export(Export { step: args.step.unwrap_or(SLOT), labels: &args.label })
+        } else {
+            if args.step.is_some() || !args.label.is_empty() {
+                let message = "--step and --label are for --format openmetrics; add it, or leave them out";
+                return Err(ReportError::Usage(message.to_owned()));
+            }
+            let by = match args.by {
+                None | Some(ReportBy::Total) => By::Total,
+                Some(ReportBy::Day) => By::Day,
+                Some(ReportBy::Hour) => By::Hour,
+            };
+            Output::Periods { format: args.format, by, sort: args.sort.as_deref() }
+        };
+        Ok(Some(Self { tenant: args.tenant.as_deref(), team: args.team.as_deref(), range, zone, state, output }))
+    }
+
+    fn question(&self, tenants: &[&Arc<Tenant>]) -> Result<Question, ReportError> {
+        let tenants = tenants.iter().map(|tenant| &***tenant);
+        let (range, by, slot) = match &self.output {
+            Output::Periods { by, .. } => (self.range, *by, SLOT),
+            Output::Export(export) => {
+                (export.range_to_read(self.range, tenants.clone())?, By::Step(export.step), export.step)
+            }
+        };
+        let question = Question::new(range, by, self.zone.clone(), slot, tenants);
+        let periods = Periods::new(question.range, question.by, &question.zone).count();
+        if periods > MAX_PERIODS {
+            let message =
+                format!("the range has {periods} periods, and the most are {MAX_PERIODS}; write a later --from");
+            return Err(ReportError::Usage(message));
+        }
+        Ok(question)
+    }
+}
+
+/// Reads what `request` asks for, and prints it.
+///
+/// # Errors
+///
+/// See [`ReportError`]. Where some agents could not be read, the others are printed.
+pub(in crate::cli) async fn run(
+    build_source: &SourceFactory,
+    config: &Config,
+    request: &Request<'_>,
+    clock: Arc<dyn Clock>,
+    out: &mut (dyn Write + Send),
+    terminal: Terminal,
+) -> Result<(), ReportError> {
+    let tenants = selected_tenants(config, request.tenant)?;
+    let question = request.question(&tenants)?;
+    let mut file = match request.state {
+        Some(path) => StateFile::open(path, question)?,
+        None => StateFile::temporary(question)?,
+    };
+    let (mut read, mut problems) = (Vec::new(), Vec::new());
+    for configured in tenants {
+        let (tenant, problem) = read_tenant(build_source, configured, request, &mut file, &clock, terminal).await?;
+        read.extend(tenant);
+        problems.extend(problem.map(|problem| format!("tenant {}: {problem}", configured.name)));
+    }
+
+    let mut out = BufWriter::new(out);
+    let printed = match &request.output {
+        Output::Periods { format, sort, .. } => {
+            let reports = print_periods(&file, &read, *format, *sort, terminal, &mut out)?;
+            reports > 0
+        }
+        Output::Export(export) => {
+            let several = config.tenants.len() > 1;
+            backfill::write(&file, &read, request.range, export, several, &mut out).map(|samples| samples > 0)?
+        }
+    };
+    match out.flush() {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(ReportError::Output(error)),
+        _ => {}
+    }
+    match (problems.is_empty(), printed) {
+        (true, _) => Ok(()),
+        (false, true) => Err(ReportError::Incomplete(problems)),
+        (false, false) => Err(ReportError::Nothing(problems)),
+    }
+}
+
+/// Prints the tenants' periods, and returns how many agents have any.
+fn print_periods(
+    file: &StateFile,
+    tenants: &[Arc<Tenant>],
+    format: ReportFormat,
+    sort: Option<&str>,
+    terminal: Terminal,
+    out: &mut dyn Write,
+) -> Result<usize, ReportError> {
+    let mut reports = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        let mut rows = Vec::with_capacity(tenant.agents.len());
+        if tenant.privacy.per_agent {
+            for agent in &tenant.agents {
+                let times = file.times(&tenant.name, std::slice::from_ref(&agent.id))?;
+                rows.extend(times.and_then(|times| Row::of_agent(tenant, agent, &times, file.periods())));
+            }
+        } else {
+            for agents in teams(tenant) {
+                let ids: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
+                let times = file.times(&tenant.name, &ids)?;
+                rows.extend(times.and_then(|times| Row::of_team(&agents, &times, file.periods())));
+            }
+        }
+        reports.push(TenantReport::of_rows(tenant, file.question().range, rows));
+    }
+    reports.retain(|report| !report.rows.is_empty());
+    if let Some(column) = sort {
+        rows::sort(&mut reports, column)?;
+    }
+    let printed = match format {
+        ReportFormat::Csv => period_rows::csv(file, &reports, out),
+        ReportFormat::Json => period_rows::json(file, &reports, out),
+        ReportFormat::Table | ReportFormat::OpenMetrics => period_table::render(file, &reports, terminal.color, out),
+    };
+    match printed {
+        Err(ReportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {}
+        printed => printed?,
+    }
+    Ok(reports.iter().map(|report| report.rows.len()).sum())
+}
+
+/// The agents by team, in the order of the teams' first agents. Agents without a team are a team.
+pub(in crate::cli) fn teams(tenant: &Tenant) -> Vec<Vec<&Agent>> {
+    let mut teams: Vec<Vec<&Agent>> = Vec::new();
+    let mut places: HashMap<Option<&str>, usize> = HashMap::new();
+    for agent in &tenant.agents {
+        let place = *places.entry(agent.team.as_deref()).or_insert(teams.len());
+        match teams.get_mut(place) {
+            Some(team) => team.push(agent),
+            None => teams.push(vec![agent]),
+        }
+    }
+    teams
+}
+
+/// Reads one tenant: the tenant with its agents, and what is missing.
+async fn read_tenant(
+    build_source: &SourceFactory,
+    configured: &Arc<Tenant>,
+    request: &Request<'_>,
+    file: &mut StateFile,
+    clock: &Arc<dyn Clock>,
+    terminal: Terminal,
+) -> Result<(Option<Arc<Tenant>>, Option<String>), ReportError> {
+    let mut bar = RangeBar::new(&configured.name, Arc::clone(clock), terminal.progress);
+    let source = build_source(configured, Arc::clone(clock), bar.observer())?;
+    let deadline = clock.monotonic() + configured.limits.refresh_timeout;
+    let tenant = match directory::resolve(configured, &*source, deadline).await {
+        Ok(ResolvedTenant { empty: Some(reason), .. }) => return Ok((None, Some(reason))),
+        Ok(resolved) => resolved.tenant,
+        Err(error) => return Ok((None, Some(format!("CXone's list of agents could not be read: {error}")))),
+    };
+    let tenant = match of_team(tenant, request.team) {
+        Ok(tenant) => tenant,
+        Err(reason) => return Ok((None, Some(reason))),
+    };
+    let agents: Vec<PastAgent> = tenant
+        .agents
+        .iter()
+        .map(|agent| PastAgent {
+            watched: WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() },
+            absent_limit: agent.absent_limit,
+        })
+        .collect();
+    let question = file.question();
+    let estimate = PastEstimate::of(&tenant, question.range, question.slot, source.past_limits());
+    let minutes = estimate.time.as_secs().div_ceil(60);
+    info!(tenant = %tenant.name, agents = agents.len(), from = %question.range.start, to = %question.range.end,
+        estimated_requests = estimate.requests, estimated_minutes = minutes, "reading past presence");
+    let reader = RangeReader {
+        tenant: &tenant.name,
+        agents: &agents,
+        offline_states: &tenant.states.offline,
+        source: &*source,
+        clock: &**clock,
+    };
+    let unread = reader.read(file, &mut |progress| bar.show(progress)).await;
+    bar.finish();
+    let problem = unread_agents(&unread?, agents.len(), request.state);
+    Ok((Some(tenant), problem))
+}
+
+/// The agents that could not be read, if there are any, and how to go on.
+fn unread_agents(unread: &Unread, of: usize, state: Option<&Path>) -> Option<String> {
+    let count = unread.agents.len();
+    let cause = || unread.error.as_ref().map_or("the cause is unknown".to_owned(), UpstreamError::to_string);
+    let remedy = match state {
+        Some(path) => format!("the same command goes on from {}", path.display()),
+        None => "with --state FILE the same command goes on where it stopped".to_owned(),
+    };
+    (count > 0).then(|| format!("{count} of {of} agents could not be read to the end: {}; {remedy}", cause()))
+}
+
+/// Warns of labels that every scrape has.
+pub(in crate::cli) fn warn_of_missing_labels(labels: &[(String, String)]) {
+    let missing: Vec<_> =
+        ["job", "instance"].into_iter().filter(|name| !labels.iter().any(|(label, _)| label == name)).collect();
+    if !missing.is_empty() {
+        let labels = missing.join(", ");
+        warn!(labels, "labels of a scrape are missing; the series will not continue those of the running exporter");
+    }
+}
+
+#[cfg(test)]
+mod tests;
