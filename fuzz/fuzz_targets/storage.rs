@@ -81,7 +81,7 @@ fn framed(input: &[u8]) -> Vec<u8> {
     }
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (body, attempts) = input.split_at(end);
-    let header = format!("cxone-exporter-state 2 {} {:08x}\n", body.len(), crc32fast::hash(body));
+    let header = format!("cxone-exporter-state 3 {} {:08x}\n", body.len(), crc32fast::hash(body));
     [header.as_bytes(), body, if attempts.is_empty() { b"\n" } else { attempts }].concat()
 }
 

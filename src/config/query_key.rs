@@ -59,9 +59,9 @@ impl QueryKey {
         }
     }
 
-    /// Whether both give the same names to states, over windows of the same length.
-    pub fn has_same_states(&self, other: &Self) -> bool {
-        let states = |key: &Self| (key.window_micros, key.unavailable_codes);
+    /// Whether both give the same names to states, and spread time over parts of the window in the same way.
+    pub fn has_same_parts(&self, other: &Self) -> bool {
+        let states = |key: &Self| (key.window_micros, key.interval_micros, key.unavailable_codes);
         states(self) == states(other) && self.states == other.states && self.state_map == other.state_map
     }
 

@@ -3,7 +3,7 @@
 //! Closed history and the running end are counted in parts of a quarter of the window ([`WindowParts`]). Each reading replaces
 //! the parts that are in its window, so a moment counts once however often it is read, and late rows and corrections count. A
 //! part that is about to leave the window is closed: its time, as last read, is added for good. A state's counter is the
-//! highest sum so far: where CXone corrects a state downwards, it waits until the truth catches up.
+//! highest sum so far: where CXone corrects a state downwards, or the clock is set back, it waits until the truth catches up.
 
 pub(crate) mod teams;
 
@@ -33,8 +33,6 @@ const CLOSING_SHARE: u64 = 24;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StateCounters {
     pub(crate) agents: HashMap<AgentId, Arc<AgentCounter>>,
-    /// Agents that were last read before this are not exposed: a process that crashed may have exposed higher values.
-    pub(crate) hidden_until: Option<Timestamp>,
     /// The counters of the agents' teams.
     pub(crate) teams: TeamCounters,
 }
@@ -46,10 +44,16 @@ pub(crate) struct AgentCounter {
     pub(crate) states: Vec<StateCount>,
     /// The parts that may still change, as last read, in order. Positions are those of `states`.
     pub(crate) open: Vec<WindowPart>,
-    /// The start of the first part that counts; `None` if the next reading is the first.
+    /// The start of the first part that may still count; `None` if the next reading is the first.
     pub(crate) from: Option<Timestamp>,
     /// The end of the last window that was read.
     pub(crate) read_to: Timestamp,
+    /// The latest end of any window that was read. Only after the clock was set back, it is after `read_to`.
+    pub(crate) counted_to: Timestamp,
+    /// Whether the clock was set back by more than a window, so that time up to `counted_to` counts again.
+    pub(crate) repeats: bool,
+    /// Whether it is not exposed, because a process that crashed may have exposed higher values. Until the next reading.
+    pub(crate) is_hidden: bool,
 }
 
 /// The counter of one state.
@@ -90,7 +94,7 @@ impl StateCounters {
         if !new.keeps_counters() || old_key.server() != new_key.server() {
             return Arc::default();
         }
-        if old_key.has_same_states(&new_key) {
+        if old_key.has_same_parts(&new_key) {
             return Arc::clone(self);
         }
         Arc::new(Self::clone(self).closed())
@@ -102,11 +106,16 @@ impl StateCounters {
         self
     }
 
+    /// The counters after a crash, not exposed until the agents are read again.
+    pub(crate) fn hidden(mut self) -> Self {
+        self.agents.values_mut().for_each(|agent| Arc::make_mut(agent).is_hidden = true);
+        self
+    }
+
     /// The time in each state of an agent; `None` if it was never read, or not since a crash.
     pub(crate) fn of(&self, agent: &AgentId) -> Option<impl Iterator<Item = (&StateName, Micros)>> {
-        let counter = self.agents.get(agent)?;
-        let is_hidden = self.hidden_until.is_some_and(|until| counter.read_to < until);
-        (!is_hidden).then(|| counter.states.iter().map(|state| (&state.name, state.time)))
+        let counter = self.agents.get(agent).filter(|counter| !counter.is_hidden)?;
+        Some(counter.states.iter().map(|state| (&state.name, state.time)))
     }
 
     fn drop_former_agents(&mut self, tenant: &Tenant) {
@@ -133,19 +142,33 @@ impl StateCounters {
 impl Default for AgentCounter {
     /// A counter before the first reading.
     fn default() -> Self {
-        Self { states: Vec::new(), open: Vec::new(), from: None, read_to: Timestamp::from_micros(i64::MIN) }
+        let never = Timestamp::from_micros(i64::MIN);
+        Self {
+            states: Vec::new(),
+            open: Vec::new(),
+            from: None,
+            read_to: never,
+            counted_to: never,
+            repeats: false,
+            is_hidden: false,
+        }
     }
 }
 
 impl AgentCounter {
     /// Counts what was read of `window`. `None`: nothing was reported within it, so nothing that was read before has changed.
     fn read(&mut self, presence: Option<&AgentPresence>, window: Window) {
-        if window.end < self.read_to {
-            if self.read_to.saturating_since(window.end) <= window.length() {
-                // The clock was set back. What is read was read before.
-                return;
-            }
+        self.is_hidden = false;
+        let is_far_before = |time: Timestamp| time.saturating_since(window.end) > window.length();
+        let is_before = window.end < self.counted_to;
+        if is_far_before(self.read_to) || (self.repeats && !is_before) {
             self.close();
+        }
+        // The clock was wrong before, or is now. The count does not wait for more than a window.
+        self.repeats = is_far_before(self.counted_to) || (self.repeats && is_before);
+        if self.from.is_none() && is_before && !self.repeats {
+            // What is read was read before, under other names.
+            return;
         }
         let boundaries = WindowParts::boundaries(window);
         let is_first = self.from.is_none();
@@ -153,7 +176,12 @@ impl AgentCounter {
         let closing = Micros::new(window.length().get() / CLOSING_SHARE);
         let open_from = boundaries.ceil(window.start + closing.into());
 
-        let read_to = std::mem::replace(&mut self.read_to, window.end);
+        let read_to = self.read_to;
+        // If nothing is reported while the clock is set back, the open parts stay as they were read before.
+        if presence.is_some() || is_first || window.end > read_to {
+            self.read_to = window.end;
+        }
+        self.counted_to = self.counted_to.max(window.end);
         let mut closed: Vec<WindowPart> = Vec::new();
         closed.extend(self.open.extract_if(.., |part| part.start < open_from));
         if let Some(presence) = presence {
@@ -184,6 +212,8 @@ impl AgentCounter {
             }
         }
         closed.iter().for_each(|part| self.add(part, 1));
+        // Closed parts are in the window again if the clock is set back.
+        self.from = Some(from.max(open_from));
         self.raise();
     }
 
@@ -192,7 +222,7 @@ impl AgentCounter {
         for part in std::mem::take(&mut self.open) {
             self.add(&part, 1);
         }
-        (self.from, self.read_to) = (None, Self::default().read_to);
+        self.from = None;
     }
 
     /// The position of a state. States beyond the limit share one, as each is a time series.

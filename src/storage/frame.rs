@@ -1,7 +1,7 @@
 //! The frame of a tenant's file: header, checksum, and the recorded attempts after the body. Pure.
 //!
 //! ```text
-//! cxone-exporter-state 2 <bytes of the body> <CRC-32 of the body>
+//! cxone-exporter-state 3 <bytes of the body> <CRC-32 of the body>
 //! <the body: JSON without a line break>
 //! attempt <microseconds since 1970> <CRC-32 of the line up to here>
 //! ```
@@ -17,7 +17,7 @@ const MAGIC: &str = "cxone-exporter-state";
 
 /// The version that is written, and the only one that is read. A file saves one refresh, which is not worth code that reads
 /// older versions.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The longest header: the magic, a version, a length of twenty digits and a checksum of eight.
 const MAX_HEADER_BYTES: usize = 80;
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn frame_has_a_body_and_attempts() {
         let mut file = frame(b"{}");
-        assert_eq!(String::from_utf8_lossy(&file), "cxone-exporter-state 2 2 a3a6bf43\n{}\n");
+        assert_eq!(String::from_utf8_lossy(&file), "cxone-exporter-state 3 2 a3a6bf43\n{}\n");
         assert_eq!(unframe(&file), Ok(Contents { body: b"{}", attempts: Attempts::default() }));
         file.extend(attempt(AT).bytes());
         file.extend(attempt(AT + std::time::Duration::from_secs(1)).bytes());
@@ -159,15 +159,15 @@ mod tests {
         let table: [(&[u8], FormatError); 14] = [
             (b"", FormatError::CutOff),
             (b"cxone-exp", FormatError::CutOff),
-            (b"cxone-exporter-state 2 2 a3cb3e", FormatError::CutOff),
-            (b"cxone-exporter-state 2 2 00000000\n{}\n", FormatError::Checksum),
-            (b"cxone-exporter-state 2 5 00000000\n{}\n", FormatError::CutOff),
+            (b"cxone-exporter-state 3 2 a3cb3e", FormatError::CutOff),
+            (b"cxone-exporter-state 3 2 00000000\n{}\n", FormatError::Checksum),
+            (b"cxone-exporter-state 3 5 00000000\n{}\n", FormatError::CutOff),
             (b"cxone-exporter-state 0 2 00000000\n{}\n", FormatError::Version(0)),
-            (b"cxone-exporter-state 3 more to come\n{}\n", FormatError::Version(3)),
+            (b"cxone-exporter-state 4 more to come\n{}\n", FormatError::Version(4)),
             (b"cxone-exporter-state Ada 2 00000000\n{}\n", FormatError::Foreign),
-            (b"cxone-exporter-state 2 -2 00000000\n{}\n", FormatError::Foreign),
-            (b"cxone-exporter-state 2 99999999999999999999999 00000000\n{}\n", FormatError::Foreign),
-            (b"cxone-exporter-state 2 18446744073709551615 00000000\n{}\n", FormatError::CutOff),
+            (b"cxone-exporter-state 3 -2 00000000\n{}\n", FormatError::Foreign),
+            (b"cxone-exporter-state 3 99999999999999999999999 00000000\n{}\n", FormatError::Foreign),
+            (b"cxone-exporter-state 3 18446744073709551615 00000000\n{}\n", FormatError::CutOff),
             (b"cxone-exporter-state\n", FormatError::Foreign),
             (b"\xff\xfe\n", FormatError::Foreign),
             (b"tenants:\n  - name: acme\n", FormatError::Foreign),

@@ -51,27 +51,21 @@ pub(super) fn restore(
 ) -> Result<(RestoredState, Option<Unused>), FormatError> {
     let (mut restored_state, unused) = restore_without_counters(body, attempts, tenant, now, chance)?;
     if tenant.keeps_counters() && unused != Some(Unused::OtherServer) {
-        restored_state.snapshot.counters = Arc::new(restore_counters(body, attempts, tenant, now)?);
+        restored_state.snapshot.counters = Arc::new(restore_counters(body, attempts, tenant)?);
     }
     Ok((restored_state, unused))
 }
 
-/// The counters. They count on over every change but that of the server. Without the same states, all parts are closed.
-fn restore_counters(
-    body: &Body<'_>,
-    attempts: Attempts,
-    tenant: &Tenant,
-    now: Moment,
-) -> Result<StateCounters, FormatError> {
+/// The counters. They count on over every change but that of the server. With other parts, all are closed.
+fn restore_counters(body: &Body<'_>, attempts: Attempts, tenant: &Tenant) -> Result<StateCounters, FormatError> {
     let Some(stored) = &body.counters else { return Ok(StateCounters::default()) };
     let mut counters = stored.restore()?;
-    if !body.query_key.has_same_states(&QueryKey::of(tenant)) {
+    if !body.query_key.has_same_parts(&QueryKey::of(tenant)) {
         counters = counters.closed();
     }
     if attempts.count > 0 {
         // The refresh that was not saved may have been exposed; a later one has at least its values.
-        let started = attempts.last.filter(|_| !attempts.torn).unwrap_or(now.utc).min(now.utc);
-        counters.hidden_until = counters.hidden_until.max(Some(started.whole_second()));
+        counters = counters.hidden();
         // A value below an exposed one, but not 0, would count twice. From 0 on, what is read again is all of the rise.
         counters.teams = TeamCounters::default();
     }

@@ -14,8 +14,6 @@ use crate::refresh::counters::{AgentCounter, StateCount, StateCounters};
 /// A [`StateCounters`] with states as indices into `states`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredCounters<'a> {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    hidden_until: Option<StoredTime>,
     #[serde(borrow)]
     states: Vec<Cow<'a, str>>,
     #[serde(borrow)]
@@ -24,12 +22,16 @@ pub(super) struct StoredCounters<'a> {
     teams: Vec<StoredTeam<'a>>,
 }
 
-/// An [`AgentCounter`]: the id, when its count begins, the end of its last window, its states and its open parts.
+/// An [`AgentCounter`]: the id, the start of the first part that may count, the end of its last window and the latest
+/// one where that differs, whether time repeats, whether it is hidden, its states and its open parts.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredCounter<'a>(
     #[serde(borrow)] Cow<'a, str>,
     Option<StoredTime>,
     StoredTime,
+    Option<StoredTime>,
+    bool,
+    bool,
     Vec<StoredCount>,
     Vec<StoredPart>,
 );
@@ -69,8 +71,10 @@ impl<'a> StoredCounters<'a> {
             let counts = counter.states.iter();
             let counts = counts.map(|count| StoredCount(index(&count.name), count.time.into(), count.closed)).collect();
             let open = counter.open.iter().map(part).collect();
-            let from = counter.from.map(StoredTime::from);
-            StoredCounter(Cow::Borrowed(&**id), from, counter.read_to.into(), counts, open)
+            let AgentCounter { from, read_to, counted_to, repeats, is_hidden, .. } = **counter;
+            let counted_to = (counted_to != read_to).then(|| counted_to.into());
+            let from = from.map(StoredTime::from);
+            StoredCounter(Cow::Borrowed(&**id), from, read_to.into(), counted_to, repeats, is_hidden, counts, open)
         });
         let agents = agents.collect();
         let mut by_name: Vec<_> = counters.teams.0.iter().collect();
@@ -80,7 +84,7 @@ impl<'a> StoredCounters<'a> {
             StoredTeam(Cow::Borrowed(&**team), counter.read_to.into(), times.collect())
         });
         let teams = teams.collect();
-        Self { hidden_until: counters.hidden_until.map(StoredTime::from), states, agents, teams }
+        Self { states, agents, teams }
     }
 
     /// The counters.
@@ -94,7 +98,9 @@ impl<'a> StoredCounters<'a> {
             return Err(invalid());
         }
         let names: Vec<StateName> = self.states.iter().map(|name| Arc::from(&**name)).collect();
-        let agent = |StoredCounter(id, from, read_to, counts, open): &StoredCounter<'_>| {
+        let agent = |StoredCounter(id, from, read_to, counted_to, repeats, is_hidden, counts, open): &StoredCounter<
+            '_,
+        >| {
             if counts.len() > MAX_STATES_PER_AGENT + 1 {
                 return None;
             }
@@ -111,6 +117,9 @@ impl<'a> StoredCounters<'a> {
                 open: open.iter().map(part).collect::<Option<_>>()?,
                 from: from.map(Into::into),
                 read_to: (*read_to).into(),
+                counted_to: counted_to.unwrap_or(*read_to).into(),
+                repeats: *repeats,
+                is_hidden: *is_hidden,
             };
             Some((AgentId::from(&**id), Arc::new(counter)))
         };
@@ -124,6 +133,6 @@ impl<'a> StoredCounters<'a> {
             Some((Arc::from(&**team), TeamCounter { states, read_to: (*read_to).into() }))
         };
         let teams = TeamCounters(self.teams.iter().map(team).collect::<Option<_>>().ok_or_else(invalid)?);
-        Ok(StateCounters { agents, hidden_until: self.hidden_until.map(Into::into), teams })
+        Ok(StateCounters { agents, teams })
     }
 }

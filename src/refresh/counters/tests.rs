@@ -14,11 +14,11 @@ use crate::refresh::{AgentData, AgentRow, Moment};
 const WINDOW: i64 = 240;
 /// The length of a part.
 const PART: i64 = 60;
-const END: i64 = 1_500;
+const END: i64 = 2_400;
 pub(super) const STATES: [&str; 3] = ["Available", "Busy", "Offline"];
 
 /// What CXone says of one agent, second by second.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Server {
     /// The truth; `None`: nothing is reported.
     states: Vec<Option<usize>>,
@@ -26,6 +26,14 @@ pub(super) struct Server {
     known_at: Vec<i64>,
     /// Another state that is reported before a time.
     wrong: Vec<Option<(usize, i64)>>,
+}
+
+/// Short, because a failed property prints it: the states, run by run, and the number of seconds.
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let runs = self.states.chunk_by(PartialEq::eq).map(|run| (run[0], run.len()));
+        f.debug_list().entries(runs).finish()
+    }
 }
 
 pub(super) fn server(lateness: i64, correction: i64) -> impl Strategy<Value = Server> {
@@ -64,16 +72,16 @@ impl Server {
         count
     }
 
-    fn window(now: i64) -> Window {
-        let now = Timestamp::from_seconds(now);
-        Window::ending_at(now, Duration::from_secs(WINDOW.unsigned_abs()))
-    }
-
     /// The presence in a window that ends at `now`, by the real tally.
     pub(super) fn presence(&self, now: i64) -> Option<AgentPresence> {
+        self.presence_within(window(now), now)
+    }
+
+    /// What is said at `now` of a window, which is another one where the exporter's clock is wrong.
+    fn presence_within(&self, window: Window, now: i64) -> Option<AgentPresence> {
         let agent = WatchedAgent { id: "1".into(), schedule: None };
-        let mut tally = Tally::new(Self::window(now), vec![agent], [].into(), &[]);
-        for second in now - WINDOW..now {
+        let mut tally = Tally::new(window, vec![agent], [].into(), &[]);
+        for second in window.start.micros() / 1_000_000..window.end.micros() / 1_000_000 {
             let Some(state) = self.state(second, now) else { continue };
             let (agent, state) = (tally.agent("1"), tally.state_named(STATES[state]));
             tally.state(Some(state), Ok(Micros::from_seconds(1)));
@@ -83,8 +91,15 @@ impl Server {
     }
 }
 
+fn window(end: i64) -> Window {
+    Window::ending_at(Timestamp::from_seconds(end), Duration::from_secs(WINDOW.unsigned_abs()))
+}
+
 pub(super) fn snapshot(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, now: i64) -> Snapshot {
-    let window = Server::window(now);
+    snapshot_of(tenant, presence, window(now))
+}
+
+fn snapshot_of(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, window: Window) -> Snapshot {
     let read_at = Moment { monotonic: Monotonic::default(), utc: window.end };
     let mut snapshot = Snapshot::empty(Arc::clone(tenant));
     snapshot.rows[0] = AgentRow { data: Some(Arc::new(AgentData { presence, window, read_at })) };
@@ -109,8 +124,6 @@ pub(super) fn seconds(counters: &StateCounters, agent: usize) -> BTreeMap<usize,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     /// Each counter is the highest sum so far, to the second, so it equals the truth where nothing awaits correction.
     #[test]
     fn counters_equal_the_slow_count(
@@ -173,6 +186,87 @@ proptest! {
     }
 }
 
+/// What happens before a reading.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Nothing,
+    /// The exporter's clock is so many seconds ahead from now on.
+    Clock(i64),
+    /// The configuration has other names of states, or a window of another length.
+    States,
+    Window,
+    /// The answer says nothing of the agent.
+    Silence,
+}
+
+/// Two clocks of this are less than a window apart. Further back, what is read again cannot be told from what is new.
+const NEAR: i64 = 110;
+
+fn change() -> impl Strategy<Value = Change> {
+    let clock = prop_oneof![2 => Just(0), 4 => -NEAR..NEAR, 1 => -600..600_i64];
+    prop_oneof![
+        8 => Just(Change::Nothing),
+        2 => clock.prop_map(Change::Clock),
+        1 => Just(Change::States),
+        1 => Just(Change::Window),
+        1 => Just(Change::Silence),
+    ]
+}
+
+proptest! {
+    /// Whatever the clock and the configuration do, no counter decreases, no second counts twice unless the clock is set back by
+    /// more than a window, and the count goes on.
+    #[test]
+    fn counters_after_clock_and_config_changes(
+        server in server(30, 0),
+        steps in prop::collection::vec((1..40_i64, change()), 1..25),
+    ) {
+        let mut tenant = counting_tenant();
+        let mut counters = Arc::new(StateCounters::default());
+        let (mut now, mut clock, mut first) = (300, 0, None);
+        let (mut last, mut at_last) = (BTreeMap::new(), 0);
+        let is_near = |(_, change): &(i64, Change)| !matches!(change, Change::Clock(ahead) if ahead.abs() > NEAR);
+        let counts_once = steps.iter().all(is_near);
+        let calm = (0..30).map(|_| (30, Change::Nothing));
+        for (nth, (after, change)) in steps.into_iter().chain([(1, Change::Clock(0))]).chain(calm).enumerate() {
+            now += after;
+            let mut changed = Tenant::clone(&tenant);
+            match change {
+                Change::Clock(ahead) => clock = ahead,
+                Change::States => _ = changed.states.map.insert(nth.to_string().into(), "Offline".into()),
+                Change::Window => {
+                    let short = Duration::from_secs(WINDOW.unsigned_abs() * 3 / 4);
+                    changed.query.window = if changed.query.window == short { counting_tenant().query.window } else { short };
+                }
+                Change::Nothing | Change::Silence => {}
+            }
+            let changed = Arc::new(changed);
+            counters = counters.carried_over(&tenant, &changed);
+            tenant = changed;
+            let window = Window::ending_at(Timestamp::from_seconds(now + clock), tenant.query.window);
+            let presence = server.presence_within(window, now).filter(|_| !matches!(change, Change::Silence));
+            // What was known at the first reading does not count; of what came before, late rows of one part may.
+            let (_, known) = *first.get_or_insert_with(|| {
+                let from = now + clock - PART;
+                let is_said = |second| second < now + clock && presence.is_some();
+                (from, server.count(from, now, is_said).values().sum::<i64>())
+            });
+            counters = Arc::new(counters.after(&snapshot_of(&tenant, presence, window)));
+            let is = seconds(&counters, 1);
+            prop_assert!(last.iter().all(|(state, seconds)| is[state] >= *seconds), "{:?} {:?} at {}", last, is, now);
+            let from = first.unwrap().0;
+            let (total, at_most) = (is.values().sum::<i64>(), server.count(from, now, |_| true).values().sum::<i64>() - known);
+            prop_assert!(total <= at_most || !counts_once, "{} of {} at {}", total, at_most, now);
+            at_last = std::mem::replace(&mut last, is).values().sum::<i64>();
+        }
+        // Long after the last change, all that is reported counts at once.
+        let rise = seconds(&counters, 1).values().sum::<i64>() - at_last;
+        let known = |to| server.count(now - 150, to, |_| true).values().sum::<i64>();
+        let truth = known(now) - known(now - 30);
+        prop_assert_eq!(rise, truth, "the count goes on at {}", now);
+    }
+}
+
 #[test]
 fn counters_go_on_after_states_are_renamed() {
     let old = counting_tenant();
@@ -180,7 +274,7 @@ fn counters_go_on_after_states_are_renamed() {
     renamed.states.map.insert("Busy".into(), "Offline".into());
     let renamed = Arc::new(renamed);
     let server =
-        |state| Server { states: vec![Some(state); 1_500], known_at: vec![0; 1_500], wrong: vec![None; 1_500] };
+        |state| Server { states: vec![Some(state); 2_400], known_at: vec![0; 2_400], wrong: vec![None; 2_400] };
     let mut counters = Arc::new(StateCounters::default());
     for now in [400, 450] {
         counters = Arc::new(counters.after(&snapshot(&old, server(1).presence(now), now)));
@@ -205,7 +299,7 @@ fn counters_go_on_after_states_are_renamed() {
 #[test]
 fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
     let tenant = counting_tenant();
-    let server = Server { states: vec![Some(0); 1_500], known_at: vec![0; 1_500], wrong: vec![None; 1_500] };
+    let server = Server { states: vec![Some(0); 2_400], known_at: vec![0; 2_400], wrong: vec![None; 2_400] };
     let mut counters = StateCounters::default();
     // The end of the window, whether anything is reported, and the counter.
     for (now, is_reported, expected) in [
@@ -215,9 +309,17 @@ fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
         (500, true, 50),
         (540, false, 50),
         (900, false, 50),
-        (910, true, 240),
-        (400, true, 240),
-        (410, true, 250),
+        (910, true, 210),
+        // Back by a window at most: nothing counts again, and what comes after it counts at once.
+        (700, true, 210),
+        (730, false, 210),
+        (920, true, 220),
+        // Back by more than a window: the count goes on, and what was counted before does not count once more.
+        (400, true, 220),
+        (410, true, 230),
+        (900, true, 470),
+        (930, true, 470),
+        (940, true, 480),
     ] {
         let presence = server.presence(now).filter(|_| is_reported);
         counters = counters.after(&snapshot(&tenant, presence, now));
@@ -230,7 +332,7 @@ fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
 fn agent_that_leaves_and_comes_back_goes_on() {
     let here = counting_tenant();
     let gone = Arc::new(Tenant { agents: here.agents[1..].to_vec(), ..Tenant::clone(&here) });
-    let server = Server { states: vec![Some(0); 1_500], known_at: vec![0; 1_500], wrong: vec![None; 1_500] };
+    let server = Server { states: vec![Some(0); 2_400], known_at: vec![0; 2_400], wrong: vec![None; 2_400] };
     let mut counters = Arc::new(StateCounters::default());
     for (tenant, now) in [(&here, 400), (&here, 450), (&gone, 500), (&here, 550)] {
         counters = counters.carried_over(&here, tenant);

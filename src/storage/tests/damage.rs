@@ -32,7 +32,7 @@ async fn files_are_private_and_hold_no_secrets() {
     assert_eq!(files, ["acme.cxone", "lock"]);
     let text = disk.text("acme.cxone");
     assert!(!text.contains("secret"), "{text}");
-    let header = "cxone-exporter-state 2 ";
+    let header = "cxone-exporter-state 3 ";
     assert!(text.starts_with(header) && text.contains("\"reads\":[{\"read_at\":1700000000000000,"), "{text}");
 }
 
@@ -52,8 +52,8 @@ async fn invalid_file_is_renamed_to_bad() {
         ("torn", good.as_bytes()[..good.len() / 2].to_vec()),
         ("foreign", b"tenants: []\n".to_vec()),
         ("binary", vec![0; 4096]),
-        ("older", good.replacen("-state 2 ", "-state 1 ", 1).into_bytes()),
-        ("newer", good.replacen("-state 2 ", "-state 3 ", 1).into_bytes()),
+        ("older", good.replacen("-state 3 ", "-state 2 ", 1).into_bytes()),
+        ("newer", good.replacen("-state 3 ", "-state 4 ", 1).into_bytes()),
         ("a changed digit", good.replacen("86400000000", "86300000000", 1).into_bytes()),
         ("no JSON", frame::frame(b"{")),
         ("another JSON", frame::frame(b"[]")),
@@ -179,7 +179,7 @@ async fn file_cut_at_any_byte_is_refused_or_correct() {
 async fn crash_before_rename_leaves_the_old_file() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
-    for left in ["", "cxone-exporter-state 2 99", "whatever"] {
+    for left in ["", "cxone-exporter-state 3 99", "whatever"] {
         let copy = disk.after_a_crash();
         fs::write(copy.file("acme.cxone.tmp"), left).unwrap();
         fs::set_permissions(copy.file("acme.cxone.tmp"), fs::Permissions::from_mode(0o444)).unwrap();

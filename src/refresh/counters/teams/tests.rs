@@ -61,8 +61,6 @@ fn members(teams: &[Option<usize>]) -> Vec<(usize, Option<&'static str>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     /// Each second counts for the team of its agent at the reading that first has it.
     #[test]
     fn team_counters_equal_the_slow_count(
