@@ -49,10 +49,20 @@ impl BucketStore {
         let is_full = open.len() >= MAX_STATES_PER_BUCKET;
         if let Some(known) = open.iter_mut().find(|known| known.state == share.state) {
             known.time = known.time + share.time;
-        } else if is_full && share.state != StateNames::OTHER {
-            self.push(Share { state: StateNames::OTHER, ..share });
+        } else if is_full {
+            self.push_other(share.time);
         } else {
             self.shares.push(share);
+        }
+    }
+
+    /// Adds time in a state beyond the limit.
+    #[cold]
+    fn push_other(&mut self, time: Micros) {
+        let open = self.shares.get_mut(self.open..).unwrap_or_default();
+        match open.iter_mut().find(|known| known.state == StateNames::OTHER) {
+            Some(other) => other.time = other.time + time,
+            None => self.shares.push(Share { state: StateNames::OTHER, time }),
         }
     }
 
