@@ -174,6 +174,14 @@ fn release_scripts_match_the_pages() {
 }
 
 #[test]
+fn chart_version_is_the_crate_version() {
+    let chart = fs::read_to_string("deploy/helm/cxone-exporter/Chart.yaml").unwrap();
+    let value = |key: &str| chart.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_matches('"')));
+    let version = Some(env!("CARGO_PKG_VERSION"));
+    assert_eq!((value("version: "), value("appVersion: ")), (version, version));
+}
+
+#[test]
 fn readme_examples_load_and_name_real_metrics() {
     let readme = fs::read_to_string("README.md").unwrap();
     assert!(readme.lines().count() <= 150, "reference belongs into docs/");
