@@ -11,9 +11,15 @@ import sys
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from generator import agent, exporter, fleet, now
+from generator import agent, exporter, fleet, history, now
 
-DASHBOARDS = {"now": now.dashboard, "fleet": fleet.dashboard, "agent": agent.dashboard, "exporter": exporter.dashboard}
+DASHBOARDS = {
+    "now": now.dashboard,
+    "fleet": fleet.dashboard,
+    "history": history.dashboard,
+    "agent": agent.dashboard,
+    "exporter": exporter.dashboard,
+}
 
 
 def main():

@@ -26,7 +26,7 @@ WINDOW_SECONDS = (
 )
 ABSENT = f"max(cxone_agent_absent_seconds{{{AGENT}}})"
 ABSENT_LIMIT = f"max(cxone_agent_absent_limit_seconds{{{AGENT}}})"
-LIMITED = f"({SCHEDULED_OFFLINE} or {OFFLINE})"
+LIMITED = f"max(cxone_agent_limited_offline_seconds{{{AGENT}}})"
 
 
 def dashboard():

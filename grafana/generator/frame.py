@@ -13,8 +13,8 @@ from grafana_foundation_sdk.models.dashboard import (
 TAG = "cxone"
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-UIDS = {"now": "cxone-now", "fleet": "cxone-fleet", "agent": "cxone-agent", "exporter": "cxone-exporter"}
-TITLES = {"now": "CXone / Now", "fleet": "CXone / Fleet", "agent": "CXone / Agent", "exporter": "CXone / Exporter"}
+UIDS = {name: f"cxone-{name}" for name in ("now", "fleet", "history", "agent", "exporter")}
+TITLES = {name: f"CXone / {name.capitalize()}" for name in UIDS}
 
 # `.*` and not the list of all values: it matches series that have no such label at all, as with a single tenant or no team.
 ALL_VALUE = ".*"
@@ -68,8 +68,8 @@ def tenant():
 def team():
     """The teams of the chosen tenant."""
     return _with_all(
-        _query("team", "Team", f"label_values(cxone_agent_info{{{TENANT}}}, team)").description(
-            "From the exporter's configuration"
+        _query("team", "Team", f"label_values(cxone_team_agents{{{TENANT}}}, team)").description(
+            "From the exporter's configuration, or CXone's list"
         )
     ).multi(True)
 
@@ -86,6 +86,29 @@ def agent():
         _query("agent", "Agent", named)
         .regex('/agent="(?<value>[^"]+)", ?shown="(?<text>.*)"}/')
         .description("Type to search, by name or by id")
+    )
+
+
+def state():
+    """States, of which the time counts."""
+    return (
+        _query("state", "States", f"label_values(cxone_team_state_time_seconds_total{{{TENANT}}}, state)")
+        .description("The states that count by hour of the day")
+        .multi(True)
+        .current(VariableOption(selected=True, text=["Available"], value=["Available"]))
+    )
+
+
+def offset():
+    """How many hours the hours of the day are ahead of UTC, which queries cannot know of the browser's zone."""
+    hours = [str(hours) for hours in range(-11, 15)]
+    return (
+        build.CustomVariable("offset")
+        .label("UTC offset")
+        .description("Hours that your clock is ahead of UTC, for the hour of the day")
+        .values(",".join(hours))
+        .current(VariableOption(selected=True, text="0", value="0"))
+        .options([VariableOption(selected=n == "0", text=n, value=n) for n in hours])
     )
 
 

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.builders import table as build_table
 from grafana_foundation_sdk.builders import timeseries as build_timeseries
 from grafana_foundation_sdk.models import common, prometheus
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardLinkType,
     DataTransformerConfig,
     DynamicConfigValue,
     FieldColorModeId,
@@ -236,6 +237,38 @@ def table(title, description, queries, columns, no_data, width=12, height=10, so
     return panel
 
 
+def matrix(title, description, query, row, column, unit, no_data, width=24, height=12):
+    """A heat map: an instant query with a row for each value of one label and a column for each of another."""
+    panel = _dress(build_table.Panel(), title, description, [query], width, height, unit, no_data)
+    corner = f"{row}\\{column}"
+
+    def sort(field):
+        return DataTransformerConfig("sortBy", options={"fields": {}, "sort": [{"field": field}]})
+
+    group = {"rowField": row, "columnField": column, "valueField": "Value", "emptyValue": "empty"}
+    to_fleet = (
+        f"/d/{UIDS['fleet']}?var-team=${{__value.raw}}&${{tenant:queryparam}}&${{datasource:queryparam}}&${{__url_time_range}}"
+    )
+    return (
+        panel.with_transformation(sort(column))
+        .with_transformation(DataTransformerConfig("groupingToMatrix", options=group))
+        .with_transformation(sort(corner))
+        .decimals(1)
+        .show_header(True)
+        .cell_height(common.TableCellHeight.SM)
+        .footer(build_common.TableFooterOptions().show(False).reducer(["sum"]).count_rows(False))
+        .thresholds(thresholds("text"))
+        .color_scheme(build.FieldColor().mode(FieldColorModeId.CONTINUOUS_BLUES))
+        .min(0)
+        .override_by_regexp("/./", [setting("custom.cellOptions", {"type": "color-background", "mode": "basic"})])
+        .override_by_name(
+            corner,
+            [setting("custom.cellOptions", {"type": "auto"}), setting("custom.width", 190),
+             setting("links", [{"title": "This team", "url": to_fleet}])],
+        )
+    )
+
+
 # === columns ===
 
 
@@ -251,6 +284,12 @@ def to_agent():
         "&${datasource:queryparam}&${__url_time_range}"
     )
     return [setting("links", [{"title": "This agent", "url": url}]), setting("custom.width", 190)]
+
+
+def agent_link():
+    """A link of a panel to the Agent dashboard, with the chosen agent."""
+    url = f"/d/{UIDS['agent']}?${{agent:queryparam}}&${{tenant:queryparam}}&${{datasource:queryparam}}&${{__url_time_range}}"
+    return build.DashboardLink("This agent").type(DashboardLinkType.LINK).url(url)
 
 
 def named(expr):

@@ -40,7 +40,7 @@ def faults_of(name, dashboard, uids, metrics):
         variable.auto = variable.auto_min = variable.auto_count = None
     if json.loads(json.dumps(read, cls=JSONEncoder)) != dashboard:
         yield "the SDK reads it and writes something else"
-    variables = {variable["name"] for variable in dashboard["templating"]["list"]} | {"__rate_interval", "__range", "__interval"}
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]} | {"__rate_interval", "__range", "__interval", "__interval_ms"}
     ids = [panel["id"] for panel in dashboard["panels"]]
     if len(ids) != len(set(ids)):
         yield "two panels have the same id"

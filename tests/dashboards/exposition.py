@@ -5,6 +5,7 @@ Without tenants everything is at /metrics. With tenants /metrics has the exporte
 /probe?target=TENANT has theirs. It stands in for the exporter where only names, labels and types matter.
 """
 
+import collections
 import http.server
 import json
 import sys
@@ -42,10 +43,11 @@ def escaped(content):
     return str(content).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def agents(out, now):
-    """Adds the agents of this shard, and tells how many they are."""
+def agents(out, now, ticks):
+    """Adds the agents of this shard and their teams, and tells how many they are."""
     shard, shards = Handler.shard or (0, 1)
     own = range(shard, AGENTS, shards)
+    teams(out, own, ticks)
     for index in own:
         agent, team = str(1000 + index), TEAMS[index % len(TEAMS)]
         out.add("cxone_agent_info", 1, agent=agent, name=f'Agent "{index}" \\', team=team)
@@ -59,11 +61,13 @@ def agents(out, now):
             seconds = round(share * WINDOW * (0.6 + 0.4 * ((index + offset) % 5) / 5))
             total += seconds
             out.add("cxone_agent_state_seconds", seconds, agent=agent, state=state)
+            out.add("cxone_agent_state_time_seconds_total", round(share * ticks, 3), "counter", agent=agent, state=state)
         out.add("cxone_agent_observed_seconds", total, agent=agent)
         out.add("cxone_agent_current_state_seconds", 60 * index + 30, agent=agent, state=list(SHARES)[index % len(SHARES)])
         out.add("cxone_agent_last_data_timestamp_seconds", now - 30, agent=agent)
         out.add("cxone_agent_scheduled_seconds", 28800, agent=agent)
         out.add("cxone_agent_scheduled_offline_seconds", 900 * index, agent=agent)
+        out.add("cxone_agent_limited_offline_seconds", 900 * index, agent=agent)
         # Of nine, three are off shift and one is absent.
         on_shift, absent = index % 9 < 6, 600 * index + 60 if index % 9 == 0 else 0
         out.add("cxone_agent_on_shift", int(on_shift), agent=agent)
@@ -73,10 +77,23 @@ def agents(out, now):
     return len(own)
 
 
+def teams(out, own, ticks):
+    """The sums of the agents with these indices."""
+    sizes = collections.Counter(TEAMS[index % len(TEAMS)] for index in own)
+    for team, size in sizes.items():
+        for state, share in SHARES.items():
+            out.add("cxone_team_state_seconds", round(share * WINDOW * size), team=team, state=state)
+            out.add("cxone_team_agents", size if state == "Busy" else 0, team=team, state=state)
+            out.add("cxone_team_state_time_seconds_total", round(share * ticks * size, 3), "counter", team=team, state=state)
+        out.add("cxone_team_agents", 0, team=team, state="__unknown__")
+        out.add("cxone_team_scheduled_seconds", 28800 * size, team=team)
+        out.add("cxone_team_scheduled_offline_seconds", 900 * size, team=team)
+
+
 def tenant_series(out):
     now = time.time()
     ticks = int(now - STARTED) + 1
-    count = agents(out, now)
+    count = agents(out, now, ticks)
     if Handler.shard:
         out.add("cxone_exporter_shard_index", Handler.shard[0])
         out.add("cxone_exporter_shards", Handler.shard[1])

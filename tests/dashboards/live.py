@@ -16,8 +16,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEPLOY = HERE.parents[1] / "deploy" / "prometheus"
-# Enough for the rules that rest on rules to be evaluated, and for $__rate_interval to see counters move.
-SETTLE_SECONDS = 20
+# Enough for the rules that rest on rules to be evaluated, for $__rate_interval to see counters move, and for a step of 15 s of History.
+SETTLE_SECONDS = 30
 DEADLINE_SECONDS = 30
 
 
