@@ -21,6 +21,7 @@ mod help;
 mod incremental;
 mod lifecycle;
 mod official;
+mod past_pieces;
 mod process;
 mod properties;
 mod scripted;

@@ -62,6 +62,24 @@ impl AgentTimeline {
         self.observations.last().filter(|last| last.refresh == refresh).map(|last| last.state)
     }
 
+    /// Extends the rows that were cut at `from` until `until`, or until the next row.
+    pub(super) fn extend_cut(&mut self, from: Timestamp, until: Timestamp) {
+        for row in self.rows.iter_mut().filter(|row| row.has_open_end() && row.open_until + TOLERANCE >= from) {
+            row.open_until = row.open_until.max(until);
+        }
+    }
+
+    /// If the end of the last row is not known: the time up to which another row would have been returned. Rows must have been
+    /// compacted.
+    pub(super) fn open_until(&self) -> Option<Timestamp> {
+        self.rows.last().filter(|row| row.has_open_end()).map(|row| row.open_until)
+    }
+
+    /// Gives back the memory of dropped rows.
+    pub(super) fn shrink(&mut self) {
+        self.rows.shrink_to_fit();
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.rows.len()
     }

@@ -20,6 +20,7 @@ mod agent_timeline;
 #[cfg(test)]
 pub(crate) mod model_server;
 mod observations;
+mod past;
 #[cfg(test)]
 mod properties;
 mod rows;

@@ -126,6 +126,11 @@ impl MergedRow {
         self.has_start && ((self.running && !self.closed) || self.end == self.start)
     }
 
+    /// Whether the end is not known. Some servers list a running state with a length of zero.
+    pub(super) fn has_open_end(&self) -> bool {
+        !self.closed || self.end == self.start
+    }
+
     /// The time up to which the state is known if another row follows. A row without length was running when it was returned.
     pub(super) fn known_until(&self) -> Timestamp {
         if !self.closed && self.end == self.start { self.open_until } else { self.end }

@@ -1,6 +1,7 @@
 //! Sums the time of each agent per state within a window.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::agent_timeline::Span;
 use super::{PresenceTimeline, RawStateIndex, Segment, StateTimeline, TOLERANCE};
@@ -57,6 +58,9 @@ struct NamedSpan {
 /// Sums agent by agent.
 struct PresenceSummer<'a> {
     window: Window,
+    part_length: PartLength,
+    /// The number of names that are kept before others.
+    reserved: usize,
     /// By [`RawStateIndex`].
     states: Vec<StateIndex>,
     names: StateNames,
@@ -79,21 +83,7 @@ impl StateTimeline {
     ) -> TimelineSums {
         let mut unsettled: Option<Timestamp> = None;
         let may_arrive = |seen| self.may_arrive(seen);
-        let mut names = StateNames::new(labels.reserved);
-        for name in labels.offline {
-            names.restore(name);
-        }
-        let reserved = names.len();
-        let states = labels.names.iter().map(|name| names.index(name)).collect();
-        let mut summer = PresenceSummer {
-            window,
-            states,
-            names,
-            offline: labels.offline,
-            schedules: ScheduleSummer::new(window),
-            chart: PresenceChartBuilder::default(),
-            parts: WindowPartsBuilder::new(window, PartLength::Quarter),
-        };
+        let mut summer = PresenceSummer::new(window, PartLength::Quarter, labels);
         let mut presences: Vec<_> = agents
             .iter()
             .map(|agent| {
@@ -109,8 +99,33 @@ impl StateTimeline {
                 summer.sum(&spans, agent).or_else(|| summer.just_begun(timeline.observed_in(self.refresh)?, agent))
             })
             .collect();
-        limit_states(&mut presences, &summer.names, labels.reserved, reserved);
+        limit_states(&mut presences, &summer.names, labels.reserved, summer.reserved);
         TimelineSums { agents: presences, unsettled }
+    }
+
+    /// Sums the presence of each of `agents` within a past `window` by slots; `None` if there is no data. Rows must have been
+    /// [compacted](Self::compact).
+    pub fn sum_past(
+        &self,
+        window: Window,
+        slot: Duration,
+        agents: &[WatchedAgent],
+        labels: &StateLabels<'_>,
+        rejections: &mut Rejections,
+    ) -> Vec<Option<AgentPresence>> {
+        let mut summer = PresenceSummer::new(window, PartLength::Slot(slot), labels);
+        let sum = |agent: &WatchedAgent| {
+            let timeline = self.agents.get(&agent.id)?;
+            let mut spans = timeline.spans(window.end, self.refresh, |one| self.confirmed_until(one), rejections);
+            if let (Some(last), Some(until)) = (spans.last_mut(), timeline.open_until()) {
+                last.time.end = last.time.end.max(until);
+            }
+            spans.retain(|span| span.time.start < window.end);
+            summer.sum(&spans, agent)
+        };
+        let mut presences: Vec<_> = agents.iter().map(sum).collect();
+        limit_states(&mut presences, &summer.names, labels.reserved, summer.reserved);
+        presences
     }
 
     /// The states of `agents` that were running and have ended by `now`, the end of this refresh's window, but whose end is
@@ -146,7 +161,27 @@ fn unsettled_gap(spans: &[Span], settled: Timestamp) -> Option<Timestamp> {
 
 // === impl PresenceSummer ===
 
-impl PresenceSummer<'_> {
+impl<'a> PresenceSummer<'a> {
+    fn new(window: Window, part_length: PartLength, labels: &StateLabels<'a>) -> Self {
+        let mut names = StateNames::new(labels.reserved);
+        for name in labels.offline {
+            names.restore(name);
+        }
+        let reserved = names.len();
+        let states = labels.names.iter().map(|name| names.index(name)).collect();
+        Self {
+            window,
+            part_length,
+            reserved,
+            states,
+            names,
+            offline: labels.offline,
+            schedules: ScheduleSummer::new(window),
+            chart: PresenceChartBuilder::default(),
+            parts: WindowPartsBuilder::new(window, part_length),
+        }
+    }
+
     fn sum(&mut self, spans: &[Span], agent: &WatchedAgent) -> Option<AgentPresence> {
         let newest = spans.last().filter(|last| last.time.start >= self.window.end);
         let spans: Vec<NamedSpan> = spans.iter().filter_map(|span| self.named(span)).collect();
@@ -179,8 +214,9 @@ impl PresenceSummer<'_> {
             let offline = inside().filter(|(state, _)| is_offline(*state)).map(|(_, time)| (time, time.length()));
             schedules.scheduled_time(schedule, offline)
         });
-        let chart = self.chart(&times, inside());
-        let timeline = Some(self.timeline(&times, inside()));
+        let is_past = self.part_length.is_slot();
+        let chart = if is_past { PresenceChart::default() } else { self.chart(&times, inside()) };
+        let timeline = (!is_past).then(|| self.timeline(&times, inside()));
         let unbroken_offline = self.unbroken_offline(&spans, newest.as_ref().map(|(state, _)| *state));
         let parts = self.parts(&times, inside());
         let current = match newest {

@@ -34,7 +34,7 @@ pub(super) const STATES_PATH: &str = "/agents/states";
 pub(super) struct HistoryState {
     pub(super) states: StateRegistry,
     pub(super) codes: UnavailableCodes,
-    timeline: StateTimeline,
+    pub(super) timeline: StateTimeline,
     cursor: SyncCursor,
     /// The agents whose history CXone refused in the last refresh that requested it.
     refused: HashSet<AgentId>,
@@ -42,8 +42,8 @@ pub(super) struct HistoryState {
 
 /// The current states of agents.
 pub(super) struct CurrentStates {
-    rows: Vec<StateRecord>,
-    rejections: Rejections,
+    pub(super) rows: Vec<StateRecord>,
+    pub(super) rejections: Rejections,
 }
 
 #[cfg(test)]
@@ -55,15 +55,15 @@ impl HistoryState {
 
 /// The data of a refresh.
 pub(super) struct RefreshData {
-    state: HistoryState,
-    rejections: Rejections,
-    failed: Vec<(AgentId, Failure)>,
+    pub(super) state: HistoryState,
+    pub(super) rejections: Rejections,
+    pub(super) failed: Vec<(AgentId, Failure)>,
     /// The agents whose history CXone refuses.
-    refused: Vec<(AgentId, Failure)>,
+    pub(super) refused: Vec<(AgentId, Failure)>,
     /// Whether the history of all agents was requested at once.
     in_bulk: bool,
     /// Whether a row began before the range that was requested.
-    by_overlap: bool,
+    pub(super) by_overlap: bool,
     wanted: HashSet<AgentId>,
     /// The wanted agents, and those that may be wanted again.
     kept: HashSet<AgentId>,
@@ -105,18 +105,9 @@ impl OfficialSource {
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let state = self.state().clone();
         let sync = state.cursor.next_range(window, lookback, settle, &wanted);
-        let mut data = RefreshData {
-            // Agents that are not part of this query may be part of the next.
-            kept: wanted.iter().chain(state.cursor.agents()).cloned().collect(),
-            wanted,
-            state,
-            rejections: Rejections::default(),
-            failed: Vec::new(),
-            refused: Vec::new(),
-            in_bulk: true,
-            by_overlap: false,
-            cutoff: window.start.saturating_sub(lookback),
-        };
+        // Agents that are not part of this query may be part of the next.
+        let kept = wanted.iter().chain(state.cursor.agents()).cloned().collect();
+        let mut data = RefreshData::new(state, wanted, kept, window.start.saturating_sub(lookback));
 
         // The states hold at this time at the latest.
         let observed_at = self.clock.now();
@@ -128,7 +119,8 @@ impl OfficialSource {
         let teams = teams_of(&states.rows, &data.wanted);
         let mut data = run_blocking(Endpoint::History, move || {
             data.begin(window.end, settle, history);
-            data.observe(observed_at, answered_at, states);
+            data.rejections.merge(&states.rejections);
+            data.observe(observed_at, answered_at, states.rows.iter());
             data.compact();
             data
         })
@@ -153,7 +145,7 @@ impl OfficialSource {
     }
 
     /// Logs when CXone begins to refuse the history of an agent, and when it refuses none any more.
-    fn log_refused(&self, data: &mut RefreshData) {
+    pub(super) fn log_refused(&self, data: &mut RefreshData) {
         let refused: HashSet<AgentId> = data.refused.iter().map(|(agent, _)| Arc::clone(agent)).collect();
         let known = &mut data.state.refused;
         match data.refused.first() {
@@ -212,7 +204,7 @@ impl OfficialSource {
 
 /// The result of a refresh in which the history of `missing` could not be read: that of `failed`, and that of agents whose
 /// history CXone refuses, which is no failure of the tenant.
-fn fetch_result(
+pub(super) fn fetch_result(
     presences: Vec<(AgentId, Option<AgentPresence>)>,
     [failed, refused]: [&[(AgentId, Failure)]; 2],
     missing: HashSet<AgentId>,
@@ -227,7 +219,7 @@ fn fetch_result(
 }
 
 /// `ids` with those that `states` list first, and how many these are.
-fn listed_first(ids: &[AgentId], states: &[StateRecord]) -> (Vec<AgentId>, usize) {
+pub(super) fn listed_first(ids: &[AgentId], states: &[StateRecord]) -> (Vec<AgentId>, usize) {
     let listed: HashSet<&str> = states.iter().filter_map(|row| row.agent_id.as_deref()).collect();
     let (mut first, others): (Vec<AgentId>, Vec<AgentId>) = ids.iter().cloned().partition(|id| listed.contains(&**id));
     let count = first.len();
@@ -236,7 +228,7 @@ fn listed_first(ids: &[AgentId], states: &[StateRecord]) -> (Vec<AgentId>, usize
 }
 
 /// The teams of the agents that are `wanted`.
-fn teams_of(states: &[StateRecord], wanted: &HashSet<AgentId>) -> Vec<String> {
+pub(super) fn teams_of(states: &[StateRecord], wanted: &HashSet<AgentId>) -> Vec<String> {
     let is_wanted = |row: &&StateRecord| row.agent_id.as_deref().is_some_and(|id| wanted.contains(id));
     let mut teams: Vec<String> = states.iter().filter(is_wanted).filter_map(|row| row.team_id.clone()).collect();
     teams.sort_unstable();
@@ -244,26 +236,54 @@ fn teams_of(states: &[StateRecord], wanted: &HashSet<AgentId>) -> Vec<String> {
     teams
 }
 
-fn parse_time(text: Option<&str>) -> Option<Timestamp> {
+pub(super) fn parse_time(text: Option<&str>) -> Option<Timestamp> {
     Timestamp::parse(text?.as_bytes())
 }
 
 // === impl RefreshData ===
 
 impl RefreshData {
+    /// A refresh of `wanted` that continues from `state`. What ended before `cutoff` is dropped, and so are all agents but
+    /// `kept`.
+    pub(super) fn new(
+        state: HistoryState,
+        wanted: HashSet<AgentId>,
+        kept: HashSet<AgentId>,
+        cutoff: Timestamp,
+    ) -> Self {
+        Self {
+            state,
+            rejections: Rejections::default(),
+            failed: Vec::new(),
+            refused: Vec::new(),
+            in_bulk: true,
+            by_overlap: false,
+            wanted,
+            kept,
+            cutoff,
+        }
+    }
+
     pub(super) fn timeline(&self) -> &StateTimeline {
         &self.state.timeline
     }
 
     /// Begins a refresh of a window that ends at `now` with its history.
     fn begin(&mut self, now: Timestamp, settle: Duration, history: History) {
-        let History { parts, in_bulk, failed, refused } = history;
         self.state.timeline.begin_refresh(now, settle);
-        (self.in_bulk, self.failed, self.refused) = (in_bulk, failed, refused);
+        self.in_bulk = history.in_bulk;
+        self.add_history(history);
+    }
+
+    /// Adds a range of the history.
+    pub(super) fn add_history(&mut self, history: History) {
+        let History { parts, failed, refused, .. } = history;
+        self.failed.extend(failed);
+        self.refused.extend(refused);
         let began_before = |part: &Part, row: &HistoryRecord| {
             parse_time(row.start_date.as_deref()).is_some_and(|start| start < part.requested.range.start)
         };
-        self.by_overlap = parts.iter().any(|part| part.records.iter().any(|row| began_before(part, row)));
+        self.by_overlap |= parts.iter().any(|part| part.records.iter().any(|row| began_before(part, row)));
         self.add(parts);
     }
 
@@ -276,16 +296,25 @@ impl RefreshData {
         }
     }
 
-    fn observe(&mut self, observed_at: Timestamp, answered_at: Timestamp, states: CurrentStates) {
-        self.rejections.merge(&states.rejections);
-        let observations: Vec<_> =
-            states.rows.into_iter().filter_map(|row| self.observation(observed_at, &row)).collect();
+    /// Adds the current states that were requested at `observed_at`.
+    pub(super) fn observe<'a>(
+        &mut self,
+        observed_at: Timestamp,
+        answered_at: Timestamp,
+        states: impl Iterator<Item = &'a StateRecord>,
+    ) {
+        let observations: Vec<_> = states.filter_map(|row| self.observation(observed_at, row)).collect();
         self.state.timeline.observe(observed_at, answered_at, observations);
     }
 
     /// Merges what was added.
     pub(super) fn compact(&mut self) {
         self.state.timeline.compact(self.cutoff, &self.kept, &mut self.rejections);
+    }
+
+    /// Whether the history of `agent` could not be read.
+    pub(super) fn is_missing(&self, agent: &AgentId) -> bool {
+        self.failed.iter().chain(&self.refused).any(|(missing, _)| missing == agent)
     }
 
     /// The ended states whose rows were not requested. Agents that failed are left out.

@@ -12,6 +12,7 @@
 //! | `state_registry` | the states of answers, and the names they are shown under |
 //! | `sync_cursor`, `state_history` | which range is requested, and how: in bulk or by agent, whole or in parts |
 //! | `ended_states` | the ends of states that a tail does not return |
+//! | `past`, `past_ranges` | past presence; which range of it is requested next |
 //! | `fetch`, `unavailable_codes`, `directory`, `probe` | a refresh; unavailable codes; the list of people; a look at how things stand |
 //!
 //! Source: the pages of NICE's developer portal, and clients generated from its `OpenAPI` files.
@@ -22,6 +23,8 @@ mod ended_states;
 mod error_hints;
 mod fetch;
 mod pagination;
+mod past;
+mod past_ranges;
 mod probe;
 mod state_history;
 mod state_registry;
@@ -41,6 +44,7 @@ use url::Url;
 
 use self::fetch::HistoryState;
 use self::pagination::ListRules;
+use self::past::PastState;
 use self::state_history::HistoryCapabilities;
 use self::token_request::{AccessKeyIssuer, ApiAddress};
 use self::trusted_hosts::TrustedHosts;
@@ -50,8 +54,8 @@ use super::failure::{Failure, Scope};
 use super::http::Client;
 use super::rate::RateLimiter;
 use super::{
-    BuildError, DirectoryFuture, Endpoint, ErrorKind, FetchFuture, FetchResult, Observer, PastLimits, PastQuery,
-    ProbeFuture, Query, Source,
+    BuildError, DirectoryFuture, Endpoint, ErrorKind, FetchFuture, Observer, PastLimits, PastQuery, ProbeFuture, Query,
+    Source,
 };
 use crate::clock::{Clock, Monotonic};
 use crate::config::{Official, Tenant};
@@ -78,6 +82,8 @@ pub struct OfficialSource {
     capabilities: Mutex<HistoryCapabilities>,
     /// What was read so far.
     state: Mutex<HistoryState>,
+    /// What was read so far of the past. A piece is read while it is held, as the next one continues from it.
+    past: tokio::sync::Mutex<PastState>,
     list_rules: ListRules,
     /// Whether it has been told that a list had fewer rows than it says.
     gap_told: AtomicBool,
@@ -161,6 +167,7 @@ impl OfficialSource {
             reserved_states: tenant.states.declared.clone(),
             capabilities: Mutex::default(),
             state: Mutex::default(),
+            past: tokio::sync::Mutex::default(),
             list_rules: ListRules::default(),
             gap_told: AtomicBool::new(false),
             official,
@@ -199,13 +206,11 @@ impl Source for OfficialSource {
     }
 
     fn past_limits(&self) -> PastLimits {
-        PastLimits { agents: 20, length: std::time::Duration::from_secs(7 * 24 * 3600) }
+        self.limits_of_past()
     }
 
     fn fetch_past(&self, query: PastQuery) -> FetchFuture<'_> {
-        let failed = query.agents.into_iter().map(|agent| agent.id).collect();
-        let failure = Failure::new(Endpoint::History, ErrorKind::BadRequest, "Past presence is not read yet.");
-        Box::pin(async { FetchResult::without(failed, failure.error) })
+        Box::pin(self.read_piece(query))
     }
 
     fn directory(&self, deadline: Monotonic) -> Option<DirectoryFuture<'_>> {

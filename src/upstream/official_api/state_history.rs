@@ -32,7 +32,7 @@ pub(super) struct HistoryCapabilities {
     /// Whether the history of all agents can be read at once; `None` while unknown.
     pub(super) bulk: Option<bool>,
     /// The longest range to request, if a longer one was refused.
-    longest: Option<Duration>,
+    pub(super) longest: Option<Duration>,
     /// Whether a row is returned for a range that it overlaps, and not only for one that it starts in.
     pub(super) by_overlap: bool,
     /// Whether rows are cut at the end of the requested range.
@@ -76,8 +76,9 @@ impl OfficialSource {
         context: &FetchContext,
     ) -> Result<History, Failure> {
         let mut capabilities = *self.capabilities();
+        let mut probed = None;
         loop {
-            let failure = match self.read_in(capabilities, sync, agents, context).await {
+            let failure = match self.read_in(capabilities, sync, agents, probed.take(), context).await {
                 Ok(history) => {
                     capabilities.record_success();
                     *self.capabilities() = capabilities;
@@ -86,7 +87,10 @@ impl OfficialSource {
                 Err(failure) if !is_capability_error(&failure) => return Err(failure),
                 Err(failure) => failure,
             };
-            if capabilities.bulk.is_none() && self.can_read_alone(capabilities, sync, agents, context).await {
+            if capabilities.bulk.is_none() {
+                probed = self.probe_alone(capabilities, sync, agents, context).await;
+            }
+            if probed.is_some() {
                 warn!(
                     tenant = self.tenant.name,
                     reason = %failure.error,
@@ -107,25 +111,25 @@ impl OfficialSource {
         }
     }
 
-    /// Whether the history of one agent can be read. In the same range, this shows whether bulk requests or the range are
+    /// The history of one agent, if that can be read. In the same range, this shows whether bulk requests or the range are
     /// refused.
-    async fn can_read_alone(
+    async fn probe_alone(
         &self,
         capabilities: HistoryCapabilities,
         sync: &SyncRange,
         agents: AgentList<'_>,
         context: &FetchContext,
-    ) -> bool {
+    ) -> Option<(AgentId, Vec<Part>)> {
         for (nth, agent) in agents.ids.iter().take(PROBED_AGENTS).enumerate() {
             match self.read_alone(capabilities, sync, agent, context).await {
-                Ok(_) => return true,
+                Ok(parts) => return Some((agent.clone(), parts)),
                 // CXone knows the agent, so it is the range that is refused.
-                Err(failure) if nth < agents.listed && is_range_error(&failure) => return false,
+                Err(failure) if nth < agents.listed && is_range_error(&failure) => return None,
                 Err(failure) if is_capability_error(&failure) => {}
-                Err(_) => return false,
+                Err(_) => return None,
             }
         }
-        false
+        None
     }
 
     async fn read_in(
@@ -133,6 +137,7 @@ impl OfficialSource {
         capabilities: HistoryCapabilities,
         sync: &SyncRange,
         agents: AgentList<'_>,
+        probed: Option<(AgentId, Vec<Part>)>,
         context: &FetchContext,
     ) -> Result<History, Failure> {
         if capabilities.bulk != Some(false) {
@@ -140,8 +145,11 @@ impl OfficialSource {
             let parts = self.read_parts(&parts, sync.all.end, None, context).await?;
             return Ok(History { parts, in_bulk: true, ..History::default() });
         }
-        let Some((first, others)) = agents.ids.split_first() else { return Ok(History::default()) };
         let mut history = History::default();
+        let (known, parts) = probed.unzip();
+        history.parts.extend(parts.into_iter().flatten());
+        let unread: Vec<AgentId> = agents.ids.iter().filter(|agent| known.as_ref() != Some(*agent)).cloned().collect();
+        let Some((first, others)) = unread.split_first() else { return Ok(history) };
         // The first agent alone shows whether the range is refused.
         match self.read_alone(capabilities, sync, first, context).await {
             Err(failure)
@@ -269,7 +277,7 @@ fn is_range_error(failure: &Failure) -> bool {
 }
 
 /// Whether CXone refuses the history of an agent, which says nothing of other agents.
-fn is_refusal(failure: &Failure) -> bool {
+pub(super) fn is_refusal(failure: &Failure) -> bool {
     match failure.error.kind {
         ErrorKind::BadRequest | ErrorKind::Forbidden => true,
         // A redirect concerns the whole tenant.

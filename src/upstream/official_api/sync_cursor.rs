@@ -39,6 +39,16 @@ pub(super) struct SyncRange {
 // === impl SyncRange ===
 
 impl SyncRange {
+    /// All of `range`, of any agents.
+    pub(super) fn whole(range: Window) -> Self {
+        Self { all: range, tail: None, known: HashSet::new(), all_known: false }
+    }
+
+    /// `all`, of which only the time from `start` on is not known of the `known` agents.
+    pub(super) const fn tail(all: Window, start: Timestamp, known: HashSet<AgentId>) -> Self {
+        Self { all, tail: Some(Window { start, end: all.end }), known, all_known: true }
+    }
+
     /// The range to request of all agents at once.
     pub(super) fn of_all(&self) -> Window {
         self.tail.filter(|_| self.all_known).unwrap_or(self.all)

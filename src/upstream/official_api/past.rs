@@ -1,0 +1,318 @@
+//! Past presence: the state history of any window, in pieces that follow each other.
+//!
+//! A piece needs the history from `history_lookback` before its window to as long after it, up to now. The history is read in
+//! ranges without gaps and kept until the next piece, so neighbouring pieces request nothing twice. Where a piece begins anew on
+//! a server that selects rows by their start, states may have begun before the look-back; for agents without any state at the
+//! window's start, the history before it is read as well.
+//!
+//! The current states are read once, and again for windows that end after that: they show running states, which some servers
+//! do not list in the history.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::OfficialSource;
+use super::fetch::{CurrentStates, HistoryState, RefreshData, fetch_result, listed_first, parse_time, teams_of};
+use super::past_ranges::{ReadRanges, RequestLimits};
+use super::state_history::{AgentList, is_refusal};
+use super::sync_cursor::SyncRange;
+use super::wire::records::StateRecord;
+use crate::presence::{AgentId, StateLabels, Timestamp, WatchedAgent, Window};
+use crate::upstream::failure::{Failure, Scope};
+use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::{Endpoint, ErrorKind, FetchResult, PastLimits, PastQuery};
+
+/// The length of a piece where all agents are read at once.
+const BULK_LENGTH: Duration = Duration::from_secs(24 * 3600);
+
+/// The length of a piece where agents are read one by one. Each request may then be for so long, at some 3,000 rows.
+const ALONE_LENGTH: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The agents of a piece where they are read one by one: 80,000 slots of five minutes.
+const ALONE_AGENTS: usize = 20;
+
+/// More agents than a tenant has.
+const ALL_AGENTS: usize = 1_000_000;
+
+/// The agents and hours of one range that is read in bulk. Its rows are in memory together, at some 300 bytes; an agent has
+/// 5 rows an hour on average, and 25 at work.
+const BULK_AGENT_HOURS: u64 = 10_000;
+
+/// The shortest range that is read in bulk, however many agents there are.
+const SHORTEST_RANGE: Duration = Duration::from_secs(3600);
+
+/// How far before the look-back a state may have begun: a weekend with a holiday at either end.
+const FURTHER_BACK: Duration = Duration::from_secs(4 * 24 * 3600);
+
+/// What has been read of the past.
+#[derive(Default)]
+pub(super) struct PastState {
+    history: HistoryState,
+    read: ReadRanges,
+    observed: Option<ObservedStates>,
+    /// Whether the history of any agent has been read, so that a refusal is of one agent only.
+    has_answers: bool,
+}
+
+/// The current states, and when they were requested and answered.
+struct ObservedStates {
+    requested_at: Timestamp,
+    answered_at: Timestamp,
+    rows: Vec<StateRecord>,
+}
+
+/// The time of a piece.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    window: Window,
+    slot: Duration,
+    /// The history that the window needs.
+    history: Window,
+    /// When the piece is read.
+    now: Timestamp,
+}
+
+impl OfficialSource {
+    pub(super) fn limits_of_past(&self) -> PastLimits {
+        if self.capabilities().bulk == Some(false) {
+            PastLimits { agents: ALONE_AGENTS, length: ALONE_LENGTH }
+        } else {
+            PastLimits { agents: ALL_AGENTS, length: BULK_LENGTH }
+        }
+    }
+
+    pub(super) async fn read_piece(&self, query: PastQuery) -> FetchResult {
+        let ids: Vec<AgentId> = query.agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
+        if ids.is_empty() || query.window.start >= query.window.end {
+            return FetchResult { answered: ids.into_iter().map(|id| (id, None)).collect(), ..FetchResult::default() };
+        }
+        let deadline = query.deadline;
+        let reading = async {
+            let mut kept = self.past.lock().await;
+            // A piece that is abandoned in the middle leaves nothing, and the next one begins anew.
+            let mut past = std::mem::take(&mut *kept);
+            let result = self.read_past(&mut past, query, &ids).await;
+            *kept = past;
+            result
+        };
+        let read = tokio::select! {
+            biased;
+            read = reading => read,
+            () = self.clock.sleep_until(deadline) => Err(out_of_time()),
+        };
+        read.unwrap_or_else(|failure| FetchResult::without(ids, failure.error))
+    }
+
+    async fn read_past(&self, past: &mut PastState, query: PastQuery, ids: &[AgentId]) -> Result<FetchResult, Failure> {
+        let PastQuery { window, agents, slot, deadline } = query;
+        let (lookback, settle, now) = (self.official.history_lookback, self.official.settle, self.clock.now());
+        let start = window.start.saturating_sub(lookback).whole_second();
+        let end = (window.end + lookback).min(now.max(window.end));
+        let piece = Piece { window, slot, history: Window { start, end }, now };
+        self.observe_states(past, window.end, deadline).await?;
+
+        for agent in past.read.begin(ids, start) {
+            past.history.timeline.remove(&agent);
+        }
+        let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
+        let kept = past.read.agents().cloned().collect();
+        let span = Duration::from(piece.history.length()) + FURTHER_BACK;
+        let context = FetchContext::new(deadline).keeping(wanted.clone(), span);
+        let mut data = RefreshData::new(std::mem::take(&mut past.history), wanted.clone(), kept, start);
+        data.state.timeline.begin_refresh(now, settle);
+        past.read.drop_all_before(start);
+        let mut ordered = (ids.to_vec(), 0);
+        let mut teams = Vec::new();
+        if let Some(observed) = &past.observed {
+            // Rows after the history are not known, so a state that is only known to be running then says nothing.
+            let says_nothing = |row: &&StateRecord| {
+                let fallback = parse_time(row.last_update_time.as_deref()).unwrap_or(observed.answered_at);
+                row.start_date.is_none() && fallback > end
+            };
+            let rows = observed.rows.iter().filter(|row| !says_nothing(row));
+            data.observe(observed.requested_at, observed.answered_at, rows);
+            ordered = listed_first(ids, &observed.rows);
+            teams = teams_of(&observed.rows, &wanted);
+        }
+        let tail = ids.iter().filter_map(|id| past.read.end(id)).min().unwrap_or(start);
+
+        let read = self.read_history_of(past, &mut data, piece, &ordered, &context).await;
+        data.compact();
+        if let Err(failure) = read {
+            past.history = data.state;
+            return Err(failure);
+        }
+        if end + settle > now {
+            let sync = SyncRange::tail(piece.history, tail.whole_second(), wanted);
+            self.read_ended_states(&mut data, &sync, &agents, &context).await;
+        }
+        self.log_refused(&mut data);
+        let HistoryState { states, codes, .. } = &mut data.state;
+        let rejections = self.read_codes(states, codes, &teams, &context).await;
+        data.rejections.merge(&rejections);
+        Ok(self.sum_piece(past, data, piece, agents))
+    }
+
+    /// Reads the current states unless they are known for a time after `until`.
+    async fn observe_states(
+        &self,
+        past: &mut PastState,
+        until: Timestamp,
+        deadline: crate::clock::Monotonic,
+    ) -> Result<(), Failure> {
+        let requested_at = self.clock.now();
+        if past.observed.as_ref().is_some_and(|observed| until.min(requested_at) <= observed.requested_at) {
+            return Ok(());
+        }
+        // The states of all agents, as other pieces are of others.
+        let CurrentStates { rows, rejections } = self.read_states(&FetchContext::new(deadline)).await?;
+        self.session.client.observe_rejections(&rejections);
+        past.observed = Some(ObservedStates { requested_at, answered_at: self.clock.now(), rows });
+        Ok(())
+    }
+
+    /// Reads what is missing of the history of the piece into `data`. `ordered` are the agents, those that the current states
+    /// list first, and how many these are.
+    async fn read_history_of(
+        &self,
+        past: &mut PastState,
+        data: &mut RefreshData,
+        piece: Piece,
+        ordered: &(Vec<AgentId>, usize),
+        context: &FetchContext,
+    ) -> Result<(), Failure> {
+        let Window { end, .. } = piece.history;
+        let (mut pending, listed) = (ordered.0.clone(), ordered.0.iter().take(ordered.1).cloned().collect());
+        while let Some((range, agents)) = past.read.next(&pending, end, self.request_limits(pending.len())) {
+            let (in_bulk, missing) = self.read_range(past, data, range, &agents, &listed, None, piece, context).await?;
+            pending.retain(|agent| !missing.contains(agent));
+            let cuts = !self.capabilities().by_overlap && range.start + self.official.settle <= piece.now;
+            let read: Vec<AgentId> = if in_bulk { pending.clone() } else { agents };
+            for agent in read.iter().filter(|agent| !missing.contains(*agent)) {
+                if let Some(before) = past.read.advance(agent, range.end)
+                    && cuts
+                {
+                    data.state.timeline.extend_cut(agent, before, range.end);
+                }
+            }
+        }
+        self.read_further_back(past, data, &pending, &listed, piece, context).await
+    }
+
+    /// Reads the history before that of the piece, for agents whose state at the window's start began before it.
+    async fn read_further_back(
+        &self,
+        past: &mut PastState,
+        data: &mut RefreshData,
+        pending: &[AgentId],
+        listed: &HashSet<AgentId>,
+        piece: Piece,
+        context: &FetchContext,
+    ) -> Result<(), Failure> {
+        let begun = past.read.without_start(pending);
+        let earliest = piece.history.start.saturating_sub(FURTHER_BACK);
+        let mut end = piece.history.start;
+        while end > earliest && !self.capabilities().by_overlap {
+            data.compact();
+            let mut unknown = data.timeline().unknown_at(piece.window.start, &begun);
+            unknown.retain(|agent| !data.is_missing(agent));
+            let limits = self.request_limits(pending.len());
+            let range = Window { start: end.saturating_sub(limits.length).max(earliest), end };
+            let groups = limits.agents.unwrap_or(unknown.len()).max(1);
+            for agents in unknown.chunks(groups) {
+                let until = Some(piece.history.end);
+                self.read_range(past, data, range, agents, listed, until, piece, context).await?;
+            }
+            if unknown.is_empty() {
+                break;
+            }
+            end = range.start;
+        }
+        past.read.set_start(&begun);
+        Ok(())
+    }
+
+    /// Reads one range. Returns whether it was of all agents, and those of `agents` whose history could not be read. `until` is
+    /// the end of what has been read after the range, if any.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one piece, each borrowed by itself")]
+    async fn read_range(
+        &self,
+        past: &mut PastState,
+        data: &mut RefreshData,
+        range: Window,
+        agents: &[AgentId],
+        listed: &HashSet<AgentId>,
+        until: Option<Timestamp>,
+        piece: Piece,
+        context: &FetchContext,
+    ) -> Result<(bool, HashSet<AgentId>), Failure> {
+        // In bulk, the agents only show whether one alone can be read.
+        let probed = agents.get(..ALONE_AGENTS).unwrap_or(agents);
+        let agents = if self.capabilities().bulk == Some(false) { agents } else { probed };
+        let list = AgentList { ids: agents, listed: agents.iter().take_while(|agent| listed.contains(*agent)).count() };
+        let mut history = match self.read_history(&SyncRange::whole(range), list, context).await {
+            Ok(history) => history,
+            Err(failure) if past.has_answers && self.capabilities().bulk == Some(false) && is_refusal(&failure) => {
+                data.refused.extend(agents.iter().map(|agent| (Arc::clone(agent), failure.clone())));
+                return Ok((false, agents.iter().cloned().collect()));
+            }
+            Err(failure) => return Err(failure),
+        };
+        context.check_cancelled()?;
+        past.has_answers = true;
+        for part in &mut history.parts {
+            part.requested.now = piece.now;
+            part.requested.until = until.unwrap_or(part.requested.until);
+        }
+        let missing = history.failed.iter().chain(&history.refused).map(|(agent, _)| Arc::clone(agent)).collect();
+        let in_bulk = history.in_bulk;
+        data.add_history(history);
+        if data.by_overlap {
+            self.capabilities().by_overlap = true;
+        }
+        Ok((in_bulk, missing))
+    }
+
+    fn request_limits(&self, agents: usize) -> RequestLimits {
+        let capabilities = *self.capabilities();
+        let longest = capabilities.longest.unwrap_or(Duration::MAX);
+        if capabilities.bulk == Some(false) {
+            let length = (ALONE_LENGTH + FURTHER_BACK + self.official.history_lookback * 2).min(longest);
+            return RequestLimits { agents: Some(ALONE_AGENTS), length };
+        }
+        let hours = BULK_AGENT_HOURS / u64::try_from(agents).unwrap_or(u64::MAX).max(1);
+        RequestLimits { agents: None, length: Duration::from_secs(hours * 3600).max(SHORTEST_RANGE).min(longest) }
+    }
+
+    /// Sums the piece, and drops what the next one does not need.
+    fn sum_piece(
+        &self,
+        past: &mut PastState,
+        data: RefreshData,
+        piece: Piece,
+        mut agents: Vec<WatchedAgent>,
+    ) -> FetchResult {
+        let RefreshData { mut state, mut rejections, failed, refused, .. } = data;
+        let names = state.states.display_names(self.official.unavailable_codes, &self.tenant.states.map);
+        let labels = StateLabels { names: &names, reserved: &self.reserved_states, offline: &self.offline_states };
+        let missing: HashSet<AgentId> = failed.iter().chain(&refused).map(|(agent, _)| Arc::clone(agent)).collect();
+        agents.retain(|agent| !missing.contains(&agent.id));
+        let sums = state.timeline.sum_past(piece.window, piece.slot, &agents, &labels, &mut rejections);
+        let cutoff = piece.window.end.saturating_sub(self.official.history_lookback).whole_second();
+        let settled = piece.now.saturating_sub(self.official.settle);
+        for agent in &agents {
+            state.timeline.drop_before(&agent.id, cutoff);
+            past.read.keep(&agent.id, cutoff, settled);
+        }
+        past.history = state;
+        let presences = agents.into_iter().map(|agent| agent.id).zip(sums).collect();
+        fetch_result(presences, [&failed, &refused], missing, rejections)
+    }
+}
+
+fn out_of_time() -> Failure {
+    let message = "The piece of past presence was not read in time. Raise `max_requests_per_minute` or \
+        `max_concurrent_requests`, or ask for fewer agents.";
+    Failure::new(Endpoint::History, ErrorKind::Timeout, message).with_scope(Scope::Tenant)
+}
