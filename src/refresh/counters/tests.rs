@@ -199,8 +199,8 @@ enum Change {
     Silence,
 }
 
-/// Two clocks of this are less than a window apart. Further back, what is read again cannot be told from what is new.
-const NEAR: i64 = 110;
+/// Two clocks of this are less than the shorter window apart. Further back, what is read again cannot be told from what is new.
+const NEAR: i64 = 80;
 
 fn change() -> impl Strategy<Value = Change> {
     let clock = prop_oneof![2 => Just(0), 4 => -NEAR..NEAR, 1 => -600..600_i64];
