@@ -128,9 +128,13 @@ def tenants():
         f"max {PER_TENANT} (cxone_exporter_shard_index{{{TENANT}}}) "
         f"or max {PER_TENANT} (cxone_up{{{TENANT}}}) * 0 - 1"
     )
+    # A list of no agents is one as well.
+    unconfirmed = f"max {PER_TENANT} (cxone_agents_unconfirmed{{{TENANT}}}) or max {PER_TENANT} (cxone_up{{{TENANT}}}) * 0 - 1"
+    no_list = panels.setting("mappings", [{"type": "value", "options": {"-1": {"text": "–", "index": 0}}}])
     all_shards = panels.setting("mappings", [{"type": "value", "options": {"-1": {"text": "all", "index": 0}}}])
     return panels.table(
-        "Tenants", "How things stand, a row a tenant and a shard, and how many agents have data of the last refresh, older data, or none.",
+        "Tenants", "How things stand, a row a tenant and a shard, and how many agents have data of the last refresh, older data, or none. New list: the "
+        "agents of a reading of CXone's list that is empty or at most half as long, and not used until the next one confirms it.",
         [
             rows(f"max {PER_TENANT} (cxone_up{{{TENANT}}})"),
             rows(latest("cxone_refresh_last_success_timestamp_seconds"), "B"),
@@ -138,6 +142,7 @@ def tenants():
             rows(counted("fresh"), "D"),
             rows(counted("stale"), "E"),
             rows(counted("missing"), "F"),
+            rows(unconfirmed, "G"),
             rows(shard, "G"),
         ],
         {
@@ -150,6 +155,7 @@ def tenants():
             "Value #D": ("Fresh", panels.measured(COUNT, width=70)),
             "Value #E": ("Stale", panels.measured(COUNT, (None, "text"), (1, "orange"), width=70)),
             "Value #F": ("Missing", panels.measured(COUNT, (None, "text"), (1, "red"), width=80)),
+            "Value #G": ("New list", [*panels.measured(COUNT, (None, "text"), (0, "orange"), width=80), no_list]),
         },
         NO_SCRAPE, width=14, height=9,
     )

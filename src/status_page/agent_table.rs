@@ -6,8 +6,9 @@ use super::attention::Attention;
 use super::chart::{Frame, Measure, bars, cells};
 use super::format::{at_least, clock_time, short_moment};
 use super::hour_grid::HourGrid;
+use super::listed_agent::ListedAgent;
 use super::page_query::{AgentQuery, Column, PageQuery};
-use super::selection::{Agents, ListedAgent, TablePage};
+use super::selection::{Agents, TablePage};
 use super::state_styles::swatch;
 use super::summary::{Absence, Summary};
 use crate::config::{Api, Tenant};
@@ -201,7 +202,7 @@ pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
             Some(state) => { (swatch(state.style)) "\u{a0}" (state.name) },
             None => { "unclear" },
         }
-        @if line.is_stale() { " " span.stale { "(stale)" } }
+        @if line.is_stale { " " span.stale { "(stale)" } }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::attention::Attention;
-use super::selection::{Agents, ListedAgent, TablePage};
+use super::listed_agent::ListedAgent;
+use super::selection::{Agents, TablePage};
 use super::summary::Absence;
 use crate::config::Tenant;
 use crate::exposition::{CsvRecords, decimal_seconds};

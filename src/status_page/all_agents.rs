@@ -9,7 +9,8 @@ use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::Agents;
 use super::state_styles::swatch;
-use super::summary::{Summary, Totals};
+use super::summary::Summary;
+use super::totals::Totals;
 
 const WIDTH: u32 = 720;
 const HEIGHT: u32 = 120;

@@ -5,8 +5,9 @@
 use maud::{Markup, html};
 
 use super::format::clock_time;
+use super::listed_agent::ListedAgent;
 use super::page_query::{AgentQuery, PageQuery};
-use super::selection::{Agents, ListedAgent};
+use super::selection::Agents;
 use crate::presence::Micros;
 
 /// Agents named per reason. The filter shows all.
@@ -80,7 +81,7 @@ impl Attention {
             Self::Absent => line.is_absent(),
             Self::OverLimit => line.is_over_limit(),
             Self::Unknown => line.is_unknown(),
-            Self::Stale => line.is_stale(),
+            Self::Stale => line.is_stale,
         }
     }
 
@@ -88,7 +89,7 @@ impl Attention {
     fn excess(self, line: &ListedAgent<'_>) -> Option<Micros> {
         match self {
             Self::Absent => line.absent(),
-            Self::OverLimit => line.limited_offline(),
+            Self::OverLimit => line.limited_offline,
             Self::Unknown | Self::Stale => None,
         }
     }

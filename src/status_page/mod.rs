@@ -3,8 +3,8 @@
 //! | module | content |
 //! | --- | --- |
 //! | `page_query` | the query string of a page: filters, sort order, page number |
-//! | `summary` | what needs every agent, computed once per snapshot |
-//! | `selection` | filters and sorts the agents; picks those of one page |
+//! | `summary`, `totals` | what needs every agent, computed once per snapshot; sums of some agents |
+//! | `selection`, `order`, `listed_agent` | filters and sorts the agents, picks those of one page; one agent |
 //! | `state_styles`, `hour_grid`, `chart`, `axis` | colours and patterns of states; hours of zones; charts as SVG |
 //! | `state_lanes` | the exact times of one agent's states |
 //! | `tenant_status`, `attention`, `all_agents`, `agent_table`, `agent_page`, `promql` | the sections |
@@ -25,6 +25,8 @@ mod chart;
 mod format;
 mod hour_grid;
 mod layout;
+mod listed_agent;
+mod order;
 mod page_query;
 mod promql;
 mod selection;
@@ -33,6 +35,7 @@ mod state_styles;
 mod summary;
 mod teams;
 mod tenant_status;
+mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,15 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::chart::Column;
 use super::hour_grid::HourGrid;
 use super::state_styles::StateStyles;
-use crate::config::{Agent, Tenant};
+use super::totals::Totals;
+use crate::config::Agent;
 use crate::presence::{
     AgentId, AgentPresence, ChartSlot, CurrentShifts, Micros, PresenceChart, PresenceTimeline, Segment, StateName,
     Timestamp, Window,
 };
 use crate::refresh::{AgentRow, Moment, Snapshot};
-
-/// Maximum number of columns of the chart of all agents: hours, for a window of a day.
-const MAX_COLUMNS: u64 = 32;
 
 /// Maximum number of schedules' zones to choose from. Teams are in a few countries.
 const MAX_ZONES: usize = 20;
@@ -31,13 +29,15 @@ pub(super) struct Summary {
     /// The observed and the declared states.
     pub(super) styles: StateStyles,
     /// Index of the merged states; `usize::MAX` if there are none.
-    rest: usize,
+    pub(super) rest: usize,
     /// Label of each agent.
     pub(super) labels: Vec<AgentId>,
     /// Searchable text of each agent in lower case: label, name and team, one per line.
     pub(super) texts: Vec<String>,
     /// Offline time of each agent; `None` without data.
     pub(super) offline: Vec<Option<Micros>>,
+    /// The offline time of each agent that its limit applies to; `None` without data.
+    pub(super) limited_offline: Vec<Option<Micros>>,
     /// Shift and absence of each agent; `None` without a schedule.
     pub(super) absences: Vec<Option<Absence>>,
     /// The teams, sorted.
@@ -63,21 +63,6 @@ pub(super) struct Absence {
     pub(super) leave: Option<Window>,
     /// Unbroken offline time within the shift; `None` while that is unknown.
     pub(super) absent: Option<Micros>,
-}
-
-/// Sums of some agents.
-#[derive(Debug, Default)]
-pub(super) struct Totals {
-    /// Number of agents.
-    pub(super) agents: usize,
-    /// Number of agents per current state, by index of the state.
-    pub(super) current_counts: Vec<usize>,
-    /// Number of agents with data but without a known current state.
-    pub(super) unclear: usize,
-    /// Number of agents without data.
-    pub(super) without_data: usize,
-    /// The window in columns, with the time of the agents.
-    pub(super) window_columns: Vec<Column>,
 }
 
 /// Cache of the summaries of the served snapshots.
@@ -137,8 +122,9 @@ impl Summary {
             offline: snapshot
                 .rows
                 .iter()
-                .map(|row| Some(offline(tenant, row.data.as_ref()?.presence.as_ref()?)))
+                .map(|row| presence_of(row)?.limited_offline(&tenant.states.offline, false))
                 .collect(),
+            limited_offline: limited_offline(snapshot),
             absences: absences(snapshot, window),
             teams: teams.into_iter().cloned().collect(),
             newest_read: snapshot
@@ -157,54 +143,8 @@ impl Summary {
         summary
     }
 
-    /// Sums of the agents of these rows.
-    pub(super) fn totals_of<'a>(&self, rows: impl Iterator<Item = &'a AgentRow> + Clone, hours: HourGrid) -> Totals {
-        // Merged states are never a current state.
-        let states = self.styles.states().len() - usize::from(self.rest != usize::MAX);
-        let mut totals = Totals { current_counts: vec![0; states], ..Totals::default() };
-        for row in rows.clone() {
-            totals.agents += 1;
-            let Some(presence) = presence_of(row) else {
-                totals.without_data += 1;
-                continue;
-            };
-            let place = presence.current.as_ref().and_then(|(state, _)| self.styles.place(state));
-            match place.and_then(|place| totals.current_counts.get_mut(place)) {
-                Some(count) => *count += 1,
-                None => totals.unclear += 1,
-            }
-        }
-        let parts = self.window.map(|window| hours.parts(window, MAX_COLUMNS)).unwrap_or_default();
-        totals.window_columns = self.window_columns(rows.filter_map(presence_of), parts);
-        totals
-    }
-
-    /// The time of the agents in each of `slots`.
-    fn window_columns<'a>(&self, agents: impl Iterator<Item = &'a AgentPresence>, slots: Vec<Window>) -> Vec<Column> {
-        let mut times: Vec<Vec<u64>> = vec![Vec::new(); slots.len()];
-        for presence in agents {
-            let places = self.places_of(presence);
-            for cell in presence.chart.slots() {
-                let first = slots.partition_point(|slot| slot.end <= cell.span.start);
-                let length = u128::from(cell.span.length().get());
-                for (slot, times) in slots.iter().zip(&mut times).skip(first) {
-                    let Some(part) = slot.intersection(cell.span).filter(|_| slot.start < cell.span.end) else { break };
-                    for (place, time) in cell.shares() {
-                        let time = if part == cell.span { time } else { time.prorated(part.length(), length) };
-                        add(times, placed(&places, place), time.get());
-                    }
-                }
-            }
-        }
-        let column = |(span, times): (Window, Vec<u64>)| {
-            let whole = times.iter().fold(0_u64, |sum, time| sum.saturating_add(*time));
-            Column { span, whole, shares: times.into_iter().enumerate().collect() }
-        };
-        slots.into_iter().zip(times).map(column).collect()
-    }
-
     /// The index of each of an agent's states, and that of merged states.
-    fn places_of(&self, presence: &AgentPresence) -> (Vec<usize>, usize) {
+    pub(super) fn places_of(&self, presence: &AgentPresence) -> (Vec<usize>, usize) {
         let place = |state: &StateName| self.styles.place(state).unwrap_or(usize::MAX);
         (presence.states.iter().map(|(state, _)| place(state)).collect(), self.rest)
     }
@@ -248,7 +188,7 @@ impl Summary {
     }
 }
 
-fn presence_of(row: &AgentRow) -> Option<&AgentPresence> {
+pub(super) fn presence_of(row: &AgentRow) -> Option<&AgentPresence> {
     row.data.as_ref()?.presence.as_ref()
 }
 
@@ -271,27 +211,16 @@ fn absences(snapshot: &Snapshot, newest: Option<Window>) -> Vec<Option<Absence>>
     absence.collect()
 }
 
-/// Time in offline states.
-fn offline(tenant: &Tenant, presence: &AgentPresence) -> Micros {
-    presence.states.iter().filter(|(state, _)| tenant.states.offline.contains(state)).map(|(_, time)| *time).sum()
+/// The offline time of each agent that its limit applies to.
+fn limited_offline(snapshot: &Snapshot) -> Vec<Option<Micros>> {
+    let offline_states = &snapshot.tenant.states.offline;
+    let agents = snapshot.tenant.agents.iter().zip(&snapshot.rows);
+    agents.map(|(agent, row)| presence_of(row)?.limited_offline(offline_states, agent.schedule.is_some())).collect()
 }
 
 /// Converts the index among an agent's states to that in [`StateStyles`].
-fn placed((places, rest): &(Vec<usize>, usize), place: u8) -> usize {
+pub(super) fn placed((places, rest): &(Vec<usize>, usize), place: u8) -> usize {
     places.get(usize::from(place)).copied().unwrap_or(*rest)
-}
-
-/// Adds to the sum at `place`; extends `sums` if necessary.
-fn add<T: std::ops::AddAssign + Default + Clone>(sums: &mut Vec<T>, place: usize, value: T) {
-    if place == usize::MAX {
-        return;
-    }
-    if sums.len() <= place {
-        sums.resize(place + 1, T::default());
-    }
-    if let Some(sum) = sums.get_mut(place) {
-        *sum += value;
-    }
 }
 
 /// Adds to the share at `place`.
@@ -321,37 +250,6 @@ mod tests {
         assert_eq!((summary.totals.unclear, summary.totals.without_data), (0, 1));
         assert_eq!(summary.offline, [Some(Micros::from_seconds(22 * 3_600)), Some(Micros::ZERO), None]);
         assert_eq!(summary.teams, ["Billing", "Support"]);
-    }
-
-    #[test]
-    fn window_columns_add_up_all_agents() {
-        let snapshot =
-            snapshot(&[Some(presence(&[("Available", 0, 2), ("Offline", 2, 24)])), Some(presence(&[("Busy", 1, 3)]))]);
-        let summary = Summary::new(&snapshot);
-        assert_eq!(summary.totals.window_columns.len(), 24);
-        let hours = |hour: usize| {
-            let column = &summary.totals.window_columns[hour];
-            assert_eq!(column.span, Window { start: at(hour as i64), end: at(hour as i64 + 1) });
-            let shares: Vec<_> = column.shares.iter().filter(|(_, time)| *time > 0).copied().collect();
-            (column.whole, shares)
-        };
-        assert_eq!(hours(0), (HOUR, vec![(0, HOUR)]));
-        assert_eq!(hours(1), (2 * HOUR, vec![(0, HOUR), (1, HOUR)]));
-        assert_eq!(hours(2), (2 * HOUR, vec![(1, HOUR), (3, HOUR)]));
-        assert_eq!(hours(23), (HOUR, vec![(3, HOUR)]));
-    }
-
-    #[test]
-    fn a_bucket_across_columns_is_prorated() {
-        // One cell of three hours from a report in buckets of that length.
-        let mut builder = crate::presence::PresenceChartBuilder::default();
-        let span = Window { start: at(1), end: at(4) };
-        builder.add(span, std::iter::once((0, Micros::new(HOUR))));
-        let mut one = presence(&[("Available", 1, 2)]);
-        one.chart = builder.finish();
-        let summary = Summary::new(&snapshot(&[Some(one)]));
-        let times: Vec<u64> = summary.totals.window_columns.iter().map(|column| column.whole).collect();
-        assert_eq!(times[..5], [0, HOUR / 3, HOUR / 3, HOUR / 3, 0]);
     }
 
     #[test]

@@ -159,6 +159,9 @@ fn agents(status: &Status) -> Markup {
         @if let (Some(listed), Some(0)) = (status.agents_listed, status.agents_selected) {
             "; " code { "agent_filter" } " selects none of the " (listed) " agents in CXone\u{2019}s list"
         }
+        @if let Some(unconfirmed) = status.agents_unconfirmed {
+            "; CXone\u{2019}s list suddenly has only " (unconfirmed) " agents, which has no effect until its next reading says the same"
+        }
         @if let Some(dropped @ 1..) = status.agents_dropped { ", " (dropped) " excluded by " code { "agent_filter.max" } }
     }
 }
@@ -209,5 +212,18 @@ fn row(page: &StatusPage<'_>, tenant_status: &TenantStatus, selected: &str) -> M
                 a href={ (page.external_prefix) "/probe?" (probe.finish()) } { "Metrics of " (tenant.name) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unconfirmed_agent_list_is_shown() {
+        let shown = |agents_unconfirmed| agents(&Status { agents_unconfirmed, ..Status::default() }).into_string();
+        assert_eq!(shown(None), "0 fresh, 0 stale, 0 without data");
+        // A list without agents is one as well.
+        assert!(shown(Some(0)).contains("list suddenly has only 0 agents"), "{}", shown(Some(0)));
     }
 }

@@ -109,6 +109,7 @@ def tenant_series(out):
         out.add("cxone_refreshes_total", number, "counter", result=result)
     for result, number in (("fresh", count), ("stale", 0), ("missing", 0)):
         out.add("cxone_refresh_agents", number, result=result)
+    out.add("cxone_agents_unconfirmed", 0)
     for endpoint in ("token", "presence"):
         out.add("cxone_api_requests_total", ticks, "counter", endpoint=endpoint, code="200")
         for bound in BUCKETS:
