@@ -8,8 +8,8 @@ use crate::past::pieces;
 use crate::presence::Window;
 use crate::upstream::{PastLimits, RequestRate};
 
-/// The assumed rows of an agent and day in the history of the documented API: changes of state in a shift.
-const ROWS_PER_AGENT_DAY: u64 = 50;
+/// The assumed rows of an agent and day in the history of the documented API: changes of state, most of them in a shift.
+const ROWS_PER_AGENT_DAY: u64 = 120;
 
 /// The rows of a page of the documented API.
 const ROWS_PER_PAGE: u64 = 10_000;

@@ -8,7 +8,7 @@ use super::state_file::{StateFile, StateFileError};
 use super::tally::{AbsentRun, PastAgent, PieceTally};
 use crate::clock::{Clock, Monotonic};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, Timestamp, Window};
-use crate::upstream::{FetchResult, PastLimits, PastQuery, Source, UpstreamError};
+use crate::upstream::{ErrorKind, FetchResult, PastLimits, PastQuery, Source, UpstreamError};
 
 /// The most slots of all agents of a piece. A slot takes about 110 bytes in memory, so a piece takes 11 MB.
 const MAX_SLOTS: u64 = 100_000;
@@ -121,24 +121,25 @@ impl RangeReader<'_> {
 
             // CXone refuses these agents alone, and would again.
             let is_refused = error.is_none() && refusal.is_some();
+            let limits_changed = self.source.past_limits() != limits;
+            let is_permanent = error.as_ref().is_some_and(|error| is_permanent(error.kind)) && !limits_changed;
             let mut wait = None;
             for place in &failed {
                 let Some(state) = agents.get_mut(*place) else { continue };
-                match RETRY_WAITS.get(state.failures).filter(|_| !is_refused) {
+                match RETRY_WAITS.get(state.failures).filter(|_| !is_refused && !is_permanent) {
                     Some(next) => wait = wait.max(Some(*next)),
                     None => state.given_up = true,
                 }
                 state.failures += 1;
             }
-            // The source has learnt that a shorter piece may be answered.
-            let has_other_limits = self.source.past_limits() != limits;
             unread.error = error.or(refusal).or(unread.error);
             let all_failed = !has_answers && !is_refused;
             if all_failed && is_down {
                 break;
             }
             match wait {
-                Some(_) if has_other_limits => {}
+                // The source has learnt that another piece may be answered.
+                Some(_) if limits_changed => {}
                 Some(wait) => self.wait(wait).await,
                 None => is_down = all_failed,
             }
@@ -156,6 +157,18 @@ impl RangeReader<'_> {
         let until: Monotonic = self.clock.monotonic() + wait;
         self.clock.sleep_until(self.source.not_before().map_or(until, |not_before| not_before.max(until))).await;
     }
+}
+
+/// Whether the same request fails again, however long it is waited.
+const fn is_permanent(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::BadRequest
+            | ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::NotJson
+            | ErrorKind::ForeignAddress
+    )
 }
 
 /// The agents that are furthest behind, and what to read of them: as many as the limits allow, and then as long as memory does.

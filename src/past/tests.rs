@@ -56,6 +56,7 @@ struct Fake {
     limits: Vec<PastLimits>,
     fails: Box<Fails>,
     refuses: bool,
+    kind: ErrorKind,
     not_before: Option<Monotonic>,
     calls: Mutex<usize>,
     answered: Mutex<Vec<(AgentId, Window)>>,
@@ -69,6 +70,7 @@ impl Fake {
             limits,
             fails,
             refuses: false,
+            kind: ErrorKind::Server,
             not_before: None,
             calls: Mutex::default(),
             answered: Mutex::default(),
@@ -144,7 +146,7 @@ impl Source for Fake {
             }
         }
         let message = "CXone server error (503)".to_owned();
-        let error = UpstreamError { endpoint: Endpoint::Presence, kind: ErrorKind::Server, message };
+        let error = UpstreamError { endpoint: Endpoint::Presence, kind: self.kind, message };
         let error = Some(error).filter(|_| !result.failed.is_empty());
         if self.refuses {
             result.refusal = error;
@@ -397,6 +399,32 @@ fn refused_agents_are_not_retried() {
     let (_, unread) = read(&source, &agents, &mut file, &clock);
     assert_eq!(unread.agents, [AgentId::from("1")]);
     assert_eq!((*source.calls.lock().unwrap(), clock.0.lock().unwrap().1.len()), (1, 0));
+}
+
+#[test]
+fn permanent_failures_end_the_run_without_a_wait() {
+    let agents = agents(40, &TimeZone::UTC);
+    let clock = InstantClock::default();
+    let mut source = Fake::new(1, vec![limits(2, 60)]);
+    source.fails = Box::new(|_, _| true);
+    source.kind = ErrorKind::Forbidden;
+    let mut file = StateFile::temporary(question(half_a_day(), By::Total, &TimeZone::UTC)).unwrap();
+    let (_, unread) = read(&source, &agents, &mut file, &clock);
+    assert_eq!(unread.agents.len(), 40);
+    assert_eq!((*source.calls.lock().unwrap(), clock.0.lock().unwrap().1.len()), (2, 0));
+}
+
+#[test]
+fn other_limits_after_a_failure_need_no_wait() {
+    let agents = agents(2, &TimeZone::UTC);
+    let clock = InstantClock::default();
+    // The limits change with each call.
+    let mut source = Fake::new(1, vec![limits(2, 60), limits(2, 30)]);
+    source.fails = Box::new(|call, _| call <= 3);
+    source.kind = ErrorKind::BadRequest;
+    let mut file = StateFile::temporary(question(half_a_day(), By::Total, &TimeZone::UTC)).unwrap();
+    let (_, unread) = read(&source, &agents, &mut file, &clock);
+    assert!(unread.agents.is_empty() && clock.0.lock().unwrap().1.is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `report` and `check` as processes, over the simulated tenant.
 
 mod official_api;
+mod range;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};

@@ -9,7 +9,7 @@ use crate::process::ProcessHarness;
 use crate::scripted::{Response, ScriptedServer};
 
 /// A configuration of all agents of the tenant at `base_url` that `filter` selects.
-fn all_agents(base_url: &str, filter: &str) -> String {
+pub(super) fn all_agents(base_url: &str, filter: &str) -> String {
     format!(
         "tenants:\n  - name: acme\n    api: official\n    issuer: {base_url}\n    client_id: {CLIENT_ID}\n    \
          client_secret: {CLIENT_SECRET}\n    access_key_id: {ACCESS_KEY_ID}\n    access_key_secret: {ACCESS_KEY_SECRET}\n    \
