@@ -40,7 +40,7 @@ pub struct AgentPresence {
     /// The same time with the exact start and end of each state, for the status page; `None` from a source of buckets, which
     /// has none. Its places are positions in `states`. It is not stored.
     pub timeline: Option<PresenceTimeline>,
-    /// The same time by parts of the window, for the counters. It is not stored with the presence.
+    /// The same time by parts of the window, for the counters. It is neither kept nor stored with the presence.
     pub parts: WindowParts,
 }
 

@@ -37,6 +37,11 @@ pub struct StateCounters {
     pub(crate) teams: TeamCounters,
 }
 
+/// The parts that a refresh read, by agent. They are not kept with the presence, as the counters have them: that would take 15 MB
+/// for 30,000 agents.
+#[derive(Debug, Default)]
+pub struct ReadParts(HashMap<AgentId, WindowParts>);
+
 /// The counters of one agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AgentCounter {
@@ -69,9 +74,9 @@ pub(crate) struct StateCount {
 // === impl StateCounters ===
 
 impl StateCounters {
-    /// The counters after a refresh that read `data`. Agents without a row in it stay as they are.
+    /// The counters after a refresh that read `data`, and `parts` of it. Agents without a row in it stay as they are.
     #[must_use]
-    pub fn after(&self, data: &Snapshot) -> Self {
+    pub fn after(&self, data: &Snapshot, parts: &ReadParts) -> Self {
         if !data.tenant.keeps_counters() {
             return Self::default();
         }
@@ -79,7 +84,7 @@ impl StateCounters {
         for (agent, row) in data.tenant.agents.iter().zip(&data.rows) {
             let Some(read) = row.data.as_deref() else { continue };
             let counter = next.agents.entry(Arc::clone(&agent.id)).or_default();
-            Arc::make_mut(counter).read(read.presence.as_ref(), read.window);
+            Arc::make_mut(counter).read(read.presence.as_ref().zip(parts.0.get(&agent.id)), read.window);
             let before = self.agents.get(&agent.id).map(|before| &**before);
             next.teams.add(agent.team.as_deref().unwrap_or_default(), before, counter);
         }
@@ -137,6 +142,19 @@ impl StateCounters {
     }
 }
 
+// === impl ReadParts ===
+
+impl ReadParts {
+    /// Takes the parts out of what was read.
+    pub fn take(answered: &mut [(AgentId, Option<AgentPresence>)]) -> Self {
+        let parts = answered.iter_mut().filter_map(|(agent, presence)| {
+            let parts = std::mem::take(&mut presence.as_mut()?.parts);
+            Some((Arc::clone(agent), parts))
+        });
+        Self(parts.collect())
+    }
+}
+
 // === impl AgentCounter ===
 
 impl Default for AgentCounter {
@@ -157,7 +175,7 @@ impl Default for AgentCounter {
 
 impl AgentCounter {
     /// Counts what was read of `window`. `None`: nothing was reported within it, so nothing that was read before has changed.
-    fn read(&mut self, presence: Option<&AgentPresence>, window: Window) {
+    fn read(&mut self, presence: Option<(&AgentPresence, &WindowParts)>, window: Window) {
         self.is_hidden = false;
         let is_far_before = |time: Timestamp| time.saturating_since(window.end) > window.length();
         let is_before = window.end < self.counted_to;
@@ -184,11 +202,11 @@ impl AgentCounter {
         self.counted_to = self.counted_to.max(window.end);
         let mut closed: Vec<WindowPart> = Vec::new();
         closed.extend(self.open.extract_if(.., |part| part.start < open_from));
-        if let Some(presence) = presence {
+        if let Some((presence, parts)) = presence {
             let places: Vec<usize> = presence.states.iter().map(|(name, _)| self.place(name)).collect();
             let place = |old: usize| places.get(old).copied();
             let (mut open, mut missed) = (Vec::new(), Vec::new());
-            for part in presence.parts.iter().filter(|part| part.start >= from) {
+            for part in parts.iter().filter(|part| part.start >= from) {
                 if part.start >= open_from {
                     open.push(part.relocated(place));
                 } else if boundaries.next(part.start) > read_to {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::counters::ReadParts;
 use super::snapshot::{AgentData, AgentRow, Moment, Snapshot};
 use crate::config::{Agent, QueryKey, ServerKey, Tenant};
 use crate::presence::{AgentId, AgentPresence, Window};
@@ -67,9 +68,9 @@ pub(super) fn from_fetch(
     snapshot
 }
 
-/// The rows of `new` where it has data, else those of `old`, whose counters count it. Both have the same agents.
-pub(super) fn merge(old: &Snapshot, new: Snapshot) -> Snapshot {
-    let counters = Arc::new(old.counters.after(&new));
+/// The rows of `new` where it has data, else those of `old`, whose counters count it by its parts. Both have the same agents.
+pub(super) fn merge(old: &Snapshot, new: Snapshot, parts: &ReadParts) -> Snapshot {
+    let counters = Arc::new(old.counters.after(&new, parts));
     let rows = old.rows.iter().zip(new.rows).map(|(old, new)| if new.data.is_some() { new } else { old.clone() });
     Snapshot { rows: rows.collect(), tenant: new.tenant, counters }
 }

@@ -20,7 +20,7 @@ mod state;
 mod store;
 mod task;
 
-pub use counters::StateCounters;
+pub use counters::{ReadParts, StateCounters};
 pub use observer::{Observer, RefreshResult, Served, StorageOperation};
 pub use published::{Published, Render};
 pub use refresher::{Parts, Refresher, Scrape, Visit};

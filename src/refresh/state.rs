@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::counters::ReadParts;
 use super::directory::{AgentDirectory, DirectorySchedule, ResolvedTenant};
 use super::filter_problem::FilterLog;
 use super::gate::Gate;
@@ -65,6 +66,8 @@ pub(super) struct Inputs {
 pub(super) struct FetchedRefresh {
     /// The data read, for the tenant as it was when the refresh started.
     data: Snapshot,
+    /// The parts of that data, for the counters.
+    parts: ReadParts,
     failed: Vec<AgentId>,
     pub(super) error: Option<UpstreamError>,
     window: Window,
@@ -140,12 +143,12 @@ fn resolved(base: Published, now: Moment, token_expiry: Option<Timestamp>, rende
 }
 
 fn after_refresh(last: &Published, refresh: &FetchedRefresh, inputs: &Inputs, render: &Render) -> Published {
-    let FetchedRefresh { data, error, window, started, ended, is_retry, .. } = refresh;
+    let FetchedRefresh { data, parts, error, window, started, ended, is_retry, .. } = refresh;
     let tenant = &last.snapshot.tenant;
     let same_query = merge::same_query(&data.tenant, tenant);
     let succeeded = error.is_none();
     let is_full = succeeded && !is_retry && same_query && merge::covers(&data.tenant, tenant);
-    let snapshot = merge::merge(&last.snapshot, merge::carry_over(data, tenant)).without_expired(*ended);
+    let snapshot = merge::merge(&last.snapshot, merge::carry_over(data, tenant), parts).without_expired(*ended);
     Published {
         status: Status {
             up: succeeded && same_query,
@@ -229,14 +232,15 @@ impl FetchedRefresh {
     /// The outcome of a refresh of `scope` that ended at `ended`.
     pub(super) fn new(scope: RefreshScope, fetched: FetchResult, ended: Moment) -> Self {
         let RefreshScope { tenant, window, started, is_retry } = scope;
-        let FetchResult { answered, failed, error, .. } = fetched;
+        let FetchResult { mut answered, failed, error, .. } = fetched;
         let result = match (error.is_none(), answered.is_empty()) {
             (true, _) => RefreshResult::Success,
             (false, false) => RefreshResult::Partial,
             (false, true) => RefreshResult::Failure,
         };
+        let parts = ReadParts::take(&mut answered);
         let data = merge::from_fetch(&tenant, answered, window, ended);
-        Self { data, failed, error, window, started, ended, is_retry, result }
+        Self { data, parts, failed, error, window, started, ended, is_retry, result }
     }
 
     pub(super) fn duration(&self) -> Duration {

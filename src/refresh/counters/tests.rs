@@ -91,6 +91,15 @@ impl Server {
     }
 }
 
+/// The counters after a refresh that read `data`, whose rows still have their parts.
+pub(super) fn refreshed(counters: &StateCounters, data: &Snapshot) -> StateCounters {
+    let read = data.tenant.agents.iter().zip(&data.rows).filter_map(|(agent, row)| {
+        let parts = row.data.as_ref()?.presence.as_ref()?.parts.clone();
+        Some((Arc::clone(&agent.id), parts))
+    });
+    counters.after(data, &ReadParts(read.collect()))
+}
+
 fn window(end: i64) -> Window {
     Window::ending_at(Timestamp::from_seconds(end), Duration::from_secs(WINDOW.unsigned_abs()))
 }
@@ -146,7 +155,7 @@ proptest! {
                 *highest = (*highest).max(seconds - before);
             }
             for _ in 0..=usize::from(is_read_twice) {
-                counters = counters.after(&snapshot(&tenant, server.presence(now), now));
+                counters = refreshed(&counters, &snapshot(&tenant, server.presence(now), now));
             }
             let highest: BTreeMap<usize, i64> = expected.clone().into_iter().filter(|(_, seconds)| *seconds > 0).collect();
             prop_assert_eq!(seconds(&counters, 1), highest, "at {}", now);
@@ -169,7 +178,7 @@ proptest! {
             now += after;
             is_exact &= !(180..240).contains(&after) || read_to.is_none();
             let before = seconds(&counters, 1);
-            counters = counters.after(&snapshot(&tenant, server.presence(now), now));
+            counters = refreshed(&counters, &snapshot(&tenant, server.presence(now), now));
             for second in first.max(now - WINDOW)..now {
                 covered[usize::try_from(second).unwrap()] = true;
             }
@@ -251,7 +260,7 @@ proptest! {
                 let is_said = |second| second < now + clock && presence.is_some();
                 (from, server.count(from, now, is_said).values().sum::<i64>())
             });
-            counters = Arc::new(counters.after(&snapshot_of(&tenant, presence, window)));
+            counters = Arc::new(refreshed(&counters, &snapshot_of(&tenant, presence, window)));
             let is = seconds(&counters, 1);
             prop_assert!(last.iter().all(|(state, seconds)| is[state] >= *seconds), "{:?} {:?} at {}", last, is, now);
             let from = first.unwrap().0;
@@ -277,13 +286,13 @@ fn counters_go_on_after_states_are_renamed() {
         |state| Server { states: vec![Some(state); 2_400], known_at: vec![0; 2_400], wrong: vec![None; 2_400] };
     let mut counters = Arc::new(StateCounters::default());
     for now in [400, 450] {
-        counters = Arc::new(counters.after(&snapshot(&old, server(1).presence(now), now)));
+        counters = Arc::new(refreshed(&counters, &snapshot(&old, server(1).presence(now), now)));
     }
     assert_eq!(seconds(&counters, 1), BTreeMap::from([(1, 50)]));
     assert!(Arc::ptr_eq(&counters.carried_over(&old, &old), &counters));
     counters = counters.carried_over(&old, &renamed);
     for now in [450, 470, 520] {
-        counters = Arc::new(counters.after(&snapshot(&renamed, server(2).presence(now), now)));
+        counters = Arc::new(refreshed(&counters, &snapshot(&renamed, server(2).presence(now), now)));
     }
     assert_eq!(seconds(&counters, 1), BTreeMap::from([(1, 50), (2, 70)]), "no time counts under both names");
 
@@ -322,7 +331,7 @@ fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
         (940, true, 480),
     ] {
         let presence = server.presence(now).filter(|_| is_reported);
-        counters = counters.after(&snapshot(&tenant, presence, now));
+        counters = refreshed(&counters, &snapshot(&tenant, presence, now));
         let seconds = seconds(&counters, 1).get(&0).copied().unwrap_or_default();
         assert_eq!(seconds, expected, "at {now}");
     }
@@ -336,7 +345,7 @@ fn agent_that_leaves_and_comes_back_goes_on() {
     let mut counters = Arc::new(StateCounters::default());
     for (tenant, now) in [(&here, 400), (&here, 450), (&gone, 500), (&here, 550)] {
         counters = counters.carried_over(&here, tenant);
-        counters = Arc::new(counters.after(&snapshot(tenant, server.presence(now), now)));
+        counters = Arc::new(refreshed(&counters, &snapshot(tenant, server.presence(now), now)));
     }
     assert_eq!(seconds(&counters, 1), BTreeMap::from([(0, 150)]));
 }
@@ -350,7 +359,7 @@ fn counters_of_former_agents_and_of_states_are_bounded() {
         (AgentId::from(format!("former-{nth}")), Arc::new(AgentCounter { read_to, ..AgentCounter::default() }))
     };
     counters.agents.extend((0..MAX_FORMER_AGENTS + 7).map(former));
-    let counters = counters.after(&snapshot(&tenant, None, 400));
+    let counters = refreshed(&counters, &snapshot(&tenant, None, 400));
     assert!(counters.agents.len() <= MAX_FORMER_AGENTS + tenant.agents.len());
     assert!(!counters.agents.contains_key("former-0") && counters.agents.contains_key("former-10000"));
 

@@ -16,7 +16,7 @@ use cxone_exporter::presence::{
     Timestamp, Window,
 };
 use cxone_exporter::refresh::{
-    AgentCounts, AgentData, AgentRow, Moment, Observer as _, RefreshResult, Served, Snapshot, Status,
+    AgentCounts, AgentData, AgentRow, Moment, Observer as _, ReadParts, RefreshResult, Served, Snapshot, Status,
 };
 use cxone_exporter::upstream::{Endpoint, Observer as _, ResponseCode};
 
@@ -81,13 +81,14 @@ impl Scrape {
         ];
         let mut tenant = tenant(agents);
         tenant.query.incremental = Some(Incremental::default());
+        let mut answered = [("1234567890123456789".into(), Some(busy.clone())), ("42".into(), Some(plain.clone()))];
         let mut snapshot = Snapshot {
             tenant: Arc::new(tenant),
             rows: vec![row(Some(busy)), row(Some(plain)), row(None), AgentRow::default()],
             counters: Default::default(),
         };
         // The first reading, so they are zero.
-        snapshot.counters = Arc::new(snapshot.counters.after(&snapshot));
+        snapshot.counters = Arc::new(snapshot.counters.after(&snapshot, &ReadParts::take(&mut answered)));
         let status = Status {
             up: false,
             window: Some(window),

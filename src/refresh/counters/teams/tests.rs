@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::tests::{STATES, Server, counting_tenant, seconds, server, snapshot};
+use super::super::tests::{STATES, Server, counting_tenant, refreshed, seconds, server, snapshot};
 use super::*;
 use crate::config::Agent;
 use crate::refresh::counters::StateCounters;
@@ -80,7 +80,7 @@ proptest! {
                 }
             }
             read_to = Some(now);
-            counters = counters.after(&reading(&servers, &members, now));
+            counters = refreshed(&counters, &reading(&servers, &members, now));
             prop_assert_eq!(team_seconds(&counters), expected.clone(), "at {}", now);
         }
     }
@@ -97,7 +97,7 @@ proptest! {
         for (after, teams) in steps {
             now += after;
             let at_last = counters.clone();
-            counters = counters.after(&reading(&servers, &members(&teams), now));
+            counters = refreshed(&counters, &reading(&servers, &members(&teams), now));
             let is = team_seconds(&counters);
             prop_assert!(before.iter().all(|(of, seconds)| is[of] >= *seconds), "{before:?} {is:?}");
 
