@@ -35,7 +35,7 @@ pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
                             th.number scope="col" { "Agents" }
                             @for state in states { th.number scope="col" { (swatch(state.style)) " " (state.name) } }
                             th.number scope="col" { "Unknown" }
-                            th.number scope="col" { "Offline" }
+                            th.number scope="col" { "Offline share" }
                         }
                     }
                     tbody {
@@ -47,14 +47,14 @@ pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
                                     td.number data-label=(state.name) { (team.agents_now.get(place).copied().unwrap_or_default()) }
                                 }
                                 td.number data-label="Unknown" { (team.unknown_now) }
-                                td.number data-label="Offline" { (percentage(team.offline.get(), team.observed.get())) }
+                                td.number data-label="Offline share" { (percentage(team.offline.get(), team.observed.get())) }
                             }
                         }
                     }
                 }
             }
             p.note {
-                "Agents by their state now; unknown: without data, or the newest data has several states. Offline: the share of the \
+                "Agents by their state now; unknown: without data, or the newest data has several states. Offline share: of the \
                  observed time of the window."
             }
         }

@@ -151,9 +151,9 @@ fn small_teams(tenant: &Tenant) -> Option<String> {
     }
     let small = u64::try_from(sizes.values().filter(|agents| **agents < FEWEST_AGENTS).count()).unwrap_or(u64::MAX);
     (small > 0).then(|| {
-        let have = if small == 1 { "has" } else { "have" };
+        let (have, its) = if small == 1 { ("has", "its") } else { ("have", "their") };
         format!(
-            "{} {have} fewer than {FEWEST_AGENTS} agents, so that its series tell what single people do, against the purpose of \
+            "{} {have} fewer than {FEWEST_AGENTS} agents, so that {its} series tell what single people do, against the purpose of \
              per_agent: false; merge small teams",
             counted(small, "team")
         )
