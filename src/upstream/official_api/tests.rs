@@ -1,6 +1,7 @@
 //! Fetches from a scripted server on loopback.
 
 mod discovery;
+mod past;
 mod properties;
 
 use std::collections::BTreeMap;

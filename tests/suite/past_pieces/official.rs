@@ -63,18 +63,18 @@ async fn past_history_is_the_truth_for_each_kind_of_server() {
 
 #[tokio::test]
 async fn each_combination_of_past_pieces_gives_the_truth() {
-    let range = Window { start: days_ago(30), end: days_ago(1) + HOUR * 7 };
+    let range = Window { start: days_ago(12), end: days_ago(1) + HOUR * 7 };
     let mut tried = 0;
+    // What is independent of the rest goes round with it.
+    let parts = ["", "longest=100h", "bulk-refused"];
     for open in ["", "open-without-length", "open-with-zero", "open-unlisted"] {
         for clipped in ["", "clipped"] {
             for kept in ["", "kept-by-start"] {
                 for rows in ["", "overlapping", "late=20m", "same-index"] {
-                    for parts in ["", "longest=100h", "bulk-refused"] {
-                        let what = [open, clipped, kept, rows, parts].join(" ");
-                        tried += 1;
-                        let harness = harness(10, &what, [10_000, 971][tried % 2]).await;
-                        assert_exact(&harness, range, HOUR * 6, [300, 5_000][tried / 2 % 2], &what).await;
-                    }
+                    tried += 1;
+                    let what = [open, clipped, kept, rows, parts[tried % 3]].join(" ");
+                    let harness = harness(7, &what, [10_000, 971][tried % 2]).await;
+                    assert_exact(&harness, range, HOUR * 6, [150, 2_000][tried / 2 % 2], &what).await;
                 }
             }
         }

@@ -8,15 +8,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::presence::timeline::model_server::{self, ModelRow, Segment, ServerVariant};
 
-const AGENTS: [&str; 2] = ["1", "2"];
-const STATES: [&str; 3] = ["Available", "InboundContact", "LoggedOut"];
+pub(super) const AGENTS: [&str; 2] = ["1", "2"];
+pub(super) const STATES: [&str; 3] = ["Available", "InboundContact", "LoggedOut"];
 /// The start of every timeline: before the window and within the look-back.
 const BEGIN: i64 = -DAY - LOOKBACK / 2;
 
 /// A server, and how it is asked.
 #[derive(Debug, Clone, Copy)]
-struct Server {
-    variant: ServerVariant,
+pub(super) struct Server {
+    pub(super) variant: ServerVariant,
     keys: Keys,
     in_bulk: bool,
     /// How long the current states take, in which states may change.
@@ -39,11 +39,11 @@ struct Step {
     restarts: bool,
 }
 
-fn seconds_after_now(time: Timestamp) -> i64 {
+pub(super) fn seconds_after_now(time: Timestamp) -> i64 {
     (time.micros() - NOW.micros()).div_euclid(1_000_000)
 }
 
-fn after_now(seconds: i64) -> Timestamp {
+pub(super) fn after_now(seconds: i64) -> Timestamp {
     Timestamp::from_micros(NOW.micros() + seconds * 1_000_000)
 }
 
@@ -65,7 +65,7 @@ fn rows_of(agent: &str, segments: &[Segment], server: Server, range: (i64, i64),
     model_server::rows(segments, server.variant, range, now).into_iter().map(row).collect()
 }
 
-fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server: Server) -> (u16, String) {
+pub(super) fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server: Server) -> (u16, String) {
     if target.starts_with("/agents/states") {
         clock.advance(Duration::from_secs(server.delay.cast_unsigned()));
         let now = seconds_after_now(clock.now());
@@ -130,7 +130,7 @@ fn segments() -> impl Strategy<Value = Vec<(Option<usize>, i64)>> {
     prop::collection::vec((state, prop_oneof![1 => 10_i64..900, 2 => 900_i64..18_000]), 4..30)
 }
 
-fn servers() -> impl Strategy<Value = Server> {
+pub(super) fn servers() -> impl Strategy<Value = Server> {
     let keys = prop_oneof![Just(Keys::None), Just(Keys::Unique), Just(Keys::Repeated)];
     let variant = model_server::servers(prop_oneof![Just(0), 0..SETTLE], prop::bool::weighted(0.7));
     (variant, keys, any::<bool>(), prop_oneof![Just(0_i64), 0_i64..20])
