@@ -37,7 +37,7 @@ const ALL_AGENTS: usize = 1_000_000;
 
 /// The agents and hours of one range that is read in bulk. Its rows are in memory together, at some 300 bytes; an agent has
 /// 5 rows an hour on average, and 25 at work.
-const BULK_AGENT_HOURS: u64 = 10_000;
+const BULK_AGENT_HOURS: u64 = 5_000;
 
 /// The shortest range that is read in bulk, however many agents there are.
 const SHORTEST_RANGE: Duration = Duration::from_secs(3600);
