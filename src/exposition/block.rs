@@ -15,8 +15,16 @@ pub struct Block {
     families: Vec<&'static Family>,
     samples: usize,
     left_out: LeftOut,
-    text: Vec<Piece>,
-    openmetrics: Vec<Piece>,
+    text: Pieces,
+    openmetrics: Pieces,
+}
+
+/// A block in one format.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    pub(super) pieces: Vec<Piece>,
+    /// The checksum of all of them. Joining those of a scrape's twenty pieces would take longer than all else.
+    pub(super) checksum: Checksum,
 }
 
 /// Some lines of a block. Large pieces are shared by both formats.
@@ -75,7 +83,7 @@ impl Block {
         &self.left_out
     }
 
-    pub(super) fn pieces(&self, format: Format) -> &[Piece] {
+    pub(super) const fn pieces(&self, format: Format) -> &Pieces {
         match format {
             Format::Text => &self.text,
             Format::OpenMetrics => &self.openmetrics,
@@ -83,7 +91,7 @@ impl Block {
     }
 }
 
-fn render(format: Format, families: &[FamilySamples], packing: Packing) -> Vec<Piece> {
+fn render(format: Format, families: &[FamilySamples], packing: Packing) -> Pieces {
     let copied = families.iter().filter(|samples| samples.shared.is_none());
     let mut run = Vec::with_capacity(copied.map(|samples| samples.lines.len() + METADATA_BYTES).sum());
     let mut pieces = Vec::new();
@@ -97,7 +105,8 @@ fn render(format: Format, families: &[FamilySamples], packing: Packing) -> Vec<P
     if !run.is_empty() {
         pieces.push(Piece::new(run.into(), packing));
     }
-    pieces
+    let checksum = pieces.iter().fold(Checksum::default(), |all, piece| all.join(piece.checksum));
+    Pieces { pieces, checksum }
 }
 
 // === impl FamilySamples ===

@@ -46,7 +46,7 @@ pub fn assemble(blocks: &[Arc<Block>], negotiated: Negotiated) -> Payload {
 }
 
 fn plain(blocks: &[Arc<Block>], format: Format) -> Vec<Bytes> {
-    let pieces = || blocks.iter().flat_map(|block| block.pieces(format));
+    let pieces = || blocks.iter().flat_map(|block| &block.pieces(format).pieces);
     let mut chunks = ChunkList::with_capacity(copied_bytes(pieces().map(|piece| &piece.plain)));
     for piece in pieces() {
         chunks.push(&piece.plain);
@@ -58,18 +58,18 @@ fn plain(blocks: &[Arc<Block>], format: Format) -> Vec<Bytes> {
 }
 
 fn gzip_member(blocks: &[Arc<Block>], format: Format) -> Vec<Bytes> {
-    let pieces = || blocks.iter().flat_map(|block| block.pieces(format));
+    let pieces = || blocks.iter().flat_map(|block| &block.pieces(format).pieces);
     let sent = pieces().map(|piece| piece.deflated.as_ref().unwrap_or(&piece.plain));
     let mut chunks = ChunkList::with_capacity(copied_bytes(sent));
     chunks.small().extend_from_slice(gzip::HEADER);
-    let mut checksum = Checksum::default();
     for piece in pieces() {
         match &piece.deflated {
             Some(deflated) => chunks.push(deflated),
             None => gzip::store(chunks.small(), &piece.plain),
         }
-        checksum = checksum.join(piece.checksum);
     }
+    let checksums = blocks.iter().map(|block| block.pieces(format).checksum);
+    let mut checksum = checksums.fold(Checksum::default(), Checksum::join);
     if format == Format::OpenMetrics {
         gzip::store(chunks.small(), EOF);
         checksum = checksum.with(EOF);
