@@ -19,7 +19,7 @@ use crate::presence::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The agents that are no longer configured and whose counters are kept, in case they come back: about 10 MB. Those read
 /// last are kept.

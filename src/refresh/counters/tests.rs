@@ -15,11 +15,11 @@ const WINDOW: i64 = 240;
 /// The length of a part.
 const PART: i64 = 60;
 const END: i64 = 2_400;
-pub(super) const STATES: [&str; 3] = ["Available", "Busy", "Offline"];
+pub(crate) const STATES: [&str; 3] = ["Available", "Busy", "Offline"];
 
 /// What CXone says of one agent, second by second.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// The truth; `None`: nothing is reported.
     states: Vec<Option<usize>>,
     /// From when on a second is reported.
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-pub(super) fn server(lateness: i64, correction: i64) -> impl Strategy<Value = Server> {
+pub(crate) fn server(lateness: i64, correction: i64) -> impl Strategy<Value = Server> {
     any::<u64>().prop_map(move |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut server = Server { states: Vec::new(), known_at: Vec::new(), wrong: Vec::new() };
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// The seconds by state that are known at `now`, from `from` on.
-    pub(super) fn count(&self, from: i64, now: i64, is_counted: impl Fn(i64) -> bool) -> BTreeMap<usize, i64> {
+    pub(crate) fn count(&self, from: i64, now: i64, is_counted: impl Fn(i64) -> bool) -> BTreeMap<usize, i64> {
         let mut count = BTreeMap::new();
         for second in (from..now).filter(|second| is_counted(*second)) {
             if let Some(state) = self.state(second, now) {
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// The presence in a window that ends at `now`, by the real tally.
-    pub(super) fn presence(&self, now: i64) -> Option<AgentPresence> {
+    pub(crate) fn presence(&self, now: i64) -> Option<AgentPresence> {
         self.presence_within(window(now), now)
     }
 
@@ -92,7 +92,7 @@ impl Server {
 }
 
 /// The counters after a refresh that read `data`, whose rows still have their parts.
-pub(super) fn refreshed(counters: &StateCounters, data: &Snapshot) -> StateCounters {
+pub(crate) fn refreshed(counters: &StateCounters, data: &Snapshot) -> StateCounters {
     let read = data.tenant.agents.iter().zip(&data.rows).filter_map(|(agent, row)| {
         let parts = row.data.as_ref()?.presence.as_ref()?.parts.clone();
         Some((Arc::clone(&agent.id), parts))
@@ -104,7 +104,7 @@ fn window(end: i64) -> Window {
     Window::ending_at(Timestamp::from_seconds(end), Duration::from_secs(WINDOW.unsigned_abs()))
 }
 
-pub(super) fn snapshot(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, now: i64) -> Snapshot {
+pub(crate) fn snapshot(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, now: i64) -> Snapshot {
     snapshot_of(tenant, presence, window(now))
 }
 
@@ -115,7 +115,7 @@ fn snapshot_of(tenant: &Arc<Tenant>, presence: Option<AgentPresence>, window: Wi
     snapshot
 }
 
-pub(super) fn counting_tenant() -> Arc<Tenant> {
+pub(crate) fn counting_tenant() -> Arc<Tenant> {
     let mut tenant = tenant();
     tenant.query.incremental = Some(crate::config::Incremental::default());
     tenant.query.window = Duration::from_secs(WINDOW.unsigned_abs());
@@ -123,7 +123,7 @@ pub(super) fn counting_tenant() -> Arc<Tenant> {
 }
 
 /// Seconds by state of an agent.
-pub(super) fn seconds(counters: &StateCounters, agent: usize) -> BTreeMap<usize, i64> {
+pub(crate) fn seconds(counters: &StateCounters, agent: usize) -> BTreeMap<usize, i64> {
     let time = |(name, time): (&StateName, Micros)| {
         let state = STATES.iter().position(|state| **state == **name).unwrap();
         assert_eq!(time.get() % 1_000_000, 0);
