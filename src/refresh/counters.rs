@@ -29,6 +29,9 @@ const MAX_FORMER_AGENTS: usize = 10_000;
 /// is cut by the window's start before; buckets are rarely longer than an hour of a day.
 const CLOSING_SHARE: u64 = 24;
 
+/// The end of the last window of an agent that was not read yet.
+const NEVER: Timestamp = Timestamp::from_micros(i64::MIN);
+
 /// The counters of every agent that was read, by id.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StateCounters {
@@ -160,13 +163,12 @@ impl ReadParts {
 impl Default for AgentCounter {
     /// A counter before the first reading.
     fn default() -> Self {
-        let never = Timestamp::from_micros(i64::MIN);
         Self {
             states: Vec::new(),
             open: Vec::new(),
             from: None,
-            read_to: never,
-            counted_to: never,
+            read_to: NEVER,
+            counted_to: NEVER,
             repeats: false,
             is_hidden: false,
         }
@@ -184,8 +186,10 @@ impl AgentCounter {
         }
         // The clock was wrong before, or is now. The count does not wait for more than a window.
         self.repeats = is_far_before(self.counted_to) || (self.repeats && is_before);
-        if self.from.is_none() && is_before && !self.repeats {
-            // What is read was read before, under other names.
+        let was_read_before = is_before && !self.repeats;
+        let says_nothing = presence.is_none() && self.counted_to > NEVER;
+        if self.from.is_none() && (was_read_before || says_nothing) {
+            // What was counted under other names must be known, so that it does not count again.
             return;
         }
         let boundaries = WindowParts::boundaries(window);
