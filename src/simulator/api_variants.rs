@@ -17,6 +17,8 @@ pub enum ApiVariant {
     Clipped,
     /// `kept-by-start`: a row is listed only if it starts in the range.
     KeptByStart,
+    /// `kept-by-end`: a row is listed only if it ends in the range, or has not ended yet.
+    KeptByEnd,
     /// `open-without-length`: the current state has no duration.
     OpenWithoutLength,
     /// `open-with-zero`: the current state has duration zero.
@@ -101,9 +103,10 @@ pub enum ApiVariant {
 pub(super) const OVERLAP_MICROS: i64 = 5_000_000;
 
 /// The variants without a value, by name.
-const PLAIN: [(&str, ApiVariant); 34] = [
+const PLAIN: [(&str, ApiVariant); 35] = [
     ("clipped", ApiVariant::Clipped),
     ("kept-by-start", ApiVariant::KeptByStart),
+    ("kept-by-end", ApiVariant::KeptByEnd),
     ("open-without-length", ApiVariant::OpenWithoutLength),
     ("open-with-zero", ApiVariant::OpenWithZero),
     ("open-unlisted", ApiVariant::OpenUnlisted),

@@ -75,6 +75,11 @@ impl AgentTimeline {
         self.rows.last().filter(|row| row.has_open_end()).map(|row| row.open_until)
     }
 
+    /// Whether a row starts at `time` or later. Rows must have been compacted.
+    pub(super) fn has_row_from(&self, time: Timestamp) -> bool {
+        self.rows.last().is_some_and(|last| last.start >= time)
+    }
+
     /// Gives back the memory of dropped rows.
     pub(super) fn shrink(&mut self) {
         self.rows.shrink_to_fit();

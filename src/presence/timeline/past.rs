@@ -26,6 +26,19 @@ impl StateTimeline {
         agents.iter().filter(is_unknown).cloned().collect()
     }
 
+    /// Those of `agents` of whom nothing is known at `time`, and of whom no later row is kept. Rows must have been
+    /// [compacted](Self::compact).
+    pub fn unknown_from(&self, time: Timestamp, agents: &[AgentId]) -> Vec<AgentId> {
+        let is_unknown = |agent: &&AgentId| {
+            let Some(timeline) = self.agents.get(*agent) else { return true };
+            let confirmed_until = |one: &_| self.confirmed_until(one);
+            let spans = timeline.spans(time, self.refresh, confirmed_until, &mut Rejections::default());
+            let is_known = spans.iter().any(|span| span.time.start <= time && time <= span.time.end + TOLERANCE);
+            !is_known && !timeline.has_row_from(time)
+        };
+        agents.iter().filter(is_unknown).cloned().collect()
+    }
+
     /// Drops what of `agent` ended by `cutoff`.
     pub fn drop_before(&mut self, agent: &AgentId, cutoff: Timestamp) {
         if let Some(timeline) = self.agents.get_mut(agent).filter(|timeline| timeline.needs_compacting(cutoff)) {

@@ -3,7 +3,8 @@
 //! A piece needs the history from `history_lookback` before its window to as long after it, up to now. The history is read in
 //! ranges without gaps and kept until the next piece, so neighbouring pieces request nothing twice. Where a piece begins anew on
 //! a server that selects rows by their start, states may have begun before the look-back; for agents without any state at the
-//! window's start, the history before it is read as well.
+//! window's start, the history before it is read as well. On a server that selects rows by their end, the same holds for the
+//! history after the window.
 //!
 //! The current states are read once, and again for windows that end after that: they show running states, which some servers
 //! do not list in the history.
@@ -15,9 +16,9 @@ use std::time::Duration;
 use super::OfficialSource;
 use super::fetch::{CurrentStates, HistoryState, RefreshData, fetch_result, listed_first, parse_time, teams_of};
 use super::past_ranges::{ReadRanges, RequestLimits};
-use super::state_history::{AgentList, is_refusal};
+use super::state_history::{AgentList, HistoryCapabilities, is_refusal};
 use super::sync_cursor::SyncRange;
-use super::wire::records::StateRecord;
+use super::wire::records::{HistoryRecord, StateRecord};
 use crate::presence::{AgentId, StateLabels, Timestamp, WatchedAgent, Window};
 use crate::upstream::failure::{Failure, Scope};
 use crate::upstream::fetch_context::FetchContext;
@@ -42,8 +43,8 @@ const BULK_AGENT_HOURS: u64 = 5_000;
 /// The shortest range that is read in bulk, however many agents there are.
 const SHORTEST_RANGE: Duration = Duration::from_secs(3600);
 
-/// How far before the look-back a state may have begun: a weekend with a holiday at either end.
-const FURTHER_BACK: Duration = Duration::from_secs(4 * 24 * 3600);
+/// How far beyond the look-back a state may begin or end: a weekend with a holiday at either end.
+const FURTHER: Duration = Duration::from_secs(4 * 24 * 3600);
 
 /// What has been read of the past.
 #[derive(Default)]
@@ -117,7 +118,7 @@ impl OfficialSource {
         }
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let kept = past.read.agents().cloned().collect();
-        let span = Duration::from(piece.history.length()) + FURTHER_BACK;
+        let span = Duration::from(piece.history.length()) + FURTHER;
         let context = FetchContext::new(deadline).keeping(wanted.clone(), span);
         let mut data = RefreshData::new(std::mem::take(&mut past.history), wanted.clone(), kept, start);
         data.state.timeline.begin_refresh(now, settle);
@@ -182,9 +183,17 @@ impl OfficialSource {
         ordered: &(Vec<AgentId>, usize),
         context: &FetchContext,
     ) -> Result<(), Failure> {
-        let Window { end, .. } = piece.history;
+        let Window { mut end, .. } = piece.history;
         let (mut pending, listed) = (ordered.0.clone(), ordered.0.iter().take(ordered.1).cloned().collect());
-        while let Some((range, agents)) = past.read.next(&pending, end, self.request_limits(pending.len())) {
+        loop {
+            let limits = self.request_limits(pending.len());
+            let Some((range, agents)) = past.read.next(&pending, end, limits) else {
+                match self.further_end(data, &pending, piece, end, limits) {
+                    Some(further) => end = further,
+                    None => break,
+                }
+                continue;
+            };
             let (in_bulk, missing) = self.read_range(past, data, range, &agents, &listed, None, piece, context).await?;
             pending.retain(|agent| !missing.contains(agent));
             let cuts = !self.capabilities().by_overlap && range.start + self.official.settle <= piece.now;
@@ -200,6 +209,26 @@ impl OfficialSource {
         self.read_further_back(past, data, &pending, &listed, piece, context).await
     }
 
+    /// Where rows are selected by their end: up to when to read the history after `end`, for agents whose state at the window's
+    /// end has not ended by then.
+    fn further_end(
+        &self,
+        data: &mut RefreshData,
+        pending: &[AgentId],
+        piece: Piece,
+        end: Timestamp,
+        limits: RequestLimits,
+    ) -> Option<Timestamp> {
+        let HistoryCapabilities { by_overlap, reaches_end, .. } = *self.capabilities();
+        let furthest = (piece.history.end + FURTHER).min(piece.now);
+        if reaches_end || !by_overlap || end >= furthest {
+            return None;
+        }
+        data.compact();
+        let is_unknown = !data.timeline().unknown_from(piece.window.end, pending).is_empty();
+        is_unknown.then(|| (end + limits.length.min(FURTHER)).min(furthest))
+    }
+
     /// Reads the history before that of the piece, for agents whose state at the window's start began before it.
     async fn read_further_back(
         &self,
@@ -211,7 +240,7 @@ impl OfficialSource {
         context: &FetchContext,
     ) -> Result<(), Failure> {
         let begun = past.read.without_start(pending);
-        let earliest = piece.history.start.saturating_sub(FURTHER_BACK);
+        let earliest = piece.history.start.saturating_sub(FURTHER);
         let mut end = piece.history.start;
         while end > earliest && !self.capabilities().by_overlap {
             data.compact();
@@ -261,10 +290,16 @@ impl OfficialSource {
         };
         context.check_cancelled()?;
         past.has_answers = true;
+        let mut reaches_end = false;
         for part in &mut history.parts {
             part.requested.now = piece.now;
             part.requested.until = until.unwrap_or(part.requested.until);
+            let end = part.requested.range.end;
+            // Running states are listed anyway.
+            let settled = piece.now.saturating_sub(self.official.settle);
+            reaches_end |= part.records.iter().filter_map(row_end).any(|row_end| end <= row_end && row_end < settled);
         }
+        self.capabilities().reaches_end |= reaches_end;
         let missing = history.failed.iter().chain(&history.refused).map(|(agent, _)| Arc::clone(agent)).collect();
         let in_bulk = history.in_bulk;
         data.add_history(history);
@@ -278,7 +313,7 @@ impl OfficialSource {
         let capabilities = *self.capabilities();
         let longest = capabilities.longest.unwrap_or(Duration::MAX);
         if capabilities.bulk == Some(false) {
-            let length = (ALONE_LENGTH + FURTHER_BACK + self.official.history_lookback * 2).min(longest);
+            let length = (ALONE_LENGTH + FURTHER + self.official.history_lookback * 2).min(longest);
             return RequestLimits { agents: Some(ALONE_AGENTS), length };
         }
         let hours = BULK_AGENT_HOURS / u64::try_from(agents).unwrap_or(u64::MAX).max(1);
@@ -309,6 +344,11 @@ impl OfficialSource {
         let presences = agents.into_iter().map(|agent| agent.id).zip(sums).collect();
         fetch_result(presences, [&failed, &refused], missing, rejections)
     }
+}
+
+/// When the state of `row` ended, or its row was cut.
+fn row_end(row: &HistoryRecord) -> Option<Timestamp> {
+    Some(parse_time(row.start_date.as_deref())? + row.duration?.ok()?.into())
 }
 
 fn out_of_time() -> Failure {

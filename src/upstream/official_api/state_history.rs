@@ -35,6 +35,8 @@ pub(super) struct HistoryCapabilities {
     pub(super) longest: Option<Duration>,
     /// Whether a row is returned for a range that it overlaps, and not only for one that it starts in.
     pub(super) by_overlap: bool,
+    /// Whether a row is returned for a range in which it has not ended.
+    pub(super) reaches_end: bool,
     /// Whether rows are cut at the end of the requested range.
     pub(super) cuts_rows: bool,
 }

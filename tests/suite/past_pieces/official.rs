@@ -45,6 +45,8 @@ async fn past_history_is_the_truth_for_each_kind_of_server() {
         "clipped",
         "kept-by-start",
         "kept-by-start clipped",
+        "kept-by-end",
+        "kept-by-end bulk-refused longest=30h",
         "bulk-refused",
         "bulk-refused kept-by-start",
         "bulk-refused kept-by-start clipped longest=100h",

@@ -95,7 +95,9 @@ pub(super) fn history(context: &ListContext<'_>, agents: &[Agent], range: Window
 fn row(context: &ListContext<'_>, agent: &Agent, period: &StatePeriod, range: Window) -> Option<Value> {
     let ListContext { options, now, .. } = *context;
     let open = period.end > now;
-    let kept = period.start < range.end && (!options.has(ApiVariant::KeptByStart) || period.start >= range.start);
+    let kept = period.start < range.end
+        && (!options.has(ApiVariant::KeptByStart) || period.start >= range.start)
+        && (!options.has(ApiVariant::KeptByEnd) || open || period.end < range.end);
     let arrived = if open { !options.has(ApiVariant::OpenUnlisted) } else { period.arrives(options) <= now };
     if !kept || !arrived || period.start > now {
         return None;
