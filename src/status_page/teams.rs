@@ -23,7 +23,10 @@ struct Team {
 
 /// The section on all teams. Agents without a team are one.
 pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
-    let states = summary.styles.states();
+    let teams = teams(snapshot, summary);
+    // The documented API has a dozen states, and agents are in few of them at a time.
+    let is_used = |place: usize| teams.values().any(|team| team.agents_in(place) > 0);
+    let states = || summary.styles.states().iter().enumerate().filter(|(place, _)| is_used(*place));
     html! {
         section #teams-section aria-labelledby="teams-title" {
             h2 #teams-title { "Teams" }
@@ -33,18 +36,18 @@ pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
                         tr {
                             th scope="col" { "Team" }
                             th.number scope="col" { "Agents" }
-                            @for state in states { th.number scope="col" { (swatch(state.style)) " " (state.name) } }
+                            @for (_, state) in states() { th.number scope="col" { (swatch(state.style)) " " (state.name) } }
                             th.number scope="col" { "Unknown" }
                             th.number scope="col" { "Offline share" }
                         }
                     }
                     tbody {
-                        @for (name, team) in teams(snapshot, summary) {
+                        @for (name, team) in &teams {
                             tr {
                                 th scope="row" { @if name.is_empty() { "(no team)" } @else { (name) } }
                                 td.number data-label="Agents" { (team.agents) }
-                                @for (place, state) in states.iter().enumerate() {
-                                    td.number data-label=(state.name) { (team.agents_now.get(place).copied().unwrap_or_default()) }
+                                @for (place, state) in states() {
+                                    td.number data-label=(state.name) { (team.agents_in(place)) }
                                 }
                                 td.number data-label="Unknown" { (team.unknown_now) }
                                 td.number data-label="Offline share" { (percentage(team.offline.get(), team.observed.get())) }
@@ -58,6 +61,12 @@ pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
                  observed time of the window."
             }
         }
+    }
+}
+
+impl Team {
+    fn agents_in(&self, place: usize) -> usize {
+        self.agents_now.get(place).copied().unwrap_or_default()
     }
 }
 

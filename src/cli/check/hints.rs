@@ -18,20 +18,12 @@ const LONGER_INTERVALS: [(&str, Duration); 2] =
 /// The fewest agents of a team without a hint where only teams are shown: a usual threshold of statistics about employees.
 const FEWEST_AGENTS: usize = 5;
 
-/// All hints for a tenant.
+/// All hints for a tenant. The documented API has no buckets and no batches of agents.
 pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
-    [
-        fine_interval(tenant, estimate),
-        single_agents(tenant, estimate),
-        slow_refresh(tenant, estimate),
-        small_budget(tenant, estimate),
-        short_staleness(tenant),
-        long_request_timeout(tenant),
-        small_teams(tenant),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let of_buckets = [fine_interval, single_agents, slow_refresh].into_iter().filter(|_| tenant.official.is_none());
+    let of_all =
+        [small_budget(tenant, estimate), short_staleness(tenant), long_request_timeout(tenant), small_teams(tenant)];
+    of_buckets.filter_map(|hint| hint(tenant, estimate)).chain(of_all.into_iter().flatten()).collect()
 }
 
 fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {

@@ -307,8 +307,13 @@ fn series_of_all_agents_are_unknown() {
 
 #[test]
 fn official_api_has_no_buckets() {
-    let tenant = Tenant { api: Api::Official, official: Some(official()), ..fixture::tenant("acme", 3) };
-    let text = cost(&tenant);
-    assert!(text.contains("agents           3\n") && text.contains("about 2 a refresh"), "{text}");
-    assert!(!text.contains("bucket") && !text.contains("PT1H"), "{text}");
+    let query = QuerySettings::default();
+    for (agents, shown) in [(3, "3"), (30_000, "30,000")] {
+        let tenant = fixture::tenant("acme", agents);
+        let tenant = Tenant { api: Api::Official, official: Some(official()), query: query.clone(), ..tenant };
+        let text = cost(&tenant);
+        assert!(text.contains(&format!("agents           {shown}\n")), "{text}");
+        assert!(text.contains("about 2 a refresh"), "{text}");
+        assert!(!text.contains("bucket") && !text.contains("hint"), "{text}");
+    }
 }
