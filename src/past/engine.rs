@@ -10,8 +10,9 @@ use crate::clock::{Clock, Monotonic};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, Timestamp, Window};
 use crate::upstream::{ErrorKind, FetchResult, PastLimits, PastQuery, Source, UpstreamError};
 
-/// The most slots of all agents of a piece. A slot takes about 110 bytes in memory, so a piece takes 11 MB.
-const MAX_SLOTS: u64 = 100_000;
+/// The most slots of all agents of a piece. A slot takes about 110 bytes in memory, and as much again while it is summed and
+/// written, so a piece takes 11 MB. Twice as many save one request in a hundred.
+const MAX_SLOTS: u64 = 50_000;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -243,8 +243,10 @@ impl StateFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(FILE_MODE);
         let opened = options.open(&path).and_then(|file| fs::remove_file(&path).map(|()| file));
-        let file =
-            opened.map_err(|error| StateFileError::Io { path: path.display().to_string(), doing: "created", error })?;
+        let file = opened.map_err(|error| {
+            let path = format!("{} (--state names another)", path.display());
+            StateFileError::Io { path, doing: "created", error }
+        })?;
         Self::read(file, path, false, question)
     }
 

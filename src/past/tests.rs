@@ -449,7 +449,7 @@ fn pieces_are_bounded_by_memory() {
     read(&source, &agents, &mut file, &InstantClock::default());
     let answered = source.answered.lock().unwrap();
     let longest = answered.iter().map(|(_, window)| window.length().get() / 60_000_000).max();
-    assert_eq!((longest, answered.len()), (Some(482), 3_000));
+    assert_eq!((longest, answered.len()), (Some(242), 6_000));
 }
 
 fn refusal(path: &Path, question: Question) -> String {

@@ -176,4 +176,28 @@ mod tests {
             assert_eq!((progress.bar.position(), progress.bar.length()), (position, Some(length)));
         }
     }
+
+    #[test]
+    fn range_bar_has_position_and_requests() {
+        use crate::clock::DrivenClock;
+        use crate::presence::Micros;
+
+        let seconds = |done, of| RangeProgress { done: Micros::from_seconds(done), of: Micros::from_seconds(of) };
+        let clock = Arc::new(DrivenClock::new(fixture::NOW));
+        let mut bar = RangeBar::new("acme", clock.clone(), true);
+        bar.observer().request(Endpoint::History, ResponseCode::Status(429), Duration::ZERO, 0);
+        bar.show(seconds(10, 100));
+        assert_eq!((bar.bar.position(), bar.bar.length(), &*bar.bar.message()), (10, Some(100), "1"));
+
+        // Without a terminal a line is due every 30 s.
+        let mut bar = RangeBar::new("acme", clock.clone(), false);
+        let first = bar.next_line.unwrap();
+        clock.advance(LOGGED_EVERY.saturating_sub(Duration::from_secs(1)));
+        bar.show(seconds(10, 100));
+        assert_eq!(bar.next_line, Some(first));
+        clock.advance(Duration::from_secs(1));
+        bar.show(seconds(20, 100));
+        assert_eq!(bar.next_line, Some(first + LOGGED_EVERY));
+        bar.finish();
+    }
 }
