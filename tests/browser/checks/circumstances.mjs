@@ -170,6 +170,34 @@ export default function circumstances({ browser, app }) {
     }, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
   });
 
+  test("a tenant that shows teams only has no link to a single agent", async () => {
+    const tenant = await app.tenant(FEW);
+    const access = { base_url: tenant.base, client_id: "simulated-client", client_secret_file: app.write("secret", SECRET) };
+    const agents = tenant.people.map(({ id, name, team }) => ({ id, name, team }));
+    const config = { tenants: [{ name: "teams", per_agent: false, agents, ...access }] };
+    const exporter = await app.serve("teams", [`--config.file=${app.write("teams.yml", JSON.stringify(config))}`]);
+    assert((await fetch(`${exporter.base}/metrics`)).ok);
+    for (const options of [{}, { colorScheme: "dark" }, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }]) {
+      await visit(
+        browser,
+        exporter.base,
+        async (page) => {
+          await page.goto(overview(exporter.base));
+          const shown = await page.locator("table#teams tbody th").allInnerTexts();
+          assert.deepEqual(shown, [...new Set(agents.map(({ team }) => team))].sort());
+          await assertNoSideways(page);
+          await assertAccessible(page);
+          const content = await page.content();
+          for (const { id, name } of agents) assert(!content.includes(id) && !content.includes(name), name);
+          await page.goto(agentPage(exporter.base, agents[0].id));
+          assert.match(await page.locator("h1").innerText(), /teams only/);
+          await assertAccessible(page);
+        },
+        { expectedStatuses: [404], ...options },
+      );
+    }
+  });
+
   test("several tenants have a page each, and one hides names", async () => {
     const tenant = await app.tenant(FEW);
     const secret = app.write("secret", SECRET);
