@@ -30,7 +30,7 @@ MOST_CPU_RATIO = 1.0
 # Twice the rendered bytes in all encodings, because a scrape may still send replaced bytes, and a constant.
 MEMORY_TIMES, MEMORY_PLUS = 2, 10 * MEGABYTE
 MOST_START_SECONDS = 0.020
-MOST_BINARY_BYTES = 10 * MEGABYTE
+MOST_BINARY_BYTES = 12 * MEGABYTE
 MOST_TAIL_SHARE = 0.1
 
 
