@@ -1,7 +1,7 @@
 //! Past presence: buckets of any window, without the cache of refreshes.
 //!
-//! The requested range begins and ends at boundaries of buckets, so that neighbouring pieces see the same buckets. How long
-//! a range may be is not documented, so it is halved where the server refuses it.
+//! A bucket that reaches beyond a piece counts in proportion to its part inside. How long a range may be is not documented, so it
+//! is halved where the server refuses it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tracing::warn;
 use super::PresenceSource;
 use super::cache::Batch;
 use super::request;
-use crate::presence::{BucketBoundaries, TallyOutcome, Timestamp, Window};
+use crate::presence::{TallyOutcome, Timestamp, Window};
 use crate::upstream::failure::{Failure, Scope, humanize, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
 use crate::upstream::{Endpoint, ErrorKind, FetchResult, PastLimits, PastQuery};
@@ -38,8 +38,6 @@ struct Learnt {
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     window: Window,
-    /// The requested range, from one boundary of buckets to another.
-    range: Window,
     slot: Duration,
     /// When the piece is read.
     now: Timestamp,
@@ -49,9 +47,7 @@ impl PresenceSource {
     pub(super) fn limits_of_past(&self) -> PastLimits {
         let limits = &self.tenant.limits;
         let agents = limits.agents_per_request.max(1).saturating_mul(limits.max_concurrent_requests.max(1));
-        // Less than an interval would request the same bucket again and again.
-        let length = self.past_length.learnt().longest.max(self.tenant.query.interval.length);
-        PastLimits { agents, length }
+        PastLimits { agents, length: self.past_length.learnt().longest }
     }
 
     pub(super) async fn collect_past(&self, query: PastQuery) -> FetchResult {
@@ -59,13 +55,10 @@ impl PresenceSource {
         let context = FetchContext::new(deadline);
         let sample = agents.get(..self.tenant.limits.agents_per_request.max(1)).unwrap_or(&agents);
         let sample = Batch::plain(sample);
-        let now = self.clock.now();
-        let boundaries = BucketBoundaries::new(self.tenant.query.interval.length);
-        let end = boundaries.ceil(window.end).min(now.max(window.end));
-        let piece = Piece { window, range: Window { start: boundaries.floor(window.start), end }, slot, now };
+        let piece = Piece { window, slot, now: self.clock.now() };
         let read = |batch| self.read_past(batch, piece, &context);
         let fetched = self.read_batches(self.plain_batches(agents), read, out_of_time, &context).await;
-        let length = length(piece.range);
+        let length = Duration::from(window.length());
         if !fetched.answered.is_empty() {
             self.past_length.prove(length);
         } else if fetched.error.as_ref().is_some_and(|error| error.kind == ErrorKind::BadRequest)
@@ -80,16 +73,16 @@ impl PresenceSource {
         context.check_cancelled()?;
         let mut reading = self.reading(&batch, piece.window);
         reading.tally = reading.tally.in_slots(piece.slot, piece.now);
-        let reading = self.read_range(reading, &batch.agents, piece.range, context).await?;
+        let reading = self.read_range(reading, &batch.agents, piece.window, context).await?;
         run_blocking(Endpoint::Presence, move || reading.tally.finish()).await
     }
 
     /// Halves the refused range of `piece` until the server answers. If it never does, the length was not the reason.
     async fn learn_length(&self, piece: Piece, sample: &Batch, context: &FetchContext) {
-        let mut shorter = length(piece.range);
+        let mut shorter = Duration::from(piece.window.length());
         while shorter > SHORTEST_RANGE {
             shorter = Duration::from_secs(shorter.as_secs() / 2).max(SHORTEST_RANGE);
-            let range = Window { end: piece.range.start + shorter, ..piece.range };
+            let range = Window { end: piece.window.start + shorter, ..piece.window };
             let report = self.session.client.url(request::PATH);
             let first = request::first_page(report, &self.tenant, range, &sample.agents);
             match self.read_page(self.reading(sample, piece.window), &first, context).await {
@@ -130,10 +123,6 @@ impl PastLength {
     fn limit(&self, length: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Learnt { longest: length, proven: length };
     }
-}
-
-fn length(range: Window) -> Duration {
-    range.length().into()
 }
 
 fn out_of_time() -> Failure {
