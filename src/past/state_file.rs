@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,9 @@ const FORMAT: &str = "cxone-exporter past presence 1";
 
 /// The file says when people worked, so only its owner may read it.
 const FILE_MODE: u32 = 0o600;
+
+/// The longest line. One of an agent and piece has at most some 50,000 slots of 40 bytes.
+const MAX_LINE_BYTES: u64 = 16 << 20;
 
 /// What was asked. Only an equal question can go on with a file.
 #[derive(Debug, Clone)]
@@ -197,13 +200,13 @@ impl Header {
 impl StateFile {
     /// The end of the range of the file at `path`, if it is a state file; for a question without an end of its own.
     pub fn end_of(path: &Path) -> Option<Timestamp> {
-        let file = File::open(path).ok()?;
-        if !file.metadata().ok()?.is_file() {
+        // Opening a pipe would wait for its other end.
+        if !fs::metadata(path).ok()?.is_file() {
             return None;
         }
-        let mut line = String::new();
-        BufReader::new(file).read_line(&mut line).ok()?;
-        let header: Header = serde_json::from_str(&line).ok()?;
+        let mut line = Vec::new();
+        BufReader::new(File::open(path).ok()?).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()?;
+        let header: Header = serde_json::from_slice(&line).ok()?;
         (header.format == FORMAT).then(|| Timestamp::from_micros(header.to))
     }
 
@@ -262,8 +265,15 @@ impl StateFile {
         let (mut line, mut number) = (Vec::new(), 0);
         loop {
             line.clear();
-            let read = lines.read_until(b'\n', &mut line).map_err(|error| state.failed("read", error))?;
+            let read = lines
+                .by_ref()
+                .take(MAX_LINE_BYTES)
+                .read_until(b'\n', &mut line)
+                .map_err(|error| state.failed("read", error))?;
             if line.pop_if(|last| *last == b'\n').is_none() {
+                if u64::try_from(read) == Ok(MAX_LINE_BYTES) && number > 0 {
+                    return Err(StateFileError::Damaged { path: state.shown(), line: number + 1 });
+                }
                 let is_torn_header = number == 0 && first.starts_with(&line);
                 if number == 0 && !is_torn_header {
                     return Err(StateFileError::NotOurs(state.shown()));

@@ -513,6 +513,13 @@ fn foreign_damaged_and_locked_files_are_refused() {
     assert!(difference.contains("the schedule or the `absent_limit` of agent 0 has changed since"), "{difference}");
     drop(file);
 
+    // What cannot be a line is not read into memory.
+    let torn = fs::File::options().append(true).open(&path).unwrap();
+    let length = torn.metadata().unwrap().len();
+    torn.set_len(length + (64 << 20)).unwrap();
+    assert!(refusal(&path, asked()).starts_with("line 6 of the state file"));
+    torn.set_len(length).unwrap();
+
     // A line twice, and a line that is missing.
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
