@@ -30,8 +30,8 @@ const BULK_LENGTH: Duration = Duration::from_secs(24 * 3600);
 /// The length of a piece where agents are read one by one. Each request may then be for so long, at some 3,000 rows.
 const ALONE_LENGTH: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The agents of a piece where they are read one by one: 80,000 slots of five minutes.
-const ALONE_AGENTS: usize = 20;
+/// The agents of a piece where they are read one by one: with slots of five minutes, what a caller has memory for.
+const ALONE_AGENTS: usize = 12;
 
 /// More agents than a tenant has.
 const ALL_AGENTS: usize = 1_000_000;
