@@ -183,7 +183,7 @@ fn print_periods(
             for agents in teams(tenant) {
                 let ids: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
                 let times = file.times(&tenant.name, &ids)?;
-                rows.extend(times.and_then(|times| Row::of_team(&agents, &times, file.periods())));
+                rows.extend(times.and_then(|times| Row::of_team_in_range(&agents, &times, file.periods())));
             }
         }
         reports.push(TenantReport::of_rows(tenant, file.question().range, rows));

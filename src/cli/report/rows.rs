@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ReportError;
+use super::range::teams;
 use crate::config::{Agent, Tenant};
 use crate::past::{AgentTimes, Periods, ShiftTime};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, Window, escape_text};
@@ -39,16 +40,31 @@ pub(super) struct Row {
 // === impl TenantReport ===
 
 impl TenantReport {
-    /// The report of the agents with an answer.
+    /// The report of the agents with an answer, or of their teams where agents are not shown.
     pub(super) fn new(tenant: &Tenant, window: Window, answered: Vec<(AgentId, Option<AgentPresence>)>) -> Self {
         let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
-        let rows = tenant.agents.iter();
-        let states = |presence: Option<AgentPresence>| presence.map(|presence| presence.states).unwrap_or_default();
-        let rows = rows.filter_map(|agent| {
+        let mut states = |agent: &Agent| {
             let presence = answered.remove(&agent.id)?;
-            Some(Row::new(agent, &agent.id, states(presence), None))
-        });
-        Self::of_rows(tenant, window, rows.collect())
+            Some(presence.map(|presence| presence.states).unwrap_or_default())
+        };
+        let rows = if tenant.privacy.per_agent {
+            let agents = tenant.agents.iter();
+            let row = |agent| Some(Row::new(agent, &tenant.label(agent), states(agent)?, None));
+            agents.filter_map(row).collect()
+        } else {
+            let mut row = |agents: Vec<&Agent>| {
+                let mut times: BTreeMap<StateName, Micros> = BTreeMap::new();
+                let read: Vec<_> = agents.iter().filter_map(|agent| states(agent)).collect();
+                for (state, time) in read.iter().flatten() {
+                    let sum = times.entry(StateName::clone(state)).or_default();
+                    *sum = *sum + *time;
+                }
+                let times = times.into_iter().collect();
+                (!read.is_empty()).then(|| Row::of_team(&agents, |team| Some(Row::new(team, "", times, None))))?
+            };
+            teams(tenant).into_iter().filter_map(&mut row).collect()
+        };
+        Self::of_rows(tenant, window, rows)
     }
 
     /// The report of these agents.
@@ -118,13 +134,17 @@ impl Row {
         }
     }
 
-    /// The row of a team whose agents are not shown.
-    pub(super) fn of_team(agents: &[&Agent], times: &AgentTimes, periods: &Periods) -> Option<Self> {
-        let team = agents.first()?.team.clone();
-        let has_schedule = agents.iter().any(|agent| agent.schedule.is_some());
+    /// The row of a team whose agents are not shown, which `row` makes as if the team were an agent.
+    fn of_team(agents: &[&Agent], row: impl FnOnce(&Agent) -> Option<Self>) -> Option<Self> {
+        let team = Agent { name: None, ..Agent::clone(agents.first()?) };
         let ids = agents.iter().map(|agent| AgentId::clone(&agent.id)).collect();
-        let team = Agent { name: None, team, ..Agent::clone(agents.first()?) };
-        Some(Self { ids, ..Self::of_range(&team, "", has_schedule, times, periods)? })
+        Some(Self { ids, ..row(&team)? })
+    }
+
+    /// The row of a team within a range.
+    pub(super) fn of_team_in_range(agents: &[&Agent], times: &AgentTimes, periods: &Periods) -> Option<Self> {
+        let has_schedule = agents.iter().any(|agent| agent.schedule.is_some());
+        Self::of_team(agents, |team| Self::of_range(team, "", has_schedule, times, periods))
     }
 
     /// The row of an agent.

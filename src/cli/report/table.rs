@@ -85,7 +85,7 @@ fn columns(report: &TenantReport, color: bool) -> Vec<Column> {
     let shown = if report.states.len() > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { report.states.len() };
     let (shown, further) = report.states.split_at(shown);
     let mut columns: Vec<Column> = [
-        text("Agent", |row| Some(&row.agent)),
+        text("Agent", |row| (!row.agent.is_empty()).then_some(&*row.agent)),
         text("Name", |row| row.name.as_deref()),
         text("Team", |row| row.team.as_deref()),
     ]

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::cli::fixture::{self, FakeSource, NOW};
 use crate::clock::DrivenClock;
-use crate::config::{Agent, AgentFilter, Api};
+use crate::config::{Agent, AgentFilter, AgentLabel, Api, Pseudonyms};
 use crate::presence::{AgentId, AgentPresence, Person, Timestamp};
 use crate::simulator::{Align, Credentials, Simulator, SimulatorOptions};
 use crate::upstream::{Endpoint, ErrorKind as Kind, Source};
@@ -119,6 +119,30 @@ async fn json_has_exact_numbers_and_documented_keys() {
         assert!((sum - entry["total"].as_f64().unwrap()).abs() < 1e-6);
     }
     assert_eq!(list.len(), 5);
+}
+
+#[tokio::test]
+async fn privacy_holds_in_every_format() {
+    let mut hashed = acme();
+    hashed.privacy.agent_label = AgentLabel::Hmac(Box::new(Pseudonyms::new("0123456789abcdef".into())));
+    let label = hashed.label(&hashed.agents[0]);
+    let mut teams_only = acme();
+    teams_only.agents[4].team = Some("Billing".to_owned());
+    teams_only.privacy.per_agent = false;
+    for format in [ReportFormat::Table, ReportFormat::Csv, ReportFormat::Json] {
+        let (text, ended) =
+            report(&fixture::config([hashed.clone()]), &args(format, None), FakeSource::new(answers), PLAIN).await;
+        ended.unwrap();
+        assert!(text.contains(&*label) && !text.contains("1234567890123456789"), "{text}");
+        let (text, ended) =
+            report(&fixture::config([teams_only.clone()]), &args(format, None), FakeSource::new(answers), PLAIN).await;
+        ended.unwrap();
+        let people = ["1234567890123456789", "Lovelace", "Hopper", "花子"];
+        assert!(text.contains("Billing") && people.iter().all(|person| !text.contains(person)), "{text}");
+    }
+    let config = fixture::config([teams_only]);
+    let (text, _) = report(&config, &args(ReportFormat::Table, None), FakeSource::new(answers), PLAIN).await;
+    golden("table_of_teams", &text);
 }
 
 #[tokio::test]
