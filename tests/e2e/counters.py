@@ -61,11 +61,12 @@ class Run:
 
     def restarts(self, how, *flags):
         """Ends the exporter, and starts it with further flags."""
+        started = self.prometheus.value("process_start_time_seconds")
         self.app.stop("exporter", how)
         before, self.exporter.flags = self.exporter.flags, self.exporter.flags + flags
         self.exporter.start()
         self.exporter.flags = before
-        wait_for("the exporter is scraped after its restart", lambda: self.prometheus.query("time() - process_start_time_seconds < 2"))
+        wait_for("the exporter is scraped after its restart", lambda: self.prometheus.query(f"process_start_time_seconds > {started!r}"))
         self.passes()
 
     def reloads(self, agents):
