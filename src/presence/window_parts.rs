@@ -130,11 +130,16 @@ impl WindowPartsBuilder {
         self.rest.extend(times);
         let mut left = span;
         while left.start < left.end {
-            let start = self.boundaries.floor(left.start);
+            let is_in = |part: &&WindowPart| part.start <= left.start && left.start < self.boundaries.next(part.start);
+            let start = match self.parts.last().filter(is_in) {
+                Some(last) => last.start,
+                None => {
+                    let start = self.boundaries.floor(left.start);
+                    self.parts.push(WindowPart { start, times: Vec::new() });
+                    start
+                }
+            };
             let end = self.boundaries.next(start).min(left.end);
-            if self.parts.last().is_none_or(|last| last.start != start) {
-                self.parts.push(WindowPart { start, times: Vec::new() });
-            }
             let inside = Window { start: left.start, end }.length();
             for (place, time) in &mut self.rest {
                 let share = time.prorated(inside, left.length().into());

@@ -148,6 +148,10 @@ impl Micros {
     /// `part / whole` of the duration, rounded down, so that the parts of several durations never sum to more than that
     /// part of their sum; zero if `whole` is zero.
     pub fn prorated(self, part: Self, whole: u128) -> Self {
+        if u128::from(part) == whole && whole > 0 {
+            // Most buckets are whole, and a division of 128 bits takes long.
+            return self;
+        }
         let scaled = (u128::from(self) * u128::from(part)).checked_div(whole).unwrap_or_default();
         Self(u64::try_from(scaled).unwrap_or(u64::MAX))
     }
