@@ -27,13 +27,21 @@ pub(super) struct FetchContext {
     agents: Option<Arc<HashSet<AgentId>>>,
     /// The memory that rows may still take, in bytes.
     room: AtomicU64,
+    /// Whether a list with fewer rows than it says is a failure.
+    refuses_short_lists: bool,
 }
 
 // === impl FetchContext ===
 
 impl FetchContext {
     pub(super) const fn new(deadline: Monotonic) -> Self {
-        Self { deadline, cancelled: OnceLock::new(), agents: None, room: AtomicU64::new(MIN_ROOM_BYTES) }
+        Self {
+            deadline,
+            cancelled: OnceLock::new(),
+            agents: None,
+            room: AtomicU64::new(MIN_ROOM_BYTES),
+            refuses_short_lists: false,
+        }
     }
 
     /// Keeps only rows of `agents`, in as much memory as those of `span` may take.
@@ -42,6 +50,16 @@ impl FetchContext {
         let agent_hours = u64::try_from(agents.len()).unwrap_or(u64::MAX).saturating_mul(hours);
         let room = agent_hours.saturating_mul(ROOM_BYTES_PER_AGENT_HOUR).saturating_add(MIN_ROOM_BYTES);
         Self { agents: Some(Arc::new(agents)), room: AtomicU64::new(room), ..self }
+    }
+
+    /// Takes a list with fewer rows than it says for a failure, as no later refresh mends what is missing.
+    pub(super) fn refusing_short_lists(self) -> Self {
+        Self { refuses_short_lists: true, ..self }
+    }
+
+    /// Whether a list with fewer rows than it says is a failure.
+    pub(super) const fn refuses_short_lists(&self) -> bool {
+        self.refuses_short_lists
     }
 
     /// The agents whose rows are kept; `None` keeps those of all.

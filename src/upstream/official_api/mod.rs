@@ -37,13 +37,12 @@ mod unavailable_codes;
 mod wire;
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
 use self::fetch::HistoryState;
-use self::pagination::ListRules;
+use self::pagination::{ListRules, ShortLists};
 use self::past::PastState;
 use self::state_history::HistoryCapabilities;
 use self::token_request::{AccessKeyIssuer, ApiAddress};
@@ -85,8 +84,7 @@ pub struct OfficialSource {
     /// What was read so far of the past. A piece is read while it is held, as the next one continues from it.
     past: tokio::sync::Mutex<PastState>,
     list_rules: ListRules,
-    /// Whether it has been told that a list had fewer rows than it says.
-    gap_told: AtomicBool,
+    short_lists: ShortLists,
 }
 
 // === impl OfficialSource ===
@@ -169,7 +167,7 @@ impl OfficialSource {
             state: Mutex::default(),
             past: tokio::sync::Mutex::default(),
             list_rules: ListRules::default(),
-            gap_told: AtomicBool::new(false),
+            short_lists: ShortLists::default(),
             official,
             tenant,
         })

@@ -4,10 +4,10 @@
 //! by default, and at the most, is not. So a link is followed where there is one, `totalRecords` is believed where it
 //! says that there is more, and where neither is said, pages are asked for until one is empty.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::warn;
@@ -43,6 +43,18 @@ const UPDATED_SINCE_MARGIN: u64 = 300;
 pub(super) struct ListRules {
     rows_per_page: AtomicU64,
     needs_updated_since: AtomicBool,
+}
+
+/// How often a list that ends early at the same row is refused before it is believed: as often as a piece is tried again.
+const MAX_SHORT_LISTS: u32 = 3;
+
+/// The lists that had fewer rows than they said.
+#[derive(Debug, Default)]
+pub(super) struct ShortLists {
+    told: AtomicBool,
+    is_usual: AtomicBool,
+    /// How often each list ended at which row of how many.
+    refused: Mutex<HashMap<(String, u64, u64), u32>>,
 }
 
 /// How many pages a list may have. At 0.1 s each, they take a quarter of an hour, which is longer than any sensible
@@ -120,7 +132,7 @@ impl OfficialSource {
             url = match page.next {
                 _ if found == 0 => {
                     if says_more {
-                        self.tell_of_gap(resource, position.read, total);
+                        self.check_short_list(resource, first, position.read, total, context)?;
                     }
                     return Ok(position.rejections);
                 }
@@ -176,12 +188,44 @@ impl OfficialSource {
         Ok((decoded.value, decoded.body))
     }
 
-    /// An empty page is the end, whatever a total says: what a total counts is undocumented.
-    fn tell_of_gap(&self, resource: &Resource, read: u64, total: u64) {
-        if !self.gap_told.swap(true, Ordering::Relaxed) {
+    /// An empty page is the end, whatever a total says: what a total counts is undocumented. Where no later refresh mends what
+    /// is missing, it is the end only if the server has said the same several times, and has rows at all.
+    fn check_short_list(
+        &self,
+        resource: &Resource,
+        list: &Url,
+        read: u64,
+        total: u64,
+        context: &FetchContext,
+    ) -> Result<(), Failure> {
+        if context.refuses_short_lists() && (read == 0 || !self.short_lists.is_usual(list, read, total)) {
+            let message = format!(
+                "A list ended after {read} of {total} rows (`totalRecords`), so rows are missing; try again later."
+            );
+            return Err(Failure::new(resource.endpoint, ErrorKind::Decode, message));
+        }
+        if !self.short_lists.told.swap(true, Ordering::Relaxed) {
             let (tenant, endpoint) = (&self.tenant.name, resource.endpoint.label());
             warn!(tenant, endpoint, read, total, "a list has fewer rows than its totalRecords says; this is told once");
         }
+        Ok(())
+    }
+}
+
+// === impl ShortLists ===
+
+impl ShortLists {
+    /// Whether the server's totals count more than rows, as a list that ends early at the same row each time shows.
+    fn is_usual(&self, list: &Url, read: u64, total: u64) -> bool {
+        if self.is_usual.load(Ordering::Relaxed) {
+            return true;
+        }
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = refused.entry((list.to_string(), read, total)).or_default();
+        *times += 1;
+        let is_usual = *times > MAX_SHORT_LISTS;
+        self.is_usual.store(is_usual, Ordering::Relaxed);
+        is_usual
     }
 }
 

@@ -63,6 +63,16 @@ struct ObservedStates {
     rows: Vec<StateRecord>,
 }
 
+/// What was read of a range.
+struct RangeRead {
+    /// Whether it was of all agents.
+    in_bulk: bool,
+    /// Else the agents that were requested, the first of the wanted ones.
+    requested: Vec<AgentId>,
+    /// Those of them whose history could not be read.
+    missing: HashSet<AgentId>,
+}
+
 /// The time of a piece.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
@@ -119,7 +129,7 @@ impl OfficialSource {
         let wanted: HashSet<AgentId> = ids.iter().cloned().collect();
         let kept = past.read.agents().cloned().collect();
         let span = Duration::from(piece.history.length()) + FURTHER;
-        let context = FetchContext::new(deadline).keeping(wanted.clone(), span);
+        let context = FetchContext::new(deadline).keeping(wanted.clone(), span).refusing_short_lists();
         let mut data = RefreshData::new(std::mem::take(&mut past.history), wanted.clone(), kept, start);
         data.state.timeline.begin_refresh(now, settle);
         past.read.drop_all_before(start);
@@ -194,10 +204,11 @@ impl OfficialSource {
                 }
                 continue;
             };
-            let (in_bulk, missing) = self.read_range(past, data, range, &agents, &listed, None, piece, context).await?;
+            let RangeRead { in_bulk, requested, missing } =
+                self.read_range(past, data, range, &agents, &listed, None, piece, context).await?;
             pending.retain(|agent| !missing.contains(agent));
             let cuts = !self.capabilities().by_overlap && range.start + self.official.settle <= piece.now;
-            let read: Vec<AgentId> = if in_bulk { pending.clone() } else { agents };
+            let read = if in_bulk { pending.clone() } else { requested };
             for agent in read.iter().filter(|agent| !missing.contains(*agent)) {
                 if let Some(before) = past.read.advance(agent, range.end)
                     && cuts
@@ -246,15 +257,19 @@ impl OfficialSource {
             data.compact();
             let mut unknown = data.timeline().unknown_at(piece.window.start, &begun);
             unknown.retain(|agent| !data.is_missing(agent));
-            let limits = self.request_limits(pending.len());
-            let range = Window { start: end.saturating_sub(limits.length).max(earliest), end };
-            let groups = limits.agents.unwrap_or(unknown.len()).max(1);
-            for agents in unknown.chunks(groups) {
-                let until = Some(piece.history.end);
-                self.read_range(past, data, range, agents, listed, until, piece, context).await?;
-            }
             if unknown.is_empty() {
                 break;
+            }
+            let length = self.request_limits(pending.len()).length;
+            let range = Window { start: end.saturating_sub(length).max(earliest), end };
+            let mut rest = unknown.as_slice();
+            while !rest.is_empty() {
+                // How many are requested together may be learnt in between.
+                let group = self.request_limits(pending.len()).agents.unwrap_or(rest.len());
+                let group = rest.get(..group).unwrap_or(rest);
+                let until = Some(piece.history.end);
+                let read = self.read_range(past, data, range, group, listed, until, piece, context).await?;
+                rest = rest.get(read.requested.len()..).filter(|_| !read.in_bulk).unwrap_or_default();
             }
             end = range.start;
         }
@@ -262,8 +277,8 @@ impl OfficialSource {
         Ok(())
     }
 
-    /// Reads one range. Returns whether it was of all agents, and those of `agents` whose history could not be read. `until` is
-    /// the end of what has been read after the range, if any.
+    /// Reads one range of all agents, or of the first of `agents`. `until` is the end of what has been read after the range, if
+    /// any.
     #[allow(clippy::too_many_arguments, reason = "the parts of one piece, each borrowed by itself")]
     async fn read_range(
         &self,
@@ -275,7 +290,7 @@ impl OfficialSource {
         until: Option<Timestamp>,
         piece: Piece,
         context: &FetchContext,
-    ) -> Result<(bool, HashSet<AgentId>), Failure> {
+    ) -> Result<RangeRead, Failure> {
         // In bulk, the agents only show whether one alone can be read.
         let probed = agents.get(..ALONE_AGENTS).unwrap_or(agents);
         let agents = if self.capabilities().bulk == Some(false) { agents } else { probed };
@@ -284,7 +299,8 @@ impl OfficialSource {
             Ok(history) => history,
             Err(failure) if past.has_answers && self.capabilities().bulk == Some(false) && is_refusal(&failure) => {
                 data.refused.extend(agents.iter().map(|agent| (Arc::clone(agent), failure.clone())));
-                return Ok((false, agents.iter().cloned().collect()));
+                let missing = agents.iter().cloned().collect();
+                return Ok(RangeRead { in_bulk: false, requested: agents.to_vec(), missing });
             }
             Err(failure) => return Err(failure),
         };
@@ -306,7 +322,7 @@ impl OfficialSource {
         if data.by_overlap {
             self.capabilities().by_overlap = true;
         }
-        Ok((in_bulk, missing))
+        Ok(RangeRead { in_bulk, requested: agents.to_vec(), missing })
     }
 
     fn request_limits(&self, agents: usize) -> RequestLimits {

@@ -64,6 +64,24 @@ async fn past_history_is_the_truth_for_each_kind_of_server() {
 }
 
 #[tokio::test]
+async fn agents_beyond_the_first_group_are_read_when_bulk_is_refused() {
+    let range = Window { start: days_ago(4), end: days_ago(1) };
+    for text in ["bulk-refused", "bulk-refused kept-by-start clipped", "bulk-refused kept-by-end"] {
+        let harness = harness(30, text, 2_000).await;
+        assert_exact(&harness, range, HOUR * 3, 1_000, text).await;
+    }
+    // A server that refuses bulk once, at any request.
+    for nth in 1..9 {
+        for status in [400, 403, 404] {
+            let harness = harness(26, "kept-by-start", 2_000).await;
+            let fault = format!("history:status={status}@{nth}");
+            harness.simulator.faults().push(fault.parse::<Rule>().unwrap());
+            assert_exact(&harness, range, HOUR * 3, 1_000, &fault).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_combination_of_past_pieces_gives_the_truth() {
     let range = Window { start: days_ago(12), end: days_ago(1) + HOUR * 7 };
     let mut tried = 0;
@@ -127,6 +145,8 @@ async fn failed_pieces_of_history_are_read_again_and_exact() {
         "states:cut@9",
         "history:cut-body@7+6",
         "history:garbage@4+2",
+        "history:empty@3+2",
+        "history:null-data@3+2",
         "codes:status=403",
     ];
     for text in ["", "bulk-refused", "kept-by-start clipped longest=20h"] {
