@@ -20,8 +20,8 @@ SETTINGS = {
     "cooldown": "1s", "max_staleness": "20s", "request_timeout": "2s", "refresh_timeout": "5s", "agents_per_request": 25
 }
 SAMPLE_SECONDS = 5
-# Memory: what the allocator keeps moves by this much without any leak.
-RSS_SLACK_KIB, RSS_GROWTH = 3 * 1024, 1.10
+# Memory: the allocator keeps this much more in the first two minutes of refreshes, then no more, without any leak.
+RSS_SLACK_KIB, RSS_GROWTH = 6 * 1024, 1.10
 # Descriptors: the connections upstream that are kept for the next refresh, one a concurrent request.
 DESCRIPTOR_SLACK = 4
 # Threads for name resolution and files end when they had nothing to do for ten seconds.
