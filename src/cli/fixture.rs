@@ -1,10 +1,13 @@
 //! Test data: a tenant, and a source with fixed results.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::NaiveTime;
+use tracing::{Dispatch, subscriber};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::clock::Monotonic;
 use crate::config::{Agent, Config, ConnectionSettings, Interval, QuerySettings, Tenant};
@@ -143,5 +146,53 @@ impl Source for FakeSource {
 
     fn token_expiry(&self) -> Option<Timestamp> {
         Some(NOW + Duration::from_secs(3_590))
+    }
+}
+
+/// Collects written bytes, such as log lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+/// Collects log lines of this thread until it is dropped.
+pub(crate) struct CapturedLog {
+    buffer: Buffer,
+    _guard: subscriber::DefaultGuard,
+    /// With a single dispatcher alive, another thread that logs first would disable the line for all threads.
+    _another: Dispatch,
+}
+
+// === impl Buffer ===
+
+impl Buffer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
+    }
+}
+
+impl io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+// === impl CapturedLog ===
+
+impl CapturedLog {
+    pub(crate) fn start() -> Self {
+        let another = Dispatch::new(tracing_subscriber::registry());
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let guard = subscriber::set_default(tracing_subscriber::registry().with(lines));
+        Self { buffer, _guard: guard, _another: another }
+    }
+
+    /// The lines with this message.
+    pub(crate) fn lines(&self, message: &str) -> Vec<String> {
+        self.buffer.text().lines().filter(|line| line.contains(message)).map(str::to_owned).collect()
     }
 }

@@ -57,25 +57,10 @@ impl<W: Write> Write for CleanLines<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use tracing::{subscriber, warn};
 
     use super::*;
-
-    /// Collects the written bytes.
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::cli::fixture::Buffer;
 
     #[test]
     fn log_lines_have_no_control_or_bidi_characters() {
@@ -96,7 +81,7 @@ mod tests {
             subscriber::with_default(tracing_subscriber::registry().with(layer), || {
                 warn!(name = hostile, other = ?hostile, "{hostile}");
             });
-            let written = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+            let written = buffer.text();
             let line = written.strip_suffix('\n').unwrap();
             assert_eq!(escape_text(line), line, "{line:?}");
             assert!(line.contains("desrever"), "{line}");

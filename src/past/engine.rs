@@ -1,12 +1,15 @@
 //! Reads a range of one tenant, piece by piece.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
+
+use tracing::{info, warn};
 
 use super::periods::next_multiple;
 use super::state_file::{StateFile, StateFileError};
 use super::tally::{AbsentRun, PastAgent, PieceTally};
-use crate::clock::{Clock, Monotonic};
+use crate::clock::{Clock, Monotonic, whole_seconds};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, Timestamp, Window};
 use crate::upstream::{ErrorKind, FetchResult, PastLimits, PastQuery, Source, UpstreamError};
 
@@ -21,6 +24,9 @@ const PIECE_TIMEOUT: Duration = Duration::from_secs(2 * 3_600);
 
 /// The waits before an agent that failed is tried again. A server that restarts is back by then.
 const RETRY_WAITS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
+
+/// How often a run says how far it is while it waits, so that it is seen to run.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// Reads a range of one tenant into a state file.
 pub struct RangeReader<'a> {
@@ -68,9 +74,10 @@ struct AgentState {
 // === impl RangeReader ===
 
 impl RangeReader<'_> {
-    /// Reads what the file does not have yet. `progress` is told of each piece.
+    /// Reads what the file does not have yet. `progress` is told of each piece, and every 30 s meanwhile.
     ///
-    /// An agent that fails is tried again a few times and then left out. Where nothing is read any more, the run ends.
+    /// An agent that fails is tried again a few times and then left out. Where nothing is read any more, the run ends. A failure
+    /// that waiting does not mend ends it at once, but only before the first answer: later it is as likely to pass.
     ///
     /// # Errors
     ///
@@ -89,6 +96,8 @@ impl RangeReader<'_> {
         let mut unread = Unread::default();
         // Whether the last agents that were left out failed for a reason that others may have too.
         let mut is_down = false;
+        let mut has_read = false;
+        let mut told_until = None;
         progress(done(&agents, range));
         loop {
             let limits = self.source.past_limits();
@@ -96,10 +105,16 @@ impl RangeReader<'_> {
             let watched = piece.iter().filter_map(|place| Some(self.agents.get(*place)?.watched.clone()));
             let deadline = self.clock.monotonic() + PIECE_TIMEOUT;
             let query = PastQuery { window, agents: watched.collect(), slot, deadline };
-            let FetchResult { answered, error, refusal, .. } = self.source.fetch_past(query).await;
+            let mut tell = || {
+                self.tell_wait(&mut told_until);
+                progress(done(&agents, range));
+            };
+            let FetchResult { answered, error, refusal, .. } =
+                self.telling(self.source.fetch_past(query), &mut tell).await;
 
             let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
             let has_answers = !answered.is_empty();
+            has_read |= has_answers;
             let mut tally = PieceTally::new(window, slot, file.periods(), self.offline_states);
             let (mut records, mut failed) = (Vec::with_capacity(answered.len()), Vec::new());
             for place in piece {
@@ -123,7 +138,8 @@ impl RangeReader<'_> {
             // CXone refuses these agents alone, and would again.
             let is_refused = error.is_none() && refusal.is_some();
             let limits_changed = self.source.past_limits() != limits;
-            let is_permanent = error.as_ref().is_some_and(|error| is_permanent(error.kind)) && !limits_changed;
+            let is_permanent =
+                !has_read && !limits_changed && error.as_ref().is_some_and(|error| is_permanent(error.kind));
             let mut wait = None;
             for place in &failed {
                 let Some(state) = agents.get_mut(*place) else { continue };
@@ -139,9 +155,25 @@ impl RangeReader<'_> {
                 break;
             }
             match wait {
-                // The source has learnt that another piece may be answered.
+                // The source has learnt that another piece may be answered, and has said so.
                 Some(_) if limits_changed => {}
-                Some(wait) => self.wait(wait).await,
+                Some(wait) => {
+                    let until = self.end_of(wait);
+                    let reason = unread.error.as_ref().map(ToString::to_string).unwrap_or_default();
+                    let wait_seconds = whole_seconds(until.saturating_since(self.clock.monotonic())).as_secs();
+                    warn!(
+                        tenant = self.tenant,
+                        agents = failed.len(),
+                        reason,
+                        wait_seconds,
+                        "reading a piece failed; it is tried again"
+                    );
+                    let mut tell = || {
+                        self.tell_wait(&mut told_until);
+                        progress(done(&agents, range));
+                    };
+                    self.telling(self.clock.sleep_until(until), &mut tell).await;
+                }
                 None => is_down = all_failed,
             }
         }
@@ -153,21 +185,47 @@ impl RangeReader<'_> {
         Ok(unread)
     }
 
-    /// Waits, and at least until the source allows requests.
-    async fn wait(&self, wait: Duration) {
-        let until: Monotonic = self.clock.monotonic() + wait;
-        self.clock.sleep_until(self.source.not_before().map_or(until, |not_before| not_before.max(until))).await;
+    /// The end of a wait, and not before the source allows requests.
+    fn end_of(&self, wait: Duration) -> Monotonic {
+        let until = self.clock.monotonic() + wait;
+        self.source.not_before().map_or(until, |not_before| not_before.max(until))
+    }
+
+    /// Waits for `future`, and calls `tell` every 30 s meanwhile.
+    async fn telling<T>(&self, future: impl Future<Output = T>, tell: &mut (dyn FnMut() + Send)) -> T {
+        let mut future = pin!(future);
+        loop {
+            // The block begins to wait when it is polled, after `future`.
+            let due = async { self.clock.sleep_until(self.clock.monotonic() + TOLD_EVERY).await };
+            tokio::select! {
+                biased;
+                output = &mut future => return output,
+                () = due => tell(),
+            }
+        }
+    }
+
+    /// Logs until when the source allows no requests, once for each such time. `told` is the last one.
+    fn tell_wait(&self, told: &mut Option<Monotonic>) {
+        let now = self.clock.monotonic();
+        let Some(until) = self.source.not_before().filter(|until| *until > now && *told != Some(*until)) else {
+            return;
+        };
+        *told = Some(until);
+        let until = (self.clock.now() + until.saturating_since(now)).whole_second();
+        info!(tenant = self.tenant, %until, "waiting until CXone allows requests again");
     }
 }
 
-/// Whether the same request fails again, however long it is waited.
+/// Whether the same request fails again, however long it is waited. A body that is none of CXone's may come from a proxy on the
+/// way, which passes.
 const fn is_permanent(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::BadRequest
             | ErrorKind::Unauthorized
             | ErrorKind::Forbidden
-            | ErrorKind::NotJson
+            | ErrorKind::UnexpectedStatus
             | ErrorKind::ForeignAddress
     )
 }
@@ -185,17 +243,23 @@ fn next_piece(
     let piece: Vec<usize> =
         behind.take(limits.agents.max(1)).take(usize::try_from(MAX_SLOTS).unwrap_or(usize::MAX)).collect();
 
+    // Servers may begin their buckets at the start. On the grid no bucket of a later piece reaches into two periods.
+    let next_slot = next_multiple(start, slot);
+    if next_slot.saturating_sub(slot) < start {
+        return Some((Window { start, end: next_slot.min(range.end) }, piece));
+    }
+
     let slots = MAX_SLOTS / u64::try_from(piece.len()).unwrap_or(u64::MAX).max(1);
     let longest = slot.saturating_mul(u32::try_from(slots).unwrap_or(u32::MAX));
     let end = start + limits.length.min(longest);
     // Whole slots, so that no slot is read in two parts; at least one. Whole hours where there are some, so that buckets of an
     // hour are read once.
     let floor = |step| next_multiple(end, step).saturating_sub(step);
-    let end = if floor(HOUR) > start { floor(HOUR) } else { floor(slot).max(next_multiple(start, slot)) };
+    let end = if floor(HOUR) > start { floor(HOUR) } else { floor(slot).max(next_slot) };
     Some((Window { start, end: end.min(range.end) }, piece))
 }
 
-/// How many pieces a range has: in agents, and one after the other.
+/// How many pieces a range has, without a short first one: in agents, and one after the other.
 pub fn pieces(agents: u64, range: Window, slot: Duration, limits: PastLimits) -> (u64, u64) {
     let batch = u64::try_from(limits.agents).unwrap_or(u64::MAX).clamp(1, MAX_SLOTS).min(agents.max(1));
     let longest = slot.saturating_mul(u32::try_from(MAX_SLOTS / batch).unwrap_or(u32::MAX));

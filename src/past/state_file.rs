@@ -5,15 +5,16 @@
 //! holds no times.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tracing::warn;
 
 use super::agent_times::AgentTimes;
 use super::periods::{By, Periods};
@@ -49,7 +50,7 @@ pub struct Question {
 #[derive(Debug, Error)]
 pub enum StateFileError {
     /// A system call failed.
-    #[error("the state file {path} cannot be {doing}: {error}")]
+    #[error("the state file {path} cannot be {doing}: {error}; check the path, and that the disk has room")]
     Io {
         /// The path.
         path: String,
@@ -125,6 +126,8 @@ struct AgentLines {
     done_until: i64,
     run: Option<AbsentRun>,
     schedule: u64,
+    /// Whether any time was reported.
+    has_data: bool,
     /// The place and the length of each line.
     lines: Vec<(u64, u32)>,
 }
@@ -295,9 +298,21 @@ impl StateFile {
         // A torn line is dropped.
         state.file.set_len(state.length).map_err(|error| state.failed("written", error))?;
         if state.length == 0 {
+            state.make_private();
             state.write(&first)?;
         }
         Ok(state)
+    }
+
+    /// Takes the permissions of others away from a file that existed, as far as the file system has any.
+    fn make_private(&self) {
+        let is_private = self.file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 == 0);
+        if is_private {
+            return;
+        }
+        if let Err(error) = self.file.set_permissions(Permissions::from_mode(FILE_MODE)) {
+            warn!(path = self.shown(), %error, "the state file is readable by others");
+        }
     }
 
     fn check_header(&self, line: &[u8], asked: &Header) -> Result<(), StateFileError> {
@@ -325,6 +340,7 @@ impl StateFile {
             agent.done_until = record.to;
             agent.run = Some(record.run);
             agent.schedule = record.schedule;
+            agent.has_data |= record.times.iter().flat_map(|(_, times)| times).any(|(_, time)| *time > 0);
             agent.lines.push((self.length, length));
         }
         is_next
@@ -376,11 +392,17 @@ impl StateFile {
         let lines = self.agents.get(tenant).and_then(|agents| agents.get(&agent.watched.id));
         let Some(lines) = lines else { return Ok((start, AbsentRun::none(start))) };
         if lines.schedule != agent.fingerprint() {
-            let difference =
-                format!("the schedule or the `absent_limit` of agent {} has changed since", agent.watched.id);
+            // The id may be secret, see `agent_label`.
+            let difference = "the schedule or the `absent_limit` of an agent has changed since".to_owned();
             return Err(StateFileError::OtherQuestion { path: self.shown(), difference });
         }
         Ok((Timestamp::from_micros(lines.done_until), lines.run.unwrap_or(AbsentRun::none(start))))
+    }
+
+    /// How many of these agents were read, but CXone reported no time of theirs.
+    pub fn without_data<'a>(&self, tenant: &str, agents: impl Iterator<Item = &'a AgentId>) -> usize {
+        let Some(read) = self.agents.get(tenant) else { return 0 };
+        agents.filter_map(|agent| read.get(agent)).filter(|agent| !agent.has_data).count()
     }
 
     /// What was read of these agents, together; `None` if nothing was. Agents of which nothing was read are left out.

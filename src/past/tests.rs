@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::runtime;
 
 use super::*;
-use crate::cli::fixture;
+use crate::cli::fixture::{self, CapturedLog};
 use crate::clock::{Clock, Monotonic, Sleep};
 use crate::config::Tenant;
 use crate::presence::{
@@ -22,6 +22,8 @@ use crate::upstream::{
 };
 
 const SLOT: Duration = Duration::from_secs(300);
+/// The wait before the first retry.
+const RETRY_WAIT: Duration = Duration::from_secs(5);
 const MINUTE: i64 = 60_000_000;
 const STATES: [&str; 3] = ["Available", "Busy", "Offline"];
 
@@ -58,6 +60,8 @@ struct Fake {
     refuses: bool,
     kind: ErrorKind,
     not_before: Option<Monotonic>,
+    /// How often a call is not ready yet.
+    yields: usize,
     calls: Mutex<usize>,
     answered: Mutex<Vec<(AgentId, Window)>>,
 }
@@ -72,6 +76,7 @@ impl Fake {
             refuses: false,
             kind: ErrorKind::Server,
             not_before: None,
+            yields: 0,
             calls: Mutex::default(),
             answered: Mutex::default(),
         }
@@ -153,7 +158,12 @@ impl Source for Fake {
         } else {
             result.error = error;
         }
-        Box::pin(async { result })
+        Box::pin(async {
+            for _ in 0..self.yields {
+                tokio::task::yield_now().await;
+            }
+            result
+        })
     }
 
     fn not_before(&self) -> Option<Monotonic> {
@@ -398,20 +408,87 @@ fn refused_agents_are_not_retried() {
     let mut file = StateFile::temporary(question(half_a_day(), By::Total, &TimeZone::UTC)).unwrap();
     let (_, unread) = read(&source, &agents, &mut file, &clock);
     assert_eq!(unread.agents, [AgentId::from("1")]);
-    assert_eq!((*source.calls.lock().unwrap(), clock.0.lock().unwrap().1.len()), (1, 0));
+    // The other agent's second piece is asked without it.
+    assert_eq!((*source.calls.lock().unwrap(), clock.0.lock().unwrap().1.len()), (2, 0));
 }
 
 #[test]
 fn permanent_failures_end_the_run_without_a_wait() {
     let agents = agents(40, &TimeZone::UTC);
+    // The last one is that of a 404.
+    for kind in [ErrorKind::BadRequest, ErrorKind::Unauthorized, ErrorKind::Forbidden, ErrorKind::UnexpectedStatus] {
+        let clock = InstantClock::default();
+        let mut source = Fake::new(1, vec![limits(2, 60)]);
+        source.fails = Box::new(|_, _| true);
+        source.kind = kind;
+        let mut file = StateFile::temporary(question(half_a_day(), By::Total, &TimeZone::UTC)).unwrap();
+        let (_, unread) = read(&source, &agents, &mut file, &clock);
+        assert_eq!(unread.agents.len(), 40);
+        assert_eq!((*source.calls.lock().unwrap(), clock.0.lock().unwrap().1.len()), (2, 0));
+    }
+}
+
+#[test]
+fn one_odd_answer_is_retried() {
+    let agents = agents(2, &TimeZone::UTC);
+    // Bodies that are none of CXone's at any time, and refusals once there was an answer.
+    let table = [
+        (ErrorKind::Decode, 1),
+        (ErrorKind::NotJson, 1),
+        (ErrorKind::Decode, 3),
+        (ErrorKind::BadRequest, 3),
+        (ErrorKind::Forbidden, 3),
+        (ErrorKind::UnexpectedStatus, 2),
+    ];
+    for (kind, failing) in table {
+        let clock = InstantClock::default();
+        let mut source = Fake::new(1, vec![limits(2, 60)]);
+        source.fails = Box::new(move |call, _| call == failing);
+        source.kind = kind;
+        let mut file = StateFile::temporary(question(half_a_day(), By::Total, &TimeZone::UTC)).unwrap();
+        let log = CapturedLog::start();
+        let (_, unread) = read(&source, &agents, &mut file, &clock);
+        assert!(unread.agents.is_empty() && unread.error.is_none(), "{kind:?}");
+        assert_eq!(clock.0.lock().unwrap().1, [RETRY_WAIT]);
+        let retries = log.lines("reading a piece failed; it is tried again");
+        assert!(
+            retries.len() == 1 && retries[0].contains("agents=2 reason=\"CXone server error (503)\" wait_seconds=5")
+        );
+    }
+}
+
+#[test]
+fn waits_are_told_every_30_s() {
+    let agents = agents(1, &TimeZone::UTC);
+    let mut source = Fake::new(1, vec![limits(1, 100_000)]);
+    source.yields = 3;
+    source.not_before = Some(Monotonic::from_start(Duration::from_secs(100)));
+    let range = Window { start: half_a_day().start + Duration::from_secs(120), ..half_a_day() };
+    let mut file = StateFile::temporary(question(range, By::Total, &TimeZone::UTC)).unwrap();
     let clock = InstantClock::default();
-    let mut source = Fake::new(1, vec![limits(2, 60)]);
-    source.fails = Box::new(|_, _| true);
-    source.kind = ErrorKind::Forbidden;
+    let reader = RangeReader { tenant: "acme", agents: &agents, offline_states: &[], source: &source, clock: &clock };
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    let log = CapturedLog::start();
+    let mut told = Vec::new();
+    let mut progress = |progress: RangeProgress| told.push((clock.monotonic(), progress.done));
+    runtime.block_on(reader.read(&mut file, &mut progress)).unwrap();
+    let at = |seconds, done| (Monotonic::from_start(Duration::from_secs(seconds)), done);
+    let zero = Micros::ZERO;
+    assert_eq!(told, [at(0, zero), at(30, zero), at(60, zero), at(90, zero), at(90, range.length())]);
+    // The end of the wait is logged once; the time of day of this clock does not move.
+    let waiting = log.lines("waiting until CXone allows requests again");
+    let until = format!("until={}", fixture::NOW + Duration::from_secs(70));
+    assert!(waiting.len() == 1 && waiting[0].contains(&until), "{waiting:?}");
+}
+
+#[test]
+fn pieces_after_the_first_begin_on_the_grid() {
+    let source = Fake::new(1, vec![limits(1, 240)]);
     let mut file = StateFile::temporary(question(half_a_day(), By::Total, &TimeZone::UTC)).unwrap();
-    let (_, unread) = read(&source, &agents, &mut file, &clock);
-    assert_eq!(unread.agents.len(), 40);
-    assert_eq!((*source.calls.lock().unwrap(), clock.0.lock().unwrap().1.len()), (2, 0));
+    read(&source, &agents(1, &TimeZone::UTC), &mut file, &InstantClock::default());
+    let answered = source.answered.lock().unwrap();
+    let starts: Vec<String> = answered.iter().map(|(_, window)| window.start.to_string()[11..16].to_owned()).collect();
+    assert_eq!(starts, ["04:58", "05:00", "09:00", "13:00"]);
 }
 
 #[test]
@@ -449,7 +526,7 @@ fn pieces_are_bounded_by_memory() {
     read(&source, &agents, &mut file, &InstantClock::default());
     let answered = source.answered.lock().unwrap();
     let longest = answered.iter().map(|(_, window)| window.length().get() / 60_000_000).max();
-    assert_eq!((longest, answered.len()), (Some(242), 6_000));
+    assert_eq!((longest, answered.len()), (Some(240), 7_000));
 }
 
 fn refusal(path: &Path, question: Question) -> String {
@@ -501,8 +578,13 @@ fn foreign_damaged_and_locked_files_are_refused() {
     }
     assert!(refusal(folder.path(), asked()).contains("is not a state file"));
     assert!(refusal(&folder.path().join("none/state"), asked()).contains("cannot be opened: No such file"));
+    assert!(
+        refusal(&folder.path().join("none/state"), asked()).ends_with("check the path, and that the disk has room")
+    );
 
-    fs::remove_file(&path).unwrap();
+    // An empty file that exists becomes the owner's alone.
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let agents = agents(1, &TimeZone::UTC);
     let mut file = StateFile::open(&path, asked()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -510,7 +592,7 @@ fn foreign_damaged_and_locked_files_are_refused() {
     read(&Fake::new(1, vec![limits(1, 240)]), &agents, &mut file, &InstantClock::default());
     let changed = PastAgent { absent_limit: None, ..agents[0].clone() };
     let difference = file.progress("acme", &changed).unwrap_err().to_string();
-    assert!(difference.contains("the schedule or the `absent_limit` of agent 0 has changed since"), "{difference}");
+    assert!(difference.contains("the schedule or the `absent_limit` of an agent has changed since"), "{difference}");
     drop(file);
 
     // What cannot be a line is not read into memory.

@@ -1,6 +1,7 @@
 //! `report --from` and `backfill` as processes, over the simulated tenant.
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, SystemClock};
@@ -129,16 +130,20 @@ async fn wrong_ranges_exit_2_and_send_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn interrupted_report_exits_1_and_goes_on() {
-    // The first piece of the 30 agents is answered, and then the client has lost its scope.
+async fn report_killed_while_it_waits_goes_on() {
+    // The first piece of the 30 agents is answered, then one request is refused, and the report waits to try again.
     let harness = harness(&["presence:status=403@1+30"]).await;
     let (from, to) = (date(midnight(12)), date(midnight(1)));
     let kept = state(&harness, "state");
     let command = ["report", "--format=csv", "--from", &from, "--to", &to, "--by=day", &kept];
-    let output = harness.run(&command);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("could not be read to the end"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("the same command goes on from /"), "{}", stderr(&output));
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_cxone-exporter"));
+    killed.env_clear().args(command).arg("--config.file").arg(harness.config()).stdout(Stdio::null());
+    let mut killed = killed.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("reading a piece failed; it is tried again")).unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(line.contains("wait_seconds=5") && line.contains("(403)"), "{line}");
     let (_, first) = harness.requests();
     let resumed = harness.run(&command);
     assert!(resumed.status.success(), "{}", stderr(&resumed));
