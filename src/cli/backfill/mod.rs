@@ -9,6 +9,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::warn;
+
 pub(super) use self::series::write;
 use super::args::BackfillArgs;
 use super::report::range::{self, Output, Request};
@@ -80,6 +82,18 @@ impl Export<'_> {
             return Err(ReportError::Usage(message.to_owned()));
         }
         Ok(Window { start, end: range.end })
+    }
+
+    /// Warns where time has to be spread over several steps.
+    pub(super) fn warn_of_interpolation(&self, tenant: &Tenant) {
+        let interval = tenant.query.interval.length;
+        if tenant.official.is_none() && self.step < interval {
+            let (step, interval) = (format_duration(self.step), format_duration(interval));
+            warn!(
+                tenant = tenant.name,
+                step, interval, "the step is shorter than `interval`; samples are interpolated"
+            );
+        }
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) enum ReportError {
     /// The state file cannot be used.
     #[error(transparent)]
     StateFile(#[from] StateFileError),
-    /// The report could not be written.
-    #[error("the report cannot be written: {0}")]
+    /// The output could not be written.
+    #[error("the output cannot be written: {0}; check that the disk has room")]
     Output(io::Error),
 }
 

@@ -133,11 +133,22 @@ pub(in crate::cli) async fn run(
         Some(path) => StateFile::open(path, question)?,
         None => StateFile::temporary(question)?,
     };
+    if let Output::Export(export) = &request.output {
+        tenants.iter().for_each(|tenant| export.warn_of_interpolation(tenant));
+    }
     let (mut read, mut problems) = (Vec::new(), Vec::new());
     for configured in tenants {
         let (tenant, problem) = read_tenant(build_source, configured, request, &mut file, &clock, terminal).await?;
         read.extend(tenant);
         problems.extend(problem.map(|problem| format!("tenant {}: {problem}", configured.name)));
+    }
+
+    for tenant in &read {
+        let agents = file.without_data(&tenant.name, tenant.agents.iter().map(|agent| &agent.id));
+        if agents > 0 {
+            let of = tenant.agents.len();
+            warn!(tenant = tenant.name, agents, of, "CXone reported no time of some agents within the range");
+        }
     }
 
     let mut out = BufWriter::new(out);
@@ -190,7 +201,13 @@ fn print_periods(
     }
     reports.retain(|report| !report.rows.is_empty());
     if let Some(column) = sort {
-        rows::sort(&mut reports, column)?;
+        // What was read is worth more than its order.
+        match rows::sort(&mut reports, column) {
+            Err(ReportError::UnknownColumn { column, columns }) => {
+                warn!(column, columns, "--sort names no column; the agents are not sorted");
+            }
+            sorted => sorted?,
+        }
     }
     let printed = match format {
         ReportFormat::Csv => period_rows::csv(file, &reports, out),
@@ -268,12 +285,13 @@ async fn read_tenant(
 /// The agents that could not be read, if there are any, and how to go on.
 fn unread_agents(unread: &Unread, of: usize, state: Option<&Path>) -> Option<String> {
     let count = unread.agents.len();
-    let cause = || unread.error.as_ref().map_or("the cause is unknown".to_owned(), UpstreamError::to_string);
+    let cause = unread.error.as_ref().map_or("the cause is unknown".to_owned(), UpstreamError::to_string);
+    let cause = cause.trim_end_matches('.');
     let remedy = match state {
         Some(path) => format!("the same command goes on from {}", path.display()),
         None => "with --state FILE the same command goes on where it stopped".to_owned(),
     };
-    (count > 0).then(|| format!("{count} of {of} agents could not be read to the end: {}; {remedy}", cause()))
+    (count > 0).then(|| format!("{count} of {of} agents could not be read to the end: {cause}; {remedy}"))
 }
 
 /// Warns of labels that every scrape has.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use super::*;
-use crate::cli::fixture::{self, FakeSource};
+use crate::cli::fixture::{self, CapturedLog, FakeSource};
 use crate::cli::report::run_with;
 use crate::cli::report::tests::{PLAIN, golden};
 use crate::clock::{Monotonic, Sleep};
@@ -92,7 +92,7 @@ fn partial_answers(query: &PastQuery) -> FetchResult {
     fetched.answered.retain(|(id, _)| &**id != "1001");
     if query.agents.iter().any(|agent| &*agent.id == "1001") {
         fetched.failed = vec!["1001".into()];
-        let message = "CXone server error (503)".to_owned();
+        let message = "CXone server error (503).".to_owned();
         fetched.error = Some(UpstreamError { endpoint: Endpoint::Presence, kind: Kind::Server, message });
     }
     fetched
@@ -190,8 +190,13 @@ async fn sort_and_team_hold_for_ranges() {
     ended.unwrap();
     assert_eq!(lines(&text), ["1001", "1003"]);
     let unknown = ReportArgs { sort: Some("Bizy".to_owned()), ..args(ReportFormat::Table, ReportBy::Total) };
-    let (_, ended) = report(&config, &unknown, FakeSource::of_past(answers)).await;
-    assert!(ended.unwrap_err().is_usage());
+    // What was read is not thrown away.
+    let log = CapturedLog::start();
+    let (text, ended) = report(&config, &unknown, FakeSource::of_past(answers)).await;
+    ended.unwrap();
+    assert_eq!(lines(&text), ["1001", "1002", "1003", "1004"]);
+    let warned = log.lines("--sort names no column").join("\n");
+    assert!(warned.contains("Bizy") && warned.contains("agent, name, team, total, =Lunch, Available"), "{warned}");
 }
 
 #[tokio::test]
@@ -258,6 +263,26 @@ async fn failed_agents_are_left_out_and_the_same_command_goes_on() {
     let (_, ended) = report(&config, &other, FakeSource::of_past(answers)).await;
     let error = ended.unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("it sums by total, and not day"), "{error}");
+}
+
+#[tokio::test]
+async fn agents_without_data_are_counted_in_a_warning() {
+    let mut teams_only = acme();
+    teams_only.privacy.per_agent = false;
+    for (tenant, format) in
+        [(acme(), ReportFormat::Csv), (teams_only, ReportFormat::Table), (acme(), ReportFormat::OpenMetrics)]
+    {
+        let args = args(format, ReportBy::Total);
+        let args = ReportArgs { by: args.by.filter(|_| format != ReportFormat::OpenMetrics), ..args };
+        let log = CapturedLog::start();
+        let (_, ended) = report(&fixture::config([tenant]), &args, FakeSource::of_past(answers)).await;
+        ended.unwrap();
+        let warned = log.lines("no time of some agents");
+        assert!(warned.len() == 1 && warned[0].contains("agents=1 of=4") && !warned[0].contains("1003"), "{warned:?}");
+        // The tenant's interval is an hour, and the step five minutes.
+        let warned = log.lines("samples are interpolated").join("\n");
+        assert_eq!(warned.contains("step=\"5m\" interval=\"1h\""), format == ReportFormat::OpenMetrics, "{warned}");
+    }
 }
 
 #[tokio::test]
