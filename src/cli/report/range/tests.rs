@@ -297,6 +297,32 @@ async fn nothing_read_is_an_error_of_its_own() {
     assert!(ended.unwrap_err().to_string().starts_with("nothing to report: tenant acme: 4 of 4 agents"));
 }
 
+/// A full disk.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn output_on_a_full_disk_is_an_error_with_advice() {
+    let config = fixture::config([acme()]);
+    let source = FakeSource::of_past(answers);
+    let build_source = move |_: &Arc<Tenant>, _, _| Ok(Arc::clone(&source) as Arc<dyn Source>);
+    let clock = Arc::new(InstantClock(Mutex::default()));
+    let openmetrics = ReportArgs { by: None, ..args(ReportFormat::OpenMetrics, ReportBy::Total) };
+    let ended = run_with(&build_source, &config, &openmetrics, clock, &mut Full, PLAIN).await;
+    let message = ended.unwrap_err().to_string();
+    assert!(message.starts_with("the output cannot be written: no storage space"), "{message}");
+    assert!(message.ends_with("; check that the disk has room"), "{message}");
+}
+
 #[tokio::test]
 async fn contradicting_flags_are_usage_errors() {
     let config = fixture::config([acme()]);
