@@ -20,7 +20,7 @@
 //! | [`simulator`] | the simulated tenant, served over HTTP | the exporter's modules, except types of `presence` and `clock` |
 //! | [`cli`] | arguments, logging, dispatch, exit codes; one file per command | |
 //!
-//! Arrows point one way: web → refresh → upstream → presence, and metrics → exposition.
+//! Arrows point one way: web → refresh → upstream → presence, cli → past → upstream, and metrics → exposition.
 //! ARCHITECTURE.md has the invariants and why they hold.
 
 pub mod cli;
