@@ -18,14 +18,19 @@ const AGENTS: usize = 200;
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A simulated tenant of 200 agents, all of which are configured.
-async fn harness(faults: &[&str]) -> ProcessHarness {
-    let harness = ProcessHarness::new(SimulatorOptions {
-        agents: u32::try_from(AGENTS).unwrap(),
+/// A simulated tenant of so many agents.
+async fn simulated(agents: usize, faults: &[&str]) -> ProcessHarness {
+    ProcessHarness::new(SimulatorOptions {
+        agents: u32::try_from(agents).unwrap(),
         faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
         ..SimulatorOptions::default()
     })
-    .await;
+    .await
+}
+
+/// A simulated tenant of 200 agents, all of which are configured.
+async fn harness(faults: &[&str]) -> ProcessHarness {
+    let harness = simulated(AGENTS, faults).await;
     let hourly = "    interval: PT1H\n    incremental: false\n    agents:\n";
     harness.write("cxone.yml", &harness.simulator.example_config(AGENTS).replace("    agents:\n", hourly));
     harness

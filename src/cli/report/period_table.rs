@@ -10,7 +10,7 @@ use super::ReportError;
 use super::dates;
 use super::period_rows::{AgentPeriod, each_period, write};
 use super::rows::{Row, TenantReport};
-use super::table::{Cell, FURTHER_STATES, MAX_STATE_COLUMNS, NO_VALUE, hours_minutes_seconds, style, write_cells};
+use super::table::{Cell, FURTHER_STATES, NO_VALUE, hours_minutes_seconds, shown_states, style, write_cells};
 use crate::config;
 use crate::past::{By, StateFile};
 use crate::presence::{Micros, StateName, TimeZone, Timestamp, Window};
@@ -97,9 +97,7 @@ fn label(moment: Timestamp, by: By, zone: &TimeZone) -> String {
 impl<'a> Layout<'a> {
     fn new(report: &'a TenantReport, by: By, zone: &TimeZone, color: bool) -> Self {
         let rows = &report.rows;
-        let count = report.states.len();
-        let (shown, further) =
-            report.states.split_at(if count > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { count });
+        let (shown, further) = shown_states(&report.states);
         let text = |header: &str, cell: fn(&Row) -> Option<&str>| {
             let width = rows.iter().map(|row| cell(row).unwrap_or(NO_VALUE).width()).max().unwrap_or_default();
             Column { header: header.to_owned(), width: width.max(header.width()), style: "", is_number: false }

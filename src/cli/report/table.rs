@@ -13,7 +13,7 @@ use crate::presence::{Micros, StateName, Window};
 const GAP: &str = "  ";
 
 /// The most columns of states. More do not fit on a screen, so the last column adds up the rest.
-pub(super) const MAX_STATE_COLUMNS: usize = 10;
+const MAX_STATE_COLUMNS: usize = 10;
 
 /// The header of the column of further states.
 pub(super) const FURTHER_STATES: &str = "(others)";
@@ -82,8 +82,7 @@ fn columns(report: &TenantReport, color: bool) -> Vec<Column> {
             |row: &Row| if row.states.is_empty() { NO_VALUE.to_owned() } else { hours_minutes_seconds(time(row)) };
         Column { cells: with_header(header, rows.iter().map(cell)), style, is_number: true }
     };
-    let shown = if report.states.len() > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { report.states.len() };
-    let (shown, further) = report.states.split_at(shown);
+    let (shown, further) = shown_states(&report.states);
     let mut columns: Vec<Column> = [
         text("Agent", |row| (!row.agent.is_empty()).then_some(&*row.agent)),
         text("Name", |row| row.name.as_deref()),
@@ -101,6 +100,11 @@ fn columns(report: &TenantReport, color: bool) -> Vec<Column> {
     }
     columns.push(time("Total", "", &|row| row.total));
     columns
+}
+
+/// The states with a column of their own, and those that one column adds up.
+pub(super) fn shown_states(states: &[StateName]) -> (&[StateName], &[StateName]) {
+    states.split_at(if states.len() > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { states.len() })
 }
 
 fn with_header(header: &str, cells: impl Iterator<Item = String>) -> Vec<String> {

@@ -6,23 +6,18 @@ use std::time::Duration;
 
 use cxone_exporter::clock::{Clock, SystemClock};
 use cxone_exporter::presence::{Timestamp, Window};
-use cxone_exporter::simulator::{Simulator, SimulatorOptions};
+use cxone_exporter::simulator::Simulator;
 use serde_json::Value;
 
 use super::official_api::all_agents;
-use super::{stderr, stdout};
+use super::{simulated, stderr, stdout};
 use crate::process::ProcessHarness;
 
 const AGENTS: usize = 30;
 const DAY: Duration = Duration::from_secs(86_400);
 
 async fn harness(faults: &[&str]) -> ProcessHarness {
-    let harness = ProcessHarness::new(SimulatorOptions {
-        agents: u32::try_from(AGENTS).unwrap(),
-        faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
-        ..SimulatorOptions::default()
-    })
-    .await;
+    let harness = simulated(AGENTS, faults).await;
     harness.write("cxone.yml", &harness.simulator.example_config(AGENTS));
     harness
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
-use super::properties::{AGENTS, STATES, Server, after_now, respond, seconds_after_now, servers};
+use super::properties::{AGENTS, STATES, Server, after_now, failing, seconds_after_now, servers};
 use super::*;
 use crate::presence::timeline::model_server::{self, Segment, ServerVariant};
 use crate::upstream::PastQuery;
@@ -80,14 +80,7 @@ async fn run(changes: Vec<Vec<(Option<usize>, i64)>>, server: Server, pieces: Ve
     });
     let timelines: Vec<_> = timelines.collect();
     let fails = Arc::new(AtomicBool::new(false));
-    let script = {
-        let (timelines, fails) = (timelines.clone(), Arc::clone(&fails));
-        move |target: &str, clock: &DrivenClock| match respond(target, clock, &timelines, server) {
-            _ if fails.load(Ordering::Relaxed) && !target.starts_with("/agents/states") => refused(500),
-            answer => answer,
-        }
-    };
-    let mut test = ApiTest::new(|_| (), script).await;
+    let mut test = ApiTest::new(|_| (), failing(timelines.clone(), server, Arc::clone(&fails))).await;
     let mut start = RANGE_START;
     for (nth, piece) in pieces.iter().enumerate() {
         let end = (start + piece.length).min(0);

@@ -65,7 +65,19 @@ fn rows_of(agent: &str, segments: &[Segment], server: Server, range: (i64, i64),
     model_server::rows(segments, server.variant, range, now).into_iter().map(row).collect()
 }
 
-pub(super) fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server: Server) -> (u16, String) {
+/// The server, which refuses all but the current states while `fails` is set.
+pub(super) fn failing(
+    timelines: Vec<Vec<Segment>>,
+    server: Server,
+    fails: Arc<AtomicBool>,
+) -> impl Fn(&str, &DrivenClock) -> (u16, String) {
+    move |target, clock| match respond(target, clock, &timelines, server) {
+        _ if fails.load(Ordering::Relaxed) && !target.starts_with("/agents/states") => refused(500),
+        answer => answer,
+    }
+}
+
+fn respond(target: &str, clock: &DrivenClock, timelines: &[Vec<Segment>], server: Server) -> (u16, String) {
     if target.starts_with("/agents/states") {
         clock.advance(Duration::from_secs(server.delay.cast_unsigned()));
         let now = seconds_after_now(clock.now());
@@ -160,14 +172,7 @@ async fn run(
     // In the end, all rows have arrived and a full sync is due.
     steps.push(Step { seconds: 5 * HOUR, fails: false, restarts: false });
     let fails = Arc::new(AtomicBool::new(false));
-    let script = {
-        let (timelines, fails) = (timelines.clone(), Arc::clone(&fails));
-        move |target: &str, clock: &DrivenClock| match respond(target, clock, &timelines, server) {
-            _ if fails.load(Ordering::Relaxed) && !target.starts_with("/agents/states") => refused(500),
-            answer => answer,
-        }
-    };
-    let mut test = ApiTest::new(|_| (), script).await;
+    let mut test = ApiTest::new(|_| (), failing(timelines.clone(), server, Arc::clone(&fails))).await;
     let mut first = None;
     for (nth, step) in steps.iter().enumerate() {
         test.advance(step.seconds);
