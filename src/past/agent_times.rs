@@ -1,16 +1,14 @@
 //! The time of an agent, or of several together, by period, put together from pieces.
 
-use std::sync::Arc;
-
 use super::periods::Periods;
 use super::state_file::PieceRecord;
 use super::tally::ShiftTime;
-use crate::presence::{MAX_STATES_PER_AGENT, Micros, OTHER_STATE, StateName, Timestamp, Window};
+use crate::presence::{MAX_STATES_PER_AGENT, Micros, StateName, Timestamp, Window, limited_place};
 
 /// The time of an agent, or of several together, by period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentTimes {
-    /// The states, in the order of their first appearance. At most [`MAX_STATES_PER_AGENT`], and [`OTHER_STATE`].
+    /// The states, in the order of their first appearance. At most [`MAX_STATES_PER_AGENT`], and [`OTHER_STATE`](crate::presence::OTHER_STATE).
     pub states: Vec<StateName>,
     /// The periods with data, in order: their numbers, and time by position in `states`.
     pub times: Vec<(u32, Vec<(usize, Micros)>)>,
@@ -90,15 +88,7 @@ impl AgentTimes {
 
     /// The position of a state. States beyond the limit share one, as each is a time series.
     fn place(&mut self, name: &StateName) -> usize {
-        if let Some(place) = self.states.iter().position(|state| state == name) {
-            return place;
-        }
-        let is_full = self.states.iter().filter(|state| ***state != *OTHER_STATE).count() >= MAX_STATES_PER_AGENT;
-        if is_full && **name != *OTHER_STATE {
-            return self.place(&Arc::from(OTHER_STATE));
-        }
-        self.states.push(Arc::clone(name));
-        self.states.len() - 1
+        limited_place(&mut self.states, name, MAX_STATES_PER_AGENT, |state| state, |name| name)
     }
 }
 

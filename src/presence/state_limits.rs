@@ -3,20 +3,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::state_names::StateNames;
+use super::state_names::{OTHER_STATE, StateNames};
 use super::{AgentPresence, Micros, StateName};
 
-/// The limit of states of one agent, [`OTHER_STATE`](super::OTHER_STATE) not included; the smallest of more are summed into it.
+/// The limit of states of one agent, [`OTHER_STATE`] not included; the smallest of more are summed into it.
 ///
 /// Declared states have a series even without time, so each counts, reported or not: an agent has at most 64 series and one.
 /// A tenant has some twenty states. Agents × states is the number of series.
 pub const MAX_STATES_PER_AGENT: usize = 64;
 
-/// The most states of a whole tally; the smallest of more are summed into [`OTHER_STATE`](super::OTHER_STATE).
+/// The most states of a whole tally; the smallest of more are summed into [`OTHER_STATE`].
 ///
 /// The limit per agent does not bound a different name for each agent, or names that are numbers. Dashboards list every value
 /// of the label.
 pub const MAX_STATES_PER_TALLY: usize = 1024;
+
+/// The position of a state in `states`, where `new` adds it if it is missing. States beyond `limit` share
+/// [`OTHER_STATE`], which does not count.
+pub(crate) fn limited_place<T>(
+    states: &mut Vec<T>,
+    name: &StateName,
+    limit: usize,
+    name_of: impl Fn(&T) -> &StateName,
+    new: impl FnOnce(StateName) -> T,
+) -> usize {
+    // Agents share the allocations of names, so that comparing pointers suffices for most.
+    let find = |states: &[T], name: &StateName| {
+        states.iter().map(&name_of).position(|known| Arc::ptr_eq(known, name) || known == name)
+    };
+    if let Some(place) = find(states, name) {
+        return place;
+    }
+    let counted = states.iter().filter(|state| **name_of(state) != *OTHER_STATE).count();
+    let name = if counted < limit { Arc::clone(name) } else { Arc::from(OTHER_STATE) };
+    find(states, &name).unwrap_or_else(|| {
+        states.push(new(name));
+        states.len() - 1
+    })
+}
 
 /// Applies the limits to `agents`. The first `known` of `names` are kept before all others; those of them that are `declared`
 /// have a series for each agent.

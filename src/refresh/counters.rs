@@ -14,8 +14,8 @@ use self::teams::TeamCounters;
 use super::snapshot::Snapshot;
 use crate::config::{QueryKey, Tenant};
 use crate::presence::{
-    AgentId, AgentPresence, MAX_STATES_PER_AGENT, Micros, OTHER_STATE, StateName, Timestamp, Window, WindowPart,
-    WindowParts,
+    AgentId, AgentPresence, MAX_STATES_PER_AGENT, Micros, StateName, Timestamp, Window, WindowPart, WindowParts,
+    limited_place,
 };
 
 #[cfg(test)]
@@ -249,16 +249,8 @@ impl AgentCounter {
 
     /// The position of a state. States beyond the limit share one, as each is a time series.
     fn place(&mut self, name: &StateName) -> usize {
-        let place = |states: &[StateCount], name: &str| states.iter().position(|state| *state.name == *name);
-        if let Some(place) = place(&self.states, name) {
-            return place;
-        }
-        let others = self.states.iter().filter(|state| *state.name != *OTHER_STATE).count();
-        let name = if others < MAX_STATES_PER_AGENT { Arc::clone(name) } else { Arc::from(OTHER_STATE) };
-        place(&self.states, &name).unwrap_or_else(|| {
-            self.states.push(StateCount { name, time: Micros::ZERO, closed: 0 });
-            self.states.len() - 1
-        })
+        let new = |name| StateCount { name, time: Micros::ZERO, closed: 0 };
+        limited_place(&mut self.states, name, MAX_STATES_PER_AGENT, |state| &state.name, new)
     }
 
     /// Adds `sign` times the time of `part` to the closed time.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{AgentCounter, StateCount};
 use crate::config::Tenant;
-use crate::presence::{Micros, OTHER_STATE, StateName, Timestamp};
+use crate::presence::{Micros, StateName, Timestamp, limited_place};
 
 #[cfg(test)]
 mod tests;
@@ -83,18 +83,8 @@ impl Default for TeamCounter {
 
 impl TeamCounter {
     fn add(&mut self, state: &StateName, time: Micros) {
-        // Agents share the allocations of names, so that comparing pointers suffices for most.
-        let place = |states: &[(StateName, Micros)], state: &StateName| {
-            states.iter().position(|(name, _)| Arc::ptr_eq(name, state) || name == state)
-        };
-        let place = place(&self.states, state).unwrap_or_else(|| {
-            let others = self.states.iter().filter(|(name, _)| **name != *OTHER_STATE).count();
-            let state = if others < MAX_STATES_PER_TEAM { Arc::clone(state) } else { Arc::from(OTHER_STATE) };
-            place(&self.states, &state).unwrap_or_else(|| {
-                self.states.push((state, Micros::ZERO));
-                self.states.len() - 1
-            })
-        });
+        let new = |name| (name, Micros::ZERO);
+        let place = limited_place(&mut self.states, state, MAX_STATES_PER_TEAM, |(name, _)| name, new);
         if let Some((_, sum)) = self.states.get_mut(place) {
             *sum = *sum + time;
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Monotonic;
-use crate::presence::{Tally, WatchedAgent};
+use crate::presence::{OTHER_STATE, Tally, WatchedAgent};
 use crate::refresh::tests::tenant;
 use crate::refresh::{AgentData, AgentRow, Moment};
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::tests::{STATES, Server, counting_tenant, refreshed, seconds, server, snapshot};
 use super::*;
 use crate::config::Agent;
+use crate::presence::OTHER_STATE;
 use crate::refresh::counters::StateCounters;
 use crate::refresh::{AgentRow, Snapshot};
 
