@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the dashboards: grafana/generate.py [DIRECTORY], by default grafana/dashboards beside this file.
+"""Writes the dashboards: grafana/generate.py [DIRECTORY], by default the one of this file.
 
-The dashboards are code (generator/) and the JSON is its output: change the code, run this, commit both.
-Needs requirements.txt.
+DIRECTORY/dashboards has them in the classic schema and DIRECTORY/dashboards-v2 in the schema v2. The dashboards are code (generator/)
+and the JSON is its output: change the code, run this, commit both. Needs requirements.txt.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from generator import agent, exporter, fleet, history, now
+from generator import agent, exporter, fleet, history, now, schema_v2
 
 DASHBOARDS = {
     "now": now.dashboard,
@@ -22,20 +22,36 @@ DASHBOARDS = {
 }
 
 
+def classic(dashboard):
+    """A built dashboard in the classic schema, without what the SDK adds that says nothing or something else."""
+    built = dashboard().build()
+    # The SDK gives every row the id 0 and panels none; links and comparisons need ids that stay.
+    for number, panel in enumerate(built.panels, start=1):
+        panel.id_val = number
+    # These belong to variables of the type interval, and Grafana's types know them nowhere.
+    for variable in built.templating.list_val:
+        variable.auto = variable.auto_min = variable.auto_count = None
+    # Grafana moved the footer from the options of tables to those of their fields, and none of the tables has one.
+    for panel in built.panels:
+        if panel.type_val == "table":
+            panel.options.footer = None
+    # The SDK would hide every link in the menu of the dashboard's controls.
+    for link in [*built.links, *(link for panel in built.panels for link in getattr(panel, "links", None) or [])]:
+        link.placement = None
+    return built
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
 def main():
-    here = pathlib.Path(__file__).resolve().parent
-    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here / "dashboards"
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent
     for name, dashboard in DASHBOARDS.items():
-        built = dashboard().build()
-        # The SDK gives every row the id 0 and panels none; links and comparisons need ids that stay.
-        for number, panel in enumerate(built.panels, start=1):
-            panel.id_val = number
-        # These belong to variables of the type interval, and Grafana's types know them nowhere.
-        for variable in built.templating.list_val:
-            variable.auto = variable.auto_min = variable.auto_count = None
-        text = json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
-        (directory / f"{name}.json").write_text(text + "\n")
+        built = classic(dashboard)
+        write(directory / "dashboards" / f"{name}.json", built)
+        write(directory / "dashboards-v2" / f"{name}.json", schema_v2.manifest(built))
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def lines(title, description, queries, unit, no_data, width=12, height=9, stacke
     )
     if steps:
         panel = panel.thresholds(steps).thresholds_style(
-            build_common.GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.DASHED)
+            build_common.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         )
     return panel
 
@@ -199,7 +199,7 @@ def timeline(title, description, query, no_data, width=24, height=7):
         .color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .legend(
             build_common.VizLegendOptions()
-            .display_mode(common.LegendDisplayMode.HIDDEN)
+            .display_mode(common.LegendDisplayMode.LIST)
             .placement(common.LegendPlacement.BOTTOM)
             .show_legend(False)
             .calcs([])
@@ -226,7 +226,6 @@ def table(title, description, queries, columns, no_data, width=12, height=10, so
         panel.with_transformation(DataTransformerConfig("organize", options=organize))
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
-        .footer(build_common.TableFooterOptions().show(False).reducer(["sum"]).count_rows(False))
         .thresholds(thresholds("text"))
     )
     for column, settings in columns.values():
@@ -256,7 +255,6 @@ def matrix(title, description, query, row, column, unit, no_data, width=24, heig
         .decimals(1)
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
-        .footer(build_common.TableFooterOptions().show(False).reducer(["sum"]).count_rows(False))
         .thresholds(thresholds("text"))
         .color_scheme(build.FieldColor().mode(FieldColorModeId.CONTINUOUS_BLUES))
         .min(0)

@@ -3,18 +3,18 @@
 
 One constant of the type Dashboard per dashboard, and for each panel one each for its options and its custom field settings, of the
 types of its plugin, and one per query of the type of a Prometheus query. They are literals, so that a key that the types do not know
-is an error too. `oldest` has them for the oldest Grafana that the dashboards are for, `current` for today's, which adds defaults to
-what is missing and migrates what it has replaced.
+is an error too. `oldest` has the classic dashboards for the types of the oldest Grafana that they are for, without the keys that are
+newer and that it ignores; `current` has them for today's types, which add defaults to what is missing; `v2` has those of the schema
+v2 for today's types.
 """
 
 import json
 import pathlib
 import sys
 
-DASHBOARDS = pathlib.Path(__file__).resolve().parents[3] / "grafana" / "dashboards"
+GRAFANA = pathlib.Path(__file__).resolve().parents[3] / "grafana"
 RAW = "dist/esm/raw/composable"
-# The package of each set of types, and whether a key may be missing.
-PACKAGES = {"oldest": ("@grafana/schema", ""), "current": ("grafana-schema-current", "?")}
+OLDEST, CURRENT = "@grafana/schema", "grafana-schema-current"
 PLUGINS = {
     "stat": "stat/panelcfg/x/StatPanelCfg_types.gen",
     "bargauge": "bargauge/panelcfg/x/BarGaugePanelCfg_types.gen",
@@ -26,7 +26,7 @@ WITH_FIELD_CONFIG = {"timeseries": "FieldConfig", "state-timeline": "FieldConfig
 
 # JSON has the values of enumerations, TypeScript wants their names: `Json` turns each enumeration into the union of its values.
 HEADER = """\
-import type { Dashboard } from '%(package)s';
+import type { %(root)s } from '%(root_from)s';
 
 type Json<T> =
   unknown extends T ? T :
@@ -38,39 +38,43 @@ type Json<T> =
 QUERY = "import type {{ PrometheusDataQuery }} from '{package}/{raw}/prometheus/dataquery/x/PrometheusDataQuery_types.gen';"
 
 
-def migrated(dashboard):
-    """A dashboard without what today's Grafana has replaced."""
-    dashboard.pop("style", None)
+# Options that came after the oldest Grafana, by plugin.
+NEWER_OPTIONS = {
+    "stat": {"percentChangeColorMode", "showPercentChange", "wideLayout"},
+    "bargauge": {"legend", "maxVizHeight", "namePlacement", "sizing"},
+    "state-timeline": {"perPage"},
+}
+
+
+def for_the_oldest(dashboard):
+    """A classic dashboard without keys that the oldest Grafana ignores, and with those that its types ask for and it does not need."""
     for variable in dashboard["templating"]["list"]:
-        variable.pop("id", None)
+        variable.pop("allowCustomValue")
+        variable.setdefault("id", "")
+        variable.setdefault("hide", 0)
+    for link in dashboard["links"]:
+        link.setdefault("url", "")
+    dashboard["style"] = "dark"
     for panel in dashboard["panels"]:
-        if panel["type"] == "table":
-            panel["options"].pop("footer", None)
+        for newer in NEWER_OPTIONS.get(panel["type"], ()):
+            panel["options"].pop(newer)
+        panel.setdefault("transformations", [])
     return dashboard
 
 
-def module(name, dashboard, grafana):
-    package, optional = PACKAGES[grafana]
-    # Today's package has no types of queries: they are those of each data source's own plugin.
-    has_queries = grafana == "oldest"
-    lines = [HEADER % {"package": package, "optional": optional}]
-    lines += [QUERY.format(package=package, raw=RAW)] if has_queries else []
-    for plugin in sorted({panel["type"] for panel in dashboard["panels"]} - {"row"}):
+def module(dashboard, package, panels, root="Dashboard", root_from=None, optional="", queries=False):
+    """The TypeScript of one dashboard; `panels` are (title, plugin, options, field settings, queries)."""
+    lines = [HEADER % {"root": root, "root_from": root_from or package, "optional": optional}]
+    lines += [QUERY.format(package=package, raw=RAW)] if queries else []
+    for plugin in sorted({plugin for _, plugin, *_ in panels}):
         lines.append(f"import type * as {alias(plugin)} from '{package}/{RAW}/{PLUGINS[plugin]}';")
-    # The types ask for a null here; Grafana itself leaves the key out of variables that ask no data source.
-    for variable in dashboard["templating"]["list"]:
-        variable.setdefault("datasource", None)
-    lines.append(constant("dashboard", "Json<Dashboard>", dashboard))
-    for number, panel in enumerate(dashboard["panels"]):
-        plugin = panel["type"]
-        if plugin == "row":
-            continue
-        lines.append(f"// {name}: {panel['title']}")
-        lines.append(constant(f"options{number}", f"Json<{alias(plugin)}.Options>", panel["options"]))
+    lines.append(constant("dashboard", f"Json<{root}>", dashboard))
+    for number, (title, plugin, options, fields, targets) in enumerate(panels):
+        lines.append(f"// {title}")
+        lines.append(constant(f"options{number}", f"Json<{alias(plugin)}.Options>", options))
         if plugin in WITH_FIELD_CONFIG:
-            custom = panel["fieldConfig"]["defaults"]["custom"]
-            lines.append(constant(f"custom{number}", f"Json<{alias(plugin)}.{WITH_FIELD_CONFIG[plugin]}>", custom))
-        for index, target in enumerate(panel["targets"] if has_queries else []):
+            lines.append(constant(f"custom{number}", f"Json<{alias(plugin)}.{WITH_FIELD_CONFIG[plugin]}>", fields["defaults"]["custom"]))
+        for index, target in enumerate(targets if queries else []):
             lines.append(constant(f"query{number}_{index}", "Json<PrometheusDataQuery>", target))
     return "\n".join(lines)
 
@@ -83,14 +87,39 @@ def constant(name, kind, value):
     return f"export const {name}: {kind} = {json.dumps(value, indent=1, ensure_ascii=False)};"
 
 
+def classic(dashboard, package, **settings):
+    # The types ask for a null here; Grafana itself leaves the key out of variables that ask no data source.
+    for variable in dashboard["templating"]["list"]:
+        variable.setdefault("datasource", None)
+    panels = [
+        (panel["title"], panel["type"], panel["options"], panel["fieldConfig"], panel["targets"])
+        for panel in dashboard["panels"] if panel["type"] != "row"
+    ]
+    return module(dashboard, package, panels, **settings)
+
+
+def schema_v2(resource):
+    panels = []
+    for element in resource["spec"]["elements"].values():
+        visualization = element["spec"]["vizConfig"]
+        settings = visualization["spec"]
+        panels.append((element["spec"]["title"], visualization["group"], settings["options"], settings["fieldConfig"], []))
+    return module(resource["spec"], CURRENT, panels, root="Spec", root_from=f"{CURRENT}/dist/types/schema/dashboard/v2/types.spec.gen")
+
+
+def write(directory, name, text):
+    directory.mkdir(exist_ok=True)
+    (directory / f"{name}.ts").write_text(text)
+
+
 def main():
     directory = pathlib.Path(sys.argv[1])
-    for grafana in PACKAGES:
-        (directory / grafana).mkdir(exist_ok=True)
-        for path in sorted(DASHBOARDS.glob("*.json")):
-            dashboard = json.loads(path.read_text())
-            dashboard = dashboard if grafana == "oldest" else migrated(dashboard)
-            (directory / grafana / f"{path.stem}.ts").write_text(module(path.stem, dashboard, grafana))
+    for path in sorted((GRAFANA / "dashboards").glob("*.json")):
+        # Today's package has no types of queries: they are those of each data source's own plugin.
+        write(directory / "oldest", path.stem, classic(for_the_oldest(json.loads(path.read_text())), OLDEST, queries=True))
+        write(directory / "current", path.stem, classic(json.loads(path.read_text()), CURRENT, optional="?"))
+    for path in sorted((GRAFANA / "dashboards-v2").glob("*.json")):
+        write(directory / "v2", path.stem, schema_v2(json.loads(path.read_text())))
 
 
 if __name__ == "__main__":
