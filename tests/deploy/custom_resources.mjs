@@ -21,7 +21,8 @@ const monitor = ["jobLabel", "namespaceSelector", "sampleLimit", "selector"];
 const known = {
   ServiceMonitor: [...monitor, "endpoints"],
   PodMonitor: [...monitor, "podMetricsEndpoints"],
-  ScrapeConfig: [...scrape, "httpSDConfigs", "jobName", "sampleLimit", "scrapeInterval", "scrapeTimeout", "tlsConfig"],
+  ScrapeConfig: [...scrape, "httpSDConfigs", "jobName", "metricsPath", "sampleLimit", "scheme", "scrapeInterval",
+    "scrapeTimeout", "staticConfigs", "tlsConfig"],
   PrometheusRule: ["groups"],
   HTTPRoute: ["hostnames", "parentRefs", "rules"],
 };

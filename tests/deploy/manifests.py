@@ -100,16 +100,23 @@ def reference_faults(resources):
                 yield f"{who}: two mounts have one path"
         if mounted != volumes.keys() | claims:
             yield f"{who}: mounts {sorted(mounted)} are not volumes {sorted(volumes.keys() | claims)}"
+        yield from secret_faults(who, template["spec"], by_kind)
         for volume in volumes.values():
+            if "sizeLimit" not in volume.get("emptyDir", {"sizeLimit": None}):
+                yield f"{who}: the emptyDir {volume['name']} has no size limit"
             if "configMap" in volume:
                 yield from exists("ConfigMap", volume["configMap"]["name"], who)
-            if "persistentVolumeClaim" in volume:
+            # Where the manifests have no claim, values name one that exists.
+            if "persistentVolumeClaim" in volume and "PersistentVolumeClaim" in by_kind:
                 yield from exists("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"], who)
 
     for service in by_kind.get("Service", []):
         if not any(subset(service["spec"]["selector"], pod["metadata"]["labels"]) for pod in pods):
             yield f"{label(service)}: selects no pod"
     for policy in by_kind.get("NetworkPolicy", []):
+        dns = {(p["port"], p["protocol"]) for rule in policy["spec"]["egress"] if not rule.get("to") for p in rule["ports"]}
+        if not {(53, "UDP"), (53, "TCP")} <= dns:
+            yield f"{label(policy)}: refuses a DNS cache on the node, which no peer names"
         if not any(subset(policy["spec"]["podSelector"].get("matchLabels"), p["metadata"]["labels"]) for p in pods):
             yield f"{label(policy)}: selects no pod by label"
     for monitor in by_kind.get("PodMonitor", []):
@@ -124,6 +131,29 @@ def reference_faults(resources):
         for endpoint in monitor["spec"]["endpoints"]:
             if endpoint["port"] not in ports:
                 yield f"{label(monitor)}: no service has a port {endpoint['port']}"
+
+
+def secret_faults(who, pod, by_kind):
+    """Secret files that the configuration names where the exporter has no mount, or keys that a Secret of the manifests lacks."""
+    exporter = next(c for c in pod["containers"] if c["name"] == "exporter")
+    if "--config.file=/etc/cxone-exporter/config.yml" not in exporter["args"]:
+        return
+    if "--config.enable-auto-reload" not in exporter["args"]:
+        yield f"{who}: a changed configuration or secret is not applied"
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    mounts = {m["mountPath"].rstrip("/"): volumes[m["name"]] for m in exporter["volumeMounts"] if m["name"] in volumes}
+    source = mounts["/etc/cxone-exporter"].get("configMap", {}).get("name")
+    secrets = {s["metadata"]["name"]: s["data"] for s in by_kind.get("Secret", [])}
+    for config in (c for c in by_kind.get("ConfigMap", []) if c["metadata"]["name"] == source):
+        for tenant in yaml.load(config["data"]["config.yml"], Loader)["tenants"]:
+            for key in (k for k in tenant if k.endswith(("_secret_file", "_key_file"))):
+                directory, _, name = tenant[key].rpartition("/")
+                if directory not in mounts:
+                    yield f"{who}: {tenant['name']}: {key} is {tenant[key]}, where nothing is mounted"
+                    continue
+                made = secrets.get(mounts[directory].get("secret", {}).get("secretName"), {name})
+                if name not in made:
+                    yield f"{who}: {tenant['name']}: the Secret has no key {name}"
 
 
 def security_faults(deployment):

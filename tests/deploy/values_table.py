@@ -72,4 +72,5 @@ def main():
         sys.exit("README.md of the chart differs from values.yaml: run tests/deploy/values_table.py write")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,32 +2,33 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* Short enough for the labels that a StatefulSet gives its pods, which add a hash to it. */}}
 {{- define "cxone-exporter.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
 {{- else }}
 {{- $name := include "cxone-exporter.name" . }}
 {{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "cxone-exporter.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "cxone-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* The labels of an object: its own over those of all objects, and what selectors rest on over both. Takes the root context, or a dict of `root` and `labels`. */}}
 {{- define "cxone-exporter.labels" -}}
-{{ include "cxone-exporter.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $root := default . .root }}
+{{- $own := fromYaml (include "cxone-exporter.selectorLabels" $root) }}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") }}
+{{- toYaml (merge $own (default dict .labels) $root.Values.commonLabels) }}
 {{- end }}
 
 {{- define "cxone-exporter.serviceAccountName" -}}
@@ -51,6 +52,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "cxone-exporter.prefix" -}}
 {{- $path := default (urlParse .Values.web.externalUrl).path .Values.web.routePrefix | trimAll "/" -}}
 {{- with $path }}/{{ . }}{{ end -}}
+{{- end }}
+
+{{/* The same as clients see it: a proxy may add or strip a path. */}}
+{{- define "cxone-exporter.externalPath" -}}
+{{- if .Values.web.externalUrl }}
+{{- with (urlParse .Values.web.externalUrl).path | trimAll "/" }}/{{ . }}{{ end -}}
+{{- else }}
+{{- include "cxone-exporter.prefix" . }}
+{{- end }}
 {{- end }}
 
 {{- define "cxone-exporter.scheme" -}}
@@ -77,7 +87,7 @@ The name of the ConfigMap or Secret with the configuration, as the source of a v
 */}}
 {{- define "cxone-exporter.configVolume" -}}
 {{- if .Values.configExistingSecret -}}
-secret: { secretName: {{ .Values.configExistingSecret }}, defaultMode: 0440 }
+secret: { secretName: {{ .Values.configExistingSecret | quote }}, defaultMode: 0440 }
 {{- else -}}
 configMap: { name: {{ include "cxone-exporter.fullname" . }} }
 {{- end -}}

@@ -10,21 +10,18 @@ apiVersion: monitoring.coreos.com/v1
 kind: {{ .kind }}
 metadata:
   name: {{ include "cxone-exporter.fullname" .root }}
-  namespace: {{ default .root.Release.Namespace $values.serviceMonitor.namespace }}
+  namespace: {{ default .root.Release.Namespace $values.serviceMonitor.namespace | quote }}
   labels:
-    {{- include "cxone-exporter.labels" .root | nindent 4 }}
-    {{- with $values.serviceMonitor.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "cxone-exporter.labels" (dict "root" .root "labels" $values.serviceMonitor.labels) | nindent 4 }}
 spec:
   jobLabel: app.kubernetes.io/name
   namespaceSelector:
-    matchNames: [{{ .root.Release.Namespace }}]
+    matchNames: [{{ .root.Release.Namespace | quote }}]
   selector:
     matchLabels:
       {{- include "cxone-exporter.selectorLabels" .root | nindent 6 }}
   {{- with $values.serviceMonitor.sampleLimit }}
-  sampleLimit: {{ . }}
+  sampleLimit: {{ int64 . }}
   {{- end }}
   {{ .endpoints }}:
     {{- $metrics := default (printf "%s/metrics" $prefix) $values.serviceMonitor.path }}

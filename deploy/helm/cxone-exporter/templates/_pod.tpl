@@ -2,20 +2,14 @@
 {{- define "cxone-exporter.pod" -}}
 metadata:
   annotations:
-    kubectl.kubernetes.io/default-container: exporter
-    {{- with .Values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- toYaml (merge (dict) .Values.podAnnotations (dict "kubectl.kubernetes.io/default-container" "exporter")) | nindent 4 }}
   labels:
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- include "cxone-exporter.labels" . | nindent 4 }}
+    {{- include "cxone-exporter.labels" (dict "root" . "labels" .Values.podLabels) | nindent 4 }}
 spec:
   serviceAccountName: {{ include "cxone-exporter.serviceAccountName" . }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -159,14 +153,14 @@ spec:
     {{- with include "cxone-exporter.secretName" . }}
     - name: secret
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     {{- end }}
     {{- with .Values.web.configExistingSecret }}
     - name: web
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     {{- with .Values.extraVolumes }}
