@@ -10,7 +10,9 @@ import yaml
 TOP = Path(__file__).resolve().parents[2]
 DIRECTORY = TOP / "deploy/compose"
 HARDENED = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
-PINNED = re.compile(r"^[a-z0-9./-]+:v?\d+\.\d+\.\d+$")
+PINNED = re.compile(r"^[a-z0-9./-]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$")
+# What is built here has no digest before.
+BUILT = re.compile(r"^cxone-exporter:\d+\.\d+\.\d+$")
 
 
 def load(path):
@@ -29,8 +31,8 @@ def service_faults(name, service, compose):
     for key, wanted in HARDENED.items():
         if service.get(key) != wanted:
             yield f"{name}: {key} is not {wanted}"
-    if not PINNED.match(service["image"]):
-        yield f"{name}: image {service['image']} is not pinned to a version"
+    if not (PINNED.match(service["image"]) or BUILT.match(service["image"])):
+        yield f"{name}: image {service['image']} is not pinned by version and digest"
     if "mem_limit" not in service:
         yield f"{name}: has no memory limit"
     if "healthcheck" not in service:
@@ -92,25 +94,29 @@ def wiring_faults(services):
                 yield f"grafana: no dashboards in {provider['options']['path']}"
 
 
-def tenant_faults(services, compose):
+def tenant_faults(services):
     """The exporter's configuration must point at the simulated tenant and at the mounted secret."""
-    tenant = load(DIRECTORY / compose["configs"]["cxone-exporter"]["file"])["tenants"][0]
+    exporter = services["cxone-exporter"]
+    if "--config.enable-auto-reload" not in exporter["command"]:
+        yield "cxone-exporter: a changed configuration or secret is not applied"
+    [file] = (a.split("=")[1] for a in exporter["command"] if a.startswith("--config.file="))
+    tenant = load(inside(exporter, file))["tenants"][0]
     listen = next(a for a in services["tenant"]["command"] if a.startswith("--listen-address="))
     if tenant["base_url"] != f"http://{listen.split('=')[1]}":
         yield f"cxone-exporter: asks {tenant['base_url']}, but the tenant has {listen}"
-    if Path(tenant["client_secret_file"]).name not in services["cxone-exporter"]["secrets"]:
-        yield "cxone-exporter: its secret is not mounted"
+    for path in (file, tenant["client_secret_file"]):
+        # A file that is mounted by itself stays the old one where an editor replaces it.
+        if not any((source / path.removeprefix(target).lstrip("/")).is_file() for source, target in mounts(exporter) if source.is_dir()):
+            yield f"cxone-exporter: {path} is in no mounted folder"
 
 
 def main():
     compose = load(DIRECTORY / "compose.yaml")
     services = compose["services"]
     faults = [f for name, s in services.items() for f in service_faults(name, s, compose)]
-    faults += [f for kind in ("configs", "secrets") for name, c in compose[kind].items()
-               if not (DIRECTORY / c["file"]).is_file() for f in [f"{kind}: file of {name} is not there"]]
     if not faults:
         faults = [fault for fault in wiring_faults(services) if fault]
-    faults += tenant_faults(services, compose)
+    faults += tenant_faults(services)
     sys.exit("\n".join(faults) or 0)
 
 

@@ -131,9 +131,9 @@ def service(command, listener, notify_path, log):
 
 def settings(tenant, directory):
     """The configuration of the Compose example, asking this tenant."""
-    config = yaml.safe_load((TOP / "deploy/compose/cxone-exporter.yml").read_text())
+    config = yaml.safe_load((TOP / "deploy/compose/exporter/config.yml").read_text())
     secret = directory / "client-secret"
-    secret.write_text((TOP / "deploy/compose/demo-secret").read_text())
+    secret.write_text((TOP / "deploy/compose/exporter/client-secret").read_text())
     config["tenants"][0] |= {"base_url": f"http://{tenant}", "client_secret_file": str(secret)}
     return config
 
