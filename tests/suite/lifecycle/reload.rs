@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +148,7 @@ async fn reload_adds_and_removes_tenants() {
     assert_eq!(harness.requests(), (2, 2));
 
     harness.configure("1h", &[0, 1, 2]);
-    exporter.signal("HUP");
+    exporter.signal(Signal::HUP);
     exporter.logged("removed=1");
     assert_eq!(http(exporter.address, "GET", "/probe?target=other").status, 404);
     assert_eq!(value(&scrape(exporter.address), "cxone_refreshes_total{result=\"success\"}"), Some(1.0));
@@ -163,7 +165,7 @@ async fn sighup_rotates_a_secret() {
     assert_eq!(value(&scrape(exporter.address), "cxone_up"), Some(0.0));
 
     harness.write("secret", harness.simulator.credentials().client_secret);
-    exporter.signal("HUP");
+    exporter.signal(Signal::HUP);
     let line = exporter.logged("configuration reloaded");
     assert!(line.contains("trigger=signal") && line.contains("changed=1"), "{line}");
     until("the new secret is used", || (value(&scrape(exporter.address), "cxone_up") == Some(1.0)).then_some(()));
@@ -228,7 +230,7 @@ async fn sighup_reads_dotenv_again() {
     dotenv("1");
     let exporter = Exporter::start(&["--web.listen-address", "127.0.0.1:0"], harness.folder.path(), &[]);
     dotenv("1,2");
-    exporter.signal("HUP");
+    exporter.signal(Signal::HUP);
     exporter.logged("configuration reloaded");
     assert!(http(exporter.address, "GET", "/config").body.contains("- id: \"2\""));
     harness.simulator.shutdown().await;

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cxone_exporter::web::DRAIN_TIMEOUT;
+use rustix::process::Signal;
 
 use super::*;
 use crate::process::exporter::TEST_TIMEOUT;
@@ -58,14 +59,14 @@ async fn sd_notify_ready_reloading_stopping() {
         if !good {
             harness.write("cxone.yml", "tenants: []\n");
         }
-        exporter.signal("HUP");
+        exporter.signal(Signal::HUP);
         let notification = notifications.next();
         let micros = notification.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim().parse::<u64>();
         assert!(micros.is_ok(), "{notification}");
         assert_eq!(notifications.next(), "READY=1\n");
         assert_eq!(is_reload_successful(exporter.address), good);
     }
-    exporter.signal("TERM");
+    exporter.signal(Signal::TERM);
     assert_eq!(notifications.next(), "STOPPING=1\n");
     assert_eq!(exporter.ended().code(), Some(0));
     harness.simulator.shutdown().await;
@@ -93,7 +94,7 @@ async fn unreachable_notify_socket_is_logged_once() {
     let mut exporter =
         Exporter::start(&arguments, harness.folder.path(), &[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
     exporter.logged("systemd notification failed");
-    exporter.signal("TERM");
+    exporter.signal(Signal::TERM);
     exporter.ended();
     let later = exporter.remaining_log();
     assert!(!later.iter().any(|line| line.contains("notification")), "{later:#?}");
@@ -155,7 +156,7 @@ async fn sigterm_drains_scrapes_in_flight() {
     until("the refresh has started", || (harness.requests().0 > 0).then_some(()));
     // A request that does not wait shows that earlier requests have been read.
     assert_eq!(http(address, "GET", "/-/healthy").status, 200);
-    exporter.signal("TERM");
+    exporter.signal(Signal::TERM);
     exporter.logged("stopping");
     assert!(std::net::TcpStream::connect(address).is_err());
     for scrape in scrapes {
@@ -175,7 +176,7 @@ async fn drain_timeout_limits_the_stop() {
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
     until("the refresh has started", || (harness.requests().0 > 0).then_some(()));
-    exporter.signal("TERM");
+    exporter.signal(Signal::TERM);
     exporter.logged("stopping");
     // `TEST_TIMEOUT` is longer than the drain timeout and shorter than the scrape.
     exporter.logged("open connections are closed");

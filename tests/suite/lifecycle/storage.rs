@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
+
 use super::*;
 
 const SERIES: &str = "cxone_refresh_last_success_timestamp_seconds";
@@ -13,7 +15,7 @@ fn agents(metrics: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn restart_continues_from_the_stored_state() {
-    for signal in ["TERM", "KILL"] {
+    for signal in [Signal::TERM, Signal::KILL] {
         let harness = ProcessHarness::with_defaults().await;
         let state = harness.path("state");
         let arguments = ["--storage.path", state.to_str().unwrap()];
@@ -29,11 +31,11 @@ async fn restart_continues_from_the_stored_state() {
 
         let exporter = harness.start(&arguments);
         let after = scrape(exporter.address);
-        assert_eq!(agents(&after), agents(&before), "after {signal}");
+        assert_eq!(agents(&after), agents(&before), "after {signal:?}");
         assert_eq!(value(&after, SERIES), value(&before, SERIES));
         assert_eq!(value(&after, "cxone_exporter_scrapes_total{served=\"cooldown\"}"), Some(1.0));
         assert_eq!(value(&after, "cxone_exporter_storage_errors_total{operation=\"read\"}"), Some(0.0));
-        assert_eq!(harness.requests(), (1, 1), "nothing is sent after {signal}");
+        assert_eq!(harness.requests(), (1, 1), "nothing is sent after {signal:?}");
         harness.simulator.shutdown().await;
     }
 }
@@ -66,7 +68,7 @@ async fn tenant_re_added_by_a_reload_is_restored() {
     let sent = harness.requests();
     for name in ["other", "acme"] {
         harness.write("cxone.yml", &format!("tenants:\n{}", harness.tenant(name, "1h", &[0, 1, 2])));
-        exporter.signal("HUP");
+        exporter.signal(Signal::HUP);
         exporter.logged("message=\"configuration reloaded\"");
     }
     let after = scrape(exporter.address);
