@@ -76,7 +76,7 @@ impl OfficialSource {
         let capabilities = *self.capabilities();
         let mut read = Vec::new();
         for range in ranges {
-            let parts = self.parts(*range, capabilities);
+            let parts = capabilities.parts(*range, self.official.history_lookback);
             let agents: Vec<Option<&AgentId>> = if capabilities.bulk == Some(false) {
                 let starts_inside = |state: &&Unanswered| state.start >= range.start && state.start < range.end;
                 unanswered.iter().filter(starts_inside).map(|state| Some(&state.agent)).collect()

@@ -13,14 +13,15 @@ use tracing::{info, warn};
 
 use super::OfficialSource;
 use super::error_hints;
+use super::missing_agents::MissingAgents;
 use super::state_history::{AgentList, History, Part};
 use super::state_registry::StateRegistry;
 use super::sync_cursor::{SyncCursor, SyncRange};
 use super::unavailable_codes::UnavailableCodes;
 use super::wire::records::{HistoryRecord, StateRecord};
 use crate::presence::{
-    AgentId, AgentPresence, HistoryRow, Observation, Rejection, Rejections, RowKey, StateLabels, StateTimeline,
-    Timestamp, Unanswered, WatchedAgent, Window,
+    AgentId, HistoryRow, Observation, Rejection, Rejections, RowKey, StateLabels, StateTimeline, Timestamp, Unanswered,
+    WatchedAgent, Window,
 };
 use crate::upstream::failure::{Failure, Scope, humanize, run_blocking};
 use crate::upstream::fetch_context::FetchContext;
@@ -57,9 +58,7 @@ impl HistoryState {
 pub(super) struct RefreshData {
     pub(super) state: HistoryState,
     pub(super) rejections: Rejections,
-    pub(super) failed: Vec<(AgentId, Failure)>,
-    /// The agents whose history CXone refuses.
-    pub(super) refused: Vec<(AgentId, Failure)>,
+    pub(super) missing: MissingAgents,
     /// Whether the history of all agents was requested at once.
     in_bulk: bool,
     /// Whether a row began before the range that was requested.
@@ -86,11 +85,7 @@ impl OfficialSource {
             refreshed = refresh => refreshed,
             () = self.clock.sleep_until(context.deadline) => Err(self.timed_out()),
         };
-        refreshed.unwrap_or_else(|failure| FetchResult {
-            failed: agents,
-            error: Some(failure.error),
-            ..FetchResult::default()
-        })
+        refreshed.unwrap_or_else(|failure| FetchResult::without(agents, failure.error))
     }
 
     async fn refresh(&self, query: Query, ids: &[AgentId], context: &FetchContext) -> Result<FetchResult, Failure> {
@@ -113,9 +108,7 @@ impl OfficialSource {
         let observed_at = self.clock.now();
         let states = self.read_states(context).await?;
         let answered_at = self.clock.now();
-        let listed = listed_first(ids, &states.rows);
-        let list = AgentList { ids: &listed.0, listed: listed.1 };
-        let history = self.read_history(&sync, list, context).await?;
+        let history = self.read_history(&sync, &AgentList::new(ids, &states.rows), context).await?;
         let teams = teams_of(&states.rows, &data.wanted);
         let mut data = run_blocking(Endpoint::History, move || {
             data.begin(window.end, settle, history);
@@ -146,9 +139,9 @@ impl OfficialSource {
 
     /// Logs when CXone begins to refuse the history of an agent, and when it refuses none any more.
     pub(super) fn log_refused(&self, data: &mut RefreshData) {
-        let refused: HashSet<AgentId> = data.refused.iter().map(|(agent, _)| Arc::clone(agent)).collect();
+        let refused: HashSet<AgentId> = data.missing.refused.iter().map(|(agent, _)| Arc::clone(agent)).collect();
         let known = &mut data.state.refused;
-        match data.refused.first() {
+        match data.missing.refused.first() {
             Some((_, failure)) if !refused.is_subset(known) => {
                 let (tenant, agents) = (&self.tenant.name, refused.len());
                 warn!(tenant, agents, reason = %failure.error, "history of agents refused; others are not affected");
@@ -176,14 +169,12 @@ impl OfficialSource {
         let reserved = self.reserved_states.clone();
         let settled = window.end.saturating_sub(self.official.settle);
         let summing = tokio::task::spawn_blocking(move || {
-            let RefreshData { mut state, mut rejections, failed, refused, in_bulk, wanted, .. } = data;
+            let RefreshData { mut state, mut rejections, missing, in_bulk, wanted, .. } = data;
             let labels = StateLabels { names: &names, reserved: &reserved, offline: &offline };
             let sums = state.timeline.sum(window, settled, &agents, &labels, &mut rejections);
-            let missing = failed.iter().chain(&refused).map(|(agent, _)| Arc::clone(agent)).collect();
-            state.cursor.advance(&sync, wanted, &missing, in_bulk, sums.unsettled);
+            state.cursor.advance(&sync, wanted, &missing.agents(), in_bulk, sums.unsettled);
             let ids = agents.into_iter().map(|agent| agent.id);
-            let presences = ids.zip(sums.agents).collect::<Vec<_>>();
-            (state, fetch_result(presences, [&failed, &refused], missing, rejections))
+            (state, missing.into_result(ids.zip(sums.agents), rejections))
         });
         let Ok((state, result)) = summing.await else {
             return Err(Failure::decode_panicked(Endpoint::History));
@@ -200,31 +191,6 @@ impl OfficialSource {
         );
         Failure::new(Endpoint::History, ErrorKind::Timeout, message).with_scope(Scope::Tenant)
     }
-}
-
-/// The result of a refresh in which the history of `missing` could not be read: that of `failed`, and that of agents whose
-/// history CXone refuses, which is no failure of the tenant.
-pub(super) fn fetch_result(
-    presences: Vec<(AgentId, Option<AgentPresence>)>,
-    [failed, refused]: [&[(AgentId, Failure)]; 2],
-    missing: HashSet<AgentId>,
-    rejections: Rejections,
-) -> FetchResult {
-    // A failure of the whole tenant takes precedence over one of an agent.
-    let reported = failed.iter().find(|(_, failure)| failure.scope == Scope::Tenant).or(failed.first());
-    let error = reported.map(|(_, failure)| failure.error.clone());
-    let answered = presences.into_iter().filter(|(agent, _)| !missing.contains(agent)).collect();
-    let refusal = refused.first().map(|(_, failure)| failure.error.clone());
-    FetchResult { answered, failed: missing.into_iter().collect(), rejections, error, refusal }
-}
-
-/// `ids` with those that `states` list first, and how many these are.
-pub(super) fn listed_first(ids: &[AgentId], states: &[StateRecord]) -> (Vec<AgentId>, usize) {
-    let listed: HashSet<&str> = states.iter().filter_map(|row| row.agent_id.as_deref()).collect();
-    let (mut first, others): (Vec<AgentId>, Vec<AgentId>) = ids.iter().cloned().partition(|id| listed.contains(&**id));
-    let count = first.len();
-    first.extend(others);
-    (first, count)
 }
 
 /// The teams of the agents that are `wanted`.
@@ -254,8 +220,7 @@ impl RefreshData {
         Self {
             state,
             rejections: Rejections::default(),
-            failed: Vec::new(),
-            refused: Vec::new(),
+            missing: MissingAgents::default(),
             in_bulk: true,
             by_overlap: false,
             wanted,
@@ -277,9 +242,8 @@ impl RefreshData {
 
     /// Adds a range of the history.
     pub(super) fn add_history(&mut self, history: History) {
-        let History { parts, failed, refused, .. } = history;
-        self.failed.extend(failed);
-        self.refused.extend(refused);
+        let History { parts, missing, .. } = history;
+        self.missing.extend(missing);
         let began_before = |part: &Part, row: &HistoryRecord| {
             parse_time(row.start_date.as_deref()).is_some_and(|start| start < part.requested.range.start)
         };
@@ -312,11 +276,6 @@ impl RefreshData {
         self.state.timeline.compact(self.cutoff, &self.kept, &mut self.rejections);
     }
 
-    /// Whether the history of `agent` could not be read.
-    pub(super) fn is_missing(&self, agent: &AgentId) -> bool {
-        self.failed.iter().chain(&self.refused).any(|(missing, _)| missing == agent)
-    }
-
     /// The ended states whose rows were not requested. Agents that failed are left out.
     pub(super) fn unanswered(
         &self,
@@ -325,7 +284,7 @@ impl RefreshData {
         agents: &[WatchedAgent],
         agent_by_agent: bool,
     ) -> Vec<Unanswered> {
-        let missing: HashSet<&AgentId> = self.failed.iter().chain(&self.refused).map(|(agent, _)| agent).collect();
+        let missing = self.missing.agents();
         let requested_from = |agent: &AgentId| if agent_by_agent { sync.of(agent).start } else { sync.of_all().start };
         let mut unanswered = self.state.timeline.unanswered(now, agents);
         unanswered.retain(|state| state.start < requested_from(&state.agent) && !missing.contains(&state.agent));
@@ -349,31 +308,5 @@ impl RefreshData {
         let start = parse_time(row.start_date.as_deref());
         let state = self.state.states.index(&row.state, start.unwrap_or(observed_at));
         Some(Observation { agent, state, start, fallback: parse_time(row.last_update_time.as_deref()) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fetch_result_reports_the_failure_of_the_tenant_first() {
-        let failure =
-            |message: &str, scope| Failure::new(Endpoint::History, ErrorKind::Server, message).with_scope(scope);
-        let id = |id: &str| AgentId::from(id);
-        let failed = [
-            (id("1"), failure("request", Scope::Request)),
-            (id("2"), failure("tenant", Scope::Tenant)),
-            (id("3"), failure("alike", Scope::AllAlike)),
-        ];
-        let table = [(&failed[..], Some("tenant")), (&failed[..1], Some("request")), (&failed[..0], None)];
-        for (failed, message) in table {
-            let presences = ["1", "2", "3", "4"].map(|agent| (id(agent), None)).to_vec();
-            let missing = failed.iter().map(|(agent, _)| Arc::clone(agent)).collect();
-            let result = fetch_result(presences, [failed, &[]], missing, Rejections::default());
-            assert_eq!(result.error.map(|error| error.message).as_deref(), message);
-            assert_eq!((result.answered.len(), result.failed.len()), (4 - failed.len(), failed.len()));
-            assert!(result.answered.iter().all(|(agent, _)| !result.failed.contains(agent)));
-        }
     }
 }

@@ -10,7 +10,8 @@
 //! | `token_request`, `discovery`, `trusted_hosts` | getting a token, finding the API, and which addresses are asked at all |
 //! | `pagination`, `wire` | lists, page by page; what is in them |
 //! | `state_registry` | the states of answers, and the names they are shown under |
-//! | `sync_cursor`, `state_history` | which range is requested, and how: in bulk or by agent, whole or in parts |
+//! | `sync_cursor`, `history_capabilities`, `state_history` | which range is requested, and how: in bulk or by agent, whole or in parts |
+//! | `missing_agents` | the agents whose history could not be read |
 //! | `ended_states` | the ends of states that a tail does not return |
 //! | `past`, `past_ranges` | past presence; which range of it is requested next |
 //! | `fetch`, `unavailable_codes`, `directory`, `probe` | a refresh; unavailable codes; the list of people; a look at how things stand |
@@ -22,6 +23,8 @@ mod discovery;
 mod ended_states;
 mod error_hints;
 mod fetch;
+mod history_capabilities;
+mod missing_agents;
 mod pagination;
 mod past;
 mod past_ranges;
@@ -42,9 +45,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use url::Url;
 
 use self::fetch::HistoryState;
+use self::history_capabilities::HistoryCapabilities;
 use self::pagination::{ListRules, ShortLists};
 use self::past::PastState;
-use self::state_history::HistoryCapabilities;
 use self::token_request::{AccessKeyIssuer, ApiAddress};
 use self::trusted_hosts::TrustedHosts;
 use super::auth::Session;

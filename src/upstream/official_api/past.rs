@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::OfficialSource;
-use super::fetch::{CurrentStates, HistoryState, RefreshData, fetch_result, listed_first, parse_time, teams_of};
+use super::fetch::{CurrentStates, HistoryState, RefreshData, parse_time, teams_of};
+use super::history_capabilities::{HistoryCapabilities, is_refusal};
 use super::past_ranges::{ReadRanges, RequestLimits};
-use super::state_history::{AgentList, HistoryCapabilities, is_refusal};
+use super::state_history::AgentList;
 use super::sync_cursor::SyncRange;
 use super::wire::records::{HistoryRecord, StateRecord};
 use crate::presence::{AgentId, StateLabels, Timestamp, WatchedAgent, Window};
@@ -63,16 +64,6 @@ struct ObservedStates {
     rows: Vec<StateRecord>,
 }
 
-/// What was read of a range.
-struct RangeRead {
-    /// Whether it was of all agents.
-    in_bulk: bool,
-    /// Else the agents that were requested, the first of the wanted ones.
-    requested: Vec<AgentId>,
-    /// Those of them whose history could not be read.
-    missing: HashSet<AgentId>,
-}
-
 /// The time of a piece.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
@@ -82,6 +73,19 @@ struct Piece {
     history: Window,
     /// When the piece is read.
     now: Timestamp,
+}
+
+/// Reads the history of a piece.
+struct PieceReader<'a> {
+    source: &'a OfficialSource,
+    context: &'a FetchContext,
+    piece: Piece,
+    past: &'a mut PastState,
+    data: &'a mut RefreshData,
+    /// The agents that the current states list.
+    listed: HashSet<AgentId>,
+    /// The agents whose history can be read, those that are listed first.
+    pending: Vec<AgentId>,
 }
 
 impl OfficialSource {
@@ -133,22 +137,24 @@ impl OfficialSource {
         let mut data = RefreshData::new(std::mem::take(&mut past.history), wanted.clone(), kept, start);
         data.state.timeline.begin_refresh(now, settle);
         past.read.drop_all_before(start);
-        let mut ordered = (ids.to_vec(), 0);
         let mut teams = Vec::new();
+        let mut states = &[][..];
         if let Some(observed) = &past.observed {
             // Rows after the history are not known, so a state that is only known to be running then says nothing.
             let says_nothing = |row: &&StateRecord| {
                 let fallback = parse_time(row.last_update_time.as_deref()).unwrap_or(observed.answered_at);
                 row.start_date.is_none() && fallback > end
             };
-            let rows = observed.rows.iter().filter(|row| !says_nothing(row));
-            data.observe(observed.requested_at, observed.answered_at, rows);
-            ordered = listed_first(ids, &observed.rows);
-            teams = teams_of(&observed.rows, &wanted);
+            states = &observed.rows;
+            data.observe(observed.requested_at, observed.answered_at, states.iter().filter(|row| !says_nothing(row)));
+            teams = teams_of(states, &wanted);
         }
+        let AgentList { ids: pending, listed } = AgentList::new(ids, states);
+        let listed = pending.iter().take(listed).cloned().collect();
         let tail = ids.iter().filter_map(|id| past.read.end(id)).min().unwrap_or(start);
 
-        let read = self.read_history_of(past, &mut data, piece, &ordered, &context).await;
+        let reader = PieceReader { source: self, context: &context, piece, past, data: &mut data, listed, pending };
+        let read = reader.read_history().await;
         data.compact();
         if let Err(failure) = read {
             past.history = data.state;
@@ -183,124 +189,122 @@ impl OfficialSource {
         Ok(())
     }
 
-    /// Reads what is missing of the history of the piece into `data`. `ordered` are the agents, those that the current states
-    /// list first, and how many these are.
-    async fn read_history_of(
+    /// Sums the piece, and drops what the next one does not need.
+    fn sum_piece(
         &self,
         past: &mut PastState,
-        data: &mut RefreshData,
+        data: RefreshData,
         piece: Piece,
-        ordered: &(Vec<AgentId>, usize),
-        context: &FetchContext,
-    ) -> Result<(), Failure> {
-        let Window { mut end, .. } = piece.history;
-        let (mut pending, listed) = (ordered.0.clone(), ordered.0.iter().take(ordered.1).cloned().collect());
+        mut agents: Vec<WatchedAgent>,
+    ) -> FetchResult {
+        let RefreshData { mut state, mut rejections, missing, .. } = data;
+        let names = state.states.display_names(self.official.unavailable_codes, &self.tenant.states.map);
+        let labels = StateLabels { names: &names, reserved: &self.reserved_states, offline: &self.offline_states };
+        let unread = missing.agents();
+        agents.retain(|agent| !unread.contains(&agent.id));
+        let sums = state.timeline.sum_past(piece.window, piece.slot, &agents, &labels, &mut rejections);
+        let cutoff = piece.window.end.saturating_sub(self.official.history_lookback).whole_second();
+        let settled = piece.now.saturating_sub(self.official.settle);
+        for agent in &agents {
+            state.timeline.drop_before(&agent.id, cutoff);
+            past.read.keep(&agent.id, cutoff, settled);
+        }
+        past.history = state;
+        missing.into_result(agents.into_iter().map(|agent| agent.id).zip(sums), rejections)
+    }
+}
+
+// === impl PieceReader ===
+
+impl PieceReader<'_> {
+    /// Reads what is missing of the history of the piece.
+    async fn read_history(mut self) -> Result<(), Failure> {
+        let mut end = self.piece.history.end;
         loop {
-            let limits = self.request_limits(pending.len());
-            let Some((range, agents)) = past.read.next(&pending, end, limits) else {
-                match self.further_end(data, &pending, piece, end, limits) {
+            let Some((range, agents)) = self.past.read.next(&self.pending, end, self.limits()) else {
+                match self.further_end(end) {
                     Some(further) => end = further,
                     None => break,
                 }
                 continue;
             };
-            let RangeRead { in_bulk, requested, missing } =
-                self.read_range(past, data, range, &agents, &listed, None, piece, context).await?;
-            pending.retain(|agent| !missing.contains(agent));
-            let cuts = !self.capabilities().by_overlap && range.start + self.official.settle <= piece.now;
-            let read = if in_bulk { pending.clone() } else { requested };
+            let requested = self.read_range(range, &agents, None).await?;
+            let missing = self.data.missing.agents();
+            self.pending.retain(|agent| !missing.contains(agent));
+            let source = self.source;
+            let cuts = !source.capabilities().by_overlap && range.start + source.official.settle <= self.piece.now;
+            let read = requested.and_then(|count| agents.get(..count)).unwrap_or(&self.pending);
             for agent in read.iter().filter(|agent| !missing.contains(*agent)) {
-                if let Some(before) = past.read.advance(agent, range.end)
+                if let Some(before) = self.past.read.advance(agent, range.end)
                     && cuts
                 {
-                    data.state.timeline.extend_cut(agent, before, range.end);
+                    self.data.state.timeline.extend_cut(agent, before, range.end);
                 }
             }
         }
-        self.read_further_back(past, data, &pending, &listed, piece, context).await
+        self.read_further_back().await
     }
 
     /// Where rows are selected by their end: up to when to read the history after `end`, for agents whose state at the window's
     /// end has not ended by then.
-    fn further_end(
-        &self,
-        data: &mut RefreshData,
-        pending: &[AgentId],
-        piece: Piece,
-        end: Timestamp,
-        limits: RequestLimits,
-    ) -> Option<Timestamp> {
-        let HistoryCapabilities { by_overlap, reaches_end, .. } = *self.capabilities();
-        let furthest = (piece.history.end + FURTHER).min(piece.now);
+    fn further_end(&mut self, end: Timestamp) -> Option<Timestamp> {
+        let HistoryCapabilities { by_overlap, reaches_end, .. } = *self.source.capabilities();
+        let furthest = (self.piece.history.end + FURTHER).min(self.piece.now);
         if reaches_end || !by_overlap || end >= furthest {
             return None;
         }
-        data.compact();
-        let is_unknown = !data.timeline().unknown_from(piece.window.end, pending).is_empty();
-        is_unknown.then(|| (end + limits.length.min(FURTHER)).min(furthest))
+        self.data.compact();
+        let is_unknown = !self.data.timeline().unknown_from(self.piece.window.end, &self.pending).is_empty();
+        is_unknown.then(|| (end + self.limits().length.min(FURTHER)).min(furthest))
     }
 
     /// Reads the history before that of the piece, for agents whose state at the window's start began before it.
-    async fn read_further_back(
-        &self,
-        past: &mut PastState,
-        data: &mut RefreshData,
-        pending: &[AgentId],
-        listed: &HashSet<AgentId>,
-        piece: Piece,
-        context: &FetchContext,
-    ) -> Result<(), Failure> {
-        let begun = past.read.without_start(pending);
-        let earliest = piece.history.start.saturating_sub(FURTHER);
-        let mut end = piece.history.start;
-        while end > earliest && !self.capabilities().by_overlap {
-            data.compact();
-            let mut unknown = data.timeline().unknown_at(piece.window.start, &begun);
-            unknown.retain(|agent| !data.is_missing(agent));
+    async fn read_further_back(mut self) -> Result<(), Failure> {
+        let begun = self.past.read.without_start(&self.pending);
+        let Window { start: mut end, end: until } = self.piece.history;
+        let earliest = end.saturating_sub(FURTHER);
+        while end > earliest && !self.source.capabilities().by_overlap {
+            self.data.compact();
+            let mut unknown = self.data.timeline().unknown_at(self.piece.window.start, &begun);
+            let missing = self.data.missing.agents();
+            unknown.retain(|agent| !missing.contains(agent));
             if unknown.is_empty() {
                 break;
             }
-            let length = self.request_limits(pending.len()).length;
-            let range = Window { start: end.saturating_sub(length).max(earliest), end };
+            let range = Window { start: end.saturating_sub(self.limits().length).max(earliest), end };
             let mut rest = unknown.as_slice();
             while !rest.is_empty() {
                 // How many are requested together may be learnt in between.
-                let group = self.request_limits(pending.len()).agents.unwrap_or(rest.len());
-                let group = rest.get(..group).unwrap_or(rest);
-                let until = Some(piece.history.end);
-                let read = self.read_range(past, data, range, group, listed, until, piece, context).await?;
-                rest = rest.get(read.requested.len()..).filter(|_| !read.in_bulk).unwrap_or_default();
+                let group = rest.get(..self.limits().agents.unwrap_or(rest.len())).unwrap_or(rest);
+                let requested = self.read_range(range, group, Some(until)).await?;
+                rest = requested.and_then(|count| rest.get(count..)).unwrap_or_default();
             }
             end = range.start;
         }
-        past.read.set_start(&begun);
+        self.past.read.set_start(&begun);
         Ok(())
     }
 
-    /// Reads one range of all agents, or of the first of `agents`. `until` is the end of what has been read after the range, if
-    /// any.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one piece, each borrowed by itself")]
+    /// Reads one range of all agents, or of the first of `agents`: returns of how many. `until` is the end of what has been read
+    /// after the range, if any.
     async fn read_range(
-        &self,
-        past: &mut PastState,
-        data: &mut RefreshData,
+        &mut self,
         range: Window,
         agents: &[AgentId],
-        listed: &HashSet<AgentId>,
         until: Option<Timestamp>,
-        piece: Piece,
-        context: &FetchContext,
-    ) -> Result<RangeRead, Failure> {
+    ) -> Result<Option<usize>, Failure> {
+        let Self { source, context, piece, past, data, listed, .. } = self;
+        let is_alone = || source.capabilities().bulk == Some(false);
         // In bulk, the agents only show whether one alone can be read.
         let probed = agents.get(..ALONE_AGENTS).unwrap_or(agents);
-        let agents = if self.capabilities().bulk == Some(false) { agents } else { probed };
-        let list = AgentList { ids: agents, listed: agents.iter().take_while(|agent| listed.contains(*agent)).count() };
-        let mut history = match self.read_history(&SyncRange::whole(range), list, context).await {
+        let ids = if is_alone() { agents } else { probed }.to_vec();
+        let listed = ids.iter().take_while(|agent| listed.contains(*agent)).count();
+        let list = AgentList { ids, listed };
+        let mut history = match source.read_history(&SyncRange::whole(range), &list, context).await {
             Ok(history) => history,
-            Err(failure) if past.has_answers && self.capabilities().bulk == Some(false) && is_refusal(&failure) => {
-                data.refused.extend(agents.iter().map(|agent| (Arc::clone(agent), failure.clone())));
-                let missing = agents.iter().cloned().collect();
-                return Ok(RangeRead { in_bulk: false, requested: agents.to_vec(), missing });
+            Err(failure) if past.has_answers && is_alone() && is_refusal(&failure) => {
+                list.ids.iter().for_each(|agent| data.missing.add(Arc::clone(agent), failure.clone()));
+                return Ok(Some(list.ids.len()));
             }
             Err(failure) => return Err(failure),
         };
@@ -312,53 +316,28 @@ impl OfficialSource {
             part.requested.until = until.unwrap_or(part.requested.until);
             let end = part.requested.range.end;
             // Running states are listed anyway.
-            let settled = piece.now.saturating_sub(self.official.settle);
+            let settled = piece.now.saturating_sub(source.official.settle);
             reaches_end |= part.records.iter().filter_map(row_end).any(|row_end| end <= row_end && row_end < settled);
         }
-        self.capabilities().reaches_end |= reaches_end;
-        let missing = history.failed.iter().chain(&history.refused).map(|(agent, _)| Arc::clone(agent)).collect();
+        source.capabilities().reaches_end |= reaches_end;
         let in_bulk = history.in_bulk;
         data.add_history(history);
         if data.by_overlap {
-            self.capabilities().by_overlap = true;
+            source.capabilities().by_overlap = true;
         }
-        Ok(RangeRead { in_bulk, requested: agents.to_vec(), missing })
+        Ok((!in_bulk).then_some(list.ids.len()))
     }
 
-    fn request_limits(&self, agents: usize) -> RequestLimits {
-        let capabilities = *self.capabilities();
+    /// What one request may be for. It changes as more is learnt of the tenant.
+    fn limits(&self) -> RequestLimits {
+        let capabilities = *self.source.capabilities();
         let longest = capabilities.longest.unwrap_or(Duration::MAX);
         if capabilities.bulk == Some(false) {
-            let length = (ALONE_LENGTH + FURTHER + self.official.history_lookback * 2).min(longest);
+            let length = (ALONE_LENGTH + FURTHER + self.source.official.history_lookback * 2).min(longest);
             return RequestLimits { agents: Some(ALONE_AGENTS), length };
         }
-        let hours = BULK_AGENT_HOURS / u64::try_from(agents).unwrap_or(u64::MAX).max(1);
+        let hours = BULK_AGENT_HOURS / u64::try_from(self.pending.len()).unwrap_or(u64::MAX).max(1);
         RequestLimits { agents: None, length: Duration::from_secs(hours * 3600).max(SHORTEST_RANGE).min(longest) }
-    }
-
-    /// Sums the piece, and drops what the next one does not need.
-    fn sum_piece(
-        &self,
-        past: &mut PastState,
-        data: RefreshData,
-        piece: Piece,
-        mut agents: Vec<WatchedAgent>,
-    ) -> FetchResult {
-        let RefreshData { mut state, mut rejections, failed, refused, .. } = data;
-        let names = state.states.display_names(self.official.unavailable_codes, &self.tenant.states.map);
-        let labels = StateLabels { names: &names, reserved: &self.reserved_states, offline: &self.offline_states };
-        let missing: HashSet<AgentId> = failed.iter().chain(&refused).map(|(agent, _)| Arc::clone(agent)).collect();
-        agents.retain(|agent| !missing.contains(&agent.id));
-        let sums = state.timeline.sum_past(piece.window, piece.slot, &agents, &labels, &mut rejections);
-        let cutoff = piece.window.end.saturating_sub(self.official.history_lookback).whole_second();
-        let settled = piece.now.saturating_sub(self.official.settle);
-        for agent in &agents {
-            state.timeline.drop_before(&agent.id, cutoff);
-            past.read.keep(&agent.id, cutoff, settled);
-        }
-        past.history = state;
-        let presences = agents.into_iter().map(|agent| agent.id).zip(sums).collect();
-        fetch_result(presences, [&failed, &refused], missing, rejections)
     }
 }
 

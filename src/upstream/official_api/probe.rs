@@ -4,7 +4,8 @@ use super::OfficialSource;
 use super::directory::PATH as AGENTS_PATH;
 use super::error_hints;
 use super::fetch::STATES_PATH;
-use super::state_history::PATH as HISTORY_PATH;
+use super::history_capabilities::is_capability_error;
+use super::state_history::{PATH as HISTORY_PATH, history_url};
 use super::wire::envelope::Page;
 use super::wire::records::{AgentRecord, HistoryRecord, Record, StateRecord};
 use crate::config::Login;
@@ -95,9 +96,9 @@ impl OfficialSource {
                 Verdict::Right,
                 format!("the history of all agents can be read at once: {} in the last hour", rows(&page)),
             ),
-            Err(failure) if super::state_history::is_capability_error(&failure) && !query.agents.is_empty() => {
+            Err(failure) if is_capability_error(&failure) && !query.agents.is_empty() => {
                 let agent = query.agents.first().map(|agent| &agent.id);
-                let url = super::state_history::history_url(&url, agent);
+                let url = history_url(&url, agent);
                 let page = self.read_first_page::<HistoryRecord>(&error_hints::HISTORY, &url, context).await?;
                 let text = format!(
                     "the history can be read agent by agent only ({} in the last hour for one), so each refresh takes a \
