@@ -1,20 +1,16 @@
 //! The series of a scrape, from the periods of a state file.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use super::{Export, floor};
-use crate::cli::report::ReportError;
-use crate::cli::report::range::teams;
-use crate::config::{Agent, Tenant};
+use crate::cli::report::subjects::{self, Subject};
+use crate::cli::report::{ReportError, unless_closed};
+use crate::config::Tenant;
 use crate::exposition::{Family, TIMED_END, TimedSeries, timed_metadata};
 use crate::metrics::catalogue;
 use crate::past::{AgentTimes, StateFile};
-use crate::presence::{AgentId, Micros, StateName, Timestamp, Window};
-
-/// The families of an agent or a team: the gauge, the counter.
-const AGENT_FAMILIES: [&Family; 2] = [&catalogue::AGENT_STATE_SECONDS, &catalogue::AGENT_STATE_TIME_SECONDS_TOTAL];
-const TEAM_FAMILIES: [&Family; 2] = [&catalogue::TEAM_STATE_SECONDS, &catalogue::TEAM_STATE_TIME_SECONDS_TOTAL];
+use crate::presence::{Micros, StateName, Timestamp, Window};
 
 /// The time of an agent or a team in its states, added up step by step.
 struct Sums<'a> {
@@ -41,24 +37,13 @@ pub(in crate::cli) fn write(
     range: Window,
     export: &Export<'_>,
     several: bool,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<u64, ReportError> {
+    let out = &mut BufWriter::new(out);
     let mut writer = Writer { file, tenants, range, export, several, out, text: Vec::new(), samples: 0 };
-    match writer.families() {
-        Err(ReportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {}
-        written => written?,
-    }
+    unless_closed(writer.families())?;
     Ok(writer.samples)
 }
-
-/// What has series of its own: its labels, and the agents whose time is summed.
-struct Subject<'a> {
-    labels: Vec<&'a str>,
-    agents: Vec<AgentId>,
-}
-
-/// Writes the samples of a family with these labels and those of the target.
-type WriteSamples<W> = fn(&mut W, &'static Family, &Tenant, &[&str], &Sums<'_>, &[(String, String)]);
 
 struct Writer<'a> {
     file: &'a StateFile,
@@ -71,20 +56,35 @@ struct Writer<'a> {
     samples: u64,
 }
 
+/// What an agent or a team has of a family.
+struct FamilyPart<'a> {
+    family: &'static Family,
+    subject: &'a Subject<'a>,
+    declared: &'a [StateName],
+    sums: Sums<'a>,
+    /// The labels of the target.
+    target: &'a [(String, String)],
+}
+
 // === impl Writer ===
 
 impl Writer<'_> {
     fn families(&mut self) -> Result<(), ReportError> {
         let has_agents = |tenant: &Tenant| tenant.privacy.per_agent;
-        let [gauge, counter] = AGENT_FAMILIES;
-        self.family(gauge, has_agents, Self::gauges)?;
-        self.family(counter, |tenant| has_agents(tenant) && tenant.keeps_counters(), Self::counters)?;
-        self.family(&catalogue::AGENT_INFO, has_agents, Self::info)?;
-        let [gauge, counter] = TEAM_FAMILIES;
-        self.family(gauge, |_| true, Self::gauges)?;
-        self.family(counter, Tenant::keeps_counters, Self::counters)?;
+        let has_counters = |tenant: &Tenant| has_agents(tenant) && tenant.keeps_counters();
+        self.family(&catalogue::AGENT_STATE_SECONDS, has_agents, subjects::agents, Self::gauges)?;
+        self.family(&catalogue::AGENT_STATE_TIME_SECONDS_TOTAL, has_counters, subjects::agents, Self::counters)?;
+        self.family(&catalogue::AGENT_INFO, has_agents, subjects::agents, Self::info)?;
+        self.family(&catalogue::TEAM_STATE_SECONDS, |_| true, subjects::teams, Self::gauges)?;
+        self.family(
+            &catalogue::TEAM_STATE_TIME_SECONDS_TOTAL,
+            Tenant::keeps_counters,
+            subjects::teams,
+            Self::counters,
+        )?;
         self.text.extend_from_slice(TIMED_END);
-        self.flush().map_err(ReportError::Output)
+        self.write_text()?;
+        self.out.flush().map_err(ReportError::Output)
     }
 
     /// Writes a family of the tenants that have it, one agent or team after the other.
@@ -92,28 +92,28 @@ impl Writer<'_> {
         &mut self,
         family: &'static Family,
         has_it: impl Fn(&Tenant) -> bool,
-        write: WriteSamples<Self>,
+        subjects: fn(&Tenant) -> Vec<Subject<'_>>,
+        write: fn(&mut Self, &FamilyPart<'_>),
     ) -> Result<(), ReportError> {
         timed_metadata(family, &mut self.text);
-        let is_of_teams = TEAM_FAMILIES.contains(&family);
         for tenant in self.tenants.iter().filter(|tenant| has_it(tenant)) {
             let mut target = self.export.labels.to_vec();
             if self.several && !target.iter().any(|(name, _)| name == "tenant") {
                 target.push(("tenant".to_owned(), tenant.name.clone()));
             }
-            let labels: Vec<AgentId> = tenant.agents.iter().map(|agent| tenant.label(agent)).collect();
-            for Subject { labels, agents } in if is_of_teams { of_teams(tenant) } else { of_agents(tenant, &labels) } {
-                let Some(times) = self.file.times(&tenant.name, &agents)? else { continue };
+            for subject in &subjects(tenant) {
+                let Some(times) = self.file.times(&tenant.name, &subject.ids())? else { continue };
                 let sums = Sums::new(self.file, &times, tenant, self.range, self.export);
-                write(self, family, tenant, &labels, &sums, &target);
-                self.flush().map_err(ReportError::Output)?;
+                let declared = &tenant.states.declared;
+                write(self, &FamilyPart { family, subject, declared, sums, target: &target });
+                self.write_text()?;
             }
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.text)?;
+    fn write_text(&mut self) -> Result<(), ReportError> {
+        self.out.write_all(&self.text).map_err(ReportError::Output)?;
         self.text.clear();
         Ok(())
     }
@@ -124,19 +124,12 @@ impl Writer<'_> {
     }
 
     /// The time in each state within the window that ends at the sample. No data is not zero.
-    fn gauges(
-        &mut self,
-        family: &'static Family,
-        tenant: &Tenant,
-        labels: &[&str],
-        sums: &Sums<'_>,
-        target: &[(String, String)],
-    ) {
+    fn gauges(&mut self, part: &FamilyPart<'_>) {
+        let sums = &part.sums;
         let data = sums.data();
-        let label = labels.first().copied().unwrap_or_default();
-        for (state, sum) in sums.states(&tenant.states.declared) {
-            let series = TimedSeries::new(family, &[label, state], target);
-            let is_declared = tenant.states.declared.contains(state);
+        for (state, sum) in sums.states(part.declared) {
+            let series = part.series_of(state);
+            let is_declared = part.declared.contains(state);
             for step in sums.samples() {
                 let time = sums.within(&sum, step);
                 if is_declared && sums.within(&data, step) > Micros::ZERO || time > Micros::ZERO {
@@ -147,18 +140,11 @@ impl Writer<'_> {
     }
 
     /// The time in each state since the first sample.
-    fn counters(
-        &mut self,
-        family: &'static Family,
-        tenant: &Tenant,
-        labels: &[&str],
-        sums: &Sums<'_>,
-        target: &[(String, String)],
-    ) {
-        let label = labels.first().copied().unwrap_or_default();
-        for (state, sum) in sums.states(&tenant.states.declared) {
-            let series = TimedSeries::new(family, &[label, state], target);
-            let is_declared = tenant.states.declared.contains(state);
+    fn counters(&mut self, part: &FamilyPart<'_>) {
+        let sums = &part.sums;
+        for (state, sum) in sums.states(part.declared) {
+            let series = part.series_of(state);
+            let is_declared = part.declared.contains(state);
             let since_start = |step| at(&sum, step).saturating_sub(at(&sum, sums.first));
             for step in sums.samples() {
                 // Another state begins a step before its first time, so that its first increase is seen.
@@ -169,38 +155,23 @@ impl Writer<'_> {
         }
     }
 
-    fn info(
-        &mut self,
-        family: &'static Family,
-        _: &Tenant,
-        labels: &[&str],
-        sums: &Sums<'_>,
-        target: &[(String, String)],
-    ) {
-        let series = TimedSeries::new(family, labels, target);
-        for step in sums.samples() {
-            self.sample(&series, 1.0, sums.end(step));
+    fn info(&mut self, part: &FamilyPart<'_>) {
+        let Subject { label, .. } = part.subject;
+        let labels = [label.as_deref(), part.subject.name(), part.subject.team()].map(Option::unwrap_or_default);
+        let series = TimedSeries::new(part.family, &labels, part.target);
+        for step in part.sums.samples() {
+            self.sample(&series, 1.0, part.sums.end(step));
         }
     }
 }
 
-/// The agents, with the labels of `cxone_agent_info`; `labels` are theirs.
-fn of_agents<'a>(tenant: &'a Tenant, labels: &'a [AgentId]) -> Vec<Subject<'a>> {
-    let subject = |(agent, label): (&'a Agent, &'a AgentId)| {
-        let [name, team] = [&agent.name, &agent.team].map(|text| text.as_deref().unwrap_or_default());
-        Subject { labels: vec![label, name, team], agents: vec![AgentId::clone(&agent.id)] }
-    };
-    tenant.agents.iter().zip(labels).map(subject).collect()
-}
+// === impl FamilyPart ===
 
-fn of_teams(tenant: &Tenant) -> Vec<Subject<'_>> {
-    teams(tenant)
-        .into_iter()
-        .map(|agents| Subject {
-            labels: vec![agents.first().and_then(|agent| agent.team.as_deref()).unwrap_or_default()],
-            agents: agents.iter().map(|agent| AgentId::clone(&agent.id)).collect(),
-        })
-        .collect()
+impl FamilyPart<'_> {
+    fn series_of(&self, state: &str) -> TimedSeries {
+        let label = self.subject.label.as_deref().or(self.subject.team()).unwrap_or_default();
+        TimedSeries::new(self.family, &[label, state], self.target)
+    }
 }
 
 /// The sum up to the start of a step; that of the last one beyond it.

@@ -1,20 +1,28 @@
 //! The report as JSON and CSV. Seconds are exact to the microsecond, without trailing zeros.
 
-use std::io;
+use std::io::{self, Write};
 
+use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 
-use super::rows::{Row, TenantReport};
+use super::rows::{Report, Row, TenantReport, Times};
+use super::{ReportError, dates};
 use crate::exposition::{CsvRecords, decimal_seconds};
 use crate::past::ShiftTime;
-use crate::presence::{Micros, StateName};
+use crate::presence::{Micros, StateName, TimeZone, Window};
 
 /// Microseconds in a second.
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
+/// The header of CSV.
+const CSV_HEADER: [&str; 8] = ["tenant", "agent", "name", "team", "from", "to", "state", "seconds"];
+
+/// The rows of CSV for the time on shift, which is no state.
+const SHIFT_ROWS: [&str; 3] = ["(scheduled)", "(offline on shift)", "(absent)"];
+
 /// The JSON object of an agent, within the window or one period.
 #[derive(Serialize)]
-pub(super) struct Entry<'a> {
+struct Entry<'a> {
     tenant: &'a str,
     agent: &'a str,
     name: Option<&'a str>,
@@ -41,63 +49,93 @@ struct States<'a>(&'a [(StateName, Micros)]);
 /// A time as a JSON number of seconds.
 struct Seconds(Micros);
 
-/// A list with an object for each agent. An agent without data has no states.
-pub(super) fn json(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
-    let times = |report: &TenantReport| (report.window.start.to_string(), report.window.end.to_string());
-    let entries: Vec<_> =
-        rows(reports).map(|(report, row)| Entry::new(&report.tenant, row, times(report), &row.states, None)).collect();
-    let mut text = serde_json::to_vec_pretty(&entries)?;
-    text.push(b'\n');
-    Ok(text)
-}
-
-/// The header of CSV.
-pub(super) const CSV_HEADER: [&str; 8] = ["tenant", "agent", "name", "team", "from", "to", "state", "seconds"];
-
-/// A header, and a record for each agent and state. An agent without data has no record.
-pub(super) fn csv(reports: &[TenantReport]) -> io::Result<Vec<u8>> {
-    let mut records = CsvRecords::new(CSV_HEADER)?;
-    for (report, row) in rows(reports) {
-        let (from, to) = (report.window.start.to_string(), report.window.end.to_string());
-        let [name, team] = [&row.name, &row.team].map(|text| text.as_deref().unwrap_or_default());
-        for (state, time) in &row.states {
-            let seconds = decimal_seconds(time.get());
-            records.push([&*report.tenant, &*row.agent, name, team, &*from, &*to, &**state, &*seconds])?;
+/// A list with an object for each agent and period; one a line for a range. An agent without data has no states.
+pub(super) fn json(report: &Report<'_>, out: &mut dyn Write) -> Result<(), ReportError> {
+    let zone = report.zone();
+    let mut text = Vec::new();
+    if report.file.is_none() {
+        let mut json = serde_json::Serializer::pretty(&mut text);
+        let mut list = json.serialize_seq(None).map_err(failed)?;
+        for (tenant, row) in report.rows() {
+            report.each_period(tenant, row, |window, times| {
+                Ok(list.serialize_element(&Entry::new(tenant, row, window, times, &zone))?)
+            })?;
         }
+        list.end().map_err(failed)?;
+        text.push(b'\n');
+        return write(out, &text);
     }
-    records.finish()
+    let mut is_first = true;
+    text.push(b'[');
+    for (tenant, row) in report.rows() {
+        report.each_period(tenant, row, |window, times| {
+            text.extend_from_slice(if std::mem::take(&mut is_first) { b"\n" } else { b",\n" });
+            Ok(serde_json::to_writer(&mut text, &Entry::new(tenant, row, window, times, &zone))?)
+        })?;
+        write(out, &text)?;
+        text.clear();
+    }
+    text.extend_from_slice(b"\n]\n");
+    write(out, &text)
 }
 
-fn rows(reports: &[TenantReport]) -> impl Iterator<Item = (&TenantReport, &Row)> {
-    reports.iter().flat_map(|report| report.rows.iter().map(move |row| (report, row)))
+/// A header, and a record for each agent, period and state. An agent without data has no record. Scheduled time of a period is
+/// a record as well.
+pub(super) fn csv(report: &Report<'_>, out: &mut dyn Write) -> Result<(), ReportError> {
+    let mut records = CsvRecords::new(CSV_HEADER).map_err(ReportError::Output)?;
+    let zone = report.zone();
+    for (tenant, row) in report.rows() {
+        let [name, team] = [&row.name, &row.team].map(|text| text.as_deref().unwrap_or_default());
+        report.each_period(tenant, row, |window, times| {
+            let (from, to) = (dates::shown(window.start, &zone), dates::shown(window.end, &zone));
+            let mut push = |state: &str, time: Micros| {
+                let seconds = decimal_seconds(time.get());
+                records.push([&*tenant.tenant, &*row.agent, name, team, &*from, &*to, state, &*seconds])
+            };
+            times.states.iter().try_for_each(|(state, time)| push(state, *time))?;
+            if let Some(shift) = times.shift.filter(|shift| shift.scheduled > Micros::ZERO) {
+                let times = [shift.scheduled, shift.offline, shift.absent];
+                SHIFT_ROWS.into_iter().zip(times).try_for_each(|(state, time)| push(state, time))?;
+            }
+            Ok(())
+        })?;
+        write(out, &records.take().map_err(ReportError::Output)?)?;
+    }
+    // The header, where there is no agent.
+    write(out, &records.finish().map_err(ReportError::Output)?)
+}
+
+fn write(out: &mut dyn Write, text: &[u8]) -> Result<(), ReportError> {
+    out.write_all(text).map_err(ReportError::Output)
+}
+
+fn failed(error: serde_json::Error) -> ReportError {
+    ReportError::Output(io::Error::from(error))
 }
 
 // === impl Entry ===
 
 impl<'a> Entry<'a> {
-    /// `times` are the start and the end.
-    pub(super) fn new(
-        tenant: &'a str,
-        row: &'a Row,
-        times: (String, String),
-        states: &'a [(StateName, Micros)],
-        shift: Option<ShiftTime>,
-    ) -> Self {
+    fn new(report: &'a TenantReport, row: &'a Row, window: Window, times: &'a Times, zone: &TimeZone) -> Self {
         Self {
-            tenant,
+            tenant: &report.tenant,
             agent: &row.agent,
             name: row.name.as_deref(),
             team: row.team.as_deref(),
-            from: times.0,
-            to: times.1,
-            states: States(states),
-            total: Seconds(states.iter().map(|(_, time)| *time).sum()),
-            shift: shift.map(|shift| Shift {
-                scheduled: Seconds(shift.scheduled),
-                offline_on_shift: Seconds(shift.offline),
-                absent: Seconds(shift.absent),
-            }),
+            from: dates::shown(window.start, zone),
+            to: dates::shown(window.end, zone),
+            states: States(&times.states),
+            total: Seconds(times.total()),
+            shift: times.shift.map(Shift::from),
         }
+    }
+}
+
+// === impl Shift ===
+
+impl From<ShiftTime> for Shift {
+    fn from(ShiftTime { scheduled, offline, absent }: ShiftTime) -> Self {
+        Self { scheduled: Seconds(scheduled), offline_on_shift: Seconds(offline), absent: Seconds(absent) }
     }
 }
 

@@ -1,19 +1,19 @@
 //! `report`: prints the time by agent and state.
 //!
-//! With `--from` it reads a range in the past, see [`range`]. Without it it fetches each tenant once. It fetches as a refresh does, so the numbers equal those of a scrape at the same second. Agents whose data cannot be read
-//! are left out and named in the error; the others are printed.
+//! With `--from` it reads a range in the past, see [`range`]. Without it, each tenant is fetched once, as a refresh does, so the
+//! numbers equal those of a scrape at the same second. Agents whose data cannot be read are left out and named in the error; the
+//! others are printed.
 
 mod dates;
 mod json_csv;
-mod period_rows;
-mod period_table;
 mod progress;
 pub(super) mod range;
 mod rows;
+pub(super) mod subjects;
 mod table;
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
@@ -21,15 +21,15 @@ use thiserror::Error;
 
 pub(super) use self::dates::parse as parse_time;
 use self::progress::Progress;
-use self::rows::TenantReport;
+use self::rows::{Report, TenantReport};
 use super::args::{ReportArgs, ReportFormat};
 use super::directory::{self, ResolvedTenant};
 use super::source_factory::{SourceFactory, build_source};
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::config::{Config, Tenant};
 use crate::past::StateFileError;
 use crate::presence::{WatchedAgent, Window};
-use crate::upstream::{BuildError, FetchResult, Query, UpstreamError};
+use crate::upstream::{BuildError, FetchResult, Query, Source, UpstreamError};
 
 /// Why a report is missing or incomplete.
 #[derive(Debug, Error)]
@@ -134,23 +134,44 @@ async fn run_with(
         rows::sort(&mut reports, column)?;
     }
 
-    let text = match args.format {
-        ReportFormat::Table => table::render(&reports, terminal.color),
-        ReportFormat::Json => json_csv::json(&reports),
-        ReportFormat::Csv => json_csv::csv(&reports),
+    print(&Report { tenants: &reports, file: None }, args.format, terminal.color, out)?;
+    ended(problems, !reports.is_empty())
+}
+
+/// Prints `report`. A closed `out`, as with `head`, is no error.
+fn print(
+    report: &Report<'_>,
+    format: ReportFormat,
+    color: bool,
+    out: &mut (dyn Write + Send),
+) -> Result<(), ReportError> {
+    // stdout flushes after each line.
+    let mut out = BufWriter::new(out);
+    let printed = match format {
+        ReportFormat::Table => table::render(report, color, &mut out),
+        ReportFormat::Json => json_csv::json(report, &mut out),
+        ReportFormat::Csv => json_csv::csv(report, &mut out),
         ReportFormat::OpenMetrics => {
-            return Err(ReportError::Usage("--format openmetrics is for a range: add --from".to_owned()));
+            Err(ReportError::Usage("--format openmetrics is for a range: add --from".to_owned()))
         }
     };
-    // One write, because stdout flushes after each line.
-    match text.and_then(|text| out.write_all(&text).and_then(|()| out.flush())) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(ReportError::Output(error)),
-        _ => {}
+    unless_closed(printed.and_then(|()| out.flush().map_err(ReportError::Output)))
+}
+
+/// `printed`, unless the output was closed, which is no error.
+pub(super) fn unless_closed(printed: Result<(), ReportError>) -> Result<(), ReportError> {
+    match printed {
+        Err(ReportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
-    match (problems.is_empty(), reports.is_empty()) {
+}
+
+/// The result of a report with `problems`, of which anything was printed or not.
+fn ended(problems: Vec<String>, has_rows: bool) -> Result<(), ReportError> {
+    match (problems.is_empty(), has_rows) {
         (true, _) => Ok(()),
-        (false, false) => Err(ReportError::Incomplete(problems)),
-        (false, true) => Err(ReportError::Nothing(problems)),
+        (false, true) => Err(ReportError::Incomplete(problems)),
+        (false, false) => Err(ReportError::Nothing(problems)),
     }
 }
 
@@ -180,12 +201,7 @@ async fn tenant_report(
     let source = build_source(configured, Arc::clone(clock), Arc::new(progress.clone()))?;
     let started = clock.monotonic();
     let deadline = started + configured.limits.refresh_timeout;
-    let tenant = match directory::resolve(configured, &*source, deadline).await {
-        Ok(ResolvedTenant { empty: Some(reason), .. }) => return Ok((None, Some(reason))),
-        Ok(resolved) => resolved.tenant,
-        Err(error) => return Ok((None, Some(format!("CXone's list of agents could not be read: {error}")))),
-    };
-    let tenant = match of_team(tenant, args.team.as_deref()) {
+    let tenant = match resolve(configured, &*source, deadline, args.team.as_deref()).await {
         Ok(tenant) => tenant,
         Err(reason) => return Ok((None, Some(reason))),
     };
@@ -203,8 +219,19 @@ async fn tenant_report(
     Ok((Some(report).filter(|report| !report.rows.is_empty()), problem))
 }
 
-/// `tenant` with the agents of `team` only, or why there is none.
-fn of_team(tenant: Arc<Tenant>, team: Option<&str>) -> Result<Arc<Tenant>, String> {
+/// The tenant with its agents, those of `team` if one is named, or why there is none.
+async fn resolve(
+    configured: &Arc<Tenant>,
+    source: &dyn Source,
+    deadline: Monotonic,
+    team: Option<&str>,
+) -> Result<Arc<Tenant>, String> {
+    let resolved = directory::resolve(configured, source, deadline).await;
+    let ResolvedTenant { tenant, empty, .. } =
+        resolved.map_err(|error| format!("CXone's list of agents could not be read: {error}"))?;
+    if let Some(reason) = empty {
+        return Err(reason);
+    }
     let Some(team) = team else { return Ok(tenant) };
     let agents: Vec<_> = tenant.agents.iter().filter(|agent| agent.team.as_deref() == Some(team)).cloned().collect();
     if agents.is_empty() {

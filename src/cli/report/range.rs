@@ -1,7 +1,6 @@
 //! A report over dates: reads a range of each tenant into a state file, and prints what is in it.
 
-use std::collections::HashMap;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +8,16 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::progress::RangeBar;
-use super::rows::{self, Row, TenantReport};
-use super::{ReportError, Terminal, dates, of_team, period_rows, period_table, selected_tenants};
+use super::rows::{self, Report, TenantReport};
+use super::{ReportError, Terminal, dates, ended, print, resolve, selected_tenants};
 use crate::cli::args::{ReportArgs, ReportBy, ReportFormat};
 use crate::cli::backfill::{self, Export};
-use crate::cli::directory::{self, ResolvedTenant};
 use crate::cli::past_estimate::PastEstimate;
 use crate::cli::source_factory::SourceFactory;
 use crate::clock::Clock;
-use crate::config::{Agent, Config, Tenant};
+use crate::config::{Config, Tenant};
 use crate::past::{By, PastAgent, Periods, Question, RangeReader, StateFile, Unread};
-use crate::presence::{AgentId, TimeZone, Timestamp, WatchedAgent, Window};
+use crate::presence::{TimeZone, Timestamp, WatchedAgent, Window};
 use crate::upstream::UpstreamError;
 
 /// The grid of reports: in all modern time zones days and hours begin at a multiple of it.
@@ -151,54 +149,27 @@ pub(in crate::cli) async fn run(
         }
     }
 
-    let mut out = BufWriter::new(out);
     let printed = match &request.output {
-        Output::Periods { format, sort, .. } => {
-            let reports = print_periods(&file, &read, *format, *sort, terminal, &mut out)?;
-            reports > 0
-        }
+        Output::Periods { format, sort, .. } => print_periods(&file, &read, *format, *sort, terminal, out)?,
         Output::Export(export) => {
             let several = config.tenants.len() > 1;
-            backfill::write(&file, &read, request.range, export, several, &mut out).map(|samples| samples > 0)?
+            backfill::write(&file, &read, request.range, export, several, out)? > 0
         }
     };
-    match out.flush() {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(ReportError::Output(error)),
-        _ => {}
-    }
-    match (problems.is_empty(), printed) {
-        (true, _) => Ok(()),
-        (false, true) => Err(ReportError::Incomplete(problems)),
-        (false, false) => Err(ReportError::Nothing(problems)),
-    }
+    ended(problems, printed)
 }
 
-/// Prints the tenants' periods, and returns how many agents have any.
+/// Prints the tenants' periods, and returns whether any agent has one.
 fn print_periods(
     file: &StateFile,
     tenants: &[Arc<Tenant>],
     format: ReportFormat,
     sort: Option<&str>,
     terminal: Terminal,
-    out: &mut dyn Write,
-) -> Result<usize, ReportError> {
-    let mut reports = Vec::with_capacity(tenants.len());
-    for tenant in tenants {
-        let mut rows = Vec::with_capacity(tenant.agents.len());
-        if tenant.privacy.per_agent {
-            for agent in &tenant.agents {
-                let times = file.times(&tenant.name, std::slice::from_ref(&agent.id))?;
-                rows.extend(times.and_then(|times| Row::of_agent(tenant, agent, &times, file.periods())));
-            }
-        } else {
-            for agents in teams(tenant) {
-                let ids: Vec<AgentId> = agents.iter().map(|agent| Arc::clone(&agent.id)).collect();
-                let times = file.times(&tenant.name, &ids)?;
-                rows.extend(times.and_then(|times| Row::of_team_in_range(&agents, &times, file.periods())));
-            }
-        }
-        reports.push(TenantReport::of_rows(tenant, file.question().range, rows));
-    }
+    out: &mut (dyn Write + Send),
+) -> Result<bool, ReportError> {
+    let reports = tenants.iter().map(|tenant| TenantReport::of_range(tenant, file));
+    let mut reports: Vec<_> = reports.collect::<Result<_, _>>()?;
     reports.retain(|report| !report.rows.is_empty());
     if let Some(column) = sort {
         // What was read is worth more than its order.
@@ -209,30 +180,8 @@ fn print_periods(
             sorted => sorted?,
         }
     }
-    let printed = match format {
-        ReportFormat::Csv => period_rows::csv(file, &reports, out),
-        ReportFormat::Json => period_rows::json(file, &reports, out),
-        ReportFormat::Table | ReportFormat::OpenMetrics => period_table::render(file, &reports, terminal.color, out),
-    };
-    match printed {
-        Err(ReportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {}
-        printed => printed?,
-    }
-    Ok(reports.iter().map(|report| report.rows.len()).sum())
-}
-
-/// The agents by team, in the order of the teams' first agents. Agents without a team are a team.
-pub(in crate::cli) fn teams(tenant: &Tenant) -> Vec<Vec<&Agent>> {
-    let mut teams: Vec<Vec<&Agent>> = Vec::new();
-    let mut places: HashMap<Option<&str>, usize> = HashMap::new();
-    for agent in &tenant.agents {
-        let place = *places.entry(agent.team.as_deref()).or_insert(teams.len());
-        match teams.get_mut(place) {
-            Some(team) => team.push(agent),
-            None => teams.push(vec![agent]),
-        }
-    }
-    teams
+    print(&Report { tenants: &reports, file: Some(file) }, format, terminal.color, out)?;
+    Ok(!reports.is_empty())
 }
 
 /// Reads one tenant: the tenant with its agents, and what is missing.
@@ -247,12 +196,7 @@ async fn read_tenant(
     let mut bar = RangeBar::new(&configured.name, Arc::clone(clock), terminal.progress);
     let source = build_source(configured, Arc::clone(clock), bar.observer())?;
     let deadline = clock.monotonic() + configured.limits.refresh_timeout;
-    let tenant = match directory::resolve(configured, &*source, deadline).await {
-        Ok(ResolvedTenant { empty: Some(reason), .. }) => return Ok((None, Some(reason))),
-        Ok(resolved) => resolved.tenant,
-        Err(error) => return Ok((None, Some(format!("CXone's list of agents could not be read: {error}")))),
-    };
-    let tenant = match of_team(tenant, request.team) {
+    let tenant = match resolve(configured, &*source, deadline, request.team).await {
         Ok(tenant) => tenant,
         Err(reason) => return Ok((None, Some(reason))),
     };

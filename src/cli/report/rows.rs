@@ -2,12 +2,20 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 
 use super::ReportError;
-use super::range::teams;
-use crate::config::{Agent, Tenant};
-use crate::past::{AgentTimes, Periods, ShiftTime};
-use crate::presence::{AgentId, AgentPresence, Micros, StateName, Window, escape_text};
+use super::subjects::{self, Subject};
+use crate::config::Tenant;
+use crate::past::{By, ShiftTime, StateFile};
+use crate::presence::{AgentId, AgentPresence, Micros, StateName, TimeZone, Window, escape_text};
+
+/// What is printed.
+pub(super) struct Report<'a> {
+    pub(super) tenants: &'a [TenantReport],
+    /// The periods of a range; `None` where each row is one period.
+    pub(super) file: Option<&'a StateFile>,
+}
 
 /// The report of one tenant.
 pub(super) struct TenantReport {
@@ -21,58 +29,103 @@ pub(super) struct TenantReport {
     pub(super) offline: Vec<StateName>,
 }
 
-/// The report of an agent.
+/// The report of an agent, or of a team.
 pub(super) struct Row {
     /// The ids of what is summed: one agent, or a team. They are not shown.
-    pub(super) ids: Vec<AgentId>,
+    ids: Vec<AgentId>,
     /// The label; empty for a team.
     pub(super) agent: String,
     pub(super) name: Option<String>,
     pub(super) team: Option<String>,
-    /// The time by state, longest first; empty without data.
+    /// The sum of all periods.
+    pub(super) times: Times,
+}
+
+/// The time of a row within a period, or of all periods together.
+pub(super) struct Times {
+    /// Escaped states with time, the longest first; empty without data.
     pub(super) states: Vec<(StateName, Micros)>,
-    /// The sum of the times.
-    pub(super) total: Micros,
-    /// The time on shift within a range, if the agent has a schedule.
+    /// The time on shift within a range, if an agent has a schedule.
     pub(super) shift: Option<ShiftTime>,
+}
+
+// === impl Report ===
+
+impl Report<'_> {
+    /// What the time is summed by.
+    pub(super) fn by(&self) -> By {
+        self.file.map_or(By::Total, |file| file.question().by)
+    }
+
+    /// The zone in which times are shown.
+    pub(super) fn zone(&self) -> TimeZone {
+        self.file.map_or(TimeZone::UTC, |file| file.question().zone.clone())
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&TenantReport, &Row)> {
+        self.tenants.iter().flat_map(|report| report.rows.iter().map(move |row| (report, row)))
+    }
+
+    /// Calls `each` for each period that `row` was read to the end of. Memory holds the periods of one row at a time.
+    ///
+    /// # Errors
+    ///
+    /// The state file cannot be read, or `each` fails.
+    pub(super) fn each_period(
+        &self,
+        report: &TenantReport,
+        row: &Row,
+        mut each: impl FnMut(Window, &Times) -> io::Result<()>,
+    ) -> Result<(), ReportError> {
+        let Some(file) = self.file else {
+            return each(report.window, &row.times).map_err(ReportError::Output);
+        };
+        let Some(times) = file.times(&report.tenant, &row.ids)? else { return Ok(()) };
+        for (window, states, shift) in times.periods(file.periods()) {
+            let named = states.iter().filter_map(|(place, time)| Some((times.states.get(*place)?, *time)));
+            let times = Times::new(named.filter(has_time), row.times.shift.map(|_| shift.unwrap_or_default()));
+            each(window, &times).map_err(ReportError::Output)?;
+        }
+        Ok(())
+    }
 }
 
 // === impl TenantReport ===
 
 impl TenantReport {
-    /// The report of the agents with an answer, or of their teams where agents are not shown.
+    /// The report of the agents with an answer.
     pub(super) fn new(tenant: &Tenant, window: Window, answered: Vec<(AgentId, Option<AgentPresence>)>) -> Self {
-        let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
-        let mut states = |agent: &Agent| {
-            let presence = answered.remove(&agent.id)?;
-            Some(presence.map(|presence| presence.states).unwrap_or_default())
+        let answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
+        let row = |subject: &Subject<'_>| {
+            let read: Vec<_> = subject.agents.iter().filter_map(|agent| answered.get(&agent.id)).collect();
+            let mut times: BTreeMap<&StateName, Micros> = BTreeMap::new();
+            for (state, time) in read.iter().copied().flatten().flat_map(|presence| &presence.states) {
+                let sum = times.entry(state).or_default();
+                *sum = *sum + *time;
+            }
+            (!read.is_empty()).then(|| Row::new(subject, Times::new(times, None)))
         };
-        let rows = if tenant.privacy.per_agent {
-            let agents = tenant.agents.iter();
-            let row = |agent| Some(Row::new(agent, &tenant.label(agent), states(agent)?, None));
-            agents.filter_map(row).collect()
-        } else {
-            let mut row = |agents: Vec<&Agent>| {
-                let mut times: BTreeMap<StateName, Micros> = BTreeMap::new();
-                let read: Vec<_> = agents.iter().filter_map(|agent| states(agent)).collect();
-                for (state, time) in read.iter().flatten() {
-                    let sum = times.entry(StateName::clone(state)).or_default();
-                    *sum = *sum + *time;
-                }
-                let times = times.into_iter().collect();
-                (!read.is_empty()).then(|| Row::of_team(&agents, |team| Some(Row::new(team, "", times, None))))?
-            };
-            teams(tenant).into_iter().filter_map(&mut row).collect()
-        };
-        Self::of_rows(tenant, window, rows)
+        Self::of_rows(tenant, window, subjects::shown(tenant).iter().filter_map(row).collect())
     }
 
-    /// The report of these agents.
-    pub(super) fn of_rows(tenant: &Tenant, window: Window, rows: Vec<Row>) -> Self {
+    /// The report of what `file` has of a tenant.
+    ///
+    /// # Errors
+    ///
+    /// The state file cannot be read.
+    pub(super) fn of_range(tenant: &Tenant, file: &StateFile) -> Result<Self, ReportError> {
+        let mut rows = Vec::with_capacity(tenant.agents.len());
+        for subject in subjects::shown(tenant) {
+            rows.extend(Row::of_range(&subject, &tenant.name, file)?);
+        }
+        Ok(Self::of_rows(tenant, file.question().range, rows))
+    }
+
+    fn of_rows(tenant: &Tenant, window: Window, rows: Vec<Row>) -> Self {
         let escaped = |states: &[StateName]| states.iter().map(|state| escape_text(state).into()).collect();
         let declared: Vec<StateName> = escaped(&tenant.states.declared);
         let mut times: BTreeMap<&StateName, Micros> = BTreeMap::new();
-        for (state, time) in rows.iter().flat_map(|row| &row.states) {
+        for (state, time) in rows.iter().flat_map(|row| &row.times.states) {
             let sum = times.entry(state).or_default();
             *sum = *sum + *time;
         }
@@ -99,8 +152,8 @@ pub(super) fn sort(reports: &mut [TenantReport], column: &str) -> Result<(), Rep
             // Agents without a name or team come last.
             ("name", _) => rows.sort_by_cached_key(|row| (row.name.is_none(), row.name.clone())),
             ("team", _) => rows.sort_by_cached_key(|row| (row.team.is_none(), row.team.clone())),
-            ("total", _) => rows.sort_by_key(|row| Reverse(row.total)),
-            (_, Some(state)) => rows.sort_by_cached_key(|row| Reverse(row.time(state))),
+            ("total", _) => rows.sort_by_cached_key(|row| Reverse(row.times.total())),
+            (_, Some(state)) => rows.sort_by_cached_key(|row| Reverse(row.times.of(state))),
             (_, None) => {
                 let columns = ["agent", "name", "team", "total"].into_iter().chain(states.iter().map(|state| &**state));
                 let columns = columns.collect::<Vec<_>>().join(", ");
@@ -111,53 +164,31 @@ pub(super) fn sort(reports: &mut [TenantReport], column: &str) -> Result<(), Rep
     Ok(())
 }
 
-/// Escaped states with their time, the longest first.
-pub(super) fn longest_first(mut states: Vec<(StateName, Micros)>) -> Vec<(StateName, Micros)> {
-    states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
-    states.into_iter().map(|(state, time)| (escape_text(&state).into(), time)).collect()
+fn has_time<T>((_, time): &(T, Micros)) -> bool {
+    *time > Micros::ZERO
 }
 
 // === impl Row ===
 
 impl Row {
-    fn new(agent: &Agent, label: &str, states: Vec<(StateName, Micros)>, shift: Option<ShiftTime>) -> Self {
+    fn new(subject: &Subject<'_>, times: Times) -> Self {
         let escaped = |text: &str| escape_text(text).into_owned();
-        let states = longest_first(states);
         Self {
-            ids: vec![AgentId::clone(&agent.id)],
-            agent: escaped(label),
-            name: agent.name.as_deref().map(escaped),
-            team: agent.team.as_deref().map(escaped),
-            total: states.iter().map(|(_, time)| *time).sum(),
-            states,
-            shift,
+            ids: subject.ids(),
+            agent: escaped(subject.label.as_deref().unwrap_or_default()),
+            name: subject.name().map(escaped),
+            team: subject.team().map(escaped),
+            times,
         }
     }
 
-    /// The row of a team whose agents are not shown, which `row` makes as if the team were an agent.
-    fn of_team(agents: &[&Agent], row: impl FnOnce(&Agent) -> Option<Self>) -> Option<Self> {
-        let team = Agent { name: None, ..Agent::clone(agents.first()?) };
-        let ids = agents.iter().map(|agent| AgentId::clone(&agent.id)).collect();
-        Some(Self { ids, ..row(&team)? })
-    }
-
-    /// The row of a team within a range.
-    pub(super) fn of_team_in_range(agents: &[&Agent], times: &AgentTimes, periods: &Periods) -> Option<Self> {
-        let has_schedule = agents.iter().any(|agent| agent.schedule.is_some());
-        Self::of_team(agents, |team| Self::of_range(team, "", has_schedule, times, periods))
-    }
-
-    /// The row of an agent.
-    pub(super) fn of_agent(tenant: &Tenant, agent: &Agent, times: &AgentTimes, periods: &Periods) -> Option<Self> {
-        Self::of_range(agent, &tenant.label(agent), agent.schedule.is_some(), times, periods)
-    }
-
     /// The sums of the periods that were read to their end; `None` if there is none.
-    fn of_range(agent: &Agent, label: &str, has_schedule: bool, times: &AgentTimes, periods: &Periods) -> Option<Self> {
+    fn of_range(subject: &Subject<'_>, tenant: &str, file: &StateFile) -> Result<Option<Self>, ReportError> {
+        let Some(times) = file.times(tenant, &subject.ids())? else { return Ok(None) };
         let mut sums = vec![Micros::ZERO; times.states.len()];
         let mut shift = ShiftTime::default();
         let mut is_empty = true;
-        for (_, states, on_shift) in times.periods(periods) {
+        for (_, states, on_shift) in times.periods(file.periods()) {
             is_empty = false;
             for (place, time) in states {
                 if let Some(sum) = sums.get_mut(*place) {
@@ -166,13 +197,27 @@ impl Row {
             }
             shift = shift + on_shift.unwrap_or_default();
         }
-        let states = times.states.iter().map(StateName::clone).zip(sums).filter(|(_, time)| *time > Micros::ZERO);
-        let shift = has_schedule.then_some(shift);
-        (!is_empty).then(|| Self::new(agent, label, states.collect(), shift))
+        let has_schedule = subject.agents.iter().any(|agent| agent.schedule.is_some());
+        let states = times.states.iter().zip(sums).filter(has_time);
+        Ok((!is_empty).then(|| Self::new(subject, Times::new(states, has_schedule.then_some(shift)))))
+    }
+}
+
+// === impl Times ===
+
+impl Times {
+    fn new<'s>(states: impl IntoIterator<Item = (&'s StateName, Micros)>, shift: Option<ShiftTime>) -> Self {
+        let mut states: Vec<_> = states.into_iter().collect();
+        states.sort_by(|(name, time), (other, longer)| longer.cmp(time).then_with(|| name.cmp(other)));
+        Self { states: states.into_iter().map(|(state, time)| (escape_text(state).into(), time)).collect(), shift }
     }
 
-    /// The time in a state; zero if the agent was not in it.
-    pub(super) fn time(&self, state: &StateName) -> Micros {
+    /// The time in a state; zero if there is none.
+    pub(super) fn of(&self, state: &StateName) -> Micros {
         self.states.iter().find(|(known, _)| known == state).map_or(Micros::ZERO, |(_, time)| *time)
+    }
+
+    pub(super) fn total(&self) -> Micros {
+        self.states.iter().map(|(_, time)| *time).sum()
     }
 }

@@ -1,13 +1,16 @@
-//! The report as text: a table of each tenant with one line an agent and one column a state.
+//! The report as text: a table of each tenant with one line an agent and period, and one column a state.
 
-use std::fmt::Write;
-use std::io;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::rows::{Row, TenantReport};
+use super::rows::{Report, Row, TenantReport, Times};
+use super::{ReportError, dates};
 use crate::config;
-use crate::presence::{Micros, StateName, Window};
+use crate::past::By;
+use crate::presence::{Micros, StateName, TimeZone, Timestamp, Window};
 
 /// The separator of the columns.
 const GAP: &str = "  ";
@@ -15,122 +18,135 @@ const GAP: &str = "  ";
 /// The most columns of states. More do not fit on a screen, so the last column adds up the rest.
 const MAX_STATE_COLUMNS: usize = 10;
 
-/// The header of the column of further states.
-pub(super) const FURTHER_STATES: &str = "(others)";
-
 /// A cell without a value.
-pub(super) const NO_VALUE: &str = "-";
+const NO_VALUE: &str = "-";
 
 /// Resets the color.
 const RESET: &str = "\x1b[0m";
 
-/// A column: its cells, the first of which is the header.
-struct Column {
-    cells: Vec<String>,
+/// A column of a table.
+struct Column<'a> {
+    header: String,
+    /// The width on a terminal.
+    width: usize,
     /// The escape sequence before the header.
     style: &'static str,
     is_number: bool,
+    cell: CellText<'a>,
 }
 
-/// A cell, and the width of its column on a terminal.
-pub(super) struct Cell<'a> {
-    pub(super) text: &'a str,
-    pub(super) width: usize,
-    /// The escape sequence before it.
-    pub(super) style: &'static str,
-    pub(super) is_number: bool,
-}
+/// The text of a row within a period.
+type CellText<'a> = Box<dyn Fn(&Row, Window, &Times) -> String + 'a>;
+
+/// A text that all periods of a row have.
+type RowText = fn(&Row) -> Option<&str>;
+
+/// The time of a cell, if it has one.
+type CellTime<'a> = Box<dyn Fn(&Times) -> Option<Micros> + 'a>;
 
 /// A table for each tenant.
-#[allow(clippy::unnecessary_wraps, reason = "the other formats return a Result")]
-pub(super) fn render(reports: &[TenantReport], color: bool) -> io::Result<Vec<u8>> {
+pub(super) fn render(report: &Report<'_>, color: bool, out: &mut dyn Write) -> Result<(), ReportError> {
+    let (by, zone) = (report.by(), report.zone());
     let mut text = String::new();
-    for report in reports {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let Window { start, end } = report.window;
-        let length = config::format_duration(std::time::Duration::from_micros(report.window.length().get()));
+    for (number, tenant) in report.tenants.iter().enumerate() {
+        let (start, end) = (dates::shown(tenant.window.start, &zone), dates::shown(tenant.window.end, &zone));
+        let length = config::format_duration(Duration::from_micros(tenant.window.length().get()));
+        let by_period = match by {
+            By::Total | By::Step(_) => String::new(),
+            By::Day | By::Hour => format!(", by {by} in {}", zone.name()),
+        };
+        let gap = if number > 0 { "\n" } else { "" };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}: {start} to {end} ({length})", report.tenant);
-        let columns = columns(report, color);
-        for line in 0..=report.rows.len() {
-            write_line(&mut text, &columns, line);
+        let _ = writeln!(text, "{gap}{}: {start} to {end} ({length}){by_period}", tenant.tenant);
+        let columns = columns(tenant, by, &zone, color);
+        write_cells(&mut text, columns.iter().map(|column| (column, column.style, column.header.clone())));
+        for row in &tenant.rows {
+            report.each_period(tenant, row, |window, times| {
+                write_cells(&mut text, columns.iter().map(|column| (column, "", (column.cell)(row, window, times))));
+                Ok(())
+            })?;
+            out.write_all(text.as_bytes()).map_err(ReportError::Output)?;
+            text.clear();
         }
-        let without_data = report.rows.iter().filter(|row| row.states.is_empty()).count();
+        let without_data = tenant.rows.iter().filter(|row| row.times.states.is_empty()).count();
         if without_data > 0 {
+            let (of, [rows, id, range]) = (
+                tenant.rows.len(),
+                match report.file {
+                    None => ["agents", "the id", "window"],
+                    Some(_) => ["rows", "an id", "range"],
+                },
+            );
             let _ = writeln!(
                 text,
-                "No data of {without_data} of {} agents: the id is wrong, or the agent was not active in the window.",
-                report.rows.len()
+                "No data of {without_data} of {of} {rows}: {id} is wrong, or the agent was not active in the {range}."
             );
         }
     }
-    Ok(text.into_bytes())
+    out.write_all(text.as_bytes()).map_err(ReportError::Output)
 }
 
-/// The columns of a tenant. Names and teams have one if any agent has them.
-fn columns(report: &TenantReport, color: bool) -> Vec<Column> {
-    let rows = &report.rows;
-    let text = |header: &str, cell: fn(&Row) -> Option<&str>| {
-        let is_used = rows.iter().any(|row| cell(row).is_some());
-        let cells = rows.iter().map(|row| cell(row).unwrap_or(NO_VALUE).to_owned());
-        is_used.then(|| Column { cells: with_header(header, cells), style: "", is_number: false })
+/// The columns of a tenant. Agents, names and teams have one if any row has them.
+fn columns<'a>(report: &'a TenantReport, by: By, zone: &'a TimeZone, color: bool) -> Vec<Column<'a>> {
+    let new = |header: &str, style, is_number, cell: CellText<'a>| {
+        // The sum of all periods is at least as wide as each of them.
+        let widths = report.rows.iter().map(|row| cell(row, report.window, &row.times).width());
+        let width = widths.chain([header.width()]).max().unwrap_or_default();
+        Column { header: header.to_owned(), width, style, is_number, cell }
     };
-    let time = |header: &str, style, time: &dyn Fn(&Row) -> Micros| {
+    let mut columns = Vec::new();
+    let texts: [(&str, RowText); 3] = [
+        ("Agent", |row| Some(&*row.agent).filter(|agent| !agent.is_empty())),
+        ("Name", |row| row.name.as_deref()),
+        ("Team", |row| row.team.as_deref()),
+    ];
+    for (header, text) in texts {
+        if report.rows.iter().any(|row| text(row).is_some()) {
+            let cell = move |row: &Row, _, _: &Times| text(row).unwrap_or(NO_VALUE).to_owned();
+            columns.push(new(header, "", false, Box::new(cell)));
+        }
+    }
+    if by != By::Total {
+        let header = if by == By::Day { "Day" } else { "From" };
+        let cell = move |_: &Row, window: Window, _: &Times| label(window.start, by, zone);
+        columns.push(new(header, "", false, Box::new(cell)));
+    }
+    let mut push_time = |header: &str, style, time: CellTime<'a>| {
         let cell =
-            |row: &Row| if row.states.is_empty() { NO_VALUE.to_owned() } else { hours_minutes_seconds(time(row)) };
-        Column { cells: with_header(header, rows.iter().map(cell)), style, is_number: true }
+            move |_: &Row, _, times: &Times| time(times).map_or_else(|| NO_VALUE.to_owned(), hours_minutes_seconds);
+        columns.push(new(header, style, true, Box::new(cell)));
     };
-    let (shown, further) = shown_states(&report.states);
-    let mut columns: Vec<Column> = [
-        text("Agent", |row| (!row.agent.is_empty()).then_some(&*row.agent)),
-        text("Name", |row| row.name.as_deref()),
-        text("Team", |row| row.team.as_deref()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let known = |times: &Times, time: Micros| (!times.states.is_empty()).then_some(time);
+    let count = report.states.len();
+    let (shown, further) =
+        report.states.split_at(if count > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { count });
     for state in shown {
         let style = if color { style(&report.offline, state) } else { "" };
-        columns.push(time(state, style, &|row| row.time(state)));
+        push_time(state, style, Box::new(move |times| known(times, times.of(state))));
     }
     if !further.is_empty() {
-        columns.push(time(FURTHER_STATES, "", &|row| further.iter().map(|state| row.time(state)).sum()));
+        let sum = move |times: &Times| known(times, further.iter().map(|state| times.of(state)).sum());
+        push_time("(others)", "", Box::new(sum));
     }
-    columns.push(time("Total", "", &|row| row.total));
+    push_time("Total", "", Box::new(move |times| known(times, times.total())));
+    if report.rows.iter().any(|row| row.times.shift.is_some()) {
+        push_time("Scheduled", "", Box::new(|times| Some(times.shift?.scheduled)));
+        push_time("Offline on shift", "", Box::new(|times| Some(times.shift?.offline)));
+        push_time("Absent", "", Box::new(|times| Some(times.shift?.absent)));
+    }
     columns
 }
 
-/// The states with a column of their own, and those that one column adds up.
-pub(super) fn shown_states(states: &[StateName]) -> (&[StateName], &[StateName]) {
-    states.split_at(if states.len() > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { states.len() })
-}
-
-fn with_header(header: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
-    std::iter::once(header.to_owned()).chain(cells).collect()
-}
-
-fn write_line(text: &mut String, columns: &[Column], line: usize) {
-    let cells = columns.iter().map(|column| Cell {
-        text: column.cells.get(line).map_or("", String::as_str),
-        width: column.cells.iter().map(|cell| cell.width()).max().unwrap_or_default(),
-        style: if line == 0 { column.style } else { "" },
-        is_number: column.is_number,
-    });
-    write_cells(text, cells);
-}
-
-/// A line of a table: texts are left-aligned, times are right-aligned.
-pub(super) fn write_cells<'a>(text: &mut String, cells: impl Iterator<Item = Cell<'a>>) {
+/// A line of a table: texts are left-aligned, times are right-aligned. A cell has an escape sequence before it.
+fn write_cells<'a>(text: &mut String, cells: impl Iterator<Item = (&'a Column<'a>, &'static str, String)>) {
     let start = text.len();
-    for (number, Cell { text: cell, width, style, is_number }) in cells.enumerate() {
+    for (number, (column, style, cell)) in cells.enumerate() {
         let gap = if number == 0 { "" } else { GAP };
         // `format!` pads by characters, and wide characters take two cells of a terminal.
-        let padding = " ".repeat(width.saturating_sub(cell.width()));
+        let padding = " ".repeat(column.width.saturating_sub(cell.width()));
         let reset = if style.is_empty() { "" } else { RESET };
         // Writing to a string cannot fail.
-        let _ = if is_number {
+        let _ = if column.is_number {
             write!(text, "{gap}{padding}{style}{cell}{reset}")
         } else {
             write!(text, "{gap}{style}{cell}{reset}{padding}")
@@ -141,8 +157,21 @@ pub(super) fn write_cells<'a>(text: &mut String, cells: impl Iterator<Item = Cel
     text.push('\n');
 }
 
+/// How a period is named.
+fn label(moment: Timestamp, by: By, zone: &TimeZone) -> String {
+    let format = match by {
+        By::Day => "%Y-%m-%d",
+        By::Total | By::Hour | By::Step(_) => "%Y-%m-%d %H:%M",
+    };
+    let local = zone.local(moment).map(|local| local.format(format).to_string()).unwrap_or_default();
+    // An hour that comes twice is told apart by its offset.
+    let offset = dates::shown(moment, zone);
+    let offset = offset.get(offset.len().saturating_sub("+01:00".len())..).unwrap_or_default();
+    if by == By::Day || *zone == TimeZone::UTC { local } else { format!("{local} {offset}") }
+}
+
 /// The escape sequence before a state: offline states are dimmed, and states without a color have none.
-pub(super) fn style(offline: &[StateName], state: &StateName) -> &'static str {
+fn style(offline: &[StateName], state: &StateName) -> &'static str {
     if offline.contains(state) {
         return "\x1b[2m";
     }
@@ -155,7 +184,7 @@ pub(super) fn style(offline: &[StateName], state: &StateName) -> &'static str {
 }
 
 /// `h:mm:ss`, rounded to the second.
-pub(super) fn hours_minutes_seconds(time: Micros) -> String {
+fn hours_minutes_seconds(time: Micros) -> String {
     let seconds = time.get().saturating_add(500_000) / 1_000_000;
     format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }

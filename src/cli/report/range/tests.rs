@@ -1,6 +1,7 @@
 //! Reports over dates from a fake source: the formats, privacy, failures, resuming.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::cli::fixture::{self, CapturedLog, FakeSource};
 use crate::cli::report::run_with;
 use crate::cli::report::tests::{PLAIN, golden};
 use crate::clock::{Monotonic, Sleep};
-use crate::config::{AgentLabel, Pseudonyms};
+use crate::config::{Agent, AgentLabel, Pseudonyms};
 use crate::presence::{AgentPresence, Micros, WindowPart};
 use crate::upstream::{Endpoint, ErrorKind as Kind, FetchResult, PastQuery, Source};
 
