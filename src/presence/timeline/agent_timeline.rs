@@ -101,12 +101,14 @@ impl AgentTimeline {
         surplus
     }
 
-    /// The states of the agent up to `now`. `confirmed_until` says for an observed state without a start up to when it has
-    /// lasted since it was first observed. Adds to `rejections` the overlaps of rows that came in `refresh`.
+    /// The states of the agent up to `now`. Rows of states that ended by `settled` have arrived. `confirmed_until` says for an
+    /// observed state without a start up to when it has lasted since it was first observed. Adds to `rejections` the overlaps of
+    /// rows that came in `refresh`.
     pub(super) fn spans(
         &self,
         now: Timestamp,
         refresh: u32,
+        settled: Option<Timestamp>,
         confirmed_until: impl Fn(&ObservedState) -> Timestamp,
         rejections: &mut Rejections,
     ) -> Vec<Span> {
@@ -128,7 +130,7 @@ impl AgentTimeline {
                     if row.closed && is_new && row.end > next.start + TOLERANCE && !row.may_be_same_row(next) {
                         rejections.add(Rejection::Overlap);
                     }
-                    row.lasted_until(next)
+                    row.lasted_until(next, settled)
                 }
                 None => row.end,
             };
@@ -187,7 +189,7 @@ mod tests {
     fn spans(timeline: &AgentTimeline) -> (Vec<(u32, i64, i64, i64)>, u64) {
         let mut rejections = Rejections::default();
         let seconds = |time: Timestamp| (time.micros() - at(0).micros()) / 1_000_000;
-        let spans = timeline.spans(at(NOW), 2, |one| one.last_seen, &mut rejections).into_iter();
+        let spans = timeline.spans(at(NOW), 2, Some(at(NOW)), |one| one.last_seen, &mut rejections).into_iter();
         let spans = spans
             .map(|span| (span.state.0, seconds(span.time.start), seconds(span.time.end), seconds(span.known_until)));
         (spans.collect(), rejections.iter().map(|(_, count)| count).sum())

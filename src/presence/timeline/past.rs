@@ -19,7 +19,7 @@ impl StateTimeline {
         let is_unknown = |agent: &&AgentId| {
             let spans = self.agents.get(*agent).map(|timeline| {
                 let confirmed_until = |one: &_| self.confirmed_until(one);
-                timeline.spans(time, self.refresh, confirmed_until, &mut Rejections::default())
+                timeline.spans(time, self.refresh, None, confirmed_until, &mut Rejections::default())
             });
             spans.is_none_or(|spans| spans.first().is_none_or(|first| first.time.start > time + TOLERANCE))
         };
@@ -32,7 +32,7 @@ impl StateTimeline {
         let is_unknown = |agent: &&AgentId| {
             let Some(timeline) = self.agents.get(*agent) else { return true };
             let confirmed_until = |one: &_| self.confirmed_until(one);
-            let spans = timeline.spans(time, self.refresh, confirmed_until, &mut Rejections::default());
+            let spans = timeline.spans(time, self.refresh, None, confirmed_until, &mut Rejections::default());
             let is_known = spans.iter().any(|span| span.time.start <= time && time <= span.time.end + TOLERANCE);
             !is_known && !timeline.has_row_from(time)
         };

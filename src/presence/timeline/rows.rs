@@ -98,11 +98,15 @@ impl MergedRow {
         self.seen = self.seen.max(seen);
     }
 
-    /// The time until which the state lasted if `next` is the agent's next row.
-    pub(super) fn lasted_until(&self, next: &Self) -> Timestamp {
+    /// The time until which the state lasted if `next` is the agent's next row. Rows of states that ended by `settled` have
+    /// arrived.
+    pub(super) fn lasted_until(&self, next: &Self, settled: Option<Timestamp>) -> Timestamp {
+        // The row of a state in between may still arrive, unless this one is known to have been running.
+        let may_be_followed =
+            !self.running && self.end > self.start && settled.is_some_and(|settled| next.start > settled);
         if self.continues_in(next) {
             next.start
-        } else if self.closed || !next.has_start {
+        } else if self.closed || !next.has_start || may_be_followed {
             self.known_until().min(next.start)
         } else if next.start <= self.open_until + TOLERANCE {
             next.start
@@ -220,7 +224,19 @@ mod tests {
         for ((end, closed), next, has_start, expected) in table {
             let first = MergedRow { open_until, ..row(Some(0), 0, 0, end * 1_000, closed) };
             let next = MergedRow { has_start, ..row(Some(1), 1, next * 1_000, 90_000, true) };
-            assert_eq!(first.lasted_until(&next), at(expected * 1_000), "{end} {closed} {next:?}");
+            assert_eq!(first.lasted_until(&next, None), at(expected * 1_000), "{end} {closed} {next:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_was_cut_lasts_until_a_settled_next_row() {
+        // End of a row from 0, whether it was listed as running, the settled time, and how long it lasted before a row from 30.
+        let table = [(20, false, 29, 20), (20, false, 30, 30), (20, true, 29, 30), (0, false, 29, 30)];
+        for (end, running, settled, expected) in table {
+            let first = MergedRow { open_until: at(50_000), running, ..row(Some(0), 0, 0, end * 1_000, false) };
+            let next = row(Some(1), 1, 30_000, 90_000, true);
+            let lasted = first.lasted_until(&next, Some(at(settled * 1_000)));
+            assert_eq!(lasted, at(expected * 1_000), "{end} {running} {settled}");
         }
     }
 
@@ -230,7 +246,7 @@ mod tests {
         for (state, start, end) in [(0, 30, 30), (0, 51, 51), (0, 52, 0), (1, 30, 0)] {
             let first = MergedRow { open_until: at(50_000), ..row(Some(0), 0, 0, 0, true) };
             let next = row(Some(0), state, start * 1_000, 90_000, true);
-            assert_eq!(first.lasted_until(&next), at(end * 1_000), "{state} {start}");
+            assert_eq!(first.lasted_until(&next, None), at(end * 1_000), "{state} {start}");
             let mut rows = vec![first, next];
             assert_eq!(compact(&mut rows, at(10_000)), 0);
             assert_eq!(rows.len(), if end > 10 { 2 } else { 1 }, "{state} {start}");

@@ -88,7 +88,8 @@ impl StateTimeline {
             .iter()
             .map(|agent| {
                 let timeline = self.agents.get(&agent.id)?;
-                let spans = timeline.spans(window.end, self.refresh, |one| self.confirmed_until(one), rejections);
+                let spans =
+                    timeline.spans(window.end, self.refresh, self.settled, |one| self.confirmed_until(one), rejections);
                 // An agent that is not in any state any more may have been in others before.
                 let is_absent = timeline.last_refresh().is_some_and(may_arrive);
                 let last_gap = spans
@@ -116,7 +117,8 @@ impl StateTimeline {
         let mut summer = PresenceSummer::new(window, PartLength::Slot(slot), labels);
         let sum = |agent: &WatchedAgent| {
             let timeline = self.agents.get(&agent.id)?;
-            let mut spans = timeline.spans(window.end, self.refresh, |one| self.confirmed_until(one), rejections);
+            // The ranges of the past meet within states, which are not left out because of rows that may still arrive.
+            let mut spans = timeline.spans(window.end, self.refresh, None, |one| self.confirmed_until(one), rejections);
             if let (Some(last), Some(until)) = (spans.last_mut(), timeline.open_until()) {
                 last.time.end = last.time.end.max(until);
             }
@@ -138,7 +140,13 @@ impl StateTimeline {
             let Some(timeline) = self.agents.get(id).filter(|timeline| timeline.may_have_ended(may_arrive)) else {
                 continue;
             };
-            let spans = timeline.spans(now, self.refresh, |one| self.confirmed_until(one), &mut Rejections::default());
+            let spans = timeline.spans(
+                now,
+                self.refresh,
+                self.settled,
+                |one| self.confirmed_until(one),
+                &mut Rejections::default(),
+            );
             let next_starts = spans.iter().skip(1).map(|span| span.time.start).chain([now]);
             let missing = spans.iter().zip(next_starts).filter(|(span, next_start)| {
                 span.open && may_arrive(span.seen) && span.time.end + TOLERANCE < *next_start

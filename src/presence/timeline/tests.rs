@@ -115,13 +115,23 @@ fn pieces_and_repeats_of_a_row_are_merged() {
 
 #[test]
 fn an_open_row_lasts_until_the_next_row() {
-    let lengths = [None, Some(300), Some(299)];
-    for length in lengths {
+    // Length of the row, the settled time, and how long it lasted. A row without length was running.
+    let table = [
+        (None, 699, 600),
+        (None, 700, 600),
+        (Some(300), 699, 300),
+        (Some(300), 700, 600),
+        (Some(299), 699, 299),
+        (Some(299), 700, 600),
+    ];
+    for (length, settled, expected) in table {
         let mut test = TimelineTest::new();
         // The row from 100 may have been clipped at 400, the end of the requested range.
         test.add((0, 400), &[(key(0), 0, 100, length)]);
         test.add((400, 1_000), &[(key(1), 1, 700, Some(100))]);
-        assert_eq!(test.seconds(), [600, 100, 0, 0], "{length:?}");
+        // Before the next row has settled, the row of a state in between may still arrive.
+        test.timeline.begin_refresh(at(settled), Duration::ZERO);
+        assert_eq!(test.seconds(), [expected, 100, 0, 0], "{length:?} {settled}");
     }
     let mut test = TimelineTest::new();
     test.add((0, 400), &[(key(0), 0, 100, Some(200))]).add((400, 1_000), &[(key(1), 1, 700, Some(100))]);
