@@ -28,7 +28,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") }}
-{{- toYaml (merge $own (default dict .labels) $root.Values.commonLabels) }}
+{{- toYaml (merge $own (default dict .labels) (default dict $root.Values.commonLabels)) }}
 {{- end }}
 
 {{- define "cxone-exporter.serviceAccountName" -}}
@@ -50,7 +50,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 
 {{/* What stands before every path, without a slash at its end: --web.route-prefix, or the path of the external URL. */}}
 {{- define "cxone-exporter.prefix" -}}
-{{- $path := default (urlParse .Values.web.externalUrl).path .Values.web.routePrefix | trimAll "/" -}}
+{{- $path := default (urlParse (default "" .Values.web.externalUrl)).path .Values.web.routePrefix | trimAll "/" -}}
 {{- with $path }}/{{ . }}{{ end -}}
 {{- end }}
 
@@ -99,7 +99,7 @@ TENANT-access-key-secret or TENANT-agent-label-key. A secret in the values is re
 people can read.
 */}}
 {{- define "cxone-exporter.config" -}}
-{{- $config := deepCopy .Values.config }}
+{{- $config := deepCopy (default dict .Values.config) }}
 {{- if not $config.tenants }}
 {{- fail "config.tenants is empty: name at least one tenant, set configExistingSecret, or set demo=true for the simulated tenant" }}
 {{- end }}

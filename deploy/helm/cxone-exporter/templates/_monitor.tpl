@@ -3,7 +3,7 @@
 {{- $values := .root.Values }}
 {{- $tenants := list }}
 {{- if not $values.demo }}
-{{- $tenants = $values.config.tenants | default list }}
+{{- $tenants = default list (default dict $values.config).tenants }}
 {{- end }}
 {{- $prefix := include "cxone-exporter.prefix" .root }}
 apiVersion: monitoring.coreos.com/v1

@@ -2,7 +2,7 @@
 {{- define "cxone-exporter.pod" -}}
 metadata:
   annotations:
-    {{- toYaml (merge (dict) .Values.podAnnotations (dict "kubectl.kubernetes.io/default-container" "exporter")) | nindent 4 }}
+    {{- toYaml (merge (dict) (default dict .Values.podAnnotations) (dict "kubectl.kubernetes.io/default-container" "exporter")) | nindent 4 }}
   labels:
     {{- include "cxone-exporter.labels" (dict "root" . "labels" .Values.podLabels) | nindent 4 }}
 spec:
@@ -85,7 +85,9 @@ spec:
           port: http
           scheme: {{ include "cxone-exporter.scheme" . | upper }}
         {{- end }}
-        {{- toYaml .Values.probes.liveness | nindent 8 }}
+        {{- with .Values.probes.liveness }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       readinessProbe:
         {{- if .Values.probes.exec }}
         exec:
@@ -96,7 +98,9 @@ spec:
           port: http
           scheme: {{ include "cxone-exporter.scheme" . | upper }}
         {{- end }}
-        {{- toYaml .Values.probes.readiness | nindent 8 }}
+        {{- with .Values.probes.readiness }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- with .Values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
