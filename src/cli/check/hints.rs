@@ -28,7 +28,7 @@ pub(super) fn hints(tenant: &Tenant, estimate: &Estimate) -> Vec<String> {
 
 fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
     // Few incremental refreshes read all buckets.
-    (estimate.buckets_per_agent > FINE_BUCKETS && estimate.tails.is_none()).then(|| {
+    (estimate.all.buckets_per_agent > FINE_BUCKETS && estimate.tails.is_none()).then(|| {
         let current = tenant.query.interval.length;
         let longer = LONGER_INTERVALS.into_iter().find(|(_, length)| *length > current && *length <= tenant.query.window);
         let longer = longer.map_or_else(String::new, |(text, _)| {
@@ -41,7 +41,7 @@ fn fine_interval(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
             "interval {} cuts {} into {} an agent; {longer}without `incremental: false` only the newest are asked for each time",
             tenant.query.interval.text,
             format_duration(tenant.query.window),
-            counted(estimate.buckets_per_agent, "bucket"),
+            counted(estimate.all.buckets_per_agent, "bucket"),
         )
     })
 }
@@ -56,7 +56,7 @@ fn single_agents(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
 }
 
 fn slow_refresh(tenant: &Tenant, estimate: &Estimate) -> Option<String> {
-    let (likely, usual) = (estimate.refresh_time, estimate.usual_refresh_time());
+    let (likely, usual) = (estimate.all.time, estimate.usual_refresh_time());
     let basis = |time| {
         let which = if usual < likely && time == likely { "a refresh that reads all" } else { "a refresh" };
         format!(

@@ -246,11 +246,11 @@ fn unknown_series(estimate: &Estimate, filter: &AgentFilter) -> String {
 fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
     format!(
         "up to {} an agent ({} over {}), {} and about {} a refresh, before compression",
-        grouped(estimate.buckets_per_agent),
+        grouped(estimate.all.buckets_per_agent),
         tenant.query.interval.text,
         format_duration(tenant.query.window),
-        grouped(estimate.buckets),
-        bytes(estimate.bytes),
+        grouped(estimate.all.buckets),
+        bytes(estimate.all.bytes),
     )
 }
 
@@ -258,20 +258,20 @@ fn buckets(tenant: &Tenant, estimate: &Estimate) -> String {
 fn tail_buckets(tails: &Tails, incremental: Incremental) -> String {
     format!(
         "incremental: up to {} an agent, {} and about {} a refresh; all of the above every {}, a batch at a time",
-        grouped(tails.buckets_per_agent),
-        grouped(tails.buckets),
-        bytes(tails.bytes),
+        grouped(tails.cost.buckets_per_agent),
+        grouped(tails.cost.buckets),
+        bytes(tails.cost.bytes),
         format_duration(incremental.full_refresh_interval),
     )
 }
 
 fn requests(estimate: &Estimate) -> String {
     let (least, page) = (grouped(estimate.batches), grouped(ASSUMED_PAGE));
-    let paged = grouped(estimate.paged_requests);
+    let paged = grouped(estimate.all.paged_requests);
     match &estimate.tails {
         Some(tails) => format!(
             "at least {least} a refresh (one page a batch); if a page has {page} buckets {}, and {paged} where all is read",
-            grouped(tails.paged_requests),
+            grouped(tails.cost.paged_requests),
         ),
         None => format!("at least {least} a refresh (one page a batch), {paged} if a page has {page} buckets"),
     }
