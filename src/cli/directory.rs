@@ -43,12 +43,7 @@ pub(super) async fn resolve(
     let people = people.unwrap_or_default();
     let (agents, _) = configured.resolve_agents(&people);
     let empty = agents.is_empty().then(|| reason(configured, &people));
-    let tenant = if agents == configured.agents {
-        Arc::clone(configured)
-    } else {
-        Arc::new(Tenant { agents, ..Tenant::clone(configured) })
-    };
-    Ok(ResolvedTenant { tenant, listed, empty })
+    Ok(ResolvedTenant { tenant: configured.with_agents(agents), listed, empty })
 }
 
 /// Why a tenant has no agent.

@@ -19,7 +19,7 @@ use super::{
     backfill, check, completions, demo, healthcheck, logging, man, report, serve, shard, simulate, web_environment,
 };
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Shard};
+use crate::config::Config;
 use crate::web::LiveWebConfig;
 
 /// The exit code of a failure at run time.
@@ -155,19 +155,11 @@ async fn dispatch(cli: Cli, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         Some(Command::Completions(args)) => completions::run(args, &mut io::stdout()).map_err(run_failure),
         Some(Command::Check(args)) => check(&cli, &config_source, args, clock).await,
         Some(Command::Report(args)) => {
-            let config = read_and_log_warnings(&cli, &config_source)?;
-            if let Some(shard) = config_source.shard() {
-                log_shard(shard, &config);
-            }
-            let terminal = report::Terminal::detect();
+            let (config, terminal) = (read_and_log_shard(&cli, &config_source)?, report::Terminal::detect());
             report::run(&config, args, clock, &mut io::stdout(), terminal).await.map_err(report_failure)
         }
         Some(Command::Backfill(args)) => {
-            let config = read_and_log_warnings(&cli, &config_source)?;
-            if let Some(shard) = config_source.shard() {
-                log_shard(shard, &config);
-            }
-            let terminal = report::Terminal::detect();
+            let (config, terminal) = (read_and_log_shard(&cli, &config_source)?, report::Terminal::detect());
             backfill::run(&config, args, clock, &mut io::stdout(), terminal).await.map_err(report_failure)
         }
     }
@@ -210,9 +202,13 @@ fn read_and_log_warnings(cli: &Cli, config_source: &ConfigSource) -> Result<Conf
     Ok(config)
 }
 
-fn log_shard(shard: Shard, config: &Config) {
-    let agents: usize = config.tenants.iter().map(|tenant| tenant.agents.len()).sum();
-    info!(shard = shard.index(), shards = shard.total(), agents, "sharding enabled");
+fn read_and_log_shard(cli: &Cli, config_source: &ConfigSource) -> Result<Config, Failure> {
+    let config = read_and_log_warnings(cli, config_source)?;
+    if let Some(shard) = config_source.shard() {
+        let agents: usize = config.tenants.iter().map(|tenant| tenant.agents.len()).sum();
+        info!(shard = shard.index(), shards = shard.total(), agents, "sharding enabled");
+    }
+    Ok(config)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]

@@ -79,11 +79,7 @@ impl ResolvedTenant {
         let directory = directory.filter(|_| configured.needs_directory());
         let people = directory.map(|directory| directory.people.as_slice());
         let (agents, dropped) = configured.resolve_agents(people.unwrap_or_default());
-        let tenant = if agents == configured.agents {
-            Arc::clone(configured)
-        } else {
-            Arc::new(Tenant { agents, ..Tenant::clone(configured) })
-        };
+        let tenant = configured.with_agents(agents);
         let listed = people.filter(|_| configured.agent_filter.is_some());
         Self {
             tenant,

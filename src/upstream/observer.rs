@@ -43,7 +43,7 @@ pub trait Observer: Send + Sync + 'static {
     fn request(&self, endpoint: Endpoint, code: ResponseCode, took: Duration, body_bytes: u64);
 
     /// A request is retried.
-    fn retry(&self);
+    fn retry(&self) {}
 
     /// Records of a list that is no part of a refresh were rejected. Those of a refresh are in
     /// [`FetchResult::rejections`](super::FetchResult::rejections).
@@ -52,7 +52,9 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// A `Retry-After` of `asked` was capped to `kept`.
-    fn retry_after_capped(&self, asked: Duration, kept: Duration);
+    fn retry_after_capped(&self, asked: Duration, kept: Duration) {
+        let _ = (asked, kept);
+    }
 
     /// The server's clock, from `Date`, is so many seconds ahead of this machine's (negative: behind); zero within the
     /// tolerance.
@@ -100,6 +102,4 @@ impl Endpoint {
 
 impl Observer for NoopObserver {
     fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {}
-    fn retry(&self) {}
-    fn retry_after_capped(&self, _: Duration, _: Duration) {}
 }

@@ -154,8 +154,6 @@ impl Observer for RequestTimes {
     fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
-    fn retry(&self) {}
-    fn retry_after_capped(&self, _: Duration, _: Duration) {}
     // Called once before each request, as no response is 429.
     fn budget(&self, _: Option<u32>) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);

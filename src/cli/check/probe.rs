@@ -357,10 +357,6 @@ impl Observer for RecordingObserver {
         self.recorded().requests.push(FinishedRequest { endpoint, code, took, body_bytes });
     }
 
-    fn retry(&self) {}
-
-    fn retry_after_capped(&self, _: Duration, _: Duration) {}
-
     fn clock_skew(&self, ahead_seconds: i64) {
         self.recorded().clock_ahead_seconds = ahead_seconds;
     }

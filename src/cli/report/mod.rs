@@ -238,7 +238,7 @@ async fn resolve(
         let teams: BTreeSet<&str> = tenant.agents.iter().filter_map(|agent| agent.team.as_deref()).collect();
         return Err(format!("no agent is in the team `{team}`; teams: {}", directory::named(&teams)));
     }
-    Ok(Arc::new(Tenant { agents, ..Tenant::clone(&tenant) }))
+    Ok(tenant.with_agents(agents))
 }
 
 /// The agents that could not be read, if there are any.

@@ -68,10 +68,6 @@ impl Observer for Progress {
             self.bar.inc(1);
         }
     }
-
-    fn retry(&self) {}
-
-    fn retry_after_capped(&self, _: Duration, _: Duration) {}
 }
 
 /// Shows how far the reading of a range is.
@@ -147,10 +143,6 @@ impl Observer for Requests {
     fn request(&self, _: Endpoint, _: ResponseCode, _: Duration, _: u64) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn retry(&self) {}
-
-    fn retry_after_capped(&self, _: Duration, _: Duration) {}
 }
 
 #[cfg(test)]

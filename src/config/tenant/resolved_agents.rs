@@ -1,6 +1,7 @@
 //! Resolves the agents to request from the configuration and the tenant's directory.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::parse::nearest::nearest;
@@ -8,6 +9,11 @@ use crate::config::{Agent, AgentFilter, Api, Tenant};
 use crate::presence::{AgentId, Person};
 
 impl Tenant {
+    /// This tenant with `agents`; itself where they are the same.
+    pub fn with_agents(self: &Arc<Self>, agents: Vec<Agent>) -> Arc<Self> {
+        if agents == self.agents { Arc::clone(self) } else { Arc::new(Self { agents, ..Self::clone(self) }) }
+    }
+
     /// Whether the tenant's directory is needed: for `agents: all`, for names that are not configured, or for teams that are not
     /// configured where only teams are shown.
     pub fn needs_directory(&self) -> bool {

@@ -129,11 +129,7 @@ impl OfficialSource {
     ) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.connection.base_url == tenant.connection.base_url;
-        let limiter = if same_address {
-            self.session.client.limiter().reconfigured(&tenant)
-        } else {
-            RateLimiter::new(&tenant, &clock)
-        };
+        let limiter = self.session.client.limiter().reconfigured(&tenant, same_address);
         let same_key = self.official.access_key_id == official.access_key_id
             && self.tenant.connection.client_id == tenant.connection.client_id
             && self.official.login == official.login

@@ -98,11 +98,7 @@ impl PresenceSource {
     pub fn reconfigured(&self, tenant: Arc<Tenant>, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
         let clock = Arc::clone(&self.clock);
         let same_address = self.tenant.connection.base_url == tenant.connection.base_url;
-        let limiter = if same_address {
-            self.session.client.limiter().reconfigured(&tenant)
-        } else {
-            RateLimiter::new(&tenant, &clock)
-        };
+        let limiter = self.session.client.limiter().reconfigured(&tenant, same_address);
         let tokens = TokenCache::new(ClientCredentials::of(&tenant));
         if same_address && self.tenant.connection.client_id == tenant.connection.client_id {
             tokens.copy_from(&self.session.tokens);

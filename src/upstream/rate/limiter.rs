@@ -40,8 +40,11 @@ impl RateLimiter {
         Self { clock: Arc::clone(clock), gate, budget, api: tenant.api }
     }
 
-    /// The same gate and budget with the settings of `tenant`, as after a reload.
-    pub(crate) fn reconfigured(&self, tenant: &Tenant) -> Self {
+    /// The limiter of `tenant` after a reload: with the same gate and budget if the address is the same.
+    pub(crate) fn reconfigured(&self, tenant: &Tenant, same_address: bool) -> Self {
+        if !same_address {
+            return Self::new(tenant, &self.clock);
+        }
         let (clock, gate) = (Arc::clone(&self.clock), Arc::clone(&self.gate));
         Self { clock, gate, budget: self.budget.with_rate(request_rate(tenant)), api: tenant.api }
     }
