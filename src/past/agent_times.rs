@@ -2,13 +2,14 @@
 
 use super::periods::Periods;
 use super::state_file::PieceRecord;
-use super::tally::ShiftTime;
-use crate::presence::{MAX_STATES_PER_AGENT, Micros, StateName, Timestamp, Window, limited_place};
+use super::tally::{ShiftTime, last_entry};
+use crate::presence::{MAX_STATES_PER_AGENT, Micros, StateName, Timestamp, Window, add_to, limited_place};
 
 /// The time of an agent, or of several together, by period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentTimes {
-    /// The states, in the order of their first appearance. At most [`MAX_STATES_PER_AGENT`], and [`OTHER_STATE`](crate::presence::OTHER_STATE).
+    /// The states, in the order of their first appearance. At most [`MAX_STATES_PER_AGENT`], and
+    /// [`OTHER_STATE`](crate::presence::OTHER_STATE).
     pub states: Vec<StateName>,
     /// The periods with data, in order: their numbers, and time by position in `states`.
     pub times: Vec<(u32, Vec<(usize, Micros)>)>,
@@ -29,25 +30,15 @@ impl AgentTimes {
     pub(super) fn add(&mut self, record: PieceRecord) {
         let places: Vec<usize> = record.states.iter().map(|name| self.place(name)).collect();
         for (number, times) in record.times {
-            if self.times.last().is_none_or(|(last, _)| *last != number) {
-                self.times.push((number, Vec::with_capacity(times.len())));
-            }
-            let Some((_, sums)) = self.times.last_mut() else { continue };
+            let sums = last_entry(&mut self.times, number);
             for (place, time) in times {
                 let Some(place) = places.get(usize::from(place)) else { continue };
-                match sums.iter_mut().find(|(known, _)| known == place) {
-                    Some((_, sum)) => *sum = *sum + Micros::new(time),
-                    None => sums.push((*place, Micros::new(time))),
-                }
+                add_to(sums, *place, Micros::new(time));
             }
         }
         for (number, [scheduled, offline, absent]) in record.shifts {
-            if self.shifts.last().is_none_or(|(last, _)| *last != number) {
-                self.shifts.push((number, ShiftTime::default()));
-            }
-            let Some((_, sum)) = self.shifts.last_mut() else { continue };
             let [scheduled, offline, absent] = [scheduled, offline, absent].map(Micros::new);
-            *sum = *sum + ShiftTime { scheduled, offline, absent };
+            *last_entry(&mut self.shifts, number) += ShiftTime { scheduled, offline, absent };
         }
         self.done_until = Timestamp::from_micros(record.to);
     }
@@ -57,9 +48,7 @@ impl AgentTimes {
         &'a self,
         periods: &'a Periods,
     ) -> impl Iterator<Item = (Window, &'a [(usize, Micros)], Option<ShiftTime>)> {
-        let numbers = 0..periods.count();
-        let windows = numbers.map_while(move |number| Some((u32::try_from(number).ok()?, periods.window(number)?)));
-        let done = windows.take_while(|(_, window)| window.end <= self.done_until);
+        let done = (0_u32..).zip(periods.windows()).take_while(|(_, window)| window.end <= self.done_until);
         done.map(|(number, window)| {
             let times = self.times.binary_search_by_key(&number, |(known, _)| *known).ok();
             let times = times.and_then(|found| self.times.get(found)).map_or(&[][..], |(_, times)| times);
@@ -75,14 +64,9 @@ impl AgentTimes {
             *place = places.get(*place).copied().unwrap_or(*place);
         }
         add_by_number(&mut self.times, others.times, |sums, times| {
-            for (place, time) in times {
-                match sums.iter_mut().find(|(known, _)| *known == place) {
-                    Some((_, sum)) => *sum = *sum + time,
-                    None => sums.push((place, time)),
-                }
-            }
+            times.into_iter().for_each(|(place, time)| add_to(sums, place, time));
         });
-        add_by_number(&mut self.shifts, others.shifts, |sum, shift| *sum = *sum + shift);
+        add_by_number(&mut self.shifts, others.shifts, |sum, shift| *sum += shift);
         self.done_until = self.done_until.min(others.done_until);
     }
 

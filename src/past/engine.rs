@@ -87,11 +87,11 @@ impl RangeReader<'_> {
         file: &mut StateFile,
         progress: &mut (dyn FnMut(RangeProgress) + Send),
     ) -> Result<Unread, StateFileError> {
-        let mut agents = self.agents.iter().map(|agent| {
+        let mut agents = Vec::with_capacity(self.agents.len());
+        for agent in self.agents {
             let (done_until, run) = file.progress(self.tenant, agent)?;
-            Ok(AgentState { done_until, run, failures: 0, given_up: false })
-        });
-        let mut agents: Vec<AgentState> = agents.by_ref().collect::<Result<_, StateFileError>>()?;
+            agents.push(AgentState { done_until, run, failures: 0, given_up: false });
+        }
         let (range, slot) = (file.question().range, file.question().slot);
         let mut unread = Unread::default();
         // Whether the last agents that were left out failed for a reason that others may have too.
@@ -105,12 +105,9 @@ impl RangeReader<'_> {
             let watched = piece.iter().filter_map(|place| Some(self.agents.get(*place)?.watched.clone()));
             let deadline = self.clock.monotonic() + PIECE_TIMEOUT;
             let query = PastQuery { window, agents: watched.collect(), slot, deadline };
-            let mut tell = || {
-                self.tell_wait(&mut told_until);
-                progress(done(&agents, range));
-            };
+            let reading = self.source.fetch_past(query);
             let FetchResult { answered, error, refusal, .. } =
-                self.telling(self.source.fetch_past(query), &mut tell).await;
+                self.telling(reading, &mut told_until, || progress(done(&agents, range))).await;
 
             let mut answered: HashMap<AgentId, Option<AgentPresence>> = answered.into_iter().collect();
             let has_answers = !answered.is_empty();
@@ -168,11 +165,8 @@ impl RangeReader<'_> {
                         wait_seconds,
                         "reading a piece failed; it is tried again"
                     );
-                    let mut tell = || {
-                        self.tell_wait(&mut told_until);
-                        progress(done(&agents, range));
-                    };
-                    self.telling(self.clock.sleep_until(until), &mut tell).await;
+                    let waiting = self.clock.sleep_until(until);
+                    self.telling(waiting, &mut told_until, || progress(done(&agents, range))).await;
                 }
                 None => is_down = all_failed,
             }
@@ -191,8 +185,13 @@ impl RangeReader<'_> {
         self.source.not_before().map_or(until, |not_before| not_before.max(until))
     }
 
-    /// Waits for `future`, and calls `tell` every 30 s meanwhile.
-    async fn telling<T>(&self, future: impl Future<Output = T>, tell: &mut (dyn FnMut() + Send)) -> T {
+    /// Waits for `future`, and calls `tell` every 30 s meanwhile. `told` is the last wait that was logged.
+    async fn telling<T>(
+        &self,
+        future: impl Future<Output = T>,
+        told: &mut Option<Monotonic>,
+        mut tell: impl FnMut() + Send,
+    ) -> T {
         let mut future = pin!(future);
         loop {
             // The block begins to wait when it is polled, after `future`.
@@ -200,7 +199,10 @@ impl RangeReader<'_> {
             tokio::select! {
                 biased;
                 output = &mut future => return output,
-                () = due => tell(),
+                () = due => {
+                    self.tell_wait(told);
+                    tell();
+                }
             }
         }
     }

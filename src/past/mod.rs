@@ -7,6 +7,7 @@
 mod agent_times;
 mod engine;
 mod periods;
+mod question;
 mod state_file;
 mod tally;
 
@@ -16,5 +17,6 @@ mod tests;
 pub use agent_times::AgentTimes;
 pub use engine::{RangeProgress, RangeReader, Unread, pieces};
 pub use periods::{By, Periods};
-pub use state_file::{Question, StateFile, StateFileError};
-pub use tally::{AbsentRun, PastAgent, ShiftTime};
+pub use question::Question;
+pub use state_file::{StateFile, StateFileError};
+pub use tally::{PastAgent, ShiftTime};

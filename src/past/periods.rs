@@ -1,7 +1,6 @@
 //! The periods that time is summed by.
 
 use std::fmt;
-use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{Days, NaiveTime, Timelike as _};
@@ -58,22 +57,16 @@ impl Periods {
         self.starts.len()
     }
 
-    /// The period with this number.
-    pub fn window(&self, number: usize) -> Option<Window> {
-        let start = *self.starts.get(number)?;
-        let end = self.starts.get(number + 1).copied().unwrap_or(self.range.end);
-        Some(Window { start, end })
+    /// The periods.
+    pub fn windows(&self) -> impl Iterator<Item = Window> {
+        let ends = self.starts.iter().skip(1).chain([&self.range.end]);
+        self.starts.iter().zip(ends).map(|(start, end)| Window { start: *start, end: *end })
     }
 
     /// The number of the period that has `moment` in it; the nearest one outside of the range.
-    pub fn number_of(&self, moment: Timestamp) -> usize {
-        self.starts.partition_point(|start| *start <= moment).saturating_sub(1)
-    }
-
-    /// The numbers of the periods that `window` has a part of.
-    pub fn within(&self, window: Window) -> Range<usize> {
-        let end = self.starts.partition_point(|start| *start < window.end);
-        self.number_of(window.start).min(end)..end
+    pub(super) fn number_of(&self, moment: Timestamp) -> u32 {
+        let number = self.starts.partition_point(|start| *start <= moment).saturating_sub(1);
+        u32::try_from(number).unwrap_or(u32::MAX)
     }
 }
 
@@ -132,8 +125,7 @@ mod tests {
     }
 
     fn lengths(periods: &Periods) -> Vec<u64> {
-        let windows = (0..periods.count()).map(|number| periods.window(number).unwrap());
-        windows.map(|window| window.length().get() / 60_000_000).collect()
+        periods.windows().map(|window| window.length().get() / 60_000_000).collect()
     }
 
     #[test]
@@ -202,8 +194,7 @@ mod tests {
             let moment = |slot: i64| Timestamp::from_seconds(slot * SLOT);
             let range = Window { start: moment(start), end: moment(start + slots) };
             let starts = |by| {
-                let periods = Periods::new(range, by, &zone);
-                (0..periods.count()).map(|number| periods.window(number).unwrap().start).collect::<Vec<_>>()
+                Periods::new(range, by, &zone).windows().map(|window| window.start).collect::<Vec<_>>()
             };
             let local = |slot: i64| zone.local(moment(slot)).unwrap();
             let changes = |differ: &dyn Fn(i64) -> bool| {
@@ -216,12 +207,12 @@ mod tests {
                 changes(&|slot| local(slot).time().hour() != local(slot - 1).time().hour() || offset(slot) != offset(slot - 1))
             );
             let periods = Periods::new(range, By::Hour, &zone);
+            let windows: Vec<_> = periods.windows().collect();
             for slot in start..start + slots {
                 let number = periods.number_of(moment(slot));
-                let window = periods.window(number).unwrap();
+                let window = windows[number as usize];
                 prop_assert!(window.start <= moment(slot) && moment(slot) < window.end);
             }
-            prop_assert_eq!(periods.within(range), 0..periods.count());
         }
     }
 }

@@ -4,47 +4,28 @@
 //! any point leaves whole lines and at most a torn last one, which is dropped. Lines are read back by their places, so memory
 //! holds no times.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing::warn;
 
 use super::agent_times::AgentTimes;
-use super::periods::{By, Periods};
+use super::periods::Periods;
+use super::question::{Header, Question};
 use super::tally::{AbsentRun, PastAgent};
-use crate::config::{QueryKey, Tenant};
-use crate::presence::{AgentId, StateName, TimeZone, Timestamp, Window};
-
-/// The first key of the first line.
-const FORMAT: &str = "cxone-exporter past presence 1";
+use crate::presence::{AgentId, StateName, Timestamp};
 
 /// The file says when people worked, so only its owner may read it.
 const FILE_MODE: u32 = 0o600;
 
 /// The longest line. One of an agent and piece has at most some 50,000 slots of 40 bytes.
 const MAX_LINE_BYTES: u64 = 16 << 20;
-
-/// What was asked. Only an equal question can go on with a file.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// The time to read.
-    pub range: Window,
-    /// What it is summed by.
-    pub by: By,
-    /// The zone of days and hours.
-    pub zone: TimeZone,
-    /// The grid of reading.
-    pub slot: Duration,
-    /// The tenants by name.
-    pub tenants: BTreeMap<String, QueryKey>,
-}
 
 /// Why a state file cannot be used.
 #[derive(Debug, Error)]
@@ -88,18 +69,6 @@ impl StateFileError {
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::NotOurs(_) | Self::OtherQuestion { .. })
     }
-}
-
-/// The first line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
-    format: String,
-    from: i64,
-    to: i64,
-    by: String,
-    timezone: String,
-    slot_micros: u64,
-    tenants: BTreeMap<String, QueryKey>,
 }
 
 /// A line of an agent and piece. Times are microseconds.
@@ -146,58 +115,6 @@ pub struct StateFile {
     agents: HashMap<String, HashMap<AgentId, AgentLines>>,
 }
 
-// === impl Question ===
-
-impl Question {
-    /// A question about these tenants.
-    pub fn new<'a>(
-        range: Window,
-        by: By,
-        zone: TimeZone,
-        slot: Duration,
-        tenants: impl IntoIterator<Item = &'a Tenant>,
-    ) -> Self {
-        let tenants = tenants.into_iter().map(|tenant| (tenant.name.clone(), QueryKey::of(tenant))).collect();
-        Self { range, by, zone, slot, tenants }
-    }
-
-    fn header(&self) -> Header {
-        Header {
-            format: FORMAT.to_owned(),
-            from: self.range.start.micros(),
-            to: self.range.end.micros(),
-            by: self.by.to_string(),
-            timezone: self.zone.name().to_owned(),
-            slot_micros: u64::try_from(self.slot.as_micros()).unwrap_or(u64::MAX),
-            tenants: self.tenants.clone(),
-        }
-    }
-}
-
-// === impl Header ===
-
-impl Header {
-    /// The first difference to what is `asked`.
-    fn difference(&self, asked: &Self) -> Option<String> {
-        let time = |micros: i64| Timestamp::from_micros(micros).to_string();
-        let names =
-            |header: &Self| header.tenants.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let texts = [
-            ("its range begins at", time(self.from), time(asked.from)),
-            ("its range ends at", time(self.to), time(asked.to)),
-            ("it sums by", self.by.clone(), asked.by.clone()),
-            ("its time zone is", self.timezone.clone(), asked.timezone.clone()),
-            ("its tenants are", names(self), names(asked)),
-        ];
-        if let Some((what, here, asked)) = texts.into_iter().find(|(_, here, asked)| here != asked) {
-            return Some(format!("{what} {here}, and not {asked}"));
-        }
-        let tenant = self.tenants.iter().find(|(name, key)| asked.tenants.get(*name) != Some(key));
-        let of_tenant = tenant.map(|(name, _)| format!("the configuration of tenant `{name}` has changed since"));
-        of_tenant.or_else(|| (self != asked).then(|| "it reads on another grid".to_owned()))
-    }
-}
-
 // === impl StateFile ===
 
 impl StateFile {
@@ -210,7 +127,7 @@ impl StateFile {
         let mut line = Vec::new();
         BufReader::new(File::open(path).ok()?).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()?;
         let header: Header = serde_json::from_slice(&line).ok()?;
-        (header.format == FORMAT).then(|| Timestamp::from_micros(header.to))
+        header.is_ours().then(|| Timestamp::from_micros(header.to))
     }
 
     /// Opens the file at `path`, or creates it.
@@ -317,7 +234,7 @@ impl StateFile {
 
     fn check_header(&self, line: &[u8], asked: &Header) -> Result<(), StateFileError> {
         let header: Option<Header> = serde_json::from_slice(line).ok();
-        let Some(header) = header.filter(|header| header.format == FORMAT) else {
+        let Some(header) = header.filter(Header::is_ours) else {
             return Err(StateFileError::NotOurs(self.shown()));
         };
         match header.difference(asked) {

@@ -41,7 +41,7 @@ pub struct ShiftTime {
 
 /// The offline time on shift without a break, up to a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AbsentRun {
+pub(super) struct AbsentRun {
     pub(super) until: i64,
     pub(super) length: u64,
 }
@@ -89,7 +89,7 @@ impl<'a> PieceTally<'a> {
         for part in &parts {
             // The first slot may have begun before the window.
             let number = self.periods.number_of(part.start.max(self.window.start));
-            let times = entry(&mut record.times, number);
+            let times = last_entry(&mut record.times, number);
             for (place, time) in &part.times {
                 let place = u16::try_from(*place).unwrap_or(u16::MAX);
                 match times.iter_mut().find(|(known, _)| *known == place) {
@@ -135,7 +135,7 @@ impl<'a> PieceTally<'a> {
                     part.times.iter().filter(|(place, _)| is_offline(*place)).map(|(_, time)| *time).sum()
                 });
                 let absent = run.after(piece, time + ROUNDING >= whole.length(), limit);
-                let [scheduled, off, absence] = entry(&mut sums, periods.number_of(start));
+                let [scheduled, off, absence] = last_entry(&mut sums, periods.number_of(start));
                 *scheduled = scheduled.saturating_add(piece.length().get());
                 *off = off.saturating_add(time.prorated(piece.length(), whole.length().into()).get());
                 *absence = absence.saturating_add(absent.get());
@@ -147,8 +147,7 @@ impl<'a> PieceTally<'a> {
 }
 
 /// The value of `number`, which is not before earlier ones.
-fn entry<T: Default>(list: &mut Vec<(u32, T)>, number: usize) -> &mut T {
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
+pub(super) fn last_entry<T: Default>(list: &mut Vec<(u32, T)>, number: u32) -> &mut T {
     if list.last().is_none_or(|(last, _)| *last != number) {
         list.push((number, T::default()));
     }
@@ -159,15 +158,11 @@ fn entry<T: Default>(list: &mut Vec<(u32, T)>, number: usize) -> &mut T {
 
 // === impl ShiftTime ===
 
-impl std::ops::Add for ShiftTime {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            scheduled: self.scheduled + other.scheduled,
-            offline: self.offline + other.offline,
-            absent: self.absent + other.absent,
-        }
+impl std::ops::AddAssign for ShiftTime {
+    fn add_assign(&mut self, other: Self) {
+        self.scheduled += other.scheduled;
+        self.offline += other.offline;
+        self.absent += other.absent;
     }
 }
 

@@ -243,7 +243,7 @@ fn sums(times: &AgentTimes, periods: &Periods) -> Sums {
 /// The same, minute by minute.
 fn expected(source: &Fake, agent: &PastAgent, range: Window, periods: &Periods) -> Sums {
     let mut sums = Sums::new();
-    let period = |moment| periods.window(periods.number_of(moment)).unwrap().start;
+    let period = |moment| periods.windows().nth(periods.number_of(moment) as usize).unwrap().start;
     let mut add = |moment, name: &str, micros| *sums.entry((period(moment), name.to_owned())).or_default() += micros;
     let on_shift = agent.watched.schedule.as_ref().map(|schedule| schedule.within(range));
     let is_on_shift = |minute: Timestamp| {

@@ -94,7 +94,7 @@ fn fold(presence: &mut AgentPresence, kept: &BTreeSet<StateName>, other: &StateN
     states.retain(|(name, time)| {
         let stays = kept.contains(name);
         if !stays {
-            folded = folded + *time;
+            folded += *time;
             if name != other && names.len() < MAX_STATES_PER_TALLY {
                 names.push(Arc::clone(name));
             }

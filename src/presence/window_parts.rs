@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{BucketBoundaries, Micros, Timestamp, Window};
+use super::{BucketBoundaries, Micros, Timestamp, Window, add_to};
 
 /// The parts of a window. A part is counted for good once it is about to leave the window, so corrections reach back three
 /// quarters of the window, and an outage may last as long. More parts take more memory.
@@ -97,7 +97,7 @@ impl WindowPart {
         let mut relocated = Self { start: self.start, times: Vec::with_capacity(self.times.len()) };
         for (old, time) in &self.times {
             if let Some(place) = place(*old) {
-                relocated.add(place, *time);
+                add_to(&mut relocated.times, place, *time);
             }
         }
         relocated
@@ -105,13 +105,6 @@ impl WindowPart {
 
     pub(crate) fn total(&self) -> Micros {
         self.times.iter().map(|(_, time)| *time).sum()
-    }
-
-    fn add(&mut self, place: usize, time: Micros) {
-        match self.times.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, sum)) => *sum = *sum + time,
-            None => self.times.push((place, time)),
-        }
     }
 }
 
@@ -145,7 +138,7 @@ impl WindowPartsBuilder {
                 let share = time.prorated(inside, left.length().into());
                 *time = Micros::new(time.get().saturating_sub(share.get()));
                 if let Some(part) = self.parts.last_mut().filter(|_| share > Micros::ZERO) {
-                    part.add(*place, share);
+                    add_to(&mut part.times, *place, share);
                 }
             }
             left.start = end;

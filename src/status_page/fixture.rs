@@ -27,7 +27,7 @@ pub(super) fn presence(spans: &[(&str, i64, i64)]) -> AgentPresence {
     let hours = |from: i64, to: i64| Micros::new(u64::try_from(to - from).unwrap() * HOUR);
     for (state, from, to) in spans {
         match states.iter_mut().find(|(name, _)| **name == **state) {
-            Some((_, time)) => *time = *time + hours(*from, *to),
+            Some((_, time)) => *time += hours(*from, *to),
             None => states.push((StateName::from(*state), hours(*from, *to))),
         }
     }

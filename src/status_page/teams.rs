@@ -77,8 +77,8 @@ fn teams<'a>(snapshot: &'a Snapshot, summary: &Summary) -> BTreeMap<&'a str, Tea
         let team = teams.entry(agent.team.as_deref().unwrap_or_default()).or_default();
         team.agents += 1;
         let presence = row.data.as_ref().and_then(|data| data.presence.as_ref());
-        team.observed = team.observed + presence.map_or(Micros::ZERO, |presence| presence.observed);
-        team.offline = team.offline + offline.unwrap_or(Micros::ZERO);
+        team.observed += presence.map_or(Micros::ZERO, |presence| presence.observed);
+        team.offline += offline.unwrap_or(Micros::ZERO);
         let current = presence.and_then(|presence| presence.current.as_ref());
         match current.and_then(|(state, _)| summary.styles.place(state)) {
             Some(place) => {

@@ -183,9 +183,8 @@ fn at(sums: &[u64], step: usize) -> u64 {
 
 impl<'a> Sums<'a> {
     fn new(file: &StateFile, times: &'a AgentTimes, tenant: &Tenant, range: Window, export: &Export<'_>) -> Self {
-        let periods = file.periods();
-        let windows = (0..periods.count()).map_while(|number| periods.window(number));
-        let steps: Vec<Window> = windows.take_while(|window| window.end <= times.done_until).collect();
+        let done = file.periods().windows().take_while(|window| window.end <= times.done_until);
+        let steps: Vec<Window> = done.collect();
         let start = floor(range.start, export.step);
         let first = steps.partition_point(|step| step.start < start);
         let window_steps = tenant.query.window.as_nanos() / export.step.as_nanos().max(1);

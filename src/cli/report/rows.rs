@@ -100,8 +100,7 @@ impl TenantReport {
             let read: Vec<_> = subject.agents.iter().filter_map(|agent| answered.get(&agent.id)).collect();
             let mut times: BTreeMap<&StateName, Micros> = BTreeMap::new();
             for (state, time) in read.iter().copied().flatten().flat_map(|presence| &presence.states) {
-                let sum = times.entry(state).or_default();
-                *sum = *sum + *time;
+                *times.entry(state).or_default() += *time;
             }
             (!read.is_empty()).then(|| Row::new(subject, Times::new(times, None)))
         };
@@ -126,8 +125,7 @@ impl TenantReport {
         let declared: Vec<StateName> = escaped(&tenant.states.declared);
         let mut times: BTreeMap<&StateName, Micros> = BTreeMap::new();
         for (state, time) in rows.iter().flat_map(|row| &row.times.states) {
-            let sum = times.entry(state).or_default();
-            *sum = *sum + *time;
+            *times.entry(state).or_default() += *time;
         }
         let mut states: Vec<StateName> = declared.iter().filter(|state| times.contains_key(state)).cloned().collect();
         let mut others: Vec<_> = times.into_iter().filter(|(state, _)| !declared.contains(state)).collect();
@@ -192,10 +190,10 @@ impl Row {
             is_empty = false;
             for (place, time) in states {
                 if let Some(sum) = sums.get_mut(*place) {
-                    *sum = *sum + *time;
+                    *sum += *time;
                 }
             }
-            shift = shift + on_shift.unwrap_or_default();
+            shift += on_shift.unwrap_or_default();
         }
         let has_schedule = subject.agents.iter().any(|agent| agent.schedule.is_some());
         let states = times.states.iter().zip(sums).filter(has_time);

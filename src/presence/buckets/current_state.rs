@@ -25,7 +25,7 @@ pub(super) fn current<K: Copy + PartialEq>(
         if bucket.span.end != begins || only_kind(store.shares(bucket), &kind) != full {
             break;
         }
-        unbroken = unbroken + bucket.span.length();
+        unbroken += bucket.span.length();
         begins = bucket.span.start;
     }
     Some((current, unbroken))

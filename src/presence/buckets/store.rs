@@ -48,7 +48,7 @@ impl BucketStore {
         let open = self.shares.get_mut(self.open..).unwrap_or_default();
         let is_full = open.len() >= MAX_STATES_PER_BUCKET;
         if let Some(known) = open.iter_mut().find(|known| known.state == share.state) {
-            known.time = known.time + share.time;
+            known.time += share.time;
         } else if is_full {
             self.push_other(share.time);
         } else {
@@ -61,7 +61,7 @@ impl BucketStore {
     fn push_other(&mut self, time: Micros) {
         let open = self.shares.get_mut(self.open..).unwrap_or_default();
         match open.iter_mut().find(|known| known.state == StateNames::OTHER) {
-            Some(other) => other.time = other.time + time,
+            Some(other) => other.time += time,
             None => self.shares.push(Share { state: StateNames::OTHER, time }),
         }
     }

@@ -195,7 +195,7 @@ impl<'a> PresenceSummer<'a> {
                 if !std::mem::replace(&mut state.seen, true) {
                     self.seen.push(share.state.0);
                 }
-                state.time = state.time + share.time;
+                state.time += share.time;
             }
         }
         self.seen.sort_unstable_by_key(|&index| self.states.get(index).map(|state| state.rank));
@@ -240,8 +240,7 @@ fn by_contents(a: &[Share], b: &[Share], names: &[StateName]) -> Ordering {
     let by_name = |shares: &[Share]| {
         let mut times = BTreeMap::<Option<&StateName>, Micros>::new();
         for share in shares {
-            let time = times.entry(names.get(share.state.0)).or_default();
-            *time = *time + share.time;
+            *times.entry(names.get(share.state.0)).or_default() += share.time;
         }
         times
     };

@@ -17,7 +17,7 @@
 //! | a number a share, or one less | time, as [`push_time`] writes it |
 
 use super::varint::{self, Bytes};
-use super::{Micros, Timestamp, Window};
+use super::{Micros, Timestamp, Window, add_to};
 
 #[cfg(test)]
 mod tests;
@@ -230,11 +230,7 @@ impl PresenceChartBuilder {
             open.end = open.end.max(span.end);
         }
         for (place, time) in shares {
-            let place = byte(Some(place));
-            match self.shares.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, sum)) => *sum = *sum + time,
-                None => self.shares.push((place, time)),
-            }
+            add_to(&mut self.shares, byte(Some(place)), time);
         }
     }
 
@@ -284,10 +280,7 @@ impl PresenceChartBuilder {
         if self.shares.len() > most {
             self.shares.sort_unstable_by_key(|&(place, time)| (std::cmp::Reverse(time), place));
             let others = self.shares.drain(most - 1..).map(|(_, time)| time).sum();
-            match self.shares.iter_mut().find(|(place, _)| *place == PresenceChart::OTHER) {
-                Some((_, sum)) => *sum = *sum + others,
-                None => self.shares.push((PresenceChart::OTHER, others)),
-            }
+            add_to(&mut self.shares, PresenceChart::OTHER, others);
         }
         self.shares.sort_unstable_by_key(|&(place, _)| place);
         self.words += HEAD + self.shares.len() as u64;

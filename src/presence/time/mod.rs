@@ -1,7 +1,7 @@
 //! Timestamps, durations and windows in whole microseconds of UTC. chrono reads and prints RFC 3339.
 
 use std::fmt;
-use std::ops::Add;
+use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
@@ -174,6 +174,12 @@ impl Add for Micros {
 
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Micros {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
     }
 }
 

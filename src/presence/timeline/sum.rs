@@ -200,7 +200,7 @@ impl<'a> PresenceSummer<'a> {
         for (state, time) in inside() {
             let Some(name) = self.names.as_slice().get(state.0) else { continue };
             match times.iter_mut().find(|(known, _)| Arc::ptr_eq(known, name)) {
-                Some((_, total)) => *total = *total + time.length(),
+                Some((_, total)) => *total += time.length(),
                 None => times.push((Arc::clone(name), time.length())),
             }
         }

@@ -86,7 +86,7 @@ impl TeamCounter {
         let new = |name| (name, Micros::ZERO);
         let place = limited_place(&mut self.states, state, MAX_STATES_PER_TEAM, |(name, _)| name, new);
         if let Some((_, sum)) = self.states.get_mut(place) {
-            *sum = *sum + time;
+            *sum += time;
         }
     }
 }

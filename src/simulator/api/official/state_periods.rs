@@ -56,8 +56,7 @@ pub(in crate::simulator) fn truth(
     let mut sums = BTreeMap::new();
     for period in periods(timeline, agent, window) {
         if let Some(inside) = (Window { start: period.start, end: period.end }).intersection(window) {
-            let sum = sums.entry(period.shown(split, acw)).or_insert(Micros::ZERO);
-            *sum = *sum + inside.length();
+            *sums.entry(period.shown(split, acw)).or_default() += inside.length();
         }
     }
     sums
