@@ -247,9 +247,9 @@ impl Config {
         environment::read(env, dotenv_dir)
     }
 
-    /// All settings, defaults included, as YAML that can be read back. Secrets are shown as `<secret>`, people's
-    /// names as `<hidden>`, and ids as pseudonyms, if configured; without `per_agent` no agent is shown. Limits and schedules are written at each agent, and
-    /// agents of an agents file are in the list.
+    /// All settings, defaults included, as YAML that can be read back. Secrets are shown as `<secret>`, people's names as
+    /// `<hidden>`, and ids as pseudonyms, if configured; without `per_agent` no agent is shown. Limits and schedules are written
+    /// at each agent, and agents of an agents file are in the list.
     pub fn to_yaml_redacted(&self) -> String {
         redacted_yaml::to_yaml(self)
     }
@@ -276,6 +276,11 @@ impl Tenant {
             counters: true,
             share: None,
         }
+    }
+
+    /// The label of an agent on page and metrics.
+    pub fn label(&self, agent: &Agent) -> AgentId {
+        self.privacy.label(&agent.id)
     }
 
     /// The most time buckets that incremental refreshes keep for all agents. An agent has one more than fit into the
@@ -317,13 +322,6 @@ impl PartialEq for AgentFilter {
             && *include == other.include
             && *exclude == other.exclude
             && *max == other.max
-    }
-}
-
-impl Tenant {
-    /// The label of an agent on page and metrics.
-    pub fn label(&self, agent: &Agent) -> AgentId {
-        self.privacy.label(&agent.id)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Restarts and crashes, with a driven clock, a scripted source and real files.
 
+mod attempts;
 mod damage;
 mod restart;
 mod round_trip;

@@ -10,8 +10,9 @@
 //! - An **observation** with a start says that the agent was in a state from then until the observation. Without a start it
 //!   is a point in time. Observations are kept, as rows may arrive long after the change.
 //! - Between two points in the same state, the agent may have been in another state whose row has not arrived. So this time
-//!   counts once the later point is `settle` old and no row is in between, or if the agent has no rows at all. A server that lists running states would have
-//!   listed a state that began in between, so a row that it listed as running extends to the point.
+//!   counts once the later point is `settle` old and no row is in between, or if the agent has no rows at all. A server that
+//!   lists running states would have listed a state that began in between, so a row that it listed as running extends to the
+//!   point.
 //!
 //! All other time is unknown and is not counted. A state that was running and has ended since keeps the length that it had
 //! until its row is read again; [`StateTimeline::unanswered`] lists such states.

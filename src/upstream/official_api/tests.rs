@@ -3,6 +3,8 @@
 mod discovery;
 mod past;
 mod properties;
+mod refused;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -171,77 +173,6 @@ async fn a_budget_too_small_for_states_and_history_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_agent_fails_alone_and_the_others_go_on_with_tails() {
-    let script = |target: &str, _: &DrivenClock| match target {
-        target if target.starts_with("/agents/states") => states(&[]),
-        target if target.starts_with("/agents/state-history") => refused(403),
-        target if target.starts_with("/agents/2/") => refused(400),
-        // The rows of one agent do not repeat its id.
-        _ => history(&[row("", "Available", -HOUR, "PT100S")]),
-    };
-    let test = ApiTest::new(|_| (), script).await;
-    let result = test.fetch(&["1", "2"]).await;
-    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), vec![("Available".to_owned(), 100)])]));
-    assert_eq!((result.failed, result.error), (vec!["2".into()], None));
-    assert_eq!(result.answered.len(), 1);
-
-    test.advance(60);
-    test.fetch(&["2", "1"]).await;
-    assert_eq!(test.last_range_start(), -SETTLE, "a tail of the agent that answers");
-    assert_eq!(test.requests("/agents/2/").len(), 2);
-}
-
-#[tokio::test]
-async fn a_failure_of_the_tenant_cancels_the_other_agents() {
-    let script = |target: &str, _: &DrivenClock| match target {
-        target if target.starts_with("/agents/states") => states(&[]),
-        target if target.starts_with("/agents/1/") => history(&[]),
-        target if target.starts_with("/agents/state-history") => refused(403),
-        _ => refused(401),
-    };
-    let test = ApiTest::new(|_| (), script).await;
-    let result = test.fetch(&["1", "2", "3", "4"]).await;
-    assert_eq!((result.failed.len(), result.error.unwrap().kind), (3, ErrorKind::Unauthorized));
-    let [one, two] = ["/agents/1/", "/agents/2/"].map(|part| test.requests(part).len());
-    let others = test.requests("/agents/3/").len() + test.requests("/agents/4/").len();
-    // The history that showed that agents can be read alone is not read again; a new token is tried once.
-    assert_eq!((one, two, others), (1, 2, 0));
-}
-
-#[tokio::test]
-async fn unknown_agents_fail_the_tenant_only_if_all_do() {
-    // The agents in the order of the configuration; A and B are known, others are not.
-    for (agents, order) in [(["9", "8", "A", "B"], 0), (["A", "9", "B", "8"], 1), (["A", "B", "9", "8"], 2)] {
-        for status in [400, 403, 404] {
-            let script = move |target: &str, _: &DrivenClock| match target {
-                target if target.starts_with("/agents/states") => {
-                    states(&["A", "B"].map(|id| format!(r#"{{"agentId":"{id}","agentStateName":"Available"}}"#)))
-                }
-                target if target.starts_with("/agents/A/") || target.starts_with("/agents/B/") => {
-                    history(&[row("", "Unavailable", -HOUR, "PT100S")])
-                }
-                target if target.starts_with("/agents/state-history") => refused(404),
-                _ => refused(status),
-            };
-            let test = ApiTest::new(|tenant| tenant.limits.max_concurrent_requests = 2, script).await;
-            for nth in 0..3 {
-                let mut result = test.fetch(&agents).await;
-                result.failed.sort();
-                assert_eq!((&result.failed, &result.error), (&vec!["8".into(), "9".into()], &None), "{order} {status}");
-                assert_eq!(seconds(&result).keys().map(|id| &**id).collect::<Vec<_>>(), ["A", "B"]);
-                if nth > 0 {
-                    assert_eq!(test.last_range_start() % 60, 0);
-                }
-                test.advance(60);
-            }
-            let result = test.fetch(&["8", "9"]).await;
-            assert_eq!((result.failed.len(), result.answered.len()), (2, 0));
-            assert!(result.error.is_some(), "{status}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_listed_agent_without_start_or_history_is_known() {
     let script = |target: &str, clock: &DrivenClock| match target {
         target if target.starts_with("/agents/states") => {
@@ -270,34 +201,6 @@ async fn a_listed_agent_without_start_or_history_is_known() {
 }
 
 #[tokio::test]
-async fn a_200_that_is_no_answer_fails_and_204_means_no_rows() {
-    let bodies = [
-        "",
-        " \n",
-        r#"{"error":"busy"}"#,
-        r#"{"message":"x","agents":[]}"#,
-        r#"{"error_description":"busy","totalRecords":0}"#,
-        "[",
-        "<html>",
-        r#""x""#,
-    ];
-    for endpoint in ["/agents/states", "/agents/state-history"] {
-        let cases = bodies.map(|body| (200, body, true));
-        for (status, body, fails) in cases.into_iter().chain([(204, "", false), (200, "{}", false)]) {
-            let script = move |target: &str, _: &DrivenClock| match target {
-                target if target.starts_with(endpoint) => (status, body.to_owned()),
-                target if target.starts_with("/agents/states") => states(&[]),
-                _ => history(&[row("1", "Available", -HOUR, "PT100S")]),
-            };
-            let test = ApiTest::new(|_| (), script).await;
-            let result = test.fetch(&["1"]).await;
-            let kind = result.error.map(|error| error.kind);
-            assert_eq!(kind, fails.then_some(ErrorKind::Decode), "{endpoint} {status} {body}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn list_rules_are_learnt_although_hmac_hides_bodies() {
     let script = |target: &str, _: &DrivenClock| match target {
         target if target.starts_with("/agents/states") && !target.contains("updatedSince") => {
@@ -318,53 +221,6 @@ async fn list_rules_are_learnt_although_hmac_hides_bodies() {
     assert_eq!((result.error, test.requests("/agents/states").len()), (None, 3));
     assert_eq!(test.fetch(&["1"]).await.error, None);
     assert_eq!(test.requests("/agents/states").len(), 4, "the rules are remembered");
-}
-
-#[tokio::test]
-async fn one_bad_record_costs_one_record_and_is_counted() {
-    let script = |target: &str, _: &DrivenClock| match target {
-        target if target.starts_with("/agents/states") => states(&["7".to_owned(), r#"{"agentId":null}"#.to_owned()]),
-        _ => history(&[
-            row("1", "Available", -1_000, "PT100S"),
-            row("1", "Unavailable", -900, "PT100S")
-                .replace(r#""agentStateName""#, r#""outStateDescription":"\ud83d","agentStateName""#),
-            r#"[{"agentId":"1"}]"#.to_owned(),
-            "null".to_owned(),
-            row("1", "Available", -800, "PT100S").replace(r#""agentId":"1""#, r#""agentId":{}"#),
-            row("1", "Available", -600, "x").replace(r#""x""#, "[1]"),
-            row("1", "Available", -500, "x").replace(r#""x""#, "99.5"),
-            row("1", "Available", -400, "x").replace(r#""x""#, "1e400"),
-            row("1", "Available", -300, "x").replace(r#""x""#, &"1".repeat(400)),
-            row("1", "Available", -100, "PT10S").replace(r#""agentId""#, r#""agentStateId":1e999,"agentId""#),
-        ]),
-    };
-    let test = ApiTest::new(|_| (), script).await;
-    let result = test.fetch(&["1"]).await;
-    assert_eq!(result.error, None);
-    let reasons = [Rejection::Malformed, Rejection::UnknownAgent, Rejection::BadTime, Rejection::NotFinite];
-    assert_eq!(reasons.map(|reason| rejected(&result, reason)), [3, 2, 1, 2]);
-    let expected = vec![("Available".to_owned(), 209), ("Unavailable: \u{fffd}".to_owned(), 100)];
-    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
-}
-
-#[tokio::test]
-async fn unusable_rows_are_counted_and_start_no_state() {
-    let script = |target: &str, _: &DrivenClock| match target {
-        target if target.starts_with("/agents/states") => states(&[]),
-        _ => history(&[
-            row("1", "Available", -1_000, "PT500S"),
-            row("1", "Unavailable", -600, "-PT5S"),
-            row("1", "Available", -100, "PT50S"),
-            row("1", "Available", -1_000, "PT500S").replace("startDate", "start"),
-            row("2", "Available", -1_000, "PT500S"),
-        ]),
-    };
-    let test = ApiTest::new(|_| (), script).await;
-    let result = test.fetch(&["1"]).await;
-    let counts = [Rejection::BadTime, Rejection::Negative, Rejection::Overlap].map(|reason| rejected(&result, reason));
-    assert_eq!(counts, [1, 1, 0]);
-    let expected = vec![("Available".to_owned(), 550)];
-    assert_eq!(seconds(&result), BTreeMap::from([("1".into(), expected)]));
 }
 
 #[tokio::test]
@@ -453,20 +309,6 @@ async fn an_observation_has_the_time_before_the_request() {
     // The agent is no longer listed, so the state is proven up to the first request only.
     let result = test.fetch(&["1"]).await;
     assert_eq!(seconds(&result), BTreeMap::from([("1".into(), vec![("Available".to_owned(), 100)])]));
-}
-
-#[tokio::test]
-async fn refused_bulk_history_that_worked_before_is_not_asked_by_agent() {
-    let script = |target: &str, clock: &DrivenClock| match target {
-        target if target.starts_with("/agents/states") => states(&[]),
-        target if target.starts_with("/agents/state-history") && clock.now() > NOW => refused(403),
-        _ => history(&[]),
-    };
-    let test = ApiTest::new(|_| (), script).await;
-    assert_eq!(test.fetch(&["1"]).await.error, None);
-    test.advance(60);
-    assert_eq!(test.fetch(&["1"]).await.error.unwrap().kind, ErrorKind::Forbidden);
-    assert_eq!(test.requests("/agents/1/"), [""; 0]);
 }
 
 #[tokio::test]
