@@ -41,6 +41,7 @@ mod tests {
             (Duration::from_secs(1), 4, 8),
             (Duration::from_secs(1), 5, 10),
             (Duration::from_secs(3600), 1, 300),
+            (Duration::MAX, 2, 300),
         ];
         for (cooldown, failures, seconds) in table {
             assert_eq!(delay(cooldown, failures, 0.0), Duration::from_secs(seconds), "{cooldown:?} × {failures}");

@@ -175,6 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn a_resumed_gate_keeps_failures_and_not_before() {
+        let mut gate = Gate::new(COOLDOWN);
+        gate.resume(2, Some(at(50)));
+        assert_eq!(gate.failures(), 2);
+        assert_eq!(gate.admit(at(49), None), Admission::Closed);
+        assert_eq!(gate.admit(at(50), None), Admission::Start);
+        gate.ended(at(50), false, None, 0.0);
+        assert_eq!(gate.not_before(), Some(at(290)));
+    }
+
+    #[test]
     fn backoff_is_lengthened_by_chance() {
         let mut gate = Gate::new(COOLDOWN);
         gate.admit(at(0), None);

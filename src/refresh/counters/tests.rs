@@ -324,7 +324,7 @@ fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
         (900, false, 50),
         (910, true, 210),
         // Back by a window at most: nothing counts again, and what comes after it counts at once.
-        (700, true, 210),
+        (670, true, 210),
         (730, false, 210),
         (920, true, 220),
         // Back by more than a window: the count goes on, and what was counted before does not count once more.
@@ -339,6 +339,39 @@ fn counters_wait_while_the_clock_is_set_back_or_nothing_is_reported() {
         let seconds = seconds(&counters, 1).get(&0).copied().unwrap_or_default();
         assert_eq!(seconds, expected, "at {now}");
     }
+}
+
+#[test]
+fn a_part_at_the_start_of_the_window_is_counted_as_read_longest() {
+    let tenant = counting_tenant();
+    let server = Server { states: vec![Some(0); 2_400], known_at: vec![0; 2_400], wrong: vec![None; 2_400] };
+    // The readings before and after an outage, and the counter. The part from 300 to 360 was not over at the first of them.
+    let table = [
+        // It is in the window as a whole.
+        (350, 540, 240),
+        // The window begins at 320: 300 to 350 were read before, and 320 to 360 can still be read.
+        (350, 560, 250),
+        // The window begins at 305: only 300 to 310 were read before.
+        (310, 545, 240),
+    ];
+    for (before, after, expected) in table {
+        let mut counters = StateCounters::default();
+        for now in [300, before, after] {
+            counters = refreshed(&counters, &snapshot(&tenant, server.presence(now), now));
+        }
+        assert_eq!(seconds(&counters, 1), BTreeMap::from([(0, expected)]), "{before} {after}");
+    }
+}
+
+#[test]
+fn counters_that_are_off_count_nothing() {
+    let off = Arc::new(Tenant { counters: false, ..Tenant::clone(&counting_tenant()) });
+    let server = Server { states: vec![Some(0); 2_400], known_at: vec![0; 2_400], wrong: vec![None; 2_400] };
+    let mut counters = StateCounters::default();
+    for now in [400, 450] {
+        counters = refreshed(&counters, &snapshot(&off, server.presence(now), now));
+    }
+    assert_eq!(counters, StateCounters::default());
 }
 
 #[test]

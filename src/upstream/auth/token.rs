@@ -343,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_replaced_a_minute_or_a_tenth_before_its_expiry() {
+        for (lifetime, used) in [(3_600, 3_540), (600, 540), (60, 54), (10, 9)] {
+            let harness = Harness::new(&[Ok(Duration::from_secs(lifetime)); 2], 2);
+            assert_eq!(message(harness.get()), "Bearer token-1");
+            harness.clock.advance(Duration::from_secs(used) - Duration::from_millis(1));
+            assert_eq!(message(harness.get()), "Bearer token-1", "{lifetime}");
+            harness.clock.advance(Duration::from_millis(1));
+            assert_eq!(message(harness.get()), "Bearer token-2", "{lifetime}");
+        }
+    }
+
+    #[test]
     fn a_copied_token_is_used_until_its_own_expiry() {
         for refused in 0..3 {
             let old = Harness::new(&[Ok(HOUR); 4], 4);
