@@ -235,15 +235,33 @@ impl<'a> Sums<'a> {
         let mut time = at(sums, sample).saturating_sub(at(sums, from));
         // The last step may be shorter, and then the window begins within one.
         let last = sample.checked_sub(1).and_then(|step| self.steps.get(step));
-        let missing =
-            self.steps.get(from).zip(last).filter(|_| sample >= self.window_steps).and_then(|(first, last)| {
-                let whole = first.length().get();
-                Some((whole, whole.checked_sub(last.length().get()).filter(|missing| *missing > 0)?))
-            });
+        let missing = self.steps.get(from).zip(last).and_then(|(first, last)| {
+            let whole = first.length().get();
+            Some((whole, whole.checked_sub(last.length().get())?))
+        });
         if let Some((whole, missing)) = missing {
             let before = from.checked_sub(1).map_or(0, |before| at(sums, from).saturating_sub(at(sums, before)));
             time += Micros::new(before).prorated(Micros::new(missing), whole.into()).get();
         }
         Micros::new(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_that_ends_with_a_shorter_step_begins_within_a_step() {
+        let step = |start, end| Window { start: Timestamp::from_seconds(start), end: Timestamp::from_seconds(end) };
+        let steps = vec![step(0, 300), step(300, 600), step(600, 900), step(900, 1_200), step(1_200, 1_300)];
+        let done_until = Timestamp::from_seconds(1_300);
+        let times = AgentTimes { states: Vec::new(), times: Vec::new(), shifts: Vec::new(), done_until };
+        let sums = Sums { times: &times, steps, first: 0, window_steps: 2 };
+        // The agent is in the state all the time but for the first half of the step from 600.
+        let up_to = [0, 300, 600, 750, 1_050, 1_150].map(|seconds| seconds * 1_000_000);
+        for (sample, expected) in [(0, 0), (1, 300), (2, 600), (3, 450), (4, 450), (5, 500)] {
+            assert_eq!(sums.within(&up_to, sample), Micros::from_seconds(expected), "{sample}");
+        }
     }
 }

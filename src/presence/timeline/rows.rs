@@ -19,7 +19,7 @@ pub(super) struct MergedRow {
     pub(super) has_start: bool,
     /// Whether the state was listed as running.
     pub(super) running: bool,
-    /// Where the end is not known: the state lasts until the next row if that starts by this time.
+    /// Where the end is not known: the state lasts until the next row if that starts by this time. Not before `end`.
     pub(super) open_until: Timestamp,
     /// The number of the refresh that last returned this row.
     pub(super) refresh: u32,
@@ -111,7 +111,7 @@ impl MergedRow {
         } else if next.start <= self.open_until + TOLERANCE {
             next.start
         } else {
-            self.open_until.max(self.end).min(next.start)
+            self.open_until
         }
     }
 
@@ -241,6 +241,16 @@ mod tests {
     }
 
     #[test]
+    fn an_observation_without_start_continues_no_row() {
+        // Whether the start of each is known.
+        for (has_start, next_has_start, expected) in [(true, true, 30), (false, true, 0), (true, false, 0)] {
+            let first = MergedRow { has_start, open_until: at(50_000), ..row(None, 0, 0, 0, true) };
+            let next = MergedRow { has_start: next_has_start, ..row(None, 0, 30_000, 90_000, true) };
+            assert_eq!(first.lasted_until(&next, None), at(expected * 1_000), "{has_start} {next_has_start}");
+        }
+    }
+
+    #[test]
     fn a_row_of_length_zero_continues_in_the_next_piece_of_its_state() {
         // State and start of the next row, the end of the row from 0 that was requested until 50, in seconds.
         for (state, start, end) in [(0, 30, 30), (0, 51, 51), (0, 52, 0), (1, 30, 0)] {
@@ -255,10 +265,39 @@ mod tests {
 
     #[test]
     fn extend_to_forgets_the_range_of_a_known_end() {
-        for (closed, expected) in [(true, 20_000), (false, 50_000)] {
+        for (closed, observed, expected) in
+            [(true, 20_000, 20_000), (false, 20_000, 50_000), (true, 60_000, 60_000), (false, 60_000, 60_000)]
+        {
             let mut extended = MergedRow { open_until: at(50_000), ..row(None, 0, 0, 10_000, closed) };
-            extended.extend_to(at(20_000), 1);
-            assert_eq!(extended.open_until, at(expected), "{closed}");
+            extended.extend_to(at(observed), 1);
+            assert_eq!(extended.open_until, at(expected), "{closed} {observed}");
+        }
+    }
+
+    #[test]
+    fn merge_keeps_the_latest_start_and_that_a_piece_was_running() {
+        for (running, next_running) in [(true, false), (false, true), (false, false)] {
+            let mut merged = MergedRow { running, ..row(Some(0), 0, 0, 5_000, false) };
+            merged.merge(&MergedRow { running: next_running, ..row(Some(0), 0, 4_000, 4_500, false) });
+            let expected = (at(0), at(4_000), at(5_000), running || next_running);
+            assert_eq!((merged.start, merged.last_start, merged.open_until, merged.running), expected);
+        }
+    }
+
+    #[test]
+    fn rows_without_length_and_open_rows_have_no_known_end() {
+        // End of a row from 0 and whether it is closed; whether its end is open, and whether it is running if it was listed so.
+        let table =
+            [(0, true, true, true), (0, false, true, true), (5_000, true, false, false), (5_000, false, true, true)];
+        for (end, closed, is_open, is_running) in table {
+            let row = row(None, 0, 0, end, closed);
+            assert_eq!(row.has_open_end(), is_open, "{end} {closed}");
+            for (has_start, running, expected) in
+                [(true, true, is_running), (true, false, end == 0), (false, true, false), (false, false, false)]
+            {
+                let row = MergedRow { has_start, running, ..row };
+                assert_eq!(row.is_running(), expected, "{end} {closed} {has_start} {running}");
+            }
         }
     }
 

@@ -472,7 +472,7 @@ fn the_current_state_ends_with_the_window() {
 }
 
 #[test]
-fn segments_of_folded_states_are_those_of_other() {
+fn segments_and_parts_of_folded_states_are_those_of_other() {
     let count = MAX_STATES_PER_AGENT + 6;
     let mut test = TimelineTest::new();
     let rows: Vec<Row> =
@@ -492,6 +492,8 @@ fn segments_of_folded_states_are_those_of_other() {
     for (place, (state, time)) in presence.states.iter().enumerate() {
         let shown = segments.iter().filter(|segment| usize::from(segment.place) == place);
         assert_eq!(shown.map(|segment| segment.time.length()).sum::<Micros>(), *time, "{state}");
+        let counted = presence.parts.iter().flat_map(|part| &part.times).filter(|(of, _)| *of == place);
+        assert_eq!(counted.map(|(_, time)| *time).sum::<Micros>(), *time, "{state}");
     }
 }
 
