@@ -54,7 +54,7 @@ use std::time::Duration;
 use regex::Regex;
 use url::Url;
 
-use crate::presence::{AgentId, Schedule};
+use crate::presence::{AgentId, Schedule, WatchedAgent};
 
 /// Everything that can be configured in the file or by the environment, checked.
 #[derive(Debug, Clone)]
@@ -326,6 +326,13 @@ impl PartialEq for AgentFilter {
 }
 
 // === impl Agent ===
+
+impl Agent {
+    /// What a source needs to know of the agent.
+    pub fn watched(&self) -> WatchedAgent {
+        WatchedAgent { id: Arc::clone(&self.id), schedule: self.schedule.clone() }
+    }
+}
 
 /// Omits the person's name, because debug output may be logged.
 impl fmt::Debug for Agent {

@@ -137,15 +137,7 @@ impl RangeReader<'_> {
             let limits_changed = self.source.past_limits() != limits;
             let is_permanent =
                 !has_read && !limits_changed && error.as_ref().is_some_and(|error| is_permanent(error.kind));
-            let mut wait = None;
-            for place in &failed {
-                let Some(state) = agents.get_mut(*place) else { continue };
-                match RETRY_WAITS.get(state.failures).filter(|_| !is_refused && !is_permanent) {
-                    Some(next) => wait = wait.max(Some(*next)),
-                    None => state.given_up = true,
-                }
-                state.failures += 1;
-            }
+            let wait = note_failures(&mut agents, &failed, !is_refused && !is_permanent);
             unread.error = error.or(refusal).or(unread.error);
             let all_failed = !has_answers && !is_refused;
             if all_failed && is_down {
@@ -230,6 +222,20 @@ const fn is_permanent(kind: ErrorKind) -> bool {
             | ErrorKind::UnexpectedStatus
             | ErrorKind::ForeignAddress
     )
+}
+
+/// Notes that the agents at these places failed. Returns the wait before they are tried again; `None` if all are given up.
+fn note_failures(agents: &mut [AgentState], failed: &[usize], may_retry: bool) -> Option<Duration> {
+    let mut wait = None;
+    for place in failed {
+        let Some(state) = agents.get_mut(*place) else { continue };
+        match RETRY_WAITS.get(state.failures).filter(|_| may_retry) {
+            Some(next) => wait = wait.max(Some(*next)),
+            None => state.given_up = true,
+        }
+        state.failures += 1;
+    }
+    wait
 }
 
 /// The agents that are furthest behind, and what to read of them: as many as the limits allow, and then as long as memory does.

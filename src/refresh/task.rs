@@ -12,7 +12,7 @@ use super::published::Published;
 use super::refresher::Refresher;
 use super::state::RefreshScope;
 use crate::clock::Monotonic;
-use crate::config::Tenant;
+use crate::config::{Agent, Tenant};
 use crate::presence::{AgentId, WatchedAgent, Window};
 use crate::upstream::{FetchResult, Query, UpstreamError};
 
@@ -136,8 +136,5 @@ async fn refresh_directory(refresher: &Arc<Refresher>, deadline: Monotonic) -> O
 fn agents_to_ask(tenant: &Tenant, retry_agents: Option<&[AgentId]>) -> Vec<WatchedAgent> {
     let retry_agents: Option<HashSet<&AgentId>> = retry_agents.map(|ids| ids.iter().collect());
     let agents = tenant.agents.iter();
-    agents
-        .filter(|agent| retry_agents.as_ref().is_none_or(|ids| ids.contains(&agent.id)))
-        .map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() })
-        .collect()
+    agents.filter(|agent| retry_agents.as_ref().is_none_or(|ids| ids.contains(&agent.id))).map(Agent::watched).collect()
 }

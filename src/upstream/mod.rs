@@ -72,6 +72,15 @@ pub enum Verdict {
     NotReached,
 }
 
+// === impl ProbeStep ===
+
+impl ProbeStep {
+    /// A step that no request failed in.
+    pub const fn new(label: &'static str, verdict: Verdict, text: String) -> Self {
+        Self { label, verdict, text, error: None }
+    }
+}
+
 /// An API that presence is read from. Callers do not know which one.
 pub trait Source: Send + Sync + 'static {
     /// Reads the presence of `query.agents` within `query.window`.

@@ -66,11 +66,6 @@ impl Listeners {
         Ok(Self { listeners })
     }
 
-    /// Serves on a bound socket.
-    pub fn from_listener(listener: TcpListener) -> Self {
-        Self { listeners: vec![listener] }
-    }
-
     /// Serves on listening sockets inherited from the parent process.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::cli::directory::{self, ResolvedTenant};
 use crate::cli::source_factory::SourceFactory;
 use crate::clock::Clock;
 use crate::config::{Agent, Api, Tenant, format_duration};
-use crate::presence::{AgentPresence, Timestamp, WatchedAgent, Window, escape_text};
+use crate::presence::{AgentPresence, Timestamp, Window, escape_text};
 use crate::upstream::BuildError;
 use crate::upstream::{
     Endpoint, ErrorKind, FetchResult, Observer, ProbeStep, Query, ResponseCode, UpstreamError, Verdict,
@@ -88,18 +88,17 @@ pub(super) async fn probe(
     if let Some(failed) = selection.take_if(|step| step.verdict == Verdict::Failed) {
         return Ok(ProbeResult::from_source(configured.api, vec![failed], &observer.recorded()));
     }
-    let watched = |agent: &Agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() };
-    let query = Query { window, agents: tenant.agents.iter().map(watched).collect(), deadline };
+    let query = Query { window, agents: tenant.agents.iter().map(Agent::watched).collect(), deadline };
     if let Some(probe) = source.probe(query) {
         let lines = selection.into_iter().chain(probe.await).collect();
         return Ok(ProbeResult::from_source(tenant.api, lines, &observer.recorded()));
     }
     let Some(agent) = tenant.agents.first() else {
         let text = "no agent is configured, so there is nothing to ask for".to_owned();
-        let lines = vec![ProbeStep { verdict: Verdict::Note, label: Step::Data.label(), text, error: None }];
+        let lines = vec![ProbeStep::new(Step::Data.label(), Verdict::Note, text)];
         return Ok(ProbeResult { failed_at: None, lines, requests: 0 });
     };
-    let fetched = source.fetch(Query { window, agents: vec![watched(agent)], deadline }).await;
+    let fetched = source.fetch(Query { window, agents: vec![agent.watched()], deadline }).await;
     let seen = observer.recorded();
     Ok(ProbeResult::of(tenant, agent, &fetched, &seen, source.token_expiry()))
 }
@@ -109,10 +108,10 @@ fn selection_step(tenant: &Tenant, listed: usize, empty: Option<String>) -> Prob
     let label = "selection";
     let [selected, listed] = [tenant.agents.len(), listed].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
     match empty {
-        Some(reason) => ProbeStep { verdict: Verdict::Failed, label, text: reason, error: None },
+        Some(reason) => ProbeStep::new(label, Verdict::Failed, reason),
         None => {
             let text = format!("{} of the {} in CXone's list", grouped(selected), counted(listed, "agent"));
-            ProbeStep { verdict: Verdict::Right, label, text, error: None }
+            ProbeStep::new(label, Verdict::Right, text)
         }
     }
 }
@@ -195,7 +194,7 @@ impl ProbeResult {
             Endpoint::Discovery => "address",
             _ => "agents",
         };
-        let failed = ProbeStep { verdict: Verdict::Failed, label, text: error.to_string(), error: Some(error.kind) };
+        let failed = ProbeStep { error: Some(error.kind), ..ProbeStep::new(label, Verdict::Failed, error.to_string()) };
         Self::from_source(api, vec![failed], seen)
     }
 
@@ -217,7 +216,7 @@ impl ProbeResult {
                 (Some(failed), _) if step > failed => (Verdict::NotReached, "not reached".to_owned()),
                 _ => passed(step, tenant, agent, fetched, seen, token_expiry),
             };
-            ProbeStep { verdict, label: step.label(), text, error: None }
+            ProbeStep::new(step.label(), verdict, text)
         };
         let lines = Step::ALL.map(line).into();
         Self { failed_at: failed_at.map(Step::label), lines, requests: seen.requests.len() }

@@ -26,9 +26,9 @@ use super::args::{ReportArgs, ReportFormat};
 use super::directory::{self, ResolvedTenant};
 use super::source_factory::{SourceFactory, build_source};
 use crate::clock::{Clock, Monotonic};
-use crate::config::{Config, Tenant};
+use crate::config::{Agent, Config, Tenant};
 use crate::past::StateFileError;
-use crate::presence::{WatchedAgent, Window};
+use crate::presence::Window;
 use crate::upstream::{BuildError, FetchResult, Query, Source, UpstreamError};
 
 /// Why a report is missing or incomplete.
@@ -206,9 +206,8 @@ async fn tenant_report(
         Err(reason) => return Ok((None, Some(reason))),
     };
 
-    let agents = tenant.agents.iter();
-    let agents = agents.map(|agent| WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() });
-    let fetched = source.fetch(Query { window, agents: agents.collect(), deadline });
+    let agents = tenant.agents.iter().map(Agent::watched).collect();
+    let fetched = source.fetch(Query { window, agents, deadline });
     let fetched = if terminal.progress {
         progress.shown_during(fetched, clock.sleep_until(started + progress::SHOWN_AFTER)).await
     } else {

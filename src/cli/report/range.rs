@@ -17,7 +17,7 @@ use crate::cli::source_factory::SourceFactory;
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::past::{By, PastAgent, Periods, Question, RangeReader, StateFile, Unread};
-use crate::presence::{TimeZone, Timestamp, WatchedAgent, Window};
+use crate::presence::{TimeZone, Timestamp, Window};
 use crate::upstream::UpstreamError;
 
 /// The grid of reports: in all modern time zones days and hours begin at a multiple of it.
@@ -203,10 +203,7 @@ async fn read_tenant(
     let agents: Vec<PastAgent> = tenant
         .agents
         .iter()
-        .map(|agent| PastAgent {
-            watched: WatchedAgent { id: Arc::clone(&agent.id), schedule: agent.schedule.clone() },
-            absent_limit: agent.absent_limit,
-        })
+        .map(|agent| PastAgent { watched: agent.watched(), absent_limit: agent.absent_limit })
         .collect();
     let question = file.question();
     let estimate = PastEstimate::of(&tenant, question.range, question.slot, source.past_limits());

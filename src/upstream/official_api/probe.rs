@@ -33,10 +33,10 @@ impl OfficialSource {
         if let Err(failure) = looked {
             let failed = STEPS.get(steps.len()).copied().unwrap_or("history");
             let error = Some(failure.error.kind);
-            steps.push(ProbeStep { error, ..step(failed, Verdict::Failed, failure.error.message) });
+            steps.push(ProbeStep { error, ..ProbeStep::new(failed, Verdict::Failed, failure.error.message) });
         }
         let missing = STEPS.iter().skip(steps.len());
-        steps.extend(missing.map(|label| step(label, Verdict::NotReached, "not reached".to_owned())));
+        steps.extend(missing.map(|label| ProbeStep::new(label, Verdict::NotReached, "not reached".to_owned())));
         steps
     }
 
@@ -52,12 +52,12 @@ impl OfficialSource {
             Login::Issuer { .. } => "the issuer's password grant took the OAuth client and the access key",
             Login::AccessKey { .. } => "the area's host took the access key",
         };
-        steps.push(step("login", Verdict::Right, format!("{way}{}", until.unwrap_or_default())));
+        steps.push(ProbeStep::new("login", Verdict::Right, format!("{way}{}", until.unwrap_or_default())));
 
         let url = self.url("", context).await?;
         let found = if self.official.api_endpoint.is_some() { "set by hand to" } else { "found at" };
         let host = url.host_str().unwrap_or_default();
-        steps.push(step(
+        steps.push(ProbeStep::new(
             "address",
             Verdict::Right,
             format!("the API is {found} {host}, {}", self.official.api_version),
@@ -65,10 +65,14 @@ impl OfficialSource {
 
         if self.tenant.agent_filter.is_none() {
             let agents: Page<AgentRecord> = self.page(&error_hints::AGENTS, AGENTS_PATH, context).await?;
-            steps.push(step("agents", Verdict::Right, format!("the list of agents can be read: {}", rows(&agents))));
+            steps.push(ProbeStep::new(
+                "agents",
+                Verdict::Right,
+                format!("the list of agents can be read: {}", rows(&agents)),
+            ));
         } else {
             // The agents of the query come from the list.
-            steps.push(step("agents", Verdict::Right, "the list of agents was read".to_owned()));
+            steps.push(ProbeStep::new("agents", Verdict::Right, "the list of agents was read".to_owned()));
         }
 
         let states: Page<StateRecord> = self.page(&error_hints::STATES, STATES_PATH, context).await?;
@@ -82,9 +86,9 @@ impl OfficialSource {
                 their ids with CXone",
                 query.agents.len()
             );
-            step("states", Verdict::Note, text)
+            ProbeStep::new("states", Verdict::Note, text)
         } else {
-            step("states", Verdict::Right, format!("current states can be read: {all}"))
+            ProbeStep::new("states", Verdict::Right, format!("current states can be read: {all}"))
         });
 
         let mut url = self.url(HISTORY_PATH, context).await?;
@@ -110,7 +114,7 @@ impl OfficialSource {
             }
             Err(failure) => return Err(failure),
         };
-        steps.push(step("history", verdict, text));
+        steps.push(ProbeStep::new("history", verdict, text));
         Ok(())
     }
 
@@ -123,10 +127,6 @@ impl OfficialSource {
         let url = self.url(path, context).await?;
         self.read_first_page(resource, &url, context).await
     }
-}
-
-fn step(label: &'static str, verdict: Verdict, text: String) -> ProbeStep {
-    ProbeStep { label, verdict, text, error: None }
 }
 
 /// How many rows a page has, and how many there are.

@@ -115,11 +115,6 @@ impl PresenceSource {
         Ok(source)
     }
 
-    /// Sends nothing before `point`, for a `Retry-After` that outlasts a restart.
-    pub fn hold_until(&self, point: Monotonic) {
-        self.session.client.gate().close_until(point);
-    }
-
     fn with(
         tenant: Arc<Tenant>,
         clock: Arc<dyn Clock>,

@@ -36,11 +36,7 @@ impl RateGate {
 
     /// Keeps the gate closed for at least `wait` from now.
     pub(crate) fn close_for(&self, wait: Duration) {
-        self.close_until(self.clock.monotonic() + wait);
-    }
-
-    /// Keeps the gate closed at least until `point`.
-    pub(crate) fn close_until(&self, point: Monotonic) {
+        let point = self.clock.monotonic() + wait;
         let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         *opens = (*opens).max(Some(point));
     }

@@ -254,16 +254,6 @@ async fn a_429_is_retried_at_most_five_times() {
 }
 
 #[tokio::test]
-async fn hold_until_delays_the_first_request_after_a_restart() {
-    let clock = clock();
-    let upstream = ScriptedServer::start(&clock, honest).await;
-    let harness = SourceHarness::new(&clock, &upstream.base_url(), |_| ());
-    harness.source.hold_until(Monotonic::from_start(Duration::from_secs(90)));
-    assert_exact(&harness.fetch().await, 3);
-    assert!(upstream.requests().iter().all(|request| request.at >= Duration::from_secs(90)));
-}
-
-#[tokio::test]
 async fn failures_of_the_tenant_end_the_fetch_at_once() {
     let cases: [(Response, ErrorKind); 5] = [
         (Response::status(400), ErrorKind::BadRequest),
