@@ -113,7 +113,8 @@ pub(super) struct Spread {
 /// The cost of incremental refreshes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tails {
-    /// A refresh, with one per [`Estimate::refresh_interval`].
+    /// A refresh, with one per [`Estimate::refresh_interval`], on a server that clips buckets at the edges of a request: each batch
+    /// takes one request more, for the first bucket of the window.
     pub(super) cost: FetchCost,
     /// Full refreshes of a day.
     pub(super) full_refreshes_per_day: u64,
@@ -191,7 +192,7 @@ impl Estimate {
             agent_series,
             teams,
             team_series,
-            batches: agents.div_ceil(count(tenant.limits.agents_per_request).max(1)),
+            batches: batches(tenant),
             all,
             refresh_interval,
             refreshes_per_day,
@@ -233,8 +234,10 @@ impl Tails {
         let reach =
             incremental.settle.saturating_add(refresh_interval(tenant.limits.cooldown)).min(tenant.query.window);
         let agents = count(tenant.agents.len());
+        let mut cost = FetchCost::of(tenant, reach);
+        cost.add_requests(tenant, batches(tenant));
         Self {
-            cost: FetchCost::of(tenant, reach),
+            cost,
             full_refreshes_per_day: div_ceil(DAY, incremental.full_refresh_interval).min(refreshes_per_day),
             memory: tenant
                 .kept_buckets()
@@ -272,10 +275,21 @@ impl FetchCost {
         let bytes = buckets
             .saturating_mul(BUCKET_BYTES + states * STATE_BYTES)
             .saturating_add(id_bytes.saturating_mul(buckets_per_agent));
-        let rounds = paged_requests.div_ceil(count(tenant.limits.max_concurrent_requests).max(1));
-        let time = ASSUMED_REQUEST_TIME.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-        Self { buckets_per_agent, buckets, paged_requests, bytes, time }
+        let mut cost = Self { buckets_per_agent, buckets, paged_requests: 0, bytes, time: Duration::ZERO };
+        cost.add_requests(tenant, paged_requests);
+        cost
     }
+
+    fn add_requests(&mut self, tenant: &Tenant, requests: u64) {
+        self.paged_requests = self.paged_requests.saturating_add(requests);
+        let rounds = self.paged_requests.div_ceil(count(tenant.limits.max_concurrent_requests).max(1));
+        self.time = ASSUMED_REQUEST_TIME.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+    }
+}
+
+/// The batches of a tenant's agents.
+fn batches(tenant: &Tenant) -> u64 {
+    count(tenant.agents.len()).div_ceil(count(tenant.limits.agents_per_request).max(1))
 }
 
 /// `whole` divided by `part`, rounded up.

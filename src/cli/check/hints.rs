@@ -207,7 +207,7 @@ mod tests {
                 tenant.limits.cooldown = seconds(90);
             }),
             ("", |tenant| {
-                tenant.limits.max_requests_per_minute = NonZeroU32::new(3);
+                tenant.limits.max_requests_per_minute = NonZeroU32::new(5);
                 tenant.query.incremental = Some(INCREMENTAL);
             }),
             ("of a refresh that reads all take 206s, longer than refresh_timeout, 2m, allows", |tenant| {

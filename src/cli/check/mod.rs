@@ -270,7 +270,8 @@ fn requests(estimate: &Estimate) -> String {
     let paged = grouped(estimate.all.paged_requests);
     match &estimate.tails {
         Some(tails) => format!(
-            "at least {least} a refresh (one page a batch); if a page has {page} buckets {}, and {paged} where all is read",
+            "at least {least} a refresh (one page a batch); up to {} if a page has {page} buckets and CXone clips the first one of the \
+            window, and {paged} where all is read",
             grouped(tails.cost.paged_requests),
         ),
         None => format!("at least {least} a refresh (one page a batch), {paged} if a page has {page} buckets"),
@@ -279,7 +280,7 @@ fn requests(estimate: &Estimate) -> String {
 
 fn requests_per_day(estimate: &Estimate) -> String {
     let (least, paged) = estimate.requests_per_day();
-    let paged = if paged == least { String::new() } else { format!(" ({} with such pages)", grouped(paged)) };
+    let paged = if paged == least { String::new() } else { format!(" (up to {})", grouped(paged)) };
     format!("{}{paged} and {} for tokens, in {}", grouped(least), grouped(estimate.tokens_per_day), refreshes(estimate),)
 }
 

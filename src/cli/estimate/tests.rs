@@ -103,13 +103,14 @@ fn budget_spreads_pages_and_token_request() {
     let table = [
         // agents, requests a minute: requests and seconds of full and of incremental refreshes
         (200, None, None, None),
-        (200, Some(1_000), Some((9, 1)), Some((5, 1))),
-        (200, Some(60), Some((9, 6)), Some((5, 2))),
-        (200, Some(10), Some((9, 48)), Some((5, 24))),
-        (10_000, Some(60), Some((401, 418)), Some((201, 208))),
+        (200, Some(1_000), Some((61, 4)), Some((9, 1))),
+        (200, Some(60), Some((61, 60)), Some((9, 6))),
+        (200, Some(10), Some((61, 360)), Some((9, 48))),
+        (10_000, Some(60), Some((3_001, 3_155)), Some((401, 418))),
     ];
     for (agents, per_minute, all, tails) in table {
         let mut tenant = fixture::tenant("acme", agents);
+        tenant.query.interval.length = Duration::from_secs(300);
         tenant.limits.max_requests_per_minute = per_minute.and_then(std::num::NonZeroU32::new);
         let figures = |spread: Spread| (spread.requests, whole_seconds(spread.time).as_secs());
         let budget =
@@ -124,11 +125,11 @@ fn budget_spreads_pages_and_token_request() {
 fn incremental_refreshes_and_full_ones_of_a_day() {
     let table = [
         // interval in minutes, settle in minutes, cooldown in seconds: buckets an agent, requests, all of a day
-        (60, 30, 50, 2, 4, 4 * 8 + 1_436 * 4),
-        (5, 30, 50, 8, 4, 4 * 60 + 1_436 * 4),
-        (5, 120, 50, 26, 8, 4 * 60 + 1_436 * 8),
-        (1, 0, 3_600, 62, 16, 4 * 292 + 20 * 16),
-        (60, 0, 86_400, 25, 8, 8),
+        (60, 30, 50, 2, 8, 4 * 8 + 1_436 * 8),
+        (5, 30, 50, 8, 8, 4 * 60 + 1_436 * 8),
+        (5, 120, 50, 26, 12, 4 * 60 + 1_436 * 12),
+        (1, 0, 3_600, 62, 20, 4 * 292 + 20 * 20),
+        (60, 0, 86_400, 25, 12, 8),
     ];
     for (minutes, settle, cooldown, buckets, requests, of_a_day) in table {
         let mut tenant = fixture::tenant("acme", 200);

@@ -116,7 +116,7 @@ impl PresenceSource {
             let page;
             (reading, page) = self.read_page(reading, &url, context).await?;
             self.proven.store(true, Ordering::Relaxed);
-            match pages.turn(page.next_page_token)? {
+            match pages.turn(page.next_page_token, page.buckets)? {
                 Some(token) => url = request::next_page(&first, &token),
                 None => return Ok(reading),
             }

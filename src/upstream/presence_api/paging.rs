@@ -12,6 +12,10 @@ use crate::upstream::{Endpoint, ErrorKind};
 /// sensible `refresh_timeout`.
 const MAX_PAGES: u64 = 10_000;
 
+/// The limit of pages without a bucket in a row. A server that filters after it has cut pages may send a few; one whose empty pages do
+/// not end would be asked thousands of times a second.
+const MAX_EMPTY_PAGES: u64 = 10;
+
 /// A batch may have this many times the buckets of its window: some servers repeat buckets.
 const MAX_REPEATS: u64 = 4;
 
@@ -27,6 +31,8 @@ const MAX_PAGE_TOKEN_BYTES: usize = 4 * 1024;
 pub(super) struct Pages {
     turned: u64,
     limit: u64,
+    /// Pages without a bucket since the last one that had some.
+    empty: u64,
     /// Hashes of the tokens so far. The hasher has a random seed, so a server cannot construct a collision; by chance, ten
     /// thousand tokens collide once in a hundred billion batches.
     seen: HashSet<u64>,
@@ -40,14 +46,15 @@ impl Pages {
     pub(super) fn new(agents: usize, window: Window, interval: Duration) -> Self {
         Self {
             turned: 1,
+            empty: 0,
             limit: expected_buckets(agents, window, interval).clamp(1, MAX_PAGES),
             seen: HashSet::new(),
             hasher: RandomState::new(),
         }
     }
 
-    /// The token of the next page; `None` after the last one.
-    pub(super) fn turn(&mut self, token: Option<String>) -> Result<Option<String>, Failure> {
+    /// The token of the page after one with `buckets` buckets; `None` after the last one.
+    pub(super) fn turn(&mut self, token: Option<String>, buckets: usize) -> Result<Option<String>, Failure> {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
         let fail = |kind, message: String| Err(Failure::new(Endpoint::Presence, kind, message));
         if token.len() > MAX_PAGE_TOKEN_BYTES {
@@ -60,6 +67,11 @@ impl Pages {
             let message =
                 format!("The pages repeat themselves: after {} of them a page token came again.", self.turned);
             return fail(ErrorKind::Paging, message);
+        }
+        self.empty = if buckets == 0 { self.empty + 1 } else { 0 };
+        if self.empty > MAX_EMPTY_PAGES {
+            let message = format!("The pages do not end: {} without data came in a row.", self.empty);
+            return fail(ErrorKind::TooMuch, message);
         }
         if self.turned >= self.limit {
             let message = format!("The pages do not end: {} came, which is all that the window can fill.", self.turned);
@@ -95,12 +107,12 @@ mod tests {
     }
 
     fn turn(pages: &mut Pages, token: &str) -> Result<bool, ErrorKind> {
-        pages.turn(Some(token.to_owned())).map(|token| token.is_some()).map_err(|failure| failure.error.kind)
+        pages.turn(Some(token.to_owned()), 1).map(|token| token.is_some()).map_err(|failure| failure.error.kind)
     }
 
     #[test]
     fn last_page_has_no_page_token_or_an_empty_one() {
-        assert_eq!(pages(1, 24).turn(None).unwrap(), None);
+        assert_eq!(pages(1, 24).turn(None, 1).unwrap(), None);
         assert_eq!(turn(&mut pages(1, 24), ""), Ok(false));
     }
 
@@ -123,6 +135,21 @@ mod tests {
         }
         let degenerate = Pages::new(1, Window::ending_at(Timestamp::from_seconds(0), HOUR), Duration::ZERO);
         assert_eq!(degenerate.limit, MAX_PAGES);
+    }
+
+    #[test]
+    fn empty_pages_in_a_row_are_limited() {
+        let mut pages = pages(50, 24);
+        let mut turn =
+            |page: u64, buckets| pages.turn(Some(page.to_string()), buckets).map_err(|failure| failure.error.kind);
+        for page in 0..MAX_EMPTY_PAGES {
+            assert!(turn(page, 0).is_ok(), "{page}");
+        }
+        assert!(turn(100, 1).is_ok());
+        for page in 200..200 + MAX_EMPTY_PAGES {
+            assert!(turn(page, 0).is_ok(), "{page}");
+        }
+        assert_eq!(turn(300, 0), Err(ErrorKind::TooMuch));
     }
 
     #[test]
