@@ -29,6 +29,23 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// The known word that `word` is a slip of: it differs in case, or in one letter, or in two where it is long. A known word
+/// is no slip, and a longer word that has a known one in it is a word of its own.
+pub(crate) fn slip_of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > MAX_WORD_BYTES {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    // `Online` is two letters from `Offline`, and means the opposite.
+    let most = (lower.chars().count() / 4).clamp(1, 2);
+    let distance = |candidate: &'a str| {
+        let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+        (usize::from(candidate != word) + distance, candidate)
+    };
+    let (distance, nearest) = known.into_iter().map(distance).min_by_key(|(distance, _)| *distance)?;
+    (1..=most + 1).contains(&distance).then_some(nearest)
+}
+
 /// The three of the `known` words that differ least from `word`, however much that is.
 pub(crate) fn nearest_three<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let start: String = word.chars().take(MAX_WORD_BYTES).flat_map(char::to_lowercase).collect();
@@ -53,6 +70,19 @@ mod tests {
         assert_eq!(nearest_three("Windows", known), ["window", "cooldown", "name"]);
         assert_eq!(nearest_three("x", ["a", "b"]), ["a", "b"]);
         assert_eq!(nearest_three("AGENTS", ["AREA", "AGENT_IDS", "AGENT_ID"]), ["AGENT_IDS", "AGENT_ID", "AREA"]);
+    }
+
+    #[test]
+    fn slip_differs_in_case_or_by_one_or_two_letters() {
+        let known = ["Available", "Unavailable", "Busy", "Offline"];
+        let slips = [("offline", "Offline"), ("Offlien", "Offline"), ("Avalable", "Available"), ("bussy", "Busy")];
+        for (word, meant) in slips {
+            assert_eq!(slip_of(word, known), Some(meant), "{word}");
+        }
+        for word in ["Offline", "Unavailable", "Online", "Offline: Lunch", "Lazy", "", &"x".repeat(65)] {
+            assert_eq!(slip_of(word, known), None, "{word}");
+        }
+        assert_eq!(slip_of("x", []), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub(super) mod query;
 pub(super) mod refresh_limits;
 pub(super) mod resolved_agents;
 pub(super) mod secret;
+mod state_warnings;
 pub(super) mod states;
 
 use std::collections::BTreeSet;
@@ -89,6 +90,7 @@ pub(crate) fn read(value: &Value<'_>, context: &ReadContext<'_>, diagnostics: &m
         share: None,
     };
     incremental::check(&tenant, &fields, diagnostics);
+    state_warnings::warn(&tenant, &fields, diagnostics);
     warn(&tenant, &fields, diagnostics);
     Some(tenant)
 }
@@ -255,22 +257,6 @@ fn warn(tenant: &Tenant, fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
             &["offline_limit"],
             format!("an offline limit of {limit} is never reached in a window of {window}"),
             format!("write limits up to {window}, or a longer `window`"),
-        );
-    }
-    let never_offline = !tenant.states.offline.iter().any(|state| tenant.states.declared.contains(state));
-    if longest_limit.is_some() && !tenant.query.states.is_empty() && never_offline {
-        warn(
-            &["states"],
-            "an offline limit is set, but no offline state is asked for".to_owned(),
-            "add a state of `offline_states`, such as `Offline`".to_owned(),
-        );
-    }
-    let gone = tenant.states.offline.iter().find(|state| tenant.states.map.get(*state).is_some_and(|to| to != *state));
-    if let Some(state) = gone.filter(|_| fields.get("offline_states").is_some()) {
-        warn(
-            &["offline_states"],
-            format!("no state is called {} any more, as `state_map` renames it", quoted(state)),
-            "write the name that it gets".to_owned(),
         );
     }
     if let Some(official) = tenant.official.as_ref().filter(|official| official.major_version() < MIN_API_VERSION) {

@@ -14,7 +14,7 @@ use crate::config::redacted_yaml::{List, Quoted};
 use crate::presence::StateName;
 
 /// The declared states of the presence API where no filter names the expected ones.
-const PRESENCE_STATES: &[&str] = &["Available", "Busy", "WrapUp", "Offline"];
+pub(super) const PRESENCE_STATES: &[&str] = &["Available", "Busy", "WrapUp", "Offline"];
 
 /// The documented states of the official API, by `agentStateId`.
 ///

@@ -36,7 +36,7 @@ fn warnings_of_settings() {
         ),
         (
             "states: [Busy]\n    offline_limit: 4h",
-            "5: tenants[0].states: an offline limit is set, but no offline state is asked for; add a state of `offline_states`, such as `Offline`",
+            "5: tenants[0].states: offline time has a limit or a schedule, but no offline state is asked for; add a state of `offline_states`, such as `Offline`",
         ),
         (
             "teams: { Billing: { offline_limit: 4h } }",
@@ -56,6 +56,71 @@ fn warnings_of_settings() {
     let long_address = MINIMAL.replace("    client_id", keys).replace("{ id: 4711 }", &agents.join(", "));
     let expected = "5: tenants[0].agents_per_request: requests have addresses of up to 11000 bytes, more than many servers take; write an `agents_per_request` up to 359";
     assert_eq!(warnings_of(&long_address, 0o600), expected);
+}
+
+#[test]
+fn misspelt_state_names_are_warnings() {
+    let near = |key: &str, written: &str, meant: &str| {
+        format!(
+            "5: tenants[0].{key}: {written} is nearly {meant}, and names of states are compared letter by letter; write {meant}, unless CXone reports {written}"
+        )
+    };
+    let table = [
+        ("offline_states: [offline]", near("offline_states", "`offline`", "`Offline`")),
+        ("offline_states: [\"Logged Out\", Offline]", near("offline_states", "`Logged Out`", "`LoggedOut`")),
+        (
+            "states: [Availble, Offlien]",
+            [near("states", "`Availble`", "`Available`"), near("states", "`Offlien`", "`Offline`")].join("\n"),
+        ),
+        ("state_map: { Offlin: Away }", near("state_map", "`Offlin`", "`Offline`")),
+        ("state_map: { LoggedOut: offline }", near("state_map", "`offline`", "`Offline`")),
+        (
+            "state_map: { \"unavailable: Lunch\": Lunch }",
+            near("state_map", "`unavailable: Lunch`", "`Unavailable: Lunch`"),
+        ),
+        (
+            "state_map: { Lunch: Away }\n    offline_states: [away]",
+            near("offline_states", "`away`", "`Away`").replacen('5', "6", 1),
+        ),
+        // Names of the tenant's own, and names that the map makes or mends.
+        ("offline_states: [Offline, Away, \"Offline: Lunch\"]", String::new()),
+        ("states: [Online, Offline, Lunch, \"Unavailable: Lunch\"]", String::new()),
+        ("state_map: { Offline: offline }\n    offline_states: [offline]", String::new()),
+        ("state_map: { offline: Offline, Available: available }", String::new()),
+    ];
+    for (line, expected) in table {
+        let text = MINIMAL.replace("    client_id", &format!("    {line}\n    client_id"));
+        assert_eq!(warnings_of(&text, 0o600), expected, "{line}");
+    }
+}
+
+#[test]
+fn offline_time_that_is_never_counted_is_a_warning() {
+    let schedules = "schedules:\n  day: { timezone: UTC, days: [mon-fri], hours: \"09:00-17:00\" }\n";
+    let of = |lines: &str, agent: &str| {
+        let text = MINIMAL.replace("    client_id", &format!("    {lines}\n    client_id"));
+        let text = text.replace("{ id: 4711 }", &format!("{{ id: 4711{agent} }}"));
+        warnings_of(&format!("{text}{}", if agent.contains("schedule") { schedules } else { "" }), 0o600)
+    };
+    let wanting = [
+        ("offline_limit: 4h", ""),
+        ("absent_limit: 5m", ""),
+        ("cooldown: 1m", ", schedule: day"),
+        ("cooldown: 1m", ", offline_limit: 1h"),
+    ];
+    for (limit, agent) in wanting {
+        let empty = of(&format!("offline_states: []\n    {limit}"), agent);
+        let expected = "5: tenants[0].offline_states: offline time has a limit or a schedule, but no state counts as offline; write at least one state, such as `[Offline]`, or leave it out";
+        assert_eq!(empty, expected, "{limit}{agent}");
+        let filtered = of(&format!("states: [Available, Busy]\n    {limit}"), agent);
+        assert!(
+            filtered.contains("tenants[0].states: ") && filtered.contains("no offline state is asked for"),
+            "{filtered}"
+        );
+    }
+    for silent in ["offline_states: []", "states: [Available, Busy]"] {
+        assert_eq!(of(silent, ""), "");
+    }
 }
 
 #[test]
