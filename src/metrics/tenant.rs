@@ -59,6 +59,10 @@ impl TenantInstruments {
         for (result, count) in [("fresh", counts.fresh), ("stale", counts.stale), ("missing", counts.missing)] {
             agents.sample(&[result], as_count(count));
         }
+        if let Some(error) = &status.last_error {
+            let labels = [error.endpoint.label(), error.kind.label()];
+            builder.family(&catalogue::REFRESH_LAST_ERROR_INFO).sample(&labels, 1.0);
+        }
         registry::gather(&mut builder, catalogue::TENANT, &self.registry);
         builder.finish(Packing::Deflated)
     }

@@ -9,7 +9,7 @@ use crate::config::Shard;
 use crate::exposition::{Block, Encoding, Format, Negotiated, assemble};
 use crate::presence::{Rejection, Rejections, Timestamp, Window};
 use crate::refresh::{AgentCounts, Observer as _, RefreshResult, Served, Status, StorageOperation};
-use crate::upstream::{Endpoint, Observer as _, ResponseCode};
+use crate::upstream::{Endpoint, ErrorKind, Observer as _, ResponseCode, UpstreamError};
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_250_000);
 const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "abc", rustc: "1.95.0" };
@@ -87,6 +87,7 @@ fn status_is_exposed() {
     assert!(!nothing_yet.contains("_timestamp_seconds"), "what has not happened has no time:\n{nothing_yet}");
     assert!(!nothing_yet.contains("cxone_refresh_duration_seconds"));
     assert!(!nothing_yet.contains("cxone_exporter_storage"), "nothing is kept");
+    assert!(!nothing_yet.contains("cxone_refresh_last_error_info"), "nothing failed");
 
     assert!(!nothing_yet.contains("shard"), "it is all of it");
     assert!(!nothing_yet.contains("per_minute") && !nothing_yet.contains("budget"), "there is none");
@@ -125,7 +126,11 @@ fn status_is_exposed() {
         agents_unconfirmed: Some(2),
         agents: AgentCounts { fresh: 5, stale: 2, missing: 1 },
         token_expiry: Some(NOW + Duration::from_hours(1)),
-        last_error: None,
+        last_error: Some(UpstreamError {
+            endpoint: Endpoint::Token,
+            kind: ErrorKind::Unauthorized,
+            message: "refused".to_owned(),
+        }),
     };
     // No instrument was told of the change: the status alone makes the block out of date.
     let block = instruments.block(&status);
@@ -142,6 +147,7 @@ fn status_is_exposed() {
         ("cxone_refresh_agents{result=\"fresh\"}", 5.0),
         ("cxone_refresh_agents{result=\"stale\"}", 2.0),
         ("cxone_refresh_agents{result=\"missing\"}", 1.0),
+        ("cxone_refresh_last_error_info{endpoint=\"token\",reason=\"unauthorized\"}", 1.0),
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series} in\n{text}");
     }

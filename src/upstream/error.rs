@@ -57,6 +57,30 @@ pub enum ErrorKind {
     ForeignAddress,
 }
 
+impl ErrorKind {
+    /// The value of the label `reason`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Budget => "budget",
+            Self::Server => "server_error",
+            Self::UnexpectedStatus => "unexpected_status",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Decode => "decode",
+            Self::NotJson => "not_json",
+            Self::TooMuch => "too_large",
+            Self::Paging => "paging",
+            Self::ForeignAddress => "foreign_address",
+        }
+    }
+}
+
 impl UpstreamError {
     /// The refresh took longer than `refresh_timeout`, which is `limit`.
     pub fn refresh_timeout(api: Api, limit: Duration) -> Self {

@@ -36,8 +36,8 @@ SUPPRESSED = [
     (["CxoneRateLimitedLong", "CxoneRefreshesFailing", "CxoneDataStale"], ["CxoneRefreshesFailing"]),
     # Of one shard among several, which is written behind the name.
     (["CxoneDataStale/1", "CxoneAgentOfflineOverLimit", "CxoneAgentUnknown"], []),
-    (["CxoneExporterDown/1", "CxoneDataStale/1", "CxoneDataStale/2", "CxoneShardsIncomplete", "CxoneCredentialsRefused",
-      "CxoneRefreshesFailing/2", "CxoneAgentOfflineOverLimit"],
+    (["CxoneExporterDown/1", "CxoneDataStale/1", "CxoneDataStale/2", "CxoneShardsIncomplete", "CxoneCredentialsRefused/2",
+      "CxoneRefreshesFailing/2", "CxoneRefreshesFailing/3", "CxoneAgentOfflineOverLimit"],
      ["CxoneDataStale/1", "CxoneShardsIncomplete", "CxoneRefreshesFailing/2"]),
 ]
 

@@ -17,6 +17,7 @@ pub const STATUS: &[&Family] = &[
     &AGENTS_SELECTED,
     &AGENTS_UNCONFIRMED,
     &REFRESH_AGENTS,
+    &REFRESH_LAST_ERROR_INFO,
 ];
 
 /// Agents beyond the limit of the filter.
@@ -127,6 +128,16 @@ pub const REFRESH_AGENTS: Family = Family {
     kind: Kind::Gauge,
     unit: None,
     labels: &["result"],
+};
+
+/// Why the last refresh failed.
+pub const REFRESH_LAST_ERROR_INFO: Family = Family {
+    name: "cxone_refresh_last_error_info",
+    help: "Why the last refresh did not succeed in full: the reason, and the endpoint of the request that failed. Absent after \
+           a full success.",
+    kind: Kind::Info,
+    unit: None,
+    labels: &["endpoint", "reason"],
 };
 
 /// When the token expires.

@@ -18,7 +18,7 @@ use cxone_exporter::presence::{
 use cxone_exporter::refresh::{
     AgentCounts, AgentData, AgentRow, Moment, Observer as _, ReadParts, RefreshResult, Served, Snapshot, Status,
 };
-use cxone_exporter::upstream::{Endpoint, Observer as _, ResponseCode};
+use cxone_exporter::upstream::{Endpoint, ErrorKind, Observer as _, ResponseCode, UpstreamError};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -102,7 +102,11 @@ impl Scrape {
             agents_unconfirmed: Some(2),
             agents: AgentCounts { fresh: 1, stale: 2, missing: 1 },
             token_expiry: Some(NOW + Duration::from_secs(3_540)),
-            last_error: None,
+            last_error: Some(UpstreamError {
+                endpoint: Endpoint::Presence,
+                kind: ErrorKind::RateLimited { retry_after: None },
+                message: "not exposed".to_owned(),
+            }),
         };
         Self { snapshot, status, tenant: tenant_instruments(), exporter: exporter_instruments(), with_process: false }
     }
