@@ -34,6 +34,9 @@ SUPPRESSED = [
      ["CxoneDataStale", "CxoneRefreshesFailing", "CxoneAgentOfflineOverLimit"]),
     (["CxoneCredentialsRefused", "CxoneRefreshesFailing", "CxoneDataStale"], ["CxoneRefreshesFailing"]),
     (["CxoneRateLimitedLong", "CxoneRefreshesFailing", "CxoneDataStale"], ["CxoneRefreshesFailing"]),
+    (["CxoneClockSkew", "CxoneDataStale", "CxoneRefreshesFailing"], []),
+    (["CxoneClockSkew", "CxoneAgentUnknown", "CxoneAgentAbsent"], ["CxoneAgentUnknown"]),
+    (["CxoneClockSkew/1", "CxoneAgentUnknown"], []),
     # Of one shard among several, which is written behind the name.
     (["CxoneDataStale/1", "CxoneAgentOfflineOverLimit", "CxoneAgentUnknown"], []),
     (["CxoneExporterDown/1", "CxoneDataStale/1", "CxoneDataStale/2", "CxoneShardsIncomplete", "CxoneCredentialsRefused/2",

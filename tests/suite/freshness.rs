@@ -167,7 +167,7 @@ async fn wall_clock_jumps_change_no_wait() {
 }
 
 #[tokio::test]
-async fn clock_skew_is_logged_when_it_begins_and_ends() {
+async fn clock_skew_is_logged_when_it_begins_changes_and_ends() {
     let clock = DrivenClock::new(NOW);
     let (app, _upstream, _, ahead) = app(&clock).await;
     // Seconds that the tenant is ahead, and the reported skew.
@@ -181,6 +181,7 @@ async fn clock_skew_is_logged_when_it_begins_and_ends() {
         (61, 61.0),
         (30, 0.0),
         (-7200, -7200.0),
+        (7200, 7200.0),
         (0, 0.0),
     ];
     for (seconds, reported) in steps {
@@ -191,7 +192,15 @@ async fn clock_skew_is_logged_when_it_begins_and_ends() {
     }
     let lines: Vec<_> = app.lines().into_iter().filter(|line| line.message.contains("clock")).collect();
     let logged: Vec<_> = lines.iter().map(|line| (line.is_warning(), line.field("ahead_seconds"))).collect();
-    assert_eq!(logged, [(true, Some("3600")), (false, None), (true, Some("-7200")), (false, None)]);
+    let expected = [
+        (true, Some("3600")),
+        (true, Some("59")),
+        (false, None),
+        (true, Some("-7200")),
+        (true, Some("7200")),
+        (false, None),
+    ];
+    assert_eq!(logged, expected);
 }
 
 #[tokio::test]
