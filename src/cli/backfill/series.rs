@@ -31,7 +31,7 @@ type StateSums<'a> = (&'a StateName, Vec<u64>);
 /// # Errors
 ///
 /// The state file cannot be read. A closed `out` is no error.
-pub(in crate::cli) fn write(
+pub(crate) fn write(
     file: &StateFile,
     tenants: &[Arc<Tenant>],
     range: Window,

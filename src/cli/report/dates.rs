@@ -50,7 +50,7 @@ pub(super) fn range(
 }
 
 /// The time that `text` means: a date, or RFC 3339.
-pub(in crate::cli) fn parse(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, ReportError> {
+pub(crate) fn parse(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, ReportError> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == DATE_LENGTH);
     let moment = match date {
         Some(date) => zone.moment(date.and_time(NaiveTime::MIN)),

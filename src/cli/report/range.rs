@@ -28,24 +28,24 @@ const MAX_PERIODS: usize = 1_000_000;
 
 /// What to read and how to print it.
 #[derive(Debug)]
-pub(in crate::cli) struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// Only this tenant.
-    pub(in crate::cli) tenant: Option<&'a str>,
+    pub(crate) tenant: Option<&'a str>,
     /// Only the agents of this team.
-    pub(in crate::cli) team: Option<&'a str>,
+    pub(crate) team: Option<&'a str>,
     /// The time to report.
-    pub(in crate::cli) range: Window,
+    pub(crate) range: Window,
     /// The zone of days and hours.
-    pub(in crate::cli) zone: TimeZone,
+    pub(crate) zone: TimeZone,
     /// The state file to go on with.
-    pub(in crate::cli) state: Option<&'a Path>,
+    pub(crate) state: Option<&'a Path>,
     /// The output.
-    pub(in crate::cli) output: Output<'a>,
+    pub(crate) output: Output<'a>,
 }
 
 /// How a range is printed.
 #[derive(Debug)]
-pub(in crate::cli) enum Output<'a> {
+pub(crate) enum Output<'a> {
     /// As text.
     Periods {
         /// `table`, `csv` or `json`.
@@ -117,7 +117,7 @@ impl<'a> Request<'a> {
 /// # Errors
 ///
 /// See [`ReportError`]. Where some agents could not be read, the others are printed.
-pub(in crate::cli) async fn run(
+pub(crate) async fn run(
     build_source: &SourceFactory,
     config: &Config,
     request: &Request<'_>,
@@ -236,7 +236,7 @@ fn unread_agents(unread: &Unread, of: usize, state: Option<&Path>) -> Option<Str
 }
 
 /// Warns of labels that every scrape has.
-pub(in crate::cli) fn warn_of_missing_labels(labels: &[(String, String)]) {
+pub(crate) fn warn_of_missing_labels(labels: &[(String, String)]) {
     let missing: Vec<_> =
         ["job", "instance"].into_iter().filter(|name| !labels.iter().any(|(label, _)| label == name)).collect();
     if !missing.is_empty() {

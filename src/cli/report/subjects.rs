@@ -7,20 +7,20 @@ use crate::config::{Agent, Tenant};
 use crate::presence::AgentId;
 
 /// An agent, or the agents of a team together.
-pub(in crate::cli) struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// The agents whose time is summed, one or more.
-    pub(in crate::cli) agents: Vec<&'a Agent>,
+    pub(crate) agents: Vec<&'a Agent>,
     /// The label of the agent; `None` for a team.
-    pub(in crate::cli) label: Option<AgentId>,
+    pub(crate) label: Option<AgentId>,
 }
 
 /// Each agent.
-pub(in crate::cli) fn agents(tenant: &Tenant) -> Vec<Subject<'_>> {
+pub(crate) fn agents(tenant: &Tenant) -> Vec<Subject<'_>> {
     tenant.agents.iter().map(|agent| Subject { agents: vec![agent], label: Some(tenant.label(agent)) }).collect()
 }
 
 /// The teams, in the order of their first agents. Agents without a team are a team.
-pub(in crate::cli) fn teams(tenant: &Tenant) -> Vec<Subject<'_>> {
+pub(crate) fn teams(tenant: &Tenant) -> Vec<Subject<'_>> {
     let mut teams: Vec<Subject<'_>> = Vec::new();
     let mut places: HashMap<Option<&str>, usize> = HashMap::new();
     for agent in &tenant.agents {
@@ -41,16 +41,16 @@ pub(super) fn shown(tenant: &Tenant) -> Vec<Subject<'_>> {
 // === impl Subject ===
 
 impl<'a> Subject<'a> {
-    pub(in crate::cli) fn ids(&self) -> Vec<AgentId> {
+    pub(crate) fn ids(&self) -> Vec<AgentId> {
         self.agents.iter().map(|agent| Arc::clone(&agent.id)).collect()
     }
 
     /// The name of the agent; a team has none.
-    pub(in crate::cli) fn name(&self) -> Option<&'a str> {
+    pub(crate) fn name(&self) -> Option<&'a str> {
         self.agents.first().filter(|_| self.label.is_some())?.name.as_deref()
     }
 
-    pub(in crate::cli) fn team(&self) -> Option<&'a str> {
+    pub(crate) fn team(&self) -> Option<&'a str> {
         self.agents.first()?.team.as_deref()
     }
 }

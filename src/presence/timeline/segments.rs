@@ -70,7 +70,7 @@ impl PresenceTimeline {
     }
 
     /// Follows a change of the agent's states: `place` has the new place of each old one.
-    pub(in crate::presence) fn relocate(&mut self, place: impl Fn(usize) -> Option<usize>) {
+    pub(crate) fn relocate(&mut self, place: impl Fn(usize) -> Option<usize>) {
         let moved = |old: u8| match old {
             PresenceChart::OTHER => old,
             _ => place(old.into()).and_then(|new| u8::try_from(new).ok()).unwrap_or(PresenceChart::OTHER),

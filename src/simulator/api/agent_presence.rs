@@ -31,7 +31,7 @@ const ROW_BYTES: usize = 360;
 
 /// A valid query for presence.
 #[derive(Debug)]
-pub(in crate::simulator) struct Query<'a> {
+pub(crate) struct Query<'a> {
     agents: Vec<&'a Agent>,
     grid: BucketGrid,
     filter: StateFilter,
@@ -53,7 +53,7 @@ struct Page {
 
 impl<'a> Query<'a> {
     /// Parses a query string at the time `now`.
-    pub(in crate::simulator) fn parse(
+    pub(crate) fn parse(
         query: &str,
         options: &SimulatorOptions,
         workforce: &'a Workforce,
@@ -96,22 +96,17 @@ impl<'a> Query<'a> {
     }
 
     /// The requested agents that exist.
-    pub(in crate::simulator) fn agents(&self) -> &[&'a Agent] {
+    pub(crate) fn agents(&self) -> &[&'a Agent] {
         &self.agents
     }
 
     /// Page number, from 0.
-    pub(in crate::simulator) fn page_number(&self, options: &SimulatorOptions) -> usize {
+    pub(crate) fn page_number(&self, options: &SimulatorOptions) -> usize {
         self.page.offset / options.page_size.max(1) as usize
     }
 
     /// The page with `fault` applied.
-    pub(in crate::simulator) fn answer(
-        &self,
-        options: &SimulatorOptions,
-        timeline: &Timeline,
-        fault: Option<&Fault>,
-    ) -> Answer {
+    pub(crate) fn answer(&self, options: &SimulatorOptions, timeline: &Timeline, fault: Option<&Fault>) -> Answer {
         let total = self.agents.len() * self.grid.count();
         let page_size = options.page_size.max(1) as usize;
         let start = self.page.offset.min(total);
@@ -284,7 +279,7 @@ fn known_agents<'a>(ids: &str, workforce: &'a Workforce) -> Result<Vec<&'a Agent
 }
 
 /// Parses an ISO 8601 time in UTC. Offsets are refused, as the real API ignores them.
-pub(in crate::simulator) fn moment(text: &str) -> Result<Timestamp, Refusal> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, Refusal> {
     let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.ends_with('Z'));
     parsed.map(|moment| Timestamp::from_micros(moment.timestamp_micros())).ok_or_else(|| {
         bad_request(&format!("invalid time `{text}`: it must be ISO 8601 in UTC, such as 2023-10-27T10:00:00Z"))

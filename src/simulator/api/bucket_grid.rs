@@ -10,7 +10,7 @@ use crate::simulator::workforce::Agent;
 /// A first bucket that starts before the window is complete; a bucket that has not ended contains the time until
 /// `known_until`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::simulator) struct BucketGrid {
+pub(crate) struct BucketGrid {
     origin: i64,
     step: i64,
     count: usize,
@@ -25,7 +25,7 @@ pub(in crate::simulator) struct BucketGrid {
 
 impl BucketGrid {
     /// The buckets of `step` microseconds that overlap `window` and have begun before `known_until`.
-    pub(in crate::simulator) fn new(window: Window, step: i64, align: Align, known_until: Timestamp) -> Self {
+    pub(crate) fn new(window: Window, step: i64, align: Align, known_until: Timestamp) -> Self {
         let step = step.max(1);
         let (start, end, known_until) = (window.start.micros(), window.end.micros(), known_until.micros());
         let whole = start.div_euclid(step).saturating_mul(step);
@@ -45,19 +45,19 @@ impl BucketGrid {
     }
 
     /// Number of buckets.
-    pub(in crate::simulator) const fn count(&self) -> usize {
+    pub(crate) const fn count(&self) -> usize {
         self.count
     }
 
     /// Start and end of the bucket at `index`.
-    pub(in crate::simulator) fn bucket(&self, index: usize) -> Window {
+    pub(crate) fn bucket(&self, index: usize) -> Window {
         let start = self.start(index);
         let end = start.saturating_add(self.step).min(self.limit);
         Window { start: Timestamp::from_micros(start.max(self.first)), end: Timestamp::from_micros(end) }
     }
 
     /// Writes the agent's time in each of the buckets `from..to` to `times`.
-    pub(in crate::simulator) fn times(
+    pub(crate) fn times(
         &self,
         timeline: &Timeline,
         agent: &Agent,

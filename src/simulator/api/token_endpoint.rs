@@ -16,7 +16,7 @@ use crate::simulator::credentials::{CLIENT_ID, CLIENT_SECRET};
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Issues a token that is valid for `lifetime`.
-pub(in crate::simulator) fn answer(
+pub(crate) fn answer(
     headers: &HeaderMap,
     form: &[u8],
     scope: &str,

@@ -19,19 +19,19 @@ use crate::simulator::faults::Fault;
 use crate::simulator::options::SimulatorOptions;
 
 /// Path of the issuer's `OpenID` configuration.
-pub(in crate::simulator) const OPENID_PATH: &str = "/.well-known/openid-configuration";
+pub(crate) const OPENID_PATH: &str = "/.well-known/openid-configuration";
 /// Path of the tenant's configuration.
-pub(in crate::simulator) const TENANT_PATH: &str = "/.well-known/cxone-configuration";
+pub(crate) const TENANT_PATH: &str = "/.well-known/cxone-configuration";
 /// Path of the issuer's token endpoint.
-pub(in crate::simulator) const GRANT_PATH: &str = "/auth/token";
+pub(crate) const GRANT_PATH: &str = "/auth/token";
 /// Path of the token endpoint for access keys.
-pub(in crate::simulator) const KEY_PATH: &str = "/authentication/v1/token/access-key";
+pub(crate) const KEY_PATH: &str = "/authentication/v1/token/access-key";
 
 /// The tenant's id.
 const TENANT_ID: &str = "11ed0000-0000-4000-8000-000000000001";
 
 /// The `OpenID` configuration of the issuer.
-pub(in crate::simulator) fn openid(base_url: &str, fault: Option<&Fault>) -> Answer {
+pub(crate) fn openid(base_url: &str, fault: Option<&Fault>) -> Answer {
     let token_endpoint = foreign(fault).unwrap_or_else(|| format!("{base_url}{GRANT_PATH}"));
     json_answer(&json!({ "issuer": base_url, "token_endpoint": token_endpoint,
         "token_endpoint_auth_methods_supported": ["client_secret_basic"] }))
@@ -39,7 +39,7 @@ pub(in crate::simulator) fn openid(base_url: &str, fault: Option<&Fault>) -> Ans
 
 /// The configuration of the tenant, for a client that is `authorized` or not. A query without tenant id is accepted, as on
 /// a host with one tenant.
-pub(in crate::simulator) fn configuration(
+pub(crate) fn configuration(
     base_url: &str,
     query: &str,
     authorized: bool,
@@ -74,7 +74,7 @@ fn foreign(fault: Option<&Fault>) -> Option<String> {
 }
 
 /// The password grant; client credentials are in the header or in the form.
-pub(in crate::simulator) fn grant(
+pub(crate) fn grant(
     headers: &HeaderMap,
     form: &[u8],
     tokens: &AccessTokens,
@@ -98,12 +98,7 @@ pub(in crate::simulator) fn grant(
 }
 
 /// A token for an access key.
-pub(in crate::simulator) fn access_key(
-    body: &[u8],
-    tokens: &AccessTokens,
-    now: Monotonic,
-    lifetime: Duration,
-) -> Answer {
+pub(crate) fn access_key(body: &[u8], tokens: &AccessTokens, now: Monotonic, lifetime: Duration) -> Answer {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return Answer::refusal(StatusCode::BAD_REQUEST, "invalid_request", "the body must be JSON");
     };

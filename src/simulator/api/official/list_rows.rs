@@ -13,21 +13,21 @@ use crate::simulator::timeline::Timeline;
 use crate::simulator::workforce::{Agent, Workforce};
 
 /// Input of the lists.
-pub(in crate::simulator) struct ListContext<'a> {
-    pub(in crate::simulator) options: &'a SimulatorOptions,
-    pub(in crate::simulator) workforce: &'a Workforce,
-    pub(in crate::simulator) timeline: &'a Timeline,
-    pub(in crate::simulator) now: Timestamp,
+pub(crate) struct ListContext<'a> {
+    pub(crate) options: &'a SimulatorOptions,
+    pub(crate) workforce: &'a Workforce,
+    pub(crate) timeline: &'a Timeline,
+    pub(crate) now: Timestamp,
     /// Whether the code of after-call work is marked as such.
-    pub(in crate::simulator) acw: bool,
+    pub(crate) acw: bool,
     /// Base URL for links.
-    pub(in crate::simulator) base_url: &'a str,
-    pub(in crate::simulator) cache: &'a ListCache,
+    pub(crate) base_url: &'a str,
+    pub(crate) cache: &'a ListCache,
 }
 
 /// The last requested list, by its link. Pages of a list stay consistent while a client reads them.
 #[derive(Debug, Default)]
-pub(in crate::simulator) struct ListCache(pub(super) Mutex<Option<(String, Arc<Vec<Value>>)>>);
+pub(crate) struct ListCache(pub(super) Mutex<Option<(String, Arc<Vec<Value>>)>>);
 
 /// One agent of this many is inactive.
 const INACTIVE_ONE_OF: usize = 80;

@@ -6,9 +6,9 @@
 //! | `state_periods` | states of an agent in terms of this API |
 //! | `list_rows` | rows of agents, states, history and codes |
 
-pub(in crate::simulator) mod authentication;
-pub(in crate::simulator) mod list_rows;
-pub(in crate::simulator) mod state_periods;
+pub(crate) mod authentication;
+pub(crate) mod list_rows;
+pub(crate) mod state_periods;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -36,7 +36,7 @@ const FOREIGN_HOST: &str = "https://api.example.com";
 
 /// The requested list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::simulator) enum ListKind {
+pub(crate) enum ListKind {
     Agents,
     States,
     History,
@@ -48,21 +48,21 @@ pub(in crate::simulator) enum ListKind {
 }
 
 /// A request for a page of a list.
-pub(in crate::simulator) struct ListQuery {
+pub(crate) struct ListQuery {
     kind: ListKind,
     path: String,
     fields: HashMap<String, String>,
     /// Requested range of history.
-    pub(in crate::simulator) range: Option<Window>,
-    pub(in crate::simulator) skip: usize,
-    pub(in crate::simulator) top: usize,
+    pub(crate) range: Option<Window>,
+    pub(crate) skip: usize,
+    pub(crate) top: usize,
 }
 
 // === impl ListKind ===
 
 impl ListKind {
     /// The list at `path`.
-    pub(in crate::simulator) fn at(path: &str) -> Option<Self> {
+    pub(crate) fn at(path: &str) -> Option<Self> {
         let lower = path.to_ascii_lowercase();
         let (_, rest) = lower.strip_prefix(PREFIX)?.split_once('/')?;
         let original = path.get(path.len() - rest.len()..)?;
@@ -78,7 +78,7 @@ impl ListKind {
         }
     }
 
-    pub(in crate::simulator) const fn endpoint(&self) -> Endpoint {
+    pub(crate) const fn endpoint(&self) -> Endpoint {
         match self {
             Self::Agents => Endpoint::Agents,
             Self::States => Endpoint::States,
@@ -92,12 +92,7 @@ impl ListKind {
 
 impl ListQuery {
     /// Parses a request.
-    pub(in crate::simulator) fn parse(
-        kind: ListKind,
-        path: &str,
-        query: &str,
-        context: &ListContext<'_>,
-    ) -> Result<Self, Refusal> {
+    pub(crate) fn parse(kind: ListKind, path: &str, query: &str, context: &ListContext<'_>) -> Result<Self, Refusal> {
         let options = context.options;
         let fields: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let number = |name: &str, default: usize| match fields.get(name).map(|text| text.parse()) {
@@ -125,7 +120,7 @@ impl ListQuery {
     }
 
     /// The agent, if the history of one agent is requested.
-    pub(in crate::simulator) fn agent<'a>(&self, workforce: &'a Workforce) -> Option<&'a Agent> {
+    pub(crate) fn agent<'a>(&self, workforce: &'a Workforce) -> Option<&'a Agent> {
         match &self.kind {
             ListKind::HistoryOf(id) => workforce.find(id),
             _ => None,
@@ -133,7 +128,7 @@ impl ListQuery {
     }
 
     /// The requested page with `fault` applied.
-    pub(in crate::simulator) fn answer(&self, context: &ListContext<'_>, fault: Option<&Fault>) -> Answer {
+    pub(crate) fn answer(&self, context: &ListContext<'_>, fault: Option<&Fault>) -> Answer {
         let list = match &self.kind {
             ListKind::Agents => "agents",
             ListKind::States => "agentStates",

@@ -46,7 +46,7 @@ pub(super) struct StatePeriod {
 
 /// The time of `agent` in each state within `window`, by the exporter's state names; with `split`, codes are states of
 /// their own, and with `acw`, the code of after-call work is one of its own anyway.
-pub(in crate::simulator) fn truth(
+pub(crate) fn truth(
     timeline: &Timeline,
     agent: &Agent,
     window: Window,
@@ -63,7 +63,7 @@ pub(in crate::simulator) fn truth(
 }
 
 /// The part of `window` in rows that have ended at `now` and are not listed yet.
-pub(in crate::simulator) fn pending(
+pub(crate) fn pending(
     timeline: &Timeline,
     options: &SimulatorOptions,
     agent: &Agent,

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use super::lenient::Scalar;
-pub(in crate::upstream::official_api) use super::records::Record;
+pub(crate) use super::records::Record;
 use crate::presence::{AgentId, MAX_TEXT_BYTES, Rejection, Rejections};
 use crate::upstream::http::DecodeError;
 use crate::upstream::http::json_repair::repair;
@@ -30,24 +30,24 @@ const MAX_KEY_BYTES: usize = 32;
 
 /// One page of a list.
 #[derive(Debug)]
-pub(in crate::upstream::official_api) struct Page<T> {
+pub(crate) struct Page<T> {
     /// The rows that are kept.
-    pub(in crate::upstream::official_api) rows: Vec<T>,
+    pub(crate) rows: Vec<T>,
     /// The memory that these rows take, in bytes, as far as it depends on the answer.
-    pub(in crate::upstream::official_api) bytes: u64,
+    pub(crate) bytes: u64,
     /// How many rows the page has, kept or not.
-    pub(in crate::upstream::official_api) found: u64,
+    pub(crate) found: u64,
     /// The rows that cannot be read, or do not say what they are about.
-    pub(in crate::upstream::official_api) rejections: Rejections,
+    pub(crate) rejections: Rejections,
     /// How many rows there are on all pages, if that is said.
-    pub(in crate::upstream::official_api) total: Option<u64>,
+    pub(crate) total: Option<u64>,
     /// Where the next page is.
-    pub(in crate::upstream::official_api) next: Next,
+    pub(crate) next: Next,
 }
 
 /// What a page says of the one after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::upstream::official_api) enum Next {
+pub(crate) enum Next {
     /// It has no links.
     Unsaid,
     /// There are links, and none to a next page.
@@ -58,7 +58,7 @@ pub(in crate::upstream::official_api) enum Next {
 
 /// Which rows are kept.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::upstream::official_api) enum Kept<'a> {
+pub(crate) enum Kept<'a> {
     /// All that have an id.
     All,
     /// Those of these agents.
@@ -95,11 +95,7 @@ struct LowerCaseKey<'a>(&'a mut String);
 /// # Errors
 ///
 /// Fails if `body` is not JSON of that shape, has no such list, or too many rows.
-pub(in crate::upstream::official_api) fn decode<T: Record>(
-    body: &[u8],
-    kept: Kept<'_>,
-    room: u64,
-) -> Result<Page<T>, DecodeError> {
+pub(crate) fn decode<T: Record>(body: &[u8], kept: Kept<'_>, room: u64) -> Result<Page<T>, DecodeError> {
     let page = Page {
         rows: Vec::new(),
         bytes: 0,

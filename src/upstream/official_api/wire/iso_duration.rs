@@ -10,7 +10,7 @@ use crate::presence::{Micros, Rejection};
 /// # Errors
 ///
 /// When it is below zero, or cannot be read. Months and years have no length of their own, and no state lasts that long.
-pub(in crate::upstream::official_api) fn parse(text: &str) -> Result<Micros, Rejection> {
+pub(crate) fn parse(text: &str) -> Result<Micros, Rejection> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Micros::from_reported_seconds(seconds);
     }

@@ -12,7 +12,7 @@ const MAX_ID_BYTES: usize = 128;
 
 /// A JSON value where a single value is documented.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::upstream::official_api) enum Scalar<'j> {
+pub(crate) enum Scalar<'j> {
     /// `null`, or text without a character that shows.
     Absent,
     Bool(bool),
@@ -26,7 +26,7 @@ pub(in crate::upstream::official_api) enum Scalar<'j> {
 }
 
 /// Where the value of a key goes. An absent value leaves what an earlier spelling of the key had.
-pub(in crate::upstream::official_api) enum Slot<'a> {
+pub(crate) enum Slot<'a> {
     /// An id: text of at most [`MAX_ID_BYTES`], or a whole number as its digits.
     Id(&'a mut Option<String>),
     /// Text, cut as text from CXone is, or a whole number as its digits.
@@ -47,7 +47,7 @@ impl<'j> Scalar<'j> {
     /// # Errors
     ///
     /// Fails if it is such text.
-    pub(in crate::upstream::official_api) fn read(json: &'j str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn read(json: &'j str) -> Result<Self, serde_json::Error> {
         Ok(match json.as_bytes().first() {
             Some(b'"') => {
                 let plain = json.get(1..json.len() - 1).filter(|text| !text.contains('\\'));
@@ -84,7 +84,7 @@ impl<'j> Scalar<'j> {
         whole.map_or(Self::Float(number), Self::Signed)
     }
 
-    pub(in crate::upstream::official_api) fn text(self) -> Option<Cow<'j, str>> {
+    pub(crate) fn text(self) -> Option<Cow<'j, str>> {
         match self {
             Self::Absent | Self::Bool(_) | Self::Float(_) | Self::Compound => None,
             Self::Signed(number) => Some(number.to_string().into()),
@@ -93,7 +93,7 @@ impl<'j> Scalar<'j> {
         }
     }
 
-    pub(in crate::upstream::official_api) fn whole(&self) -> Option<i64> {
+    pub(crate) fn whole(&self) -> Option<i64> {
         match self {
             Self::Absent | Self::Bool(_) | Self::Float(_) | Self::Compound => None,
             Self::Signed(number) => Some(*number),

@@ -8,7 +8,7 @@ use super::lenient::Slot;
 use crate::presence::{Micros, Rejection};
 
 /// A row of a list.
-pub(in crate::upstream::official_api) trait Record: Default + Send + 'static {
+pub(crate) trait Record: Default + Send + 'static {
     /// The key that the rows stand under.
     const LIST: &'static str;
 
@@ -27,55 +27,55 @@ pub(in crate::upstream::official_api) trait Record: Default + Send + 'static {
 
 /// A row of `/agents`.
 #[derive(Debug, Default)]
-pub(in crate::upstream::official_api) struct AgentRecord {
-    pub(in crate::upstream::official_api) agent_id: Option<String>,
-    pub(in crate::upstream::official_api) first_name: Option<String>,
-    pub(in crate::upstream::official_api) last_name: Option<String>,
-    pub(in crate::upstream::official_api) is_active: Option<bool>,
-    pub(in crate::upstream::official_api) team_name: Option<String>,
+pub(crate) struct AgentRecord {
+    pub(crate) agent_id: Option<String>,
+    pub(crate) first_name: Option<String>,
+    pub(crate) last_name: Option<String>,
+    pub(crate) is_active: Option<bool>,
+    pub(crate) team_name: Option<String>,
 }
 
 /// The fields of a row that say which state it is about.
 #[derive(Debug, Clone, Default)]
-pub(in crate::upstream::official_api) struct StateFields {
-    pub(in crate::upstream::official_api) id: Option<i64>,
-    pub(in crate::upstream::official_api) name: Option<String>,
+pub(crate) struct StateFields {
+    pub(crate) id: Option<i64>,
+    pub(crate) name: Option<String>,
     /// `outStateId`, the id of an unavailable code.
-    pub(in crate::upstream::official_api) code: Option<String>,
+    pub(crate) code: Option<String>,
     /// `outStateDescription`, the text of an unavailable code.
-    pub(in crate::upstream::official_api) description: Option<String>,
+    pub(crate) description: Option<String>,
     /// `isACW`: whether this is after-contact work.
-    pub(in crate::upstream::official_api) acw: Option<bool>,
+    pub(crate) acw: Option<bool>,
 }
 
 /// A row of `/agents/states`: the state that an agent is in, and since when.
 #[derive(Debug, Default)]
-pub(in crate::upstream::official_api) struct StateRecord {
-    pub(in crate::upstream::official_api) agent_id: Option<String>,
-    pub(in crate::upstream::official_api) team_id: Option<String>,
-    pub(in crate::upstream::official_api) start_date: Option<String>,
-    pub(in crate::upstream::official_api) last_update_time: Option<String>,
-    pub(in crate::upstream::official_api) state: StateFields,
+pub(crate) struct StateRecord {
+    pub(crate) agent_id: Option<String>,
+    pub(crate) team_id: Option<String>,
+    pub(crate) start_date: Option<String>,
+    pub(crate) last_update_time: Option<String>,
+    pub(crate) state: StateFields,
 }
 
 /// A row of `/agents/state-history`: a state that an agent was in, from when and for how long.
 #[derive(Debug, Default)]
-pub(in crate::upstream::official_api) struct HistoryRecord {
-    pub(in crate::upstream::official_api) agent_id: Option<String>,
-    pub(in crate::upstream::official_api) agent_session_id: Option<i64>,
-    pub(in crate::upstream::official_api) state_index: Option<i64>,
-    pub(in crate::upstream::official_api) start_date: Option<String>,
-    pub(in crate::upstream::official_api) duration: Option<Result<Micros, Rejection>>,
-    pub(in crate::upstream::official_api) state: StateFields,
+pub(crate) struct HistoryRecord {
+    pub(crate) agent_id: Option<String>,
+    pub(crate) agent_session_id: Option<i64>,
+    pub(crate) state_index: Option<i64>,
+    pub(crate) start_date: Option<String>,
+    pub(crate) duration: Option<Result<Micros, Rejection>>,
+    pub(crate) state: StateFields,
 }
 
 /// A row of a list of unavailable codes. That of a team has `outStateId` and `outStateName`, that of the business unit `id`
 /// and `name`.
 #[derive(Debug, Default)]
-pub(in crate::upstream::official_api) struct CodeRecord {
-    pub(in crate::upstream::official_api) id: Option<String>,
-    pub(in crate::upstream::official_api) name: Option<String>,
-    pub(in crate::upstream::official_api) is_acw: Option<bool>,
+pub(crate) struct CodeRecord {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) is_acw: Option<bool>,
 }
 
 // === impl StateFields ===

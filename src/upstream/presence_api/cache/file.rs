@@ -24,18 +24,18 @@ const SINCE: u8 = 4;
 
 /// The content of a cache file.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) struct CacheFile {
+pub(crate) struct CacheFile {
     pub(super) boundaries: BucketBoundaries,
     pub(super) since: Option<Timestamp>,
     pub(super) cuts: bool,
-    pub(in super::super) known: Vec<(AgentId, CachedAgent)>,
+    pub(crate) known: Vec<(AgentId, CachedAgent)>,
 }
 
 // === impl CacheFile ===
 
 impl CacheFile {
     /// Encodes the file for the query of `tenant`.
-    pub(in super::super) fn write(&self, tenant: &Tenant) -> Vec<u8> {
+    pub(crate) fn write(&self, tenant: &Tenant) -> Vec<u8> {
         let mut names: Vec<StateName> = Vec::new();
         let mut numbers: HashMap<StateName, u64> = HashMap::new();
         let mut agents = Vec::new();
@@ -65,7 +65,7 @@ impl CacheFile {
     }
 
     /// Decodes the agents of `tenant`; `None` if the bytes are damaged, of another version or for another query.
-    pub(in super::super) fn read(bytes: &[u8], tenant: &Tenant) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8], tenant: &Tenant) -> Option<Self> {
         let mut bytes = Bytes(bytes);
         if bytes.byte()? != VERSION || text(&mut bytes)? != query_text(tenant) {
             return None;
@@ -95,7 +95,7 @@ impl CacheFile {
 }
 
 /// The query that the buckets belong to. Buckets of one query are not valid for another.
-pub(in super::super) fn query_text(tenant: &Tenant) -> String {
+pub(crate) fn query_text(tenant: &Tenant) -> String {
     let settle = tenant.query.incremental.map(|incremental| Micros::from(incremental.settle).get());
     format!("{:?} {settle:?}", QueryKey::of(tenant))
 }
@@ -135,7 +135,7 @@ pub(super) mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-    pub(in super::super) fn tenant() -> Tenant {
+    pub(crate) fn tenant() -> Tenant {
         let variable = |name: &str| match name {
             "CXONE_TENANT_DOMAIN" => Some("acme.example.com".to_owned()),
             "CXONE_CLIENT_ID" | "CXONE_CLIENT_SECRET" => Some("x".to_owned()),
