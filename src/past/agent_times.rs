@@ -88,3 +88,42 @@ fn add_by_number<T: Default>(list: &mut Vec<(u32, T)>, others: Vec<(u32, T)>, ad
         is_same
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Times<'a> = &'a [(u32, &'a [(usize, u64)])];
+
+    fn agent(states: [&str; 2], times: Times<'_>, shifts: &[(u32, [u64; 3])], done_until: i64) -> AgentTimes {
+        let seconds = |times: &[(usize, u64)]| -> Vec<_> {
+            times.iter().map(|(place, seconds)| (*place, Micros::from_seconds(*seconds))).collect()
+        };
+        let shift = |[scheduled, offline, absent]: [u64; 3]| {
+            let [scheduled, offline, absent] = [scheduled, offline, absent].map(Micros::from_seconds);
+            ShiftTime { scheduled, offline, absent }
+        };
+        AgentTimes {
+            states: states.map(StateName::from).to_vec(),
+            times: times.iter().map(|(number, times)| (*number, seconds(times))).collect(),
+            shifts: shifts.iter().map(|(number, times)| (*number, shift(*times))).collect(),
+            done_until: Timestamp::from_seconds(done_until),
+        }
+    }
+
+    #[test]
+    fn times_and_shifts_of_agents_add_up_to_the_earliest_end() {
+        let one = || agent(["A", "B"], &[(0, &[(0, 10), (1, 5)]), (2, &[(0, 1)])], &[(0, [100, 10, 1])], 7_200);
+        let other = || agent(["B", "A"], &[(0, &[(0, 2)]), (1, &[(1, 3)])], &[(0, [50, 5, 2]), (1, [7, 6, 4])], 3_600);
+        let expected = |states, times: Times<'_>| agent(states, times, &[(0, [150, 15, 3]), (1, [7, 6, 4])], 3_600);
+        let table = [
+            (one(), other(), expected(["A", "B"], &[(0, &[(0, 10), (1, 7)]), (1, &[(0, 3)]), (2, &[(0, 1)])])),
+            (other(), one(), expected(["B", "A"], &[(0, &[(0, 7), (1, 10)]), (1, &[(1, 3)]), (2, &[(1, 1)])])),
+        ];
+        for (mut sum, others, expected) in table {
+            sum.add_agents(others);
+            assert_eq!((sum.states, sum.times), (expected.states, expected.times));
+            assert_eq!((sum.shifts, sum.done_until), (expected.shifts, expected.done_until));
+        }
+    }
+}

@@ -333,13 +333,12 @@ impl<'a> PresenceSummer<'a> {
     /// end. `observed` is the state in which the agent was observed then, if it is unknown when that state began.
     fn unbroken_offline(&self, spans: &[NamedSpan], observed: Option<StateIndex>) -> Option<Micros> {
         let kind = |state: StateIndex| (state != StateNames::OTHER).then(|| self.is_offline(state));
-        let newest = spans.last().filter(|last| self.reaches_end(last)).and_then(|_| current(spans, kind));
-        let is_offline = match observed {
-            Some(state) => kind(state)?,
-            None => newest?.0,
-        };
-        let offline = newest.filter(|(newest, _)| is_offline && *newest);
-        Some(offline.map_or(Micros::ZERO, |(_, time)| time))
+        if let Some(state) = observed {
+            return kind(state).map(|_| Micros::ZERO);
+        }
+        let (is_offline, time) =
+            spans.last().filter(|last| self.reaches_end(last)).and_then(|_| current(spans, kind))?;
+        Some(if is_offline { time } else { Micros::ZERO })
     }
 
     fn is_offline(&self, state: StateIndex) -> bool {
