@@ -1,5 +1,6 @@
 //! Incremental refreshes of a simulated tenant, on a driven clock: sums equal the truth, for a tenth of the bytes.
 
+mod empty_answers;
 mod variants;
 
 use std::collections::BTreeMap;

@@ -34,35 +34,38 @@ impl PresenceSource {
         context.check_cancelled()?;
         let Some(query) = batch.query else {
             let reading = self.read_range(self.reading(&batch, window), &batch.agents, window, context).await?;
+            self.check_answer(&reading.tally, &batch.agents, window)?;
             return run_blocking(Endpoint::Presence, move || reading.tally.finish()).await;
         };
-        let (mut batch, mut outcome) = self.read_incrementally(batch, query, window, context).await?;
+        let (mut batch, mut outcome, mut unread) = self.read_incrementally(batch, query, window, context).await?;
         if outcome.inconsistent
             && let Some((whole, query)) = self.retry_in_full(&batch, window)
         {
-            (batch, outcome) = self.read_incrementally(whole, query, window, context).await?;
+            (batch, outcome, unread) = self.read_incrementally(whole, query, window, context).await?;
         }
         let whole = self.cache().and_then(|mut cache| cache.with_found_boundaries(&batch, window, &outcome));
         if let Some((whole, query)) = whole.and_then(|whole| whole.query.map(|query| (whole, query))) {
-            (batch, outcome) = self.read_incrementally(whole, query, window, context).await?;
+            (batch, outcome, unread) = self.read_incrementally(whole, query, window, context).await?;
         }
         if let Some(mut cache) = self.cache() {
-            cache.keep(&batch, window, &mut outcome);
+            cache.keep(&batch, window, &mut outcome, &unread);
         }
         Ok(outcome.tally)
     }
 
-    /// Reads the requested range of `batch` and merges it with the histories of its agents.
+    /// Reads the requested range of `batch` and merges it with the histories of its agents. Returns which agents' buckets must
+    /// be requested again as well.
     async fn read_incrementally(
         &self,
         batch: Batch,
         query: BucketQuery,
         window: Window,
         context: &FetchContext,
-    ) -> Result<(Batch, IncrementalOutcome), Failure> {
+    ) -> Result<(Batch, IncrementalOutcome, Vec<bool>), Failure> {
         let reading = self.reading(&batch, window);
         let reading = Reading { tally: IncrementalTally::new(reading.tally, query), body: reading.body };
         let mut reading = self.read_range(reading, &batch.agents, query.range, context).await?;
+        let unread = self.check_answer(reading.tally.as_mut(), &batch.agents, query.range)?;
         let is_partial = reading.tally.has_partial_bucket(&batch.histories);
         let head = self.cache().filter(|_| is_partial).and_then(|cache| cache.head(query, window));
         if let Some(head) = head {
@@ -73,7 +76,7 @@ impl PresenceSource {
         let until = self.cache().map_or(window.start, |cache| cache.settled(query, window, behind));
         run_blocking(Endpoint::Presence, move || {
             let outcome = reading.tally.finish(&batch.histories, until);
-            (batch, outcome)
+            (batch, outcome, unread)
         })
         .await
     }

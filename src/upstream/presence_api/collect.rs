@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
-use super::PresenceSource;
 use super::cache::Batch;
+use super::{PresenceSource, lock};
 use crate::presence::{AgentId, TallyOutcome, WatchedAgent, Window};
 use crate::upstream::failure::{Failure, Scope, humanize};
 use crate::upstream::fetch_context::FetchContext;
@@ -107,6 +107,7 @@ impl PresenceSource {
 
     /// Ends a refresh in the cache, and warns if nothing can be kept.
     fn end_refresh(&self, window: Window, fetched: &FetchResult) {
+        lock(&self.last_buckets).retain_in(window);
         let Some(mut cache) = self.cache() else { return };
         let brought_data = fetched.answered.iter().any(|(_, presence)| presence.is_some());
         if cache.refreshed(window, brought_data) {

@@ -4,6 +4,7 @@
 mod batch;
 mod cache;
 mod collect;
+mod last_buckets;
 mod login;
 mod paging;
 mod past;
@@ -16,17 +17,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::cache::{BucketCache, CacheFile};
+use self::last_buckets::LastBuckets;
 use self::login::ClientCredentials;
 use self::past::PastLength;
 use super::auth::TokenCache;
 use super::auth::{Resource, Session};
+use super::failure::Failure;
 use super::http::Client;
 use super::http::ErrorHints;
 use super::rate::RateLimiter;
 use super::{BuildError, Endpoint, FetchFuture, Observer, PastLimits, PastQuery, Query, Source};
 use crate::clock::{Clock, Monotonic};
 use crate::config::{StateMap, Tenant};
-use crate::presence::{AgentId, StateName, Timestamp};
+use crate::presence::{AgentId, StateName, Tally, Timestamp, WatchedAgent, Window};
 
 /// The limit of a page after decompression, in bytes. A page of 1,000 buckets has a third of a MiB; a hundred times that is
 /// enough for any real page, and bounds the memory that a compression bomb takes.
@@ -65,6 +68,8 @@ pub struct PresenceSource {
     past_length: PastLength,
     /// The buckets of earlier refreshes, if refreshes are incremental. It survives a reload that does not change the query.
     cache: Option<Arc<Mutex<BucketCache>>>,
+    /// Shows which answers lack buckets. It survives a reload like the cache.
+    last_buckets: Arc<Mutex<LastBuckets>>,
 }
 
 // === impl PresenceSource ===
@@ -104,7 +109,11 @@ impl PresenceSource {
             tokens.copy_from(&self.session.tokens);
         }
         let mut source = Self::with(tenant, clock, observer, limiter, Arc::new(tokens))?;
-        if let Some(cache) = self.cache.as_ref().filter(|_| has_same_query(&self.tenant, &source.tenant)) {
+        if !has_same_query(&self.tenant, &source.tenant) {
+            return Ok(source);
+        }
+        source.last_buckets = Arc::clone(&self.last_buckets);
+        if let Some(cache) = &self.cache {
             let wanted: HashSet<&AgentId> = source.tenant.agents.iter().map(|agent| &agent.id).collect();
             let mut kept = lock(cache);
             kept.retain(|agent| wanted.contains(agent));
@@ -138,6 +147,7 @@ impl PresenceSource {
                 cache.spread(tenant.agents.len(), tenant.limits.agents_per_request);
                 Arc::new(Mutex::new(cache))
             }),
+            last_buckets: Arc::default(),
             tenant,
         })
     }
@@ -146,10 +156,15 @@ impl PresenceSource {
     fn cache(&self) -> Option<MutexGuard<'_, BucketCache>> {
         self.cache.as_deref().map(lock)
     }
+
+    /// Checks an answer for `range` that is in `tally`, as [`LastBuckets::check`] does.
+    fn check_answer(&self, tally: &Tally, agents: &[WatchedAgent], range: Window) -> Result<Vec<bool>, Failure> {
+        lock(&self.last_buckets).check(agents, &tally.last_buckets(), range)
+    }
 }
 
-fn lock(cache: &Mutex<BucketCache>) -> MutexGuard<'_, BucketCache> {
-    cache.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether buckets of `old` are valid for `new`. The agents may differ.

@@ -146,6 +146,19 @@ impl Tally {
         self.store.buckets().len() >= self.max_buckets
     }
 
+    /// The last bucket of each agent that has time in a state, by the order of the agents.
+    pub fn last_buckets(&self) -> Vec<Option<Window>> {
+        let mut last: Vec<Option<Window>> = vec![None; self.agents()];
+        for bucket in self.store.buckets().iter().filter(|bucket| total(self.store.shares(bucket)) > 0) {
+            if let Some(last) = last.get_mut(bucket.agent)
+                && last.is_none_or(|last| last.end < bucket.span.end)
+            {
+                *last = Some(bucket.span);
+            }
+        }
+        last
+    }
+
     /// The current state, between two buckets.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint { buckets: self.store.buckets().len(), names: self.names.len(), rejections: self.rejections }

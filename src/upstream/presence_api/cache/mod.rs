@@ -191,12 +191,15 @@ impl BucketCache {
         Some(self.in_full(batch, window))
     }
 
-    /// Keeps the histories of a batch that was read for `window`.
-    pub(super) fn keep(&mut self, batch: &Batch, window: Window, outcome: &mut IncrementalOutcome) {
+    /// Keeps the histories of a batch that was read for `window`. Those of agents that are `unread` stay as they were, so that
+    /// the same range is requested again.
+    pub(super) fn keep(&mut self, batch: &Batch, window: Window, outcome: &mut IncrementalOutcome, unread: &[bool]) {
         let Some(query) = batch.query else { return };
         self.since.get_or_insert(window.end);
         let in_full = query.range.start <= query.boundaries.floor(window.start);
-        for (agent, history) in batch.agents.iter().zip(outcome.histories.drain(..)) {
+        for ((agent, history), _) in
+            batch.agents.iter().zip(outcome.histories.drain(..)).zip(unread).filter(|(_, unread)| !**unread)
+        {
             let before = self.known.remove(&agent.id);
             let full_at = if in_full { Some(window.end) } else { before.map(|known| known.full_at) };
             if let (Some(history), Some(full_at)) = (history, full_at) {

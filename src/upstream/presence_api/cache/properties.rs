@@ -195,7 +195,7 @@ pub(super) fn read(
             batch = whole;
             continue;
         }
-        cache.keep(&batch, window, &mut outcome);
+        cache.keep(&batch, window, &mut outcome, &vec![false; batch.agents.len()]);
         return outcome.tally;
     }
 }

@@ -55,7 +55,7 @@ fn refresh(cache: &mut BucketCache, minutes: i64, ids: &[&str], failing: &[&str]
         for presence in &outcome.tally.agents {
             assert_eq!(presence.as_ref().unwrap().observed, window.length(), "{minutes}");
         }
-        cache.keep(&batch, window, &mut outcome);
+        cache.keep(&batch, window, &mut outcome, &vec![false; batch.agents.len()]);
     }
     cache.refreshed(window, true);
 }
