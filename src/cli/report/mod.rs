@@ -123,6 +123,8 @@ async fn run_with(
     if let Some(request) = range::Request::of(args, clock.now())? {
         return range::run(build_source, config, &request, clock, out, terminal).await;
     }
+    // A format that is refused sends nothing.
+    let render = renderer(args.format)?;
     let mut reports = Vec::new();
     let mut problems = Vec::new();
     for tenant in selected_tenants(config, args.tenant.as_deref())? {
@@ -134,27 +136,29 @@ async fn run_with(
         rows::sort(&mut reports, column)?;
     }
 
-    print(&Report { tenants: &reports, file: None }, args.format, terminal.color, out)?;
+    print(&Report { tenants: &reports, file: None }, render, terminal.color, out)?;
     ended(problems, !reports.is_empty())
 }
 
-/// Prints `report`. A closed `out`, as with `head`, is no error.
-fn print(
-    report: &Report<'_>,
-    format: ReportFormat,
-    color: bool,
-    out: &mut (dyn Write + Send),
-) -> Result<(), ReportError> {
-    // stdout flushes after each line.
-    let mut out = BufWriter::new(out);
-    let printed = match format {
-        ReportFormat::Table => table::render(report, color, &mut out),
-        ReportFormat::Json => json_csv::json(report, &mut out),
-        ReportFormat::Csv => json_csv::csv(report, &mut out),
+/// What prints a report in one format, with colours if it may.
+type Render = fn(&Report<'_>, bool, &mut dyn Write) -> Result<(), ReportError>;
+
+fn renderer(format: ReportFormat) -> Result<Render, ReportError> {
+    match format {
+        ReportFormat::Table => Ok(table::render),
+        ReportFormat::Json => Ok(|report, _, out| json_csv::json(report, out)),
+        ReportFormat::Csv => Ok(|report, _, out| json_csv::csv(report, out)),
         ReportFormat::OpenMetrics => {
             Err(ReportError::Usage("--format openmetrics is for a range: add --from".to_owned()))
         }
-    };
+    }
+}
+
+/// Prints `report`. A closed `out`, as with `head`, is no error.
+fn print(report: &Report<'_>, render: Render, color: bool, out: &mut (dyn Write + Send)) -> Result<(), ReportError> {
+    // stdout flushes after each line.
+    let mut out = BufWriter::new(out);
+    let printed = render(report, color, &mut out);
     unless_closed(printed.and_then(|()| out.flush().map_err(ReportError::Output)))
 }
 

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::progress::RangeBar;
 use super::rows::{self, Report, TenantReport};
-use super::{ReportError, Terminal, dates, ended, print, resolve, selected_tenants};
+use super::{Render, ReportError, Terminal, dates, ended, print, renderer, resolve, selected_tenants};
 use crate::cli::args::{ReportArgs, ReportBy, ReportFormat};
 use crate::cli::backfill::{self, Export};
 use crate::cli::past_estimate::PastEstimate;
@@ -48,8 +48,8 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Output<'a> {
     /// As text.
     Periods {
-        /// `table`, `csv` or `json`.
-        format: ReportFormat,
+        /// What prints them.
+        render: Render,
         /// What time is summed by.
         by: By,
         /// The column to sort agents by.
@@ -88,7 +88,7 @@ impl<'a> Request<'a> {
                 Some(ReportBy::Day) => By::Day,
                 Some(ReportBy::Hour) => By::Hour,
             };
-            Output::Periods { format: args.format, by, sort: args.sort.as_deref() }
+            Output::Periods { render: renderer(args.format)?, by, sort: args.sort.as_deref() }
         };
         Ok(Some(Self { tenant: args.tenant.as_deref(), team: args.team.as_deref(), range, zone, state, output }))
     }
@@ -150,7 +150,7 @@ pub(crate) async fn run(
     }
 
     let printed = match &request.output {
-        Output::Periods { format, sort, .. } => print_periods(&file, &read, *format, *sort, terminal, out)?,
+        Output::Periods { render, sort, .. } => print_periods(&file, &read, *render, *sort, terminal, out)?,
         Output::Export(export) => {
             let several = config.tenants.len() > 1;
             backfill::write(&file, &read, request.range, export, several, out)? > 0
@@ -163,7 +163,7 @@ pub(crate) async fn run(
 fn print_periods(
     file: &StateFile,
     tenants: &[Arc<Tenant>],
-    format: ReportFormat,
+    render: Render,
     sort: Option<&str>,
     terminal: Terminal,
     out: &mut (dyn Write + Send),
@@ -180,7 +180,7 @@ fn print_periods(
             sorted => sorted?,
         }
     }
-    print(&Report { tenants: &reports, file: Some(file) }, format, terminal.color, out)?;
+    print(&Report { tenants: &reports, file: Some(file) }, render, terminal.color, out)?;
     Ok(!reports.is_empty())
 }
 

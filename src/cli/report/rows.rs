@@ -11,7 +11,7 @@ use crate::past::{By, ShiftTime, StateFile};
 use crate::presence::{AgentId, AgentPresence, Micros, StateName, TimeZone, Window, escape_text};
 
 /// What is printed.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     pub(super) tenants: &'a [TenantReport],
     /// The periods of a range; `None` where each row is one period.
     pub(super) file: Option<&'a StateFile>,

@@ -344,8 +344,10 @@ async fn contradicting_flags_are_usage_errors() {
         (ReportArgs { from: Some("2000-01-02".into()), ..openmetrics() }, "the most are 1000000"),
     ];
     for (args, expected) in table {
-        let (text, ended) = report(&config, &args, FakeSource::of_past(answers)).await;
+        let source = FakeSource::of_past(answers);
+        let (text, ended) = report(&config, &args, Arc::clone(&source)).await;
         let error = ended.unwrap_err();
         assert!(text.is_empty() && error.is_usage() && error.to_string().contains(expected), "{error}");
+        assert_eq!(source.windows(), [], "nothing is read: {error}");
     }
 }
