@@ -110,14 +110,32 @@ impl Attention {
     }
 }
 
-/// The section at the top of the overview: each reason with the number of its agents, as a filter.
-pub(super) fn section(agents: &Agents<'_>, due: &DueAgents) -> Markup {
+/// The numbers of a tenant's agents by reason, as filters, in a cell of the table of tenants.
+pub(super) fn counts(agents: &Agents<'_>) -> Markup {
+    let tenant = &agents.snapshot.tenant.name;
+    let all = || (0..agents.snapshot.tenant.agents.len()).filter_map(|index| agents.get(index));
+    let count = |reason: Attention| (reason, all().filter(|line| reason.is_due(line)).count());
+    let due: Vec<_> = Attention::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect();
+    html! {
+        @if due.is_empty() { "no agent" }
+        @for (nth, (reason, count)) in due.into_iter().enumerate() {
+            @if nth > 0 { ", " }
+            a data-attention=(reason.key()) href=(PageQuery::needing(tenant, reason).results_href()) {
+                (reason.title()) ": " strong { (count) }
+            }
+        }
+    }
+}
+
+/// The section at the top of the overview: each reason with the number of its agents, as a filter. With `several` tenants it
+/// names its own, because the others are in the table of tenants only.
+pub(super) fn section(agents: &Agents<'_>, due: &DueAgents, several: bool) -> Markup {
     let tenant = &agents.snapshot.tenant.name;
     html! {
         section #attention aria-labelledby="attention-title" {
-            h2 #attention-title { "Needs attention" }
+            h2 #attention-title { "Needs attention" @if several { ": tenant " (tenant) } }
             @if due.iter().all(|due| due.count == 0) {
-                p { "\u{2713} No agent is absent, over its limit, unknown or stale." }
+                p { "\u{2713} No agent " @if several { "of " (tenant) " " } "is absent, over its limit, unknown or stale." }
             }
             ul {
                 @for (attention, due) in Attention::ALL.into_iter().zip(due) {

@@ -122,7 +122,7 @@ impl StatusPage<'_> {
         let content = html! {
             h1 { "Agent presence" }
             (tenant_status::shard(&snapshot.tenant))
-            @if status.last_attempt.is_some() { (attention::section(&agents, &page.due)) }
+            @if status.last_attempt.is_some() { (attention::section(&agents, &page.due, self.tenants.len() > 1)) }
             @if self.tenants.len() > 1 { (tenant_status::table(self, &snapshot.tenant.name)) }
             (tenant_status::freshness(tenant, self.now))
             (all_agents::section(&agents, &query, &page.chosen))
@@ -199,6 +199,16 @@ impl StatusPage<'_> {
             }
         };
         self.nothing("This tenant shows teams only", &reason)
+    }
+
+    /// How many agents of a tenant need attention and why; nothing where no refresh has ended or single agents are not shown.
+    fn attention_of(&self, tenant: &TenantStatus) -> Markup {
+        let Published { snapshot, status, .. } = &*tenant.published;
+        if status.last_attempt.is_none() || !snapshot.tenant.privacy.per_agent {
+            return Markup::default();
+        }
+        let summary = self.summaries.of(snapshot);
+        attention::counts(&Agents { snapshot, summary: &summary, any_fresh: status.agents.fresh > 0 })
     }
 
     /// The tenant of this name; without a name, the first.

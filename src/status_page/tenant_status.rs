@@ -177,6 +177,7 @@ pub(super) fn table(page: &StatusPage<'_>, selected: &str) -> Markup {
                         tr {
                             th scope="col" { "Tenant" }
                             th scope="col" { "Data" }
+                            th scope="col" { "Needs attention" }
                             th scope="col" { "Last full success" }
                             th scope="col" { "Next fetch not before" }
                             th scope="col" { "API calls, last hour" }
@@ -204,6 +205,7 @@ fn row(page: &StatusPage<'_>, tenant_status: &TenantStatus, selected: &str) -> M
         tr {
             th scope="row" { a href=(PageQuery::of_tenant(&tenant.name).href()) aria-current=[current] { (tenant.name) } }
             td.verdict data-label="Data" data-verdict=(verdict.key()) { strong { (verdict.words()) } }
+            td data-label="Needs attention" { (page.attention_of(tenant_status)) }
             td data-label="Last full success" { @if let Some(at) = status.last_success { (moment(at)) } @else { "none yet" } }
             td data-label="Next fetch not before" { @if let Some(at) = status.not_before { (moment(at)) } }
             td.number data-label="API calls, last hour" { (tenant_status.requests_in_last_hour) }

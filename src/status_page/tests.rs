@@ -21,7 +21,7 @@ fn overview(snapshot: &Snapshot, query: &str) -> String {
     let agents = Agents { snapshot, summary: &summary, any_fresh: true };
     let page = selection::select(&agents, &query);
     let sections = [
-        attention::section(&agents, &page.due),
+        attention::section(&agents, &page.due, false),
         all_agents::section(&agents, &query, &page.chosen),
         agent_table::section(&agents, &query, &page),
     ];
