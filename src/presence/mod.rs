@@ -31,7 +31,7 @@ pub(crate) use state_limits::limited_place;
 pub use state_limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
 pub use state_names::{OTHER_STATE, StateIndex, StateName, UNKNOWN_STATE};
 pub(crate) use sums::add_to;
-pub use text::{MAX_TEXT_BYTES, cut_text, escape_text, is_invisible};
+pub use text::{MAX_TEXT_BYTES, cut_text, escape_text, is_invisible, isolate_text};
 pub use time::{Micros, Timestamp, Window};
 pub use time_zone::TimeZone;
 pub use timeline::{

@@ -22,6 +22,23 @@ pub fn escape_text(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
+/// `text` as [`escape_text`] has it, in isolating marks if it is written from right to left: it then does not reorder what
+/// stands beside it. For plain text such as titles and tables; HTML has an element for it.
+pub fn isolate_text(text: &str) -> Cow<'_, str> {
+    let escaped = escape_text(text);
+    if escaped.contains(is_right_to_left) { Cow::Owned(format!("\u{2068}{escaped}\u{2069}")) } else { escaped }
+}
+
+/// Whether `c` is in the blocks of scripts that are written from right to left.
+///
+/// Source: Unicode Standard Annex 9, the default bidirectional classes R and AL.
+const fn is_right_to_left(c: char) -> bool {
+    matches!(
+        c,
+        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}'
+    )
+}
+
 /// Whether `c` hides, reorders or breaks the text around it. The joiners U+200C and U+200D do not, and some scripts need
 /// them in names.
 pub const fn is_invisible(c: char) -> bool {

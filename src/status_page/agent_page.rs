@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::agent_table::{in_words, of_limit, state};
 use super::chart::{Column, Frame, Measure, bars, cells};
-use super::format::{at_least, clock_time, moment, seconds};
+use super::format::{self, at_least, clock_time, moment, seconds};
 use super::hour_grid::HourGrid;
 use super::listed_agent::ListedAgent;
 use super::page_query::PageQuery;
@@ -29,12 +29,11 @@ pub(super) fn content(
     hours: HourGrid,
     several: bool,
 ) -> Markup {
-    let title = line.agent.name.as_deref().map_or_else(|| format!("Agent {}", line.label), str::to_owned);
     html! {
         nav.trail aria-label="Breadcrumb" {
             a href=(PageQuery::of_tenant(&tenant.name).href()) { "All agents of " (tenant.name) }
         }
-        h1 { (title) }
+        h1 { @if let Some(name) = &line.agent.name { (format::name(name)) } @else { "Agent " (format::name(line.label)) } }
         (facts(tenant, summary, line))
         @if let (Some(presence), Some(data)) = (line.presence(), line.data) {
             (chart(summary, line, presence, data.window, hours))
@@ -55,8 +54,8 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let scheduled = line.presence().and_then(|presence| presence.scheduled);
     html! {
         dl {
-            div { dt { "Agent" } dd { (line.label) } }
-            @if let Some(team) = &line.agent.team { div { dt { "Team" } dd { (team) } } }
+            div { dt { "Agent" } dd { (format::name(line.label)) } }
+            @if let Some(team) = &line.agent.team { div { dt { "Team" } dd { (format::name(team)) } } }
             @if let Some(presence) = line.presence() {
                 div {
                     dt { "State now" }
@@ -77,13 +76,21 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
             @if let Some(offline) = line.offline {
                 div {
                     dt { "Offline" }
-                    dd { (clock_time(offline)) @if line.agent.offline_limit.is_some() { ", " (of_limit(line)) } }
+                    dd { (clock_time(offline)) }
                 }
             }
             @if let Some(scheduled) = scheduled {
                 div {
                     dt { "Offline on shift" }
                     dd { (clock_time(scheduled.offline)) " of " (clock_time(scheduled.total)) }
+                }
+            }
+            @if let Some(offline) = line.limited_offline.filter(|_| line.agent.offline_limit.is_some()) {
+                div {
+                    dt { "Offline limit" }
+                    dd {
+                        (clock_time(offline)) @if line.agent.schedule.is_some() { " on shift" } " is " (of_limit(line))
+                    }
                 }
             }
             @if let Some(absence) = line.absence { div { dt { "Shift" } dd { (shift(line, absence)) } } }
@@ -183,7 +190,7 @@ fn totals(summary: &Summary, presence: &AgentPresence) -> Markup {
                 tbody {
                     @for (name, time) in presence.longest_first() {
                         @let style = summary.styles.place(&name).and_then(|place| summary.styles.states().get(place));
-                        (line(html! { @if let Some(state) = style { (swatch(state.style)) " " } (name) }, time))
+                        (line(html! { @if let Some(state) = style { (swatch(state.style)) " " } (format::name(&name)) }, time))
                     }
                 }
                 tfoot { (line(html! { "Total" }, presence.observed)) }
@@ -211,7 +218,7 @@ fn hours(summary: &Summary, presence: &AgentPresence, window: Window, hours: Hou
                             th scope="col" { "From" }
                             th scope="col" { "To" }
                             @for state in places.iter().filter_map(|place| summary.styles.states().get(*place)) {
-                                th.number scope="col" { (state.name) }
+                                th.number scope="col" { (format::name(&state.name)) }
                             }
                         }
                     }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::attention::Attention;
 use super::chart::{Frame, Measure, bars, cells};
-use super::format::{at_least, clock_time, short_moment};
+use super::format::{at_least, clock_time, name, short_moment};
 use super::hour_grid::HourGrid;
 use super::listed_agent::ListedAgent;
 use super::page_query::{AgentQuery, Column, PageQuery};
@@ -12,7 +12,7 @@ use super::selection::{Agents, TablePage};
 use super::state_styles::swatch;
 use super::summary::{Absence, Summary};
 use crate::config::{Api, Tenant};
-use crate::presence::{AgentPresence, Micros};
+use crate::presence::{AgentPresence, Micros, escape_text, isolate_text};
 
 /// Width of the chart in a row in pixels: 7 per hour of a day.
 const SPARKLINE_WIDTH: u32 = 168;
@@ -55,7 +55,7 @@ pub(super) fn section(agents: &Agents<'_>, query: &PageQuery, page: &TablePage<'
 
 fn filters(summary: &Summary, query: &PageQuery) -> Markup {
     let option = |value: &str, chosen: Option<&str>| {
-        html! { option value=(value) selected[chosen == Some(value)] { (value) } }
+        html! { option value=(value) selected[chosen == Some(value)] { (escape_text(value)) } }
     };
     let attention = |attention: Attention| {
         html! {
@@ -156,9 +156,9 @@ fn row(tenant: &Tenant, summary: &Summary, query: &PageQuery, line: &ListedAgent
     let time = |time: Option<Micros>| time.map(clock_time).unwrap_or_default();
     html! {
         tr data-agent=(line.label) {
-            th scope="row" { a href=(AgentQuery::href(&tenant.name, line.label)) { (line.label) } }
-            @if tenant.privacy.show_names { td data-label="Name" { (line.agent.name.as_deref().unwrap_or_default()) } }
-            td data-label="Team" { (line.agent.team.as_deref().unwrap_or_default()) }
+            th scope="row" { a href=(AgentQuery::href(&tenant.name, line.label)) { (name(line.label)) } }
+            @if tenant.privacy.show_names { td data-label="Name" { @if let Some(text) = &line.agent.name { (name(text)) } } }
+            td data-label="Team" { @if let Some(team) = &line.agent.team { (name(team)) } }
             @match line.presence() {
                 None => {
                     td.nothing colspan="3" {
@@ -199,7 +199,7 @@ pub(super) fn state(summary: &Summary, line: &ListedAgent<'_>) -> Markup {
     let state = current.and_then(|(state, _)| summary.styles.states().get(summary.styles.place(state)?));
     html! {
         @match state {
-            Some(state) => { (swatch(state.style)) "\u{a0}" (state.name) },
+            Some(state) => { (swatch(state.style)) "\u{a0}" (name(&state.name)) },
             None => { "unclear" },
         }
         @if line.is_stale { " " span.stale { "(stale)" } }
@@ -227,8 +227,8 @@ fn sparkline(summary: &Summary, line: &ListedAgent<'_>, hours: HourGrid) -> Mark
 /// Text alternative of the chart: time in each state, longest first.
 pub(super) fn in_words(line: &ListedAgent<'_>) -> String {
     let states = line.presence().map(AgentPresence::longest_first).unwrap_or_default();
-    let words = states.iter().map(|(name, time)| format!("{name} {}", clock_time(*time)));
-    format!("Agent {}, whole window: {}", line.label, words.collect::<Vec<_>>().join(", "))
+    let words = states.iter().map(|(name, time)| format!("{} {}", isolate_text(name), clock_time(*time)));
+    format!("Agent {}, whole window: {}", isolate_text(line.label), words.collect::<Vec<_>>().join(", "))
 }
 
 /// Time absent from the current shift, or why the agent is not expected to work; nothing without a schedule.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::axis;
 use super::chart::{Frame, Measure, bars, cells};
-use super::format::percentage;
+use super::format::{self, percentage};
 use super::hour_grid::HourGrid;
 use super::page_query::PageQuery;
 use super::selection::Agents;
@@ -70,8 +70,8 @@ fn now(query: Option<&PageQuery>, summary: &Summary, totals: &Totals) -> Markup 
                         th scope="row" {
                             (swatch(state.style)) " "
                             @match query {
-                                Some(query) => { a href=(query.in_state(&state.name).results_href()) { (state.name) } },
-                                None => { (state.name) },
+                                Some(query) => { a href=(query.in_state(&state.name).results_href()) { (format::name(&state.name)) } },
+                                None => { (format::name(&state.name)) },
                             }
                         }
                         td.number { (count) }

@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::format::clock_time;
+use super::format::{clock_time, name};
 use super::listed_agent::ListedAgent;
 use super::page_query::{AgentQuery, PageQuery};
 use super::selection::Agents;
@@ -148,8 +148,8 @@ pub(super) fn section(agents: &Agents<'_>, due: &DueAgents, several: bool) -> Ma
                             ul {
                                 @for line in due.named.iter().filter_map(|index| agents.get(*index)) {
                                     li {
-                                        a href=(AgentQuery::href(tenant, line.label)) { (line.agent.name.as_deref().unwrap_or(line.label)) }
-                                        @if let Some(team) = &line.agent.team { ", " (team) }
+                                        a href=(AgentQuery::href(tenant, line.label)) { (name(line.agent.name.as_deref().unwrap_or(line.label))) }
+                                        @if let Some(team) = &line.agent.team { ", " (name(team)) }
                                         ": " (attention.excess(&line).map(clock_time).unwrap_or_default())
                                     }
                                 }

@@ -3,6 +3,7 @@
 //! There is one path per state and one transparent cell per column, whose title describes the column. Sizes are attributes
 //! and colours are classes because the content security policy forbids inline styles.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use maud::{Markup, html};
@@ -10,7 +11,7 @@ use maud::{Markup, html};
 use super::format::{clock_time, epoch, time_of_day};
 use super::hour_grid::HourGrid;
 use super::state_styles::{StateStyles, fill};
-use crate::presence::{Micros, Window};
+use crate::presence::{Micros, Window, isolate_text};
 
 /// A time span with the time in each state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +141,7 @@ pub(super) fn in_words(styles: &StateStyles, column: &Column, measure: Measure, 
         words.push_str("nothing reported");
     }
     for (nth, (place, part)) in shares.into_iter().enumerate() {
-        let name = styles.states().get(*place).map_or("", |state| &*state.name);
+        let name = styles.states().get(*place).map_or(Cow::Borrowed(""), |state| isolate_text(&state.name));
         let comma = if nth == 0 { "" } else { ", " };
         // Writing into a string cannot fail.
         let _ = match measure {

@@ -2,7 +2,13 @@
 
 use maud::{Markup, html};
 
-use crate::presence::{Micros, Timestamp};
+use crate::presence::{Micros, Timestamp, escape_text};
+
+/// A name from the configuration or from CXone: of an agent, a team or a state. It is isolated, so that one that is written
+/// from right to left does not reorder the numbers beside it, and escaped, so that it can neither reorder itself nor hide.
+pub(super) fn name(text: &str) -> Markup {
+    html! { bdi { (escape_text(text)) } }
+}
 
 /// A duration as hours, minutes and seconds.
 pub(super) fn clock_time(span: Micros) -> String {

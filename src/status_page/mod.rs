@@ -47,7 +47,7 @@ use self::hour_grid::HourGrid;
 use self::page_query::{AgentQuery, PageQuery};
 use self::selection::Agents;
 pub use self::summary::Summaries;
-use crate::presence::Timestamp;
+use crate::presence::{Timestamp, isolate_text};
 use crate::refresh::Published;
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ impl StatusPage<'_> {
         };
         let content = agent_page::content(&snapshot.tenant, &summary, &line, query.hours, self.tenants.len() > 1);
         let content = html! { div #agent { (content) } };
-        let title = format!("Agent {} \u{2013} CXone exporter", line.label);
+        let title = format!("Agent {} \u{2013} CXone exporter", isolate_text(line.label));
         let frame = layout::Frame {
             title: &title,
             skip_to: "agent",

@@ -4,8 +4,10 @@ use maud::{Markup, html};
 
 use crate::config::Tenant;
 use crate::metrics::catalogue::{
-    AGENT_CURRENT_STATE_SECONDS, AGENT_OBSERVED_SECONDS, AGENT_OFFLINE_LIMIT_SECONDS, AGENT_STATE_SECONDS,
+    AGENT_CURRENT_STATE_SECONDS, AGENT_LIMITED_OFFLINE_SECONDS, AGENT_OBSERVED_SECONDS, AGENT_OFFLINE_LIMIT_SECONDS,
+    AGENT_STATE_SECONDS,
 };
+use crate::presence::is_invisible;
 
 /// The section of queries. With `several` tenants, series have the label `tenant`.
 pub(super) fn section(tenant: &Tenant, label: &str, has_limit: bool, several: bool) -> Markup {
@@ -30,18 +32,30 @@ pub(super) fn of_agent(tenant: &Tenant, label: &str, has_limit: bool, several: b
         ("Seconds in each state within the window", format!("{}{{{agent}}}", AGENT_STATE_SECONDS.name)),
         ("Seconds in any state within the window", format!("{}{{{agent}}}", AGENT_OBSERVED_SECONDS.name)),
         ("Current state and its duration in seconds", format!("{}{{{agent}}}", AGENT_CURRENT_STATE_SECONDS.name)),
-        ("Seconds offline within the window", offline.clone()),
+        ("Seconds offline within the window", offline),
     ];
     if has_limit {
         let limit = format!("max({}{{{agent}}})", AGENT_OFFLINE_LIMIT_SECONDS.name);
-        queries.push(("Used part of the offline limit", format!("{offline} / {limit}")));
+        // With a schedule, the limit applies to the offline time on shift.
+        let limited = format!("max({}{{{agent}}})", AGENT_LIMITED_OFFLINE_SECONDS.name);
+        queries.push(("Used part of the offline limit", format!("{limited} / {limit}")));
     }
     queries
 }
 
 /// A PromQL string literal. Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals>.
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    let mut literal = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => literal.extend(['\\', c]),
+            // Control characters and marks that hide or reorder text.
+            c if c.is_control() || is_invisible(c) => literal.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c => literal.push(c),
+        }
+    }
+    literal.push('"');
+    literal
 }
 
 #[cfg(test)]
@@ -60,9 +74,8 @@ mod tests {
         let several = of_agent(&tenant, "a\"b", true, true);
         assert_eq!(several[1].1, r#"cxone_agent_observed_seconds{tenant="acme",agent="a\"b"}"#);
         let (_, of_limit) = several.last().unwrap();
-        assert!(
-            of_limit.ends_with(r#"/ max(cxone_agent_offline_limit_seconds{tenant="acme",agent="a\"b"})"#),
-            "{of_limit}"
-        );
+        let expected = r#"max(cxone_agent_limited_offline_seconds{tenant="acme",agent="a\"b"}) / max(cxone_agent_offline_limit_seconds{tenant="acme",agent="a\"b"})"#;
+        assert_eq!(of_limit, expected);
+        assert_eq!(quoted("a\\\n\u{202e}"), r#""a\\\U0000000a\U0000202e""#);
     }
 }

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::chart::{Column, Frame, Measure, in_words};
-use super::format::{clock_time, epoch, moment};
+use super::format::{clock_time, epoch, moment, name};
 use super::state_styles::{StateStyles, fill, swatch};
 use super::summary::Summary;
-use crate::presence::{AgentPresence, MAX_SEGMENTS_PER_AGENT, Micros};
+use crate::presence::{AgentPresence, MAX_SEGMENTS_PER_AGENT, Micros, escape_text};
 
 /// Height of a line with its label in pixels, and that of its segments.
 const LANE: (u32, u32) = (32, 14);
@@ -32,7 +32,7 @@ pub(super) fn lanes(styles: &StateStyles, segments: &[Column], frame: Frame) -> 
     html! {
         g.lanes aria-hidden="true" {
             @for (top, state) in tops().zip(order.iter().filter_map(|place| styles.states().get(*place))) {
-                text x="2" y=(top.saturating_add(lane - bar - 6)) { (state.name) }
+                text x="2" y=(top.saturating_add(lane - bar - 6)) { (escape_text(&state.name)) }
                 path d={ "M0 " (top.saturating_add(lane - 3)) "h" (frame.width) } {}
             }
         }
@@ -73,7 +73,7 @@ pub(super) fn table(summary: &Summary, presence: &AgentPresence) -> Markup {
                                     th scope="row" { (moment(segment.span.start)) }
                                     td { (moment(segment.span.end)) }
                                     td.number { (clock_time(segment.span.length())) }
-                                    td { @if let Some(state) = state { (swatch(state.style)) " " (state.name) } }
+                                    td { @if let Some(state) = state { (swatch(state.style)) " " (name(&state.name)) } }
                                 }
                             }
                         }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::format::percentage;
+use super::format::{self, percentage};
 use super::state_styles::swatch;
 use super::summary::Summary;
-use crate::presence::Micros;
+use crate::presence::{Micros, escape_text};
 use crate::refresh::Snapshot;
 
 /// The sums of one team.
@@ -36,7 +36,7 @@ pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
                         tr {
                             th scope="col" { "Team" }
                             th.number scope="col" { "Agents" }
-                            @for (_, state) in states() { th.number scope="col" { (swatch(state.style)) " " (state.name) } }
+                            @for (_, state) in states() { th.number scope="col" { (swatch(state.style)) " " (format::name(&state.name)) } }
                             th.number scope="col" { "Unknown" }
                             th.number scope="col" { "Offline share" }
                         }
@@ -44,10 +44,10 @@ pub(super) fn section(snapshot: &Snapshot, summary: &Summary) -> Markup {
                     tbody {
                         @for (name, team) in &teams {
                             tr {
-                                th scope="row" { @if name.is_empty() { "(no team)" } @else { (name) } }
+                                th scope="row" { @if name.is_empty() { "(no team)" } @else { (format::name(name)) } }
                                 td.number data-label="Agents" { (team.agents) }
                                 @for (place, state) in states() {
-                                    td.number data-label=(state.name) { (team.agents_in(place)) }
+                                    td.number data-label=(escape_text(&state.name)) { (team.agents_in(place)) }
                                 }
                                 td.number data-label="Unknown" { (team.unknown_now) }
                                 td.number data-label="Offline share" { (percentage(team.offline.get(), team.observed.get())) }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::format::{clock_time, moment};
+use super::format::{clock_time, moment, name};
 use super::page_query::PageQuery;
 use super::{StatusPage, TenantStatus};
 use crate::config::Tenant;
@@ -107,7 +107,7 @@ pub(super) fn freshness(tenant_status: &TenantStatus, now: Timestamp) -> Markup 
             h2 #freshness-title { "Tenant " (tenant.name) }
             p.verdict data-verdict=(verdict.key()) { strong { (verdict.words()) } " " span { (verdict.explanation()) } }
             @if let Some(error) = &status.last_error {
-                p.error role="alert" { strong { "Last error: " } (error) }
+                p.error role="alert" { strong { "Last error: " } (name(&error.to_string())) }
             }
             dl {
                 (window(status))

@@ -46,7 +46,7 @@ fn agent_row_shows_state_times_and_limit() {
     let html = overview(&snapshot, "");
     for expected in [
         "<tr data-agent=\"9\">",
-        "<a href=\"agent?tenant=acme&amp;agent=9\">9</a>",
+        "<a href=\"agent?tenant=acme&amp;agent=9\"><bdi>9</bdi></a>",
         "Agent 9, whole window: Offline 22:00:00, Available 2:00:00",
         "<title>01:00:00 to 02:00:00 UTC: Available 1:00:00</title>",
         "<td class=\"number\" data-label=\"Observed\">24:00:00</td>",
@@ -73,13 +73,61 @@ fn attention_list_links_to_filters_and_is_first() {
         "<a href=\"./?tenant=acme&amp;attention=over-limit#agents-section\">Over the limit: <strong>1</strong></a>";
     assert!(html.contains(link) && html.contains("Unknown: <strong>1</strong>"), "{html}");
     assert!(html.contains("data-attention=\"stale\" data-count=\"0\""), "{html}");
-    assert!(html.contains(">Agent 10</a>, Support: 22:00:00</li>"), "those over the limit are named: {html}");
+    assert!(
+        html.contains("><bdi>Agent 10</bdi></a>, <bdi>Support</bdi>: 22:00:00</li>"),
+        "those over the limit are named: {html}"
+    );
     let order: Vec<_> = html.match_indices("<tr data-agent=").map(|(at, _)| &html[at + 16..at + 18]).collect();
     assert_eq!(order, ["10", "11", "9\""], "over the limit, unknown, then the rest");
     let filtered = overview(&snapshot, "attention=unknown");
     assert!(filtered.contains("1 to 1 of 1") && filtered.contains("<option value=\"unknown\" selected>"), "{filtered}");
     let well = overview(&super::fixture::snapshot(&[Some(presence(&[("Available", 0, 24)]))]), "");
     assert!(well.contains("No agent is absent, over its limit, unknown or stale."), "{well}");
+}
+
+#[test]
+fn right_to_left_names_do_not_reorder_the_text_beside_them() {
+    let name = "\u{5e9}\u{5e8}\u{5d4} \u{202e}gnp.exe";
+    let (state, team) = ("\u{645}\u{634}\u{63a}\u{648}\u{644}", "\u{641}\u{631}\u{64a}\u{642}");
+    let snapshot = snapshot(&[Some(presence(&[(state, 0, 2), ("Offline", 2, 24)]))]);
+    let snapshot = with_tenant(&snapshot, |tenant| {
+        tenant.agents[0].name = Some(name.to_owned());
+        tenant.agents[0].team = Some(team.to_owned());
+        tenant.states.offline = vec!["Offline".into(), "\u{2067}x".into()];
+    });
+    let (list, page) = (overview(&snapshot, ""), page_of(&snapshot, 0));
+    let shown = "<bdi>\u{5e9}\u{5e8}\u{5d4} \\u{202e}gnp.exe</bdi>";
+    assert!(list.contains(&format!("{shown}</a>, <bdi>{team}</bdi>: 22:00:00")), "{list}");
+    assert!(page.contains(&format!("<h1>{shown}</h1>")), "{page}");
+    for html in [&list, &page] {
+        assert!(
+            html.contains(&format!("<bdi>{state}</bdi>")) && html.contains(&format!("\u{2068}{state}\u{2069} ")),
+            "{html}"
+        );
+        assert!(!html.contains(['\u{202e}', '\u{2067}']), "{html}");
+        // Outside of `bdi` and isolating marks, the name is in cells, options and parameters of its own only.
+        for (at, _) in html.match_indices(state) {
+            let before = html.get(..at).unwrap();
+            let begins = ["<bdi>", "\u{2068}", "=\"", "\">"].iter().any(|begin| before.ends_with(begin));
+            assert!(begins, "{}", html.get(at - 40..).unwrap_or(html));
+        }
+    }
+}
+
+#[test]
+fn agent_page_says_what_the_limit_is_compared_with() {
+    let mut agent = presence(&[("Available", 0, 2), ("Offline", 2, 24)]);
+    let snapshot_of = |agent: &crate::presence::AgentPresence| snapshot(&[Some(agent.clone())]);
+    let all = page_of(&snapshot_of(&agent), 0);
+    assert!(all.contains("<dt>Offline</dt><dd>22:00:00</dd>"), "{all}");
+    assert!(all.contains("<dt>Offline limit</dt><dd>22:00:00 is <span"), "{all}");
+    agent.scheduled =
+        Some(ScheduledTime { total: Micros::from_seconds(28_800), offline: Micros::from_seconds(6 * 3_600) });
+    let scheduled =
+        with_tenant(&snapshot_of(&agent), |tenant| tenant.agents[0].schedule = Some(crate::cli::fixture::schedule()));
+    let page = page_of(&scheduled, 0);
+    assert!(page.contains("<dd>6:00:00 on shift is <span class=\"\">75 %</span> of 8:00:00</dd>"), "{page}");
+    assert!(page.contains("max(cxone_agent_limited_offline_seconds{agent="), "{page}");
 }
 
 #[test]
@@ -160,7 +208,7 @@ fn state_since_before_the_window_is_a_lower_bound() {
         snapshot(&[Some(presence(&[("Offline", 0, 24)])), Some(presence(&[("Busy", 0, 1), ("Offline", 1, 24)]))]);
     let html = overview(&snapshot, "sort=agent");
     assert!(html.contains("data-label=\"Since\">\u{2265} 24:00:00</td>") && html.contains(">03-01 01:00<"), "{html}");
-    assert!(page_of(&snapshot, 0).contains("Offline, for \u{2265} 24:00:00"));
+    assert!(page_of(&snapshot, 0).contains("<bdi>Offline</bdi>, for \u{2265} 24:00:00"));
 }
 
 #[test]
@@ -241,7 +289,7 @@ fn agent_page_shows_exact_seconds() {
     });
     let html = page_of(&snapshot, 0);
     for expected in [
-        "<h1>Agent 9</h1>",
+        "<h1><bdi>Agent 9</bdi></h1>",
         "0:01:30 of 8:00:00",
         "mon, tue, wed, thu, fri: 09:00-17:00 (UTC)",
         "<td class=\"number\">21:00:00</td><td class=\"number\">75600.00</td>",

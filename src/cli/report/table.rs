@@ -10,7 +10,7 @@ use super::rows::{Report, Row, TenantReport, Times};
 use super::{ReportError, dates};
 use crate::config;
 use crate::past::By;
-use crate::presence::{Micros, StateName, TimeZone, Timestamp, Window};
+use crate::presence::{Micros, StateName, TimeZone, Timestamp, Window, isolate_text};
 
 /// The separator of the columns.
 const GAP: &str = "  ";
@@ -102,7 +102,7 @@ fn columns<'a>(report: &'a TenantReport, by: By, zone: &'a TimeZone, color: bool
     ];
     for (header, text) in texts {
         if report.rows.iter().any(|row| text(row).is_some()) {
-            let cell = move |row: &Row, _, _: &Times| text(row).unwrap_or(NO_VALUE).to_owned();
+            let cell = move |row: &Row, _, _: &Times| isolate_text(text(row).unwrap_or(NO_VALUE)).into_owned();
             columns.push(new(header, "", false, Box::new(cell)));
         }
     }
@@ -122,7 +122,7 @@ fn columns<'a>(report: &'a TenantReport, by: By, zone: &'a TimeZone, color: bool
         report.states.split_at(if count > MAX_STATE_COLUMNS { MAX_STATE_COLUMNS - 1 } else { count });
     for state in shown {
         let style = if color { style(&report.offline, state) } else { "" };
-        push_time(state, style, Box::new(move |times| known(times, times.of(state))));
+        push_time(&isolate_text(state), style, Box::new(move |times| known(times, times.of(state))));
     }
     if !further.is_empty() {
         let sum = move |times: &Times| known(times, further.iter().map(|state| times.of(state)).sum());

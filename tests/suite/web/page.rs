@@ -9,7 +9,7 @@ use cxone_exporter::config::{Config, Shard, Tenant};
 use super::{app, hour};
 use crate::app::http::Client;
 use crate::app::{COOLDOWN, MAX_STALENESS, NOW, TestAppBuilder, agents, tenant};
-use crate::scripted::{Response, ScriptedServer, drive};
+use crate::scripted::{Request, Response, ScriptedServer, drive};
 
 #[tokio::test]
 async fn status_page_shows_agents_without_secrets() {
@@ -203,6 +203,8 @@ async fn each_tenant_has_a_row_and_its_own_agents() {
     assert!(first.contains("1000000000000000000") && !first.contains("1000000000000000003"), "{first}");
     assert_eq!(verdicts(&first), ["fresh", "fresh"]);
 
+    let sentence = |name: &str| format!("No agent of {name} is absent, over its limit, unknown or stale.");
+    assert!(first.contains(&sentence(&names[0])) && !first.contains("No agent is absent"), "{first}");
     let second = app.get(&format!("/?tenant={}", names[1]), "").await.text();
     assert!(second.contains("1000000000000000003") && !second.contains("1000000000000000000"), "{second}");
     assert!(second.contains(&format!("href=\"/probe?target={}\"", names[1])), "{second}");
@@ -210,6 +212,31 @@ async fn each_tenant_has_a_row_and_its_own_agents() {
     assert!(agent.contains(&format!("{{tenant=&quot;{}&quot;,agent=", names[1])), "{agent}");
     assert_eq!(app.get("/agent?agent=1000000000000000003", "").await.status, 404, "it is an agent of another tenant");
     app.assert_no_secrets().await;
+}
+
+#[tokio::test]
+async fn table_of_tenants_counts_agents_that_need_attention() {
+    let clock = DrivenClock::new(NOW);
+    let nothing = |request: &Request| match request.query("agentIds") {
+        Some(agents) if agents.contains("1000000000000000003") => Response::json(r#"{"data":[]}"#),
+        _ => hour(request),
+    };
+    let upstream = ScriptedServer::start(&clock, nothing).await;
+    let mut builder = TestAppBuilder::new(&upstream.base_url());
+    builder.tenants.extend([tenant(&upstream.base_url()), tenant(&upstream.base_url())]);
+    builder.tenants[1].agents = agents(5).split_off(3);
+    builder.tenants[2].agents = agents(7).split_off(5);
+    let names: Vec<_> = builder.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let app = builder.start(&clock).await;
+    app.get(&format!("/probe?target={}", names[1]), "").await;
+    let first = app.get("/", "").await.text();
+    let cells = first.split("<td data-label=\"Needs attention\">").skip(1);
+    let cells: Vec<_> = cells.map(|cell| cell.split("</td>").next().unwrap()).collect();
+    let link =
+        format!("href=\"./?tenant={}&amp;attention=unknown#agents-section\">Unknown: <strong>1</strong></a>", names[1]);
+    assert!(cells[1].contains(&link), "{cells:?}");
+    assert_eq!((cells[0], cells[2]), ("no agent", ""), "the third tenant has not been read");
+    assert!(first.contains(&format!("Needs attention: tenant {}", names[0])), "{first}");
 }
 
 #[tokio::test]
