@@ -240,6 +240,7 @@ async fn run_row(fault: Fault, outcome: &Outcome) {
     let met = app.scrape().await;
     assert_data(&met, outcome.served);
     assert_eq!(met.value("cxone_up"), Some(f64::from(u8::from(outcome.up))));
+    assert_eq!(last_error(&met).is_none(), outcome.up);
     assert_eq!(met.served_since(&before), [if outcome.up { "fresh" } else { "stale" }]);
     assert_eq!(increase(&before, &met, "cxone_api_requests_total", &["endpoint", "code"]), outcome.codes);
     assert_eq!(increase(&before, &met, "cxone_records_rejected_total", &["reason"]), outcome.rejected);
@@ -265,7 +266,7 @@ async fn run_row(fault: Fault, outcome: &Outcome) {
     let requests = upstream.requests().len();
     let after = app.scrape().await;
     assert!(upstream.requests().len() > requests, "no request was sent");
-    assert_eq!(after.value("cxone_up"), Some(1.0));
+    assert_eq!((after.value("cxone_up"), last_error(&after)), (Some(1.0), None));
     let new = [Data::Only(&[("Available", 1200.0), ("Offline", 6000.0)]); 2];
     // After a partial failure only the agents of the failed batch are asked again.
     let again = if result == "partial=1" { [Data::New, new[1]] } else { new };
@@ -274,6 +275,13 @@ async fn run_row(fault: Fault, outcome: &Outcome) {
     let recoveries = app.lines().iter().filter(|line| line.message == "refresh recovered").count();
     assert_eq!(recoveries, usize::from(!outcome.up));
     app.assert_no_secrets().await;
+}
+
+/// Why the last refresh failed, such as `token unauthorized`.
+fn last_error(scrape: &Scraped) -> Option<String> {
+    let mut errors = scrape.labels("cxone_refresh_last_error_info", ["endpoint", "reason"]);
+    assert!(errors.len() <= 1, "{errors:?}");
+    errors.pop().map(|labels| labels.join(" "))
 }
 
 /// Asserts that scrapes before `not_before` send and log nothing. Returns the rest of the wait.

@@ -140,3 +140,27 @@ async fn refused_tokens() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn last_error_tells_refused_credentials_from_an_outage() {
+    let revoked = |request: &Request| request.header("Authorization").unwrap().ends_with("-0");
+    let outage = move |request: &Request| Response::status(if revoked(request) { 401 } else { 500 });
+    let rows = [
+        (every(Response::status(401)), "presence unauthorized"),
+        (every(Response::status(403)), "presence forbidden"),
+        (token(Response::status(400)), "token bad_request"),
+        (token(Response::status(401)), "token unauthorized"),
+        (Fault::new(Hits::EveryPage, outage), "presence server_error"),
+        (token(Response::status(503)), "token server_error"),
+        (every(Response::status(429).header("Retry-After", "3000")), "presence rate_limited"),
+    ];
+    for (fault, expected) in rows {
+        let (clock, phase) = (DrivenClock::new(NOW), Arc::new(AtomicU8::new(0)));
+        let upstream = upstream(&clock, fault, &phase).await;
+        let app = TestAppBuilder::new(&upstream.base_url()).start(&clock).await;
+        assert_eq!(last_error(&app.scrape().await), None);
+        clock.advance(COOLDOWN);
+        phase.store(1, Ordering::Relaxed);
+        assert_eq!(last_error(&app.scrape().await).as_deref(), Some(expected));
+    }
+}
