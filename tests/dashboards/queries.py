@@ -34,7 +34,7 @@ MAY_BE_EMPTY = {
     ("exporter", "$tenant"): "a single tenant has no label `tenant`",
 }
 RULES_MAY_BE_EMPTY = {
-    "shard:cxone_request_errors:increase15m": "no request has failed",
+    "shard:cxone_refresh_last_error:info": "no refresh has failed",
     "agent:cxone_agent_info:unknown": "something is known of every agent",
 }
 # An agent with all data, so that every panel of the Agent dashboard has data.
