@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
+use tracing::warn;
 
 pub(super) use self::dates::parse as parse_time;
 use self::progress::Progress;
@@ -218,6 +219,11 @@ async fn tenant_report(
         fetched.await
     };
     let problem = unread_agents(&tenant, &fetched);
+    let (agents, of) =
+        (fetched.answered.iter().filter(|(_, presence)| presence.is_none()).count(), tenant.agents.len());
+    if agents > 0 {
+        warn!(tenant = tenant.name, agents, of, "CXone reported no time of some agents within the window");
+    }
     let report = TenantReport::new(&tenant, window, fetched.answered);
     Ok((Some(report).filter(|report| !report.rows.is_empty()), problem))
 }
