@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostics::{Diagnostics, Place, Problem};
+use super::diagnostics::{Diagnostics, Place, Problem, quoted};
 use super::keys::{VARIABLES, Variable};
 use super::parse::dotenv;
 use super::parse::value::{KeyPath, Value};
@@ -18,6 +18,9 @@ const TENANT_NAME: &str = "default";
 
 /// The agents of the tenant's directory.
 const ALL_AGENTS: &str = "all";
+
+/// What lists of other formats have between or around ids.
+const FOREIGN_SEPARATORS: [char; 8] = [';', '|', '\'', '"', '`', '[', ']', '\u{201c}'];
 
 /// The process environment and `.env`.
 struct Environment<'a> {
@@ -72,7 +75,7 @@ impl Environment<'_> {
         for variable in VARIABLES.iter().filter(has_other_key) {
             add(variable.key, self.get(variable.name));
         }
-        add("agents", self.agents());
+        add("agents", self.agents(diagnostics));
         Node { place: self.place, value: NodeValue::Map(entries) }
     }
 
@@ -84,7 +87,7 @@ impl Environment<'_> {
     }
 
     /// The ids of both variables, without repeating the single id; or `all`.
-    fn agents(&self) -> Option<Node> {
+    fn agents(&self, diagnostics: &mut Diagnostics) -> Option<Node> {
         let (single, list) = (self.get("CXONE_AGENT_ID"), self.get("CXONE_AGENT_IDS"));
         let is_all = |node: &&Node| scalar(node).is_some_and(|(text, _)| text.trim() == ALL_AGENTS);
         if let Some(all) = [&list, &single].into_iter().flatten().find(is_all) {
@@ -101,11 +104,28 @@ impl Environment<'_> {
             let listed = list.trim().trim_end_matches(',').split(',').map(|id| id.trim().to_owned());
             ids.extend(listed.filter(|id| Some(id) != single.as_ref()).map(|id| (id, place)));
         }
+        for (id, place) in &ids {
+            let variable = if list.is_some() { "CXONE_AGENT_IDS" } else { "CXONE_AGENT_ID" };
+            if let Some(problem) = id_problem(id) {
+                diagnostics.error(*place, variable, problem);
+            }
+        }
         let agents = ids
             .into_iter()
             .map(|(id, place)| Node { place, value: NodeValue::Map(vec![entry("id", Node::text(place, id))]) });
         Some(Node { place, value: NodeValue::List(agents.collect()) })
     }
+}
+
+/// Why a part of a list is no id: the list is separated or quoted in another way, or means all agents. Messages do not repeat
+/// the part, because it may be a misplaced person's name.
+fn id_problem(id: &str) -> Option<Problem> {
+    let remedy = "write ids separated by commas and without quotes, such as `1234,5678`, or `all` alone";
+    if id.eq_ignore_ascii_case(ALL_AGENTS) {
+        return Some(Problem::new(format!("has {} in place of an id", quoted(id)), remedy));
+    }
+    let foreign = id.chars().find(|c| FOREIGN_SEPARATORS.contains(c))?;
+    Some(Problem::new(format!("has {} in it", quoted(&foreign.to_string())), remedy))
 }
 
 fn entry(key: &str, node: Node) -> Entry {

@@ -26,7 +26,7 @@ pub use buckets::{
 };
 pub use chart::{ChartSlot, PresenceChart, PresenceChartBuilder};
 pub use rejection::{Rejection, Rejections};
-pub use schedule::{CurrentShifts, OnShift, Schedule, Shift};
+pub use schedule::{CurrentShifts, MAX_SHIFT, OnShift, Schedule, Shift};
 pub(crate) use state_limits::limited_place;
 pub use state_limits::{MAX_STATES_PER_AGENT, MAX_STATES_PER_TALLY};
 pub use state_names::{OTHER_STATE, StateIndex, StateName, UNKNOWN_STATE};

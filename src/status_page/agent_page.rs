@@ -12,7 +12,7 @@ use super::state_styles::swatch;
 use super::summary::{Absence, Summary};
 use super::{axis, promql, state_lanes};
 use crate::config::Tenant;
-use crate::presence::{AgentPresence, Micros, Schedule, Window};
+use crate::presence::{AgentPresence, MAX_SHIFT, Micros, Schedule, Timestamp, Window};
 
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 200;
@@ -103,10 +103,12 @@ fn facts(tenant: &Tenant, summary: &Summary, line: &ListedAgent<'_>) -> Markup {
 fn shift(line: &ListedAgent<'_>, absence: Absence) -> Markup {
     html! {
         @match absence {
+            Absence { leave: Some(leave), .. } if leave.end == Timestamp::from_micros(i64::MAX) => { "on leave without an end" },
             Absence { leave: Some(leave), .. } => { "on leave until " (moment(leave.end)) },
             Absence { shift: None, .. } => { "off shift" },
             Absence { shift: Some(shift), absent, .. } => {
-                "until " (moment(shift.end))
+                @if line.data.is_some_and(|data| shift.end >= data.window.end + MAX_SHIFT) { "on shift, without an end within 31 days" }
+                @else { "until " (moment(shift.end)) }
                 @if let Some(absent) = absent.filter(|absent| *absent > Micros::ZERO) {
                     ", absent for " span.over[line.is_absent()] { (clock_time(absent)) }
                     @if let Some(limit) = line.agent.absent_limit { ", " (clock_time(limit.into())) " allowed" }

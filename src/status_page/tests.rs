@@ -131,6 +131,23 @@ fn agent_page_says_what_the_limit_is_compared_with() {
 }
 
 #[test]
+fn shift_or_leave_without_an_end_says_so() {
+    let one = snapshot(&[Some(presence(&[("Available", 0, 24)]))]);
+    let page = |leave: Vec<Window>| {
+        let schedule = crate::presence::Schedule {
+            days: [true; 7],
+            hours: vec![crate::presence::Shift { start: chrono::NaiveTime::MIN, end: chrono::NaiveTime::MIN }],
+            leave,
+            ..crate::presence::Schedule::clone(&crate::cli::fixture::schedule())
+        };
+        page_of(&with_tenant(&one, |tenant| tenant.agents[0].schedule = Some(Arc::new(schedule))), 0)
+    };
+    assert!(page(Vec::new()).contains("on shift, without an end within 31 days"), "{}", page(Vec::new()));
+    let leave = Window { start: at(20), end: crate::presence::Timestamp::from_micros(i64::MAX) };
+    assert!(page(vec![leave]).contains("on leave without an end"), "{}", page(vec![leave]));
+}
+
+#[test]
 fn filters_apply_to_the_chart_of_all_agents() {
     let snapshot = snapshot(&[
         Some(presence(&[("Available", 0, 24)])),

@@ -68,7 +68,7 @@ impl StateDirectory {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(FILE_MODE);
         let lock = open_regular(&lock_path, &mut options).map_err(|error| {
-            let message = format!("{}: {error}; remove it, or name another directory", lock_path.display());
+            let message = format!("{}: {error}; {}", lock_path.display(), lock_remedy(error.kind()));
             LockError::Io(io::Error::new(error.kind(), message))
         })?;
         lock.try_lock().map_err(|error| match error {
@@ -77,6 +77,16 @@ impl StateDirectory {
         })?;
         *lock_file = Some(lock);
         Ok(())
+    }
+}
+
+/// What to do about a lock file that cannot be opened.
+pub(super) const fn lock_remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ReadOnlyFilesystem => "name a directory on a file system that can be written to",
+        io::ErrorKind::PermissionDenied => "let the exporter's user write it, or name another directory",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or name another directory",
+        _ => "remove it, or name another directory",
     }
 }
 

@@ -167,3 +167,17 @@ async fn open(path: &Path, clock: &DrivenClock) -> Storage {
     }
     panic!("the storage stays in use");
 }
+
+#[test]
+fn lock_file_on_a_read_only_file_system_is_not_to_be_removed() {
+    use super::file::lock_remedy;
+    let table = [
+        (std::io::ErrorKind::ReadOnlyFilesystem, "file system that can be written to"),
+        (std::io::ErrorKind::PermissionDenied, "let the exporter's user write it"),
+        (std::io::ErrorKind::StorageFull, "free some space"),
+        (std::io::ErrorKind::IsADirectory, "remove it"),
+    ];
+    for (kind, expected) in table {
+        assert!(lock_remedy(kind).contains(expected), "{kind}");
+    }
+}

@@ -76,7 +76,8 @@ fn is_scientific(text: &str) -> bool {
     digits(whole) && digits(fraction) && exponent.strip_prefix('+').is_some_and(digits)
 }
 
-/// Whether unquoted text is a number to some YAML readers, but not plain digits: `1_000`, `0x1f`, `0o17`, `12.0`.
+/// Whether unquoted text is a number to some YAML readers, but not plain digits: `1_000`, `0x1f`, `0o17`, `12.0`,
+/// `1.5e10`.
 fn is_other_yaml_number(text: &str) -> bool {
     let is_made_of = |text: &str, others: &[u8]| {
         text.bytes().all(|byte| byte.is_ascii_digit() || others.contains(&byte)) && !text.is_empty()
@@ -84,7 +85,12 @@ fn is_other_yaml_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let starts_as_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     let radix = ["0x", "0o", "0b"].iter().any(|prefix| unsigned.starts_with(prefix));
-    radix || (starts_as_number && is_made_of(unsigned, b"_.") && !is_made_of(text, b""))
+    // `1.5e10` and `1e3`, by the floating-point numbers of YAML's core schema.
+    let has_exponent = unsigned.split_once(['e', 'E']).is_some_and(|(mantissa, exponent)| {
+        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        is_made_of(mantissa, b".") && is_made_of(exponent, b"")
+    });
+    radix || has_exponent || (starts_as_number && is_made_of(unsigned, b"_.") && !is_made_of(text, b""))
 }
 
 #[cfg(test)]
@@ -100,14 +106,14 @@ mod tests {
 
     #[test]
     fn agent_id_is_any_text_without_separators() {
-        for text in ["agent-7", "11ed-2f00-b5", "a.b@example.com", "1e3", "é"] {
+        for text in ["agent-7", "11ed-2f00-b5", "a.b@example.com", "1e3f", "é"] {
             assert_eq!(check_agent_id(text, true), Ok(()), "{text}");
         }
     }
 
     #[test]
     fn agent_id_like_a_yaml_number_needs_quotes() {
-        for text in ["1_000", "0x1f", "0o17", "12.0", "+12", "-12", ".5"] {
+        for text in ["1_000", "0x1f", "0o17", "12.0", "+12", "-12", ".5", "1e3", "1.5e10", "15E-1"] {
             assert!(check_agent_id(text, true).is_err(), "{text}");
             assert_eq!(check_agent_id(text, false), Ok(()), "{text}");
         }

@@ -17,8 +17,8 @@ mod tests;
 /// How far [`Schedule::shift_at`] looks first. Most shifts begin and end within a day.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How far it looks at the most: the longest window. A shift round the clock has no end.
-const MAX_SHIFT: Duration = Duration::from_secs(31 * 86_400);
+/// How far [`Schedule::shift_at`] looks at the most: the longest window. A shift round the clock has no end.
+pub const MAX_SHIFT: Duration = Duration::from_secs(31 * 86_400);
 
 /// When agents are expected to work, in local time.
 #[derive(Debug, Clone, PartialEq, Eq)]

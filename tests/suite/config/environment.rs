@@ -201,6 +201,27 @@ fn faults_of_the_environment() {
             ],
         ),
         (
+            [&ARTICLE[..3], &[("CXONE_AGENT_IDS", "1;2")]].concat(),
+            "",
+            &[
+                "environment: CXONE_AGENT_IDS: has `;` in it; write ids separated by commas and without quotes, such as `1234,5678`, or `all` alone",
+            ],
+        ),
+        (
+            [&ARTICLE[..3], &[("CXONE_AGENT_IDS", "[1]")]].concat(),
+            "",
+            &[
+                "environment: CXONE_AGENT_IDS: has `[` in it; write ids separated by commas and without quotes, such as `1234,5678`, or `all` alone",
+            ],
+        ),
+        (
+            [&ARTICLE[..3], &[("CXONE_AGENT_ID", "ALL")]].concat(),
+            "",
+            &[
+                "environment: CXONE_AGENT_ID: has `ALL` in place of an id; write ids separated by commas and without quotes, such as `1234,5678`, or `all` alone",
+            ],
+        ),
+        (
             article(&[("CXONE_AGENT_IDS", "1,2,1")]),
             "",
             &["environment: CXONE_AGENT_ID and CXONE_AGENT_IDS: the agent `1` is given twice; keep one of the two"],
