@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
 use super::version;
@@ -91,8 +91,24 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+/// Global flags that a command refuses. Its own copies of them are hidden from its help, and take the place of the global ones.
+fn refused_globals(flags: &'static [(&'static str, &'static str)]) -> impl Iterator<Item = Arg> {
+    flags.iter().map(|(id, flag)| {
+        let argument = Arg::new(*id).long(*flag).hide(true).global(true);
+        match *id {
+            "config_file" => argument.value_parser(value_parser!(PathBuf)),
+            "shard_pod_name" => argument,
+            _ => argument.value_parser(value_parser!(u32)),
+        }
+    })
+}
+
+/// The flag that commands without a configuration refuse.
+const CONFIG_FILE: (&str, &str) = ("config_file", "config.file");
+
 /// The arguments of `demo`.
 #[derive(Debug, Args)]
+#[command(args = refused_globals(&[CONFIG_FILE]))]
 pub struct DemoArgs {
     /// The API of the simulated tenant that the exporter uses.
     #[arg(long, value_enum, default_value_t = DemoApi::Presence)]
@@ -116,6 +132,12 @@ pub enum DemoApi {
 
 /// The arguments of `simulate`.
 #[derive(Debug, Args)]
+#[command(args = refused_globals(&[
+    CONFIG_FILE,
+    ("shard_index", "shard.index"),
+    ("shard_total", "shard.total"),
+    ("shard_pod_name", "shard.pod-name"),
+]))]
 pub struct SimulateArgs {
     /// The address that the simulated tenant listens on.
     #[arg(long = "listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10063", value_parser = listen_address)]
