@@ -80,12 +80,11 @@ fn series(scrape: &Scraped) -> Vec<String> {
 #[tokio::test]
 async fn after_empty_answers_all_series_equal_an_unfaulted_twin() {
     let start = async || {
-        let options = SimulatorOptions { agents: 12, align: Align::Hour, ..SimulatorOptions::default() };
+        let options = SimulatorOptions { agents: 60, align: Align::Hour, ..SimulatorOptions::default() };
         AppHarness::start(FULL_HOUR, options, |tenant| {
             tenant.query.interval = interval(5);
             tenant.query.incremental = Some(Incremental { settle: MINUTE * 2, ..INCREMENTAL });
-            tenant.limits.agents_per_request = 5;
-            // The twin's cooldown counts from its last refresh.
+            tenant.limits.agents_per_request = 20;
             tenant.limits.max_staleness = DAY;
         })
         .await
