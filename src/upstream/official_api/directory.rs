@@ -7,16 +7,17 @@ use super::error_hints;
 use super::wire::records::AgentRecord;
 use crate::clock::Monotonic;
 use crate::presence::{Person, cut_text};
-use crate::upstream::UpstreamError;
 use crate::upstream::failure::Failure;
 use crate::upstream::fetch_context::FetchContext;
+use crate::upstream::{Endpoint, ErrorKind, UpstreamError};
 
 /// Where the list is.
 pub(super) const PATH: &str = "/agents";
 
 impl OfficialSource {
     pub(super) async fn read_directory(&self, deadline: Monotonic) -> Result<Vec<Person>, UpstreamError> {
-        let context = FetchContext::new(deadline);
+        // A list that is believed is used for hours.
+        let context = FetchContext::new(deadline).refusing_short_lists();
         let read = self.read_people(&context);
         tokio::select! {
             biased;
@@ -35,6 +36,11 @@ impl OfficialSource {
         // Pages may overlap while the list changes.
         people.sort_by(|one: &Person, next: &Person| one.id.cmp(&next.id));
         people.dedup_by(|later, earlier| later.id == earlier.id);
+        if people.is_empty() {
+            // The access key is that of an agent, so there is one at least.
+            let message = "The list of agents is empty: CXone failed, or the access key may not see any agent.";
+            return Err(Failure::new(Endpoint::Agents, ErrorKind::Decode, message));
+        }
         Ok(people)
     }
 }

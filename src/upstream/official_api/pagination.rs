@@ -188,8 +188,9 @@ impl OfficialSource {
         Ok((decoded.value, decoded.body))
     }
 
-    /// An empty page is the end, whatever a total says: what a total counts is undocumented. Where no later refresh mends what
-    /// is missing, it is the end only if the server has said the same several times, and has rows at all.
+    /// A list without rows that says that it has some is not the end of anything. Else an empty page is the end, whatever a total
+    /// says: what a total counts is undocumented. Where no later refresh mends what is missing, it is the end only if the server
+    /// has said the same several times.
     fn check_short_list(
         &self,
         resource: &Resource,
@@ -198,7 +199,7 @@ impl OfficialSource {
         total: u64,
         context: &FetchContext,
     ) -> Result<(), Failure> {
-        if context.refuses_short_lists() && (read == 0 || !self.short_lists.is_usual(list, read, total)) {
+        if read == 0 || (context.refuses_short_lists() && !self.short_lists.is_usual(list, read, total)) {
             let message = format!(
                 "A list ended after {read} of {total} rows (`totalRecords`), so rows are missing; try again later."
             );

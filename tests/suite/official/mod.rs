@@ -2,6 +2,7 @@
 
 mod absence;
 mod counters;
+mod empty_lists;
 mod faults;
 mod habits;
 mod people;
