@@ -51,6 +51,7 @@ const MAX_SHORT_LISTS: u32 = 3;
 /// The lists that had fewer rows than they said.
 #[derive(Debug, Default)]
 pub(super) struct ShortLists {
+    /// Whether a list with rows has ended early.
     told: AtomicBool,
     is_usual: AtomicBool,
     /// How often each list ended at which row of how many.
@@ -188,9 +189,9 @@ impl OfficialSource {
         Ok((decoded.value, decoded.body))
     }
 
-    /// A list without rows that says that it has some is not the end of anything. Else an empty page is the end, whatever a total
-    /// says: what a total counts is undocumented. Where no later refresh mends what is missing, it is the end only if the server
-    /// has said the same several times.
+    /// An empty page is the end, whatever a total says: what a total counts is undocumented. But a list without rows that says that
+    /// it has some is refused while all other totals were right. Where no later refresh mends what is missing, an empty page is the
+    /// end only of a list with rows, and only if the server has said the same several times.
     fn check_short_list(
         &self,
         resource: &Resource,
@@ -199,7 +200,12 @@ impl OfficialSource {
         total: u64,
         context: &FetchContext,
     ) -> Result<(), Failure> {
-        if read == 0 || (context.refuses_short_lists() && !self.short_lists.is_usual(list, read, total)) {
+        let is_refused = if context.refuses_short_lists() {
+            read == 0 || !self.short_lists.is_usual(list, read, total)
+        } else {
+            read == 0 && !self.short_lists.told.load(Ordering::Relaxed)
+        };
+        if is_refused {
             let message = format!(
                 "A list ended after {read} of {total} rows (`totalRecords`), so rows are missing; try again later."
             );

@@ -11,8 +11,8 @@ use crate::presence::{AgentId, Timestamp, WatchedAgent, Window};
 use crate::upstream::failure::Failure;
 use crate::upstream::{Endpoint, ErrorKind};
 
-/// How often a batch fails for an agent whose buckets are gone, while those of others are there: as often as other lists that
-/// end early are refused. After that it was more likely removed in CXone.
+/// How often a batch fails for an agent whose buckets are gone while those of others are there, or that is the only one with
+/// buckets: as often as other lists that end early are refused. After that it was more likely removed in CXone.
 const MAX_SHORT_ANSWERS: u32 = 3;
 
 /// The last bucket of each agent.
@@ -35,7 +35,8 @@ impl LastBuckets {
     ///
     /// # Errors
     ///
-    /// The last bucket of each agent that had one in `range` is gone, or that of one agent for the first few times.
+    /// The last buckets of all agents that had some in `range` are gone, or those of some, or of a single one, for the first few
+    /// times.
     pub(super) fn check(
         &mut self,
         agents: &[WatchedAgent],
@@ -57,7 +58,7 @@ impl LastBuckets {
             }
         }
         let missing = short.iter().filter(|short| **short).count();
-        if missing > 0 && (is_new || missing == expected) {
+        if missing > 0 && (is_new || (missing == expected && expected > 1)) {
             let message = format!(
                 "The answer lacks buckets that earlier answers had, of {missing} of {expected} agents. Their last data stays \
                  until CXone reports them again."
@@ -107,10 +108,10 @@ mod tests {
     fn an_empty_answer_fails_while_a_known_bucket_is_in_its_range() {
         let mut last = LastBuckets::default();
         assert_eq!(check(&mut last, range(0, 24), &[None, None]), Some(vec![true; 2]), "nothing is known");
-        assert_eq!(check(&mut last, range(0, 24), &[Some(23), None]), Some(vec![false; 2]));
+        assert_eq!(check(&mut last, range(0, 24), &[Some(23), Some(23)]), Some(vec![false; 2]));
         for _ in 0..10 {
             assert_eq!(check(&mut last, range(22, 24), &[None, None]), None);
-            assert_eq!(check(&mut last, range(22, 24), &[Some(22), Some(23)]), None, "an earlier bucket");
+            assert_eq!(check(&mut last, range(22, 24), &[Some(22), Some(22)]), None, "earlier buckets");
         }
         assert_eq!(check(&mut last, range(24, 25), &[None, None]), Some(vec![true; 2]), "a quiet night");
         assert_eq!(check(&mut last, range(1, 23), &[Some(22), None]), Some(vec![false; 2]), "the clock was set back");
@@ -120,12 +121,15 @@ mod tests {
 
     #[test]
     fn one_agent_without_its_buckets_is_believed_the_fourth_time() {
-        let mut last = LastBuckets::default();
-        assert_eq!(check(&mut last, range(0, 24), &[Some(23), Some(23)]), Some(vec![false; 2]));
-        let gone = |last: &mut LastBuckets| check(last, range(22, 24), &[Some(23), None]);
-        assert_eq!([gone(&mut last), gone(&mut last), gone(&mut last)], [None, None, None]);
-        assert_eq!(gone(&mut last), Some(vec![false, true]), "believed, and requested again");
-        assert_eq!(check(&mut last, range(22, 24), &[Some(23), Some(23)]), Some(vec![false; 2]));
-        assert_eq!(gone(&mut last), None, "counted from the start");
+        // Beside another agent, and as the only one that had any.
+        for (other, again) in [(Some(23), false), (None, true)] {
+            let mut last = LastBuckets::default();
+            assert_eq!(check(&mut last, range(0, 24), &[other, Some(23)]), Some(vec![false; 2]));
+            let gone = |last: &mut LastBuckets| check(last, range(22, 24), &[other, None]);
+            assert_eq!([gone(&mut last), gone(&mut last), gone(&mut last)], [None, None, None]);
+            assert_eq!(gone(&mut last), Some(vec![again, true]), "believed, and requested again");
+            assert_eq!(check(&mut last, range(22, 24), &[other, Some(23)]), Some(vec![false; 2]));
+            assert_eq!(gone(&mut last), None, "counted from the start");
+        }
     }
 }

@@ -73,3 +73,15 @@ async fn history_without_rows_is_read_again_by_the_next_refresh() {
         }
     }
 }
+
+#[tokio::test]
+async fn history_without_rows_is_accepted_where_totals_count_more() {
+    let harness = AppHarness::new(SimulatorOptions { page_size: 50, ..options(20, Vec::new()) }, |_| ()).await;
+    for (round, text) in ["history:empty+1", "history:empty", "history:empty"].into_iter().enumerate() {
+        fault(&harness, text);
+        assert_eq!(harness.app.scrape().await.value("cxone_up"), Some(1.0), "{round}: {text}");
+        harness.simulator.faults().clear();
+        harness.app.clock.advance(MINUTE * 10);
+    }
+    assert_eq!(harness.app.warnings().len(), 1, "{:?}", harness.app.warnings());
+}
