@@ -34,6 +34,8 @@ def dashboard():
         .with_panel(token())
         .with_panel(age_over_time())
         .with_panel(tenants())
+        .with_panel(last_errors())
+        .with_panel(clock_skew())
         .with_row(build.Row("Refreshes and scrapes"))
         .with_panel(refreshes())
         .with_panel(duration())
@@ -143,12 +145,12 @@ def tenants():
             rows(counted("stale"), "E"),
             rows(counted("missing"), "F"),
             rows(unconfirmed, "G"),
-            rows(shard, "G"),
+            rows(shard, "H"),
         ],
         {
             "instance": ("Exporter", []),
             "tenant": ("Tenant", []),
-            "Value #G": ("Shard", [*panels.measured(COUNT, width=60), all_shards]),
+            "Value #H": ("Shard", [*panels.measured(COUNT, width=60), all_shards]),
             "Value #A": ("Up", panels.measured(COUNT, (None, "red"), (1, "green"), width=60)),
             "Value #B": ("Last success", panels.measured(AGO)),
             "Value #C": ("Next allowed", panels.measured(AGO)),
@@ -158,6 +160,25 @@ def tenants():
             "Value #G": ("New list", [*panels.measured(COUNT, (None, "text"), (0, "orange"), width=80), no_list]),
         },
         NO_SCRAPE, width=14, height=9,
+    )
+
+
+def last_errors():
+    return panels.table(
+        "Last errors", "Why the last refresh of a tenant failed, and at which endpoint. Empty after a full success.",
+        [rows(f"topk($top, max by (job, instance, tenant, endpoint, reason) (cxone_refresh_last_error_info{{{TENANT}}}))")],
+        {
+            "tenant": ("Tenant", []), "instance": ("Exporter", []), "endpoint": ("Endpoint", []), "reason": ("Reason", []),
+            "Value": ("Value", panels.hidden()),
+        },
+        "No refresh has failed", width=18, height=6,
+    )
+
+
+def clock_skew():
+    return panels.stat(
+        "Clock skew", "How far the clocks of CXone and of the exporter's machine differ; of several tenants, the most. 0 within a minute.",
+        now(f"max(abs(cxone_clock_skew_seconds{{{TENANT}}}))"), SECONDS, NEVER, width=6, height=6, steps=thresholds("green", (60, "red")),
     )
 
 

@@ -23,7 +23,7 @@ def known_metrics():
     source = (ROOT / "tests" / "dashboards" / "exposition.py").read_text()
     names = set(re.findall(r'"((?:cxone|process)_\w+)"', source))
     names |= {f"cxone_refresh_{event}_timestamp_seconds" for event in ("last_success", "last_attempt", "not_before")}
-    names.add("cxone_api_request_duration_seconds_bucket")
+    names |= {"cxone_api_request_duration_seconds_bucket", "cxone_refresh_last_error_info"}
     for path in (ROOT / "deploy" / "prometheus").glob("cxone.*.yml"):
         for group in yaml.safe_load(path.read_text())["groups"]:
             names |= {rule["record"] for rule in group["rules"] if "record" in rule}
@@ -57,6 +57,8 @@ def panel_faults(panel, variables, metrics):
             yield f"no {what}"
     if panel.get("repeat"):
         yield "it repeats"
+    if len({target["refId"] for target in panel["targets"]}) < len(panel["targets"]):
+        yield "two queries have the same refId"
     if panel["datasource"] != DATASOURCE:
         yield "its data source is not the chosen one"
     for target in panel["targets"]:

@@ -99,6 +99,7 @@ def tenant_series(out):
         out.add("cxone_exporter_shards", Handler.shard[1])
     out.add("cxone_up", 1)
     out.add("cxone_cooldown_seconds", 50)
+    out.add("cxone_clock_skew_seconds", 0)
     out.add("cxone_max_staleness_seconds", 900)
     out.add("cxone_window_start_timestamp_seconds", now - WINDOW)
     out.add("cxone_window_end_timestamp_seconds", now)

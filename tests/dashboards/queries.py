@@ -31,6 +31,7 @@ MAY_BE_EMPTY = {
     ("agent", "$tenant"): "a single tenant has no label `tenant`",
     ("history", "$tenant"): "a single tenant has no label `tenant`",
     ("exporter", "Budget"): "no budget is configured",
+    ("exporter", "Last errors"): "no refresh has failed",
     ("exporter", "$tenant"): "a single tenant has no label `tenant`",
 }
 RULES_MAY_BE_EMPTY = {
