@@ -107,7 +107,8 @@ async fn run(changes: Vec<Vec<(Option<usize>, i64)>>, server: Server, pieces: Ve
                 let states = counted.get(*agent).map(Vec::as_slice).unwrap_or_default();
                 for (state, name) in STATES.iter().enumerate() {
                     let (least, most) = bounds(segments, server, state, (start, end), now);
-                    let least = if hides_ended_state && end == 0 { 0 } else { least };
+                    let has_begun = |segment: &Segment| segment.is_current(now) && segment.start < end;
+                    let least = if hides_ended_state && segments.iter().any(has_begun) { 0 } else { least };
                     let time = states.iter().find(|(known, _)| known == name).map_or(0, |(_, time)| time.cast_signed());
                     prop_assert!(
                         least - 1 <= time && time <= most + 1,
