@@ -25,16 +25,15 @@ DASHBOARDS = {
 def classic(dashboard):
     """A built dashboard in the classic schema, without what the SDK adds that says nothing or something else."""
     built = dashboard().build()
-    # The SDK gives every row the id 0 and panels none; links and comparisons need ids that stay.
     for number, panel in enumerate(built.panels, start=1):
+        # The SDK gives every row the id 0 and panels none; links and comparisons need ids that stay.
         panel.id_val = number
+        # Grafana moved the footer from the options of tables to those of their fields, and none of the tables has one.
+        if panel.type_val == "table":
+            panel.options.footer = None
     # These belong to variables of the type interval, and Grafana's types know them nowhere.
     for variable in built.templating.list_val:
         variable.auto = variable.auto_min = variable.auto_count = None
-    # Grafana moved the footer from the options of tables to those of their fields, and none of the tables has one.
-    for panel in built.panels:
-        if panel.type_val == "table":
-            panel.options.footer = None
     # The SDK would hide every link in the menu of the dashboard's controls.
     for link in [*built.links, *(link for panel in built.panels for link in getattr(panel, "links", None) or [])]:
         link.placement = None

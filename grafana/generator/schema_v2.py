@@ -4,9 +4,11 @@ Both show and ask the same: options, field settings and queries are carried over
 dashboards do not use (annotations, repeats, library panels) is not made.
 """
 
-from grafana_foundation_sdk.builders import dashboardv2 as build
 from grafana_foundation_sdk.models import dashboardv2 as v2
+from grafana_foundation_sdk.models import resource
 from grafana_foundation_sdk.models.dashboard import RowPanel, VariableType
+
+API_VERSION = "dashboard.grafana.app/v2"
 
 # These parts of a classic query stand beside the query in the schema v2.
 BESIDE_THE_QUERY = {"refId", "datasource", "hide"}
@@ -29,17 +31,8 @@ def manifest(classic):
             timezone=classic.timezone, from_val=classic.time.from_val, to=classic.time.to, auto_refresh=classic.refresh,
         ),
     )
-    return build.manifest(classic.uid, _Built(dashboard)).build()
-
-
-class _Built:
-    """What is built already, where the SDK asks for a builder."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def build(self):
-        return self.value
+    metadata = resource.Metadata(name=classic.uid)
+    return resource.Manifest(api_version=API_VERSION, kind=resource.DashboardKind, metadata=metadata, spec=dashboard)
 
 
 def _dashboard_link(link):

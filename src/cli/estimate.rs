@@ -175,7 +175,7 @@ impl Estimate {
             .saturating_mul(states * (series_per_state + 1) + SERIES_PER_TEAM)
             .saturating_add(teams_of(true).saturating_mul(SERIES_PER_SCHEDULED_TEAM));
 
-        let all = FetchCost::of(tenant, tenant.query.window);
+        let all = FetchCost::of(tenant, tenant.query.window, 0);
         let refresh_interval = refresh_interval(tenant.limits.cooldown);
         let refreshes_per_day = div_ceil(DAY, refresh_interval);
         let tails = tenant.query.incremental.map(|incremental| Tails::of(tenant, incremental, refreshes_per_day));
@@ -207,7 +207,7 @@ impl Estimate {
         self.tails.as_ref().map_or(self.all.time, |tails| tails.cost.time)
     }
 
-    /// Presence requests of a day: at least, and with pages of [`ASSUMED_PAGE`] buckets.
+    /// Presence requests of a day: at least, and with pages of [`ASSUMED_PAGE`] buckets and a server that clips them.
     pub(super) fn requests_per_day(&self) -> (u64, u64) {
         let day = self.refreshes_per_day;
         let paged = match &self.tails {
@@ -234,10 +234,8 @@ impl Tails {
         let reach =
             incremental.settle.saturating_add(refresh_interval(tenant.limits.cooldown)).min(tenant.query.window);
         let agents = count(tenant.agents.len());
-        let mut cost = FetchCost::of(tenant, reach);
-        cost.add_requests(tenant, batches(tenant));
         Self {
-            cost,
+            cost: FetchCost::of(tenant, reach, batches(tenant)),
             full_refreshes_per_day: div_ceil(DAY, incremental.full_refresh_interval).min(refreshes_per_day),
             memory: tenant
                 .kept_buckets()
@@ -263,27 +261,22 @@ impl Budgeted {
 // === impl FetchCost ===
 
 impl FetchCost {
-    /// The cost of reading this much of the window.
-    fn of(tenant: &Tenant, reach: Duration) -> Self {
+    /// The cost of reading this much of the window, and of `further` requests.
+    fn of(tenant: &Tenant, reach: Duration, further: u64) -> Self {
         let buckets_per_agent = div_ceil(reach, tenant.query.interval.length).saturating_add(1);
         let (agents, states) = (count(tenant.agents.len()), count(tenant.states.declared.len()));
         let batch = count(tenant.limits.agents_per_request).max(1);
         let buckets = agents.saturating_mul(buckets_per_agent);
         let pages = |agents: u64| agents.saturating_mul(buckets_per_agent).div_ceil(ASSUMED_PAGE);
         let paged_requests = (agents / batch).saturating_mul(pages(batch)).saturating_add(pages(agents % batch));
+        let paged_requests = paged_requests.saturating_add(further);
         let id_bytes: u64 = tenant.agents.iter().map(|agent| count(agent.id.len())).sum();
         let bytes = buckets
             .saturating_mul(BUCKET_BYTES + states * STATE_BYTES)
             .saturating_add(id_bytes.saturating_mul(buckets_per_agent));
-        let mut cost = Self { buckets_per_agent, buckets, paged_requests: 0, bytes, time: Duration::ZERO };
-        cost.add_requests(tenant, paged_requests);
-        cost
-    }
-
-    fn add_requests(&mut self, tenant: &Tenant, requests: u64) {
-        self.paged_requests = self.paged_requests.saturating_add(requests);
-        let rounds = self.paged_requests.div_ceil(count(tenant.limits.max_concurrent_requests).max(1));
-        self.time = ASSUMED_REQUEST_TIME.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+        let rounds = paged_requests.div_ceil(count(tenant.limits.max_concurrent_requests).max(1));
+        let time = ASSUMED_REQUEST_TIME.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+        Self { buckets_per_agent, buckets, paged_requests, bytes, time }
     }
 }
 

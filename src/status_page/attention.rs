@@ -113,9 +113,11 @@ impl Attention {
 /// The numbers of a tenant's agents by reason, as filters, in a cell of the table of tenants.
 pub(super) fn counts(agents: &Agents<'_>) -> Markup {
     let tenant = &agents.snapshot.tenant.name;
-    let all = || (0..agents.snapshot.tenant.agents.len()).filter_map(|index| agents.get(index));
-    let count = |reason: Attention| (reason, all().filter(|line| reason.is_due(line)).count());
-    let due: Vec<_> = Attention::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect();
+    let mut due = Attention::ALL.map(|reason| (reason, 0_usize));
+    for (_, line) in agents.lines() {
+        due.iter_mut().for_each(|(reason, count)| *count += usize::from(reason.is_due(&line)));
+    }
+    let due: Vec<_> = due.into_iter().filter(|(_, count)| *count > 0).collect();
     html! {
         @if due.is_empty() { "no agent" }
         @for (nth, (reason, count)) in due.into_iter().enumerate() {

@@ -49,7 +49,7 @@ pub(super) fn select<'a>(agents: &Agents<'a>, query: &PageQuery) -> TablePage<'a
     let line = |index: usize| agents.get(index);
     let mut due: [Vec<usize>; Attention::ALL.len()] = Default::default();
     let mut chosen = Vec::new();
-    for (index, line) in (0..agents.snapshot.tenant.agents.len()).filter_map(|index| Some((index, line(index)?))) {
+    for (index, line) in agents.lines() {
         for (_, due) in Attention::ALL.into_iter().zip(&mut due).filter(|(reason, _)| reason.is_due(&line)) {
             due.push(index);
         }
@@ -118,6 +118,11 @@ impl<'a> Filter<'a> {
 // === impl Agents ===
 
 impl<'a> Agents<'a> {
+    /// All agents with their indices.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (usize, ListedAgent<'a>)> {
+        (0..self.snapshot.tenant.agents.len()).filter_map(|index| Some((index, self.get(index)?)))
+    }
+
     /// The agent at `index`.
     pub(super) fn get(&self, index: usize) -> Option<ListedAgent<'a>> {
         let Self { snapshot, summary, any_fresh } = *self;
