@@ -5,6 +5,13 @@ use super::*;
 use crate::refresh::tests::{COOLDOWN, counts};
 use crate::storage::frame;
 
+/// The tenant at another address.
+fn moved() -> Tenant {
+    let mut moved = tenant();
+    moved.connection.base_url = "https://other.example.com".parse().unwrap();
+    moved
+}
+
 #[tokio::test]
 async fn refresh_cut_off_by_a_crash_counts_as_failed() {
     let disk = Disk::new();
@@ -72,11 +79,6 @@ async fn torn_attempt_line_is_a_wait_and_loses_no_data() {
 async fn attempt_after_a_change_of_server_is_of_the_new_one() {
     let disk = Disk::new();
     Process::start(&disk, START, &[]).await.scrape().await;
-    let moved = || {
-        let mut moved = tenant();
-        moved.connection.base_url = "https://other.example.com".parse().unwrap();
-        moved
-    };
     let process = Process::start_as(moved(), &disk.path(), START, &[]).await;
     process.source.permits.forget_permits(1000);
     let _waiting = process.scrape_until_asked().await;
@@ -90,11 +92,6 @@ async fn attempt_is_not_appended_to_a_file_of_another_server() {
     let disk = Disk::new();
     let process = Process::start(&disk, START, &[]).await;
     process.scrape().await;
-    let moved = || {
-        let mut moved = tenant();
-        moved.connection.base_url = "https://other.example.com".parse().unwrap();
-        moved
-    };
     process.refresher.reconfigure(Arc::new(moved()), process.source.clone());
     process.clock.advance(COOLDOWN);
     process.source.permits.forget_permits(1000);
